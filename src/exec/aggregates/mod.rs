@@ -1,0 +1,54 @@
+//! Aggregate functions: binding by name and argument types, and vectorized states.
+
+use std::fmt;
+
+use arrow_array::ArrayRef;
+
+use crate::column::types::LogicalType;
+use crate::exec::error::Result;
+
+/// An aggregate function for particular argument types.
+pub struct AggregateFunction {
+    /// The name, in lower case.
+    pub name: &'static str,
+    /// The types to cast the arguments to.
+    pub arg_types: Vec<LogicalType>,
+    /// The type of the result.
+    pub return_type: LogicalType,
+    /// The result depends on the order of rows (`first`, `list`, `string_agg`).
+    pub order_sensitive: bool,
+    /// Makes the states of any number of groups.
+    pub new_states: Box<dyn Fn() -> Box<dyn GroupStates> + Send + Sync>,
+}
+
+impl fmt::Debug for AggregateFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The states of one aggregate for groups `0 .. len`, one after another in memory: no per-group
+/// allocation where the state has a fixed size.
+pub trait GroupStates: Send {
+    /// Makes room for groups up to `groups`; new ones are empty.
+    fn resize(&mut self, groups: usize);
+
+    /// Adds row `i` of the arguments to group `groups[i]`. Arguments have the layout of the function's
+    /// `arg_types`; none for `count(*)`.
+    fn update(&mut self, args: &[ArrayRef], groups: &[u32]) -> Result<()>;
+
+    /// Adds all rows to group 0. The fast path of an ungrouped aggregate.
+    fn update_single(&mut self, args: &[ArrayRef], rows: usize) -> Result<()>;
+
+    /// Adds group `i` of `other` to group `groups[i]`. `other` is of the same kind and holds *later* rows.
+    fn merge(&mut self, other: &mut dyn GroupStates, groups: &[u32]) -> Result<()>;
+
+    /// The results of all groups, in order, in the layout of the function's `return_type`.
+    fn finish(&mut self) -> Result<ArrayRef>;
+
+    /// Bytes held, for memory accounting.
+    fn size(&self) -> usize;
+
+    /// For `merge`: the concrete type behind `other`.
+    fn as_any_mut(&mut self) -> &mut dyn std::any::Any;
+}

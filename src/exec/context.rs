@@ -1,0 +1,102 @@
+//! What every operator of a running query shares: limits, cancellation, progress, counters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::exec::error::{ExecError, Result};
+
+/// Asks a running query to stop. Cheap to clone; any thread may call it.
+#[derive(Debug, Clone, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// Asks the query to stop; it ends with [`ExecError::Cancelled`] soon after.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes the token fit for the next statement.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether someone has asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes that one query holds, against its limit.
+#[derive(Debug)]
+pub struct MemoryTracker {
+    used: AtomicU64,
+    peak: AtomicU64,
+    limit: u64,
+}
+
+impl MemoryTracker {
+    /// A tracker with this limit in bytes.
+    pub fn new(limit: u64) -> Self {
+        Self { used: AtomicU64::new(0), peak: AtomicU64::new(0), limit }
+    }
+
+    /// Takes `bytes`, or fails and takes nothing.
+    pub fn grow(&self, bytes: u64) -> Result<()> {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if used > self.limit {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(ExecError::OutOfMemory(format!(
+                "could not allocate {bytes} bytes: {} of {} bytes of memory_limit are in use",
+                used - bytes,
+                self.limit
+            )));
+        }
+        self.peak.fetch_max(used, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives `bytes` back.
+    pub fn shrink(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// The most that was in use at one time.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+}
+
+/// What all operators of one running query share.
+#[derive(Debug)]
+pub struct ExecContext {
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// Stops the query.
+    pub cancel: CancelToken,
+    /// Accounts for its memory.
+    pub memory: MemoryTracker,
+    /// Work counted while the query runs.
+    pub counters: Counters,
+}
+
+impl ExecContext {
+    /// An error if the query was cancelled; called at least once a batch.
+    pub fn check_cancelled(&self) -> Result<()> {
+        if self.cancel.is_cancelled() { Err(ExecError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Work done by a query. On a shared machine counters tell the truth and clocks don't.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Rows handed out by scans before filters.
+    pub rows_scanned: AtomicU64,
+    /// Rows the scans will hand out in all, as far as known; for progress.
+    pub rows_expected: AtomicU64,
+    /// Row groups skipped by statistics.
+    pub row_groups_skipped: AtomicU64,
+    /// Blocks skipped by statistics or because no row of theirs was selected.
+    pub blocks_skipped: AtomicU64,
+    /// Bytes of encoded blocks decoded.
+    pub bytes_decoded: AtomicU64,
+}

@@ -1,0 +1,66 @@
+//! Scalar functions: binding by name and argument types, and evaluation.
+//!
+//! Operators are functions too: `+ - * / // % ^ || ~ …` are bound by their spelling, `LIKE` is
+//! `like(text, pattern)`.
+
+use std::fmt;
+
+use arrow_array::ArrayRef;
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::context::ExecContext;
+use crate::exec::error::Result;
+
+/// An argument at bind time: its type and, where it is a constant, its value.
+#[derive(Debug, Clone)]
+pub struct ArgInfo {
+    /// The type.
+    pub ty: LogicalType,
+    /// The value of a constant.
+    pub literal: Option<Scalar>,
+}
+
+/// A function chosen for particular argument types.
+#[derive(Debug, Clone)]
+pub struct BoundScalar {
+    /// The function.
+    pub function: std::sync::Arc<ScalarFunction>,
+    /// The types to cast the arguments to, one for each argument.
+    pub arg_types: Vec<LogicalType>,
+    /// The type of the result.
+    pub return_type: LogicalType,
+}
+
+/// How a function is computed: arguments in the Arrow layout of their types (constants come as arrays of
+/// one row, all others have `rows` rows), the result type, the number of rows. It returns `rows` rows, or
+/// one row if all arguments are constants.
+pub type ScalarKernel =
+    Box<dyn Fn(&[ArrayRef], &LogicalType, usize, &ExecContext) -> Result<ArrayRef> + Send + Sync>;
+
+/// A scalar function.
+pub struct ScalarFunction {
+    /// The name, in lower case.
+    pub name: &'static str,
+    /// NULL if any argument is NULL (lets the optimizer reason).
+    pub strict: bool,
+    /// Gives another value each time (`random()`); never folded.
+    pub volatile: bool,
+    /// The computation.
+    pub kernel: ScalarKernel,
+}
+
+impl fmt::Debug for ScalarFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Why a call cannot be bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BindError {
+    /// No function of this name; the closest names.
+    Unknown(Vec<String>),
+    /// The function exists, but not for these arguments; a message with the candidates.
+    NoMatch(String),
+}

@@ -1,0 +1,12 @@
+//! Running a plan: vectors, expressions, functions, aggregates, operators, pipelines.
+//!
+//! It receives plans already typed; it knows no SQL text, no page number and no codec.
+
+pub mod aggregates;
+pub mod batch;
+pub mod context;
+pub mod error;
+pub mod expr;
+pub mod functions;
+pub mod plan;
+pub mod source;

@@ -1,0 +1,187 @@
+//! Physical plans: what the SQL layer hands to execution.
+
+use std::sync::Arc;
+
+use crate::exec::batch::Schema;
+use crate::exec::expr::{AggregateCall, Expr, SortKey};
+use crate::exec::source::{Sink, Source};
+use crate::table::TableSnapshot;
+
+/// How a join treats rows without a partner. "Left" is the first input and the probe side; "right" is
+/// the second input, the build side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JoinKind {
+    /// Pairs only.
+    Inner,
+    /// Pairs, and left rows without a partner.
+    Left,
+    /// Pairs, and right rows without a partner.
+    Right,
+    /// Pairs, and rows of both sides without a partner.
+    Full,
+    /// Left rows that have a partner, once. Output: left columns only.
+    LeftSemi,
+    /// Left rows that have no partner. Output: left columns only.
+    LeftAnti,
+    /// All left rows, each with the columns of its one partner, or NULLs. More than one partner is an error:
+    /// "More than one row returned by a subquery used as an expression".
+    LeftSingle,
+    /// All left rows, and a boolean that says whether there is a partner (NULL as `IN` has it). Output:
+    /// left columns and the mark.
+    Mark,
+}
+
+/// An operator, its inputs, and what it yields.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The operator.
+    pub node: PlanNode,
+    /// Its output columns.
+    pub schema: Schema,
+    /// The optimizer's guess of its output rows.
+    pub estimated_rows: Option<u64>,
+}
+
+/// The operators.
+#[derive(Debug, Clone)]
+pub enum PlanNode {
+    /// Rows of a table. Output: `columns` of the table, in that order. `filter` is over the *output* of
+    /// the scan; conjuncts prune by statistics and are evaluated before columns that only the output
+    /// needs are decoded. `output` then keeps a subset of `columns`, so that a column only the filter
+    /// needs is dropped early.
+    TableScan {
+        /// The table as of the query's snapshot.
+        table: Arc<TableSnapshot>,
+        /// Columns of the table that the filter or the output needs.
+        columns: Vec<usize>,
+        /// Positions in `columns` that leave the scan.
+        output: Vec<usize>,
+        /// Condition over `columns`.
+        filter: Option<Expr>,
+    },
+    /// Rows of something else. Same meaning of `columns`, `output` and `filter`.
+    SourceScan {
+        /// The source.
+        source: Arc<dyn Source>,
+        /// Columns of the source that the filter or the output needs.
+        columns: Vec<usize>,
+        /// Positions in `columns` that leave the scan.
+        output: Vec<usize>,
+        /// Condition over `columns`.
+        filter: Option<Expr>,
+    },
+    /// Constant rows; the expressions have no column references.
+    Values {
+        /// Each of the width of the schema.
+        rows: Vec<Vec<Expr>>,
+    },
+    /// Rows for which the condition is true.
+    Filter {
+        /// Input.
+        input: Box<Plan>,
+        /// Condition.
+        predicate: Expr,
+    },
+    /// One output column for each expression.
+    Project {
+        /// Input.
+        input: Box<Plan>,
+        /// Expressions over the input.
+        exprs: Vec<Expr>,
+    },
+    /// Groups. Output: group keys, then aggregates. Without keys exactly one row. `DISTINCT` is this
+    /// without aggregates.
+    Aggregate {
+        /// Input.
+        input: Box<Plan>,
+        /// Keys over the input.
+        group_by: Vec<Expr>,
+        /// Aggregates over the input.
+        aggregates: Vec<AggregateCall>,
+    },
+    /// All rows in order. Stable.
+    Sort {
+        /// Input.
+        input: Box<Plan>,
+        /// Keys over the input.
+        keys: Vec<SortKey>,
+    },
+    /// The first rows of a sort, skipping `offset`.
+    TopN {
+        /// Input.
+        input: Box<Plan>,
+        /// Keys over the input.
+        keys: Vec<SortKey>,
+        /// How many.
+        limit: u64,
+        /// How many to skip.
+        offset: u64,
+    },
+    /// Rows `offset .. offset + limit` in the order of the input.
+    Limit {
+        /// Input.
+        input: Box<Plan>,
+        /// How many, all if absent.
+        limit: Option<u64>,
+        /// How many to skip.
+        offset: u64,
+    },
+    /// Join on equal keys. Output: left columns, then right columns (see [`JoinKind`]).
+    HashJoin {
+        /// Probe side.
+        left: Box<Plan>,
+        /// Build side.
+        right: Box<Plan>,
+        /// What kind.
+        kind: JoinKind,
+        /// Pairs of equal type: over the left input, over the right input. At least one.
+        keys: Vec<(Expr, Expr)>,
+        /// Further condition over left columns, then right columns; part of the join condition.
+        residual: Option<Expr>,
+        /// Keys compare as `IS NOT DISTINCT FROM` instead of `=`.
+        null_equals_null: bool,
+    },
+    /// Join on any condition, or none. Output as for a hash join.
+    NestedLoopJoin {
+        /// Outer side.
+        left: Box<Plan>,
+        /// Inner side, materialised.
+        right: Box<Plan>,
+        /// What kind.
+        kind: JoinKind,
+        /// Condition over left columns, then right columns; `None` for a cross join.
+        predicate: Option<Expr>,
+    },
+    /// All rows of all inputs, in their order; the inputs have equal types.
+    UnionAll {
+        /// Inputs.
+        inputs: Vec<Plan>,
+    },
+    /// Writes its input somewhere. Output: one `BIGINT`, the number of rows.
+    Write {
+        /// Input.
+        input: Box<Plan>,
+        /// Where to.
+        sink: Arc<dyn Sink>,
+    },
+}
+
+impl PlanNode {
+    /// The inputs, left to right.
+    pub fn inputs(&self) -> Vec<&Plan> {
+        match self {
+            Self::TableScan { .. } | Self::SourceScan { .. } | Self::Values { .. } => vec![],
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Sort { input, .. }
+            | Self::TopN { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Write { input, .. } => vec![input],
+            Self::HashJoin { left, right, .. } | Self::NestedLoopJoin { left, right, .. } => {
+                vec![left, right]
+            }
+            Self::UnionAll { inputs } => inputs.iter().collect(),
+        }
+    }
+}

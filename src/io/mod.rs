@@ -1,0 +1,1 @@
+//! Outside formats, both ways: CSV, Parquet, JSON.

@@ -1,0 +1,2 @@
+//! Inspector.
+fn main() {}
