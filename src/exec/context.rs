@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::exec::error::{ExecError, Result};
+use crate::exec::profile::Profile;
 
 /// Asks a running query to stop. Cheap to clone; any thread may call it.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +61,16 @@ impl MemoryTracker {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// What is in use now.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The limit in bytes.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// The most that was in use at one time.
     pub fn peak(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
@@ -77,9 +88,22 @@ pub struct ExecContext {
     pub memory: MemoryTracker,
     /// Work counted while the query runs.
     pub counters: Counters,
+    /// Rows and time by operator, for `EXPLAIN ANALYZE`; costs nothing where absent.
+    pub profile: Option<Profile>,
 }
 
 impl ExecContext {
+    /// A context for one query: worker threads (at least 1) and memory limit in bytes.
+    pub fn new(threads: usize, memory_limit: u64, cancel: CancelToken) -> Self {
+        Self {
+            threads: threads.max(1),
+            cancel,
+            memory: MemoryTracker::new(memory_limit),
+            counters: Counters::default(),
+            profile: None,
+        }
+    }
+
     /// An error if the query was cancelled; called at least once a batch.
     pub fn check_cancelled(&self) -> Result<()> {
         if self.cancel.is_cancelled() { Err(ExecError::Cancelled) } else { Ok(()) }

@@ -9,4 +9,5 @@ pub mod error;
 pub mod expr;
 pub mod functions;
 pub mod plan;
+pub mod profile;
 pub mod source;

@@ -51,6 +51,12 @@ pub trait SourceScan: Send + Sync {
     /// is a unit of work: reading it may be costly and happens in the thread that drains it.
     fn next_morsel(&self) -> Result<Option<Morsel>>;
 
+    /// How many morsels are still to be handed out, where that is known without reading. A query whose
+    /// sources have nothing more to hand out starts no further threads.
+    fn morsels_left(&self) -> Option<usize> {
+        None
+    }
+
     /// The share of the work already handed out, 0 to 1.
     fn progress(&self) -> Option<f64> {
         None

@@ -40,8 +40,10 @@ pub trait GroupStates: Send {
     /// Adds all rows to group 0. The fast path of an ungrouped aggregate.
     fn update_single(&mut self, args: &[ArrayRef], rows: usize) -> Result<()>;
 
-    /// Adds group `i` of `other` to group `groups[i]`. `other` is of the same kind and holds *later* rows.
-    fn merge(&mut self, other: &mut dyn GroupStates, groups: &[u32]) -> Result<()>;
+    /// Adds group `from[i]` of `other` to group `to[i]` of this, for every `i`; groups of `other` that are not in
+    /// `from` stay out, so that states can be merged partition by partition. No group occurs twice in `from`.
+    /// `other` is of the same kind and holds *later* rows; what is taken out of it need not be left in it.
+    fn merge(&mut self, other: &mut dyn GroupStates, from: &[u32], to: &[u32]) -> Result<()>;
 
     /// The results of all groups, in order, in the layout of the function's `return_type`.
     fn finish(&mut self) -> Result<ArrayRef>;
