@@ -177,3 +177,16 @@ pub struct AggregateCall {
     /// Type of the result.
     pub ty: LogicalType,
 }
+
+impl AggregateCall {
+    /// The expressions it evaluates for each row.
+    pub fn exprs(&self) -> Vec<&Expr> {
+        self.args.iter().chain(&self.filter).chain(self.order_by.iter().map(|k| &k.expr)).collect()
+    }
+
+    /// The expressions it evaluates for each row, for rewriting in place.
+    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        let order_by = self.order_by.iter_mut().map(|k| &mut k.expr);
+        self.args.iter_mut().chain(&mut self.filter).chain(order_by).collect()
+    }
+}

@@ -15,6 +15,25 @@ use crate::table::TableSnapshot;
 /// Names one column in one query.
 pub type ColumnId = usize;
 
+/// Hands out the column ids of one query.
+#[derive(Debug, Default)]
+pub struct ColumnIds {
+    next: ColumnId,
+}
+
+impl ColumnIds {
+    /// An id that no other column of the query has.
+    pub fn fresh(&mut self) -> ColumnId {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// A column with an id of its own.
+    pub fn column(&mut self, name: impl Into<String>, ty: LogicalType) -> Column {
+        Column { id: self.fresh(), name: name.into(), ty }
+    }
+}
+
 /// An output column: its id, the name it was given, its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -24,6 +43,13 @@ pub struct Column {
     pub name: String,
     /// The type.
     pub ty: LogicalType,
+}
+
+impl Column {
+    /// An expression that yields this column.
+    pub fn expr(&self) -> Expr {
+        Expr::Column { index: self.id, ty: self.ty.clone() }
+    }
 }
 
 /// How a join treats rows without a partner.
@@ -55,6 +81,19 @@ pub struct Definition {
     pub column: Column,
     /// Its value, over the ids of the input.
     pub expr: Expr,
+}
+
+impl Definition {
+    /// Passes a column on under its own id.
+    pub fn pass(column: Column) -> Self {
+        let expr = column.expr();
+        Self { column, expr }
+    }
+
+    /// Whether this only passes a column on, under its own id.
+    pub fn is_pass(&self) -> bool {
+        matches!(self.expr, Expr::Column { index, .. } if index == self.column.id)
+    }
 }
 
 /// A logical operator.
@@ -197,5 +236,83 @@ impl LogicalPlan {
             }
             Self::Write { count, .. } => vec![count.clone()],
         }
+    }
+
+    /// The inputs, left to right.
+    pub fn inputs(&self) -> Vec<&LogicalPlan> {
+        match self {
+            Self::TableGet { .. } | Self::SourceGet { .. } | Self::Values { .. } => vec![],
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Distinct { input, .. }
+            | Self::Sort { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Write { input, .. } => vec![input],
+            Self::Join { left, right, .. } => vec![left, right],
+            Self::Union { inputs, .. } => inputs.iter().collect(),
+        }
+    }
+
+    /// The inputs, for rewriting in place.
+    pub fn inputs_mut(&mut self) -> Vec<&mut LogicalPlan> {
+        match self {
+            Self::TableGet { .. } | Self::SourceGet { .. } | Self::Values { .. } => vec![],
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Distinct { input, .. }
+            | Self::Sort { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Write { input, .. } => vec![input],
+            Self::Join { left, right, .. } => vec![left, right],
+            Self::Union { inputs, .. } => inputs.iter_mut().collect(),
+        }
+    }
+
+    /// The expressions that this operator itself evaluates, those of its inputs left out.
+    pub fn exprs(&self) -> Vec<&Expr> {
+        match self {
+            Self::TableGet { filters, .. } | Self::SourceGet { filters, .. } => filters.iter().collect(),
+            Self::Values { rows, .. } => rows.iter().flatten().collect(),
+            Self::Filter { predicates, .. } => predicates.iter().collect(),
+            Self::Project { definitions, .. } => definitions.iter().map(|d| &d.expr).collect(),
+            Self::Aggregate { group_by, aggregates, .. } => {
+                let keys = group_by.iter().map(|d| &d.expr);
+                keys.chain(aggregates.iter().flat_map(|(_, call)| call.exprs())).collect()
+            }
+            Self::Distinct { on, .. } => on.iter().flatten().collect(),
+            Self::Sort { keys, .. } => keys.iter().map(|k| &k.expr).collect(),
+            Self::Join { on, .. } => on.iter().collect(),
+            Self::Limit { .. } | Self::Union { .. } | Self::Write { .. } => vec![],
+        }
+    }
+
+    /// The expressions that this operator itself evaluates, for rewriting in place.
+    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        match self {
+            Self::TableGet { filters, .. } | Self::SourceGet { filters, .. } => filters.iter_mut().collect(),
+            Self::Values { rows, .. } => rows.iter_mut().flatten().collect(),
+            Self::Filter { predicates, .. } => predicates.iter_mut().collect(),
+            Self::Project { definitions, .. } => definitions.iter_mut().map(|d| &mut d.expr).collect(),
+            Self::Aggregate { group_by, aggregates, .. } => {
+                let keys = group_by.iter_mut().map(|d| &mut d.expr);
+                keys.chain(aggregates.iter_mut().flat_map(|(_, call)| call.exprs_mut())).collect()
+            }
+            Self::Distinct { on, .. } => on.iter_mut().flatten().collect(),
+            Self::Sort { keys, .. } => keys.iter_mut().map(|k| &mut k.expr).collect(),
+            Self::Join { on, .. } => on.iter_mut().collect(),
+            Self::Limit { .. } | Self::Union { .. } | Self::Write { .. } => vec![],
+        }
+    }
+
+    /// A plan without rows, of no columns; what is left behind by [`LogicalPlan::take`].
+    pub fn nothing() -> Self {
+        Self::Values { rows: vec![], columns: vec![] }
+    }
+
+    /// Moves the plan out, leaving [`LogicalPlan::nothing`].
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::nothing())
     }
 }

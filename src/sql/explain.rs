@@ -1,0 +1,267 @@
+//! Plans as text that a person can read.
+
+use std::fmt::Write as _;
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::expr::{AggregateCall, Expr, SortKey};
+use crate::exec::plan::{JoinKind, Plan, PlanNode};
+
+/// The plan as a tree, an operator a line, inputs below it.
+pub fn render(plan: &Plan) -> String {
+    let mut out = String::new();
+    tree(plan, "", "", &mut out);
+    out
+}
+
+fn tree(plan: &Plan, first: &str, rest: &str, out: &mut String) {
+    let _ = write!(out, "{first}{}", line(plan));
+    if let Some(rows) = plan.estimated_rows {
+        let _ = write!(out, "  (~{} rows)", short_count(rows));
+    }
+    out.push('\n');
+    let inputs = plan.node.inputs();
+    for (i, input) in inputs.iter().enumerate() {
+        let (branch, trunk) = if i + 1 == inputs.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        tree(input, &format!("{rest}{branch}"), &format!("{rest}{trunk}"), out);
+    }
+}
+
+/// A row count in three digits or so: `950`, `1.2K`, `60M`.
+fn short_count(n: u64) -> String {
+    for (unit, name) in [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "K")] {
+        if n >= unit {
+            let value = n as f64 / unit as f64;
+            return if value < 10.0 { format!("{value:.1}{name}") } else { format!("{value:.0}{name}") };
+        }
+    }
+    n.to_string()
+}
+
+fn line(plan: &Plan) -> String {
+    match &plan.node {
+        PlanNode::TableScan { columns, output, filter, .. } => {
+            scan_line("TABLE_SCAN", plan, columns, output, filter.as_ref())
+        }
+        PlanNode::SourceScan { source, columns, output, filter } => {
+            scan_line(&source.describe(), plan, columns, output, filter.as_ref())
+        }
+        PlanNode::Values { rows } => format!("VALUES {} rows", rows.len()),
+        PlanNode::Filter { input, predicate } => format!("FILTER {}", expr(predicate, &names(input))),
+        PlanNode::Project { input, exprs } => format!("PROJECT {}", list(exprs, &names(input))),
+        PlanNode::Aggregate { input, group_by, aggregates } => {
+            let names = names(input);
+            let mut out = String::from("AGGREGATE");
+            if !group_by.is_empty() {
+                let _ = write!(out, " BY {}", list(group_by, &names));
+            }
+            for (i, call) in aggregates.iter().enumerate() {
+                let _ = write!(out, "{} {}", if i == 0 { ":" } else { "," }, aggregate(call, &names));
+            }
+            out
+        }
+        PlanNode::Sort { input, keys } => format!("SORT {}", sort_keys(keys, &names(input))),
+        PlanNode::TopN { input, keys, limit, offset } => {
+            format!("TOP_N {}{} BY {}", limit, offset_text(*offset), sort_keys(keys, &names(input)))
+        }
+        PlanNode::Limit { limit, offset, .. } => {
+            let limit = limit.map_or_else(|| "ALL".to_string(), |n| n.to_string());
+            format!("LIMIT {limit}{}", offset_text(*offset))
+        }
+        PlanNode::HashJoin { left, right, kind, keys, residual, null_equals_null } => {
+            let (l, r) = (names(left), names(right));
+            let op = if *null_equals_null { "IS NOT DISTINCT FROM" } else { "=" };
+            let keys: Vec<String> =
+                keys.iter().map(|(a, b)| format!("{} {op} {}", expr(a, &l), expr(b, &r))).collect();
+            let mut out = format!("HASH_JOIN {} ON {}", kind_name(*kind), keys.join(" AND "));
+            if let Some(residual) = residual {
+                let _ = write!(out, " AND {}", expr(residual, &[l, r].concat()));
+            }
+            out
+        }
+        PlanNode::NestedLoopJoin { left, right, kind, predicate } => match predicate {
+            Some(p) => {
+                let names = [names(left), names(right)].concat();
+                format!("NESTED_LOOP_JOIN {} ON {}", kind_name(*kind), expr(p, &names))
+            }
+            None if *kind == JoinKind::Inner => "CROSS_PRODUCT".to_string(),
+            None => format!("NESTED_LOOP_JOIN {}", kind_name(*kind)),
+        },
+        PlanNode::UnionAll { .. } => "UNION_ALL".to_string(),
+        PlanNode::Write { sink, .. } => sink.describe(),
+    }
+}
+
+fn scan_line(what: &str, plan: &Plan, columns: &[usize], output: &[usize], filter: Option<&Expr>) -> String {
+    // The output names its columns; those that only the filter reads are known by position.
+    let mut names: Vec<String> = columns.iter().map(|c| format!("#{c}")).collect();
+    for (field, at) in plan.schema.iter().zip(output) {
+        names[*at].clone_from(&field.name);
+    }
+    let read: Vec<&str> = plan.schema.iter().map(|f| f.name.as_str()).collect();
+    let mut out = format!("{what} [{}]", read.join(", "));
+    if let Some(filter) = filter {
+        let _ = write!(out, " WHERE {}", expr(filter, &names));
+    }
+    out
+}
+
+fn names(input: &Plan) -> Vec<String> {
+    input.schema.iter().map(|f| f.name.clone()).collect()
+}
+
+fn kind_name(kind: JoinKind) -> &'static str {
+    match kind {
+        JoinKind::Inner => "INNER",
+        JoinKind::Left => "LEFT",
+        JoinKind::Right => "RIGHT",
+        JoinKind::Full => "FULL",
+        JoinKind::LeftSemi => "SEMI",
+        JoinKind::LeftAnti => "ANTI",
+        JoinKind::LeftSingle => "SINGLE",
+        JoinKind::Mark => "MARK",
+    }
+}
+
+fn offset_text(offset: u64) -> String {
+    if offset == 0 { String::new() } else { format!(" OFFSET {offset}") }
+}
+
+fn list(exprs: &[Expr], names: &[String]) -> String {
+    exprs.iter().map(|e| expr(e, names)).collect::<Vec<_>>().join(", ")
+}
+
+fn sort_keys(keys: &[SortKey], names: &[String]) -> String {
+    let key = |k: &SortKey| {
+        let direction = if k.descending { " DESC" } else { "" };
+        let nulls = if k.nulls_first { " NULLS FIRST" } else { "" };
+        format!("{}{direction}{nulls}", expr(&k.expr, names))
+    };
+    keys.iter().map(key).collect::<Vec<_>>().join(", ")
+}
+
+fn aggregate(call: &AggregateCall, names: &[String]) -> String {
+    let mut out = format!("{}(", call.function.name);
+    if call.distinct {
+        out.push_str("DISTINCT ");
+    }
+    out.push_str(&if call.args.is_empty() { "*".to_string() } else { list(&call.args, names) });
+    if !call.order_by.is_empty() {
+        let _ = write!(out, " ORDER BY {}", sort_keys(&call.order_by, names));
+    }
+    out.push(')');
+    if let Some(filter) = &call.filter {
+        let _ = write!(out, " FILTER (WHERE {})", expr(filter, names));
+    }
+    out
+}
+
+/// An expression over named positions; a position without a name is `#position`.
+fn expr(e: &Expr, names: &[String]) -> String {
+    write_expr(e, &|index| names.get(index).cloned().unwrap_or_else(|| format!("#{index}")))
+}
+
+/// An expression as SQL-like text.
+pub fn write_expr(e: &Expr, name: &dyn Fn(usize) -> String) -> String {
+    let part = |e: &Expr| match e {
+        Expr::And(_) | Expr::Or(_) | Expr::Compare { .. } | Expr::Not(_) => {
+            format!("({})", write_expr(e, name))
+        }
+        Expr::Call { function, args, .. } if is_infix(function.name) && args.len() == 2 => {
+            format!("({})", write_expr(e, name))
+        }
+        _ => write_expr(e, name),
+    };
+    let parts = |all: &[Expr], with: &str| all.iter().map(part).collect::<Vec<_>>().join(with);
+    match e {
+        Expr::Column { index, .. } => name(*index),
+        Expr::Literal { value, ty } => literal(value, ty),
+        Expr::Cast { input, to, or_null } => {
+            format!("{}({} AS {to})", if *or_null { "TRY_CAST" } else { "CAST" }, write_expr(input, name))
+        }
+        Expr::Compare { op, left, right } => format!("{} {} {}", part(left), op.sql(), part(right)),
+        Expr::And(all) => parts(all, " AND "),
+        Expr::Or(all) => parts(all, " OR "),
+        Expr::Not(input) => format!("NOT {}", part(input)),
+        Expr::IsNull { input, negated } => {
+            format!("{} IS {}NULL", part(input), if *negated { "NOT " } else { "" })
+        }
+        Expr::InList { input, list, negated } => {
+            let ty = input.ty();
+            let mut shown: Vec<String> = list.iter().take(10).map(|v| literal(v, &ty)).collect();
+            if list.len() > shown.len() {
+                shown.push(format!("… {} more", list.len() - shown.len()));
+            }
+            format!("{} {}IN ({})", part(input), if *negated { "NOT " } else { "" }, shown.join(", "))
+        }
+        Expr::Case { branches, otherwise, .. } => {
+            let mut out = String::from("CASE");
+            for (condition, result) in branches {
+                let _ =
+                    write!(out, " WHEN {} THEN {}", write_expr(condition, name), write_expr(result, name));
+            }
+            if let Some(e) = otherwise {
+                let _ = write!(out, " ELSE {}", write_expr(e, name));
+            }
+            out + " END"
+        }
+        Expr::Coalesce(all) => {
+            format!("coalesce({})", all.iter().map(|e| write_expr(e, name)).collect::<Vec<_>>().join(", "))
+        }
+        Expr::Call { function, args, .. } if is_infix(function.name) && args.len() == 2 => {
+            format!("{} {} {}", part(&args[0]), function.name, part(&args[1]))
+        }
+        Expr::Call { function, args, .. } => {
+            let args: Vec<String> = args.iter().map(|e| write_expr(e, name)).collect();
+            format!("{}({})", function.name, args.join(", "))
+        }
+    }
+}
+
+/// Whether a function is spelled between its arguments.
+fn is_infix(name: &str) -> bool {
+    !name.chars().any(|c| c.is_alphanumeric() || c == '_')
+}
+
+fn literal(value: &Scalar, ty: &LogicalType) -> String {
+    match value {
+        Scalar::Null => "NULL".to_string(),
+        Scalar::Boolean(b) => b.to_string(),
+        Scalar::Int(n) => match ty {
+            LogicalType::Decimal { scale, .. } if *scale > 0 => decimal(*n, *scale),
+            LogicalType::Date => date(*n),
+            LogicalType::Timestamp(_) | LogicalType::TimestampTz | LogicalType::Time => {
+                format!("{n}::{ty}")
+            }
+            _ => n.to_string(),
+        },
+        Scalar::Float(x) => format!("{x:?}"),
+        Scalar::Text(s) => {
+            let mut shown: String = s.chars().take(60).collect();
+            if shown.len() < s.len() {
+                shown.push('…');
+            }
+            format!("'{}'", shown.replace('\'', "''"))
+        }
+        Scalar::Bytes(b) => format!("<{} bytes>", b.len()),
+        Scalar::Interval { months, days, nanos } => {
+            format!("INTERVAL '{months} months {days} days {nanos} ns'")
+        }
+        Scalar::Nested(_) => format!("<{ty}>"),
+    }
+}
+
+fn decimal(n: i128, scale: u8) -> String {
+    let unit = 10u128.pow(u32::from(scale).min(38));
+    let (whole, fraction) = (n.unsigned_abs() / unit, n.unsigned_abs() % unit);
+    format!("{}{whole}.{fraction:0width$}", if n < 0 { "-" } else { "" }, width = usize::from(scale))
+}
+
+/// A date given in days since 1970-01-01.
+fn date(days: i128) -> String {
+    let day = i32::try_from(days)
+        .ok()
+        .and_then(|d| chrono::NaiveDate::from_epoch_days(d))
+        .map_or_else(|| days.to_string(), |d| d.to_string());
+    format!("'{day}'")
+}
