@@ -1,1 +1,168 @@
 //! Outside formats, both ways: CSV, Parquet, JSON.
+//!
+//! Everything that the SQL layer needs is here: [`table_function`] for `read_csv(…)` and its like,
+//! [`source_for_path`] for a file name in `FROM`, [`copy_source`] and [`copy_sink`] for `COPY`. A reader is a
+//! [`Source`]: it looks at the head of its files when it is made (dialect, types, footers), reads the rest
+//! in a scan, in morsels that any number of workers parse at a time, and holds only what is in flight. A
+//! writer is a [`Sink`]: it writes beside its target and renames in the end, so that a failure leaves
+//! nothing behind.
+//!
+//! Each format is behind the feature of its name; the rest of the room works without any.
+
+use std::sync::Arc;
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::batch::{Field, Schema};
+use crate::exec::error::{ExecError, Result};
+use crate::exec::source::{Sink, Source, TableFunctionArgs};
+
+#[cfg(feature = "csv")]
+mod csv;
+mod files;
+mod format;
+mod glob;
+#[cfg(feature = "json")]
+mod json;
+mod options;
+#[cfg(feature = "parquet")]
+mod parquet;
+
+use files::FileList;
+pub use format::is_file_name;
+use format::{Format, not_built};
+use options::Options;
+
+/// The names that [`table_function`] knows, for suggestions and completion.
+pub const TABLE_FUNCTIONS: &[&str] = &[
+    "glob",
+    "parquet_scan",
+    "read_csv",
+    "read_csv_auto",
+    "read_json",
+    "read_json_auto",
+    "read_ndjson",
+    "read_ndjson_auto",
+    "read_parquet",
+];
+
+/// The table function of this name (lower case) with these arguments, or `None` if there is none.
+///
+/// The first positional argument is a path, a glob pattern or a list of them; `-` and `/dev/stdin` are
+/// standard input. Fails on unknown options, missing files, and files that are not of the format.
+pub fn table_function(name: &str, args: &TableFunctionArgs) -> Option<Result<Arc<dyn Source>>> {
+    let format = match name {
+        "glob" => return Some(glob::source(args)),
+        "read_csv" | "read_csv_auto" => Format::Csv,
+        "read_parquet" | "parquet_scan" => Format::Parquet,
+        "read_json" | "read_json_auto" => Format::Json,
+        "read_ndjson" | "read_ndjson_auto" => Format::NdJson,
+        _ => return None,
+    };
+    Some(files_argument(name, args).and_then(|paths| {
+        let options = Options::new(name, &args.named, known_options(format))?;
+        open(&FileList::expand(&paths)?, format, &options, None)
+    }))
+}
+
+/// The rows of a file, a glob pattern's files, or standard input, for a name in `FROM`. The format
+/// follows from the extension, else from the first bytes.
+pub fn source_for_path(path: &str) -> Result<Arc<dyn Source>> {
+    let files = FileList::expand(&[path.to_string()])?;
+    let format = format::of_files(&files)?;
+    open(&files, format, &Options::none(format.reader()), None)
+}
+
+/// The rows of the files of a `COPY … FROM`, for a table with these columns: the result has exactly their
+/// types, in their order. Without `format` it follows from the path. Option names are in lower case.
+pub fn copy_source(
+    path: &str,
+    format: Option<&str>,
+    options: &[(String, Scalar, LogicalType)],
+    columns: &[Field],
+) -> Result<Arc<dyn Source>> {
+    let files = FileList::expand(&[path.to_string()])?;
+    let format = match format {
+        Some(name) => Format::parse(name)?,
+        None => format::of_files(&files)?,
+    };
+    let options = Options::new("COPY FROM", options, known_options(format))?;
+    open(&files, format, &options, Some(columns))
+}
+
+/// The target of a `COPY … TO`, which takes rows of this schema. Without `format` it follows from the
+/// path's extension, else it is CSV. Option names are in lower case.
+pub fn copy_sink(
+    path: &str,
+    format: Option<&str>,
+    options: &[(String, Scalar, LogicalType)],
+    schema: Schema,
+) -> Result<Arc<dyn Sink>> {
+    let format = match format {
+        Some(name) => Format::parse(name)?,
+        None => Format::of_name(path).unwrap_or(Format::Csv),
+    };
+    if schema.is_empty() {
+        return Err(ExecError::InvalidInput("COPY TO needs at least one column".into()));
+    }
+    match format {
+        #[cfg(feature = "csv")]
+        Format::Csv | Format::Tsv => csv::sink(path, format, options, schema),
+        #[cfg(feature = "json")]
+        Format::Json | Format::NdJson => json::sink(path, format, options, schema),
+        #[cfg(feature = "parquet")]
+        Format::Parquet => parquet::sink(path, options, schema),
+        #[allow(unreachable_patterns)]
+        _ => Err(not_built(format)),
+    }
+}
+
+/// The options that a reader of this format takes.
+fn known_options(format: Format) -> &'static [&'static str] {
+    match format {
+        #[cfg(feature = "csv")]
+        Format::Csv | Format::Tsv => csv::READ_OPTIONS,
+        #[cfg(feature = "json")]
+        Format::Json | Format::NdJson => json::READ_OPTIONS,
+        #[cfg(feature = "parquet")]
+        Format::Parquet => parquet::READ_OPTIONS,
+        #[allow(unreachable_patterns)]
+        _ => &[],
+    }
+}
+
+/// A reader of these files. `target` are the columns of the table that a `COPY FROM` fills.
+fn open(
+    files: &FileList,
+    format: Format,
+    options: &Options,
+    target: Option<&[Field]>,
+) -> Result<Arc<dyn Source>> {
+    match format {
+        #[cfg(feature = "csv")]
+        Format::Csv | Format::Tsv => csv::source(files, format, options, target),
+        #[cfg(feature = "json")]
+        Format::Json | Format::NdJson => json::source(files, format, options, target),
+        #[cfg(feature = "parquet")]
+        Format::Parquet => parquet::source(files, options, target),
+        #[allow(unreachable_patterns)]
+        _ => Err(not_built(format)),
+    }
+}
+
+/// The paths in the first argument of a table function.
+fn files_argument(function: &str, args: &TableFunctionArgs) -> Result<Vec<String>> {
+    let [(value, _)] = &args.positional[..] else {
+        return Err(ExecError::InvalidInput(format!(
+            "{function} takes one positional argument, a path or a list of paths, and was given {}",
+            args.positional.len()
+        )));
+    };
+    let paths = options::texts(value).ok_or_else(|| {
+        ExecError::InvalidInput(format!("the first argument of {function} must be a path or a list of paths"))
+    })?;
+    if paths.is_empty() {
+        return Err(ExecError::InvalidInput(format!("{function} needs at least one file")));
+    }
+    Ok(paths)
+}
