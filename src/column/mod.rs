@@ -2,6 +2,7 @@
 //!
 //! A line belongs here if it is about a run of values of one type at rest.
 
+pub mod error;
 pub mod predicate;
 pub mod scalar;
 pub mod types;
