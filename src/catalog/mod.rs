@@ -1,1 +1,40 @@
 //! What exists: schemas, tables, columns, views, row-group and chunk metadata, as records in slotted heaps.
+//!
+//! Two things live here, and nothing that changes over time:
+//!
+//! * the [`Catalog`], an immutable value that a snapshot holds: definitions found by id and, ignoring
+//!   case, by name; a writer clones it (cheaply: definitions are behind `Arc`), changes the clone, and
+//!   publishes that;
+//! * the **records** that describe it in the file, one file for each kind, each with its picture,
+//!   encoder, decoder and tests ([`record`] has what they share).
+//!
+//! The records form a tree. Opening reads the first two levels only, which is O(number of objects);
+//! the rest is read when a table is first touched:
+//!
+//! ```text
+//! root ─┬─ schema
+//!       ├─ view
+//!       └─ table ─── directory ─┬─ segment ─┬─ row group (statistics and place of each chunk)
+//!                               │           └─ … up to 128
+//!                               └─ …
+//! ```
+//!
+//! A row-group record never changes once written: what may change about a row group (its delete
+//! vector) is in the segment's entry. So appending a row group writes its record, the last segment, the
+//! directory and whatever of table and root has changed, however large the table is.
+
+mod error;
+mod names;
+pub mod record;
+mod schema;
+mod table;
+mod types;
+mod value;
+mod view;
+
+pub use error::{CatalogError, Result};
+pub use names::{NameMap, fold, similar};
+pub use schema::{MAIN_SCHEMA, SchemaDefinition, SchemaId};
+pub use table::{ColumnDefinition, ColumnId, ColumnRole, TableDefinition, TableId};
+pub use value::{Catalog, Object, ObjectKind, Schema};
+pub use view::{ViewDefinition, ViewId};

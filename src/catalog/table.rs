@@ -1,0 +1,232 @@
+//! Tables and their columns, and the records of their definitions.
+//!
+//! ```text
+//! header | id u64 | schema id u64 | name text | comment optional text | next column id u32
+//!        | count u32, then for each column:
+//!          id u32 | name text | type | nullable bool | role u8 | default optional text | comment optional text
+//! ```
+//!
+//! Where the rows are is not told here but in the table's directory, so that appending rows does not
+//! write the definition again.
+
+use std::fmt;
+
+use crate::catalog::error::{CatalogError, Result};
+use crate::catalog::names::{fold, similar};
+use crate::catalog::record::{Decoded, Malformed, RecordKind, RecordReader, RecordWriter};
+use crate::catalog::schema::SchemaId;
+use crate::catalog::types::{self, read_type, write_type};
+use crate::catalog::value::ObjectKind;
+use crate::column::types::LogicalType;
+
+/// Names a table for ever; ids are never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub u64);
+
+impl fmt::Display for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "table {}", self.0)
+    }
+}
+
+/// Names a column of a table for ever, whatever becomes of its name and position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ColumnId(pub u32);
+
+/// What a column is for in a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum ColumnRole {
+    /// A value like any other.
+    #[default]
+    Plain = 0,
+    /// Names the series: few values, constant within it.
+    Tag = 1,
+    /// The time of the point.
+    Time = 2,
+}
+
+/// What a column is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnDefinition {
+    /// Its id. [`TableDefinition::new`] and [`TableDefinition::add_column`] give it.
+    pub id: ColumnId,
+    /// Its name, as written.
+    pub name: Box<str>,
+    /// The type of its values.
+    pub ty: LogicalType,
+    /// Whether NULL may be stored.
+    pub nullable: bool,
+    /// What it is for.
+    pub role: ColumnRole,
+    /// The value of rows that do not give one, as SQL text; NULL if absent.
+    pub default: Option<Box<str>>,
+    /// `COMMENT ON COLUMN`.
+    pub comment: Option<Box<str>>,
+}
+
+impl ColumnDefinition {
+    /// A nullable column without default, yet to be given its id.
+    pub fn new(name: &str, ty: LogicalType) -> Self {
+        Self {
+            id: ColumnId(u32::MAX),
+            name: name.into(),
+            ty,
+            nullable: true,
+            role: ColumnRole::Plain,
+            default: None,
+            comment: None,
+        }
+    }
+}
+
+/// What a table is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDefinition {
+    /// Its id. [`Catalog::create_table`](crate::catalog::Catalog::create_table) gives it.
+    pub id: TableId,
+    /// The schema it is in.
+    pub schema: SchemaId,
+    /// Its name, as written.
+    pub name: Box<str>,
+    /// Its columns, in order.
+    pub columns: Vec<ColumnDefinition>,
+    /// The id that the next new column gets.
+    pub next_column_id: u32,
+    /// `COMMENT ON TABLE`.
+    pub comment: Option<Box<str>>,
+}
+
+impl TableDefinition {
+    /// A table yet to be given its id. Columns get ids from 0.
+    pub fn new(schema: SchemaId, name: &str, columns: Vec<ColumnDefinition>) -> Self {
+        let mut table = Self {
+            id: TableId(0),
+            schema,
+            name: name.into(),
+            columns: Vec::with_capacity(columns.len()),
+            next_column_id: 0,
+            comment: None,
+        };
+        for column in columns {
+            table.add_column(column);
+        }
+        table
+    }
+
+    /// Adds a column behind the others and gives it its id.
+    pub fn add_column(&mut self, mut column: ColumnDefinition) -> ColumnId {
+        column.id = ColumnId(self.next_column_id);
+        self.next_column_id += 1;
+        self.columns.push(column);
+        ColumnId(self.next_column_id - 1)
+    }
+
+    /// The position of the column of that name, whatever its case.
+    pub fn column_position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// As [`column_position`](Self::column_position), with an error that guesses what was meant.
+    pub fn find_column(&self, name: &str) -> Result<usize> {
+        self.column_position(name).ok_or_else(|| CatalogError::NotFound {
+            kind: ObjectKind::Column,
+            name: name.into(),
+            similar: similar(name, self.columns.iter().map(|c| &*c.name), 3)
+                .into_iter()
+                .map(String::from)
+                .collect(),
+        })
+    }
+
+    /// Whether the definition can be: it has a name and columns, each with a name and an id of its own
+    /// and a type that can be stored.
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |what: String| Err(CatalogError::Invalid(what));
+        if self.name.is_empty() {
+            return invalid("a table needs a name".into());
+        }
+        if self.columns.is_empty() {
+            return invalid(format!("Table \"{}\" must have at least one column", self.name));
+        }
+        let mut names = std::collections::HashSet::with_capacity(self.columns.len());
+        let mut ids = std::collections::HashSet::with_capacity(self.columns.len());
+        for column in &self.columns {
+            if column.name.is_empty() {
+                return invalid(format!("a column of table \"{}\" needs a name", self.name));
+            }
+            if !names.insert(fold(&column.name)) {
+                return invalid(format!("Column with name {} already exists!", column.name));
+            }
+            if column.ty == LogicalType::Null {
+                return invalid(format!("Column \"{}\" cannot be of type NULL", column.name));
+            }
+            if types::depth(&column.ty) > types::TYPE_DEPTH_MAX {
+                return invalid(format!(
+                    "the type of column \"{}\" nests deeper than {} levels",
+                    column.name,
+                    types::TYPE_DEPTH_MAX
+                ));
+            }
+            if column.id.0 >= self.next_column_id || !ids.insert(column.id) {
+                return invalid(format!("column \"{}\" has an id that is not its own", column.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The record.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = RecordWriter::new(RecordKind::Table);
+        w.u64(self.id.0);
+        w.u64(self.schema.0);
+        w.text(&self.name);
+        w.optional_text(self.comment.as_deref());
+        w.u32(self.next_column_id);
+        w.count(self.columns.len());
+        for column in &self.columns {
+            w.u32(column.id.0);
+            w.text(&column.name);
+            write_type(&mut w, &column.ty);
+            w.bool(column.nullable);
+            w.u8(column.role as u8);
+            w.optional_text(column.default.as_deref());
+            w.optional_text(column.comment.as_deref());
+        }
+        w.finish()
+    }
+
+    /// Reads a record.
+    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
+        let mut r = RecordReader::new(bytes, RecordKind::Table)?;
+        let mut table = Self {
+            id: TableId(r.u64()?),
+            schema: SchemaId(r.u64()?),
+            name: r.text()?,
+            comment: r.optional_text()?,
+            next_column_id: r.u32()?,
+            columns: vec![],
+        };
+        let count = r.count(13)?;
+        table.columns.reserve(count);
+        for _ in 0..count {
+            table.columns.push(ColumnDefinition {
+                id: ColumnId(r.u32()?),
+                name: r.text()?,
+                ty: read_type(&mut r)?,
+                nullable: r.bool()?,
+                role: match r.u8()? {
+                    0 => ColumnRole::Plain,
+                    1 => ColumnRole::Tag,
+                    2 => ColumnRole::Time,
+                    other => return Err(Malformed::Bytes(format!("{other} is no role of a column"))),
+                },
+                default: r.optional_text()?,
+                comment: r.optional_text()?,
+            });
+        }
+        r.finish()?;
+        table.validate().map_err(|e| Malformed::Bytes(e.to_string()))?;
+        Ok(table)
+    }
+}

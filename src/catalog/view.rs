@@ -1,0 +1,76 @@
+//! Views, and their records. A view is kept as its text: what it means is decided when it is used.
+//!
+//! ```text
+//! header | id u64 | schema id u64 | name text | query text
+//!        | count u32, then each column name as text | comment optional text
+//! ```
+
+use std::fmt;
+
+use crate::catalog::record::{Decoded, RecordKind, RecordReader, RecordWriter};
+use crate::catalog::schema::SchemaId;
+
+/// Names a view for ever; ids are never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ViewId(pub u64);
+
+impl fmt::Display for ViewId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "view {}", self.0)
+    }
+}
+
+/// What a view is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewDefinition {
+    /// Its id. [`Catalog::create_view`](crate::catalog::Catalog::create_view) gives it.
+    pub id: ViewId,
+    /// The schema it is in.
+    pub schema: SchemaId,
+    /// Its name, as written.
+    pub name: Box<str>,
+    /// The query, as SQL text.
+    pub query: Box<str>,
+    /// Names of its columns, where they were given: the first names of its columns, or none.
+    pub column_names: Vec<Box<str>>,
+    /// `COMMENT ON VIEW`.
+    pub comment: Option<Box<str>>,
+}
+
+impl ViewDefinition {
+    /// A view yet to be given its id.
+    pub fn new(schema: SchemaId, name: &str, query: &str, column_names: Vec<Box<str>>) -> Self {
+        Self { id: ViewId(0), schema, name: name.into(), query: query.into(), column_names, comment: None }
+    }
+
+    /// The record.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = RecordWriter::new(RecordKind::View);
+        w.u64(self.id.0);
+        w.u64(self.schema.0);
+        w.text(&self.name);
+        w.text(&self.query);
+        w.count(self.column_names.len());
+        self.column_names.iter().for_each(|name| w.text(name));
+        w.optional_text(self.comment.as_deref());
+        w.finish()
+    }
+
+    /// Reads a record.
+    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
+        let mut r = RecordReader::new(bytes, RecordKind::View)?;
+        let definition = Self {
+            id: ViewId(r.u64()?),
+            schema: SchemaId(r.u64()?),
+            name: r.text()?,
+            query: r.text()?,
+            column_names: {
+                let count = r.count(4)?;
+                (0..count).map(|_| r.text()).collect::<Decoded<_>>()?
+            },
+            comment: r.optional_text()?,
+        };
+        r.finish()?;
+        Ok(definition)
+    }
+}
