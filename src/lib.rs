@@ -4,8 +4,24 @@
 
 pub mod catalog;
 pub mod column;
+mod connection;
+mod database;
+mod error;
 pub mod exec;
 pub mod io;
 pub mod pager;
 pub mod sql;
 pub mod table;
+
+pub use column::types::LogicalType;
+pub use connection::{Connection, ProgressHandle, Rows, StatementResult};
+pub use database::{Database, Options};
+pub use error::{Error, Result};
+pub use exec::batch::{Batch, Field, arrow_schema, to_record_batch};
+pub use exec::context::CancelToken;
+pub use sql::Position;
+pub use sql::parser::{is_keyword, keywords};
+pub use sql::split::{StatementSplitter, is_blank, split_statements};
+
+pub use ::arrow_schema as arrow_types;
+pub use arrow_array;

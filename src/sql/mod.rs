@@ -1,7 +1,17 @@
 //! From text to plan: dialect, FluxQL, binder, logical plan, optimizer, physical planner.
 
+pub mod ast;
+pub mod dialect;
+pub mod error;
 pub mod explain;
+pub mod fluxql;
 pub mod optimize;
+pub mod parser;
 pub mod physical;
 pub mod plan;
+pub mod split;
+pub mod stack;
+pub mod tokens;
 pub mod unnest;
+
+pub use error::{Position, SqlError, SqlErrorKind};

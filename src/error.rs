@@ -1,0 +1,125 @@
+//! The error of the public face.
+
+use std::fmt::Write;
+
+use crate::exec::error::ExecError;
+use crate::sql::{Position, SqlError};
+
+/// What went wrong. Its text is one line for the user.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A statement that cannot be understood, or does not fit what exists.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// A statement that failed while it ran.
+    #[error(transparent)]
+    Execution(#[from] ExecError),
+    /// The file, or what is in it.
+    #[error(transparent)]
+    Storage(#[from] crate::table::TableError),
+}
+
+/// The result of asking a database for something.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How much of a long line is shown before and behind the caret.
+const CONTEXT_CHARS: usize = 60;
+
+impl Error {
+    /// The place in the text of the statement that is at fault, where there is one.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Sql(e) => e.position,
+            _ => None,
+        }
+    }
+
+    /// Moves the place by the lines and characters that precede the statement in a longer text.
+    pub(crate) fn behind(mut self, text_before: &str) -> Self {
+        if let Self::Sql(SqlError { position: Some(p), .. }) = &mut self {
+            if p.line == 1 {
+                let last_line = text_before.rsplit('\n').next().unwrap_or_default();
+                p.column += last_line.chars().count();
+            }
+            p.line += text_before.matches('\n').count();
+        }
+        self
+    }
+
+    /// The error for a terminal: one line that begins with `Error: `, then, where there is a place, the line
+    /// of `sql` and a caret under it. Without a line break at the end.
+    ///
+    /// ```
+    /// let db = fluxdb::Database::open_in_memory()?;
+    /// let sql = "SELECT 1 +* 2";
+    /// let error = db.connect().query(sql).unwrap_err();
+    /// let text = error.render(sql);
+    /// assert!(text.starts_with("Error: Parser Error: "));
+    /// assert_eq!(text.lines().nth(1), Some("LINE 1: SELECT 1 +* 2"));
+    /// assert_eq!(text.lines().nth(2), Some("                  ^"));
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    pub fn render(&self, sql: &str) -> String {
+        let mut out = String::from("Error: ");
+        let message = self.to_string();
+        out.push_str(&message.split_whitespace().collect::<Vec<_>>().join(" "));
+        let Some(Position { line, column }) = self.position() else { return out };
+        let Some(text) = sql.split('\n').nth(line - 1) else { return out };
+        let chars: Vec<char> = text.trim_end().chars().collect();
+        let at = (column - 1).min(chars.len());
+        let from = at.saturating_sub(CONTEXT_CHARS);
+        let to = (at + CONTEXT_CHARS).min(chars.len());
+        let mut prefix = format!("LINE {line}: ");
+        if from > 0 {
+            prefix.push('…');
+        }
+        // Tabs and control characters take one cell, so that the caret stands right.
+        let shown: String = chars[from..to].iter().map(|c| if c.is_control() { ' ' } else { *c }).collect();
+        let behind = if to < chars.len() { "…" } else { "" };
+        let indent = prefix.chars().count() + at - from;
+        let _ = write!(out, "\n{prefix}{shown}{behind}\n{:indent$}^", "");
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(line: usize, column: usize) -> Error {
+        let mut e = SqlError::binder("no\nsuch thing");
+        e.position = Some(Position { line, column });
+        e.into()
+    }
+
+    #[test]
+    fn a_caret_stands_under_the_place() {
+        let text = error(2, 8).render("SELECT\n  a,\tbé nope");
+        assert_eq!(text, "Error: Binder Error: no such thing\nLINE 2:   a, bé nope\n               ^");
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        let sql = format!("SELECT {} nope {}", "x".repeat(500), "y".repeat(500));
+        let text = error(1, 509).render(&sql);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].chars().count() < 140);
+        let at = lines[2].chars().count() - 1;
+        assert_eq!(lines[1].chars().nth(at), Some('n'));
+    }
+
+    #[test]
+    fn places_beyond_the_text_do_no_harm() {
+        assert!(error(9, 9).render("SELECT").starts_with("Error"));
+        assert!(error(1, 900).render("SELECT").ends_with('^'));
+    }
+
+    #[test]
+    fn places_move_behind_other_text() {
+        let e = error(1, 3).behind("SELECT 1;\n ");
+        assert_eq!(e.position(), Some(Position { line: 2, column: 4 }));
+        let e = error(2, 3).behind("SELECT 1;\n ");
+        assert_eq!(e.position(), Some(Position { line: 3, column: 3 }));
+    }
+}

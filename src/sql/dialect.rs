@@ -1,0 +1,244 @@
+//! The grammar: PostgreSQL's with DuckDB's additions, as a dialect of `sqlparser`.
+//!
+//! What `sqlparser` has no hook for is rewritten in the token stream before it parses
+//! ([`crate::sql::tokens`]); FluxQL's forms are in [`crate::sql::fluxql`].
+
+use std::any::TypeId;
+
+use sqlparser::ast::{Expr, UnaryOperator, Value};
+use sqlparser::dialect::{Dialect, DuckDbDialect, Precedence};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+use crate::sql::fluxql;
+use crate::sql::tokens::{GLOB, POWER};
+
+/// The dialect.
+#[derive(Debug)]
+pub struct FluxDialect;
+
+// PostgreSQL's table of operator precedence.
+const PERIOD: u8 = 200;
+const DOUBLE_COLON: u8 = 140;
+const BRACKET: u8 = 130;
+const UNARY_MINUS: u8 = 125;
+const COLLATE: u8 = 120;
+const AT_TIME_ZONE: u8 = 110;
+const CARET: u8 = 100;
+const MULTIPLY: u8 = 90;
+const PLUS: u8 = 80;
+const XOR: u8 = 75;
+const OTHER: u8 = 70;
+const BETWEEN_LIKE: u8 = 60;
+const COMPARE: u8 = 50;
+const IS: u8 = 40;
+const NOT: u8 = 30;
+const AND: u8 = 20;
+const OR: u8 = 10;
+
+impl Dialect for FluxDialect {
+    /// Takes the paths of the parser that are made for DuckDB.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<DuckDbDialect>()
+    }
+
+    fn identifier_quote_style(&self, _identifier: &str) -> Option<char> {
+        Some('"')
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        ch == '"'
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        ch.is_alphabetic() || ch == '_' || !ch.is_ascii()
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        ch.is_alphanumeric() || ch == '$' || ch == '_' || !ch.is_ascii()
+    }
+
+    fn prec_value(&self, prec: Precedence) -> u8 {
+        match prec {
+            Precedence::Period => PERIOD,
+            Precedence::DoubleColon => DOUBLE_COLON,
+            Precedence::AtTz => AT_TIME_ZONE,
+            Precedence::Caret => CARET,
+            Precedence::MulDivModOp => MULTIPLY,
+            Precedence::PlusMinus => PLUS,
+            Precedence::Xor => XOR,
+            Precedence::Ampersand | Precedence::Pipe | Precedence::Colon | Precedence::PgOther => OTHER,
+            Precedence::Between | Precedence::Like => BETWEEN_LIKE,
+            Precedence::Eq => COMPARE,
+            Precedence::Is => IS,
+            Precedence::UnaryNot => NOT,
+            Precedence::And => AND,
+            Precedence::Or => OR,
+        }
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        Some(Ok(match &parser.peek_token_ref().token {
+            Token::Word(w) if w.keyword == Keyword::COLLATE => return None,
+            Token::Word(w) if w.keyword == Keyword::XOR => self.prec_unknown(),
+            Token::LBracket => BRACKET,
+            Token::CustomBinaryOperator(op) if op == POWER => CARET,
+            Token::CustomBinaryOperator(op) if op == GLOB => BETWEEN_LIKE,
+            Token::Arrow
+            | Token::LongArrow
+            | Token::AtArrow
+            | Token::ArrowAt
+            | Token::Overlap
+            | Token::CaretAt
+            | Token::StringConcat
+            | Token::ShiftRight
+            | Token::ShiftLeft
+            | Token::Tilde
+            | Token::TildeAsterisk
+            | Token::ExclamationMarkTilde
+            | Token::ExclamationMarkTildeAsterisk
+            | Token::CustomBinaryOperator(_) => OTHER,
+            Token::DoubleTilde
+            | Token::DoubleTildeAsterisk
+            | Token::ExclamationMarkDoubleTilde
+            | Token::ExclamationMarkDoubleTildeAsterisk => BETWEEN_LIKE,
+            // A colon separates keys from values, and bounds of slices.
+            Token::Colon | Token::ExclamationMark => self.prec_unknown(),
+            _ => return None,
+        }))
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        match &parser.peek_token_ref().token {
+            Token::Number(..) => fluxql::parse_duration_literal(parser).map(Ok),
+            Token::Word(w) if fluxql::is_every_marker(w) => Some(fluxql::parse_every(parser)),
+            Token::Minus => Some(parse_negation(parser)),
+            Token::EscapedStringLiteral(text) => {
+                let value = Value::SingleQuotedString(text.clone());
+                let span = parser.next_token().span;
+                Some(Ok(Expr::Value(value.with_span(span))))
+            }
+            _ => None,
+        }
+    }
+
+    fn is_column_alias(&self, kw: &Keyword, _parser: &mut Parser) -> bool {
+        !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(kw) && !matches!(kw, Keyword::COLLATE)
+    }
+
+    fn is_table_alias(&self, kw: &Keyword, _parser: &mut Parser) -> bool {
+        !sqlparser::keywords::RESERVED_FOR_TABLE_ALIAS.contains(kw)
+            && !matches!(kw, Keyword::SEMI | Keyword::ANTI | Keyword::ASOF)
+    }
+
+    fn supports_trailing_commas(&self) -> bool {
+        true
+    }
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+    fn supports_within_after_array_aggregation(&self) -> bool {
+        true
+    }
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+    fn supports_named_fn_args_with_eq_operator(&self) -> bool {
+        true
+    }
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
+        true
+    }
+    fn supports_dictionary_syntax(&self) -> bool {
+        true
+    }
+    fn support_map_literal_syntax(&self) -> bool {
+        true
+    }
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+    fn supports_array_typedef_with_brackets(&self) -> bool {
+        true
+    }
+    fn supports_from_first_select(&self) -> bool {
+        true
+    }
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_replace(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_rename(&self) -> bool {
+        true
+    }
+    fn supports_select_wildcard_ilike(&self) -> bool {
+        true
+    }
+    fn supports_notnull_operator(&self) -> bool {
+        true
+    }
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+    fn supports_numeric_literal_underscores(&self) -> bool {
+        true
+    }
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
+    fn supports_string_escape_constant(&self) -> bool {
+        true
+    }
+    fn supports_unicode_string_literal(&self) -> bool {
+        true
+    }
+    fn supports_dollar_placeholder(&self) -> bool {
+        true
+    }
+    fn supports_values_as_table_factor(&self) -> bool {
+        true
+    }
+    fn supports_parens_around_table_factor(&self) -> bool {
+        true
+    }
+    fn supports_comment_on(&self) -> bool {
+        true
+    }
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+    fn supports_window_clause_named_window_reference(&self) -> bool {
+        true
+    }
+    fn supports_subquery_as_function_arg(&self) -> bool {
+        true
+    }
+    fn supports_string_literal_concatenation_with_newline(&self) -> bool {
+        true
+    }
+}
+
+/// `-x`, which binds more tightly than `^` and less than `::`.
+fn parse_negation(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    let expr = parser.parse_subexpr(UNARY_MINUS)?;
+    Ok(Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(expr) })
+}

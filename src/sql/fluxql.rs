@@ -1,0 +1,253 @@
+//! FluxQL: durations such as `1h30m` wherever an INTERVAL may stand, and
+//! `EVERY <duration> [OFFSET <duration>] [FILL(<how>)]` behind GROUP BY or alone.
+//!
+//! These are forms only; what they mean is decided by [`crate::sql::bind`].
+
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval,
+    ObjectName, ObjectNamePart, Value, ValueWithSpan,
+};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Span, Token, Word};
+
+/// A quoting that this dialect does not read, so no text can have it: it marks what this module has made.
+/// One that `sqlparser` can print, since tokens get into its messages.
+const MARK: char = '`';
+
+/// The token that stands for a word EVERY which begins a clause.
+pub fn every_marker() -> Word {
+    Word { value: "EVERY".into(), quote_style: Some(MARK), keyword: Keyword::NoKeyword }
+}
+
+/// Whether a word is [`every_marker`].
+pub fn is_every_marker(word: &Word) -> bool {
+    word.quote_style == Some(MARK)
+}
+
+/// The clause EVERY.
+#[derive(Debug, Clone)]
+pub struct Every<'a> {
+    /// Width of the buckets.
+    pub width: &'a Expr,
+    /// Shift of their starts.
+    pub offset: Option<&'a Expr>,
+    /// What empty buckets show; as if `none` where absent.
+    pub fill: Option<&'a Expr>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Parses what follows the marker, into a call that [`every_clause`] recognizes.
+pub fn parse_every(parser: &mut Parser) -> Result<Expr, ParserError> {
+    let token = parser.next_token();
+    let mut args = vec![argument(parse_width(parser)?)];
+    let offset_follows = parser.peek_keyword(Keyword::OFFSET) && is_duration_at(parser, 1);
+    args.push(argument(if offset_follows {
+        parser.advance_token();
+        parse_width(parser)?
+    } else {
+        null()
+    }));
+    if matches!(&parser.peek_token_ref().token, Token::Word(w) if w.value.eq_ignore_ascii_case("fill"))
+        && parser.peek_nth_token_ref(1).token == Token::LParen
+    {
+        parser.advance_token();
+        parser.advance_token();
+        args.push(argument(parser.parse_expr()?));
+        parser.expect_token(&Token::RParen)?;
+    }
+    let name = Ident { value: "every".into(), quote_style: Some(MARK), span: token.span };
+    Ok(Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: vec![],
+        }),
+        within_group: vec![],
+        filter: None,
+        null_treatment: None,
+        over: None,
+    }))
+}
+
+/// `5m`, `5 minutes`, `INTERVAL …` or `'5 minutes'`.
+fn parse_width(parser: &mut Parser) -> Result<Expr, ParserError> {
+    if let Some(duration) = parse_duration_literal(parser) {
+        return Ok(duration);
+    }
+    match &parser.peek_token_ref().token {
+        Token::Number(..) | Token::SingleQuotedString(_) => parser.parse_interval(),
+        Token::Word(w) if w.keyword == Keyword::INTERVAL => {
+            parser.advance_token();
+            parser.parse_interval()
+        }
+        _ => parser.expected_ref("a duration such as 5m", parser.peek_token_ref()),
+    }
+}
+
+fn argument(expr: Expr) -> FunctionArg {
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+}
+
+fn null() -> Expr {
+    Expr::Value(ValueWithSpan { value: Value::Null, span: Span::empty() })
+}
+
+/// The clause that an expression of the query's `cluster_by` stands for; `None` if it is not ours.
+pub fn every_clause(expr: &Expr) -> Option<Every<'_>> {
+    let Expr::Function(function) = expr else { return None };
+    let [ObjectNamePart::Identifier(name)] = &function.name.0[..] else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if name.quote_style != Some(MARK) {
+        return None;
+    }
+    let mut args = list.args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => e,
+        _ => unreachable!("EVERY was parsed with plain arguments"),
+    });
+    let width = args.next()?;
+    let offset = args.next().filter(|e| !matches!(e, Expr::Value(v) if v.value == Value::Null));
+    Some(Every { width, offset, fill: args.next(), span: name.span })
+}
+
+/// Whether the token `n` tokens ahead begins a duration or an interval.
+fn is_duration_at(parser: &Parser, n: usize) -> bool {
+    match &parser.peek_nth_token_ref(n).token {
+        Token::Number(..) => duration_at(parser, n).is_some(),
+        Token::Word(w) => w.keyword == Keyword::INTERVAL,
+        _ => false,
+    }
+}
+
+/// The text of a duration: a number and a word without a blank between them.
+fn duration_at(parser: &Parser, n: usize) -> Option<String> {
+    let (number, word) = (parser.peek_nth_token_ref(n), parser.peek_nth_token_ref(n + 1));
+    if number.span.end != word.span.start {
+        return None;
+    }
+    match (&number.token, &word.token) {
+        (Token::Number(digits, false), Token::Word(w)) if w.quote_style.is_none() => {
+            let text = format!("{digits}{}", w.value);
+            parse_duration(&text).map(|_| text)
+        }
+        _ => None,
+    }
+}
+
+/// Parses a duration such as `1h30m`, if one is ahead, into an INTERVAL.
+pub fn parse_duration_literal(parser: &mut Parser) -> Option<Expr> {
+    let text = duration_at(parser, 0)?;
+    let start = parser.next_token().span.start;
+    let end = parser.next_token().span.end;
+    let value = Value::SingleQuotedString(text).with_span(Span::new(start, end));
+    Some(Expr::Interval(Interval {
+        value: Box::new(Expr::Value(value)),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    }))
+}
+
+/// Months, days and nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Duration {
+    /// Calendar months.
+    pub months: i32,
+    /// Calendar days.
+    pub days: i32,
+    /// Nanoseconds.
+    pub nanos: i64,
+}
+
+/// Reads `250ms`, `5m`, `1h30m`, `7d`, `1.5h`: numbers, each with its unit. Units are `ns`, `us` (`µs`,
+/// `u`), `ms`, `s`, `m`, `h`, `d`, `w`, `mo`, `q`, `y`. `None` for any other text, and where the value
+/// leaves the range of an INTERVAL.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut out = Duration::default();
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')?;
+        let (number, tail) = rest.split_at(digits);
+        let unit_end = tail.find(|c: char| !c.is_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_end);
+        rest = tail;
+        let number = number.replace('_', "");
+        let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
+        if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+            return None;
+        }
+        let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        let unit = Unit::of(unit)?;
+        match unit {
+            Unit::Nanos(n) => {
+                out.nanos = out.nanos.checked_add(whole.checked_mul(n)?)?;
+                if !fraction.is_empty() {
+                    let part = format!("0.{fraction}").parse::<f64>().ok()? * n as f64;
+                    out.nanos = out.nanos.checked_add(part.round() as i64)?;
+                }
+            }
+            Unit::Days(n) if fraction.is_empty() => {
+                out.days = out.days.checked_add(i32::try_from(whole.checked_mul(n)?).ok()?)?;
+            }
+            Unit::Months(n) if fraction.is_empty() => {
+                out.months = out.months.checked_add(i32::try_from(whole.checked_mul(n)?).ok()?)?;
+            }
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+enum Unit {
+    Nanos(i64),
+    Days(i64),
+    Months(i64),
+}
+
+impl Unit {
+    fn of(name: &str) -> Option<Self> {
+        const SECOND: i64 = 1_000_000_000;
+        Some(match name.to_lowercase().as_str() {
+            "ns" => Self::Nanos(1),
+            "us" | "µs" | "μs" | "u" | "µ" | "μ" => Self::Nanos(1_000),
+            "ms" => Self::Nanos(1_000_000),
+            "s" => Self::Nanos(SECOND),
+            "m" => Self::Nanos(60 * SECOND),
+            "h" => Self::Nanos(3_600 * SECOND),
+            "d" => Self::Days(1),
+            "w" => Self::Days(7),
+            "mo" => Self::Months(1),
+            "q" => Self::Months(3),
+            "y" => Self::Months(12),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let d = |months, days, nanos| Some(Duration { months, days, nanos });
+        assert_eq!(parse_duration("5m"), d(0, 0, 300_000_000_000));
+        assert_eq!(parse_duration("1h30m"), d(0, 0, 5_400_000_000_000));
+        assert_eq!(parse_duration("1.5h"), d(0, 0, 5_400_000_000_000));
+        assert_eq!(parse_duration("250ms"), d(0, 0, 250_000_000));
+        assert_eq!(parse_duration("10µs"), d(0, 0, 10_000));
+        assert_eq!(parse_duration("2w1d"), d(0, 15, 0));
+        assert_eq!(parse_duration("1y6mo"), d(18, 0, 0));
+        for bad in ["", "5", "m", "5x", "1.5d", "1h30", "99999999999999999999s", "9999999999d", "1..5s"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+    }
+}
