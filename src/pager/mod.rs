@@ -1,3 +1,47 @@
 //! The file: pages, extents, checksums, superblocks, allocator, slotted heaps, and the file trait.
 //!
 //! A line belongs here if it would be true of any file of pages.
+//!
+//! [`Pager`] opens a file. A reader takes a [`Snapshot`], one commit that nothing disturbs; the one writer takes a
+//! [`WriteTxn`], fills extents and heap records in pages that nobody refers to, and commits by writing the other
+//! superblock. Bytes live in three kinds of place: [`Extent`]s for bulk data, read without copying; heap records,
+//! found by [`SlotId`], for metadata; and two [`Roots`] in the superblock, from which all else is found.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `file.rs` | the trait for all access to files; `os_file.rs`, `memory_file.rs`, `fault.rs` implement it |
+//! | `lock.rs` | one writer or many readers |
+//! | `page.rs` | page numbers, kinds, headers |
+//! | `superblock.rs` | the two roots of the file |
+//! | `heap.rs` | slotted pages and overflow chains |
+//! | `alloc.rs`, `space.rs` | free space in memory and on disk |
+//! | `store.rs`, `txn.rs` | the open file, its readers and its writer |
+//! | `inspect.rs` | looking at a file from outside, healthy or not |
+
+mod alloc;
+mod error;
+mod file;
+mod heap;
+mod lock;
+mod memory_file;
+mod os_file;
+mod page;
+mod space;
+mod store;
+mod superblock;
+#[cfg(test)]
+mod tests;
+mod txn;
+
+pub use error::{PagerError, Result};
+pub use file::File;
+pub use heap::{HeapPage, MAX_RECORD_BYTES, Slot, SlotId};
+pub use memory_file::MemoryFile;
+pub use os_file::{Access, OsFile};
+pub use page::{
+    DEFAULT_PAGE_SIZE, Extent, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PAGE_HEADER_BYTES, PageHeader, PageId, PageKind,
+};
+pub use space::{FreeRange, SpaceTable, SparseHeapPage};
+pub use store::{Options, Pager, Roots, Snapshot};
+pub use superblock::{FORMAT_VERSION, SlotState, Slots, Superblock};
+pub use txn::WriteTxn;

@@ -1,0 +1,260 @@
+//! A file of the operating system: positioned writes, and reads through a mapping.
+//!
+//! The mapping covers the file as it was when it was made. A read past it makes a new one; slices of the old one
+//! keep the old one alive. The file's length is checked before it is mapped. If another program cuts the file
+//! while it is mapped, the kernel raises SIGBUS on access: the lock keeps other databases from doing so, and a
+//! mode without a mapping for media that cannot be trusted is one more implementation of [`File`].
+#![allow(unsafe_code)] // memmap2: a mapping is unsafe to make because others may change the file under it.
+
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use memmap2::{Mmap, MmapOptions};
+use parking_lot::RwLock;
+
+use super::error::{PagerError, Result};
+use super::file::{File, past_end};
+use super::lock::FileLock;
+
+/// A regular file, locked for as long as it is open.
+#[derive(Debug)]
+pub struct OsFile {
+    name: String,
+    file: std::fs::File,
+    mapping: RwLock<Option<Bytes>>,
+    _lock: Option<FileLock>,
+}
+
+/// What to open a file for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading, beside other readers.
+    Read,
+    /// Reading and writing, alone; the file must exist.
+    Write,
+    /// Reading and writing, alone; an empty file is made where there is none.
+    Create,
+}
+
+impl OsFile {
+    /// Opens and locks a file.
+    ///
+    /// # Errors
+    /// `NotFound`, `NoDirectory`, `IsADirectory`, `NotARegularFile`, `PermissionDenied`, `Locked`, or `Io`.
+    pub fn open(path: &Path, access: Access) -> Result<Self> {
+        let (file, path) = Self::open_unlocked(path, access)?;
+        let lock = FileLock::acquire(&file, &path, access != Access::Read)?;
+        Ok(Self { name: path.display().to_string(), file, mapping: RwLock::new(None), _lock: Some(lock) })
+    }
+
+    /// Opens a file for reading without any lock, for tools that look at a database from outside. What they see
+    /// may change while they look.
+    pub fn open_for_inspection(path: &Path) -> Result<Self> {
+        let (file, path) = Self::open_unlocked(path, Access::Read)?;
+        Ok(Self { name: path.display().to_string(), file, mapping: RwLock::new(None), _lock: None })
+    }
+
+    fn open_unlocked(path: &Path, access: Access) -> Result<(std::fs::File, PathBuf)> {
+        let name = path.display().to_string();
+        let writing = access != Access::Read;
+        let operation = if writing { "open" } else { "read" };
+        // A directory is refused by name before it is opened, because opening one for reading succeeds.
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => return Err(PagerError::IsADirectory(name.into())),
+            Ok(metadata) if !metadata.is_file() => return Err(PagerError::NotARegularFile(name.into())),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && access == Access::Create => {
+                let directory = match path.parent() {
+                    Some(parent) if !parent.as_os_str().is_empty() => parent,
+                    _ => Path::new("."),
+                };
+                if !directory.exists() {
+                    return Err(PagerError::NoDirectory {
+                        path: name.into(),
+                        directory: directory.display().to_string().into(),
+                    });
+                }
+            }
+            Err(error) => return Err(PagerError::io(operation, &name, error)),
+        }
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(writing)
+            .create(access == Access::Create)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| PagerError::io(operation, &name, error))?;
+        // Links are followed once, so that all names of a file share one companion.
+        let path = path.canonicalize().map_err(|error| PagerError::io(operation, &name, error))?;
+        Ok((file, path))
+    }
+
+    /// Makes the file's name durable: a new file is not safe before its directory is.
+    pub(crate) fn sync_directory(path: &Path) -> Result<()> {
+        let path = path
+            .canonicalize()
+            .map_err(|error| PagerError::io("open", &path.display().to_string(), error))?;
+        let Some(directory) = path.parent() else { return Ok(()) };
+        std::fs::File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| PagerError::io("sync", &directory.display().to_string(), error))
+    }
+
+    fn map(&self, size: u64) -> io::Result<Bytes> {
+        let bytes = usize::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        // SAFETY: the mapping is read-only and the file is locked against other databases. Within this process
+        // only pages that no slice of the mapping refers to are written: committed pages are never overwritten,
+        // and a freed page is reused only after every slice of it is gone (`held` in `store.rs`).
+        let mapping: Mmap = unsafe { MmapOptions::new().len(bytes).map(&self.file)? };
+        Ok(Bytes::from_owner(mapping))
+    }
+}
+
+impl File for OsFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn set_size(&self, bytes: u64) -> io::Result<()> {
+        // A mapping that reaches past the end must not be used for new reads.
+        let mut mapping = self.mapping.write();
+        *mapping = None;
+        self.file.set_len(bytes)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let size = self.size()?;
+        if bytes <= size {
+            return Ok(());
+        }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            use rustix::fs::{FallocateFlags, fallocate};
+            use rustix::io::Errno;
+            loop {
+                match fallocate(&self.file, FallocateFlags::empty(), size, bytes - size) {
+                    Ok(()) => return Ok(()),
+                    Err(Errno::INTR) => {}
+                    // The file system cannot reserve; a sparse extension is what is left.
+                    Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => break,
+                    Err(error) => {
+                        // Some file systems keep what they reserved before they ran out.
+                        if self.size().is_ok_and(|now| now > size) {
+                            self.file.set_len(size)?;
+                        }
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+        self.file.set_len(bytes)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        // pread rejects offsets past i64::MAX with another error; the caller is to see the same one always.
+        if offset.checked_add(buffer.len() as u64).is_none_or(|end| end > i64::MAX as u64) {
+            return Err(past_end(offset, buffer.len(), self.size()?));
+        }
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn read(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
+        if bytes == 0 {
+            return Ok(Bytes::new());
+        }
+        let Some(end) = offset.checked_add(bytes as u64) else {
+            return Err(past_end(offset, bytes, self.size()?));
+        };
+        if let Some(mapping) = &*self.mapping.read()
+            && end <= mapping.len() as u64
+        {
+            return Ok(mapping.slice(offset as usize..end as usize));
+        }
+        let mut current = self.mapping.write();
+        let size = self.size()?;
+        if end > size {
+            return Err(past_end(offset, bytes, size));
+        }
+        let mapping = self.map(size)?;
+        let slice = mapping.slice(offset as usize..end as usize);
+        *current = Some(mapping);
+        Ok(slice)
+    }
+
+    fn reads_are_copies(&self) -> bool {
+        false
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn write_durable(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        use rustix::io::{Errno, IoSlice, ReadWriteFlags, pwritev2};
+        // The sync covers this range alone, so a commit does not wait for the pages of a bulk load beside it.
+        match pwritev2(&self.file, &[IoSlice::new(bytes)], offset, ReadWriteFlags::DSYNC) {
+            Ok(written) if written == bytes.len() => Ok(()),
+            Err(error) if !matches!(error, Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR | Errno::INVAL) => {
+                Err(error.into())
+            }
+            _ => {
+                self.write_all_at(offset, bytes)?;
+                self.sync()
+            }
+        }
+    }
+}
+
+/// Opens a path with the right access for the options, as the pager's handle to a file.
+pub(crate) fn open(path: &Path, access: Access) -> Result<Arc<dyn File>> {
+    Ok(Arc::new(OsFile::open(path, access)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn obeys_the_laws() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = OsFile::open(&directory.path().join("laws.flux"), Access::Create).unwrap();
+        super::super::file::check_laws(&file);
+    }
+
+    #[test]
+    fn old_slices_survive_growth() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = OsFile::open(&directory.path().join("a.flux"), Access::Create).unwrap();
+        file.write_all_at(0, &[1; 4096]).unwrap();
+        let old = file.read(0, 4096).unwrap();
+        file.write_all_at(4096, &vec![2; 1 << 20]).unwrap();
+        assert!(file.read(4096, 1 << 20).unwrap().iter().all(|byte| *byte == 2));
+        assert!(old.iter().all(|byte| *byte == 1));
+    }
+
+    #[test]
+    fn what_is_not_a_file_is_refused_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = |path: &Path, access| OsFile::open(path, access).unwrap_err();
+        let inside = directory.path().join("missing/new.flux");
+        for access in [Access::Read, Access::Write, Access::Create] {
+            assert!(matches!(error(directory.path(), access), PagerError::IsADirectory(_)));
+            assert!(matches!(error(Path::new("/dev/null"), access), PagerError::NotARegularFile(_)));
+        }
+        assert!(matches!(error(&inside, Access::Create), PagerError::NoDirectory { .. }));
+        assert!(matches!(error(&inside, Access::Read), PagerError::NotFound(_)));
+        assert!(matches!(error(&directory.path().join("new.flux"), Access::Write), PagerError::NotFound(_)));
+    }
+}

@@ -1,0 +1,686 @@
+//! The open file: its current commit, its readers, and how bytes are read from it.
+//!
+//! Invariants:
+//! 1. A page that the current commit or a pinned one refers to is never written.
+//! 2. A page is not reused while a slice of the mapping still shows it, even if its reader is gone (`held`).
+//! 3. After the first failed write or sync nothing is written any more (`latch`).
+//!
+//! Lock order: `space`, then `current`, then `held`. `latch` is taken alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use super::alloc::{RangeSet, Space};
+use super::error::{PagerError, Result};
+use super::file::File;
+use super::heap::{HeapPage, Slot, SlotId, chain_payload, read_chained_page};
+use super::memory_file::{MemoryFile, aligned_copy};
+use super::os_file::{self, Access, OsFile};
+use super::page::{
+    DEFAULT_PAGE_SIZE, Extent, FIRST_DATA_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageHeader, PageId, PageKind,
+    checksum, is_page_size,
+};
+use super::space::SpaceTable;
+use super::superblock::{FORMAT_VERSION, MAGIC, SUPERBLOCK_BYTES, SlotState, Slots, Superblock};
+use super::txn::WriteTxn;
+
+/// How to open a file.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Open for reading only; the file is never written. Default: no.
+    pub read_only: bool,
+    /// Make the file if there is none. Default: yes.
+    pub create: bool,
+    /// Size of the pages of a new file in bytes: a power of two from 4,096 to 65,536. A file that exists keeps
+    /// its own. Default: 16,384.
+    pub page_size: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { read_only: false, create: true, page_size: DEFAULT_PAGE_SIZE }
+    }
+}
+
+/// The roots that the upper layers keep in the superblock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Roots {
+    /// The record from which everything else is found.
+    pub catalog: Option<SlotId>,
+    /// The first page of the write-ahead log.
+    pub log: Option<PageId>,
+}
+
+/// An open file of pages. Cheap to clone; the file closes with the last clone, snapshot and slice.
+#[derive(Debug, Clone)]
+pub struct Pager {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// One commit, as a reader sees it. While it lives, nothing that the commit refers to is reused.
+pub struct Snapshot {
+    inner: Arc<Inner>,
+    superblock: Superblock,
+}
+
+pub(super) struct Inner {
+    pub(super) file: Arc<dyn File>,
+    pub(super) name: Arc<str>,
+    pub(super) page_size: usize,
+    pub(super) read_only: bool,
+    current: Mutex<Current>,
+    /// Page ranges that a slice of the mapping shows, with the number of slices.
+    held: Mutex<HashMap<(u64, u64), usize>>,
+    /// Read with the first write.
+    pub(super) space: Mutex<Option<Space>>,
+    /// Whether a transaction runs.
+    writing: Mutex<bool>,
+    written: Condvar,
+    latch: Mutex<Option<PagerError>>,
+}
+
+struct Current {
+    superblock: Superblock,
+    /// Number of snapshots by sequence.
+    pins: BTreeMap<u64, usize>,
+}
+
+impl Pager {
+    /// Opens the file at `path`, or makes it.
+    ///
+    /// # Errors
+    /// What keeps the file from being opened, by name; `Corrupt` if it is damaged where opening must read it.
+    pub fn open(path: &Path, options: &Options) -> Result<Self> {
+        let access = match (options.read_only, options.create) {
+            (true, _) => Access::Read,
+            (false, true) => Access::Create,
+            (false, false) => Access::Write,
+        };
+        let is_new = access == Access::Create && !path.exists();
+        let pager = Self::open_file(os_file::open(path, access)?, options)?;
+        if is_new {
+            OsFile::sync_directory(path)?;
+        }
+        Ok(pager)
+    }
+
+    /// A new file in memory.
+    ///
+    /// # Errors
+    /// `Invalid` for an impossible page size.
+    pub fn memory(options: &Options) -> Result<Self> {
+        Self::open_file(Arc::new(MemoryFile::new()), options)
+    }
+
+    /// Opens a file of any kind. An empty one becomes a new database, unless it is opened for reading only.
+    ///
+    /// # Errors
+    /// As for [`Pager::open`].
+    pub fn open_file(file: Arc<dyn File>, options: &Options) -> Result<Self> {
+        let name: Arc<str> = file.name().into();
+        let size = file.size().map_err(|error| PagerError::io("read", &name, error))?;
+        let mut slots = Slots::read(&*file)?;
+        if !options.read_only && is_unfinished_creation(&*file, size, &slots)? {
+            create(&*file, options.page_size)?;
+            slots = Slots::read(&*file)?;
+        }
+        let superblock = slots.choose(&name)?;
+        let size = file.size().map_err(|error| PagerError::io("read", &name, error))?;
+        let needed = superblock.page_count * u64::from(superblock.page_size);
+        if size < needed {
+            return Err(PagerError::corrupt(format!(
+                "'{name}' is truncated: it has {size} bytes where its superblock says {needed}"
+            )));
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                file,
+                name,
+                page_size: superblock.page_size as usize,
+                read_only: options.read_only,
+                current: Mutex::new(Current { superblock, pins: BTreeMap::new() }),
+                held: Mutex::default(),
+                space: Mutex::new(None),
+                writing: Mutex::new(false),
+                written: Condvar::new(),
+                latch: Mutex::new(None),
+            }),
+        })
+    }
+
+    /// Size of the file's pages, in bytes.
+    pub fn page_size(&self) -> usize {
+        self.inner.page_size
+    }
+
+    /// Whether the file was opened for reading only.
+    pub fn is_read_only(&self) -> bool {
+        self.inner.read_only
+    }
+
+    /// The file's name: its path, or `:memory:`.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The file's random identity.
+    pub fn database_id(&self) -> [u8; 16] {
+        self.inner.current.lock().superblock.database_id
+    }
+
+    /// The file's length in bytes, space that is free or allocated ahead included.
+    ///
+    /// # Errors
+    /// `Io`, if the system does not tell.
+    pub fn file_bytes(&self) -> Result<u64> {
+        self.inner.file.size().map_err(|error| PagerError::io("read", &self.inner.name, error))
+    }
+
+    /// The last commit, pinned.
+    pub fn snapshot(&self) -> Snapshot {
+        Inner::pin(&self.inner)
+    }
+
+    /// Begins the one write transaction. Waits while another runs.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `Latched`, or what reading the free-space table meets.
+    pub fn begin_write(&self) -> Result<WriteTxn> {
+        self.inner.writable()?;
+        let mut writing = self.inner.writing.lock();
+        while *writing {
+            self.inner.written.wait(&mut writing);
+        }
+        *writing = true;
+        drop(writing);
+        self.start()
+    }
+
+    /// Begins the write transaction, or returns `None` if another runs.
+    ///
+    /// # Errors
+    /// As for [`Pager::begin_write`].
+    pub fn try_begin_write(&self) -> Result<Option<WriteTxn>> {
+        self.inner.writable()?;
+        if std::mem::replace(&mut *self.inner.writing.lock(), true) {
+            return Ok(None);
+        }
+        self.start().map(Some)
+    }
+
+    fn start(&self) -> Result<WriteTxn> {
+        // The latch may have closed while this waited.
+        let begun = self.inner.writable().and_then(|()| {
+            let mut space = self.inner.space.lock();
+            let mut known = match space.take() {
+                Some(known) => known,
+                None => self.inner.load_space()?,
+            };
+            self.inner.release(&mut known);
+            let copy = known.clone();
+            *space = Some(known);
+            Ok(copy)
+        });
+        match begun {
+            Ok(space) => Ok(WriteTxn::new(Inner::pin(&self.inner), space)),
+            Err(error) => {
+                self.inner.end_write();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn pin(self: &Arc<Self>) -> Snapshot {
+        let mut current = self.current.lock();
+        let superblock = current.superblock;
+        *current.pins.entry(superblock.sequence).or_insert(0) += 1;
+        Snapshot { inner: Arc::clone(self), superblock }
+    }
+
+    /// Makes a commit the current one and pins it.
+    pub(super) fn publish(self: &Arc<Self>, superblock: Superblock) -> Snapshot {
+        let mut current = self.current.lock();
+        current.superblock = superblock;
+        *current.pins.entry(superblock.sequence).or_insert(0) += 1;
+        Snapshot { inner: Arc::clone(self), superblock }
+    }
+
+    /// Lets the next writer in.
+    pub(super) fn end_write(&self) {
+        *self.writing.lock() = false;
+        self.written.notify_one();
+    }
+
+    /// Whether writing is still possible.
+    pub(super) fn writable(&self) -> Result<()> {
+        if self.read_only {
+            return Err(PagerError::ReadOnly(Arc::clone(&self.name)));
+        }
+        match &*self.latch.lock() {
+            Some(first) => Err(PagerError::Latched(Box::new(first.clone()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the latch: no write of this file is trusted any more.
+    pub(super) fn close_latch(&self, error: &PagerError) {
+        self.latch.lock().get_or_insert_with(|| error.clone());
+    }
+
+    fn is_latched(&self) -> bool {
+        self.latch.lock().is_some()
+    }
+
+    pub(super) fn offset(&self, page: PageId) -> u64 {
+        page.0 * self.page_size as u64
+    }
+
+    /// The one function that reads committed bytes: `bytes` of them, from `offset` within `extent`.
+    ///
+    /// The slice keeps the pages from being reused, so it outlives the snapshot safely.
+    fn read(self: &Arc<Self>, extent: Extent, page_count: u64, offset: u64, bytes: usize) -> Result<Bytes> {
+        let inside = extent.start.0 >= FIRST_DATA_PAGE
+            && extent.pages > 0
+            && extent.start.0.checked_add(extent.pages).is_some_and(|end| end <= page_count);
+        if !inside {
+            return Err(PagerError::corrupt_page(
+                extent.start,
+                format!("a reference to {extent} leads outside the file, which has {page_count} pages"),
+            ));
+        }
+        let room = extent.pages * self.page_size as u64;
+        if offset.checked_add(bytes as u64).is_none_or(|end| end > room) {
+            return Err(PagerError::corrupt_page(
+                extent.start,
+                format!("a reference to {bytes} bytes at {offset} leads outside {extent}"),
+            ));
+        }
+        let from_file = || {
+            self.file.read(self.offset(extent.start) + offset, bytes).map_err(|error| {
+                if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                    PagerError::corrupt_page(extent.start, format!("'{}' was truncated: {error}", self.name))
+                } else {
+                    PagerError::io("read", &self.name, error)
+                }
+            })
+        };
+        if self.file.reads_are_copies() {
+            return from_file();
+        }
+        let key = (extent.start.0, extent.pages);
+        *self.held.lock().entry(key).or_insert(0) += 1;
+        let mut slice = HeldSlice { inner: Arc::clone(self), key, bytes: Bytes::new() };
+        slice.bytes = from_file()?;
+        Ok(Bytes::from_owner(slice))
+    }
+
+    /// A committed page with a header, whole. The caller checks it.
+    pub(super) fn read_page(self: &Arc<Self>, page: PageId, page_count: u64) -> Result<Bytes> {
+        self.read(Extent { start: page, pages: 1 }, page_count, 0, self.page_size)
+    }
+
+    /// Reads the free-space table of the last commit.
+    fn load_space(self: &Arc<Self>) -> Result<Space> {
+        let superblock = self.current.lock().superblock;
+        let (table, pages) =
+            read_space_table(&superblock, |page| self.read_page(page, superblock.page_count))?;
+        let mut space = table.into_space(superblock.page_count, pages)?;
+        // What was allocated ahead and never used, or left behind by a killed writer, is free.
+        let size = self.file.size().map_err(|error| PagerError::io("read", &self.name, error))?;
+        space.grow(size / self.page_size as u64);
+        Ok(space)
+    }
+
+    /// Moves pending space to the free set as far as no reader can see it any more.
+    pub(super) fn release(&self, space: &mut Space) {
+        let oldest = {
+            let current = self.current.lock();
+            current.pins.keys().next().copied().unwrap_or(current.superblock.sequence)
+        };
+        if space.pending.range(..=oldest).next().is_none() {
+            return;
+        }
+        // Pins are looked at before slices: a reader takes its slice while its pin is there.
+        let mut slices: Vec<(u64, u64)> = self.held.lock().keys().copied().collect();
+        slices.sort_unstable();
+        let mut shown = RangeSet::default();
+        let mut known = 0;
+        for (start, pages) in slices {
+            let (from, to) = (start.max(known), start + pages);
+            if from < to {
+                let new = shown.insert(from, to - from);
+                debug_assert!(new, "ranges in order, without what they share");
+                known = to;
+            }
+        }
+        let later = space.pending.split_off(&(oldest + 1));
+        let seen = std::mem::replace(&mut space.pending, later);
+        for (sequence, set) in seen {
+            let mut kept = RangeSet::default();
+            for (start, pages) in set.iter() {
+                let fits = if shown.overlaps(start, pages) {
+                    kept.insert(start, pages)
+                } else {
+                    self.file.discard(start * self.page_size as u64, pages * self.page_size as u64);
+                    space.free.insert(start, pages)
+                };
+                debug_assert!(fits, "space was free and pending at once");
+            }
+            if !kept.is_empty() {
+                space.pending.insert(sequence, kept);
+            }
+        }
+    }
+}
+
+/// Walks the chain of the free-space table. Returns the table and the chain's pages.
+pub(super) fn read_space_table(
+    superblock: &Superblock,
+    read: impl Fn(PageId) -> Result<Bytes>,
+) -> Result<(SpaceTable, Vec<u64>)> {
+    let Some(root) = superblock.space_root else { return Ok((SpaceTable::default(), Vec::new())) };
+    let mut content = Vec::new();
+    let mut pages = Vec::new();
+    let mut next = Some(root);
+    // The superblock says how many pages there are, so a chain that bites its tail ends as well.
+    for index in 0..superblock.space_pages {
+        let page = next.ok_or_else(|| PagerError::corrupt_page(root, "the free-space table ends early"))?;
+        let bytes = read(page)?;
+        let index = u32::try_from(index).map_err(|_| PagerError::corrupt_page(page, "an endless chain"))?;
+        let (header, payload) = read_chained_page(&bytes, page, PageKind::Space, index)?;
+        check_sequence(header, superblock.sequence)?;
+        content.extend_from_slice(payload);
+        pages.push(page.0);
+        next = header.next;
+    }
+    Ok((SpaceTable::parse(&content, superblock.page_count, root)?, pages))
+}
+
+/// A page that a later commit wrote cannot belong to this one: its space was reused.
+pub(super) fn check_sequence(header: PageHeader, sequence: u64) -> Result<()> {
+    if header.sequence > sequence {
+        return Err(PagerError::corrupt_page(
+            header.page,
+            format!("written by commit {}, but read as of commit {sequence}", header.sequence),
+        ));
+    }
+    Ok(())
+}
+
+/// Reads a record through `read`, which gives whole pages that may be trusted to be those asked for.
+pub(super) fn read_record(
+    slot: SlotId,
+    sequence: u64,
+    page_size: usize,
+    page_count: u64,
+    read: impl Fn(PageId) -> Result<Bytes>,
+) -> Result<Bytes> {
+    let bytes = read(slot.page())?;
+    let page = HeapPage::parse(&bytes, slot.page())?;
+    check_sequence(page.header, sequence)?;
+    match page.slot(slot.slot())? {
+        Slot::Inline { offset, length } => Ok(bytes.slice(offset..offset + length)),
+        chained @ Slot::Chained { .. } => {
+            read_chained(chained, slot, sequence, page_size, page_count, read, |_| ())
+        }
+    }
+}
+
+/// Reads a record in overflow pages, and names each page to `visit`.
+pub(super) fn read_chained(
+    record: Slot,
+    slot: SlotId,
+    sequence: u64,
+    page_size: usize,
+    page_count: u64,
+    read: impl Fn(PageId) -> Result<Bytes>,
+    mut visit: impl FnMut(PageId),
+) -> Result<Bytes> {
+    let Slot::Chained { first, pages, checksum: expected, length } = record else { return Ok(Bytes::new()) };
+    let fail = |what: String| PagerError::corrupt_page(slot.page(), format!("slot {}: {what}", slot.slot()));
+    if u64::from(pages) > page_count || length > pages as usize * chain_payload(page_size) {
+        return Err(fail(format!("{length} bytes in {pages} overflow pages do not fit the file")));
+    }
+    let mut record = Vec::with_capacity(length);
+    let mut next = Some(first);
+    for index in 0..pages {
+        let page = next.ok_or_else(|| fail(format!("its chain ends after {index} of {pages} pages")))?;
+        let bytes = read(page)?;
+        let (header, payload) = read_chained_page(&bytes, page, PageKind::Overflow, index)?;
+        check_sequence(header, sequence)?;
+        record.extend_from_slice(payload);
+        visit(page);
+        next = header.next;
+    }
+    if record.len() != length || checksum(&record) != expected {
+        return Err(fail(format!("its {pages} overflow pages do not hold the record it names")));
+    }
+    Ok(aligned_copy(0, &record))
+}
+
+impl Snapshot {
+    /// The commit's number.
+    pub fn sequence(&self) -> u64 {
+        self.superblock.sequence
+    }
+
+    /// The commit's superblock.
+    pub fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// The roots that the commit set.
+    pub fn roots(&self) -> Roots {
+        Roots { catalog: self.superblock.catalog_root, log: self.superblock.log_root }
+    }
+
+    /// A record. Its address is a multiple of 8, and a record within one page is not copied.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`. Asking for a record that was deleted is the caller's mistake and may return anything.
+    pub fn heap_get(&self, slot: SlotId) -> Result<Bytes> {
+        let count = self.superblock.page_count;
+        read_record(slot, self.sequence(), self.inner.page_size, count, |page| {
+            self.inner.read_page(page, count)
+        })
+    }
+
+    /// All bytes of an extent, without copying them where the file is mapped.
+    ///
+    /// # Errors
+    /// `Corrupt` if the extent lies outside the file, or `Io`.
+    pub fn read_extent(&self, extent: Extent) -> Result<Bytes> {
+        let bytes = extent.pages.saturating_mul(self.inner.page_size as u64);
+        self.read_extent_range(extent, 0, usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    /// Some bytes of an extent, without copying them where the file is mapped.
+    ///
+    /// # Errors
+    /// `Corrupt` if the range lies outside the extent or the extent outside the file, or `Io`.
+    pub fn read_extent_range(&self, extent: Extent, offset: u64, bytes: usize) -> Result<Bytes> {
+        self.inner.read(extent, self.superblock.page_count, offset, bytes)
+    }
+
+    /// A page with a header, checked against it.
+    ///
+    /// # Errors
+    /// `Corrupt`, if the page is of an extent or damaged, or `Io`.
+    pub fn read_page(&self, page: PageId) -> Result<(PageHeader, Bytes)> {
+        let bytes = self.inner.read_page(page, self.superblock.page_count)?;
+        let header = PageHeader::parse(&bytes, page)?;
+        check_sequence(header, self.sequence())?;
+        Ok((header, bytes))
+    }
+
+    /// The free space as the commit stored it, and the pages that the table itself takes.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`.
+    pub fn space_table(&self) -> Result<(SpaceTable, Vec<PageId>)> {
+        let count = self.superblock.page_count;
+        let (table, pages) = read_space_table(&self.superblock, |page| self.inner.read_page(page, count))?;
+        Ok((table, pages.into_iter().map(PageId).collect()))
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+}
+
+impl Clone for Snapshot {
+    fn clone(&self) -> Self {
+        *self.inner.current.lock().pins.entry(self.superblock.sequence).or_insert(0) += 1;
+        Self { inner: Arc::clone(&self.inner), superblock: self.superblock }
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        let mut current = self.inner.current.lock();
+        if let std::collections::btree_map::Entry::Occupied(mut count) =
+            current.pins.entry(self.superblock.sequence)
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Snapshot").field(&self.superblock).finish()
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Pager")
+            .field("file", &self.file)
+            .field("page_size", &self.page_size)
+            .field("read_only", &self.read_only)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // What was allocated ahead is given back. If that fails the file is longer than it need be, no more.
+        let superblock = self.current.get_mut().superblock;
+        let bytes = superblock.page_count * self.page_size as u64;
+        if !self.read_only && !self.is_latched() && self.file.size().is_ok_and(|size| size > bytes) {
+            let _ = self.file.set_size(bytes);
+        }
+    }
+}
+
+/// A slice of the mapping. While it lives its pages are not reused, and the file stays open and locked.
+struct HeldSlice {
+    inner: Arc<Inner>,
+    key: (u64, u64),
+    bytes: Bytes,
+}
+
+impl AsRef<[u8]> for HeldSlice {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for HeldSlice {
+    fn drop(&mut self) {
+        if let std::collections::hash_map::Entry::Occupied(mut count) = self.inner.held.lock().entry(self.key)
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+/// Whether the file holds nothing yet: it is empty, or what a crash left of [`create`], before which no commit
+/// can have been promised. Then it has no valid slot, and nothing but zeros and beginnings of slots.
+fn is_unfinished_creation(file: &dyn File, size: u64, slots: &Slots) -> Result<bool> {
+    if size == 0 {
+        return Ok(true);
+    }
+    let hopeless = |state: &SlotState| matches!(state, SlotState::Foreign | SlotState::Damaged(_));
+    if size > 2 * u64::from(MAX_PAGE_SIZE) || !slots.states.iter().all(hopeless) {
+        return Ok(false);
+    }
+    let mut bytes = vec![0; size as usize];
+    file.read_at(0, &mut bytes).map_err(|error| PagerError::io("read", file.name(), error))?;
+    let mut starts = vec![0];
+    starts.extend(
+        (MIN_PAGE_SIZE.ilog2()..=MAX_PAGE_SIZE.ilog2())
+            .map(|bits| 1_usize << bits)
+            .filter(|at| *at < bytes.len()),
+    );
+    let mut seen_magic = false;
+    for at in starts {
+        let end = (at + SUPERBLOCK_BYTES).min(bytes.len());
+        let slot = &mut bytes[at..end];
+        let same = slot.iter().zip(MAGIC).take_while(|(found, magic)| **found == *magic).count();
+        let torn = same == MAGIC.len() || slot[same..].iter().all(|byte| *byte == 0);
+        if torn {
+            seen_magic |= same > 0;
+            slot.fill(0);
+        }
+    }
+    Ok(bytes.iter().all(|byte| *byte == 0) && (seen_magic || size % u64::from(MIN_PAGE_SIZE) == 0))
+}
+
+/// Makes a new database of an empty file.
+///
+/// 1. Make the file as long as two pages; sync.
+/// 2. Write slot 1 with sequence 1; sync. From here on the file is a database.
+/// 3. Write slot 0 with sequence 2; sync.
+fn create(file: &dyn File, page_size: u32) -> Result<()> {
+    if !is_page_size(page_size) {
+        return Err(PagerError::Invalid(format!(
+            "a page size of {page_size} bytes is not possible; it is a power of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}"
+        )));
+    }
+    let failed = |error| PagerError::io("create", file.name(), error);
+    let superblock = Superblock {
+        version: FORMAT_VERSION,
+        page_size,
+        compatible: 0,
+        incompatible: 0,
+        database_id: random_id(),
+        sequence: 1,
+        page_count: FIRST_DATA_PAGE,
+        catalog_root: None,
+        space_root: None,
+        space_pages: 0,
+        log_root: None,
+    };
+    file.set_size(0).map_err(failed)?;
+    file.allocate(FIRST_DATA_PAGE * u64::from(page_size)).map_err(failed)?;
+    file.sync().map_err(failed)?;
+    file.write_durable(u64::from(page_size), &superblock.to_bytes()).map_err(failed)?;
+    file.write_durable(0, &Superblock { sequence: 2, ..superblock }.to_bytes()).map_err(failed)
+}
+
+/// 128 bits that the system's random source seeds: each hasher of the standard library has keys of its own.
+fn random_id() -> [u8; 16] {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut id = [0; 16];
+    for half in id.chunks_exact_mut(8) {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u128(std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos());
+        hasher.write_u32(std::process::id());
+        half.copy_from_slice(&hasher.finish().to_le_bytes());
+    }
+    id
+}

@@ -1,0 +1,607 @@
+//! The write transaction: what the next commit will be.
+//!
+//! It works on a copy of the space that the last commit left, so a rollback has nothing to undo: the copy is
+//! dropped. Only pages that were free are written; a reader notices nothing until the superblock flips.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::alloc::{RangeSet, Space, SparsePage};
+use super::error::{PagerError, Result};
+use super::heap::{
+    HEAP_HEADER_BYTES, HeapPage, HeapPageBuilder, MAX_RECORD_BYTES, STUB_BYTES, Slot, SlotId, chain_payload,
+    chained_page, inline_capacity,
+};
+use super::page::{Extent, FIRST_DATA_PAGE, PageHeader, PageId, PageKind, checksum};
+use super::space::{SpaceTable, table_bytes};
+use super::store::{Inner, Roots, Snapshot, check_sequence, read_chained, read_record};
+use super::superblock::Superblock;
+
+/// A file grows by this much at least, in bytes, so that not every commit changes its length.
+const MIN_GROWTH_BYTES: u64 = 1 << 20;
+/// A file grows by this part of its length at least.
+const GROWTH_FRACTION: u64 = 16;
+/// Pages that addresses of slots can name.
+const MAX_PAGES: u64 = 1 << 48;
+
+/// The one running write transaction. Dropping it without a commit undoes it.
+///
+/// All methods but the last may be called from many threads at once.
+pub struct WriteTxn {
+    base: Option<Snapshot>,
+    inner: Arc<Inner>,
+    before: Superblock,
+    state: Mutex<State>,
+}
+
+struct State {
+    space: Space,
+    /// Pages that this transaction allocated and still uses.
+    fresh: RangeSet,
+    /// Pages of earlier commits that this transaction gave up.
+    freed: RangeSet,
+    /// The heap page that records are added to.
+    open: Option<OpenPage>,
+    roots: Roots,
+    /// Whether records were deleted or added.
+    changed: bool,
+    /// The first failure. A transaction that missed a write cannot commit.
+    failed: Option<PagerError>,
+}
+
+struct OpenPage {
+    builder: HeapPageBuilder,
+    dead: Vec<u16>,
+    dead_bytes: usize,
+}
+
+impl WriteTxn {
+    pub(super) fn new(base: Snapshot, space: Space) -> Self {
+        Self {
+            inner: Arc::clone(base.inner()),
+            before: *base.superblock(),
+            state: Mutex::new(State {
+                space,
+                fresh: RangeSet::default(),
+                freed: RangeSet::default(),
+                open: None,
+                roots: base.roots(),
+                changed: false,
+                failed: None,
+            }),
+            base: Some(base),
+        }
+    }
+
+    /// The number that the commit will have.
+    pub fn sequence(&self) -> u64 {
+        self.before.sequence + 1
+    }
+
+    /// The roots as set so far.
+    pub fn roots(&self) -> Roots {
+        self.state.lock().roots
+    }
+
+    /// Sets the roots that the commit will have.
+    pub fn set_roots(&self, roots: Roots) {
+        self.state.lock().roots = roots;
+    }
+
+    /// Allocates an extent for at least `bytes` bytes.
+    ///
+    /// # Errors
+    /// `DiskFull`, or the failure that latched the file.
+    pub fn alloc_extent(&self, bytes: u64) -> Result<Extent> {
+        let pages = bytes.div_ceil(self.inner.page_size as u64).max(1);
+        self.allocate(&mut self.state.lock(), pages)
+    }
+
+    /// Writes the beginning of an extent of this transaction.
+    ///
+    /// # Errors
+    /// As for [`WriteTxn::write_extent_at`].
+    pub fn write_extent(&self, extent: Extent, bytes: &[u8]) -> Result<()> {
+        self.write_extent_at(extent, 0, bytes)
+    }
+
+    /// Writes some bytes of an extent of this transaction. What is not written is undefined. Threads may write
+    /// at the same time.
+    ///
+    /// # Errors
+    /// `Invalid` if the range does not belong to this transaction, `DiskFull`, or the failure that latched the
+    /// file. After an error the transaction cannot be committed.
+    pub fn write_extent_at(&self, extent: Extent, offset: u64, bytes: &[u8]) -> Result<()> {
+        let room = extent.pages.saturating_mul(self.inner.page_size as u64);
+        let fits = offset.checked_add(bytes.len() as u64).is_some_and(|end| end <= room);
+        if !fits || !self.state.lock().fresh.contains(extent.start.0, extent.pages) {
+            return Err(PagerError::Invalid(format!(
+                "{} bytes at {offset} do not lie in an extent of this transaction ({extent})",
+                bytes.len()
+            )));
+        }
+        self.inner.writable()?;
+        self.inner.file.write_all_at(self.inner.offset(extent.start) + offset, bytes).map_err(|error| {
+            let error = self.failure("write to", error);
+            self.state.lock().failed.get_or_insert_with(|| error.clone());
+            error
+        })
+    }
+
+    /// Cuts an extent of this transaction to the pages that `bytes` bytes take, and frees the others.
+    ///
+    /// # Errors
+    /// `Invalid`, if the extent does not belong to this transaction or is shorter.
+    pub fn shrink_extent(&self, extent: Extent, bytes: u64) -> Result<Extent> {
+        let pages = bytes.div_ceil(self.inner.page_size as u64).max(1);
+        let mut state = self.state.lock();
+        if pages > extent.pages || !state.fresh.contains(extent.start.0, extent.pages) {
+            return Err(PagerError::Invalid(format!("{extent} cannot be cut to {pages} pages")));
+        }
+        self.free(&mut state, extent.start.0 + pages, extent.pages - pages)?;
+        Ok(Extent { start: extent.start, pages })
+    }
+
+    /// Gives up an extent of this transaction or of an earlier commit. Its pages are reused when no reader can
+    /// see them any more.
+    ///
+    /// # Errors
+    /// `Corrupt`, if some of its pages are free already or outside the file.
+    pub fn free_extent(&self, extent: Extent) -> Result<()> {
+        self.free(&mut self.state.lock(), extent.start.0, extent.pages)
+    }
+
+    /// Bytes of an extent, which may be of this transaction (then they are copied).
+    ///
+    /// # Errors
+    /// `Corrupt` if the range lies outside the extent or the extent outside the file, or `Io`.
+    pub fn read_extent_range(&self, extent: Extent, offset: u64, bytes: usize) -> Result<Bytes> {
+        let fresh = self.state.lock().fresh.contains(extent.start.0, extent.pages) && extent.pages > 0;
+        if !fresh {
+            return self.base()?.read_extent_range(extent, offset, bytes);
+        }
+        let room = extent.pages.saturating_mul(self.inner.page_size as u64);
+        if offset.checked_add(bytes as u64).is_none_or(|end| end > room) {
+            return Err(PagerError::Invalid(format!("{bytes} bytes at {offset} do not lie in {extent}")));
+        }
+        self.inner.copy(self.inner.offset(extent.start) + offset, bytes)
+    }
+
+    /// Adds a record. Its address is good from now on, and for as long as the record lives.
+    ///
+    /// # Errors
+    /// `Invalid` for a record longer than [`MAX_RECORD_BYTES`], `DiskFull`, or the failure that latched the file.
+    pub fn heap_insert(&self, record: &[u8]) -> Result<SlotId> {
+        if record.len() > MAX_RECORD_BYTES {
+            return Err(PagerError::Invalid(format!(
+                "a record of {} bytes is longer than {MAX_RECORD_BYTES} bytes",
+                record.len()
+            )));
+        }
+        let mut state = self.state.lock();
+        let page_size = self.inner.page_size;
+        let chained = record.len() > inline_capacity(page_size);
+        let here = if chained { STUB_BYTES } else { record.len() };
+        if state.open.as_ref().is_some_and(|open| !open.builder.fits(here)) {
+            self.close_heap_page(&mut state)?;
+        }
+        let chain = if chained {
+            let pages = self.write_overflow(&mut state, record)?;
+            pages.first().map(|first| (*first, pages.len() as u32))
+        } else {
+            None
+        };
+        if state.open.is_none() {
+            let page = self.allocate(&mut state, 1)?.start;
+            let builder = HeapPageBuilder::new(page, page_size);
+            state.open = Some(OpenPage { builder, dead: Vec::new(), dead_bytes: 0 });
+        }
+        let Some(open) = &mut state.open else {
+            return Err(PagerError::Invalid("no heap page".to_owned()));
+        };
+        let slot = match chain {
+            Some((first, pages)) => open.builder.push_stub(first, pages, checksum(record), record.len()),
+            None => open.builder.push(record),
+        };
+        let slot = SlotId::new(open.builder.page, slot)?;
+        state.changed = true;
+        Ok(slot)
+    }
+
+    /// A record of this transaction or of an earlier commit.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`.
+    pub fn heap_get(&self, slot: SlotId) -> Result<Bytes> {
+        let state = self.state.lock();
+        let page_size = self.inner.page_size;
+        let end = state.space.end;
+        let read = |page| self.page(&state, page);
+        if let Some(open) = state.open.as_ref().filter(|open| open.builder.page == slot.page()) {
+            let page = open.builder.view(self.sequence())?;
+            return match page.slot(slot.slot())? {
+                Slot::Inline { .. } => Ok(super::memory_file::aligned_copy(0, page.bytes_of(slot.slot())?)),
+                chained @ Slot::Chained { .. } => {
+                    read_chained(chained, slot, self.sequence(), page_size, end, read, |_| ())
+                }
+            };
+        }
+        read_record(slot, self.sequence(), page_size, end, read)
+    }
+
+    /// Deletes a record. Its page is freed with its last record.
+    ///
+    /// # Errors
+    /// `Corrupt`, if there is no such record or it was deleted before, or `Io`.
+    pub fn heap_delete(&self, slot: SlotId) -> Result<()> {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let number = slot.slot();
+        let twice = || PagerError::corrupt_page(slot.page(), format!("slot {number} is deleted twice"));
+        if let Some(open) = state.open.as_mut().filter(|open| open.builder.page == slot.page()) {
+            let Err(at) = open.dead.binary_search(&number) else { return Err(twice()) };
+            let record = open.builder.view(self.before.sequence + 1)?.slot(number)?;
+            open.dead.insert(at, number);
+            open.dead_bytes += record.bytes_in_page();
+            state.changed = true;
+            return self.free_chain(state, record, slot);
+        }
+        let bytes = self.page(state, slot.page())?;
+        let page = HeapPage::parse(&bytes, slot.page())?;
+        check_sequence(page.header, self.sequence())?;
+        let record = page.slot(number)?;
+        if state.space.is_unused(slot.page().0, 1) || state.freed.contains(slot.page().0, 1) {
+            return Err(PagerError::corrupt_page(slot.page(), format!("slot {number} lies in a free page")));
+        }
+        let known = match state.space.sparse.get(&slot.page().0) {
+            Some(known) if known.slots != page.slots() => {
+                return Err(PagerError::corrupt_page(
+                    slot.page(),
+                    format!("{} slots where the free-space table says {}", page.slots(), known.slots),
+                ));
+            }
+            Some(known) => known.clone(),
+            None => {
+                let used =
+                    bytes.len() - page.records_start() + usize::from(page.slots()) * super::heap::SLOT_BYTES;
+                SparsePage { slots: page.slots(), live_bytes: used as u32, dead: Vec::new() }
+            }
+        };
+        let Err(at) = known.dead.binary_search(&number) else { return Err(twice()) };
+        self.free_chain(state, record, slot)?;
+        state.changed = true;
+        if known.dead.len() + 1 == usize::from(known.slots) {
+            state.space.sparse.remove(&slot.page().0);
+            return self.free(state, slot.page().0, 1);
+        }
+        let mut known = known;
+        known.dead.insert(at, number);
+        known.live_bytes = known.live_bytes.saturating_sub(record.bytes_in_page() as u32);
+        state.space.sparse.insert(slot.page().0, known);
+        Ok(())
+    }
+
+    /// Whether the page of a record is at least half empty or dead, so that inserting the record anew and deleting
+    /// the old one would gain space once all its neighbours do the same.
+    pub fn is_sparse(&self, slot: SlotId) -> bool {
+        let state = self.state.lock();
+        let half = ((self.inner.page_size - HEAP_HEADER_BYTES) / 2) as u32;
+        state.space.sparse.get(&slot.page().0).is_some_and(|known| known.live_bytes < half)
+    }
+
+    /// Number of pages of the file that are free now or will be when readers leave.
+    pub fn free_pages(&self) -> u64 {
+        let state = self.state.lock();
+        state.space.free.pages() + state.space.pending_pages() + state.freed.pages()
+    }
+
+    /// Makes everything durable, as the next commit, and returns it pinned.
+    ///
+    /// 1. Write all that is not written: the last heap page, then the new free-space table.
+    /// 2. Sync. Everything that the new superblock refers to is durable, and so is the file's length.
+    /// 3. Write the superblock with the next sequence into the *other* slot, durably. This is the commit.
+    /// 4. Publish it to new readers of this process.
+    /// 5. Only now, give back what this and earlier commits freed, as far as no reader sees it; cut the file's
+    ///    tail if much of it is free.
+    ///
+    /// # Errors
+    /// An error up to step 2 leaves the last commit in place, and the transaction is undone. After a failure in
+    /// step 2 or 3 it is not known which of the two commits the file holds; it opens as one of them, and nothing
+    /// more is written until then.
+    pub fn commit(mut self) -> Result<Snapshot> {
+        let inner = Arc::clone(&self.inner);
+        let sequence = self.sequence();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        if let Some(error) = &state.failed {
+            return Err(error.clone());
+        }
+        inner.writable()?;
+        let unchanged = !state.changed
+            && state.fresh.is_empty()
+            && state.freed.is_empty()
+            && state.roots == (Roots { catalog: self.before.catalog_root, log: self.before.log_root });
+        if unchanged {
+            return Ok(self.base()?.clone());
+        }
+        if sequence == u64::MAX {
+            return Err(PagerError::Invalid("the file has seen all the commits it can".to_owned()));
+        }
+
+        // 1.
+        self.close_heap_page(state)?;
+        let (table, page_count) = self.write_space_table(state)?;
+        // 2.
+        let latching = |error| {
+            let error = PagerError::io("sync", &inner.name, error);
+            inner.close_latch(&error);
+            error
+        };
+        inner.file.sync().map_err(latching)?;
+        // 3.
+        let superblock = Superblock {
+            sequence,
+            page_count,
+            catalog_root: state.roots.catalog,
+            log_root: state.roots.log,
+            space_root: table.first().map(|page| PageId(*page)),
+            space_pages: table.len() as u64,
+            ..self.before
+        };
+        inner
+            .file
+            .write_durable(superblock.slot() * inner.page_size as u64, &superblock.to_bytes())
+            .map_err(latching)?;
+        // 4.
+        let snapshot = inner.publish(superblock);
+        // 5.
+        let mut space = std::mem::take(&mut state.space);
+        space.table = table;
+        let freed = std::mem::take(&mut state.freed);
+        if !freed.is_empty() {
+            space.pending.insert(sequence, freed);
+        }
+        drop(guard);
+        self.base = None;
+        inner.release(&mut space);
+        let slack = growth_pages(space.end, inner.page_size);
+        let tail = space.free.start_of_tail(space.end).map_or(0, |start| space.end - start);
+        let whole = space.end;
+        if tail > slack
+            && space.cut(page_count)
+            && inner.file.set_size(inner.offset(PageId(space.end))).is_err()
+        {
+            // The commit stands. The file only stays as long as it was.
+            space.grow(whole);
+        }
+        *inner.space.lock() = Some(space);
+        Ok(snapshot)
+    }
+
+    /// Undoes the transaction, as dropping it does.
+    pub fn rollback(self) {
+        drop(self);
+    }
+
+    fn base(&self) -> Result<&Snapshot> {
+        self.base.as_ref().ok_or_else(|| PagerError::Invalid("the transaction is over".to_owned()))
+    }
+
+    /// Names a failed write. Running out of space costs the transaction; anything else, all trust in the file.
+    fn failure(&self, operation: &'static str, error: std::io::Error) -> PagerError {
+        let error = PagerError::io(operation, &self.inner.name, error);
+        if !matches!(error, PagerError::DiskFull(_)) {
+            self.inner.close_latch(&error);
+        }
+        error
+    }
+
+    fn allocate(&self, state: &mut State, pages: u64) -> Result<Extent> {
+        let extent = match state.space.allocate(pages) {
+            Some(extent) => extent,
+            None => {
+                self.grow(&mut state.space, pages)?;
+                state
+                    .space
+                    .allocate(pages)
+                    .ok_or_else(|| PagerError::Invalid("a grown file has no space".to_owned()))?
+            }
+        };
+        if !state.fresh.insert(extent.start.0, extent.pages) {
+            return Err(PagerError::corrupt_page(extent.start, "allocated twice"));
+        }
+        Ok(extent)
+    }
+
+    fn grow(&self, space: &mut Space, pages: u64) -> Result<()> {
+        self.inner.writable()?;
+        let missing = space.missing(pages);
+        let page_size = self.inner.page_size as u64;
+        let room = MAX_PAGES.min(i64::MAX as u64 / page_size) - space.end;
+        if missing > room {
+            return Err(PagerError::DiskFull(Arc::clone(&self.inner.name)));
+        }
+        let wanted = missing.max(growth_pages(space.end, self.inner.page_size)).min(room);
+        let mut end = space.end + wanted;
+        let mut grown = self.inner.file.allocate(end * page_size);
+        if grown.is_err() && wanted > missing {
+            // A nearly full disk may still hold what is needed now.
+            end = space.end + missing;
+            grown = self.inner.file.allocate(end * page_size);
+        }
+        grown.map_err(|error| self.failure("extend", error))?;
+        space.grow(end);
+        Ok(())
+    }
+
+    fn free(&self, state: &mut State, start: u64, pages: u64) -> Result<()> {
+        if pages == 0 {
+            return Ok(());
+        }
+        if state.fresh.remove(start, pages) {
+            // Nobody else has seen these pages, and this transaction reads copies.
+            let free = state.space.free.insert(start, pages);
+            debug_assert!(free, "fresh pages were free");
+            return Ok(());
+        }
+        let inside = start >= FIRST_DATA_PAGE
+            && start.checked_add(pages).is_some_and(|end| end <= self.before.page_count);
+        if !inside
+            || state.fresh.overlaps(start, pages)
+            || state.space.is_unused(start, pages)
+            || !state.freed.insert(start, pages)
+        {
+            return Err(PagerError::corrupt_page(
+                PageId(start),
+                format!("{pages} pages are freed that are not in use"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn free_chain(&self, state: &mut State, record: Slot, slot: SlotId) -> Result<()> {
+        if !matches!(record, Slot::Chained { .. }) {
+            return Ok(());
+        }
+        let mut pages = Vec::new();
+        let end = state.space.end;
+        read_chained(
+            record,
+            slot,
+            self.sequence(),
+            self.inner.page_size,
+            end,
+            |page| self.page(state, page),
+            |page| pages.push(page.0),
+        )?;
+        pages.into_iter().try_for_each(|page| self.free(state, page, 1))
+    }
+
+    /// A page as this transaction sees it, whole and unchecked.
+    fn page(&self, state: &State, page: PageId) -> Result<Bytes> {
+        if state.fresh.contains(page.0, 1) {
+            return self.inner.copy(self.inner.offset(page), self.inner.page_size);
+        }
+        self.inner.read_page(page, self.before.page_count)
+    }
+
+    fn write_page(&self, page: PageId, bytes: &[u8]) -> Result<()> {
+        self.inner.writable()?;
+        self.inner
+            .file
+            .write_all_at(self.inner.offset(page), bytes)
+            .map_err(|error| self.failure("write to", error))
+    }
+
+    /// Writes the heap page that was being filled, unless all of it is dead already.
+    fn close_heap_page(&self, state: &mut State) -> Result<()> {
+        let Some(open) = state.open.take() else { return Ok(()) };
+        let (page, slots) = (open.builder.page, open.builder.slots());
+        if open.dead.len() == usize::from(slots) {
+            return self.free(state, page.0, 1);
+        }
+        let live_bytes = open.builder.used_bytes() - open.dead_bytes;
+        if !open.dead.is_empty() || live_bytes < (self.inner.page_size - HEAP_HEADER_BYTES) / 2 {
+            let known = SparsePage { slots, live_bytes: live_bytes as u32, dead: open.dead };
+            state.space.sparse.insert(page.0, known);
+        }
+        let written = self.write_page(page, &open.builder.seal(self.sequence()));
+        if let Err(error) = &written {
+            state.failed.get_or_insert_with(|| error.clone());
+        }
+        written
+    }
+
+    /// Writes a record into a new chain of overflow pages, in a row if there is room for that.
+    fn write_overflow(&self, state: &mut State, record: &[u8]) -> Result<Vec<PageId>> {
+        let count = record.len().div_ceil(chain_payload(self.inner.page_size)) as u64;
+        let chain: Vec<PageId> = match state.space.allocate(count) {
+            Some(run) if state.fresh.insert(run.start.0, run.pages) => {
+                (run.start.0..run.end().0).map(PageId).collect()
+            }
+            Some(run) => return Err(PagerError::corrupt_page(run.start, "allocated twice")),
+            None => (0..count)
+                .map(|_| self.allocate(state, 1).map(|page| page.start))
+                .collect::<Result<Vec<_>>>()?,
+        };
+        self.fill_chain(&chain, PageKind::Overflow, record)?;
+        Ok(chain)
+    }
+
+    fn fill_chain(&self, chain: &[PageId], kind: PageKind, content: &[u8]) -> Result<()> {
+        let payload = chain_payload(self.inner.page_size);
+        for (index, page) in chain.iter().enumerate() {
+            let next = chain.get(index + 1).copied();
+            let header = PageHeader { kind, page: *page, sequence: self.sequence(), next };
+            let part =
+                &content[(index * payload).min(content.len())..((index + 1) * payload).min(content.len())];
+            self.write_page(*page, &chained_page(header, index as u32, part, self.inner.page_size))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the free-space table of the new commit. Returns its pages and the commit's page count.
+    ///
+    /// The table lists the space that is left after its own pages are taken. Taking pages never adds a range, except
+    /// for the one that growing the file adds, so its length is bounded before; what is too much stays zero.
+    fn write_space_table(&self, state: &mut State) -> Result<(Vec<u64>, u64)> {
+        for page in std::mem::take(&mut state.space.table) {
+            self.free(state, page, 1)?;
+        }
+        let ranges = state.space.free.ranges()
+            + state.space.pending.values().map(RangeSet::ranges).sum::<usize>()
+            + state.freed.ranges();
+        let mut chain = Vec::new();
+        if ranges + state.space.sparse.len() > 0 {
+            let bytes = table_bytes(ranges + 1, state.space.sparse.values());
+            for _ in 0..bytes.div_ceil(chain_payload(self.inner.page_size)) {
+                chain.push(self.allocate(state, 1)?.start);
+            }
+        }
+        // The commit ends with its last live page.
+        let mut unused = state.space.free.clone();
+        for (start, pages) in state.space.pending.values().chain([&state.freed]).flat_map(RangeSet::iter) {
+            if !unused.insert(start, pages) {
+                return Err(PagerError::corrupt_page(PageId(start), "free twice"));
+            }
+        }
+        let page_count = unused.start_of_tail(state.space.end).unwrap_or(state.space.end);
+        let table = SpaceTable::of(&state.space, &state.freed, self.sequence(), page_count);
+        self.fill_chain(&chain, PageKind::Space, &table.to_bytes())?;
+        Ok((chain.into_iter().map(|page| page.0).collect(), page_count))
+    }
+}
+
+impl Inner {
+    /// A copy of bytes that may not be committed yet.
+    fn copy(&self, offset: u64, bytes: usize) -> Result<Bytes> {
+        let mut buffer = vec![0; bytes];
+        self.file.read_at(offset, &mut buffer).map_err(|error| PagerError::io("read", &self.name, error))?;
+        Ok(super::memory_file::aligned_copy(offset, &buffer))
+    }
+}
+
+impl Drop for WriteTxn {
+    fn drop(&mut self) {
+        // After a commit the transaction's copy of the space is gone already. After a rollback only the growth of
+        // the file is left of it.
+        let end = self.state.get_mut().space.end;
+        if let Some(space) = &mut *self.inner.space.lock() {
+            space.grow(end);
+        }
+        self.base = None;
+        self.inner.end_write();
+    }
+}
+
+impl std::fmt::Debug for WriteTxn {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("WriteTxn").field("sequence", &self.sequence()).finish_non_exhaustive()
+    }
+}
+
+fn growth_pages(end: u64, page_size: usize) -> u64 {
+    (MIN_GROWTH_BYTES / page_size as u64).max(end / GROWTH_FRACTION)
+}
