@@ -1,0 +1,426 @@
+//! Conversions between types, and values as text.
+//!
+//! [`cast`] converts whole columns; an element that cannot be converted is an error, or NULL for `TRY_CAST`.
+//! [`text::write_value`] spells one value as `CAST(… AS VARCHAR)` does.
+
+mod nested;
+mod number;
+pub mod parse;
+mod parse_time;
+mod temporal;
+pub mod text;
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow_array::builder::{BinaryViewBuilder, FixedSizeBinaryBuilder, StringViewBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, new_null_array};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_schema::TimeUnit;
+
+use crate::column::types::LogicalType;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::eval::flatten;
+
+/// The name of a type as DuckDB's messages about conversions have it (`INT32`, not `INTEGER`).
+pub(crate) fn physical_name(ty: &LogicalType) -> String {
+    match ty {
+        LogicalType::Boolean => "BOOL".into(),
+        LogicalType::TinyInt => "INT8".into(),
+        LogicalType::SmallInt => "INT16".into(),
+        LogicalType::Integer => "INT32".into(),
+        LogicalType::BigInt => "INT64".into(),
+        LogicalType::HugeInt => "INT128".into(),
+        LogicalType::UTinyInt => "UINT8".into(),
+        LogicalType::USmallInt => "UINT16".into(),
+        LogicalType::UInteger => "UINT32".into(),
+        LogicalType::UBigInt => "UINT64".into(),
+        other => other.to_string(),
+    }
+}
+
+/// What becomes of elements that cannot be converted.
+#[derive(Clone, Copy)]
+pub(crate) struct Mode {
+    or_null: bool,
+}
+
+/// Whether there is a conversion from one type to the other at all; the binder asks.
+pub fn can_cast(from: &LogicalType, to: &LogicalType) -> bool {
+    use LogicalType as T;
+    if from == to {
+        return true;
+    }
+    match (from, to) {
+        (T::Null, _) | (_, T::Varchar | T::Json) | (T::Varchar | T::Json, _) => true,
+        (a, b) if (a.is_numeric() || *a == T::Boolean) && (b.is_numeric() || *b == T::Boolean) => true,
+        (T::Date, T::Timestamp(_) | T::TimestampTz) => true,
+        (T::Timestamp(_) | T::TimestampTz, T::Timestamp(_) | T::TimestampTz | T::Date | T::Time) => true,
+        (T::Time, T::Interval) | (T::Interval, T::Time) => true,
+        (T::Enum(_), T::Enum(_)) => true,
+        (T::Blob, T::Uuid) | (T::Uuid, T::Blob) => true,
+        (T::Uuid, T::HugeInt) | (T::HugeInt, T::Uuid) => true,
+        (T::List(a) | T::Array(a, _), T::List(b) | T::Array(b, _)) => can_cast(a, b),
+        (T::Struct(a), T::Struct(b)) => {
+            a.len() == b.len() && nested::pair_fields(a, b).iter().all(|(i, j)| can_cast(&a[*i].1, &b[*j].1))
+        }
+        (T::Map(ak, av), T::Map(bk, bv)) => can_cast(ak, bk) && can_cast(av, bv),
+        _ => false,
+    }
+}
+
+/// Converts a column. `array` has the layout of `from` (or is a dictionary of it), the result that of
+/// `to`. An element that cannot be converted is an error, or NULL if `or_null`.
+pub fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, or_null: bool) -> Result<ArrayRef> {
+    use LogicalType as T;
+    let array = &flatten(array)?;
+    if from == to {
+        return Ok(array.clone());
+    }
+    let mode = Mode { or_null };
+    match (from, to) {
+        (T::Null, _) => Ok(new_null_array(&to.arrow(), array.len())),
+        (T::Json, T::Varchar) => Ok(array.clone()),
+        (T::Varchar, T::Json) => json_from_text(array, mode),
+        (T::Json, _) => cast_json(array, to, or_null),
+        (T::Varchar, _) => from_text(array, to, mode),
+        (T::Enum(names), T::Varchar) => enum_to_text(array, names),
+        (T::Enum(names), _) => cast(&enum_to_text(array, names)?, &T::Varchar, to, or_null),
+        (_, T::Varchar) => to_text(array, from),
+        (_, T::Json) => to_json(array, from),
+        (T::Boolean, b) if b.is_numeric() => number::from_bool(array.as_boolean(), to),
+        (a, T::Boolean) if a.is_numeric() => number::to_bool(array, from),
+        (a, b) if a.is_numeric() && b.is_numeric() => number::cast(array, from, to, mode),
+        (T::Blob, T::Uuid) => blob_to_uuid(array, mode),
+        (T::Uuid, T::Blob) => {
+            let mut out = BinaryViewBuilder::with_capacity(array.len());
+            array.as_fixed_size_binary().iter().for_each(|v| out.append_option(v));
+            Ok(Arc::new(out.finish()))
+        }
+        (
+            T::Date | T::Timestamp(_) | T::TimestampTz | T::Time | T::Interval,
+            T::Date | T::Timestamp(_) | T::TimestampTz | T::Time | T::Interval,
+        ) if can_cast(from, to) => temporal::cast(array, from, to, mode),
+        (T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..), _) if can_cast(from, to) => {
+            nested::cast(array, from, to, or_null)
+        }
+        _ => Err(ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})"))),
+    }
+}
+
+/// Applies `f` to each value that is not NULL; `None` of `f` becomes NULL or the error of `message`.
+pub(crate) fn try_map<A, B>(
+    array: &PrimitiveArray<A>,
+    to: &LogicalType,
+    mode: Mode,
+    f: impl Fn(A::Native) -> Option<B::Native>,
+    message: impl Fn(A::Native) -> String,
+) -> Result<ArrayRef>
+where
+    A: ArrowPrimitiveType,
+    B: ArrowPrimitiveType,
+{
+    let mut failed = false;
+    let values: Vec<B::Native> = array
+        .values()
+        .iter()
+        .map(|v| {
+            let r = f(*v);
+            failed |= r.is_none();
+            r.unwrap_or_default()
+        })
+        .collect();
+    let mut nulls = array.nulls().cloned();
+    if failed {
+        // Slots of NULLs may hold anything; only the others count.
+        let bad = |i: usize| array.is_valid(i) && f(array.value(i)).is_none();
+        if mode.or_null {
+            let valid = BooleanBuffer::collect_bool(array.len(), |i| array.is_valid(i) && !bad(i));
+            nulls = Some(NullBuffer::new(valid));
+        } else if let Some(i) = (0..array.len()).find(|i| bad(*i)) {
+            return Err(ExecError::Conversion(message(array.value(i))));
+        }
+    }
+    Ok(Arc::new(PrimitiveArray::<B>::new(values.into(), nulls).with_data_type(to.arrow())))
+}
+
+fn to_text(array: &ArrayRef, from: &LogicalType) -> Result<ArrayRef> {
+    let mut out = StringViewBuilder::with_capacity(array.len());
+    let writer = text::Writer::new(array, from)?;
+    let mut buffer = String::new();
+    for row in 0..array.len() {
+        if writer.is_null(row) {
+            out.append_null();
+        } else {
+            buffer.clear();
+            writer.write(row, &mut buffer);
+            out.try_append_value(&buffer)?;
+        }
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn enum_to_text(array: &ArrayRef, names: &Arc<[Box<str>]>) -> Result<ArrayRef> {
+    let mut out = StringViewBuilder::with_capacity(array.len());
+    for v in array.as_primitive::<UInt32Type>() {
+        out.append_option(v.and_then(|v| names.get(v as usize)));
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// Parses each text; failures are NULL or an error.
+fn parse_primitive<B: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    to: &LogicalType,
+    mode: Mode,
+    parse: impl Fn(&str) -> Result<B::Native, String>,
+) -> Result<ArrayRef> {
+    let strings = array.as_string_view();
+    let mut values = Vec::with_capacity(strings.len());
+    let mut invalid: Vec<usize> = vec![];
+    for row in 0..strings.len() {
+        if strings.is_null(row) {
+            values.push(B::Native::default());
+            continue;
+        }
+        match parse(strings.value(row)) {
+            Ok(v) => values.push(v),
+            Err(_) if mode.or_null => {
+                values.push(B::Native::default());
+                invalid.push(row);
+            }
+            Err(message) => return Err(ExecError::Conversion(message)),
+        }
+    }
+    let nulls = without(strings.nulls(), strings.len(), &invalid);
+    Ok(Arc::new(PrimitiveArray::<B>::new(values.into(), nulls).with_data_type(to.arrow())))
+}
+
+/// The null mask with some more rows set to NULL.
+fn without(nulls: Option<&NullBuffer>, len: usize, invalid: &[usize]) -> Option<NullBuffer> {
+    if invalid.is_empty() {
+        return nulls.cloned();
+    }
+    let mut bits = arrow_buffer::BooleanBufferBuilder::new(len);
+    match nulls {
+        Some(n) => bits.append_buffer(n.inner()),
+        None => bits.append_n(len, true),
+    }
+    invalid.iter().for_each(|i| bits.set_bit(*i, false));
+    Some(NullBuffer::new(bits.finish()))
+}
+
+/// The error about a text that is no value of `to`.
+pub(crate) fn not_a(text: &str, to: &LogicalType) -> String {
+    match to {
+        LogicalType::Decimal { .. } => format!("Could not convert string \"{text}\" to {to}"),
+        _ => format!("Could not convert string '{text}' to {}", physical_name(to)),
+    }
+}
+
+fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode) -> Result<ArrayRef> {
+    use LogicalType as T;
+    macro_rules! integer {
+        ($t:ty, $n:ty) => {
+            parse_primitive::<$t>(array, to, mode, |s| {
+                parse::integer(s).and_then(|v| <$n>::try_from(v).ok()).ok_or_else(|| not_a(s, to))
+            })
+        };
+    }
+    match to {
+        T::TinyInt => integer!(Int8Type, i8),
+        T::SmallInt => integer!(Int16Type, i16),
+        T::Integer => integer!(Int32Type, i32),
+        T::BigInt => integer!(Int64Type, i64),
+        T::HugeInt => integer!(Decimal128Type, i128),
+        T::UTinyInt => integer!(UInt8Type, u8),
+        T::USmallInt => integer!(UInt16Type, u16),
+        T::UInteger => integer!(UInt32Type, u32),
+        T::UBigInt => integer!(UInt64Type, u64),
+        T::Float => parse_primitive::<Float32Type>(array, to, mode, |s| {
+            parse::float32(s).ok_or_else(|| not_a(s, to))
+        }),
+        T::Double => {
+            parse_primitive::<Float64Type>(array, to, mode, |s| parse::float(s).ok_or_else(|| not_a(s, to)))
+        }
+        T::Decimal { width, scale } => {
+            let parse = |s: &str| parse::decimal(s, *width, *scale).ok_or_else(|| not_a(s, to));
+            if *width <= crate::column::types::DECIMAL64_MAX_WIDTH {
+                parse_primitive::<Decimal64Type>(array, to, mode, |s| parse(s).map(|v| v as i64))
+            } else {
+                parse_primitive::<Decimal128Type>(array, to, mode, parse)
+            }
+        }
+        T::Date => parse_primitive::<Date32Type>(array, to, mode, parse_time::date),
+        T::Time => parse_primitive::<Time64MicrosecondType>(array, to, mode, parse_time::time),
+        T::Timestamp(unit) => match unit {
+            TimeUnit::Second => parse_primitive::<TimestampSecondType>(array, to, mode, |s| {
+                parse_time::timestamp(s, *unit)
+            }),
+            TimeUnit::Millisecond => parse_primitive::<TimestampMillisecondType>(array, to, mode, |s| {
+                parse_time::timestamp(s, *unit)
+            }),
+            TimeUnit::Microsecond => parse_primitive::<TimestampMicrosecondType>(array, to, mode, |s| {
+                parse_time::timestamp(s, *unit)
+            }),
+            TimeUnit::Nanosecond => parse_primitive::<TimestampNanosecondType>(array, to, mode, |s| {
+                parse_time::timestamp(s, *unit)
+            }),
+        },
+        T::TimestampTz => {
+            parse_primitive::<TimestampMicrosecondType>(array, to, mode, parse_time::timestamp_tz)
+        }
+        T::Interval => {
+            parse_primitive::<IntervalMonthDayNanoType>(array, to, mode, parse_time::interval)
+        }
+        T::Boolean => bool_from_text(array, mode),
+        T::Blob => blob_from_text(array, mode),
+        T::Uuid => uuid_from_text(array, mode),
+        T::Enum(names) => parse_primitive::<UInt32Type>(array, to, mode, |s| {
+            names
+                .iter()
+                .position(|n| **n == *s)
+                .map(|p| p as u32)
+                .ok_or_else(|| format!("Could not convert string '{s}' to {to}"))
+        }),
+        T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..) => nested::from_text(array, to, mode.or_null),
+        T::Null | T::Varchar | T::Json => Ok(array.clone()),
+    }
+}
+
+fn bool_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+    let strings = array.as_string_view();
+    let mut bits = arrow_buffer::BooleanBufferBuilder::new(strings.len());
+    let mut invalid = vec![];
+    for row in 0..strings.len() {
+        if strings.is_null(row) {
+            bits.append(false);
+            continue;
+        }
+        let s = strings.value(row);
+        match parse::boolean(s) {
+            Some(b) => bits.append(b),
+            None if mode.or_null => {
+                bits.append(false);
+                invalid.push(row);
+            }
+            None => return Err(ExecError::Conversion(not_a(s, &LogicalType::Boolean))),
+        }
+    }
+    let nulls = without(strings.nulls(), strings.len(), &invalid);
+    Ok(Arc::new(BooleanArray::new(bits.finish(), nulls)))
+}
+
+fn blob_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+    let mut out = BinaryViewBuilder::with_capacity(array.len());
+    for s in array.as_string_view() {
+        match s.map(parse::blob) {
+            None => out.append_null(),
+            Some(Ok(b)) => out.append_value(b),
+            Some(Err(_)) if mode.or_null => out.append_null(),
+            Some(Err(message)) => return Err(ExecError::Conversion(message)),
+        }
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn uuid_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+    let mut out = FixedSizeBinaryBuilder::with_capacity(array.len(), 16);
+    for s in array.as_string_view() {
+        match s.map(|s| parse::uuid(s).ok_or(s)) {
+            None => out.append_null(),
+            Some(Ok(b)) => out.append_value(b)?,
+            Some(Err(_)) if mode.or_null => out.append_null(),
+            Some(Err(s)) => return Err(ExecError::Conversion(not_a(s, &LogicalType::Uuid))),
+        }
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn blob_to_uuid(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+    let mut out = FixedSizeBinaryBuilder::with_capacity(array.len(), 16);
+    for b in array.as_binary_view() {
+        match b {
+            Some(b) if b.len() == 16 => out.append_value(b)?,
+            Some(b) if !mode.or_null => {
+                return Err(ExecError::Conversion(format!(
+                    "Could not convert a BLOB of {} bytes to UUID, which has 16",
+                    b.len()
+                )));
+            }
+            _ => out.append_null(),
+        }
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn json_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+    let strings = array.as_string_view();
+    let mut invalid = vec![];
+    for row in 0..strings.len() {
+        if strings.is_valid(row)
+            && let Err(position) = parse::check_json(strings.value(row))
+        {
+            if !mode.or_null {
+                return Err(ExecError::Conversion(format!(
+                    "Malformed JSON at byte {position} of input: {}",
+                    text::shorten(strings.value(row))
+                )));
+            }
+            invalid.push(row);
+        }
+    }
+    if invalid.is_empty() {
+        return Ok(array.clone());
+    }
+    let (views, buffers, nulls) = strings.clone().into_parts();
+    let nulls = without(nulls.as_ref(), strings.len(), &invalid);
+    Ok(Arc::new(arrow_array::StringViewArray::try_new(views, buffers, nulls)?))
+}
+
+/// JSON to anything but text: a JSON string stands for its content, `null` for NULL.
+fn cast_json(array: &ArrayRef, to: &LogicalType, or_null: bool) -> Result<ArrayRef> {
+    let mut out = StringViewBuilder::with_capacity(array.len());
+    for s in array.as_string_view() {
+        match s.map(str::trim) {
+            None | Some("null") => out.append_null(),
+            Some(s) if s.starts_with('"') => match parse::json_string(s) {
+                Some(s) => out.append_value(s),
+                None => out.append_value(s),
+            },
+            Some(s) => out.append_value(s),
+        }
+    }
+    let strings: ArrayRef = Arc::new(out.finish());
+    cast(&strings, &LogicalType::Varchar, to, or_null)
+}
+
+fn to_json(array: &ArrayRef, from: &LogicalType) -> Result<ArrayRef> {
+    let mut out = StringViewBuilder::with_capacity(array.len());
+    let writer = text::Writer::new(array, from)?;
+    let mut buffer = String::new();
+    for row in 0..array.len() {
+        if writer.is_null(row) {
+            out.append_null();
+        } else {
+            buffer.clear();
+            writer.write_json(row, &mut buffer);
+            out.try_append_value(&buffer)?;
+        }
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// One value as text, for messages.
+pub(crate) fn display(array: &ArrayRef, row: usize, ty: &LogicalType) -> String {
+    let mut out = String::new();
+    if text::write_value(array, row, ty, &mut out).is_err() {
+        let _ = write!(out, "?");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Conversions among dates, times, timestamps and intervals.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow_buffer::IntervalMonthDayNano;
+use arrow_schema::{DataType, TimeUnit};
+
+use super::{Mode, try_map};
+use crate::column::types::LogicalType;
+use crate::exec::calendar::{
+    DATE_INFINITY, DATE_NEG_INFINITY, MICROS_PER_DAY, NANOS_PER_MICRO, TIMESTAMP_INFINITY,
+    TIMESTAMP_NEG_INFINITY, date_is_finite, timestamp_is_finite,
+};
+use crate::exec::error::{ExecError, Result};
+
+/// Units of a timestamp in a day.
+pub(crate) fn units_per_day(unit: TimeUnit) -> i64 {
+    86_400 * units_per_second(unit)
+}
+
+/// Units of a timestamp in a second.
+pub(crate) fn units_per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+fn unit_of(ty: &LogicalType) -> TimeUnit {
+    if let LogicalType::Timestamp(unit) = ty { *unit } else { TimeUnit::Microsecond }
+}
+
+/// Runs `$body` with `$t` as the Arrow type of a timestamp's unit.
+macro_rules! with_unit {
+    ($unit:expr, $t:ident => $body:expr) => {
+        match $unit {
+            TimeUnit::Second => { type $t = TimestampSecondType; $body }
+            TimeUnit::Millisecond => { type $t = TimestampMillisecondType; $body }
+            TimeUnit::Microsecond => { type $t = TimestampMicrosecondType; $body }
+            TimeUnit::Nanosecond => { type $t = TimestampNanosecondType; $body }
+        }
+    };
+}
+pub(crate) use with_unit;
+
+/// A timestamp in another unit, rounded down; infinities stay. `None` if it does not fit.
+pub(crate) fn change_unit(v: i64, from: TimeUnit, to: TimeUnit) -> Option<i64> {
+    if !timestamp_is_finite(v) {
+        return Some(v);
+    }
+    let (a, b) = (units_per_second(from), units_per_second(to));
+    if b >= a { v.checked_mul(b / a) } else { Some(v.div_euclid(a / b)) }
+}
+
+fn from_timestamp<A>(array: &ArrayRef, unit: TimeUnit, to: &LogicalType, mode: Mode) -> Result<ArrayRef>
+where
+    A: ArrowPrimitiveType<Native = i64>,
+{
+    let array = array.as_primitive::<A>();
+    match to {
+        LogicalType::Timestamp(_) | LogicalType::TimestampTz => {
+            let target = unit_of(to);
+            let message = |_| "Could not convert Timestamp to higher precision.".to_owned();
+            with_unit!(target, B => {
+                try_map::<A, B>(array, to, mode, |v| change_unit(v, unit, target), message)
+            })
+        }
+        LogicalType::Date => {
+            let per_day = units_per_day(unit);
+            Ok(Arc::new(array.unary::<_, Date32Type>(|v| match v {
+                TIMESTAMP_INFINITY => DATE_INFINITY,
+                TIMESTAMP_NEG_INFINITY => DATE_NEG_INFINITY,
+                v => v.div_euclid(per_day) as i32,
+            })))
+        }
+        LogicalType::Time => {
+            let per_day = units_per_day(unit);
+            let micros = |v: i64| {
+                let of_day = v.rem_euclid(per_day);
+                timestamp_is_finite(v).then(|| match unit {
+                    TimeUnit::Nanosecond => of_day / NANOS_PER_MICRO,
+                    _ => of_day * (1_000_000 / units_per_second(unit)),
+                })
+            };
+            try_map::<A, Time64MicrosecondType>(array, to, Mode { or_null: true, ..mode }, micros, |_| String::new())
+        }
+        _ => Err(ExecError::Conversion(format!("Unimplemented type for cast (TIMESTAMP -> {to})"))),
+    }
+}
+
+pub(super) fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mode) -> Result<ArrayRef> {
+    match (from, to) {
+        (LogicalType::Date, LogicalType::Timestamp(_) | LogicalType::TimestampTz) => {
+            let unit = unit_of(to);
+            let per_day = units_per_day(unit);
+            let convert = |d: i32| match d {
+                DATE_INFINITY => Some(TIMESTAMP_INFINITY),
+                DATE_NEG_INFINITY => Some(TIMESTAMP_NEG_INFINITY),
+                d => i64::from(d).checked_mul(per_day),
+            };
+            let message = |d: i32| {
+                debug_assert!(date_is_finite(d));
+                let mut shown = String::new();
+                super::text::write_date(d, &mut shown);
+                format!("Date {shown} is out of range for {to}")
+            };
+            with_unit!(unit, B => try_map::<Date32Type, B>(array.as_primitive(), to, mode, convert, message))
+        }
+        (LogicalType::Timestamp(_) | LogicalType::TimestampTz, _) => {
+            let unit = unit_of(from);
+            with_unit!(unit, A => from_timestamp::<A>(array, unit, to, mode))
+        }
+        (LogicalType::Time, LogicalType::Interval) => {
+            Ok(Arc::new(array.as_primitive::<Time64MicrosecondType>().unary::<_, IntervalMonthDayNanoType>(
+                |t| IntervalMonthDayNano::new(0, 0, t * NANOS_PER_MICRO),
+            )))
+        }
+        (LogicalType::Interval, LogicalType::Time) => {
+            let out: PrimitiveArray<Time64MicrosecondType> = array
+                .as_primitive::<IntervalMonthDayNanoType>()
+                .unary(|v| (v.nanoseconds / NANOS_PER_MICRO).rem_euclid(MICROS_PER_DAY));
+            Ok(Arc::new(out))
+        }
+        _ => Err(ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})"))),
+    }
+}
+
+/// The layout of a timestamp type, for callers that only know the Arrow type.
+pub(crate) fn unit_of_layout(data_type: &DataType) -> Option<TimeUnit> {
+    if let DataType::Timestamp(unit, _) = data_type { Some(*unit) } else { None }
+}
