@@ -3,11 +3,11 @@
 //! [`cast`] converts whole columns; an element that cannot be converted is an error, or NULL for `TRY_CAST`.
 //! [`text::write_value`] spells one value as `CAST(… AS VARCHAR)` does.
 
-mod nested;
-mod number;
+pub(crate) mod nested;
+pub(crate) mod number;
 pub mod parse;
-mod parse_time;
-mod temporal;
+pub mod parse_time;
+pub(crate) mod temporal;
 pub mod text;
 
 use std::fmt::Write;
@@ -239,9 +239,9 @@ fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode) -> Result<ArrayRef>
         T::USmallInt => integer!(UInt16Type, u16),
         T::UInteger => integer!(UInt32Type, u32),
         T::UBigInt => integer!(UInt64Type, u64),
-        T::Float => parse_primitive::<Float32Type>(array, to, mode, |s| {
-            parse::float32(s).ok_or_else(|| not_a(s, to))
-        }),
+        T::Float => {
+            parse_primitive::<Float32Type>(array, to, mode, |s| parse::float32(s).ok_or_else(|| not_a(s, to)))
+        }
         T::Double => {
             parse_primitive::<Float64Type>(array, to, mode, |s| parse::float(s).ok_or_else(|| not_a(s, to)))
         }
@@ -256,9 +256,9 @@ fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode) -> Result<ArrayRef>
         T::Date => parse_primitive::<Date32Type>(array, to, mode, parse_time::date),
         T::Time => parse_primitive::<Time64MicrosecondType>(array, to, mode, parse_time::time),
         T::Timestamp(unit) => match unit {
-            TimeUnit::Second => parse_primitive::<TimestampSecondType>(array, to, mode, |s| {
-                parse_time::timestamp(s, *unit)
-            }),
+            TimeUnit::Second => {
+                parse_primitive::<TimestampSecondType>(array, to, mode, |s| parse_time::timestamp(s, *unit))
+            }
             TimeUnit::Millisecond => parse_primitive::<TimestampMillisecondType>(array, to, mode, |s| {
                 parse_time::timestamp(s, *unit)
             }),
@@ -272,9 +272,7 @@ fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode) -> Result<ArrayRef>
         T::TimestampTz => {
             parse_primitive::<TimestampMicrosecondType>(array, to, mode, parse_time::timestamp_tz)
         }
-        T::Interval => {
-            parse_primitive::<IntervalMonthDayNanoType>(array, to, mode, parse_time::interval)
-        }
+        T::Interval => parse_primitive::<IntervalMonthDayNanoType>(array, to, mode, parse_time::interval),
         T::Boolean => bool_from_text(array, mode),
         T::Blob => blob_from_text(array, mode),
         T::Uuid => uuid_from_text(array, mode),

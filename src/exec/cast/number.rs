@@ -62,16 +62,46 @@ pub(crate) fn power_f64(n: u8) -> f64 {
 macro_rules! with_integer_layout {
     ($data_type:expr, $t:ident => $body:expr, $otherwise:expr) => {
         match $data_type {
-            DataType::Int8 => { type $t = Int8Type; $body }
-            DataType::Int16 => { type $t = Int16Type; $body }
-            DataType::Int32 => { type $t = Int32Type; $body }
-            DataType::Int64 => { type $t = Int64Type; $body }
-            DataType::UInt8 => { type $t = UInt8Type; $body }
-            DataType::UInt16 => { type $t = UInt16Type; $body }
-            DataType::UInt32 => { type $t = UInt32Type; $body }
-            DataType::UInt64 => { type $t = UInt64Type; $body }
-            DataType::Decimal64(..) => { type $t = Decimal64Type; $body }
-            DataType::Decimal128(..) => { type $t = Decimal128Type; $body }
+            DataType::Int8 => {
+                type $t = Int8Type;
+                $body
+            }
+            DataType::Int16 => {
+                type $t = Int16Type;
+                $body
+            }
+            DataType::Int32 => {
+                type $t = Int32Type;
+                $body
+            }
+            DataType::Int64 => {
+                type $t = Int64Type;
+                $body
+            }
+            DataType::UInt8 => {
+                type $t = UInt8Type;
+                $body
+            }
+            DataType::UInt16 => {
+                type $t = UInt16Type;
+                $body
+            }
+            DataType::UInt32 => {
+                type $t = UInt32Type;
+                $body
+            }
+            DataType::UInt64 => {
+                type $t = UInt64Type;
+                $body
+            }
+            DataType::Decimal64(..) => {
+                type $t = Decimal64Type;
+                $body
+            }
+            DataType::Decimal128(..) => {
+                type $t = Decimal128Type;
+                $body
+            }
             _ => $otherwise,
         }
     };
@@ -112,7 +142,8 @@ pub(super) fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode:
             |v| out_of_range(text::float_to_string(v), from, to),
         ),
         (LogicalType::Float, _) => {
-            let wide: ArrayRef = Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float64Type>(f64::from));
+            let wide: ArrayRef =
+                Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float64Type>(f64::from));
             float_to_whole(&wide, from, to, mode)
         }
         (LogicalType::Double, _) => float_to_whole(array, from, to, mode),
@@ -288,7 +319,13 @@ fn float_to_whole(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: 
         return if *width <= DECIMAL64_MAX_WIDTH {
             try_map::<Float64Type, Decimal64Type>(array, to, mode, |v| convert(v).map(|r| r as i64), message)
         } else {
-            try_map::<Float64Type, Decimal128Type>(array, to, mode, |v| convert(v).map(|r| r as i128), message)
+            try_map::<Float64Type, Decimal128Type>(
+                array,
+                to,
+                mode,
+                |v| convert(v).map(|r| r as i128),
+                message,
+            )
         };
     }
     let message = |v: f64| out_of_range(text::float_to_string(v), from, to);

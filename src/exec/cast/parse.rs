@@ -143,9 +143,8 @@ fn float_text(text: &str) -> Option<Result<std::borrow::Cow<'_, str>, f64>> {
             if s.contains('_') {
                 let b = s.as_bytes();
                 for (i, c) in b.iter().enumerate() {
-                    let between = i > 0
-                        && b[i - 1].is_ascii_digit()
-                        && b.get(i + 1).is_some_and(u8::is_ascii_digit);
+                    let between =
+                        i > 0 && b[i - 1].is_ascii_digit() && b.get(i + 1).is_some_and(u8::is_ascii_digit);
                     if *c == b'_' && !between {
                         return None;
                     }
@@ -205,11 +204,9 @@ pub fn blob(text: &str) -> Result<Vec<u8>, String> {
                     i += 4;
                 }
                 _ => {
-                    return Err(
-                        "Invalid hex escape code encountered in string -> blob conversion: \
+                    return Err("Invalid hex escape code encountered in string -> blob conversion: \
                          escape bytes as \\xAB"
-                            .into(),
-                    );
+                        .into());
                 }
             },
             b if b.is_ascii() => {

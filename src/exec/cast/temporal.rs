@@ -39,10 +39,22 @@ fn unit_of(ty: &LogicalType) -> TimeUnit {
 macro_rules! with_unit {
     ($unit:expr, $t:ident => $body:expr) => {
         match $unit {
-            TimeUnit::Second => { type $t = TimestampSecondType; $body }
-            TimeUnit::Millisecond => { type $t = TimestampMillisecondType; $body }
-            TimeUnit::Microsecond => { type $t = TimestampMicrosecondType; $body }
-            TimeUnit::Nanosecond => { type $t = TimestampNanosecondType; $body }
+            TimeUnit::Second => {
+                type $t = TimestampSecondType;
+                $body
+            }
+            TimeUnit::Millisecond => {
+                type $t = TimestampMillisecondType;
+                $body
+            }
+            TimeUnit::Microsecond => {
+                type $t = TimestampMicrosecondType;
+                $body
+            }
+            TimeUnit::Nanosecond => {
+                type $t = TimestampNanosecondType;
+                $body
+            }
         }
     };
 }
@@ -87,7 +99,9 @@ where
                     _ => of_day * (1_000_000 / units_per_second(unit)),
                 })
             };
-            try_map::<A, Time64MicrosecondType>(array, to, Mode { or_null: true, ..mode }, micros, |_| String::new())
+            try_map::<A, Time64MicrosecondType>(array, to, Mode { or_null: true, ..mode }, micros, |_| {
+                String::new()
+            })
         }
         _ => Err(ExecError::Conversion(format!("Unimplemented type for cast (TIMESTAMP -> {to})"))),
     }

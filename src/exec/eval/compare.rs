@@ -16,6 +16,7 @@ use arrow_ord::ord::make_comparator;
 use arrow_schema::{DataType, SortOptions};
 
 use crate::column::predicate::CompareOp;
+use crate::column::scalar::interval_nanos;
 use crate::exec::error::Result;
 
 /// One side: an array of as many rows as the result, or of one row that stands for all.
@@ -122,17 +123,15 @@ struct IntervalOrder;
 
 impl Order<IntervalMonthDayNano> for IntervalOrder {
     fn eq(self, a: IntervalMonthDayNano, b: IntervalMonthDayNano) -> bool {
-        interval_key(a) == interval_key(b)
+        interval_length(a) == interval_length(b)
     }
     fn lt(self, a: IntervalMonthDayNano, b: IntervalMonthDayNano) -> bool {
-        interval_key(a) < interval_key(b)
+        interval_length(a) < interval_length(b)
     }
 }
 
-/// The length of an interval in nanoseconds as comparisons see it: 30 days a month, 24 hours a day.
-pub fn interval_key(v: IntervalMonthDayNano) -> i128 {
-    const DAY: i128 = 86_400_000_000_000;
-    i128::from(v.months) * 30 * DAY + i128::from(v.days) * DAY + i128::from(v.nanoseconds)
+fn interval_length(v: IntervalMonthDayNano) -> i128 {
+    interval_nanos(v.months, v.days, v.nanoseconds)
 }
 
 fn primitive<T: ArrowPrimitiveType>(
@@ -236,14 +235,31 @@ mod tests {
 
     #[test]
     fn floats_order_nan_last_and_zeros_equal() {
-        let l: ArrayRef =
-            Arc::new(Float64Array::from(vec![Some(f64::NAN), Some(1.0), Some(-0.0), None, Some(f64::INFINITY)]));
+        let l: ArrayRef = Arc::new(Float64Array::from(vec![
+            Some(f64::NAN),
+            Some(1.0),
+            Some(-0.0),
+            None,
+            Some(f64::INFINITY),
+        ]));
         let nan: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN]));
-        assert_eq!(run(CompareOp::Eq, &l, &nan, true), [Some(true), Some(false), Some(false), None, Some(false)]);
-        assert_eq!(run(CompareOp::Lt, &l, &nan, true), [Some(false), Some(true), Some(true), None, Some(true)]);
+        assert_eq!(
+            run(CompareOp::Eq, &l, &nan, true),
+            [Some(true), Some(false), Some(false), None, Some(false)]
+        );
+        assert_eq!(
+            run(CompareOp::Lt, &l, &nan, true),
+            [Some(false), Some(true), Some(true), None, Some(true)]
+        );
         let zero: ArrayRef = Arc::new(Float64Array::from(vec![0.0]));
-        assert_eq!(run(CompareOp::Eq, &l, &zero, true), [Some(false), Some(false), Some(true), None, Some(false)]);
-        assert_eq!(run(CompareOp::GtEq, &l, &zero, true), [Some(true), Some(true), Some(true), None, Some(true)]);
+        assert_eq!(
+            run(CompareOp::Eq, &l, &zero, true),
+            [Some(false), Some(false), Some(true), None, Some(false)]
+        );
+        assert_eq!(
+            run(CompareOp::GtEq, &l, &zero, true),
+            [Some(true), Some(true), Some(true), None, Some(true)]
+        );
         assert_eq!(
             run(CompareOp::DistinctFrom, &l, &l.clone(), false),
             [Some(false), Some(false), Some(false), Some(false), Some(false)]

@@ -8,20 +8,21 @@
 mod compare;
 mod in_list;
 mod lazy;
-mod values;
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
-use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, new_empty_array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, DictionaryArray, UInt32Array, new_empty_array, new_null_array,
+};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 
-pub use compare::{Side, compare, interval_key};
+pub use compare::{Side, compare};
 pub use lazy::{filter_batch, is_fallible};
-pub use values::{repeat, scalar_array, scalar_at};
 
+use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
 use crate::exec::cast;
@@ -66,6 +67,22 @@ impl Value {
     }
 }
 
+/// The one row of `array`, `len` times.
+pub fn repeat(array: &ArrayRef, len: usize) -> Result<ArrayRef> {
+    if len == 1 {
+        return Ok(array.clone());
+    }
+    if array.is_null(0) {
+        return Ok(new_null_array(array.data_type(), len));
+    }
+    Ok(arrow_select::take::take(array, &UInt32Array::from_value(0, len), None)?)
+}
+
+/// An array of `len` times the value, in the layout of `ty`.
+pub(crate) fn scalar_array(value: &Scalar, ty: &LogicalType, len: usize) -> Result<ArrayRef> {
+    value.to_array(ty, len).map_err(|e| ExecError::Internal(e.to_string()))
+}
+
 /// The array without dictionary coding; other arrays as they are.
 pub fn flatten(array: &ArrayRef) -> Result<ArrayRef> {
     match array.data_type() {
@@ -93,9 +110,9 @@ pub fn evaluate_predicate(expr: &Expr, batch: &Batch, context: &ExecContext) -> 
 }
 
 /// The value of an expression without columns.
-pub fn evaluate_constant(expr: &Expr, context: &ExecContext) -> Result<crate::column::scalar::Scalar> {
+pub fn evaluate_constant(expr: &Expr, context: &ExecContext) -> Result<Scalar> {
     let array = evaluate(expr, &Batch::new(vec![], 1), context)?;
-    scalar_at(&array, 0, &expr.ty())
+    Ok(Scalar::from_array(&array, 0, &expr.ty()))
 }
 
 /// Where a boolean value is true.
@@ -119,22 +136,25 @@ pub(crate) fn eval(expr: &Expr, batch: &Batch, context: &ExecContext) -> Result<
     // Each arm is a function of its own, so that a level of recursion takes little stack.
     match expr {
         Expr::Column { index, ty } => column(*index, ty, batch),
-        Expr::Literal { value, ty } => Ok(Value::one(scalar_array(value, ty, 1)?)),
+        Expr::Literal { value, ty } => literal(value, ty),
         Expr::Cast { input, to, or_null } => eval_cast(input, to, *or_null, batch, context),
         Expr::Compare { op, left, right } => eval_compare(*op, left, right, batch, context),
         Expr::And(all) => lazy::and_or(all, true, batch, context),
         Expr::Or(all) => lazy::and_or(all, false, batch, context),
         Expr::Not(input) => eval_not(input, batch, context),
         Expr::IsNull { input, negated } => eval_is_null(input, *negated, batch, context),
-        Expr::InList { input, list, negated } => {
-            in_list::eval_in_list(input, list, *negated, batch, context)
-        }
+        Expr::InList { input, list, negated } => in_list::eval_in_list(input, list, *negated, batch, context),
         Expr::Case { branches, otherwise, ty } => {
             lazy::case(branches, otherwise.as_deref(), ty, batch, context)
         }
         Expr::Coalesce(all) => lazy::coalesce(all, batch, context),
         Expr::Call { function, args, ty } => eval_call(function, args, ty, batch, context),
     }
+}
+
+#[inline(never)]
+fn literal(value: &Scalar, ty: &LogicalType) -> Result<Value> {
+    Ok(Value::one(scalar_array(value, ty, 1)?))
 }
 
 #[inline(never)]
@@ -150,7 +170,10 @@ fn column(index: usize, ty: &LogicalType, batch: &Batch) -> Result<Value> {
 
 /// Computes `f` once for each distinct value and spreads the results over the rows. `None` if there are
 /// more distinct values than rows, or if `f` fails, perhaps for a value that no row has.
-fn over_dictionary(array: &ArrayRef, f: impl FnOnce(&ArrayRef) -> Result<ArrayRef>) -> Option<Result<ArrayRef>> {
+fn over_dictionary(
+    array: &ArrayRef,
+    f: impl FnOnce(&ArrayRef) -> Result<ArrayRef>,
+) -> Option<Result<ArrayRef>> {
     let d = array.as_dictionary_opt::<UInt32Type>()?;
     if d.values().len() > d.len() || d.values().logical_null_count() > 0 {
         return None;
@@ -227,13 +250,10 @@ fn eval_compare(
 fn eval_not(input: &Expr, batch: &Batch, context: &ExecContext) -> Result<Value> {
     let value = eval(input, batch, context)?;
     match value.array.as_boolean_opt() {
-        Some(b) => {
-            Ok(Value { array: Arc::new(arrow_arith::boolean::not(b)?), constant: value.constant })
+        Some(b) => Ok(Value { array: Arc::new(arrow_arith::boolean::not(b)?), constant: value.constant }),
+        None => {
+            Ok(Value { array: Arc::new(BooleanArray::new_null(value.array.len())), constant: value.constant })
         }
-        None => Ok(Value {
-            array: Arc::new(BooleanArray::new_null(value.array.len())),
-            constant: value.constant,
-        }),
     }
 }
 

@@ -1,24 +1,50 @@
 //! Scalar functions: binding by name and argument types, and evaluation.
 //!
 //! Operators are functions too: `+ - * / // % ^ || ~ …` are bound by their spelling, `LIKE` is
-//! `like(text, pattern)`.
+//! `like(text, pattern)`. Each file registers the functions of one subject, with description and example
+//! beside the code; [`catalog`] lists them all.
+
+mod arithmetic;
+mod decimal;
+mod kernel;
+mod registry;
 
 use std::fmt;
 
 use arrow_array::ArrayRef;
+
+pub use crate::exec::eval::flatten;
+pub use registry::{FunctionInfo, catalog, is_scalar};
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 
-/// An argument at bind time: its type and, where it is a constant, its value.
+/// An argument at bind time: its type and, where it is a literal, its value.
 #[derive(Debug, Clone)]
 pub struct ArgInfo {
     /// The type.
     pub ty: LogicalType,
-    /// The value of a constant.
+    /// The value of a literal. A literal is converted more freely than a column: `'2024-01-01'` where a
+    /// date is wanted, `1` where a `TINYINT` is.
     pub literal: Option<Scalar>,
+}
+
+impl ArgInfo {
+    /// An argument that is no literal.
+    pub fn of(ty: LogicalType) -> Self {
+        Self { ty, literal: None }
+    }
+
+    /// How messages call it.
+    pub(crate) fn describe(&self) -> String {
+        match (&self.literal, &self.ty) {
+            (Some(Scalar::Text(_)), LogicalType::Varchar) => "STRING_LITERAL".into(),
+            (Some(Scalar::Int(_)), t) if t.is_integer() => "INTEGER_LITERAL".into(),
+            (_, t) => t.to_string(),
+        }
+    }
 }
 
 /// A function chosen for particular argument types.
@@ -64,3 +90,11 @@ pub enum BindError {
     /// The function exists, but not for these arguments; a message with the candidates.
     NoMatch(String),
 }
+
+/// Chooses the overload of `name` (in any case) that needs the cheapest implicit casts.
+pub fn bind_scalar(name: &str, args: &[ArgInfo]) -> Result<BoundScalar, BindError> {
+    registry::bind(name, args)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,323 @@
+//! Conversions of lists, arrays, structs and maps, element by element, and from text.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, ListArray, MapArray, StringViewArray, StructArray, UInt32Array,
+    new_null_array,
+};
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field as ArrowField};
+
+use super::text::shorten;
+use crate::column::types::LogicalType;
+use crate::exec::error::{ExecError, Result};
+
+/// Pairs of fields (from, to) of a struct conversion: by name if any name matches, else by place.
+pub(super) fn pair_fields(
+    from: &[(Box<str>, LogicalType)],
+    to: &[(Box<str>, LogicalType)],
+) -> Vec<(usize, usize)> {
+    let by_name: Vec<(usize, usize)> = to
+        .iter()
+        .enumerate()
+        .filter_map(|(j, (name, _))| {
+            from.iter().position(|(n, _)| n.eq_ignore_ascii_case(name)).map(|i| (i, j))
+        })
+        .collect();
+    if by_name.is_empty() && from.len() == to.len() {
+        return (0..from.len()).map(|i| (i, i)).collect();
+    }
+    by_name
+}
+
+/// The values of a list or array, with offsets.
+fn list_parts(array: &ArrayRef) -> Result<(ArrayRef, OffsetBuffer<i32>, Option<NullBuffer>)> {
+    match array.data_type() {
+        DataType::List(_) => {
+            let l = array.as_list::<i32>();
+            Ok((l.values().clone(), l.offsets().clone(), l.nulls().cloned()))
+        }
+        DataType::FixedSizeList(_, n) => {
+            let l = array.as_fixed_size_list();
+            let offsets = OffsetBuffer::from_repeated_length(*n as usize, l.len());
+            Ok((l.values().clone(), offsets, l.nulls().cloned()))
+        }
+        other => Err(ExecError::Internal(format!("{other} is no list"))),
+    }
+}
+
+fn item_field(ty: &LogicalType) -> Arc<ArrowField> {
+    Arc::new(ArrowField::new("item", ty.arrow(), true))
+}
+
+/// A list array of these values.
+pub(crate) fn list_array(
+    item: &LogicalType,
+    offsets: OffsetBuffer<i32>,
+    values: ArrayRef,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
+    Ok(Arc::new(ListArray::try_new(item_field(item), offsets, values, nulls)?))
+}
+
+pub(super) fn cast(
+    array: &ArrayRef,
+    from: &LogicalType,
+    to: &LogicalType,
+    or_null: bool,
+) -> Result<ArrayRef> {
+    use LogicalType as T;
+    match (from, to) {
+        (T::List(a) | T::Array(a, _), T::List(b)) => {
+            let (values, offsets, nulls) = list_parts(array)?;
+            list_array(b, offsets, super::cast(&values, a, b, or_null)?, nulls)
+        }
+        (T::List(a) | T::Array(a, _), T::Array(b, n)) => {
+            let (values, offsets, nulls) = list_parts(array)?;
+            let values = super::cast(&values, a, b, or_null)?;
+            fixed_list(&values, &offsets, nulls.as_ref(), b, *n as usize, or_null)
+        }
+        (T::Struct(a), T::Struct(b)) => {
+            let s = array.as_struct();
+            let pairs = pair_fields(a, b);
+            let columns = b
+                .iter()
+                .enumerate()
+                .map(|(j, (_, ty))| match pairs.iter().find(|p| p.1 == j) {
+                    Some((i, _)) => super::cast(s.column(*i), &a[*i].1, ty, or_null),
+                    None => Ok(new_null_array(&ty.arrow(), s.len())),
+                })
+                .collect::<Result<Vec<_>>>()?;
+            struct_array(to, columns, s.nulls().cloned(), s.len())
+        }
+        (T::Map(ak, av), T::Map(bk, bv)) => {
+            let m = array.as_map();
+            let keys = super::cast(m.keys(), ak, bk, false)?;
+            let values = super::cast(m.values(), av, bv, or_null)?;
+            map_array(to, m.offsets().clone(), keys, values, m.nulls().cloned())
+        }
+        _ => Err(ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})"))),
+    }
+}
+
+/// A struct array of a struct type.
+pub(crate) fn struct_array(
+    ty: &LogicalType,
+    columns: Vec<ArrayRef>,
+    nulls: Option<NullBuffer>,
+    len: usize,
+) -> Result<ArrayRef> {
+    let DataType::Struct(fields) = ty.arrow() else {
+        return Err(ExecError::Internal(format!("{ty} is no struct")));
+    };
+    if fields.is_empty() {
+        return Ok(Arc::new(StructArray::new_empty_fields(len, nulls)));
+    }
+    Ok(Arc::new(StructArray::try_new(fields, columns, nulls)?))
+}
+
+/// A map array of a map type.
+pub(crate) fn map_array(
+    ty: &LogicalType,
+    offsets: OffsetBuffer<i32>,
+    keys: ArrayRef,
+    values: ArrayRef,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
+    let DataType::Map(entries, _) = ty.arrow() else {
+        return Err(ExecError::Internal(format!("{ty} is no map")));
+    };
+    let DataType::Struct(fields) = entries.data_type().clone() else {
+        return Err(ExecError::Internal(format!("{ty} is no map")));
+    };
+    let pairs = StructArray::try_new(fields, vec![keys, values], None)?;
+    Ok(Arc::new(MapArray::try_new(entries, offsets, pairs, nulls, false)?))
+}
+
+fn fixed_list(
+    values: &ArrayRef,
+    offsets: &OffsetBuffer<i32>,
+    nulls: Option<&NullBuffer>,
+    item: &LogicalType,
+    n: usize,
+    or_null: bool,
+) -> Result<ArrayRef> {
+    let mut valid = vec![];
+    let mut indices: Vec<Option<u32>> = vec![];
+    for (row, w) in offsets.windows(2).enumerate() {
+        let len = (w[1] - w[0]) as usize;
+        let ok = nulls.is_none_or(|x| x.is_valid(row));
+        if ok && len != n && !or_null {
+            return Err(ExecError::Conversion(format!(
+                "Cannot cast list with length {len} to array with length {n}"
+            )));
+        }
+        let ok = ok && len == n;
+        valid.push(ok);
+        indices.extend((0..n).map(|i| ok.then(|| w[0] as u32 + i as u32)));
+    }
+    let values = arrow_select::take::take(values, &UInt32Array::from(indices), None)?;
+    let nulls = NullBuffer::from(valid);
+    Ok(Arc::new(FixedSizeListArray::try_new(item_field(item), n as i32, values, Some(nulls))?))
+}
+
+/// Text to a nested type: the parts are cut out, then converted as columns of their own.
+pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, or_null: bool) -> Result<ArrayRef> {
+    use LogicalType as T;
+    let strings = array.as_string_view();
+    let mut valid = Vec::with_capacity(strings.len());
+    let bad = |s: &str| {
+        ExecError::Conversion(format!(
+            "Type VARCHAR with value '{}' can't be cast to the destination type {to}",
+            shorten(s)
+        ))
+    };
+    let part =
+        |parts: Vec<Option<String>>| -> ArrayRef { Arc::new(parts.into_iter().collect::<StringViewArray>()) };
+    let text = LogicalType::Varchar;
+    match to {
+        T::List(item) | T::Array(item, _) => {
+            let mut parts: Vec<Option<String>> = vec![];
+            let mut offsets = vec![0i32];
+            for s in strings {
+                let split = s.and_then(split_list);
+                if let (Some(s), None, false) = (s, &split, or_null) {
+                    return Err(bad(s));
+                }
+                valid.push(split.is_some());
+                parts.extend(split.unwrap_or_default());
+                offsets.push(i32::try_from(parts.len()).map_err(|_| bad("…"))?);
+            }
+            let values = super::cast(&part(parts), &text, item, or_null)?;
+            let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+            let nulls = Some(NullBuffer::from(valid));
+            if let T::Array(_, n) = to {
+                return fixed_list(&values, &offsets, nulls.as_ref(), item, *n as usize, or_null);
+            }
+            list_array(item, offsets, values, nulls)
+        }
+        T::Struct(fields) => {
+            let mut columns: Vec<Vec<Option<String>>> = vec![vec![]; fields.len()];
+            for s in strings {
+                let split = s.and_then(|s| split_pairs(s, ':')).filter(|pairs| {
+                    pairs.iter().all(|(k, _)| {
+                        k.as_ref().is_some_and(|k| fields.iter().any(|(n, _)| n.eq_ignore_ascii_case(k)))
+                    })
+                });
+                if let (Some(s), None, false) = (s, &split, or_null) {
+                    return Err(bad(s));
+                }
+                valid.push(split.is_some());
+                let pairs = split.unwrap_or_default();
+                for (column, (name, _)) in columns.iter_mut().zip(fields.iter()) {
+                    let value = pairs
+                        .iter()
+                        .find(|(k, _)| k.as_ref().is_some_and(|k| k.eq_ignore_ascii_case(name)))
+                        .and_then(|(_, v)| v.clone());
+                    column.push(value);
+                }
+            }
+            let columns = columns
+                .into_iter()
+                .zip(fields.iter())
+                .map(|(c, (_, ty))| super::cast(&part(c), &text, ty, or_null))
+                .collect::<Result<Vec<_>>>()?;
+            struct_array(to, columns, Some(NullBuffer::from(valid)), strings.len())
+        }
+        T::Map(key, value) => {
+            let (mut keys, mut values) = (vec![], vec![]);
+            let mut offsets = vec![0i32];
+            for s in strings {
+                let split =
+                    s.and_then(|s| split_pairs(s, '=')).filter(|p| p.iter().all(|(k, _)| k.is_some()));
+                if let (Some(s), None, false) = (s, &split, or_null) {
+                    return Err(bad(s));
+                }
+                valid.push(split.is_some());
+                for (k, v) in split.unwrap_or_default() {
+                    keys.push(k);
+                    values.push(v);
+                }
+                offsets.push(i32::try_from(keys.len()).map_err(|_| bad("…"))?);
+            }
+            let keys = super::cast(&part(keys), &text, key, false)?;
+            let values = super::cast(&part(values), &text, value, or_null)?;
+            let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+            map_array(to, offsets, keys, values, Some(NullBuffer::from(valid)))
+        }
+        _ => Err(bad("")),
+    }
+}
+
+/// Cuts at a separator outside brackets and quotes.
+fn split_top(s: &str, separator: char) -> Option<Vec<&str>> {
+    let mut parts = vec![];
+    let (mut depth, mut from) = (0usize, 0);
+    let mut quote: Option<char> = None;
+    let mut chars = s.char_indices();
+    while let Some((i, c)) = chars.next() {
+        match (quote, c) {
+            (_, '\\') => {
+                chars.next();
+            }
+            (Some(q), c) if c == q => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '[' | '{' | '(') => depth += 1,
+            (None, ']' | '}' | ')') => depth = depth.checked_sub(1)?,
+            (None, c) if c == separator && depth == 0 => {
+                parts.push(&s[from..i]);
+                from = i + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    if depth > 0 || quote.is_some() {
+        return None;
+    }
+    parts.push(&s[from..]);
+    Some(parts)
+}
+
+/// A part without its blanks and quotes; `None` for a bare `NULL`.
+fn unquoted(part: &str) -> Option<String> {
+    let s = part.trim();
+    let quoted =
+        s.len() >= 2 && (s.starts_with('\'') && s.ends_with('\'') || s.starts_with('"') && s.ends_with('"'));
+    if !quoted {
+        return (!s.eq_ignore_ascii_case("null")).then(|| s.to_owned());
+    }
+    let mut out = String::new();
+    let mut chars = s[1..s.len() - 1].chars();
+    while let Some(c) = chars.next() {
+        out.push(if c == '\\' { chars.next().unwrap_or('\\') } else { c });
+    }
+    Some(out)
+}
+
+fn split_list(s: &str) -> Option<Vec<Option<String>>> {
+    let inner = s.trim().strip_prefix('[')?.strip_suffix(']')?;
+    if inner.trim().is_empty() {
+        return Some(vec![]);
+    }
+    Some(split_top(inner, ',')?.into_iter().map(unquoted).collect())
+}
+
+type Pairs = Vec<(Option<String>, Option<String>)>;
+
+fn split_pairs(s: &str, separator: char) -> Option<Pairs> {
+    let inner = s.trim().strip_prefix('{')?.strip_suffix('}')?;
+    if inner.trim().is_empty() {
+        return Some(vec![]);
+    }
+    split_top(inner, ',')?
+        .into_iter()
+        .map(|pair| {
+            let parts = split_top(pair, separator)?;
+            let value = pair.get(parts[0].len() + separator.len_utf8()..)?;
+            Some((unquoted(parts[0]), unquoted(value)))
+        })
+        .collect()
+}

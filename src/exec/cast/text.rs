@@ -1,0 +1,703 @@
+//! Values as text, as `CAST(… AS VARCHAR)` and the shell spell them, and as JSON.
+
+use std::fmt::Write;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{
+    Array, ArrayRef, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringViewArray,
+};
+use arrow_buffer::{IntervalMonthDayNano, NullBuffer};
+use arrow_schema::{DataType, TimeUnit};
+
+use crate::column::types::LogicalType;
+use crate::exec::calendar::{
+    DATE_INFINITY, DATE_NEG_INFINITY, NANOS_PER_MICRO, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
+    civil_from_days,
+};
+use crate::exec::error::{ExecError, Result};
+
+/// Writes the value of one row, without quotes; nothing for NULL. `array` has the layout of `ty` or is a
+/// dictionary of it. Who writes a whole column makes a [`Writer`] once.
+pub fn write_value(array: &ArrayRef, row: usize, ty: &LogicalType, out: &mut String) -> Result<()> {
+    let writer = Writer::new(array, ty)?;
+    if !writer.is_null(row) {
+        writer.write(row, out);
+    }
+    Ok(())
+}
+
+/// Writes the values of one column as text.
+pub struct Writer<'a> {
+    kind: Kind<'a>,
+    nulls: Option<NullBuffer>,
+}
+
+enum Kind<'a> {
+    Null,
+    Bool(&'a BooleanArray),
+    I8(&'a [i8]),
+    I16(&'a [i16]),
+    I32(&'a [i32]),
+    I64(&'a [i64]),
+    I128(&'a [i128]),
+    U8(&'a [u8]),
+    U16(&'a [u16]),
+    U32(&'a [u32]),
+    U64(&'a [u64]),
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+    Decimal64(&'a [i64], u8),
+    Decimal128(&'a [i128], u8),
+    Text(&'a StringViewArray),
+    Json(&'a StringViewArray),
+    Blob(&'a BinaryViewArray),
+    Uuid(&'a FixedSizeBinaryArray),
+    Date(&'a [i32]),
+    Time(&'a [i64]),
+    Timestamp(&'a [i64], TimeUnit),
+    TimestampTz(&'a [i64]),
+    Interval(&'a PrimitiveArray<IntervalMonthDayNanoType>),
+    Enum(&'a [u32], &'a [Box<str>]),
+    Dictionary(&'a PrimitiveArray<UInt32Type>, Box<Writer<'a>>),
+    List(&'a [i32], Box<Writer<'a>>),
+    Array(usize, Box<Writer<'a>>),
+    Struct(Vec<(&'a str, Writer<'a>)>),
+    Map(&'a [i32], Box<Writer<'a>>, Box<Writer<'a>>),
+}
+
+impl<'a> Writer<'a> {
+    /// A writer for a column that has the layout of `ty`, or is a dictionary of it.
+    pub fn new(array: &'a ArrayRef, ty: &'a LogicalType) -> Result<Self> {
+        use LogicalType as T;
+        let wrong = || ExecError::Internal(format!("a column of type {ty} came as {}", array.data_type()));
+        if let DataType::Dictionary(..) = array.data_type() {
+            let d = array.as_dictionary_opt::<UInt32Type>().ok_or_else(wrong)?;
+            let values = Self::new(d.values(), ty)?;
+            return Ok(Self {
+                kind: Kind::Dictionary(d.keys(), Box::new(values)),
+                nulls: array.logical_nulls(),
+            });
+        }
+        macro_rules! values {
+            ($t:ty) => {
+                &array.as_primitive_opt::<$t>().ok_or_else(wrong)?.values()[..]
+            };
+        }
+        let kind = match ty {
+            T::Null => Kind::Null,
+            T::Boolean => Kind::Bool(array.as_boolean_opt().ok_or_else(wrong)?),
+            T::TinyInt => Kind::I8(values!(Int8Type)),
+            T::SmallInt => Kind::I16(values!(Int16Type)),
+            T::Integer => Kind::I32(values!(Int32Type)),
+            T::BigInt => Kind::I64(values!(Int64Type)),
+            T::HugeInt => Kind::I128(values!(Decimal128Type)),
+            T::UTinyInt => Kind::U8(values!(UInt8Type)),
+            T::USmallInt => Kind::U16(values!(UInt16Type)),
+            T::UInteger => Kind::U32(values!(UInt32Type)),
+            T::UBigInt => Kind::U64(values!(UInt64Type)),
+            T::Float => Kind::F32(values!(Float32Type)),
+            T::Double => Kind::F64(values!(Float64Type)),
+            T::Decimal { width, scale } if *width <= crate::column::types::DECIMAL64_MAX_WIDTH => {
+                Kind::Decimal64(values!(Decimal64Type), *scale)
+            }
+            T::Decimal { scale, .. } => Kind::Decimal128(values!(Decimal128Type), *scale),
+            T::Varchar => Kind::Text(array.as_string_view_opt().ok_or_else(wrong)?),
+            T::Json => Kind::Json(array.as_string_view_opt().ok_or_else(wrong)?),
+            T::Blob => Kind::Blob(array.as_binary_view_opt().ok_or_else(wrong)?),
+            T::Uuid => Kind::Uuid(array.as_fixed_size_binary_opt().ok_or_else(wrong)?),
+            T::Date => Kind::Date(values!(Date32Type)),
+            T::Time => Kind::Time(values!(Time64MicrosecondType)),
+            T::Timestamp(unit) => {
+                let values = match unit {
+                    TimeUnit::Second => values!(TimestampSecondType),
+                    TimeUnit::Millisecond => values!(TimestampMillisecondType),
+                    TimeUnit::Microsecond => values!(TimestampMicrosecondType),
+                    TimeUnit::Nanosecond => values!(TimestampNanosecondType),
+                };
+                Kind::Timestamp(values, *unit)
+            }
+            T::TimestampTz => Kind::TimestampTz(values!(TimestampMicrosecondType)),
+            T::Interval => Kind::Interval(array.as_primitive_opt().ok_or_else(wrong)?),
+            T::Enum(names) => Kind::Enum(values!(UInt32Type), names),
+            T::List(item) => {
+                let list = array.as_list_opt::<i32>().ok_or_else(wrong)?;
+                Kind::List(list.value_offsets(), Box::new(Self::new(list.values(), item)?))
+            }
+            T::Array(item, n) => {
+                let list = array.as_fixed_size_list_opt().ok_or_else(wrong)?;
+                Kind::Array(*n as usize, Box::new(Self::new(list.values(), item)?))
+            }
+            T::Struct(fields) => {
+                let columns = array.as_struct_opt().ok_or_else(wrong)?;
+                if columns.num_columns() != fields.len() {
+                    return Err(wrong());
+                }
+                let fields = fields.iter().zip(columns.columns());
+                Kind::Struct(
+                    fields.map(|((name, ty), c)| Ok((&**name, Self::new(c, ty)?))).collect::<Result<_>>()?,
+                )
+            }
+            T::Map(key, value) => {
+                let map = array.as_map_opt().ok_or_else(wrong)?;
+                Kind::Map(
+                    map.value_offsets(),
+                    Box::new(Self::new(map.keys(), key)?),
+                    Box::new(Self::new(map.values(), value)?),
+                )
+            }
+        };
+        Ok(Self { kind, nulls: array.nulls().cloned() })
+    }
+
+    /// Whether the value of a row is NULL.
+    #[inline]
+    pub fn is_null(&self, row: usize) -> bool {
+        matches!(self.kind, Kind::Null) || self.nulls.as_ref().is_some_and(|n| n.is_null(row))
+    }
+
+    /// Writes the value of a row, which is not NULL.
+    pub fn write(&self, row: usize, out: &mut String) {
+        match &self.kind {
+            Kind::Null => out.push_str("NULL"),
+            Kind::Bool(v) => out.push_str(if v.value(row) { "true" } else { "false" }),
+            Kind::I8(v) => integer(v[row], out),
+            Kind::I16(v) => integer(v[row], out),
+            Kind::I32(v) => integer(v[row], out),
+            Kind::I64(v) => integer(v[row], out),
+            Kind::I128(v) => integer(v[row], out),
+            Kind::U8(v) => integer(v[row], out),
+            Kind::U16(v) => integer(v[row], out),
+            Kind::U32(v) => integer(v[row], out),
+            Kind::U64(v) => integer(v[row], out),
+            Kind::F32(v) => write_float32(v[row], out),
+            Kind::F64(v) => write_float(v[row], out),
+            Kind::Decimal64(v, scale) => write_decimal64(v[row], *scale, out),
+            Kind::Decimal128(v, scale) => write_decimal(v[row], *scale, out),
+            Kind::Text(v) | Kind::Json(v) => out.push_str(v.value(row)),
+            Kind::Blob(v) => write_blob(v.value(row), out),
+            Kind::Uuid(v) => write_uuid(v.value(row), out),
+            Kind::Date(v) => write_date(v[row], out),
+            Kind::Time(v) => write_time(v[row], out),
+            Kind::Timestamp(v, unit) => write_timestamp(v[row], *unit, out),
+            Kind::TimestampTz(v) => {
+                write_timestamp(v[row], TimeUnit::Microsecond, out);
+                if v[row] != TIMESTAMP_INFINITY && v[row] != TIMESTAMP_NEG_INFINITY {
+                    out.push_str("+00");
+                }
+            }
+            Kind::Interval(v) => write_interval(v.value(row), out),
+            Kind::Enum(v, names) => {
+                out.push_str(names.get(v[row] as usize).map_or("", |n| n));
+            }
+            Kind::Dictionary(keys, values) => values.write(keys.value(row) as usize, out),
+            Kind::List(offsets, item) => {
+                item.write_list(offsets[row] as usize..offsets[row + 1] as usize, out);
+            }
+            Kind::Array(n, item) => item.write_list(row * n..(row + 1) * n, out),
+            Kind::Struct(fields) => {
+                out.push('{');
+                for (i, (name, value)) in fields.iter().enumerate() {
+                    out.push_str(if i == 0 { "'" } else { ", '" });
+                    escape(name, out);
+                    out.push_str("': ");
+                    value.write_inner(row, out);
+                }
+                out.push('}');
+            }
+            Kind::Map(offsets, keys, values) => {
+                out.push('{');
+                let first = offsets[row] as usize;
+                for i in first..offsets[row + 1] as usize {
+                    if i > first {
+                        out.push_str(", ");
+                    }
+                    keys.write_inner(i, out);
+                    out.push('=');
+                    values.write_inner(i, out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    fn write_list(&self, rows: std::ops::Range<usize>, out: &mut String) {
+        out.push('[');
+        for row in rows.clone() {
+            if row > rows.start {
+                out.push_str(", ");
+            }
+            self.write_inner(row, out);
+        }
+        out.push(']');
+    }
+
+    /// Writes a value inside another one: NULL by name, text in quotes where it could be misread.
+    fn write_inner(&self, row: usize, out: &mut String) {
+        if self.is_null(row) {
+            out.push_str("NULL");
+            return;
+        }
+        let start = out.len();
+        self.write(row, out);
+        let plain = matches!(
+            self.kind,
+            Kind::Null
+                | Kind::Bool(_)
+                | Kind::I8(_)
+                | Kind::I16(_)
+                | Kind::I32(_)
+                | Kind::I64(_)
+                | Kind::I128(_)
+                | Kind::U8(_)
+                | Kind::U16(_)
+                | Kind::U32(_)
+                | Kind::U64(_)
+                | Kind::F32(_)
+                | Kind::F64(_)
+                | Kind::Decimal64(..)
+                | Kind::Decimal128(..)
+                | Kind::Uuid(_)
+                | Kind::Date(_)
+                | Kind::List(..)
+                | Kind::Array(..)
+                | Kind::Struct(_)
+                | Kind::Map(..)
+        );
+        if !plain && needs_quotes(&out[start..]) {
+            let text = out.split_off(start);
+            out.push('\'');
+            escape(&text, out);
+            out.push('\'');
+        }
+    }
+
+    /// Writes the value of a row as JSON; NULL as `null`.
+    pub fn write_json(&self, row: usize, out: &mut String) {
+        if self.is_null(row) {
+            out.push_str("null");
+            return;
+        }
+        match &self.kind {
+            Kind::Null
+            | Kind::Bool(_)
+            | Kind::I8(_)
+            | Kind::I16(_)
+            | Kind::I32(_)
+            | Kind::I64(_)
+            | Kind::I128(_)
+            | Kind::U8(_)
+            | Kind::U16(_)
+            | Kind::U32(_)
+            | Kind::U64(_)
+            | Kind::Json(_) => self.write(row, out),
+            Kind::F32(v) if v[row].is_finite() => self.write(row, out),
+            Kind::F64(v) if v[row].is_finite() => self.write(row, out),
+            Kind::F32(_) | Kind::F64(_) => out.push_str("null"),
+            Kind::Decimal64(v, scale) => {
+                write_float(super::number::decimal_to_f64(v[row].into(), *scale), out)
+            }
+            Kind::Decimal128(v, scale) => write_float(super::number::decimal_to_f64(v[row], *scale), out),
+            Kind::Text(v) => json_string(v.value(row), out),
+            Kind::Dictionary(keys, values) => values.write_json(keys.value(row) as usize, out),
+            Kind::List(offsets, item) => {
+                item.write_json_list(offsets[row] as usize..offsets[row + 1] as usize, out);
+            }
+            Kind::Array(n, item) => item.write_json_list(row * n..(row + 1) * n, out),
+            Kind::Struct(fields) => {
+                out.push('{');
+                for (i, (name, value)) in fields.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    json_string(name, out);
+                    out.push(':');
+                    value.write_json(row, out);
+                }
+                out.push('}');
+            }
+            Kind::Map(offsets, keys, values) => {
+                out.push('{');
+                let first = offsets[row] as usize;
+                for i in first..offsets[row + 1] as usize {
+                    if i > first {
+                        out.push(',');
+                    }
+                    let mut key = String::new();
+                    keys.write(i, &mut key);
+                    json_string(&key, out);
+                    out.push(':');
+                    values.write_json(i, out);
+                }
+                out.push('}');
+            }
+            _ => {
+                let mut text = String::new();
+                self.write(row, &mut text);
+                json_string(&text, out);
+            }
+        }
+    }
+
+    fn write_json_list(&self, rows: std::ops::Range<usize>, out: &mut String) {
+        out.push('[');
+        for row in rows.clone() {
+            if row > rows.start {
+                out.push(',');
+            }
+            self.write_json(row, out);
+        }
+        out.push(']');
+    }
+}
+
+/// Whether a text inside a nested value could be misread without quotes.
+fn needs_quotes(s: &str) -> bool {
+    s.is_empty()
+        || s.eq_ignore_ascii_case("null")
+        || s.starts_with(|c: char| c.is_ascii_whitespace())
+        || s.ends_with(|c: char| c.is_ascii_whitespace())
+        || s.bytes().any(|b| {
+            matches!(b, b',' | b'[' | b']' | b'{' | b'}' | b'(' | b')' | b':' | b'=' | b'"' | b'\'' | b'\\')
+        })
+}
+
+fn escape(s: &str, out: &mut String) {
+    for c in s.chars() {
+        if matches!(c, '\'' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+}
+
+/// Writes a JSON string with its quotes.
+pub fn json_string(s: &str, out: &mut String) {
+    out.push('"');
+    let mut from = 0;
+    for (i, b) in s.bytes().enumerate() {
+        let short = match b {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0x08 => "\\b",
+            0x0c => "\\f",
+            0..0x20 => "",
+            _ => continue,
+        };
+        out.push_str(&s[from..i]);
+        from = i + 1;
+        if short.is_empty() {
+            let _ = write!(out, "\\u{b:04x}");
+        } else {
+            out.push_str(short);
+        }
+    }
+    out.push_str(&s[from..]);
+    out.push('"');
+}
+
+#[inline]
+fn integer<I: itoa::Integer>(v: I, out: &mut String) {
+    out.push_str(itoa::Buffer::new().format(v));
+}
+
+/// Writes a number of `scale` digits behind the point, given without the point.
+pub fn write_decimal(v: i128, scale: u8, out: &mut String) {
+    if let Ok(v) = i64::try_from(v) {
+        return write_decimal64(v, scale, out);
+    }
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(v.unsigned_abs());
+    write_scaled(v < 0, digits, scale, out);
+}
+
+#[inline]
+fn write_decimal64(v: i64, scale: u8, out: &mut String) {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(v.unsigned_abs());
+    write_scaled(v < 0, digits, scale, out);
+}
+
+#[inline]
+fn write_scaled(negative: bool, digits: &str, scale: u8, out: &mut String) {
+    if negative {
+        out.push('-');
+    }
+    let scale = usize::from(scale);
+    if scale == 0 {
+        out.push_str(digits);
+    } else if digits.len() > scale {
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        out.push_str(whole);
+        out.push('.');
+        out.push_str(fraction);
+    } else {
+        out.push_str("0.");
+        out.extend(std::iter::repeat_n('0', scale - digits.len()));
+        out.push_str(digits);
+    }
+}
+
+/// A float in the shortest form that reads back the same: `2.0`, `1e+300`, `nan`.
+pub fn write_float(v: f64, out: &mut String) {
+    if !v.is_finite() {
+        return write_special(v, out);
+    }
+    let magnitude = v.abs();
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(v);
+    if (1e-4..1e16).contains(&magnitude) || v == 0.0 {
+        plain_or_rebuilt(text, out);
+    } else {
+        rebuild(text, out);
+    }
+}
+
+/// A float of 32 bits in the shortest form that reads back the same.
+pub fn write_float32(v: f32, out: &mut String) {
+    if !v.is_finite() {
+        return write_special(f64::from(v), out);
+    }
+    let magnitude = v.abs();
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(v);
+    if (1e-4..1e16).contains(&magnitude) || v == 0.0 {
+        plain_or_rebuilt(text, out);
+    } else {
+        rebuild(text, out);
+    }
+}
+
+fn write_special(v: f64, out: &mut String) {
+    if v.is_sign_negative() {
+        out.push('-');
+    }
+    out.push_str(if v.is_nan() { "nan" } else { "inf" });
+}
+
+#[inline]
+fn plain_or_rebuilt(text: &str, out: &mut String) {
+    if text.contains('e') || !text.contains('.') { rebuild(text, out) } else { out.push_str(text) }
+}
+
+/// Brings the digits of a float into the form wanted: plain from 1e-4 up to 1e16, else scientific with an
+/// exponent of at least two digits.
+#[cold]
+fn rebuild(text: &str, out: &mut String) {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // Digits d1 d2 d3 … with the value d1.d2d3… * 10^point.
+    let all: String = [whole, fraction].concat();
+    let leading = all.len() - all.trim_start_matches('0').len();
+    let digits = all.trim_matches('0');
+    if negative {
+        out.push('-');
+    }
+    if digits.is_empty() {
+        out.push_str("0.0");
+        return;
+    }
+    let point = whole.len() as i32 - 1 - leading as i32 + exponent;
+    if (-4..16).contains(&point) {
+        if point < 0 {
+            out.push_str("0.");
+            out.extend(std::iter::repeat_n('0', (-point - 1) as usize));
+            out.push_str(digits);
+        } else {
+            let whole = point as usize + 1;
+            if digits.len() > whole {
+                out.push_str(&digits[..whole]);
+                out.push('.');
+                out.push_str(&digits[whole..]);
+            } else {
+                out.push_str(digits);
+                out.extend(std::iter::repeat_n('0', whole - digits.len()));
+                out.push_str(".0");
+            }
+        }
+        return;
+    }
+    out.push_str(&digits[..1]);
+    if digits.len() > 1 {
+        out.push('.');
+        out.push_str(&digits[1..]);
+    }
+    let _ = write!(out, "e{}{:02}", if point < 0 { '-' } else { '+' }, point.abs());
+}
+
+/// [`write_float`] into a new string.
+pub(crate) fn float_to_string(v: f64) -> String {
+    let mut out = String::new();
+    write_float(v, &mut out);
+    out
+}
+
+const DIGITS: &[u8; 200] = b"0001020304050607080910111213141516171819\
+2021222324252627282930313233343536373839\
+4041424344454647484950515253545556575859\
+6061626364656667686970717273747576777879\
+8081828384858687888990919293949596979899";
+
+#[inline]
+fn two(v: u32, to: &mut [u8]) {
+    let i = (v as usize % 100) * 2;
+    to.copy_from_slice(&DIGITS[i..i + 2]);
+}
+
+/// ASCII bytes, made here.
+#[inline]
+fn ascii(bytes: &[u8], out: &mut String) {
+    out.push_str(std::str::from_utf8(bytes).unwrap_or_default());
+}
+
+/// Writes the date; a year before 1 as `0044-03-15 (BC)`.
+pub fn write_date(days: i32, out: &mut String) {
+    match days {
+        DATE_INFINITY => return out.push_str("infinity"),
+        DATE_NEG_INFINITY => return out.push_str("-infinity"),
+        _ => {}
+    }
+    if write_year(days, out) {
+        out.push_str(" (BC)");
+    }
+}
+
+/// Writes the date but for the era; returns whether it is before Christ.
+#[inline]
+fn write_year(days: i32, out: &mut String) -> bool {
+    let (year, month, day) = civil_from_days(days);
+    let bc = year <= 0;
+    let year = if bc { 1 - i64::from(year) } else { i64::from(year) };
+    if year <= 9999 {
+        let mut b = *b"0000-00-00";
+        two(year as u32 / 100, &mut b[0..2]);
+        two(year as u32 % 100, &mut b[2..4]);
+        two(month, &mut b[5..7]);
+        two(day, &mut b[8..10]);
+        ascii(&b, out);
+    } else {
+        let _ = write!(out, "{year}-{month:02}-{day:02}");
+    }
+    bc
+}
+
+/// Writes microseconds of a day as `HH:MM:SS[.ffffff]`.
+pub fn write_time(micros: i64, out: &mut String) {
+    write_clock(micros.div_euclid(1_000_000), (micros.rem_euclid(1_000_000) * 1000) as u32, out);
+}
+
+/// Writes seconds of a day and a fraction in nanoseconds, whose trailing zeros are left out.
+#[inline]
+fn write_clock(seconds: i64, nanos: u32, out: &mut String) {
+    let s = seconds as u32;
+    let mut b = *b"00:00:00.000000000";
+    two(s / 3600, &mut b[0..2]);
+    two(s / 60 % 60, &mut b[3..5]);
+    two(s % 60, &mut b[6..8]);
+    let mut len = 8;
+    if nanos != 0 {
+        let mut rest = nanos;
+        for place in b[9..18].iter_mut().rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        len = 18;
+        while b[len - 1] == b'0' {
+            len -= 1;
+        }
+    }
+    ascii(&b[..len], out);
+}
+
+/// Writes a timestamp as `YYYY-MM-DD HH:MM:SS[.f]`.
+pub fn write_timestamp(v: i64, unit: TimeUnit, out: &mut String) {
+    match v {
+        TIMESTAMP_INFINITY => return out.push_str("infinity"),
+        TIMESTAMP_NEG_INFINITY => return out.push_str("-infinity"),
+        _ => {}
+    }
+    let per_second = super::temporal::units_per_second(unit);
+    let seconds = v.div_euclid(per_second);
+    let fraction = v.rem_euclid(per_second) * (1_000_000_000 / per_second);
+    let days = seconds.div_euclid(86_400);
+    // A timestamp in seconds reaches far beyond the dates; it is shown at their end.
+    let days = days.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+    let bc = write_year(days, out);
+    out.push(' ');
+    write_clock(seconds.rem_euclid(86_400), fraction as u32, out);
+    if bc {
+        out.push_str(" (BC)");
+    }
+}
+
+/// Writes an interval: `1 year 2 months 3 days 04:05:06`.
+pub fn write_interval(v: IntervalMonthDayNano, out: &mut String) {
+    let start = out.len();
+    let mut part = |n: i32, unit: &str| {
+        if n != 0 {
+            let blank = if out.len() > start { " " } else { "" };
+            let plural = if n == 1 || n == -1 { "" } else { "s" };
+            let _ = write!(out, "{blank}{n} {unit}{plural}");
+        }
+    };
+    part(v.months / 12, "year");
+    part(v.months % 12, "month");
+    part(v.days, "day");
+    let micros = v.nanoseconds / NANOS_PER_MICRO;
+    if micros != 0 || out.len() == start {
+        if out.len() > start {
+            out.push(' ');
+        }
+        if micros < 0 {
+            out.push('-');
+        }
+        let micros = micros.unsigned_abs();
+        let seconds = micros / 1_000_000;
+        let _ = write!(out, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let fraction = micros % 1_000_000;
+        if fraction != 0 {
+            let digits = format!("{fraction:06}");
+            out.push('.');
+            out.push_str(digits.trim_end_matches('0'));
+        }
+    }
+}
+
+/// Writes bytes: printable ASCII as it is, all else as `\xAB`.
+pub fn write_blob(bytes: &[u8], out: &mut String) {
+    for b in bytes {
+        if (0x20..0x7f).contains(b) && !matches!(b, b'\\' | b'\'' | b'"') {
+            out.push(*b as char);
+        } else {
+            let _ = write!(out, "\\x{b:02X}");
+        }
+    }
+}
+
+/// Writes 16 bytes as a UUID.
+pub fn write_uuid(bytes: &[u8], out: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for (i, b) in bytes.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            out.push('-');
+        }
+        out.push(HEX[usize::from(b >> 4)] as char);
+        out.push(HEX[usize::from(b & 15)] as char);
+    }
+}
+
+/// The beginning of a text, for messages.
+pub(crate) fn shorten(s: &str) -> String {
+    match s.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &s[..end]),
+        None => s.to_owned(),
+    }
+}

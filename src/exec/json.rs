@@ -1,0 +1,373 @@
+//! A small reader of JSON text: checking, skipping and finding values, without building a tree.
+
+/// The deepest nesting that is read.
+const MAX_DEPTH: usize = 1_000;
+
+/// Reads JSON from the front of a text. Errors are byte positions.
+pub struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    /// A reader at the start of `text`.
+    pub fn new(text: &'a str) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0 }
+    }
+
+    fn blanks(&mut self) {
+        while self.bytes.get(self.at).is_some_and(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&mut self) -> Option<u8> {
+        self.blanks();
+        self.bytes.get(self.at).copied()
+    }
+
+    fn eat(&mut self, b: u8) -> bool {
+        let hit = self.peek() == Some(b);
+        self.at += usize::from(hit);
+        hit
+    }
+
+    /// Fails unless only blanks are left.
+    pub fn end(&mut self) -> Result<(), usize> {
+        if self.peek().is_none() { Ok(()) } else { Err(self.at) }
+    }
+
+    /// Reads a string; returns it with its quotes.
+    fn string(&mut self) -> Result<&'a str, usize> {
+        let start = self.at;
+        if !self.eat(b'"') {
+            return Err(self.at);
+        }
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(&self.text[start..self.at]);
+                }
+                Some(b'\\') => match self.bytes.get(self.at + 1) {
+                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+                    Some(b'u')
+                        if self
+                            .bytes
+                            .get(self.at + 2..self.at + 6)
+                            .is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit)) =>
+                    {
+                        self.at += 6;
+                    }
+                    _ => return Err(self.at),
+                },
+                None | Some(0..0x20) => return Err(self.at),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<(), usize> {
+        let start = self.at;
+        self.at += usize::from(self.bytes.get(self.at) == Some(&b'-'));
+        let digits = |p: &mut Self| {
+            let from = p.at;
+            while p.bytes.get(p.at).is_some_and(u8::is_ascii_digit) {
+                p.at += 1;
+            }
+            p.at - from
+        };
+        let leading_zero = self.bytes.get(self.at) == Some(&b'0');
+        let whole = digits(self);
+        if whole == 0 || leading_zero && whole > 1 {
+            return Err(start);
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            if digits(self) == 0 {
+                return Err(self.at);
+            }
+        }
+        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.bytes.get(self.at), Some(b'+' | b'-')));
+            if digits(self) == 0 {
+                return Err(self.at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one value; returns its text.
+    pub fn skip_value(&mut self) -> Result<&'a str, usize> {
+        self.blanks();
+        let start = self.at;
+        // Open brackets; `true` for an object.
+        let mut open: Vec<bool> = vec![];
+        loop {
+            let opened = match self.peek() {
+                Some(b'{') => {
+                    self.at += 1;
+                    let members = !self.eat(b'}');
+                    if members {
+                        open.push(true);
+                        self.key()?;
+                    }
+                    members
+                }
+                Some(b'[') => {
+                    self.at += 1;
+                    let elements = !self.eat(b']');
+                    if elements {
+                        open.push(false);
+                    }
+                    elements
+                }
+                Some(b'"') => self.string().map(|_| false)?,
+                Some(b'-' | b'0'..=b'9') => self.number().map(|()| false)?,
+                Some(b't') => self.word("true").map(|()| false)?,
+                Some(b'f') => self.word("false").map(|()| false)?,
+                Some(b'n') => self.word("null").map(|()| false)?,
+                _ => return Err(self.at),
+            };
+            if open.len() > MAX_DEPTH {
+                return Err(self.at);
+            }
+            if opened {
+                continue;
+            }
+            // A value is complete: close what ends here, go on behind a comma.
+            loop {
+                let Some(object) = open.last() else { return Ok(&self.text[start..self.at]) };
+                let object = *object;
+                if self.eat(b',') {
+                    if object {
+                        self.key()?;
+                    }
+                    break;
+                }
+                if self.eat(if object { b'}' } else { b']' }) {
+                    open.pop();
+                } else {
+                    return Err(self.at);
+                }
+            }
+        }
+    }
+
+    fn key(&mut self) -> Result<&'a str, usize> {
+        self.blanks();
+        let key = self.string()?;
+        if self.eat(b':') { Ok(key) } else { Err(self.at) }
+    }
+
+    fn word(&mut self, w: &str) -> Result<(), usize> {
+        if self.text[self.at..].starts_with(w) {
+            self.at += w.len();
+            Ok(())
+        } else {
+            Err(self.at)
+        }
+    }
+}
+
+/// The content of a JSON string with its quotes; `None` if it is none.
+pub fn unquote(text: &str) -> Option<String> {
+    let inner = text.trim().strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.contains('\\') {
+        return Some(inner.to_owned());
+    }
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    let hex = |chars: &mut std::str::Chars<'_>| -> Option<u32> {
+        (0..4).try_fold(0, |v, _| Some(v * 16 + chars.next()?.to_digit(16)?))
+    };
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next()? {
+            'n' => out.push('\n'),
+            'r' => out.push('\r'),
+            't' => out.push('\t'),
+            'b' => out.push('\u{8}'),
+            'f' => out.push('\u{c}'),
+            'u' => {
+                let mut code = hex(&mut chars)?;
+                if (0xd800..0xdc00).contains(&code) {
+                    let mut ahead = chars.clone();
+                    if ahead.next() == Some('\\') && ahead.next() == Some('u') {
+                        let low = hex(&mut ahead)?;
+                        if (0xdc00..0xe000).contains(&low) {
+                            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+                            chars = ahead;
+                        }
+                    }
+                }
+                out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            c => out.push(c),
+        }
+    }
+    Some(out)
+}
+
+/// A step into a JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The member of an object.
+    Key(String),
+    /// The element of an array; from the end if negative.
+    Index(i64),
+}
+
+/// A path: `$.a.b[0]`, `/a/b/0`, or a bare key.
+pub fn parse_path(path: &str) -> Option<Vec<Step>> {
+    if let Some(rest) = path.strip_prefix('/') {
+        return Some(
+            rest.split('/')
+                .map(|s| match s.parse::<i64>() {
+                    Ok(i) if i >= 0 => Step::Index(i),
+                    _ => Step::Key(s.replace("~1", "/").replace("~0", "~")),
+                })
+                .collect(),
+        );
+    }
+    let Some(mut rest) = path.strip_prefix('$') else { return Some(vec![Step::Key(path.to_owned())]) };
+    let mut steps = vec![];
+    while !rest.is_empty() {
+        if let Some(r) = rest.strip_prefix('.') {
+            if let Some(r) = r.strip_prefix('"') {
+                let end = r.find('"')?;
+                steps.push(Step::Key(r[..end].to_owned()));
+                rest = &r[end + 1..];
+            } else {
+                let end = r.find(['.', '[']).unwrap_or(r.len());
+                if end == 0 {
+                    return None;
+                }
+                steps.push(Step::Key(r[..end].to_owned()));
+                rest = &r[end..];
+            }
+        } else if let Some(r) = rest.strip_prefix('[') {
+            let end = r.find(']')?;
+            let index = r[..end]
+                .strip_prefix("#-")
+                .map_or_else(|| r[..end].parse::<i64>().ok(), |n| n.parse::<i64>().ok().map(|n| -n))?;
+            steps.push(Step::Index(index));
+            rest = &r[end + 1..];
+        } else {
+            return None;
+        }
+    }
+    Some(steps)
+}
+
+/// The text of the value at a path, or `None` if there is none or the text is no JSON.
+pub fn find<'a>(text: &'a str, path: &[Step]) -> Option<&'a str> {
+    let mut value = text;
+    for step in path {
+        value = match step {
+            Step::Key(key) => members(value)?.into_iter().find(|(k, _)| k == key)?.1,
+            Step::Index(i) => {
+                let all = elements(value)?;
+                let i = if *i < 0 { all.len() as i64 + i } else { *i };
+                *all.get(usize::try_from(i).ok()?)?
+            }
+        };
+    }
+    let mut p = Parser::new(value);
+    p.skip_value().ok()
+}
+
+/// Keys and values of an object.
+pub fn members(text: &str) -> Option<Vec<(String, &str)>> {
+    let mut p = Parser::new(text);
+    if !p.eat(b'{') {
+        return None;
+    }
+    let mut out = vec![];
+    if p.eat(b'}') {
+        return Some(out);
+    }
+    loop {
+        let key = unquote(p.key().ok()?.trim())?;
+        out.push((key, p.skip_value().ok()?));
+        if p.eat(b'}') {
+            return Some(out);
+        }
+        if !p.eat(b',') {
+            return None;
+        }
+    }
+}
+
+/// The elements of an array.
+pub fn elements(text: &str) -> Option<Vec<&str>> {
+    let mut p = Parser::new(text);
+    if !p.eat(b'[') {
+        return None;
+    }
+    let mut out = vec![];
+    if p.eat(b']') {
+        return Some(out);
+    }
+    loop {
+        out.push(p.skip_value().ok()?);
+        if p.eat(b']') {
+            return Some(out);
+        }
+        if !p.eat(b',') {
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn valid(s: &str) -> bool {
+        let mut p = Parser::new(s);
+        p.skip_value().and_then(|_| p.end()).is_ok()
+    }
+
+    #[test]
+    fn checks() {
+        for good in [
+            "1",
+            "-1.5e3",
+            "\"a\\n\\u00e9\"",
+            "[]",
+            "{}",
+            "[1, [2, {}], {\"a\": [null, true]}]",
+            " null ",
+            "{\"a\":{\"b\":1},\"c\":2}",
+        ] {
+            assert!(valid(good), "{good}");
+        }
+        for bad in
+            ["", "x", "01", "1.", "[1,]", "{\"a\"}", "{a:1}", "\"", "[1 2]", "[", "{\"a\":1,}", "1 2", "]"]
+        {
+            assert!(!valid(bad), "{bad}");
+        }
+        assert!(!valid(&"[".repeat(100_000)));
+        assert!(!valid(&format!("{}{}", "[".repeat(5_000), "]".repeat(5_000))));
+    }
+
+    #[test]
+    fn paths() {
+        let json = r#"{"a": {"b": [10, 20, {"c": "x"}]}, "d.e": 1}"#;
+        let get = |p: &str| find(json, &parse_path(p).unwrap());
+        assert_eq!(get("$.a.b[1]"), Some("20"));
+        assert_eq!(get("$.a.b[-1].c"), Some("\"x\""));
+        assert_eq!(get("$.a.b[#-3]"), Some("10"));
+        assert_eq!(get("/a/b/0"), Some("10"));
+        assert_eq!(get("$.\"d.e\""), Some("1"));
+        assert_eq!(get("d.e"), Some("1"));
+        assert_eq!(get("$.x"), None);
+        assert_eq!(unquote(r#""a\u00e9\ud83d\ude00\"""#).as_deref(), Some("aé😀\""));
+    }
+}
