@@ -105,6 +105,9 @@ fn decimal_digits(bytes: &[u8], negative: bool, scale: u8, limit: i128) -> Optio
     let shift = exponent - point.unwrap_or(0) + dropped + i64::from(scale);
     let value = if mantissa == 0 {
         0
+    } else if shift > 0 && rounding.is_some() {
+        // Digits were cut off that would be needed: far too great.
+        return None;
     } else if shift >= 0 {
         mantissa.checked_mul(*POWERS.get(usize::try_from(shift).ok()?)?)?
     } else {
