@@ -1,8 +1,35 @@
 //! A column at rest: types, codecs, statistics, chunk writer and chunk reader.
 //!
 //! A line belongs here if it is about a run of values of one type at rest.
+//!
+//! - [`types`], [`scalar`], [`predicate`]: what values mean, one value, a condition on a column.
+//! - [`writer`]: [`encode_chunk`] turns the values of one column in one row group into a *chunk*.
+//! - [`reader`]: [`ChunkReader`] decodes a chunk block by block, whole or by selection, and filters it encoded.
+//! - `layout`: the fixed parts of a chunk, byte by byte. `codec`: how values are written.
+//! - [`meta`], [`stats`]: what the catalog keeps of a chunk, and what statistics say about a condition.
 
+pub(crate) mod codec;
+#[cfg(test)]
+mod conformance;
 pub mod error;
+pub(crate) mod filter;
+pub(crate) mod layout;
+pub mod le;
+pub mod meta;
+pub(crate) mod physical;
 pub mod predicate;
+pub mod reader;
 pub mod scalar;
+pub(crate) mod sketch;
+pub mod stats;
 pub mod types;
+pub(crate) mod views;
+pub mod writer;
+
+pub use codec::Codec;
+pub use error::{ChunkPlace, ColumnError};
+pub use layout::{BLOCK_ROWS, CHUNK_ALIGN, ROW_GROUP_ROWS};
+pub use meta::ChunkMeta;
+pub use reader::ChunkReader;
+pub use stats::ChunkStats;
+pub use writer::{EncodeOptions, EncodedChunk, encode_chunk};

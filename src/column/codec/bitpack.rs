@@ -1,0 +1,350 @@
+//! Bit-packing: numbers of `w` bits each, 0 to 64, without gaps.
+//!
+//! Numbers are packed in groups of 1,024. Within a group the *lane* is the least of 8, 16, 32 and 64 bits
+//! that holds a number. A group is seen as lane-sized numbers in rows of 1,024 bits (128 bytes): number `i`
+//! is in row `i * lane / 1024`, at column `i % (1024 / lane)`. Each column is then packed by itself: the
+//! numbers of the column, row by row, least significant bit first, fill `w` packed rows of 1,024 bits,
+//! of which each column has `lane` bits. So the same shift and mask apply to a whole row at once, the rows
+//! come out in the order of the numbers, and any machine's vector registers fit. A group takes 128 * w bytes.
+//!
+//! The fewer than 1,024 numbers at the end are packed one after another, least significant bit first, in
+//! little-endian bytes.
+
+use crate::column::le::{Damage, Decoded, ensure};
+
+/// Numbers in a group.
+pub(crate) const GROUP: usize = 1024;
+/// 64-bit words in a row.
+const ROW: usize = 16;
+
+/// A whole number as it lies in memory; signed ones are seen as unsigned of the same width.
+pub(crate) trait Lane: bytemuck::Pod + Ord + Default + Send + Sync + 'static {
+    /// Bytes.
+    const WIDTH: usize;
+    /// The low bits of a number.
+    fn truncate(v: u64) -> Self;
+    /// The low bits of a number.
+    fn truncate_wide(v: u128) -> Self;
+    /// The number.
+    fn wide(self) -> u128;
+    /// The low 64 bits.
+    fn low(self) -> u64;
+    /// Sum without the carry.
+    fn plus(self, other: Self) -> Self;
+    /// Difference without the borrow.
+    fn minus(self, other: Self) -> Self;
+    /// Product without the carry.
+    fn times(self, other: Self) -> Self;
+    /// Reads a little-endian number of `WIDTH` bytes.
+    fn read(bytes: &[u8]) -> Self;
+    /// The number read from memory in little-endian order.
+    fn from_le(v: Self) -> Self;
+}
+
+/// Implements [`Lane`].
+macro_rules! lane {
+    ($($t:ty),*) => {$(
+        impl Lane for $t {
+            const WIDTH: usize = size_of::<$t>();
+            #[inline(always)]
+            fn truncate(v: u64) -> Self {
+                v as $t
+            }
+            #[inline(always)]
+            fn truncate_wide(v: u128) -> Self {
+                v as $t
+            }
+            #[inline(always)]
+            fn wide(self) -> u128 {
+                self as u128
+            }
+            #[inline(always)]
+            fn low(self) -> u64 {
+                self as u64
+            }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self {
+                self.wrapping_sub(other)
+            }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self {
+                self.wrapping_mul(other)
+            }
+            #[inline(always)]
+            fn read(bytes: &[u8]) -> Self {
+                let mut raw = [0; size_of::<$t>()];
+                raw.copy_from_slice(bytes);
+                Self::from_le_bytes(raw)
+            }
+            #[inline(always)]
+            fn from_le(v: Self) -> Self {
+                <$t>::from_le(v)
+            }
+        }
+    )*};
+}
+lane!(u8, u16, u32, u64, u128);
+
+/// The least number of bits that holds `v`.
+pub(crate) fn bits_for(v: u64) -> usize {
+    64 - v.leading_zeros() as usize
+}
+
+/// A number of `bits` ones.
+#[inline(always)]
+pub(crate) fn ones(bits: usize) -> u64 {
+    if bits == 0 { 0 } else { u64::MAX >> (64 - bits) }
+}
+
+/// Bytes of `count` numbers of `bits` bits; for counts and widths within their bounds.
+pub(crate) fn packed_len(count: usize, bits: usize) -> usize {
+    count / GROUP * (128 * bits) + ((count % GROUP) * bits).div_ceil(8)
+}
+
+/// The bits of a lane for numbers of `bits` bits.
+#[inline(always)]
+fn lane_for(bits: usize) -> usize {
+    bits.next_power_of_two().clamp(8, 64)
+}
+
+/// `pattern` in each lane of `lane` bits.
+#[inline(always)]
+fn broadcast(pattern: u64, lane: usize) -> u64 {
+    (u64::MAX / ones(lane)).wrapping_mul(pattern)
+}
+
+/// Where the number of a row lies: the packed row, the shift in it, and how many of its bits are there. The
+/// others are in the row that follows.
+#[inline(always)]
+fn place(row: usize, bits: usize, lane: usize) -> (usize, usize, usize) {
+    let bit = row * bits;
+    let shift = bit % lane;
+    (bit / lane, shift, bits.min(lane - shift))
+}
+
+/// Unpacks a group into lanes, as words in little-endian order.
+#[inline(always)]
+fn unpack_group(packed: &[[u8; 8]], bits: usize, lane: usize, out: &mut [u64; GROUP]) {
+    let word = |row: usize, j: usize| u64::from_le_bytes(packed[row * ROW + j]);
+    let packed = &packed[..bits * ROW];
+    let _ = packed;
+    for (r, out) in out.chunks_exact_mut(ROW).take(lane).enumerate() {
+        let (at, shift, low) = place(r, bits, lane);
+        let mask = broadcast(ones(low), lane);
+        if low == bits {
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = ((word(at, j) >> shift) & mask).to_le();
+            }
+        } else {
+            let rest = broadcast(ones(bits - low) << low, lane);
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = (((word(at, j) >> shift) & mask) | ((word(at + 1, j) << low) & rest)).to_le();
+            }
+        }
+    }
+}
+
+/// Packs a group of lanes.
+fn pack_group(lanes: &[u64; GROUP], bits: usize, lane: usize, out: &mut Vec<u8>) {
+    let mut packed = [0_u64; GROUP];
+    for (r, row) in lanes.chunks_exact(ROW).take(lane).enumerate() {
+        let (at, shift, low) = place(r, bits, lane);
+        let mask = broadcast(ones(low), lane);
+        for (j, v) in row.iter().enumerate() {
+            packed[at * ROW + j] |= (v & mask) << shift;
+        }
+        if low < bits {
+            let rest = broadcast(ones(bits - low), lane);
+            for (j, v) in row.iter().enumerate() {
+                packed[(at + 1) * ROW + j] |= (v >> low) & rest;
+            }
+        }
+    }
+    for word in &packed[..bits * ROW] {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+}
+
+/// Packs numbers, each less than `2^bits`.
+pub(crate) fn pack(numbers: impl ExactSizeIterator<Item = u64>, bits: usize, out: &mut Vec<u8>) {
+    if bits == 0 {
+        return;
+    }
+    let lane = lane_for(bits);
+    let per_word = 64 / lane;
+    let (mut numbers, mut left) = (numbers.fuse(), 0);
+    left += numbers.len();
+    while left >= GROUP {
+        let mut lanes = [0_u64; GROUP];
+        for word in &mut lanes[..ROW * lane] {
+            for k in 0..per_word {
+                *word |= numbers.next().unwrap_or(0) << (k * lane);
+            }
+        }
+        pack_group(&lanes, bits, lane, out);
+        left -= GROUP;
+    }
+    let (mut acc, mut filled) = (0_u128, 0);
+    for v in numbers {
+        acc |= u128::from(v) << filled;
+        filled += bits;
+        while filled >= 8 {
+            out.push(acc as u8);
+            acc >>= 8;
+            filled -= 8;
+        }
+    }
+    if filled > 0 {
+        out.push(acc as u8);
+    }
+}
+
+/// Packed numbers at rest.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    bytes: &'a [u8],
+    count: usize,
+    bits: usize,
+}
+
+impl<'a> Packed<'a> {
+    /// `count` numbers of `bits` bits, which fill `bytes` exactly.
+    pub(crate) fn new(bytes: &'a [u8], count: usize, bits: usize) -> Decoded<Self> {
+        ensure(bits <= 64, "packed values are too wide")?;
+        // A count is bounded by the rows of a chunk, so this cannot overflow 64 bits.
+        let len = (count / GROUP)
+            .checked_mul(128 * bits)
+            .and_then(|n| n.checked_add((count % GROUP * bits).div_ceil(8)));
+        let len = len.ok_or(Damage::new("too many packed values"))?;
+        ensure(len == bytes.len(), "packed values of the wrong length")?;
+        Ok(Self { bytes, count, bits })
+    }
+
+    /// Calls `sink` with the numbers of each group and of the rest at the end, as lanes.
+    #[inline(always)]
+    pub(crate) fn for_each_run(&self, mut sink: impl LaneSink) {
+        let (groups, bits) = (self.count / GROUP, self.bits);
+        if bits == 0 {
+            let zeros = [0_u8; GROUP];
+            for start in (0..self.count).step_by(GROUP) {
+                sink.lanes(&zeros[..GROUP.min(self.count - start)]);
+            }
+            return;
+        }
+        let lane = lane_for(bits);
+        let mut words = [0_u64; GROUP];
+        let (packed, tail) = self.bytes.split_at(groups * 128 * bits);
+        for group in packed.chunks_exact(128 * bits) {
+            unpack_group(group.as_chunks().0, bits, lane, &mut words);
+            match lane {
+                8 => sink.lanes::<u8>(&bytemuck::cast_slice(&words)[..GROUP]),
+                16 => sink.lanes::<u16>(&bytemuck::cast_slice(&words)[..GROUP]),
+                32 => sink.lanes::<u32>(&bytemuck::cast_slice(&words)[..GROUP]),
+                _ => sink.lanes::<u64>(&words),
+            }
+        }
+        let rest = self.count % GROUP;
+        if rest > 0 {
+            for (i, word) in words[..rest].iter_mut().enumerate() {
+                *word = tail_number(tail, i, bits).to_le();
+            }
+            sink.lanes::<u64>(&words[..rest]);
+        }
+    }
+
+    /// Number `index`.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> u64 {
+        assert!(index < self.count, "number {index} of {}", self.count);
+        let bits = self.bits;
+        if bits == 0 {
+            return 0;
+        }
+        let (group, i) = (index / GROUP, index % GROUP);
+        let bytes = &self.bytes[group * 128 * bits..];
+        if group == self.count / GROUP {
+            return tail_number(bytes, i, bits);
+        }
+        let lane = lane_for(bits);
+        let columns = GROUP / lane;
+        let (row, column) = (i / columns, i % columns);
+        let (at, shift, low) = place(row, bits, lane);
+        let size = lane / 8;
+        let word = |row: usize| {
+            let mut raw = [0; 8];
+            raw[..size].copy_from_slice(&bytes[row * 128 + column * size..][..size]);
+            u64::from_le_bytes(raw)
+        };
+        let mut v = (word(at) >> shift) & ones(low);
+        if low < bits {
+            v |= (word(at + 1) & ones(bits - low)) << low;
+        }
+        v
+    }
+}
+
+/// Takes unpacked numbers, in order.
+pub(crate) trait LaneSink {
+    /// Takes some numbers. On a machine that is not little-endian they must go through [`Lane::from_le`].
+    fn lanes<T: Lane>(&mut self, lanes: &[T]);
+}
+
+/// Number `i` of those that are packed one after another.
+#[inline]
+fn tail_number(bytes: &[u8], i: usize, bits: usize) -> u64 {
+    let bit = i * bits;
+    let bytes = &bytes[bit / 8..];
+    let mut raw = [0; 16];
+    let len = bytes.len().min(9);
+    raw[..len].copy_from_slice(&bytes[..len]);
+    ((u128::from_le_bytes(raw) >> (bit % 8)) as u64) & ones(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Collect(Vec<u64>);
+
+    impl LaneSink for Collect {
+        fn lanes<T: Lane>(&mut self, lanes: &[T]) {
+            self.0.extend(lanes.iter().map(|v| T::from_le(*v).low()));
+        }
+    }
+
+    #[test]
+    fn every_width_and_length() {
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            state ^ (state >> 29)
+        };
+        for bits in 0..=64 {
+            for count in [0, 1, 7, 1023, 1024, 1025, 2048, 3000] {
+                let numbers: Vec<u64> = (0..count).map(|_| random() & ones(bits)).collect();
+                let mut bytes = vec![];
+                pack(numbers.iter().copied(), bits, &mut bytes);
+                assert_eq!(bytes.len(), packed_len(count, bits));
+                let packed = Packed::new(&bytes, count, bits).unwrap();
+                let mut out = Collect(vec![]);
+                packed.for_each_run(&mut out);
+                assert_eq!(out.0, numbers, "{bits} bits, {count} numbers");
+                for (i, v) in numbers.iter().enumerate() {
+                    assert_eq!(packed.get(i), *v);
+                }
+            }
+        }
+        assert!(Packed::new(&[0; 9], 8, 8).is_err());
+        assert!(Packed::new(&[0; 9], 8, 65).is_err());
+    }
+
+    impl LaneSink for &mut Collect {
+        fn lanes<T: Lane>(&mut self, lanes: &[T]) {
+            (**self).lanes(lanes);
+        }
+    }
+}

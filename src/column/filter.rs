@@ -1,0 +1,174 @@
+//! Conditions on encoded values. What comes out for NULLs does not matter; the caller masks them.
+
+use std::cmp::Ordering;
+
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
+
+use crate::column::codec::bitpack::Lane;
+use crate::column::codec::bits::Bits;
+use crate::column::codec::bytes::Strings;
+use crate::column::codec::int::{self, Span};
+use crate::column::codec::{Stream, boolean, float};
+use crate::column::le::Decoded;
+use crate::column::predicate::{CompareOp, Predicate};
+use crate::column::scalar::Scalar;
+
+/// Whether a value passes that is so to the constant.
+pub(crate) fn passes(op: CompareOp, order: Ordering) -> bool {
+    match op {
+        CompareOp::Eq | CompareOp::NotDistinctFrom => order.is_eq(),
+        CompareOp::NotEq | CompareOp::DistinctFrom => order.is_ne(),
+        CompareOp::Lt => order.is_lt(),
+        CompareOp::LtEq => order.is_le(),
+        CompareOp::Gt => order.is_gt(),
+        CompareOp::GtEq => order.is_ge(),
+    }
+}
+
+/// All rows or none.
+fn same(count: usize, pass: bool) -> BooleanBuffer {
+    if pass { BooleanBuffer::new_set(count) } else { BooleanBuffer::new_unset(count) }
+}
+
+/// Booleans: two tests for all rows.
+pub(crate) fn booleans(stream: Stream<'_>, count: usize, p: &Predicate) -> Decoded<Option<BooleanBuffer>> {
+    let Scalar::Boolean(c) = p.value else { return Ok(None) };
+    let values = boolean::decode(stream, count)?;
+    Ok(Some(match (passes(p.op, false.cmp(&c)), passes(p.op, true.cmp(&c))) {
+        (false, true) => values,
+        (true, false) => !&values,
+        (pass, _) => same(count, pass),
+    }))
+}
+
+/// The condition as a range of numbers, both ends included, within `least ..= greatest`; `true` if it is all that
+/// is not in the range.
+fn range(op: CompareOp, c: i128, least: i128, greatest: i128) -> (Option<(i128, i128)>, bool) {
+    let (lo, hi, negated) = match op {
+        CompareOp::Eq | CompareOp::NotDistinctFrom => (Some(c), Some(c), false),
+        CompareOp::NotEq | CompareOp::DistinctFrom => (Some(c), Some(c), true),
+        CompareOp::Lt => (Some(least), c.checked_sub(1), false),
+        CompareOp::LtEq => (Some(least), Some(c), false),
+        CompareOp::Gt => (c.checked_add(1), Some(greatest), false),
+        CompareOp::GtEq => (Some(c), Some(greatest), false),
+    };
+    let range = lo.zip(hi).map(|(lo, hi)| (lo.max(least), hi.min(greatest))).filter(|(lo, hi)| lo <= hi);
+    (range, negated)
+}
+
+/// Whole numbers: one range test, in the domain of the codec.
+pub(crate) fn ints(
+    stream: Stream<'_>,
+    count: usize,
+    width: usize,
+    signed: bool,
+    p: &Predicate,
+) -> Decoded<Option<BooleanBuffer>> {
+    fn run<O: Lane>(stream: Stream<'_>, count: usize, lo: i128, hi: i128, bits: &mut Bits) -> Decoded<()> {
+        let span =
+            Span { lo: O::truncate_wide(lo as u128), span: O::truncate_wide(hi.wrapping_sub(lo) as u128) };
+        int::filter(stream, count, span, bits)
+    }
+    let Scalar::Int(c) = p.value else { return Ok(None) };
+    let bits = 8 * width as u32;
+    let (least, greatest) =
+        if signed { (i128::MIN >> (128 - bits), i128::MAX >> (128 - bits)) } else { (0, (1 << bits) - 1) };
+    let (range, negated) = range(p.op, c, least, greatest);
+    let Some((lo, hi)) = range else { return Ok(Some(same(count, negated))) };
+    let mut bits = Bits::new(count);
+    match width {
+        1 => run::<u8>(stream, count, lo, hi, &mut bits)?,
+        2 => run::<u16>(stream, count, lo, hi, &mut bits)?,
+        4 => run::<u32>(stream, count, lo, hi, &mut bits)?,
+        8 => run::<u64>(stream, count, lo, hi, &mut bits)?,
+        _ => run::<u128>(stream, count, lo, hi, &mut bits)?,
+    }
+    if negated {
+        bits.negate();
+    }
+    Ok(Some(bits.finish()))
+}
+
+/// Floats: compared as numbers, with NaN equal to itself and greater than all others.
+pub(crate) fn floats(
+    stream: Stream<'_>,
+    count: usize,
+    width: usize,
+    p: &Predicate,
+) -> Decoded<Option<BooleanBuffer>> {
+    let Scalar::Float(c) = p.value else { return Ok(None) };
+    let mut bits = Bits::new(count);
+    if width == 4 {
+        let mut all = Vec::with_capacity(count);
+        float::decode::<u32>(stream, count, &mut all)?;
+        test_floats(&all, p.op, c, |v| f64::from(f32::from_bits(v)), &mut bits);
+    } else {
+        let mut all = Vec::with_capacity(count);
+        float::decode::<u64>(stream, count, &mut all)?;
+        test_floats(&all, p.op, c, f64::from_bits, &mut bits);
+    }
+    Ok(Some(bits.finish()))
+}
+
+/// Tests floats with the machine's comparisons, which are false where there is a NaN.
+fn test_floats<T: Copy>(all: &[T], op: CompareOp, c: f64, float: impl Fn(T) -> f64, bits: &mut Bits) {
+    use CompareOp as C;
+    if c.is_nan() {
+        match op {
+            C::Eq | C::NotDistinctFrom | C::GtEq => bits.set_where(0, all, |v| float(v).is_nan()),
+            C::NotEq | C::DistinctFrom | C::Lt => bits.set_where(0, all, |v| !float(v).is_nan()),
+            C::LtEq => bits.set_range(0, all.len()),
+            C::Gt => {}
+        }
+        return;
+    }
+    match op {
+        C::Eq | C::NotDistinctFrom => bits.set_where(0, all, |v| float(v) == c),
+        C::NotEq | C::DistinctFrom => bits.set_where(0, all, |v| float(v) != c),
+        C::Lt => bits.set_where(0, all, |v| float(v) < c),
+        C::LtEq => bits.set_where(0, all, |v| float(v) <= c),
+        C::Gt => bits.set_where(0, all, |v| float(v) > c || float(v).is_nan()),
+        C::GtEq => bits.set_where(0, all, |v| float(v) >= c || float(v).is_nan()),
+    }
+}
+
+/// UUIDs: compared as bytes.
+pub(crate) fn uuids(stream: Stream<'_>, count: usize, p: &Predicate) -> Decoded<Option<BooleanBuffer>> {
+    let Scalar::Bytes(c) = &p.value else { return Ok(None) };
+    let Ok(c) = <[u8; 16]>::try_from(c.as_ref()) else { return Ok(None) };
+    let c = u128::from_be_bytes(c);
+    let all = int::decode_vec::<u128>(stream, count)?;
+    let mut bits = Bits::new(count);
+    // The bytes of a UUID are read as a little-endian number, but compare as a big-endian one.
+    bits.set_where(0, &all, |v| passes(p.op, v.swap_bytes().cmp(&c)));
+    Ok(Some(bits.finish()))
+}
+
+/// Strings: compared as bytes, which for text is the order of code points.
+pub(crate) fn strings(
+    strings: &Strings<'_>,
+    count: usize,
+    text: bool,
+    p: &Predicate,
+) -> Decoded<Option<BooleanBuffer>> {
+    let c: &[u8] = match &p.value {
+        Scalar::Text(c) if text => c.as_bytes(),
+        Scalar::Bytes(c) if !text => c,
+        _ => return Ok(None),
+    };
+    let mut out = BooleanBufferBuilder::new(count);
+    match strings {
+        Strings::Constant(v) => out.append_n(count, passes(p.op, (*v).cmp(c))),
+        Strings::Plain { lengths, data } => {
+            let mut rest = *data;
+            let equality = matches!(p.op, CompareOp::Eq | CompareOp::NotDistinctFrom);
+            for len in lengths {
+                // The lengths were found to add up.
+                let (v, behind) = rest.split_at_checked(*len as usize).unwrap_or((rest, &[]));
+                rest = behind;
+                out.append(if equality { v == c } else { passes(p.op, v.cmp(c)) });
+            }
+        }
+    }
+    Ok(Some(out.finish()))
+}
