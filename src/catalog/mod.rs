@@ -23,17 +23,23 @@
 //! vector) is in the segment's entry. So appending a row group writes its record, the last segment, the
 //! directory and whatever of table and root has changed, however large the table is.
 
+mod directory;
 mod error;
 mod names;
 pub mod record;
+mod root;
+mod row_group;
 mod schema;
 mod table;
 mod types;
 mod value;
 mod view;
 
+pub use directory::{DirectoryRecord, SEGMENT_ENTRIES_MAX, SegmentEntry, SegmentRecord, SegmentRef};
 pub use error::{CatalogError, Result};
 pub use names::{NameMap, fold, similar};
+pub use root::{CatalogRoot, RootEntry};
+pub use row_group::{RowGroupHeader, RowGroupRecord, encode_row_group};
 pub use schema::{MAIN_SCHEMA, SchemaDefinition, SchemaId};
 pub use table::{ColumnDefinition, ColumnId, ColumnRole, TableDefinition, TableId};
 pub use value::{Catalog, Object, ObjectKind, Schema};

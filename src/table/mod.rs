@@ -1,10 +1,60 @@
 //! A table in motion: snapshots, write transactions, row groups, checkpoints.
+//!
+//! The state of an open database ([`Storage`]) is one immutable [`Snapshot`]: a catalog, and for each table
+//! its row groups. A reader takes the current one and keeps it as long as it likes; it takes no lock, and no
+//! writer can disturb it. The one [`WriteTransaction`] builds the next beside it.
+//!
+//! # How a commit goes
+//!
+//! Rows were encoded and written by [`TableAppender`] before, to extents that nobody refers to. Then:
+//!
+//! 1. The transaction is closed to appenders; their row groups are put in order.
+//! 2. Small row groups that are still in memory, and small ones at the end of the table, are merged
+//!    ([`merge`]) and written to new extents. Extents and records of dropped tables and merged row groups
+//!    are marked free.
+//! 3. For each table that changed: the records of new row groups, the last segment, the directory.
+//! 4. The records of definitions that changed, and the catalog's root.
+//! 5. The pager makes all of it durable, then flips the superblock. This is the moment of the commit; up to
+//!    here an error or a crash leaves the database as it was.
+//! 6. The new snapshot is published to the readers of this process. Space that the commit freed is used
+//!    again once no snapshot that can see it is left.
+//!
+//! Invariants:
+//! - Nothing that a snapshot can see is ever written again.
+//! - A row group's record never changes; a segment's entry may, by being written anew.
+//! - All segments of a table but the last are full.
+//!
+//! # What comes later
+//!
+//! Small commits take these steps too, which costs two syncs each. With a write-ahead log, they will append
+//! to the log and to a delta that the snapshot holds, and steps 1 to 6 become the checkpoint. Deleted rows
+//! will be marked in delete vectors, for which segment entries and [`RowGroup::deletes`] have room.
 
-/// A table as of one snapshot.
-#[derive(Debug)]
-pub struct TableSnapshot;
+mod append;
+mod commit;
+mod data;
+mod encode;
+mod error;
+mod gate;
+mod merge;
+mod row_group;
+mod snapshot;
+mod statistics;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod workspace;
 
-/// What can go wrong in a table's storage.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum TableError {}
+use std::sync::Arc;
+
+pub use append::TableAppender;
+pub use error::{Result, TableError};
+pub use row_group::RowGroup;
+pub use snapshot::{Snapshot, TableSnapshot};
+pub use statistics::ColumnStatistics;
+pub use storage::{Storage, StorageOptions};
+pub use transaction::WriteTransaction;
+
+/// A commit of the file that something still looks at.
+type Pin = Arc<crate::pager::Snapshot>;

@@ -1,0 +1,159 @@
+//! The database at one moment.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+
+use crate::catalog::{
+    Catalog, CatalogError, CatalogRoot, ColumnDefinition, ObjectKind, TableDefinition, TableId,
+};
+use crate::pager::SlotId;
+use crate::table::Pin;
+use crate::table::data::TableData;
+use crate::table::error::Result;
+use crate::table::row_group::RowGroup;
+use crate::table::statistics::{Accumulator, ColumnStatistics};
+
+/// The database at one moment: immutable, and good as long as it is held. Holding one keeps the pages that
+/// it can see from being used again.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(super) sequence: u64,
+    pub(super) catalog: Arc<Catalog>,
+    /// Where the catalog's records are; `None` before the first commit.
+    pub(super) root: Option<(SlotId, Arc<CatalogRoot>)>,
+    pub(super) tables: BTreeMap<TableId, Arc<TableData>>,
+    pub(super) pin: Pin,
+    /// Made when first asked for, so that a table's row groups are listed once a snapshot.
+    handles: RwLock<HashMap<TableId, Arc<TableSnapshot>>>,
+}
+
+impl Snapshot {
+    pub(super) fn new(
+        sequence: u64,
+        catalog: Arc<Catalog>,
+        root: Option<(SlotId, Arc<CatalogRoot>)>,
+        tables: BTreeMap<TableId, Arc<TableData>>,
+        pin: Pin,
+    ) -> Self {
+        Self { sequence, catalog, root, tables, pin, handles: RwLock::default() }
+    }
+
+    /// The number of the commit that made it.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// What exists.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// A table with its rows.
+    pub fn table(&self, id: TableId) -> Result<Arc<TableSnapshot>> {
+        if let Some(table) = self.handles.read().get(&id) {
+            return Ok(Arc::clone(table));
+        }
+        let definition = self.catalog.table_by_id(id).ok_or_else(|| CatalogError::NotFound {
+            kind: ObjectKind::Table,
+            name: format!("(with id {})", id.0),
+            similar: vec![],
+        })?;
+        let table = Arc::new(TableSnapshot {
+            definition: Arc::clone(definition),
+            data: self.tables.get(&id).cloned().unwrap_or_default(),
+            pin: Arc::clone(&self.pin),
+            row_groups: OnceLock::new(),
+        });
+        Ok(Arc::clone(self.handles.write().entry(id).or_insert(table)))
+    }
+}
+
+/// A table as of one snapshot.
+#[derive(Debug)]
+pub struct TableSnapshot {
+    definition: Arc<TableDefinition>,
+    data: Arc<TableData>,
+    pin: Pin,
+    row_groups: OnceLock<Vec<Arc<RowGroup>>>,
+}
+
+impl TableSnapshot {
+    /// Its id.
+    pub fn id(&self) -> TableId {
+        self.definition.id
+    }
+
+    /// Its name, as written.
+    pub fn name(&self) -> &str {
+        &self.definition.name
+    }
+
+    /// What it is.
+    pub fn definition(&self) -> &Arc<TableDefinition> {
+        &self.definition
+    }
+
+    /// How many rows it has. Known without reading anything.
+    pub fn rows(&self) -> u64 {
+        self.data.rows
+    }
+
+    /// Bytes of its chunks in the file. Known without reading anything.
+    pub fn bytes(&self) -> u64 {
+        self.data.bytes
+    }
+
+    /// How many row groups it has. Known without reading anything.
+    pub fn row_group_count(&self) -> usize {
+        self.data.row_groups()
+    }
+
+    /// Its row groups, in the order of the rows. The first call reads the list of them, but not what is
+    /// known about each.
+    pub fn row_groups(&self) -> Result<&[Arc<RowGroup>]> {
+        if let Some(row_groups) = self.row_groups.get() {
+            return Ok(row_groups);
+        }
+        let row_groups = list_row_groups(&self.data, &self.definition, &self.pin)
+            .map_err(|e| e.in_table(&self.definition))?;
+        Ok(self.row_groups.get_or_init(|| row_groups))
+    }
+
+    /// What is known of a column of the whole table. The first call looks at the statistics of each of
+    /// its chunks, so it costs something on a table that nobody has touched since the database was opened.
+    ///
+    /// # Panics
+    /// If the table has no such column.
+    pub fn column_stats(&self, column: usize) -> Result<Arc<ColumnStatistics>> {
+        let ColumnDefinition { id, ty, .. } = &self.definition.columns[column];
+        if let Some(statistics) = self.data.statistics.read().get(id) {
+            return Ok(Arc::clone(statistics));
+        }
+        let mut whole = Accumulator::default();
+        for row_group in self.row_groups()? {
+            whole.add(row_group.chunk_meta(column)?.stats(ty));
+        }
+        let statistics = Arc::new(whole.finish());
+        Ok(Arc::clone(self.data.statistics.write().entry(*id).or_insert(statistics)))
+    }
+}
+
+/// The row groups of a version of a table.
+pub(super) fn list_row_groups(
+    data: &TableData,
+    definition: &Arc<TableDefinition>,
+    pin: &Pin,
+) -> Result<Vec<Arc<RowGroup>>> {
+    let (mut list, mut first_row) = (Vec::with_capacity(data.row_groups()), 0);
+    for segment in &data.segments {
+        for group in segment.groups(pin)? {
+            let (group, definition) = (Arc::clone(group), Arc::clone(definition));
+            let rows = u64::from(group.entry.rows);
+            list.push(Arc::new(RowGroup::new(group, definition, Arc::clone(pin), list.len(), first_row)));
+            first_row += rows;
+        }
+    }
+    Ok(list)
+}

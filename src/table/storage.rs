@@ -1,0 +1,177 @@
+//! An open database file: its current snapshot, and the way to the next.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::catalog::record::{Malformed, RecordKind};
+use crate::catalog::{
+    Catalog, CatalogRoot, RootEntry, SchemaDefinition, TableDefinition, TableId, ViewDefinition,
+};
+use crate::column::ROW_GROUP_ROWS;
+use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager};
+use crate::table::Pin;
+use crate::table::data::TableData;
+use crate::table::error::{Result, TableError};
+use crate::table::gate::{WriterGate, WriterPass};
+use crate::table::snapshot::Snapshot;
+use crate::table::transaction::WriteTransaction;
+use crate::table::workspace::Workspace;
+
+/// How to open a database.
+#[derive(Debug, Clone)]
+pub struct StorageOptions {
+    /// Open for reading only. Default: no.
+    pub read_only: bool,
+    /// Make the file if there is none. Default: yes.
+    pub create: bool,
+    /// Size of the pages of a new file in bytes, a power of two from 4,096 to 65,536. Default: 16,384.
+    pub page_size: u32,
+    /// Rows of a full row group, at most the default, [`ROW_GROUP_ROWS`]. Less is for tests, which reach the
+    /// boundaries of small row groups sooner.
+    pub row_group_rows: usize,
+}
+
+impl Default for StorageOptions {
+    fn default() -> Self {
+        Self { read_only: false, create: true, page_size: DEFAULT_PAGE_SIZE, row_group_rows: ROW_GROUP_ROWS }
+    }
+}
+
+impl StorageOptions {
+    fn pager(&self) -> pager::Options {
+        pager::Options { read_only: self.read_only, create: self.create, page_size: self.page_size }
+    }
+}
+
+/// An open database.
+#[derive(Debug)]
+pub struct Storage {
+    pager: Pager,
+    options: StorageOptions,
+    current: RwLock<Arc<Snapshot>>,
+    writers: Arc<WriterGate>,
+}
+
+impl Storage {
+    /// Opens the database at `path`, or makes it. What it reads does not grow with the number of rows.
+    pub fn open(path: &Path, options: &StorageOptions) -> Result<Arc<Self>> {
+        Self::with_pager(Pager::open(path, &options.pager())?, options)
+    }
+
+    /// A new database in memory.
+    pub fn memory(options: &StorageOptions) -> Result<Arc<Self>> {
+        Self::with_pager(Pager::memory(&options.pager())?, options)
+    }
+
+    /// Opens, or makes, a database in a file of any kind.
+    pub fn open_file(file: Arc<dyn File>, options: &StorageOptions) -> Result<Arc<Self>> {
+        Self::with_pager(Pager::open_file(file, &options.pager())?, options)
+    }
+
+    fn with_pager(pager: Pager, options: &StorageOptions) -> Result<Arc<Self>> {
+        let snapshot = load(Arc::new(pager.snapshot()))?;
+        let mut options = options.clone();
+        options.row_group_rows = options.row_group_rows.clamp(1, ROW_GROUP_ROWS);
+        options.page_size = pager.page_size() as u32;
+        Ok(Arc::new(Self {
+            pager,
+            options,
+            current: RwLock::new(Arc::new(snapshot)),
+            writers: Arc::default(),
+        }))
+    }
+
+    /// How it was opened.
+    pub fn options(&self) -> &StorageOptions {
+        &self.options
+    }
+
+    /// The name of its file, or `:memory:`.
+    pub fn name(&self) -> &str {
+        self.pager.name()
+    }
+
+    /// Whether it takes no changes.
+    pub fn is_read_only(&self) -> bool {
+        self.pager.is_read_only()
+    }
+
+    /// The length of its file in bytes.
+    pub fn file_bytes(&self) -> Result<u64> {
+        Ok(self.pager.file_bytes()?)
+    }
+
+    /// The database as of the last commit.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// Begins a transaction. Waits while another runs, so a thread that has one must not begin a second.
+    pub fn begin(self: &Arc<Self>) -> Result<WriteTransaction> {
+        if self.is_read_only() {
+            return Err(TableError::ReadOnly);
+        }
+        self.begin_with(self.writers.enter())
+    }
+
+    /// Begins a transaction, or returns `None` if another runs.
+    pub fn try_begin(self: &Arc<Self>) -> Result<Option<WriteTransaction>> {
+        if self.is_read_only() {
+            return Err(TableError::ReadOnly);
+        }
+        self.writers.try_enter().map(|pass| self.begin_with(pass)).transpose()
+    }
+
+    fn begin_with(self: &Arc<Self>, pass: WriterPass) -> Result<WriteTransaction> {
+        let workspace = Workspace::new(self.pager.begin_write()?);
+        Ok(WriteTransaction::new(Arc::clone(self), self.snapshot(), workspace, pass))
+    }
+
+    /// Makes a snapshot the current one.
+    pub(super) fn publish(&self, snapshot: Arc<Snapshot>) {
+        // The old one is dropped outside the lock.
+        let old = std::mem::replace(&mut *self.current.write(), snapshot);
+        drop(old);
+    }
+}
+
+/// Reads a snapshot from its root: the definitions of all objects and the directories of the tables.
+fn load(pin: Pin) -> Result<Snapshot> {
+    let sequence = pin.sequence();
+    let Some(slot) = pin.roots().catalog else {
+        return Ok(Snapshot::new(sequence, Arc::default(), None, BTreeMap::new(), pin));
+    };
+    let root = CatalogRoot::decode(&pin.heap_get(slot)?).map_err(|e| e.at(RecordKind::Root, slot))?;
+    let (mut schemas, mut definitions, mut views) = (vec![], vec![], vec![]);
+    let mut tables = BTreeMap::new();
+    for entry in &root.entries {
+        let bytes = pin.heap_get(entry.record)?;
+        let at = |e: Malformed| e.at(entry.kind, entry.record);
+        let id = match entry.kind {
+            RecordKind::Schema => {
+                schemas.push(SchemaDefinition::decode(&bytes).map_err(at)?);
+                schemas.last().map(|schema| schema.id.0)
+            }
+            RecordKind::View => {
+                views.push(ViewDefinition::decode(&bytes).map_err(at)?);
+                views.last().map(|view| view.id.0)
+            }
+            _ => {
+                definitions.push(TableDefinition::decode(&bytes).map_err(at)?);
+                definitions.last().map(|table| table.id.0)
+            }
+        };
+        if id != Some(entry.id) {
+            return Err(at(Malformed::Bytes(format!("it is not that of object {}", entry.id))).into());
+        }
+        if let RootEntry { id, directory: Some(directory), .. } = *entry {
+            tables.insert(TableId(id), Arc::new(TableData::load(&pin, TableId(id), directory)?));
+        }
+    }
+    let catalog = Catalog::from_parts(schemas, definitions, views, root.next_id)
+        .map_err(|e| Malformed::Bytes(e.to_string()).at(RecordKind::Root, slot))?;
+    Ok(Snapshot::new(sequence, Arc::new(catalog), Some((slot, Arc::new(root))), tables, pin))
+}

@@ -1,0 +1,79 @@
+//! The space in the file that a running transaction writes to, shared with its appenders.
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::catalog::{ColumnId, SegmentEntry, encode_row_group};
+use crate::column::ChunkMeta;
+use crate::pager::{Extent, SlotId, WriteTxn};
+use crate::table::data::Group;
+use crate::table::encode::EncodedGroup;
+use crate::table::error::{Result, TableError};
+
+/// A pager's transaction that many threads may use until one ends it.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    txn: RwLock<Option<WriteTxn>>,
+}
+
+impl Workspace {
+    pub(super) fn new(txn: WriteTxn) -> Self {
+        Self { txn: RwLock::new(Some(txn)) }
+    }
+
+    /// Use of the transaction; it does not end before the result is dropped.
+    pub(super) fn enter(&self) -> Result<Work<'_>> {
+        let guard = self.txn.read();
+        if guard.is_some() { Ok(Work(guard)) } else { Err(TableError::Ended) }
+    }
+
+    /// Ends the use by others, after those who are inside have left. `None` if it was ended before.
+    pub(super) fn close(&self) -> Option<WriteTxn> {
+        self.txn.write().take()
+    }
+}
+
+/// Use of a transaction.
+pub(super) struct Work<'a>(RwLockReadGuard<'a, Option<WriteTxn>>);
+
+impl Work<'_> {
+    /// Writes a row group to an extent of its own.
+    pub(super) fn write_group(&self, encoded: EncodedGroup) -> Result<PlacedGroup> {
+        write_group(self.0.as_ref().ok_or(TableError::Ended)?, encoded)
+    }
+}
+
+/// A row group that is in the file, but in no table yet.
+#[derive(Debug)]
+pub(super) struct PlacedGroup {
+    pub(super) rows: u32,
+    pub(super) extent: Extent,
+    pub(super) bytes: u64,
+    pub(super) chunks: Vec<(ColumnId, ChunkMeta)>,
+}
+
+/// Writes a row group to an extent of its own. Of an extent that could not be written nothing is left.
+pub(super) fn write_group(txn: &WriteTxn, mut encoded: EncodedGroup) -> Result<PlacedGroup> {
+    let bytes = encoded.bytes.len() as u64;
+    let extent = txn.alloc_extent(bytes)?;
+    txn.write_extent(extent, &encoded.bytes)?;
+    encoded.place(extent.start.0);
+    Ok(PlacedGroup { rows: encoded.rows, extent, bytes, chunks: encoded.chunks })
+}
+
+impl PlacedGroup {
+    /// Writes the record that makes it a row group.
+    pub(super) fn record(self, txn: &WriteTxn) -> Result<Group> {
+        let record =
+            encode_row_group(self.rows, self.extent.start.0, self.extent.pages, self.bytes, &self.chunks);
+        let slot: SlotId = txn.heap_insert(&record)?;
+        let entry = SegmentEntry {
+            record: slot,
+            rows: self.rows,
+            deleted_rows: 0,
+            deletes: None,
+            bytes: self.bytes,
+            time_range: None,
+        };
+        Group::written(entry, record.into())
+    }
+}
