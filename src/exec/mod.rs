@@ -10,9 +10,23 @@ pub mod coerce;
 pub mod context;
 pub mod error;
 pub mod eval;
+mod execute;
 pub mod expr;
 pub mod functions;
 pub mod json;
+mod memory;
+mod operators;
+mod pipeline;
 pub mod plan;
 pub mod profile;
+mod scheduler;
 pub mod source;
+mod stream;
+
+pub use execute::execute;
+pub use stream::QueryStream;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

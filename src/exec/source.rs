@@ -84,6 +84,11 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// Called once after the last push. Returns the number of rows written. Until this has returned
     /// `Ok`, nothing is visible to anyone.
     fn finish(&self) -> Result<u64>;
+
+    /// The query failed or was cancelled: nothing more will be pushed, and `finish` is not called. It may come
+    /// more than once, from any thread, while others are inside `push`; pushes that wait for an earlier
+    /// sequence must then return an error, for that sequence will never come.
+    fn abort(&self) {}
 }
 
 /// What a table function is given.

@@ -1,0 +1,205 @@
+//! One worker's groups.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
+use arrow_select::filter::FilterBuilder;
+
+use super::ordered::OrderedRows;
+use super::{Aggregation, Feed};
+use crate::column::types::LogicalType;
+use crate::exec::aggregates::GroupStates;
+use crate::exec::batch::Batch;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::eval::{evaluate, evaluate_predicate, flatten};
+use crate::exec::expr::{AggregateCall, Expr};
+use crate::exec::memory::Reservation;
+use crate::exec::operators::groups::{GroupTable, group_table};
+
+/// One worker's groups and the states of their aggregates.
+pub(super) struct Local {
+    /// None without keys; an error met while it was made is reported by the first push.
+    pub table: Option<Result<Box<dyn GroupTable>>>,
+    /// One for each call; unused until the merge by those that are not [`Feed::Plain`].
+    pub states: Vec<Box<dyn GroupStates>>,
+    /// For each call with [`Feed::Distinct`], the distinct (group, arguments), or arguments if there are no keys.
+    pub distinct: Vec<Box<dyn GroupTable>>,
+    /// For each call with [`Feed::Ordered`], its rows.
+    pub ordered: Vec<OrderedRows>,
+    pub memory: Reservation,
+    ids: Vec<u32>,
+    filtered_ids: Vec<u32>,
+    distinct_ids: Vec<u32>,
+}
+
+/// An empty table for the distinct arguments of a call.
+pub(super) fn distinct_table(call: &AggregateCall, grouped: bool) -> Result<Box<dyn GroupTable>> {
+    let mut types: Vec<LogicalType> = if grouped { vec![LogicalType::UInteger] } else { vec![] };
+    types.extend(call.args.iter().map(Expr::ty));
+    group_table(&types)
+}
+
+impl Local {
+    pub fn new(aggregation: &Aggregation) -> Self {
+        let types: Vec<LogicalType> = aggregation.keys.iter().map(Expr::ty).collect();
+        let grouped = !types.is_empty();
+        let mut failed = None;
+        let mut distinct = vec![];
+        for (_, call) in aggregation.fed(Feed::Distinct) {
+            match distinct_table(call, grouped) {
+                Ok(table) => distinct.push(table),
+                Err(e) => failed = Some(e),
+            }
+        }
+        let table = match failed {
+            Some(e) => Some(Err(e)),
+            None => grouped.then(|| group_table(&types)),
+        };
+        let mut states: Vec<_> = aggregation.calls.iter().map(|c| (c.function.new_states)()).collect();
+        if !grouped {
+            states.iter_mut().for_each(|s| s.resize(1));
+        }
+        Self {
+            table,
+            states,
+            distinct,
+            ordered: aggregation.fed(Feed::Ordered).map(|_| OrderedRows::default()).collect(),
+            memory: Reservation::new(&aggregation.context),
+            ids: vec![],
+            filtered_ids: vec![],
+            distinct_ids: vec![],
+        }
+    }
+
+    /// The number of groups.
+    pub fn groups(&self) -> usize {
+        match &self.table {
+            None => 1,
+            Some(Ok(table)) => table.len(),
+            Some(Err(_)) => 0,
+        }
+    }
+
+    /// Adds the rows of a batch.
+    pub fn push(&mut self, aggregation: &Aggregation, sequence: u64, batch: &Batch) -> Result<()> {
+        if batch.rows == 0 {
+            return Ok(());
+        }
+        let context = &*aggregation.context;
+        let mut ids = None;
+        match &mut self.table {
+            None => {}
+            Some(Err(e)) => return Err(e.clone()),
+            Some(Ok(table)) => {
+                let keys: Vec<ArrayRef> =
+                    aggregation.keys.iter().map(|k| evaluate(k, batch, context)).collect::<Result<_>>()?;
+                table.intern(&keys, batch.rows, &mut self.ids)?;
+                ids = Some(&self.ids[..]);
+                let groups = table.len();
+                self.states.iter_mut().for_each(|s| s.resize(groups));
+            }
+        }
+        let (mut distinct, mut ordered) = (0, 0);
+        for (i, call) in aggregation.calls.iter().enumerate() {
+            let selected;
+            let mut input = batch;
+            let mut input_ids = ids;
+            if let Some(filter) = &call.filter {
+                let mask = evaluate_predicate(filter, batch, context)?;
+                if mask.true_count() < batch.rows {
+                    if let Some(ids) = ids {
+                        self.filtered_ids.clear();
+                        self.filtered_ids.extend(mask.values().set_indices().map(|row| ids[row]));
+                        input_ids = Some(&self.filtered_ids);
+                    }
+                    selected = keep_referenced(batch, &mask, call)?;
+                    input = &selected;
+                }
+            }
+            if input.rows == 0 {
+                distinct += usize::from(aggregation.feeds[i] == Feed::Distinct);
+                ordered += usize::from(aggregation.feeds[i] == Feed::Ordered);
+                continue;
+            }
+            let mut args: Vec<ArrayRef> = vec![];
+            for arg in &call.args {
+                args.push(evaluate(arg, input, context)?);
+            }
+            match aggregation.feeds[i] {
+                Feed::Plain => {
+                    for arg in &mut args {
+                        *arg = flatten(arg)?;
+                    }
+                    match input_ids {
+                        Some(ids) => self.states[i].update(&args, ids)?,
+                        None => self.states[i].update_single(&args, input.rows)?,
+                    }
+                }
+                Feed::Distinct => {
+                    if let Some(ids) = input_ids {
+                        args.insert(0, Arc::new(UInt32Array::from(ids.to_vec())));
+                    }
+                    self.distinct[distinct].intern(&args, input.rows, &mut self.distinct_ids)?;
+                    distinct += 1;
+                }
+                Feed::Ordered => {
+                    let ids = match input_ids {
+                        Some(ids) => ids.to_vec(),
+                        None => vec![0; input.rows],
+                    };
+                    let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(ids))];
+                    columns.extend(args);
+                    for key in &call.order_by {
+                        columns.push(evaluate(&key.expr, input, context)?);
+                    }
+                    self.ordered[ordered].push(sequence, Batch::new(columns, input.rows));
+                    ordered += 1;
+                }
+            }
+        }
+        self.memory.resize(self.size())
+    }
+
+    fn size(&self) -> usize {
+        let table = match &self.table {
+            Some(Ok(table)) => table.size(),
+            _ => 0,
+        };
+        table
+            + self.states.iter().map(|s| s.size()).sum::<usize>()
+            + self.distinct.iter().map(|t| t.size()).sum::<usize>()
+            + self.ordered.iter().map(OrderedRows::size).sum::<usize>()
+    }
+
+    /// The table of a grouped aggregation.
+    pub fn take_table(&mut self) -> Result<Box<dyn GroupTable>> {
+        self.table
+            .take()
+            .unwrap_or_else(|| Err(ExecError::Internal("an aggregation without keys has no table".into())))
+    }
+}
+
+/// The rows where the mask is true, in the columns that the arguments and the order of a call refer to; the others
+/// are left as they are, with the wrong number of rows, and nobody looks at them.
+fn keep_referenced(batch: &Batch, mask: &BooleanArray, call: &AggregateCall) -> Result<Batch> {
+    let mut used = vec![false; batch.columns.len()];
+    let exprs = call.args.iter().chain(call.order_by.iter().map(|k| &k.expr));
+    exprs.for_each(|e| mark_columns(e, &mut used));
+    let filter = FilterBuilder::new(mask).build();
+    let columns = batch
+        .columns
+        .iter()
+        .zip(used)
+        .map(|(c, used)| if used { Ok(filter.filter(c)?) } else { Ok(c.slice(0, 0)) })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Batch { columns, rows: mask.true_count() })
+}
+
+fn mark_columns(expr: &Expr, used: &mut [bool]) {
+    if let Expr::Column { index, .. } = expr
+        && let Some(used) = used.get_mut(*index)
+    {
+        *used = true;
+    }
+    expr.children().into_iter().for_each(|e| mark_columns(e, used));
+}

@@ -1,0 +1,100 @@
+//! Hash aggregation: groups and their aggregates.
+//!
+//! Each worker has a table of its own and states of its own for every aggregate ([`local`]); when all rows are
+//! in, the workers' tables are merged ([`merge`]): one into another if there are few groups, else by partitions of
+//! the keys' hashes, in parallel. `DISTINCT` aggregates keep a table of (group, arguments) and see their
+//! distinct rows only after the merge; ordered ones keep their rows and sort them then ([`ordered`]).
+//!
+//! An order-sensitive aggregate without an order of its own (`first(x)`) sees the rows in the order of the
+//! source: such an aggregation runs on one thread.
+
+mod local;
+mod merge;
+mod ordered;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::exec::batch::Batch;
+use crate::exec::context::ExecContext;
+use crate::exec::error::Result;
+use crate::exec::expr::{AggregateCall, Expr};
+use crate::exec::pipeline::{Flow, Pipeline, PipelineSink};
+use crate::exec::scheduler::run;
+
+use local::Local;
+
+/// How an aggregate gets its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Feed {
+    /// As they come.
+    Plain,
+    /// Each distinct combination of arguments once, at the end.
+    Distinct,
+    /// Sorted, at the end.
+    Ordered,
+}
+
+/// One aggregation, shared by all workers.
+struct Aggregation {
+    keys: Vec<Expr>,
+    calls: Vec<AggregateCall>,
+    feeds: Vec<Feed>,
+    context: Arc<ExecContext>,
+}
+
+impl Aggregation {
+    fn new(keys: Vec<Expr>, calls: Vec<AggregateCall>, context: &Arc<ExecContext>) -> Self {
+        let feeds = calls
+            .iter()
+            .map(|call| {
+                if call.function.order_sensitive && !call.order_by.is_empty() {
+                    Feed::Ordered
+                } else if call.distinct && !call.args.is_empty() {
+                    Feed::Distinct
+                } else {
+                    Feed::Plain
+                }
+            })
+            .collect();
+        Self { keys, calls, feeds, context: context.clone() }
+    }
+
+    /// The calls with this feed and their positions among all.
+    fn fed(&self, feed: Feed) -> impl Iterator<Item = (usize, &AggregateCall)> {
+        self.calls.iter().enumerate().filter(move |(i, _)| self.feeds[*i] == feed)
+    }
+}
+
+impl PipelineSink for Aggregation {
+    type Local = Local;
+
+    fn local(&self) -> Local {
+        Local::new(self)
+    }
+
+    fn push(&self, local: &mut Local, sequence: u64, batch: Batch) -> Result<Flow> {
+        local.push(self, sequence, &batch)?;
+        Ok(Flow::More)
+    }
+}
+
+/// Runs a pipeline into groups. Yields batches of keys and aggregates, in no particular order; exactly one row if
+/// there are no keys.
+pub(crate) fn aggregate(
+    pipeline: &Pipeline,
+    keys: Vec<Expr>,
+    calls: Vec<AggregateCall>,
+    context: &Arc<ExecContext>,
+) -> Result<Vec<Batch>> {
+    let aggregation = Aggregation::new(keys, calls, context);
+    let in_source_order = aggregation
+        .calls
+        .iter()
+        .zip(&aggregation.feeds)
+        .any(|(call, feed)| call.function.order_sensitive && *feed != Feed::Ordered);
+    let threads = if in_source_order { 1 } else { context.threads };
+    let locals = run(pipeline, &aggregation, context, threads)?;
+    merge::finish(&aggregation, locals)
+}

@@ -1,0 +1,77 @@
+//! Hash tables from keys to dense numbers, the heart of GROUP BY, DISTINCT and hash joins.
+//!
+//! A [`GroupTable`] gives each distinct combination of key values a number: 0, 1, 2, … in the order of first
+//! appearance. What belongs to a group is then an array indexed by that number. Which table is used depends on
+//! the key types:
+//!
+//! - [`text::TextTable`]: one `VARCHAR` or `BLOB`. Short values are compared as 128-bit views; a dictionary is
+//!   looked up once per distinct value and dictionary, not once per row.
+//! - [`packed::PackedTable`]: any number of keys that fit into four 64-bit words; texts take part as numbers
+//!   given by a `TextTable` of their own. One integer whose values lie close together is an array index.
+//! - [`rows::RowTable`]: everything else, as bytes in Arrow's row format.
+//!
+//! Everywhere NULL is a value equal to itself, `-0.0` is `0.0`, and all NaNs are one.
+
+pub(crate) mod hash;
+pub(crate) mod packed;
+pub(crate) mod rows;
+pub(crate) mod text;
+
+use arrow_array::ArrayRef;
+use arrow_schema::DataType;
+
+use crate::column::types::LogicalType;
+use crate::exec::error::{ExecError, Result};
+
+/// The number of a key that is not in the table.
+pub(crate) const MISSING: u32 = u32::MAX;
+
+/// Distinct keys and their numbers.
+pub(crate) trait GroupTable: Send + Sync {
+    /// Finds or adds the key of each row; `groups` is overwritten with their numbers.
+    fn intern(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<()>;
+
+    /// Finds the key of each row; `groups` is overwritten with their numbers, or [`MISSING`]. `cache` is the
+    /// caller's, for this table alone.
+    fn find(
+        &self,
+        keys: &[ArrayRef],
+        rows: usize,
+        groups: &mut Vec<u32>,
+        cache: &mut FindCache,
+    ) -> Result<()>;
+
+    /// The number of distinct keys.
+    fn len(&self) -> usize;
+
+    /// The distinct keys in the order of their numbers. The table is of no use afterwards.
+    fn take_keys(&mut self) -> Result<Vec<ArrayRef>>;
+
+    /// Bytes held.
+    fn size(&self) -> usize;
+}
+
+/// What a thread that looks up keys keeps between batches.
+#[derive(Default)]
+pub(crate) struct FindCache {
+    dictionaries: Vec<text::DictionaryMap>,
+    words: Vec<u64>,
+    ids: Vec<u32>,
+}
+
+/// The best table for these keys.
+pub(crate) fn group_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
+    let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
+    if let [t @ (DataType::Utf8View | DataType::BinaryView)] = &arrow[..] {
+        return Ok(Box::new(text::TextTable::new(t.clone())));
+    }
+    match packed::packed_table(&arrow) {
+        Some(table) => Ok(table),
+        None => Ok(Box::new(rows::RowTable::new(&arrow)?)),
+    }
+}
+
+/// The error of a table with more keys than a `u32` can number.
+pub(crate) fn too_many_groups() -> ExecError {
+    ExecError::Unsupported("more than 4294967294 distinct keys in one GROUP BY, DISTINCT or join".into())
+}

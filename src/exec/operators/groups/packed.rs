@@ -1,0 +1,720 @@
+//! Keys that fit into a few words.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, NullArray, PrimitiveArray};
+use arrow_buffer::{Buffer, IntervalMonthDayNano, NullBuffer};
+use arrow_schema::{DataType, IntervalUnit, TimeUnit};
+
+use super::hash::hash_words;
+use super::text::{DictionaryMap, TextTable};
+use super::{FindCache, GroupTable, MISSING, too_many_groups};
+use crate::exec::error::{ExecError, Result};
+
+/// The most values an array-indexed table spans; beyond, cache misses cost more than hashing.
+const DIRECT_MAX_SPAN: u64 = 1 << 22;
+/// Spans always worth an array.
+const DIRECT_MIN_SPAN: u64 = 1 << 17;
+
+/// How many words a value of this type takes; `None` if it has no fixed width.
+pub(crate) fn word_count(t: &DataType) -> Option<usize> {
+    match t {
+        DataType::Decimal128(..) | DataType::FixedSizeBinary(16) => Some(2),
+        DataType::Interval(IntervalUnit::MonthDayNano) => Some(2),
+        DataType::Float32 | DataType::Float64 | DataType::Boolean => Some(1),
+        t => t.primitive_width().filter(|&w| w <= 8).map(|_| 1),
+    }
+}
+
+fn bits(t: &DataType) -> Option<u32> {
+    match t {
+        DataType::Null => Some(0),
+        DataType::Boolean => Some(1),
+        DataType::Utf8View | DataType::BinaryView => Some(32),
+        t => match word_count(t)? {
+            2 => Some(128),
+            _ => t.primitive_width().map(|w| w as u32 * 8),
+        },
+    }
+}
+
+/// Whether values are whole numbers in one word, so that close values are close words.
+fn is_integral(t: &DataType) -> bool {
+    word_count(t) == Some(1) && !matches!(t, DataType::Float32 | DataType::Float64 | DataType::Boolean)
+}
+
+/// Values as words in which equal values are equal: integers sign-extended, `-0.0` as `0.0`, one NaN.
+pub(crate) struct FixedWords;
+
+macro_rules! fixed_types {
+    ($array:expr, $prim:ident, $other:expr) => {{
+        let array: &ArrayRef = $array;
+        match array.data_type() {
+            DataType::Int8 => $prim!(Int8Type, array, |v| [v as i64 as u64, 0]),
+            DataType::Int16 => $prim!(Int16Type, array, |v| [v as i64 as u64, 0]),
+            DataType::Int32 => $prim!(Int32Type, array, |v| [v as i64 as u64, 0]),
+            DataType::Int64 => $prim!(Int64Type, array, |v| [v as u64, 0]),
+            DataType::UInt8 => $prim!(UInt8Type, array, |v| [v as u64, 0]),
+            DataType::UInt16 => $prim!(UInt16Type, array, |v| [v as u64, 0]),
+            DataType::UInt32 => $prim!(UInt32Type, array, |v| [v as u64, 0]),
+            DataType::UInt64 => $prim!(UInt64Type, array, |v| [v, 0]),
+            DataType::Float32 => $prim!(Float32Type, array, |v| [canonical_f32(v), 0]),
+            DataType::Float64 => $prim!(Float64Type, array, |v| [canonical_f64(v), 0]),
+            DataType::Decimal64(..) => $prim!(Decimal64Type, array, |v| [v as u64, 0]),
+            DataType::Decimal128(..) => $prim!(Decimal128Type, array, |v| [v as u64, (v >> 64) as u64]),
+            DataType::Date32 => $prim!(Date32Type, array, |v| [v as i64 as u64, 0]),
+            DataType::Time64(TimeUnit::Microsecond) => {
+                $prim!(Time64MicrosecondType, array, |v| [v as u64, 0])
+            }
+            DataType::Timestamp(TimeUnit::Second, _) => $prim!(TimestampSecondType, array, |v| [v as u64, 0]),
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                $prim!(TimestampMillisecondType, array, |v| [v as u64, 0])
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                $prim!(TimestampMicrosecondType, array, |v| [v as u64, 0])
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                $prim!(TimestampNanosecondType, array, |v| [v as u64, 0])
+            }
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                $prim!(IntervalMonthDayNanoType, array, |v: IntervalMonthDayNano| [
+                    v.nanoseconds as u64,
+                    v.months as u32 as u64 | (v.days as u32 as u64) << 32
+                ])
+            }
+            other => $other(other),
+        }
+    }};
+}
+
+fn canonical_f64(v: f64) -> u64 {
+    if v.is_nan() { f64::NAN.to_bits() } else { (v + 0.0).to_bits() }
+}
+
+fn canonical_f32(v: f32) -> u64 {
+    u64::from(if v.is_nan() { f32::NAN.to_bits() } else { (v + 0.0).to_bits() })
+}
+
+fn unexpected(t: &DataType) -> ExecError {
+    ExecError::Internal(format!("{t} is no key of fixed width"))
+}
+
+impl FixedWords {
+    /// Calls `f` with each row that is not NULL and the words of its value.
+    #[inline]
+    pub fn each(array: &ArrayRef, mut f: impl FnMut(usize, [u64; 2])) -> Result<()> {
+        macro_rules! prim {
+            ($t:ty, $array:expr, $words:expr) => {{
+                let array = $array.as_primitive::<$t>();
+                let words = $words;
+                match array.nulls().filter(|n| n.null_count() > 0) {
+                    None => array.values().iter().enumerate().for_each(|(i, &v)| f(i, words(v))),
+                    Some(nulls) => nulls.valid_indices().for_each(|i| f(i, words(array.values()[i]))),
+                }
+                Ok(())
+            }};
+        }
+        fixed_types!(array, prim, |t: &DataType| {
+            match t {
+                DataType::Boolean => {
+                    let array = array.as_boolean();
+                    for i in 0..array.len() {
+                        if array.is_valid(i) {
+                            f(i, [u64::from(array.value(i)), 0]);
+                        }
+                    }
+                    Ok(())
+                }
+                DataType::FixedSizeBinary(16) => {
+                    let array = array.as_fixed_size_binary();
+                    for i in 0..array.len() {
+                        if array.is_valid(i) {
+                            let mut bytes = [0; 16];
+                            bytes.copy_from_slice(array.value(i));
+                            let v = u128::from_le_bytes(bytes);
+                            f(i, [v as u64, (v >> 64) as u64]);
+                        }
+                    }
+                    Ok(())
+                }
+                t => Err(unexpected(t)),
+            }
+        })
+    }
+
+    /// The array of `len` values of this type whose words `get` gives.
+    fn array(
+        t: &DataType,
+        len: usize,
+        nulls: Option<NullBuffer>,
+        get: impl Fn(usize) -> [u64; 2],
+    ) -> Result<ArrayRef> {
+        macro_rules! make {
+            ($t:ty, $from:expr) => {{
+                let from = $from;
+                let values: Vec<<$t as ArrowPrimitiveType>::Native> =
+                    (0..len).map(|i| from(get(i))).collect();
+                Ok(Arc::new(PrimitiveArray::<$t>::new(values.into(), nulls).with_data_type(t.clone())))
+            }};
+        }
+        use arrow_array::ArrowPrimitiveType;
+        match t {
+            DataType::Int8 => make!(Int8Type, |w: [u64; 2]| w[0] as i8),
+            DataType::Int16 => make!(Int16Type, |w: [u64; 2]| w[0] as i16),
+            DataType::Int32 => make!(Int32Type, |w: [u64; 2]| w[0] as i32),
+            DataType::Int64 => make!(Int64Type, |w: [u64; 2]| w[0] as i64),
+            DataType::UInt8 => make!(UInt8Type, |w: [u64; 2]| w[0] as u8),
+            DataType::UInt16 => make!(UInt16Type, |w: [u64; 2]| w[0] as u16),
+            DataType::UInt32 => make!(UInt32Type, |w: [u64; 2]| w[0] as u32),
+            DataType::UInt64 => make!(UInt64Type, |w: [u64; 2]| w[0]),
+            DataType::Float32 => make!(Float32Type, |w: [u64; 2]| f32::from_bits(w[0] as u32)),
+            DataType::Float64 => make!(Float64Type, |w: [u64; 2]| f64::from_bits(w[0])),
+            DataType::Decimal64(..) => make!(Decimal64Type, |w: [u64; 2]| w[0] as i64),
+            DataType::Decimal128(..) => {
+                make!(Decimal128Type, |w: [u64; 2]| (u128::from(w[0]) | u128::from(w[1]) << 64) as i128)
+            }
+            DataType::Date32 => make!(Date32Type, |w: [u64; 2]| w[0] as i32),
+            DataType::Time64(TimeUnit::Microsecond) => {
+                make!(Time64MicrosecondType, |w: [u64; 2]| w[0] as i64)
+            }
+            DataType::Timestamp(TimeUnit::Second, _) => make!(TimestampSecondType, |w: [u64; 2]| w[0] as i64),
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                make!(TimestampMillisecondType, |w: [u64; 2]| w[0] as i64)
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                make!(TimestampMicrosecondType, |w: [u64; 2]| w[0] as i64)
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                make!(TimestampNanosecondType, |w: [u64; 2]| w[0] as i64)
+            }
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                make!(IntervalMonthDayNanoType, |w: [u64; 2]| {
+                    IntervalMonthDayNano::new(w[1] as u32 as i32, (w[1] >> 32) as i32, w[0] as i64)
+                })
+            }
+            DataType::Boolean => {
+                Ok(Arc::new(BooleanArray::new((0..len).map(|i| get(i)[0] != 0).collect(), nulls)))
+            }
+            DataType::FixedSizeBinary(16) => {
+                let mut bytes = Vec::with_capacity(len * 16);
+                for i in 0..len {
+                    let [lo, hi] = get(i);
+                    bytes.extend_from_slice(&(u128::from(lo) | u128::from(hi) << 64).to_le_bytes());
+                }
+                Ok(Arc::new(FixedSizeBinaryArray::try_new(16, Buffer::from_vec(bytes), nulls)?))
+            }
+            t => Err(unexpected(t)),
+        }
+    }
+}
+
+/// Where the value of one key lies in the words.
+#[derive(Debug, Clone)]
+struct Part {
+    data_type: DataType,
+    bits: u32,
+    word: usize,
+    shift: u32,
+    /// Word and bit that are set where the key is NULL. The only key of a table has none: its NULL is a group
+    /// outside the slots.
+    null: Option<(usize, u32)>,
+}
+
+impl Part {
+    fn mask(&self) -> u64 {
+        if self.bits >= 64 { u64::MAX } else { (1 << self.bits) - 1 }
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self.data_type, DataType::Utf8View | DataType::BinaryView)
+    }
+}
+
+/// Places for all keys, and how many words that takes.
+fn layout(types: &[DataType]) -> Option<(Vec<Part>, usize)> {
+    let widths: Vec<u32> = types.iter().map(bits).collect::<Option<_>>()?;
+    let mut order: Vec<usize> = (0..types.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(widths[i]));
+    let mut used: Vec<u32> = vec![];
+    let place = |width: u32, used: &mut Vec<u32>| {
+        if width == 128 {
+            used.extend([64, 64]);
+            return (used.len() - 2, 0);
+        }
+        let word = used.iter().position(|u| u + width <= 64).unwrap_or_else(|| {
+            used.push(0);
+            used.len() - 1
+        });
+        used[word] += width;
+        (word, used[word] - width)
+    };
+    let mut places = vec![(0, 0); types.len()];
+    for &i in &order {
+        places[i] = place(widths[i], &mut used);
+    }
+    let parts: Vec<Part> = types
+        .iter()
+        .enumerate()
+        .map(|(i, t)| Part {
+            data_type: t.clone(),
+            bits: widths[i],
+            word: places[i].0,
+            shift: places[i].1,
+            null: (types.len() > 1).then(|| place(1, &mut used)),
+        })
+        .collect();
+    Some((parts, used.len()))
+}
+
+/// A table for these types, if they fit.
+pub(crate) fn packed_table(types: &[DataType]) -> Option<Box<dyn GroupTable>> {
+    let (parts, words) = layout(types)?;
+    Some(match words {
+        1 => Box::new(PackedTable::<1>::new(parts)),
+        2 => Box::new(PackedTable::<2>::new(parts)),
+        3 => Box::new(PackedTable::<3>::new(parts)),
+        4 => Box::new(PackedTable::<4>::new(parts)),
+        _ => return None,
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Slot<const W: usize> {
+    key: [u64; W],
+    group: u32,
+}
+
+/// Keys packed into `W` words, in an open-addressing table with linear probing; or, for one integer key whose
+/// values span little, in an array.
+struct PackedTable<const W: usize> {
+    parts: Vec<Part>,
+    texts: Vec<TextTable>,
+    slots: Vec<Slot<W>>,
+    groups: usize,
+    /// The group of NULL, where there is one key.
+    null: Option<u32>,
+    direct: Direct,
+    words: Vec<u64>,
+    ids: Vec<u32>,
+    rows_seen: u64,
+}
+
+/// Groups of the integers `base ..`, plus one; 0 where there is none.
+struct Direct {
+    /// The key is one integer, so its range is known.
+    possible: bool,
+    active: bool,
+    base: i64,
+    groups: Vec<u32>,
+    /// The range of all keys seen, if any was.
+    range: Option<(i64, i64)>,
+}
+
+fn span(range: (i64, i64)) -> u64 {
+    range.1.wrapping_sub(range.0) as u64
+}
+
+impl Direct {
+    /// Makes room for all keys of a range that spans little.
+    fn widen(&mut self, range: (i64, i64)) {
+        let inside = |v: i64| span((self.base, v)) < self.groups.len() as u64 && v >= self.base;
+        if inside(range.0) && inside(range.1) {
+            return;
+        }
+        let pad = (span(range) / 2).max(512) as i64;
+        let base = range.0.saturating_sub(pad);
+        let len = span((base, range.1.saturating_add(pad))) as usize + 1;
+        let mut groups = vec![0; len];
+        if !self.groups.is_empty() {
+            // Old entries beyond the padded range are empty.
+            for (i, &g) in self.groups.iter().enumerate().filter(|(_, g)| **g != 0) {
+                groups[(self.base.wrapping_add(i as i64)).wrapping_sub(base) as usize] = g;
+            }
+        }
+        self.base = base;
+        self.groups = groups;
+    }
+}
+
+#[inline]
+fn home<const W: usize>(key: &[u64; W], slots: usize) -> usize {
+    (hash_words(key) >> 32) as usize & (slots - 1)
+}
+
+impl<const W: usize> PackedTable<W> {
+    fn new(parts: Vec<Part>) -> Self {
+        let possible = W == 1 && parts.len() == 1 && is_integral(&parts[0].data_type);
+        Self {
+            texts: parts
+                .iter()
+                .filter(|p| p.is_text())
+                .map(|p| TextTable::new(p.data_type.clone()))
+                .collect(),
+            parts,
+            slots: vec![],
+            groups: 0,
+            null: None,
+            direct: Direct { possible, active: possible, base: 0, groups: vec![], range: None },
+            words: vec![],
+            ids: vec![],
+            rows_seen: 0,
+        }
+    }
+
+    /// The words of fixed-width keys. Texts are added by the caller.
+    fn pack(parts: &[Part], keys: &[ArrayRef], rows: usize, words: &mut Vec<u64>) -> Result<()> {
+        words.clear();
+        words.resize(rows * W, 0);
+        let words = words.as_chunks_mut::<W>().0;
+        for (part, key) in parts.iter().zip(keys) {
+            if let Some((word, bit)) = part.null {
+                match key.data_type() {
+                    DataType::Null => words.iter_mut().for_each(|w| w[word] |= 1 << bit),
+                    _ => {
+                        if let Some(nulls) = key.logical_nulls().filter(|n| n.null_count() > 0) {
+                            for i in (0..rows).filter(|&i| nulls.is_null(i)) {
+                                words[i][word] |= 1 << bit;
+                            }
+                        }
+                    }
+                }
+            }
+            if part.is_text() || part.data_type == DataType::Null {
+                continue;
+            }
+            let (word, shift, mask) = (part.word, part.shift, part.mask());
+            if part.bits == 128 {
+                FixedWords::each(key, |i, v| {
+                    words[i][word] = v[0];
+                    words[i][word + 1] = v[1];
+                })?;
+            } else if parts.len() == 1 {
+                FixedWords::each(key, |i, v| words[i][0] = v[0])?;
+            } else {
+                FixedWords::each(key, |i, v| words[i][word] |= (v[0] & mask) << shift)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pack_ids(part: &Part, ids: &[u32], words: &mut [u64]) {
+        for (words, &id) in words.as_chunks_mut::<W>().0.iter_mut().zip(ids) {
+            words[part.word] |= u64::from(id) << part.shift;
+        }
+    }
+
+    /// NULLs of the one key.
+    fn own_nulls(&self, keys: &[ArrayRef]) -> Option<NullBuffer> {
+        match (&self.parts[..], keys) {
+            ([_], [key]) if *key.data_type() == DataType::Null => Some(NullBuffer::new_null(key.len())),
+            ([part], [key]) if part.null.is_none() => key.logical_nulls().filter(|n| n.null_count() > 0),
+            _ => None,
+        }
+    }
+
+    /// Makes room for `more` further keys in the slots.
+    fn reserve(&mut self, more: usize) -> Result<()> {
+        let needed = self.groups + more;
+        if needed >= MISSING as usize - 1 {
+            return Err(too_many_groups());
+        }
+        if needed + needed / 2 <= self.slots.len() {
+            return Ok(());
+        }
+        let size = (needed * 2).next_power_of_two();
+        let empty = Slot { key: [0; W], group: MISSING };
+        let old = std::mem::replace(&mut self.slots, vec![empty; size]);
+        for slot in old.into_iter().filter(|s| s.group != MISSING) {
+            self.place(slot);
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, slot: Slot<W>) {
+        let mask = self.slots.len() - 1;
+        let mut at = home(&slot.key, self.slots.len());
+        while self.slots[at].group != MISSING {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = slot;
+    }
+
+    /// Moves all keys from the array to the slots.
+    fn leave_direct(&mut self) -> Result<()> {
+        self.direct.active = false;
+        let groups = std::mem::take(&mut self.direct.groups);
+        self.reserve(1)?;
+        let base = self.direct.base;
+        for (i, group) in groups.into_iter().enumerate().filter(|(_, g)| *g != 0) {
+            let mut key = [0; W];
+            key[0] = base.wrapping_add(i as i64) as u64;
+            self.place(Slot { key, group: group - 1 });
+        }
+        Ok(())
+    }
+
+    /// Moves all keys from the slots to the array.
+    fn enter_direct(&mut self, range: (i64, i64)) {
+        self.direct.active = true;
+        self.direct.groups = vec![];
+        self.direct.widen(range);
+        for slot in std::mem::take(&mut self.slots).into_iter().filter(|s| s.group != MISSING) {
+            self.direct.groups[(slot.key[0] as i64).wrapping_sub(self.direct.base) as usize] = slot.group + 1;
+        }
+    }
+
+    /// Chooses between array and slots for the keys so far and those of this batch.
+    fn choose(&mut self, words: &[u64], nulls: Option<&NullBuffer>) -> Result<()> {
+        if !self.direct.possible {
+            return self.reserve(words.len() / W + 1);
+        }
+        let (mut lo, mut hi) = (i64::MAX, i64::MIN);
+        match nulls {
+            None => {
+                for &w in words {
+                    lo = lo.min(w as i64);
+                    hi = hi.max(w as i64);
+                }
+            }
+            Some(nulls) => {
+                for i in nulls.valid_indices() {
+                    lo = lo.min(words[i] as i64);
+                    hi = hi.max(words[i] as i64);
+                }
+            }
+        }
+        self.rows_seen += words.len() as u64;
+        if lo > hi {
+            return if self.direct.active { Ok(()) } else { self.reserve(words.len() + 1) };
+        }
+        let range = self.direct.range.map_or((lo, hi), |(l, h)| (l.min(lo), h.max(hi)));
+        self.direct.range = Some(range);
+        if self.groups + words.len() >= MISSING as usize - 1 {
+            return Err(too_many_groups());
+        }
+        let wide = span(range);
+        if self.direct.active {
+            if wide < DIRECT_MIN_SPAN || (wide < DIRECT_MAX_SPAN && wide / 16 < self.rows_seen) {
+                self.direct.widen(range);
+                return Ok(());
+            }
+            self.leave_direct()?;
+        } else if wide < DIRECT_MAX_SPAN && wide / 8 < self.groups as u64 {
+            self.enter_direct(range);
+            return Ok(());
+        }
+        self.reserve(words.len() + 1)
+    }
+
+    fn intern_words(
+        &mut self,
+        words: &[u64],
+        nulls: Option<&NullBuffer>,
+        groups: &mut Vec<u32>,
+    ) -> Result<()> {
+        self.choose(words, nulls)?;
+        let mut count = self.groups as u32;
+        let mut null = self.null;
+        if self.direct.active {
+            let base = self.direct.base;
+            let direct = &mut self.direct.groups;
+            let mut one = |word: u64| {
+                let entry = &mut direct[(word as i64).wrapping_sub(base) as usize];
+                if *entry == 0 {
+                    count += 1;
+                    *entry = count;
+                }
+                *entry - 1
+            };
+            match nulls {
+                None => groups.extend(words.iter().map(|&w| one(w))),
+                // NULL shares the counter, so its number has to be drawn between the others.
+                Some(nulls) => {
+                    for (i, &word) in words.iter().enumerate() {
+                        if nulls.is_valid(i) {
+                            groups.push(one(word));
+                        } else {
+                            groups.push(MISSING);
+                        }
+                    }
+                }
+            }
+        } else {
+            let mask = self.slots.len() - 1;
+            let slots = &mut self.slots;
+            let size = slots.len();
+            let mut one = |key: &[u64; W]| {
+                let mut at = home(key, size);
+                loop {
+                    let slot = &mut slots[at & mask];
+                    if slot.group == MISSING {
+                        *slot = Slot { key: *key, group: count };
+                        count += 1;
+                        return count - 1;
+                    }
+                    if slot.key == *key {
+                        return slot.group;
+                    }
+                    at = (at + 1) & mask;
+                }
+            };
+            let keys = words.as_chunks::<W>().0;
+            match nulls {
+                None => groups.extend(keys.iter().map(one)),
+                Some(nulls) => {
+                    for (i, key) in keys.iter().enumerate() {
+                        groups.push(if nulls.is_valid(i) { one(key) } else { MISSING });
+                    }
+                }
+            }
+        }
+        if nulls.is_some() {
+            let group = *null.get_or_insert_with(|| {
+                count += 1;
+                count - 1
+            });
+            groups.iter_mut().filter(|g| **g == MISSING).for_each(|g| *g = group);
+        }
+        self.null = null;
+        self.groups = count as usize;
+        Ok(())
+    }
+
+    fn find_words(&self, words: &[u64], nulls: Option<&NullBuffer>, groups: &mut Vec<u32>) {
+        let null = self.null.unwrap_or(MISSING);
+        let valid = |i: usize| nulls.is_none_or(|n| n.is_valid(i));
+        if self.direct.active {
+            let base = self.direct.base;
+            let direct = &self.direct.groups;
+            groups.extend(words.iter().enumerate().map(|(i, &word)| {
+                if !valid(i) {
+                    return null;
+                }
+                // A key below the base becomes a huge index.
+                let index = (word as i64).wrapping_sub(base) as u64;
+                let entry = usize::try_from(index).ok().and_then(|i| direct.get(i)).copied().unwrap_or(0);
+                entry.wrapping_sub(1)
+            }));
+        } else if self.slots.is_empty() {
+            groups.extend((0..words.len() / W).map(|i| if valid(i) { MISSING } else { null }));
+        } else {
+            let mask = self.slots.len() - 1;
+            let size = self.slots.len();
+            groups.extend(words.as_chunks::<W>().0.iter().enumerate().map(|(i, key)| {
+                if !valid(i) {
+                    return null;
+                }
+                let mut at = home(key, size);
+                loop {
+                    let slot = &self.slots[at & mask];
+                    if slot.group == MISSING || slot.key == *key {
+                        return slot.group;
+                    }
+                    at = (at + 1) & mask;
+                }
+            }));
+        }
+    }
+}
+
+impl<const W: usize> GroupTable for PackedTable<W> {
+    fn intern(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        groups.clear();
+        let mut words = std::mem::take(&mut self.words);
+        Self::pack(&self.parts, keys, rows, &mut words)?;
+        let texts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text());
+        for ((part, key), table) in texts.zip(&mut self.texts) {
+            table.intern_column(key, &mut self.ids)?;
+            Self::pack_ids(part, &self.ids, &mut words);
+        }
+        let nulls = self.own_nulls(keys);
+        self.intern_words(&words, nulls.as_ref(), groups)?;
+        self.words = words;
+        Ok(())
+    }
+
+    fn find(
+        &self,
+        keys: &[ArrayRef],
+        rows: usize,
+        groups: &mut Vec<u32>,
+        cache: &mut FindCache,
+    ) -> Result<()> {
+        groups.clear();
+        let FindCache { dictionaries, words, ids } = cache;
+        Self::pack(&self.parts, keys, rows, words)?;
+        dictionaries.resize_with(self.texts.len(), DictionaryMap::default);
+        let texts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text());
+        for (((part, key), table), dictionary) in texts.zip(&self.texts).zip(dictionaries) {
+            // The number of no text is `MISSING`, so a key with an unknown text is not found.
+            table.find_column(key, ids, dictionary);
+            Self::pack_ids(part, ids, words);
+        }
+        self.find_words(words, self.own_nulls(keys).as_ref(), groups);
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.groups
+    }
+
+    fn take_keys(&mut self) -> Result<Vec<ArrayRef>> {
+        let mut keys = vec![[0u64; W]; self.groups];
+        for slot in std::mem::take(&mut self.slots).iter().filter(|s| s.group != MISSING) {
+            keys[slot.group as usize] = slot.key;
+        }
+        if self.direct.active {
+            let base = self.direct.base;
+            for (i, &g) in
+                std::mem::take(&mut self.direct.groups).iter().enumerate().filter(|(_, g)| **g != 0)
+            {
+                keys[g as usize - 1][0] = base.wrapping_add(i as i64) as u64;
+            }
+        }
+        let mut texts = self.texts.iter_mut();
+        let single = self.parts.len() == 1;
+        self.parts
+            .iter()
+            .map(|part| {
+                let nulls = match part.null {
+                    Some((word, bit)) => {
+                        let nulls = NullBuffer::from_iter(keys.iter().map(|k| k[word] >> bit & 1 == 0));
+                        (nulls.null_count() > 0).then_some(nulls)
+                    }
+                    None => self
+                        .null
+                        .map(|null| NullBuffer::from_iter((0..keys.len()).map(|g| g != null as usize))),
+                };
+                let field = |i: usize| (keys[i][part.word] >> part.shift) & part.mask();
+                if part.data_type == DataType::Null {
+                    return Ok(Arc::new(NullArray::new(keys.len())) as ArrayRef);
+                }
+                if part.is_text() {
+                    let Some(table) = texts.next() else { return Err(unexpected(&part.data_type)) };
+                    let values = table.take_column()?;
+                    let ids =
+                        arrow_array::UInt32Array::from_iter_values((0..keys.len()).map(|i| field(i) as u32));
+                    return Ok(arrow_select::take::take(&values, &ids, None)?);
+                }
+                FixedWords::array(&part.data_type, keys.len(), nulls, |i| {
+                    if part.bits == 128 {
+                        [keys[i][part.word], keys[i][part.word + 1]]
+                    } else if single {
+                        [keys[i][0], 0]
+                    } else {
+                        [field(i), 0]
+                    }
+                })
+            })
+            .collect()
+    }
+
+    fn size(&self) -> usize {
+        self.slots.len() * size_of::<Slot<W>>()
+            + self.direct.groups.len() * 4
+            + self.words.capacity() * 8
+            + self.texts.iter().map(GroupTable::size).sum::<usize>()
+    }
+}

@@ -1,0 +1,342 @@
+//! Texts to numbers.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef, BinaryViewArray, StringViewArray};
+use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
+use arrow_schema::DataType;
+
+use super::hash::{hash_bytes, hash_view};
+use super::{FindCache, GroupTable, MISSING, too_many_groups};
+use crate::exec::error::{ExecError, Result};
+
+/// The longest text that lies in its view.
+const INLINE: u32 = 12;
+/// Size of the first block of long texts; each further one is larger, up to the maximum.
+const FIRST_BLOCK_BYTES: usize = 1 << 12;
+const MAX_BLOCK_BYTES: usize = 1 << 24;
+
+/// A table over one `VARCHAR` or `BLOB` key.
+///
+/// Keys are kept as Arrow views: up to 12 bytes in the view, longer ones in blocks. A slot holds 32 bits of the
+/// hash beside the number, so that other keys are rarely looked at.
+pub(crate) struct TextTable {
+    data_type: DataType,
+    slots: Vec<Slot>,
+    views: Vec<u128>,
+    blocks: Vec<Vec<u8>>,
+    block_bytes: usize,
+    null: Option<u32>,
+    dictionary: DictionaryMap,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    tag: u32,
+    group: u32,
+}
+
+const EMPTY: Slot = Slot { tag: 0, group: MISSING };
+
+/// Numbers of the values of the dictionary that was seen last.
+#[derive(Default)]
+pub(crate) struct DictionaryMap {
+    /// Keeps the dictionary alive, so that its address is its identity.
+    values: Option<ArrayRef>,
+    groups: Vec<u32>,
+}
+
+/// A value of the dictionary that was not looked up yet.
+const UNKNOWN: u32 = u32::MAX - 1;
+
+impl DictionaryMap {
+    /// The numbers of the values of this dictionary as far as they are known.
+    fn of(&mut self, values: &ArrayRef) -> &mut [u32] {
+        let same =
+            self.values.as_ref().is_some_and(|v| std::ptr::addr_eq(Arc::as_ptr(v), Arc::as_ptr(values)));
+        if !same {
+            self.groups.clear();
+            self.groups.resize(values.len(), UNKNOWN);
+            self.values = Some(values.clone());
+        }
+        &mut self.groups
+    }
+}
+
+#[inline]
+fn slot_of(hash: u64, slots: usize) -> usize {
+    // `slots` is a power of two; the low half of the hash is the tag.
+    (hash >> 32) as usize & (slots - 1)
+}
+
+impl TextTable {
+    /// An empty table over `Utf8View` or `BinaryView`.
+    pub fn new(data_type: DataType) -> Self {
+        Self {
+            data_type,
+            slots: vec![],
+            views: vec![],
+            blocks: vec![],
+            block_bytes: 0,
+            null: None,
+            dictionary: DictionaryMap::default(),
+        }
+    }
+
+    /// Makes room for `more` further keys.
+    fn reserve(&mut self, more: usize) -> Result<()> {
+        let needed = self.views.len() + more;
+        if needed >= UNKNOWN as usize {
+            return Err(too_many_groups());
+        }
+        if needed + needed / 2 > self.slots.len() {
+            let size = (needed * 2).next_power_of_two();
+            let mut slots = vec![EMPTY; size];
+            for (group, &view) in self.views.iter().enumerate() {
+                if Some(group as u32) == self.null {
+                    continue;
+                }
+                let hash = hash_view(view, || hash_bytes(self.long(view)));
+                let mut at = slot_of(hash, size);
+                while slots[at].group != MISSING {
+                    at = (at + 1) & (size - 1);
+                }
+                slots[at] = Slot { tag: hash as u32, group: group as u32 };
+            }
+            self.slots = slots;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a long text of this table.
+    fn long(&self, view: u128) -> &[u8] {
+        let (len, block, offset) =
+            (view as u32 as usize, (view >> 64) as u32 as usize, (view >> 96) as usize);
+        &self.blocks[block][offset..offset + len]
+    }
+
+    /// The number of a key, or the slot where it would go. There must be a free slot.
+    #[inline]
+    fn lookup<'a>(&self, view: u128, hash: u64, bytes: impl Fn() -> &'a [u8]) -> Result<u32, usize> {
+        let mask = self.slots.len() - 1;
+        let mut at = slot_of(hash, self.slots.len());
+        loop {
+            let slot = self.slots[at];
+            if slot.group == MISSING {
+                return Err(at);
+            }
+            if slot.tag == hash as u32 {
+                let known = self.views[slot.group as usize];
+                let same = if view as u32 <= INLINE {
+                    known == view
+                } else {
+                    // Length and first four bytes, then the rest.
+                    known as u64 == view as u64 && self.long(known) == bytes()
+                };
+                if same {
+                    return Ok(slot.group);
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Adds a key to the slot that `lookup` gave.
+    fn insert(&mut self, at: usize, hash: u64, view: u128, bytes: &[u8]) -> u32 {
+        let group = self.views.len() as u32;
+        let view = if view as u32 <= INLINE { view } else { self.store(view, bytes) };
+        self.views.push(view);
+        self.slots[at] = Slot { tag: hash as u32, group };
+        group
+    }
+
+    /// Copies a long text into a block and gives its view.
+    fn store(&mut self, view: u128, bytes: &[u8]) -> u128 {
+        let fits = self.blocks.last().is_some_and(|b| b.capacity() - b.len() >= bytes.len());
+        if !fits {
+            let size = (FIRST_BLOCK_BYTES << self.blocks.len().min(12)).min(MAX_BLOCK_BYTES).max(bytes.len());
+            self.block_bytes += size;
+            self.blocks.push(Vec::with_capacity(size));
+        }
+        let index = self.blocks.len() - 1;
+        let block = &mut self.blocks[index];
+        let offset = block.len();
+        block.extend_from_slice(bytes);
+        u128::from(view as u64) | (index as u128) << 64 | (offset as u128) << 96
+    }
+
+    fn null_group(&mut self) -> u32 {
+        if let Some(group) = self.null {
+            return group;
+        }
+        let group = self.views.len() as u32;
+        self.views.push(0);
+        self.null = Some(group);
+        group
+    }
+
+    fn intern_one<T: ByteViewType>(&mut self, array: &arrow_array::GenericByteViewArray<T>, i: usize) -> u32 {
+        if array.is_null(i) {
+            return self.null_group();
+        }
+        let view = array.views()[i];
+        let bytes = || -> &[u8] { array.value(i).as_ref() };
+        let hash = hash_view(view, || hash_bytes(bytes()));
+        match self.lookup(view, hash, bytes) {
+            Ok(group) => group,
+            Err(at) => self.insert(at, hash, view, bytes()),
+        }
+    }
+
+    fn intern_views<T: ByteViewType>(&mut self, key: &ArrayRef, groups: &mut Vec<u32>) -> Result<()> {
+        let array = key.as_byte_view::<T>();
+        self.reserve(array.len() + 1)?;
+        groups.extend((0..array.len()).map(|i| self.intern_one(array, i)));
+        Ok(())
+    }
+
+    fn intern_dictionary<T: ByteViewType>(&mut self, key: &ArrayRef, groups: &mut Vec<u32>) -> Result<()> {
+        let array = key.as_dictionary::<UInt32Type>();
+        let values = array.values().as_byte_view::<T>();
+        self.reserve(array.len() + 1)?;
+        let mut dictionary = std::mem::take(&mut self.dictionary);
+        let map = dictionary.of(array.values());
+        let codes = array.keys();
+        if codes.null_count() == 0 {
+            groups.extend(codes.values().iter().map(|&code| {
+                let known = map[code as usize];
+                if known < UNKNOWN {
+                    return known;
+                }
+                let group = self.intern_one(values, code as usize);
+                map[code as usize] = group;
+                group
+            }));
+        } else {
+            for (i, &code) in codes.values().iter().enumerate() {
+                groups.push(if codes.is_null(i) {
+                    self.null_group()
+                } else if map[code as usize] < UNKNOWN {
+                    map[code as usize]
+                } else {
+                    let group = self.intern_one(values, code as usize);
+                    map[code as usize] = group;
+                    group
+                });
+            }
+        }
+        self.dictionary = dictionary;
+        Ok(())
+    }
+
+    fn find_one<T: ByteViewType>(&self, array: &arrow_array::GenericByteViewArray<T>, i: usize) -> u32 {
+        if array.is_null(i) {
+            return self.null.unwrap_or(MISSING);
+        }
+        if self.slots.is_empty() {
+            return MISSING;
+        }
+        let view = array.views()[i];
+        let bytes = || -> &[u8] { array.value(i).as_ref() };
+        let hash = hash_view(view, || hash_bytes(bytes()));
+        self.lookup(view, hash, bytes).unwrap_or(MISSING)
+    }
+
+    fn find_in<T: ByteViewType>(&self, key: &ArrayRef, groups: &mut Vec<u32>, cache: &mut DictionaryMap) {
+        if let Some(array) = key.as_dictionary_opt::<UInt32Type>() {
+            let values = array.values().as_byte_view::<T>();
+            let map = cache.of(array.values());
+            let codes = array.keys();
+            for (i, &code) in codes.values().iter().enumerate() {
+                groups.push(if codes.is_null(i) {
+                    self.null.unwrap_or(MISSING)
+                } else {
+                    if map[code as usize] == UNKNOWN {
+                        map[code as usize] = self.find_one(values, code as usize);
+                    }
+                    map[code as usize]
+                });
+            }
+        } else {
+            let array = key.as_byte_view::<T>();
+            groups.extend((0..array.len()).map(|i| self.find_one(array, i)));
+        }
+    }
+
+    /// [`GroupTable::find`] for one column.
+    pub fn find_column(&self, key: &ArrayRef, groups: &mut Vec<u32>, cache: &mut DictionaryMap) {
+        groups.clear();
+        if self.data_type == DataType::BinaryView {
+            self.find_in::<BinaryViewType>(key, groups, cache);
+        } else {
+            self.find_in::<StringViewType>(key, groups, cache);
+        }
+    }
+
+    /// [`GroupTable::intern`] for one column.
+    pub fn intern_column(&mut self, key: &ArrayRef, groups: &mut Vec<u32>) -> Result<()> {
+        groups.clear();
+        match (key.data_type(), &self.data_type) {
+            (DataType::Dictionary(..), DataType::BinaryView) => {
+                self.intern_dictionary::<BinaryViewType>(key, groups)
+            }
+            (DataType::Dictionary(..), _) => self.intern_dictionary::<StringViewType>(key, groups),
+            (_, DataType::BinaryView) => self.intern_views::<BinaryViewType>(key, groups),
+            _ => self.intern_views::<StringViewType>(key, groups),
+        }
+    }
+
+    /// All keys in the order of their numbers; the table is of no use afterwards.
+    pub fn take_column(&mut self) -> Result<ArrayRef> {
+        let views: ScalarBuffer<u128> = std::mem::take(&mut self.views).into();
+        let buffers: Vec<Buffer> =
+            std::mem::take(&mut self.blocks).into_iter().map(Buffer::from_vec).collect();
+        let nulls = self.null.map(|null| NullBuffer::from_iter((0..views.len() as u32).map(|g| g != null)));
+        self.slots = vec![];
+        Ok(match self.data_type {
+            DataType::BinaryView => Arc::new(BinaryViewArray::try_new(views, buffers, nulls)?),
+            _ => Arc::new(StringViewArray::try_new(views, buffers, nulls)?),
+        })
+    }
+}
+
+impl GroupTable for TextTable {
+    fn intern(&mut self, keys: &[ArrayRef], _rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        self.intern_column(one(keys)?, groups)
+    }
+
+    fn find(
+        &self,
+        keys: &[ArrayRef],
+        _rows: usize,
+        groups: &mut Vec<u32>,
+        cache: &mut FindCache,
+    ) -> Result<()> {
+        if cache.dictionaries.is_empty() {
+            cache.dictionaries.push(DictionaryMap::default());
+        }
+        self.find_column(one(keys)?, groups, &mut cache.dictionaries[0]);
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.views.len()
+    }
+
+    fn take_keys(&mut self) -> Result<Vec<ArrayRef>> {
+        Ok(vec![self.take_column()?])
+    }
+
+    fn size(&self) -> usize {
+        self.slots.len() * size_of::<Slot>()
+            + self.views.capacity() * 16
+            + self.block_bytes
+            + self.dictionary.groups.len() * 4
+    }
+}
+
+fn one(keys: &[ArrayRef]) -> Result<&ArrayRef> {
+    keys.first().ok_or_else(|| ExecError::Internal("a text key is missing".into()))
+}

@@ -1,0 +1,15 @@
+//! The operators of a running query, a file or folder each.
+//!
+//! Streaming operators implement [`Operator`](crate::exec::pipeline::Operator); those that need all their input
+//! first implement [`PipelineSink`](crate::exec::pipeline::PipelineSink) and yield a source for the next pipeline.
+
+pub(crate) mod aggregate;
+pub(crate) mod coalesce;
+pub(crate) mod collect;
+pub(crate) mod filter;
+pub(crate) mod groups;
+pub(crate) mod limit;
+pub(crate) mod project;
+pub(crate) mod sort;
+pub(crate) mod values;
+pub(crate) mod write;

@@ -1,0 +1,91 @@
+//! Sort keys as bytes that compare as the sort order does.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, IntervalMonthDayNanoType};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, UInt32Array};
+use arrow_row::{RowConverter, Rows, SortField};
+use arrow_schema::{DataType, SortOptions};
+
+use super::run::prefix;
+use crate::column::scalar::interval_nanos;
+use crate::exec::error::Result;
+use crate::exec::expr::SortKey;
+use crate::exec::operators::groups::rows::canonical;
+
+/// Bytes of a key that are compared as numbers, before the rest.
+pub(super) const PREFIX_BYTES: usize = 16;
+
+/// Turns key columns into bytes.
+pub(crate) struct KeyEncoder {
+    converter: RowConverter,
+    fits_prefix: bool,
+}
+
+impl KeyEncoder {
+    /// An encoder for these keys.
+    pub fn new(keys: &[SortKey]) -> Result<Self> {
+        let mut fields = vec![];
+        let mut bytes = Some(0);
+        for key in keys {
+            let data_type = match key.expr.ty().arrow() {
+                // Compared by length: a month is 30 days.
+                DataType::Interval(_) => DataType::Decimal128(38, 0),
+                other => other,
+            };
+            let width = match &data_type {
+                DataType::Boolean => Some(1),
+                DataType::Null => Some(0),
+                DataType::FixedSizeBinary(n) => Some(*n as usize),
+                t => t.primitive_width(),
+            };
+            bytes = bytes.zip(width).map(|(all, width)| all + 1 + width);
+            let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
+            fields.push(SortField::new_with_options(data_type, options));
+        }
+        Ok(Self {
+            converter: RowConverter::new(fields)?,
+            fits_prefix: bytes.is_some_and(|b| b <= PREFIX_BYTES),
+        })
+    }
+
+    /// Whether the first [`PREFIX_BYTES`] bytes are the whole key.
+    pub fn fits_prefix(&self) -> bool {
+        self.fits_prefix
+    }
+
+    /// The keys of all rows.
+    pub fn encode(&self, columns: &[ArrayRef]) -> Result<Rows> {
+        let columns = columns.iter().map(comparable).collect::<Result<Vec<_>>>()?;
+        Ok(self.converter.convert_columns(&columns)?)
+    }
+
+    /// The rows in order; equal ones in the order they have.
+    pub fn sort_indices(&self, columns: &[ArrayRef]) -> Result<UInt32Array> {
+        let rows = self.encode(columns)?;
+        let mut order: Vec<((u64, u64), u32)> =
+            (0..rows.num_rows()).map(|i| (prefix(rows.row(i).as_ref()), i as u32)).collect();
+        if self.fits_prefix {
+            order.sort_unstable();
+        } else {
+            order.sort_unstable_by(|a, b| {
+                a.0.cmp(&b.0)
+                    .then_with(|| rows.row(a.1 as usize).cmp(&rows.row(b.1 as usize)))
+                    .then(a.1.cmp(&b.1))
+            });
+        }
+        Ok(order.into_iter().map(|(_, i)| i).collect::<Vec<u32>>().into())
+    }
+}
+
+/// The column in a layout whose byte order is the SQL order.
+fn comparable(column: &ArrayRef) -> Result<ArrayRef> {
+    if let DataType::Interval(_) = column.data_type() {
+        let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
+        let lengths: PrimitiveArray<Decimal128Type> =
+            intervals.unary(|v| interval_nanos(v.months, v.days, v.nanoseconds));
+        return Ok(Arc::new(lengths.with_data_type(DataType::Decimal128(38, 0))));
+    }
+    canonical(column)
+}

@@ -1,0 +1,149 @@
+//! The first rows of an order.
+//!
+//! A worker keeps candidates. When it has several times as many as are wanted it sorts them and drops the rest; the
+//! worst that is left is a bound that further rows must beat. Workers share the best bound, and a scan that can
+//! use it (the first key is one of its columns) skips what lies behind it.
+
+use std::sync::Arc;
+
+use arrow_array::BooleanArray;
+use parking_lot::RwLock;
+
+use super::keys::KeyEncoder;
+use super::run::Run;
+use super::{evaluate_keys, merge};
+use crate::column::predicate::{CompareOp, Predicate};
+use crate::column::scalar::Scalar;
+use crate::exec::batch::Batch;
+use crate::exec::context::ExecContext;
+use crate::exec::error::Result;
+use crate::exec::expr::SortKey;
+use crate::exec::operators::filter::filter_batch;
+use crate::exec::pipeline::{Flow, Pipeline, PipelineSink};
+use crate::exec::scheduler;
+use crate::exec::source::SourceScan;
+
+/// Candidates are cut back when there are this many more than wanted.
+const SLACK_ROWS: usize = 4096;
+
+/// A condition that rows must satisfy to matter, known and tightened while the query runs.
+#[derive(Debug, Default)]
+pub(crate) struct RunningBound(RwLock<Option<Predicate>>);
+
+impl RunningBound {
+    /// The condition as of now.
+    pub fn get(&self) -> Option<Predicate> {
+        self.0.read().clone()
+    }
+
+    fn set(&self, predicate: Predicate) {
+        *self.0.write() = Some(predicate);
+    }
+}
+
+struct TopN {
+    keys: Vec<SortKey>,
+    encoder: KeyEncoder,
+    /// Rows wanted, skipped ones included.
+    wanted: usize,
+    /// The best bound of all workers: rows behind it are not wanted, rows equal to it may be.
+    shared: RwLock<Option<Arc<[u8]>>>,
+    bound: Option<Arc<RunningBound>>,
+    context: Arc<ExecContext>,
+}
+
+struct Candidates {
+    run: Run,
+    /// Rows must lie before it; equal ones come too late.
+    own: Option<Vec<u8>>,
+}
+
+impl PipelineSink for TopN {
+    type Local = Candidates;
+
+    fn local(&self) -> Candidates {
+        // Whole keys are needed as bounds, so none is held by its prefix alone.
+        Candidates { run: Run::new(false, &self.context), own: None }
+    }
+
+    fn push(&self, local: &mut Candidates, sequence: u64, batch: Batch) -> Result<Flow> {
+        let keys = evaluate_keys(&self.keys, &batch, &self.context)?;
+        let mut rows = self.encoder.encode(&keys)?;
+        let shared = self.shared.read().clone();
+        let mut batch = batch;
+        if local.own.is_some() || shared.is_some() {
+            let own = local.own.as_deref();
+            let mask: BooleanArray = rows
+                .iter()
+                .map(|key| {
+                    let key = key.as_ref();
+                    Some(own.is_none_or(|own| key < own) && shared.as_deref().is_none_or(|b| key <= b))
+                })
+                .collect();
+            let kept = mask.true_count();
+            if kept == 0 {
+                return Ok(Flow::More);
+            }
+            if kept < batch.rows {
+                let keys = filter_batch(Batch::new(keys, batch.rows), &mask)?.columns;
+                batch = filter_batch(batch, &mask)?;
+                rows = self.encoder.encode(&keys)?;
+            }
+        }
+        local.run.append(sequence, batch, &rows)?;
+        if local.run.len() >= self.wanted.saturating_add(SLACK_ROWS.max(self.wanted)) {
+            self.cut_back(local)?;
+        }
+        Ok(Flow::More)
+    }
+
+    fn seal(&self, local: &mut Candidates) -> Result<()> {
+        local.run.truncate(self.wanted).map(|_| ())
+    }
+}
+
+impl TopN {
+    fn cut_back(&self, local: &mut Candidates) -> Result<()> {
+        let Some(worst) = local.run.truncate(self.wanted)? else { return Ok(()) };
+        let key = local.run.key(worst.row);
+        local.own = Some(key.to_vec());
+        let mut shared = self.shared.write();
+        if shared.as_deref().is_some_and(|b| b <= key) {
+            return Ok(());
+        }
+        *shared = Some(key.into());
+        // Under the lock, so that the bound never gets looser.
+        if let (Some(bound), Some(batch)) = (&self.bound, local.run.batch()) {
+            let row = batch.slice(worst.row as usize, 1);
+            let first = &self.keys[0];
+            let value = evaluate_keys(&self.keys[..1], &row, &self.context)?;
+            let value = Scalar::from_array(&value[0], 0, &first.expr.ty());
+            // NULLs are never pruned by a comparison's statistics only if they come last; the caller sees to it.
+            if !value.is_null() {
+                let op = if first.descending { CompareOp::GtEq } else { CompareOp::LtEq };
+                bound.set(Predicate { op, value });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs a pipeline for rows `offset .. offset + limit` of the order. `bound` is told what rows must satisfy as soon
+/// as that is known; it is only for a first key whose NULLs come last.
+pub(crate) fn top_n(
+    pipeline: &Pipeline,
+    keys: Vec<SortKey>,
+    limit: u64,
+    offset: u64,
+    bound: Option<Arc<RunningBound>>,
+    context: &Arc<ExecContext>,
+) -> Result<Arc<dyn SourceScan>> {
+    let encoder = KeyEncoder::new(&keys)?;
+    let wanted = usize::try_from(limit.saturating_add(offset)).unwrap_or(usize::MAX);
+    let sink = TopN { keys, encoder, wanted, shared: RwLock::default(), bound, context: context.clone() };
+    let locals = scheduler::run(pipeline, &sink, context, context.threads)?;
+    let runs = locals.into_iter().map(|l| l.run).collect();
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok(merge::merge(runs, offset, Some(limit), context))
+}
