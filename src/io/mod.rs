@@ -17,6 +17,7 @@ use crate::exec::batch::{Field, Schema};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::source::{Sink, Source, TableFunctionArgs};
 
+mod calendar;
 #[cfg(feature = "csv")]
 mod csv;
 mod files;
@@ -27,6 +28,11 @@ mod json;
 mod options;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod source;
+#[cfg(test)]
+mod testing;
+mod text;
+mod type_name;
 
 use files::FileList;
 pub use format::is_file_name;

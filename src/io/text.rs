@@ -99,7 +99,8 @@ impl<'a> ViewBuilder<'a> {
 
     /// The strings. The text is kept alive only if a string needs it.
     pub fn finish(self, nulls: Option<NullBuffer>) -> StringViewArray {
-        let text = if self.points_to_text { self.text.bytes.clone() } else { Buffer::from_vec(Vec::<u8>::new()) };
+        let text =
+            if self.points_to_text { self.text.bytes.clone() } else { Buffer::from_vec(Vec::<u8>::new()) };
         let buffers = if self.other.is_empty() {
             if self.points_to_text { vec![text] } else { vec![] }
         } else {
@@ -149,7 +150,8 @@ mod tests {
         builder.push_other("short");
         builder.push_other("longer than twelve bytes");
         builder.push_other("and another that is longer");
-        expected.extend(["short", "longer than twelve bytes", "and another that is longer"].map(String::from));
+        expected
+            .extend(["short", "longer than twelve bytes", "and another that is longer"].map(String::from));
         let array = builder.finish(None);
         array.to_data().validate_full().unwrap();
         assert!(array.iter().map(Option::unwrap).eq(expected.iter().map(String::as_str)));

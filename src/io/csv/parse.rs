@@ -86,11 +86,7 @@ pub(crate) fn int128(field: &[u8]) -> Option<i128> {
         _ => (false, field),
     };
     let value = unsigned(digits)?;
-    if negative {
-        0_i128.checked_sub_unsigned(value)
-    } else {
-        i128::try_from(value).ok()
-    }
+    if negative { 0_i128.checked_sub_unsigned(value) } else { i128::try_from(value).ok() }
 }
 
 /// A float.
@@ -260,7 +256,8 @@ pub(super) fn days_in_month(year: i32, month: u32) -> u32 {
 fn date_prefix(bytes: &[u8]) -> Option<(i32, &[u8])> {
     if let [a, b, c, d, b'-', m1, m2, b'-', d1, d2, rest @ ..] = bytes {
         let (high, low) = (two(&[*a, *b]), two(&[*c, *d]));
-        if let (Some(high), Some(low), Some(month), Some(day)) = (high, low, two(&[*m1, *m2]), two(&[*d1, *d2]))
+        if let (Some(high), Some(low), Some(month), Some(day)) =
+            (high, low, two(&[*m1, *m2]), two(&[*d1, *d2]))
             && !rest.first().is_some_and(u8::is_ascii_digit)
         {
             let year = (high * 100 + low) as i32;
@@ -282,7 +279,11 @@ fn date_prefix_slow(bytes: &[u8]) -> Option<(i32, &[u8])> {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, bytes),
     };
+    let from = rest.len();
     let (year, rest) = digits(rest, 6)?;
+    if from - rest.len() < 4 {
+        return None;
+    }
     let [separator @ (b'-' | b'/' | b' ' | b'\\'), rest @ ..] = rest else { return None };
     let (month, rest) = digits(rest, 2)?;
     let rest = rest.strip_prefix(std::slice::from_ref(separator))?;
@@ -514,7 +515,9 @@ mod tests {
         assert_eq!(time(b"24:00:00"), Some(86_400_000_000));
         assert_eq!(time(b"24:00:01"), None);
         assert_eq!(time(b"12:60"), None);
-        let m = |text: &str| moment(text.as_bytes()).map(|m| (m.timestamp(TimeUnit::Microsecond).unwrap(), m.offset));
+        let m = |text: &str| {
+            moment(text.as_bytes()).map(|m| (m.timestamp(TimeUnit::Microsecond).unwrap(), m.offset))
+        };
         assert_eq!(m("1970-01-02"), Some((86_400_000_000, None)));
         assert_eq!(m("1970-01-01T00:00:01.123456789"), Some((1_123_456, None)));
         assert_eq!(m("1970-01-01 02:00:00+02"), Some((0, Some(7200))));

@@ -35,8 +35,18 @@ enum Item {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-    "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
@@ -155,7 +165,9 @@ impl Format {
                     rest = after.trim_ascii_start_digits();
                 }
                 Item::AmPm => {
-                    let [half @ (b'a' | b'A' | b'p' | b'P'), b'm' | b'M', after @ ..] = rest else { return None };
+                    let [half @ (b'a' | b'A' | b'p' | b'P'), b'm' | b'M', after @ ..] = rest else {
+                        return None;
+                    };
                     afternoon = Some(matches!(half, b'p' | b'P'));
                     rest = after;
                 }

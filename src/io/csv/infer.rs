@@ -1,0 +1,335 @@
+//! The types of columns, guessed from a sample of their values.
+//!
+//! A column starts with every type open; each value closes those that it is not. The first type still open
+//! in the order below is the guess. A column without values is VARCHAR.
+
+use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::io::csv::parse;
+use crate::io::csv::strptime::Format;
+
+const BOOLEAN: u16 = 1;
+const TIME: u16 = 1 << 1;
+const DATE: u16 = 1 << 2;
+const TIMESTAMP_BIT: u16 = 1 << 3;
+const TIMESTAMP_TZ: u16 = 1 << 4;
+const BIGINT: u16 = 1 << 5;
+const HUGEINT: u16 = 1 << 6;
+const DOUBLE: u16 = 1 << 7;
+const ALL: u16 = (1 << 8) - 1;
+
+/// The types in the order of preference.
+const ORDER: [(u16, LogicalType); 8] = [
+    (BOOLEAN, LogicalType::Boolean),
+    (TIME, LogicalType::Time),
+    (DATE, LogicalType::Date),
+    (TIMESTAMP_BIT, TIMESTAMP),
+    (TIMESTAMP_TZ, LogicalType::TimestampTz),
+    (BIGINT, LogicalType::BigInt),
+    (HUGEINT, LogicalType::HugeInt),
+    (DOUBLE, LogicalType::Double),
+];
+
+/// Orders of day, month and year beside ISO's, the likeliest first; each with every separator.
+const DATE_ORDERS: [&str; 5] = ["%y-%m-%d", "%d-%m-%Y", "%d-%m-%y", "%m-%d-%Y", "%m-%d-%y"];
+/// Separators of dates.
+const SEPARATORS: [&str; 3] = ["/", "-", "."];
+/// Times behind those dates.
+const TIMES: [&str; 4] = [" %H:%M:%S", " %I:%M:%S %p", " %H:%M", " %H:%M:%S.%f"];
+
+/// What is known of the types of a sample's columns.
+pub(crate) struct Guesser {
+    columns: Vec<Column>,
+    allowed: u16,
+    decimal_comma: bool,
+    /// Formats of dates that are not ISO's, by bit.
+    date_formats: Vec<Format>,
+    timestamp_formats: Vec<Format>,
+}
+
+struct Column {
+    open: u16,
+    /// Whether there was any value.
+    any: bool,
+    /// Whether all dates so far can be ISO's.
+    iso_date: bool,
+    iso_timestamp: bool,
+    /// The other formats that fit all values so far.
+    dates: u64,
+    timestamps: u64,
+}
+
+/// A column's type, and the format of its dates where it is not ISO's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Guess {
+    /// The type.
+    pub ty: LogicalType,
+    /// The format.
+    pub format: Option<Format>,
+}
+
+impl Guesser {
+    /// A guesser for this many columns, among these types if given.
+    pub fn new(
+        columns: usize,
+        candidates: Option<&[LogicalType]>,
+        date_format: Option<&Format>,
+        timestamp_format: Option<&Format>,
+        decimal_comma: bool,
+    ) -> Self {
+        let allowed = match candidates {
+            None => ALL,
+            Some(types) => ORDER.iter().filter(|(_, ty)| types.contains(ty)).map(|(bit, _)| bit).sum(),
+        };
+        let compile = |text: String| Format::new(&text).expect("a format of ours");
+        let date_formats: Vec<Format> = match date_format {
+            Some(format) => vec![format.clone()],
+            None => SEPARATORS
+                .iter()
+                .flat_map(|s| DATE_ORDERS.iter().map(|order| compile(order.replace('-', s))))
+                .collect(),
+        };
+        let timestamp_formats: Vec<Format> = match timestamp_format {
+            Some(format) => vec![format.clone()],
+            None => SEPARATORS
+                .iter()
+                .flat_map(|s| DATE_ORDERS.iter().map(move |order| order.replace('-', s)))
+                .flat_map(|date| TIMES.iter().map(move |time| compile(format!("{date}{time}"))))
+                .collect(),
+        };
+        let fresh = || Column {
+            open: allowed,
+            any: false,
+            iso_date: date_format.is_none(),
+            iso_timestamp: timestamp_format.is_none(),
+            dates: mask(date_formats.len()),
+            timestamps: mask(timestamp_formats.len()),
+        };
+        let columns = (0..columns).map(|_| fresh()).collect();
+        Self { columns, allowed, decimal_comma, date_formats, timestamp_formats }
+    }
+
+    /// Takes a value that is not NULL.
+    pub fn value(&mut self, column: usize, field: &[u8]) {
+        let state = &mut self.columns[column];
+        state.any = true;
+        if state.open == 0 {
+            return;
+        }
+        if field.len() > 64 {
+            state.open = 0;
+            return;
+        }
+        if state.open & BOOLEAN != 0 && !is_boolean(field) {
+            state.open &= !BOOLEAN;
+        }
+        let numeric = BIGINT | HUGEINT | DOUBLE;
+        if state.open & numeric != 0 {
+            state.open &= !numeric | number(field, self.decimal_comma);
+        }
+        if state.open & TIME != 0 && (!field.contains(&b':') || parse::time(field).is_none()) {
+            state.open &= !TIME;
+        }
+        let dates = DATE | TIMESTAMP_BIT | TIMESTAMP_TZ;
+        if state.open & dates != 0 {
+            let iso = parse::moment(field);
+            if state.open & DATE != 0 {
+                state.iso_date &= parse::date(field).is_some();
+                keep(&mut state.dates, &self.date_formats, field);
+                if !state.iso_date && state.dates == 0 {
+                    state.open &= !DATE;
+                }
+            }
+            // A timestamp with a zone is no TIMESTAMP, but any timestamp may stand among those with one.
+            let zoned = iso.is_some_and(|m| m.offset.is_some() && !ends_in_utc(field));
+            if state.open & (TIMESTAMP_BIT | TIMESTAMP_TZ) != 0 {
+                state.iso_timestamp &= iso.is_some();
+                keep(&mut state.timestamps, &self.timestamp_formats, field);
+                if zoned {
+                    state.open &= !TIMESTAMP_BIT;
+                }
+                if !state.iso_timestamp {
+                    state.open &= !TIMESTAMP_TZ;
+                    if state.timestamps == 0 {
+                        state.open &= !TIMESTAMP_BIT;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a value fits what is guessed for its column.
+    pub fn fits(&self, column: usize, field: &[u8]) -> bool {
+        let guess = self.guess(column);
+        if guess.ty == LogicalType::Varchar {
+            return true;
+        }
+        let mut probe = Self {
+            columns: vec![Column {
+                open: self.allowed,
+                any: false,
+                iso_date: guess.format.is_none(),
+                iso_timestamp: guess.format.is_none(),
+                dates: u64::from(guess.format.is_some()),
+                timestamps: u64::from(guess.format.is_some()),
+            }],
+            allowed: self.allowed,
+            decimal_comma: self.decimal_comma,
+            date_formats: guess.format.iter().cloned().collect(),
+            timestamp_formats: guess.format.iter().cloned().collect(),
+        };
+        probe.value(0, field);
+        let bit = ORDER.iter().find(|(_, ty)| *ty == guess.ty).map_or(0, |(bit, _)| *bit);
+        probe.columns[0].open & bit != 0
+    }
+
+    /// The guess for one column.
+    pub fn guess(&self, column: usize) -> Guess {
+        let state = &self.columns[column];
+        let found = if state.any { ORDER.iter().find(|(bit, _)| state.open & bit != 0) } else { None };
+        let Some((bit, ty)) = found else { return Guess { ty: LogicalType::Varchar, format: None } };
+        let (iso, open, formats) = match *bit {
+            DATE => (state.iso_date, state.dates, &self.date_formats),
+            TIMESTAMP_BIT => (state.iso_timestamp, state.timestamps, &self.timestamp_formats),
+            _ => (true, 0, &self.date_formats),
+        };
+        let format = if iso { None } else { formats.get(open.trailing_zeros() as usize).cloned() };
+        Guess { ty: ty.clone(), format }
+    }
+}
+
+/// The lowest `n` bits.
+fn mask(n: usize) -> u64 {
+    debug_assert!(n <= 64);
+    if n >= 64 { u64::MAX } else { (1 << n) - 1 }
+}
+
+/// Closes the formats that do not fit.
+fn keep(open: &mut u64, formats: &[Format], field: &[u8]) {
+    let mut left = *open;
+    while left != 0 {
+        let i = left.trailing_zeros();
+        left &= left - 1;
+        if formats[i as usize].parse(field).is_none() {
+            *open &= !(1 << i);
+        }
+    }
+}
+
+/// A boolean that is not a digit.
+fn is_boolean(field: &[u8]) -> bool {
+    field.first().is_some_and(u8::is_ascii_alphabetic) && parse::boolean(field).is_some()
+}
+
+/// Whether a zone is spelled `UTC`, which DuckDB takes as no zone.
+fn ends_in_utc(field: &[u8]) -> bool {
+    parse::trim(field).to_ascii_uppercase().ends_with(b"UTC")
+}
+
+/// The numeric types that a value may have. Leading zeros and a plus sign say that it is a code, not a
+/// number.
+fn number(field: &[u8], decimal_comma: bool) -> u16 {
+    let trimmed = parse::trim(field);
+    let digits = trimmed.strip_prefix(b"-").unwrap_or(trimmed);
+    match digits {
+        [] | [b'+', ..] => return 0,
+        [b'0', b'0'..=b'9', ..] if digits.len() == trimmed.len() => return 0,
+        _ => {}
+    }
+    if parse::int64(field).is_some() {
+        return BIGINT | HUGEINT | DOUBLE;
+    }
+    if parse::int128(field).is_some() {
+        return HUGEINT | DOUBLE;
+    }
+    let is_float = if decimal_comma {
+        let dotted: Vec<u8> = field.iter().map(|c| if *c == b',' { b'.' } else { *c }).collect();
+        !field.contains(&b'.') && parse::float64(&dotted).is_some()
+    } else {
+        parse::float64(field).is_some()
+    };
+    if is_float { DOUBLE } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guess(values: &[&str]) -> String {
+        let mut guesser = Guesser::new(1, None, None, None, false);
+        for value in values {
+            guesser.value(0, value.as_bytes());
+        }
+        let guess = guesser.guess(0);
+        for value in values {
+            assert!(guesser.fits(0, value.as_bytes()), "{value} in {values:?}");
+        }
+        match guess.format {
+            Some(format) => format!("{} {}", guess.ty, format.text()),
+            None => guess.ty.to_string(),
+        }
+    }
+
+    /// What DuckDB 1.4 and later answer, but where the comment says otherwise.
+    #[test]
+    fn as_duckdb_guesses() {
+        for (value, ty) in [
+            ("true", "BOOLEAN"),
+            ("T", "BOOLEAN"),
+            ("yes", "BOOLEAN"),
+            ("1", "BIGINT"),
+            ("0", "BIGINT"),
+            ("NULL", "VARCHAR"),
+            ("nan", "DOUBLE"),
+            ("1e5", "DOUBLE"),
+            ("1.", "DOUBLE"),
+            (".5", "DOUBLE"),
+            ("+1", "VARCHAR"),
+            (" 1 ", "BIGINT"),
+            ("007", "VARCHAR"),
+            ("-01", "BIGINT"),
+            ("00.5", "VARCHAR"),
+            ("0.5", "DOUBLE"),
+            ("1_000", "VARCHAR"),
+            ("9223372036854775808", "HUGEINT"),
+            ("12:30", "TIME"),
+            ("1:02:03.5", "TIME"),
+            ("2020-1-2", "DATE"),
+            ("2020/01/02", "DATE"),
+            ("01/02/2020", "DATE %d/%m/%Y"),
+            ("02/13/2020", "DATE %m/%d/%Y"),
+            ("01/02/20", "DATE %y/%m/%d"),
+            ("01.02.2020", "DATE %d.%m.%Y"),
+            ("20200102", "BIGINT"),
+            ("2020-01-02 03:04:05", "TIMESTAMP"),
+            ("2020-01-02 03:04", "TIMESTAMP"),
+            ("2020-01-02T03:04:05Z", "TIMESTAMP WITH TIME ZONE"),
+            ("2020-01-02 03:04:05+02", "TIMESTAMP WITH TIME ZONE"),
+            ("2020-01-02 03:04:05 UTC", "TIMESTAMP"),
+            ("01/02/2020 03:04:05", "TIMESTAMP %d/%m/%Y %H:%M:%S"),
+            ("13/02/2020 03:04:05 PM", "TIMESTAMP %d/%m/%Y %I:%M:%S %p"),
+            ("2020-02-30", "VARCHAR"),
+            ("-", "VARCHAR"),
+            ("", "VARCHAR"),
+            ("1,5", "VARCHAR"),
+            ("[1, 2]", "VARCHAR"),
+            // DuckDB says DATE.
+            ("inf", "DOUBLE"),
+            // DuckDB takes hexadecimal digits.
+            ("0x1f", "VARCHAR"),
+        ] {
+            assert_eq!(guess(&[value]), ty, "{value}");
+        }
+    }
+
+    #[test]
+    fn mixtures() {
+        assert_eq!(guess(&["1", "2.5"]), "DOUBLE");
+        assert_eq!(guess(&["1", "true"]), "VARCHAR");
+        assert_eq!(guess(&["2020-01-01", "2020-01-01 00:00:00"]), "TIMESTAMP");
+        assert_eq!(guess(&["01/02/2020", "02/13/2020"]), "DATE %m/%d/%Y");
+        assert_eq!(guess(&["2020-01-01", "01/02/2020"]), "VARCHAR");
+        assert_eq!(guess(&["2020-01-01 00:00:00", "2020-01-01 00:00:00Z"]), "TIMESTAMP WITH TIME ZONE");
+        assert_eq!(guess(&["1", "12:00"]), "VARCHAR");
+        assert_eq!(guess(&[]), "VARCHAR");
+    }
+}
