@@ -101,6 +101,11 @@ impl ChunkReader {
         self.layout.header.null_count.get() as usize
     }
 
+    /// The checksum of header and directories, which hold those of everything else.
+    pub fn header_crc(&self) -> u32 {
+        self.layout.header.header_crc.get()
+    }
+
     /// The type of the values.
     pub fn ty(&self) -> &LogicalType {
         &self.ty

@@ -31,6 +31,7 @@
 //! will be marked in delete vectors, for which segment entries and [`RowGroup::deletes`] have room.
 
 mod append;
+mod check;
 mod commit;
 mod data;
 mod encode;
@@ -49,6 +50,7 @@ mod workspace;
 use std::sync::Arc;
 
 pub use append::TableAppender;
+pub use check::{CheckReport, Finding};
 pub use error::{Result, TableError};
 pub use row_group::RowGroup;
 pub use snapshot::{Snapshot, TableSnapshot};

@@ -112,7 +112,15 @@ impl RowGroup {
                 .map_err(|_| PagerError::corrupt_page(extent.start, "a chunk longer than memory"))
                 .and_then(|bytes| self.pin.read_extent_range(extent, meta.byte_offset.get(), bytes))
                 .map_err(|e| TableError::from(e).in_table(&self.definition))?;
-            Ok(ChunkReader::open(bytes, &self.definition.columns[column].ty, self.place(column))?)
+            let reader = ChunkReader::open(bytes, &self.definition.columns[column].ty, self.place(column))?;
+            // A whole chunk in the wrong place, such as one that a lost write left from before.
+            if reader.header_crc() != meta.header_crc.get() || reader.rows() != self.rows() {
+                return Err(TableError::Corrupt(format!(
+                    "the chunk at {extent} is not the one that the catalog says ({})",
+                    self.place(column)
+                )));
+            }
+            Ok(reader)
         })
     }
 

@@ -66,6 +66,13 @@ pub(super) fn ids(table: &TableSnapshot) -> Vec<i64> {
     ids
 }
 
+/// Panics with what is wrong with the database.
+pub(super) fn assert_sound(storage: &Storage) {
+    let report = storage.check();
+    let findings: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+    assert!(report.is_sound(), "{findings:#?}");
+}
+
 fn read(storage: &Storage, name: &str) -> Vec<i64> {
     let snapshot = storage.snapshot();
     let id = snapshot.catalog().table("main", name).unwrap().id;
@@ -103,6 +110,7 @@ fn rows_come_back_after_a_restart() {
         let snapshot = storage.snapshot();
         assert_eq!(&*snapshot.catalog().view("main", "V").unwrap().query, "SELECT 1");
         assert_eq!(storage.begin().is_err(), read_only);
+        assert_sound(&storage);
     }
 }
 
@@ -182,6 +190,7 @@ fn a_reader_keeps_what_it_saw() {
         insert(&storage, other, i * 1000..(i + 1) * 1000);
     }
     assert_eq!(ids(&old.table(id).unwrap()), (0..100).collect::<Vec<_>>());
+    assert_sound(&storage);
     assert!(storage.snapshot().table(id).is_err());
 }
 
@@ -196,6 +205,7 @@ fn single_rows_are_merged_and_stay_cheap() {
     let elapsed = started.elapsed();
     let table = storage.snapshot().table(id).unwrap();
     assert_eq!(ids(&table), (0..10_000).collect::<Vec<_>>());
+    assert_sound(&storage);
     assert!(table.row_group_count() <= 14, "{}", table.row_group_count());
     assert!(storage.file_bytes().unwrap() < 4 << 20, "{}", storage.file_bytes().unwrap());
     println!("10,000 commits of a row: {elapsed:?}");
@@ -221,6 +231,7 @@ fn space_is_used_again() {
             largest = storage.file_bytes().unwrap();
         }
     }
+    assert_sound(&storage);
     let bytes = storage.file_bytes().unwrap();
     assert!(bytes <= largest + (1 << 20), "{bytes} bytes after 30 rounds, {largest} after 3");
 }
@@ -248,6 +259,7 @@ fn many_segments_append_and_drop() {
             storage = Storage::open(&path, &options).unwrap();
         }
         assert_eq!(read(&storage, "t"), (0..next).collect::<Vec<_>>());
+        assert_sound(&storage);
     }
     let mut transaction = storage.begin().unwrap();
     transaction.drop_table(id).unwrap();
@@ -289,6 +301,7 @@ fn columns_come_and_go() {
     let table = storage.snapshot().table(id).unwrap();
     assert_eq!((table.rows(), table.row_group_count()), (1000, 2));
     assert_eq!(table.column_stats(0).unwrap().null_count, 600);
+    assert_sound(&storage);
 }
 
 #[test]
@@ -319,6 +332,7 @@ fn many_threads_append_while_others_read() {
     });
     transaction.commit().unwrap();
     assert_eq!(read(&storage, "t"), (0..41_000).collect::<Vec<_>>());
+    assert_sound(&storage);
 }
 
 #[test]
