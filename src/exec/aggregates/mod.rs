@@ -1,11 +1,24 @@
 //! Aggregate functions: binding by name and argument types, and vectorized states.
+//!
+//! The states of one aggregate for all groups lie one after another ([`GroupStates`]). Most aggregates
+//! over numbers are written as an `Accumulate` of `fixed`: what one value does to one state.
+
+mod count;
+mod fixed;
+mod minmax;
+mod registry;
+mod sum;
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 
+pub use registry::{catalog, is_aggregate};
+
 use crate::column::types::LogicalType;
 use crate::exec::error::Result;
+use crate::exec::functions::{ArgInfo, BindError};
 
 /// An aggregate function for particular argument types.
 pub struct AggregateFunction {
@@ -25,6 +38,17 @@ impl fmt::Debug for AggregateFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
+}
+
+/// Chooses the aggregate `name` (in any case; `count_star` and `count` without arguments are `count(*)`) for
+/// these arguments. With `distinct` the function is told that every value comes once, which lets
+/// some choose simpler states; the caller removes the duplicates.
+pub fn bind_aggregate(
+    name: &str,
+    args: &[ArgInfo],
+    distinct: bool,
+) -> Result<Arc<AggregateFunction>, BindError> {
+    registry::bind(name, args, distinct)
 }
 
 /// The states of one aggregate for groups `0 .. len`, one after another in memory: no per-group
@@ -54,3 +78,6 @@ pub trait GroupStates: Send {
     /// For `merge`: the concrete type behind `other`.
     fn as_any_mut(&mut self) -> &mut dyn std::any::Any;
 }
+
+#[cfg(test)]
+mod tests;

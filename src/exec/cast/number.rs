@@ -106,7 +106,6 @@ macro_rules! with_integer_layout {
         }
     };
 }
-pub(crate) use with_integer_layout;
 
 fn unsupported(from: &LogicalType, to: &LogicalType) -> ExecError {
     ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})"))

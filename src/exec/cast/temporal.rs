@@ -58,7 +58,6 @@ macro_rules! with_unit {
         }
     };
 }
-pub(crate) use with_unit;
 
 /// A timestamp in another unit, rounded down; infinities stay. `None` if it does not fit.
 pub(crate) fn change_unit(v: i64, from: TimeUnit, to: TimeUnit) -> Option<i64> {

@@ -264,7 +264,6 @@ macro_rules! with_integer {
         }
     };
 }
-pub(crate) use with_integer;
 
 fn numeric_kernel(op: Op, ty: &LogicalType) -> ScalarKernel {
     match (ty, op) {

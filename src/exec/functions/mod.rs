@@ -15,6 +15,7 @@ use arrow_array::ArrayRef;
 
 pub use crate::exec::eval::flatten;
 pub use registry::{FunctionInfo, catalog, is_scalar};
+pub(crate) use registry::{closest, no_match};
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;

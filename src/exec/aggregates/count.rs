@@ -1,0 +1,62 @@
+//! `count(*)` and `count(x)`.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Int64Array};
+
+use super::GroupStates;
+use super::fixed::same;
+use crate::exec::error::Result;
+
+/// Rows per group; with an argument, rows where it is not NULL.
+#[derive(Default)]
+pub(super) struct Count {
+    counts: Vec<i64>,
+}
+
+impl GroupStates for Count {
+    fn resize(&mut self, groups: usize) {
+        if groups > self.counts.len() {
+            self.counts.resize(groups, 0);
+        }
+    }
+
+    fn update(&mut self, args: &[ArrayRef], groups: &[u32]) -> Result<()> {
+        let counts = &mut self.counts[..];
+        match args.first().and_then(|a| a.logical_nulls()).filter(|n| n.null_count() > 0) {
+            None => groups.iter().for_each(|g| counts[*g as usize] += 1),
+            Some(nulls) => {
+                nulls.valid_indices().for_each(|i| counts[groups[i] as usize] += 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn update_single(&mut self, args: &[ArrayRef], rows: usize) -> Result<()> {
+        self.resize(1);
+        let nulls = args.first().map_or(0, |a| a.logical_null_count());
+        self.counts[0] += (rows - nulls) as i64;
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &mut dyn GroupStates, from: &[u32], to: &[u32]) -> Result<()> {
+        let other = same::<Self>(other)?;
+        for (f, t) in from.iter().zip(to) {
+            self.counts[*t as usize] += other.counts[*f as usize];
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(Arc::new(Int64Array::from(std::mem::take(&mut self.counts))))
+    }
+
+    fn size(&self) -> usize {
+        self.counts.capacity() * size_of::<i64>()
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}

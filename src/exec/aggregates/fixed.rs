@@ -1,0 +1,229 @@
+//! States of a fixed size, one struct a group, over one or two primitive arguments.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow_buffer::NullBuffer;
+
+use super::GroupStates;
+use crate::column::types::LogicalType;
+use crate::exec::error::{ExecError, Result};
+
+/// What one value does to the state of one group.
+pub(crate) trait Accumulate: Clone + Default + Send + 'static {
+    /// The layout of the argument.
+    type Input: ArrowPrimitiveType;
+
+    /// Adds a value.
+    fn add(&mut self, v: <Self::Input as ArrowPrimitiveType>::Native);
+
+    /// Adds many values; override where one loop over them can be made faster.
+    fn add_slice(&mut self, values: &[<Self::Input as ArrowPrimitiveType>::Native]) {
+        for v in values {
+            self.add(*v);
+        }
+    }
+
+    /// Adds values where `valid`; override where masking beats branching.
+    fn add_masked(&mut self, values: &[<Self::Input as ArrowPrimitiveType>::Native], valid: &NullBuffer) {
+        for i in valid.valid_indices() {
+            self.add(values[i]);
+        }
+    }
+
+    /// Adds the state of later rows.
+    fn merge(&mut self, other: &Self);
+
+    /// The results, in the layout of `ty`.
+    fn finish(states: &[Self], ty: &LogicalType) -> Result<ArrayRef>;
+}
+
+/// The states of all groups.
+pub(crate) struct Fixed<S> {
+    states: Vec<S>,
+    ty: LogicalType,
+}
+
+impl<S: Accumulate> Fixed<S> {
+    pub fn new(ty: LogicalType) -> Self {
+        Self { states: vec![], ty }
+    }
+
+    /// A maker of states for an `AggregateFunction`.
+    pub fn maker(ty: LogicalType) -> Box<dyn Fn() -> Box<dyn GroupStates> + Send + Sync> {
+        Box::new(move || Box::new(Self::new(ty.clone())))
+    }
+}
+
+/// The other states of a merge.
+pub(crate) fn same<'a, T: 'static>(other: &'a mut dyn GroupStates) -> Result<&'a mut T> {
+    other
+        .as_any_mut()
+        .downcast_mut()
+        .ok_or_else(|| ExecError::Internal("states of different aggregates were merged".into()))
+}
+
+/// An argument as an array of a primitive type.
+pub(crate) fn values_of<T: ArrowPrimitiveType>(args: &[ArrayRef], i: usize) -> Result<&PrimitiveArray<T>> {
+    args.get(i).and_then(|a| a.as_primitive_opt::<T>()).ok_or_else(|| {
+        ExecError::Internal(format!(
+            "argument {i} of an aggregate came as {:?}",
+            args.get(i).map(|a| a.data_type().clone())
+        ))
+    })
+}
+
+/// Where there are NULLs at all.
+pub(crate) fn some_nulls(array: &dyn Array) -> Option<&NullBuffer> {
+    array.nulls().filter(|n| n.null_count() > 0)
+}
+
+impl<S: Accumulate> GroupStates for Fixed<S> {
+    fn resize(&mut self, groups: usize) {
+        if groups > self.states.len() {
+            self.states.resize(groups, S::default());
+        }
+    }
+
+    fn update(&mut self, args: &[ArrayRef], groups: &[u32]) -> Result<()> {
+        let array = values_of::<S::Input>(args, 0)?;
+        let values = &array.values()[..groups.len()];
+        let states = &mut self.states[..];
+        match some_nulls(array) {
+            None => {
+                for (v, g) in values.iter().zip(groups) {
+                    states[*g as usize].add(*v);
+                }
+            }
+            Some(nulls) => {
+                for i in nulls.valid_indices() {
+                    states[groups[i] as usize].add(values[i]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn update_single(&mut self, args: &[ArrayRef], rows: usize) -> Result<()> {
+        self.resize(1);
+        let array = values_of::<S::Input>(args, 0)?;
+        let values = &array.values()[..rows];
+        match some_nulls(array) {
+            None => self.states[0].add_slice(values),
+            Some(nulls) => self.states[0].add_masked(values, nulls),
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &mut dyn GroupStates, from: &[u32], to: &[u32]) -> Result<()> {
+        let other = same::<Self>(other)?;
+        for (f, t) in from.iter().zip(to) {
+            self.states[*t as usize].merge(&other.states[*f as usize]);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        S::finish(&self.states, &self.ty)
+    }
+
+    fn size(&self) -> usize {
+        self.states.capacity() * size_of::<S>()
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// What a pair of values does to the state of one group; pairs with a NULL are left out.
+pub(crate) trait AccumulatePair: Clone + Default + Send + 'static {
+    /// The layout of the first argument.
+    type First: ArrowPrimitiveType;
+    /// The layout of the second argument.
+    type Second: ArrowPrimitiveType;
+
+    /// Adds a pair.
+    fn add(
+        &mut self,
+        a: <Self::First as ArrowPrimitiveType>::Native,
+        b: <Self::Second as ArrowPrimitiveType>::Native,
+    );
+
+    /// Adds the state of later rows.
+    fn merge(&mut self, other: &Self);
+
+    /// The results, in the layout of `ty`.
+    fn finish(states: &[Self], ty: &LogicalType) -> Result<ArrayRef>;
+}
+
+/// The states of all groups.
+pub(crate) struct FixedPair<S> {
+    states: Vec<S>,
+    ty: LogicalType,
+}
+
+impl<S: AccumulatePair> FixedPair<S> {
+    /// A maker of states for an `AggregateFunction`.
+    pub fn maker(ty: LogicalType) -> Box<dyn Fn() -> Box<dyn GroupStates> + Send + Sync> {
+        Box::new(move || Box::new(Self { states: vec![], ty: ty.clone() }))
+    }
+
+    fn each(&mut self, args: &[ArrayRef], rows: usize, group: impl Fn(usize) -> usize) -> Result<()> {
+        let (a, b) = (values_of::<S::First>(args, 0)?, values_of::<S::Second>(args, 1)?);
+        let nulls = NullBuffer::union(a.nulls(), b.nulls()).filter(|n| n.null_count() > 0);
+        let (a, b) = (&a.values()[..rows], &b.values()[..rows]);
+        match nulls {
+            None => (0..rows).for_each(|i| self.states[group(i)].add(a[i], b[i])),
+            Some(n) => n.valid_indices().for_each(|i| self.states[group(i)].add(a[i], b[i])),
+        }
+        Ok(())
+    }
+}
+
+impl<S: AccumulatePair> GroupStates for FixedPair<S> {
+    fn resize(&mut self, groups: usize) {
+        if groups > self.states.len() {
+            self.states.resize(groups, S::default());
+        }
+    }
+
+    fn update(&mut self, args: &[ArrayRef], groups: &[u32]) -> Result<()> {
+        self.each(args, groups.len(), |i| groups[i] as usize)
+    }
+
+    fn update_single(&mut self, args: &[ArrayRef], rows: usize) -> Result<()> {
+        self.resize(1);
+        self.each(args, rows, |_| 0)
+    }
+
+    fn merge(&mut self, other: &mut dyn GroupStates, from: &[u32], to: &[u32]) -> Result<()> {
+        let other = same::<Self>(other)?;
+        for (f, t) in from.iter().zip(to) {
+            self.states[*t as usize].merge(&other.states[*f as usize]);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        S::finish(&self.states, &self.ty)
+    }
+
+    fn size(&self) -> usize {
+        self.states.capacity() * size_of::<S>()
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// A result column from optional values.
+pub(crate) fn collect<T: ArrowPrimitiveType>(
+    values: impl Iterator<Item = Option<T::Native>>,
+    ty: &LogicalType,
+) -> ArrayRef {
+    Arc::new(values.collect::<PrimitiveArray<T>>().with_data_type(ty.arrow()))
+}
