@@ -199,3 +199,86 @@ impl Space {
         self.pending.values().map(RangeSet::pages).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        /// Against a bitmap: membership, coalescing, best fit, and the end of the file.
+        #[test]
+        fn agrees_with_a_bitmap(ops in proptest::collection::vec((0_u8..4, 0_u64..60, 1_u64..9), 1..80)) {
+            let mut set = RangeSet::default();
+            let mut map = [false; 80];
+            for (kind, start, pages) in ops {
+                let range = start as usize..(start + pages) as usize;
+                let (any, all) = (map[range.clone()].iter().any(|bit| *bit), map[range.clone()].iter().all(|bit| *bit));
+                proptest::prop_assert_eq!(set.overlaps(start, pages), any);
+                proptest::prop_assert_eq!(set.contains(start, pages), all);
+                match kind {
+                    0 | 1 => {
+                        proptest::prop_assert_eq!(set.insert(start, pages), !any);
+                        if !any {
+                            map[range].fill(true);
+                        }
+                    }
+                    2 => {
+                        proptest::prop_assert_eq!(set.remove(start, pages), all);
+                        if all {
+                            map[range].fill(false);
+                        }
+                    }
+                    _ => {
+                        let best = runs(&map).into_iter().filter(|run| run.1 >= pages).min_by_key(|run| (run.1, run.0));
+                        let taken = set.take_best_fit(pages);
+                        proptest::prop_assert_eq!(taken, best.map(|run| run.0));
+                        if let Some(start) = taken {
+                            map[start as usize..(start + pages) as usize].fill(false);
+                        }
+                    }
+                }
+                let expected = runs(&map);
+                proptest::prop_assert_eq!(set.iter().collect::<Vec<_>>(), expected.clone());
+                proptest::prop_assert_eq!(set.ranges(), expected.len());
+                proptest::prop_assert_eq!(set.by_pages.len(), expected.len());
+                proptest::prop_assert_eq!(set.pages(), map.iter().filter(|bit| **bit).count() as u64);
+                for end in 1..80 {
+                    let tail = expected.iter().find(|run| run.0 + run.1 == end).map(|run| run.0);
+                    proptest::prop_assert_eq!(set.start_of_tail(end), tail);
+                }
+            }
+        }
+    }
+
+    fn runs(map: &[bool]) -> Vec<(u64, u64)> {
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for (at, _) in map.iter().enumerate().filter(|(_, bit)| **bit) {
+            match runs.last_mut() {
+                Some((start, pages)) if *start + *pages == at as u64 => *pages += 1,
+                _ => runs.push((at as u64, 1)),
+            }
+        }
+        runs
+    }
+
+    #[test]
+    fn nothing_is_in_every_set() {
+        let mut set = RangeSet::default();
+        assert!(set.insert(5, 0) && set.remove(7, 0) && set.contains(3, 0) && !set.overlaps(3, 0));
+        assert!(set.insert(3, 4) && !set.overlaps(4, 0));
+        assert!(!set.contains(4, u64::MAX) && set.overlaps(4, u64::MAX));
+    }
+
+    #[test]
+    fn the_tail_is_cut_but_not_what_must_stay() {
+        let mut space = Space { end: 2, ..Space::default() };
+        space.grow(20);
+        let extent = space.allocate(5).unwrap();
+        assert_eq!((extent.start.0, space.missing(13), space.missing(14)), (2, 0, 1));
+        assert!(space.cut(10) && space.end == 10);
+        assert!(space.cut(0) && space.end == 7);
+        assert!(!space.cut(0));
+        space.grow(9);
+        assert_eq!(space.free.iter().collect::<Vec<_>>(), [(7, 2)]);
+    }
+}

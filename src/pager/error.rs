@@ -119,7 +119,6 @@ impl PagerError {
             io::ErrorKind::PermissionDenied => Self::PermissionDenied { operation, path },
             io::ErrorKind::NotFound => Self::NotFound(path),
             io::ErrorKind::IsADirectory => Self::IsADirectory(path),
-            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path),
             _ => Self::Io { operation, path, source: Arc::new(source) },
         }
     }

@@ -370,3 +370,105 @@ pub fn read_chained_page(
     }
     Ok((header, &bytes[HEAP_HEADER_BYTES..HEAP_HEADER_BYTES + length]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::page::checksum;
+    use super::*;
+
+    fn page_with(records: &[&[u8]]) -> Vec<u8> {
+        let mut builder = HeapPageBuilder::new(PageId(9), 4096);
+        for record in records {
+            assert!(builder.fits(record.len()));
+            builder.push(record);
+        }
+        builder.seal(5)
+    }
+
+    #[test]
+    fn a_page_is_filled_to_the_last_byte() {
+        for page_size in [4096, 65536] {
+            let full = vec![7; inline_capacity(page_size)];
+            let mut builder = HeapPageBuilder::new(PageId(9), page_size);
+            assert!(builder.fits(full.len()) && !builder.fits(full.len() + 1));
+            builder.push(&full);
+            assert!(!builder.fits(0));
+            let bytes = builder.seal(5);
+            let page = HeapPage::parse(&bytes, PageId(9)).unwrap();
+            assert_eq!(page.bytes_of(0).unwrap(), full);
+        }
+    }
+
+    #[test]
+    fn empty_records_have_an_address() {
+        for page_size in [4096, 65536] {
+            let mut builder = HeapPageBuilder::new(PageId(9), page_size);
+            let mut count = 0;
+            while builder.fits(0) {
+                builder.push(b"");
+                count += 1;
+            }
+            let bytes = builder.seal(5);
+            let page = HeapPage::parse(&bytes, PageId(9)).unwrap();
+            assert_eq!(usize::from(page.slots()), count);
+            assert!((0..page.slots()).all(|slot| page.bytes_of(slot).unwrap().is_empty()));
+        }
+    }
+
+    #[test]
+    fn each_field_is_checked() {
+        let sound = page_with(&[b"first", b"second"]);
+        let look = |at: usize, bytes: &[u8]| {
+            let mut page = sound.clone();
+            page[at..at + bytes.len()].copy_from_slice(bytes);
+            let sum = checksum(&page[4..]);
+            put_u32(&mut page, 0, sum);
+            let parsed = HeapPage::parse(&page, PageId(9))?;
+            parsed.bytes_of(0).map(<[u8]>::to_vec)
+        };
+        assert_eq!(look(100, &[0]).unwrap(), b"first");
+        let bad: &[(usize, &[u8])] = &[
+            (4, &[2]),           // an overflow page
+            (32, &[0xff, 0xff]), // slots run into the records
+            (32, &[0, 0]),       // no slots
+            (36, &[0, 0, 0, 0]), // records in the header
+            (36, &[0xff, 0xff, 0xff, 0xff]),
+            (40, &[0, 0]),       // a record in the header
+            (40, &[0xf9, 0x0f]), // not at a multiple of 8
+            (40, &[0xff, 0xff]), // past the page
+            (42, &[0, 0]),       // kind 0
+            (42, &[3, 0]),
+            (42, &[2, 0]), // a stub with nonsense in it
+            (44, &[0xff, 0xff, 0xff, 0xff]),
+            (44, &[9, 0]), // over the end
+        ];
+        for (at, bytes) in bad {
+            assert!(look(*at, bytes).is_err(), "{bytes:x?} at {at}");
+        }
+    }
+
+    #[test]
+    fn a_chained_page_must_be_the_one_expected() {
+        let header = PageHeader { kind: PageKind::Overflow, page: PageId(3), sequence: 1, next: None };
+        let bytes = chained_page(header, 2, b"payload", 4096);
+        let (found, payload) = read_chained_page(&bytes, PageId(3), PageKind::Overflow, 2).unwrap();
+        assert_eq!((found, payload), (header, &b"payload"[..]));
+        assert!(read_chained_page(&bytes, PageId(3), PageKind::Overflow, 1).is_err());
+        assert!(read_chained_page(&bytes, PageId(3), PageKind::Space, 2).is_err());
+        let mut long = bytes;
+        put_u32(&mut long, 36, 4096);
+        let sum = checksum(&long[4..]);
+        put_u32(&mut long, 0, sum);
+        assert!(read_chained_page(&long, PageId(3), PageKind::Overflow, 2).is_err());
+    }
+
+    #[test]
+    fn addresses_pack_into_an_integer() {
+        let slot = SlotId::new(PageId(0x1234_5678_9abc), 0xdef0).unwrap();
+        assert_eq!(slot.to_u64(), 0x1234_5678_9abc_def0);
+        assert_eq!((slot.page().0, slot.slot()), (0x1234_5678_9abc, 0xdef0));
+        assert_eq!(SlotId::from_u64(slot.to_u64()), Some(slot));
+        assert_eq!(SlotId::from_u64(0), None);
+        assert!(SlotId::new(PageId(1 << 48), 0).is_err() && SlotId::new(PageId(0), 1).is_err());
+    }
+}

@@ -16,12 +16,16 @@
 //! | `heap.rs` | slotted pages and overflow chains |
 //! | `alloc.rs`, `space.rs` | free space in memory and on disk |
 //! | `store.rs`, `txn.rs` | the open file, its readers and its writer |
+//! | `check.rs` | accounting: every page has one owner |
 //! | `inspect.rs` | looking at a file from outside, healthy or not |
 
 mod alloc;
+mod check;
 mod error;
+pub mod fault;
 mod file;
 mod heap;
+pub mod inspect;
 mod lock;
 mod memory_file;
 mod os_file;
@@ -33,6 +37,7 @@ mod superblock;
 mod tests;
 mod txn;
 
+pub use check::{Account, Owner};
 pub use error::{PagerError, Result};
 pub use file::File;
 pub use heap::{HeapPage, MAX_RECORD_BYTES, Slot, SlotId};

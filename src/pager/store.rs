@@ -609,35 +609,26 @@ impl Drop for HeldSlice {
 }
 
 /// Whether the file holds nothing yet: it is empty, or what a crash left of [`create`], before which no commit
-/// can have been promised. Then it has no valid slot, and nothing but zeros and beginnings of slots.
+/// can have been promised. Then it is two pages long, has no valid slot, and holds nothing but zeros and torn slots.
 fn is_unfinished_creation(file: &dyn File, size: u64, slots: &Slots) -> Result<bool> {
     if size == 0 {
         return Ok(true);
     }
     let hopeless = |state: &SlotState| matches!(state, SlotState::Foreign | SlotState::Damaged(_));
-    if size > 2 * u64::from(MAX_PAGE_SIZE) || !slots.states.iter().all(hopeless) {
+    let two_pages = size.is_power_of_two() && u32::try_from(size / 2).is_ok_and(is_page_size);
+    if !two_pages || !slots.states.iter().all(hopeless) {
         return Ok(false);
     }
     let mut bytes = vec![0; size as usize];
     file.read_at(0, &mut bytes).map_err(|error| PagerError::io("read", file.name(), error))?;
-    let mut starts = vec![0];
-    starts.extend(
-        (MIN_PAGE_SIZE.ilog2()..=MAX_PAGE_SIZE.ilog2())
-            .map(|bits| 1_usize << bits)
-            .filter(|at| *at < bytes.len()),
-    );
-    let mut seen_magic = false;
-    for at in starts {
-        let end = (at + SUPERBLOCK_BYTES).min(bytes.len());
-        let slot = &mut bytes[at..end];
+    for slot in bytes.chunks_exact_mut(size as usize / 2) {
+        let slot = &mut slot[..SUPERBLOCK_BYTES];
         let same = slot.iter().zip(MAGIC).take_while(|(found, magic)| **found == *magic).count();
-        let torn = same == MAGIC.len() || slot[same..].iter().all(|byte| *byte == 0);
-        if torn {
-            seen_magic |= same > 0;
+        if same == MAGIC.len() || slot[same..].iter().all(|byte| *byte == 0) {
             slot.fill(0);
         }
     }
-    Ok(bytes.iter().all(|byte| *byte == 0) && (seen_magic || size % u64::from(MIN_PAGE_SIZE) == 0))
+    Ok(bytes.iter().all(|byte| *byte == 0))
 }
 
 /// Makes a new database of an empty file.

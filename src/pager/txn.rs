@@ -51,6 +51,15 @@ struct State {
     failed: Option<PagerError>,
 }
 
+impl State {
+    /// Keeps an error that left the transaction half changed.
+    fn keep_failure<T>(&mut self, result: &Result<T>) {
+        if let Err(error) = result {
+            self.failed.get_or_insert_with(|| error.clone());
+        }
+    }
+}
+
 struct OpenPage {
     builder: HeapPageBuilder,
     dead: Vec<u16>,
@@ -125,7 +134,7 @@ impl WriteTxn {
         self.inner.writable()?;
         self.inner.file.write_all_at(self.inner.offset(extent.start) + offset, bytes).map_err(|error| {
             let error = self.failure("write to", error);
-            self.state.lock().failed.get_or_insert_with(|| error.clone());
+            self.state.lock().keep_failure(&Err::<(), _>(error.clone()));
             error
         })
     }
@@ -181,20 +190,27 @@ impl WriteTxn {
             )));
         }
         let mut state = self.state.lock();
+        let inserted = self.insert(&mut state, record);
+        // What was allocated on the way has no owner, so this must not be committed.
+        state.keep_failure(&inserted);
+        inserted
+    }
+
+    fn insert(&self, state: &mut State, record: &[u8]) -> Result<SlotId> {
         let page_size = self.inner.page_size;
         let chained = record.len() > inline_capacity(page_size);
         let here = if chained { STUB_BYTES } else { record.len() };
         if state.open.as_ref().is_some_and(|open| !open.builder.fits(here)) {
-            self.close_heap_page(&mut state)?;
+            self.close_heap_page(state)?;
         }
         let chain = if chained {
-            let pages = self.write_overflow(&mut state, record)?;
+            let pages = self.write_overflow(state, record)?;
             pages.first().map(|first| (*first, pages.len() as u32))
         } else {
             None
         };
         if state.open.is_none() {
-            let page = self.allocate(&mut state, 1)?.start;
+            let page = self.allocate(state, 1)?.start;
             let builder = HeapPageBuilder::new(page, page_size);
             state.open = Some(OpenPage { builder, dead: Vec::new(), dead_bytes: 0 });
         }
@@ -240,13 +256,19 @@ impl WriteTxn {
         let state = &mut *guard;
         let number = slot.slot();
         let twice = || PagerError::corrupt_page(slot.page(), format!("slot {number} is deleted twice"));
-        if let Some(open) = state.open.as_mut().filter(|open| open.builder.page == slot.page()) {
+        if let Some(open) = state.open.as_ref().filter(|open| open.builder.page == slot.page()) {
             let Err(at) = open.dead.binary_search(&number) else { return Err(twice()) };
             let record = open.builder.view(self.before.sequence + 1)?.slot(number)?;
-            open.dead.insert(at, number);
-            open.dead_bytes += record.bytes_in_page();
+            let dead_bytes = record.bytes_in_page();
+            let chain = self.chain_pages(state, record, slot)?;
+            if let Some(open) = &mut state.open {
+                open.dead.insert(at, number);
+                open.dead_bytes += dead_bytes;
+            }
             state.changed = true;
-            return self.free_chain(state, record, slot);
+            let freed = chain.into_iter().try_for_each(|page| self.free(state, page, 1));
+            state.keep_failure(&freed);
+            return freed;
         }
         let bytes = self.page(state, slot.page())?;
         let page = HeapPage::parse(&bytes, slot.page())?;
@@ -270,17 +292,20 @@ impl WriteTxn {
             }
         };
         let Err(at) = known.dead.binary_search(&number) else { return Err(twice()) };
-        self.free_chain(state, record, slot)?;
+        let mut gone = self.chain_pages(state, record, slot)?;
         state.changed = true;
         if known.dead.len() + 1 == usize::from(known.slots) {
             state.space.sparse.remove(&slot.page().0);
-            return self.free(state, slot.page().0, 1);
+            gone.push(slot.page().0);
+        } else {
+            let mut known = known;
+            known.dead.insert(at, number);
+            known.live_bytes = known.live_bytes.saturating_sub(record.bytes_in_page() as u32);
+            state.space.sparse.insert(slot.page().0, known);
         }
-        let mut known = known;
-        known.dead.insert(at, number);
-        known.live_bytes = known.live_bytes.saturating_sub(record.bytes_in_page() as u32);
-        state.space.sparse.insert(slot.page().0, known);
-        Ok(())
+        let freed = gone.into_iter().try_for_each(|page| self.free(state, page, 1));
+        state.keep_failure(&freed);
+        freed
     }
 
     /// Whether the page of a record is at least half empty or dead, so that inserting the record anew and deleting
@@ -461,22 +486,19 @@ impl WriteTxn {
         Ok(())
     }
 
-    fn free_chain(&self, state: &mut State, record: Slot, slot: SlotId) -> Result<()> {
-        if !matches!(record, Slot::Chained { .. }) {
-            return Ok(());
-        }
+    /// The overflow pages of a record, all read and checked.
+    fn chain_pages(&self, state: &State, record: Slot, slot: SlotId) -> Result<Vec<u64>> {
         let mut pages = Vec::new();
-        let end = state.space.end;
         read_chained(
             record,
             slot,
             self.sequence(),
             self.inner.page_size,
-            end,
+            state.space.end,
             |page| self.page(state, page),
             |page| pages.push(page.0),
         )?;
-        pages.into_iter().try_for_each(|page| self.free(state, page, 1))
+        Ok(pages)
     }
 
     /// A page as this transaction sees it, whole and unchecked.
@@ -507,11 +529,7 @@ impl WriteTxn {
             let known = SparsePage { slots, live_bytes: live_bytes as u32, dead: open.dead };
             state.space.sparse.insert(page.0, known);
         }
-        let written = self.write_page(page, &open.builder.seal(self.sequence()));
-        if let Err(error) = &written {
-            state.failed.get_or_insert_with(|| error.clone());
-        }
-        written
+        self.write_page(page, &open.builder.seal(self.sequence()))
     }
 
     /// Writes a record into a new chain of overflow pages, in a row if there is room for that.
