@@ -20,6 +20,7 @@ mod pipeline;
 pub mod plan;
 pub mod profile;
 mod scheduler;
+pub mod sinks;
 pub mod source;
 mod stream;
 

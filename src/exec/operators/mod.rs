@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub(crate) mod groups;
 pub(crate) mod limit;
 pub(crate) mod project;
+pub(crate) mod scan;
 pub(crate) mod sort;
 pub(crate) mod values;
 pub(crate) mod write;

@@ -1,0 +1,199 @@
+//! The conditions of a scan, one by one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::column::predicate::{CompareOp, Predicate, Prune};
+use crate::column::scalar::Scalar;
+use crate::column::stats::ChunkStats;
+use crate::column::types::LogicalType;
+use crate::exec::error::Result;
+use crate::exec::eval::is_fallible;
+use crate::exec::expr::Expr;
+
+/// One of the conditions that all must be true.
+#[derive(Debug)]
+pub(super) struct Conjunct {
+    /// The condition over the scan's columns.
+    pub expr: Expr,
+    /// The same, if it compares a column with a constant: position of the column, condition.
+    pub simple: Option<(usize, Predicate)>,
+    /// Positions of the columns it needs.
+    pub columns: Vec<usize>,
+    /// It may fail for some values, so it is asked only about rows that satisfy all before it.
+    pub fallible: bool,
+    cost: f64,
+    /// Rows it was asked about, and those of them that satisfied it; for the order of evaluation.
+    seen: AtomicU64,
+    kept: AtomicU64,
+}
+
+impl Conjunct {
+    fn new(expr: Expr) -> Self {
+        let simple = simple_predicate(&expr);
+        let mut columns = vec![];
+        collect_columns(&expr, &mut columns);
+        columns.sort_unstable();
+        columns.dedup();
+        Self {
+            cost: cost(&expr),
+            fallible: is_fallible(&expr),
+            simple,
+            columns,
+            expr,
+            seen: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes how selective it was.
+    pub fn observe(&self, seen: usize, kept: usize) {
+        self.seen.fetch_add(seen as u64, Ordering::Relaxed);
+        self.kept.fetch_add(kept as u64, Ordering::Relaxed);
+    }
+
+    /// The lower, the earlier it is evaluated: cost for each row that it drops.
+    fn rank(&self) -> f64 {
+        let seen = self.seen.load(Ordering::Relaxed) as f64;
+        let kept = self.kept.load(Ordering::Relaxed) as f64;
+        let dropped = if seen > 0.0 { 1.0 - kept / seen } else { 0.5 };
+        self.cost / dropped.max(0.01)
+    }
+}
+
+/// The conditions of a filter.
+pub(super) fn split(filter: Expr) -> Vec<Conjunct> {
+    fn collect(expr: Expr, out: &mut Vec<Conjunct>) {
+        match expr {
+            Expr::And(all) => all.into_iter().for_each(|e| collect(e, out)),
+            other => out.push(Conjunct::new(other)),
+        }
+    }
+    let mut out = vec![];
+    collect(filter, &mut out);
+    out
+}
+
+/// The order in which these conjuncts are best evaluated. Those that may fail come last and stay in the order they
+/// were written in.
+pub(super) fn evaluation_order(conjuncts: &[Conjunct], mut which: Vec<usize>) -> Vec<usize> {
+    which.sort_by(|&a, &b| {
+        let (a, b) = (&conjuncts[a], &conjuncts[b]);
+        a.fallible
+            .cmp(&b.fallible)
+            .then_with(|| if a.fallible { std::cmp::Ordering::Equal } else { a.rank().total_cmp(&b.rank()) })
+    });
+    which
+}
+
+fn collect_columns(expr: &Expr, out: &mut Vec<usize>) {
+    if let Expr::Column { index, .. } = expr {
+        out.push(*index);
+    }
+    expr.children().into_iter().for_each(|e| collect_columns(e, out));
+}
+
+/// A rough cost for a row.
+fn cost(expr: &Expr) -> f64 {
+    let own = match expr {
+        Expr::Column { ty, .. } => match ty {
+            LogicalType::Boolean => 0.5,
+            LogicalType::Varchar | LogicalType::Json | LogicalType::Blob => 4.0,
+            t if t.is_nested() => 20.0,
+            _ => 1.0,
+        },
+        Expr::Literal { .. } | Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull { .. } => 0.1,
+        Expr::Compare { .. } => 0.5,
+        Expr::InList { .. } | Expr::Coalesce(_) => 2.0,
+        Expr::Case { .. } => 4.0,
+        Expr::Cast { .. } => 3.0,
+        Expr::Call { function, .. } => match function.name {
+            "like" | "not_like" | "ilike" | "contains" => 20.0,
+            name if name.starts_with("regexp") => 200.0,
+            _ => 3.0,
+        },
+    };
+    own + expr.children().into_iter().map(cost).sum::<f64>()
+}
+
+/// The condition as a comparison of a column with a constant, if it is one.
+fn simple_predicate(expr: &Expr) -> Option<(usize, Predicate)> {
+    fn column(expr: &Expr) -> Option<usize> {
+        match expr {
+            Expr::Column { index, .. } => Some(*index),
+            _ => None,
+        }
+    }
+    let predicate = |op, value: &Scalar| Predicate { op, value: value.clone() };
+    match expr {
+        Expr::Compare { op, left, right } => {
+            let (column, op, value) = match (&**left, &**right) {
+                (Expr::Column { index, .. }, Expr::Literal { value, .. }) => (*index, *op, value),
+                (Expr::Literal { value, .. }, Expr::Column { index, .. }) => (*index, op.swap(), value),
+                _ => return None,
+            };
+            let takes_null = matches!(op, CompareOp::DistinctFrom | CompareOp::NotDistinctFrom);
+            (takes_null || !value.is_null()).then(|| (column, predicate(op, value)))
+        }
+        Expr::IsNull { input, negated } => {
+            let op = if *negated { CompareOp::DistinctFrom } else { CompareOp::NotDistinctFrom };
+            Some((column(input)?, predicate(op, &Scalar::Null)))
+        }
+        Expr::Column { index, ty: LogicalType::Boolean } => {
+            Some((*index, predicate(CompareOp::Eq, &Scalar::Boolean(true))))
+        }
+        Expr::Not(input) => match &**input {
+            Expr::Column { index, ty: LogicalType::Boolean } => {
+                Some((*index, predicate(CompareOp::Eq, &Scalar::Boolean(false))))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What statistics say about a condition. `stats` gives those of a column of the scan.
+pub(super) fn prune(expr: &Expr, stats: &mut dyn FnMut(usize) -> Result<ChunkStats>) -> Result<Prune> {
+    if let Some((column, predicate)) = simple_predicate(expr) {
+        return Ok(stats(column)?.prune(&predicate));
+    }
+    Ok(match expr {
+        Expr::Literal { value: Scalar::Boolean(true), .. } => Prune::All,
+        Expr::Literal { value: Scalar::Boolean(false) | Scalar::Null, .. } => Prune::None,
+        Expr::And(all) => {
+            let mut whole = Prune::All;
+            for part in all {
+                match prune(part, stats)? {
+                    Prune::None => return Ok(Prune::None),
+                    Prune::Some => whole = Prune::Some,
+                    Prune::All => {}
+                }
+            }
+            whole
+        }
+        Expr::Or(any) => {
+            let mut whole = Prune::None;
+            for part in any {
+                match prune(part, stats)? {
+                    Prune::All => return Ok(Prune::All),
+                    Prune::Some => whole = Prune::Some,
+                    Prune::None => {}
+                }
+            }
+            whole
+        }
+        Expr::InList { input, list, negated: false } => {
+            let Expr::Column { index, .. } = **input else { return Ok(Prune::Some) };
+            let stats = stats(index)?;
+            let mut whole = Prune::None;
+            for value in list.iter().filter(|v| !v.is_null()) {
+                match stats.prune(&Predicate { op: CompareOp::Eq, value: value.clone() }) {
+                    Prune::All => return Ok(Prune::All),
+                    Prune::Some => whole = Prune::Some,
+                    Prune::None => {}
+                }
+            }
+            whole
+        }
+        _ => Prune::Some,
+    })
+}

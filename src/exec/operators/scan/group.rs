@@ -1,0 +1,392 @@
+//! Scanning one row group.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, NullArray};
+use arrow_buffer::BooleanBuffer;
+use arrow_select::filter::filter;
+
+use super::TableScan;
+use super::conjunct::{evaluation_order, prune};
+use crate::column::ChunkReader;
+use crate::column::predicate::{Predicate, Prune};
+use crate::exec::batch::Batch;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::eval::evaluate_predicate;
+use crate::exec::execute::HintKind;
+use crate::exec::operators::coalesce::Coalescer;
+use crate::table::{RowGroup, TableError};
+
+/// With fewer rows left than one in this many, rows are read one by one.
+const SPARSE: usize = 4;
+
+/// The batches of one row group.
+pub(super) struct GroupScan {
+    scan: Arc<TableScan>,
+    group: Arc<RowGroup>,
+    /// Opened when first needed, by position in the scan's columns.
+    readers: Vec<Option<Arc<ChunkReader>>>,
+    /// What is left to evaluate, in order; known once the scan has begun.
+    conjuncts: Vec<usize>,
+    hints: Vec<(usize, Predicate)>,
+    deletes: Option<BooleanBuffer>,
+    begun: bool,
+    block: usize,
+    blocks: usize,
+    block_rows: usize,
+    small: Coalescer,
+    work: Work,
+}
+
+/// Counted here, added to the query's counters once a row group.
+#[derive(Default)]
+struct Work {
+    rows: u64,
+    blocks_skipped: u64,
+    bytes: u64,
+}
+
+/// The rows of a block that are left.
+struct Selection {
+    rows: usize,
+    /// None: all.
+    mask: Option<BooleanBuffer>,
+    left: usize,
+}
+
+impl Selection {
+    fn and(&mut self, mask: BooleanBuffer) {
+        let mask = match self.mask.take() {
+            Some(own) => &own & &mask,
+            None => mask,
+        };
+        self.left = mask.count_set_bits();
+        self.mask = (self.left < self.rows).then_some(mask);
+    }
+
+    fn is_sparse(&self) -> bool {
+        self.left * SPARSE < self.rows
+    }
+
+    fn indices(&self) -> Vec<u16> {
+        match &self.mask {
+            Some(mask) => mask.set_indices().map(|i| i as u16).collect(),
+            None => (0..self.rows as u16).collect(),
+        }
+    }
+}
+
+/// The columns of a block that were decoded whole.
+type Decoded = Vec<Option<ArrayRef>>;
+
+impl GroupScan {
+    pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>) -> Self {
+        let width = scan.columns.len();
+        Self {
+            scan,
+            group,
+            readers: vec![None; width],
+            conjuncts: vec![],
+            hints: vec![],
+            deletes: None,
+            begun: false,
+            block: 0,
+            blocks: 0,
+            block_rows: 1,
+            small: Coalescer::default(),
+            work: Work::default(),
+        }
+    }
+
+    fn reader(&mut self, column: usize) -> Result<Arc<ChunkReader>> {
+        if let Some(reader) = &self.readers[column] {
+            return Ok(reader.clone());
+        }
+        let reader = self.group.chunk(self.scan.columns[column])?;
+        if reader.rows() != self.group.rows() || (self.blocks > 0 && reader.block_rows() != self.block_rows) {
+            return Err(ExecError::Internal(format!(
+                "row group {} of table \"{}\": its chunks are cut differently",
+                self.group.index(),
+                self.scan.table.name()
+            )));
+        }
+        self.readers[column] = Some(reader.clone());
+        Ok(reader)
+    }
+
+    /// Looks at the statistics of the chunks. The row group is done if they refute a condition.
+    fn begin(&mut self) -> Result<()> {
+        self.begun = true;
+        let scan = self.scan.clone();
+        let types = &scan.table.definition().columns;
+        let group = self.group.clone();
+        let stats = |column: usize| {
+            let column = scan.columns[column];
+            Ok(group.chunk_meta(column)?.stats(&types[column].ty))
+        };
+        let mut left = vec![];
+        for (i, conjunct) in scan.conjuncts.iter().enumerate() {
+            match prune(&conjunct.expr, &mut |column| stats(column))? {
+                Prune::None => return self.skip(),
+                Prune::Some => left.push(i),
+                Prune::All => {}
+            }
+        }
+        self.read_hints();
+        let mut useful = vec![];
+        for (column, predicate) in std::mem::take(&mut self.hints) {
+            match stats(column)?.prune(&predicate) {
+                Prune::None => return self.skip(),
+                Prune::Some => useful.push((column, predicate)),
+                Prune::All => {}
+            }
+        }
+        self.hints = useful;
+        self.conjuncts = evaluation_order(&scan.conjuncts, left);
+        self.deletes = self.group.deletes()?;
+        if scan.columns.is_empty() {
+            // Only the number of rows is wanted.
+            self.block_rows = crate::exec::pipeline::BATCH_ROWS;
+            self.blocks = self.group.rows().div_ceil(self.block_rows);
+        } else {
+            let first = scan.output.first().copied().unwrap_or(0);
+            let reader = self.reader(
+                self.conjuncts
+                    .first()
+                    .map_or(first, |&c| scan.conjuncts[c].columns.first().copied().unwrap_or(first)),
+            )?;
+            self.block_rows = reader.block_rows();
+            self.blocks = reader.blocks();
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self) -> Result<()> {
+        self.blocks = 0;
+        self.scan.context.counters.row_groups_skipped.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_hints(&mut self) {
+        self.hints.clear();
+        for hint in &self.scan.hints {
+            match &hint.kind {
+                HintKind::Predicate(p) => self.hints.push((hint.column, p.clone())),
+                HintKind::Bound(bound) => self.hints.extend(bound.get().map(|p| (hint.column, p))),
+            }
+        }
+    }
+
+    /// What is left of a block: `None` if nothing is.
+    fn scan_block(&mut self, index: usize) -> Result<Option<Batch>> {
+        let scan = self.scan.clone();
+        let rows = self.block_rows.min(self.group.rows() - index * self.block_rows);
+        // The statistics of the block.
+        let mut left = vec![];
+        for i in 0..self.conjuncts.len() {
+            let conjunct = &scan.conjuncts[self.conjuncts[i]];
+            let verdict = match &conjunct.simple {
+                Some((column, predicate)) => {
+                    self.reader(*column)?.prune_block(index, predicate).map_err(TableError::from)?
+                }
+                None => prune(&conjunct.expr, &mut |column| {
+                    Ok(self.reader(column)?.block_stats(index).map_err(TableError::from)?)
+                })?,
+            };
+            match verdict {
+                Prune::None => {
+                    self.work.blocks_skipped += 1;
+                    return Ok(None);
+                }
+                Prune::Some => left.push(self.conjuncts[i]),
+                Prune::All => {}
+            }
+        }
+        let mut hints = vec![];
+        for i in 0..self.hints.len() {
+            let column = self.hints[i].0;
+            match self.reader(column)?.prune_block(index, &self.hints[i].1).map_err(TableError::from)? {
+                Prune::None => {
+                    self.work.blocks_skipped += 1;
+                    return Ok(None);
+                }
+                Prune::Some => hints.push(i),
+                Prune::All => {}
+            }
+        }
+        self.work.rows += rows as u64;
+        let mut selection = Selection { rows, mask: None, left: rows };
+        if let Some(deletes) = &self.deletes {
+            selection.and(!&deletes.slice(index * self.block_rows, rows));
+        }
+        let mut decoded: Decoded = vec![None; scan.columns.len()];
+        for c in left {
+            if selection.left == 0 {
+                return Ok(None);
+            }
+            self.apply(c, index, &mut selection, &mut decoded)?;
+        }
+        for i in hints {
+            if selection.left == 0 {
+                return Ok(None);
+            }
+            let (column, predicate) = &self.hints[i];
+            let reader = self.readers[*column].clone();
+            if let Some(reader) = reader
+                && let Some(mask) = reader.filter_block(index, predicate).map_err(TableError::from)?
+            {
+                selection.and(mask);
+            }
+        }
+        if selection.left == 0 {
+            return Ok(None);
+        }
+        self.output(index, &selection, &decoded).map(Some)
+    }
+
+    /// Evaluates one condition.
+    fn apply(
+        &mut self,
+        conjunct: usize,
+        index: usize,
+        selection: &mut Selection,
+        decoded: &mut Decoded,
+    ) -> Result<()> {
+        let scan = self.scan.clone();
+        let conjunct = &scan.conjuncts[conjunct];
+        let before = selection.left;
+        if let Some((column, predicate)) = &conjunct.simple
+            && decoded[*column].is_none()
+        {
+            let reader = self.reader(*column)?;
+            if let Some(mask) = reader.filter_block(index, predicate).map_err(TableError::from)? {
+                self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
+                selection.and(mask);
+                conjunct.observe(before, selection.left);
+                return Ok(());
+            }
+        }
+        // Fallible conditions see only rows that are left; so do all if those are few.
+        let compact = selection.mask.is_some() && (conjunct.fallible || selection.is_sparse());
+        let rows = if compact { selection.left } else { selection.rows };
+        let indices = if compact { selection.indices() } else { vec![] };
+        let nothing: ArrayRef = Arc::new(NullArray::new(rows));
+        let mut columns = vec![nothing; scan.columns.len()];
+        for &column in &conjunct.columns {
+            columns[column] = if !compact {
+                self.read_block(column, index, decoded)?
+            } else if let Some(whole) = &decoded[column] {
+                self.keep(whole, selection)?
+            } else {
+                self.read_rows(column, index, &indices)?
+            };
+        }
+        let batch = Batch { columns, rows };
+        let mask = evaluate_predicate(&conjunct.expr, &batch, &scan.context)?;
+        if compact {
+            let mut whole = arrow_buffer::BooleanBufferBuilder::new(selection.rows);
+            whole.append_n(selection.rows, false);
+            for i in mask.values().set_indices() {
+                whole.set_bit(usize::from(indices[i]), true);
+            }
+            selection.and(whole.finish());
+        } else {
+            selection.and(mask.values().clone());
+        }
+        conjunct.observe(before, selection.left);
+        Ok(())
+    }
+
+    fn read_block(&mut self, column: usize, index: usize, decoded: &mut Decoded) -> Result<ArrayRef> {
+        if let Some(array) = &decoded[column] {
+            return Ok(array.clone());
+        }
+        let array = self.read_whole(column, index)?;
+        decoded[column] = Some(array.clone());
+        Ok(array)
+    }
+
+    fn read_whole(&mut self, column: usize, index: usize) -> Result<ArrayRef> {
+        let reader = self.reader(column)?;
+        self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
+        Ok(reader.read_block(index).map_err(TableError::from)?)
+    }
+
+    fn read_rows(&mut self, column: usize, index: usize, rows: &[u16]) -> Result<ArrayRef> {
+        let reader = self.reader(column)?;
+        self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
+        Ok(reader.read_rows(index, rows).map_err(TableError::from)?)
+    }
+
+    fn keep(&self, array: &ArrayRef, selection: &Selection) -> Result<ArrayRef> {
+        match &selection.mask {
+            Some(mask) => Ok(filter(array, &BooleanArray::new(mask.clone(), None))?),
+            None => Ok(array.clone()),
+        }
+    }
+
+    fn output(&mut self, index: usize, selection: &Selection, decoded: &Decoded) -> Result<Batch> {
+        let scan = self.scan.clone();
+        let sparse = selection.is_sparse();
+        let mut indices = None;
+        let columns = scan
+            .output
+            .iter()
+            .map(|&column| match &decoded[column] {
+                Some(array) => self.keep(array, selection),
+                None if sparse => {
+                    let rows: &Vec<u16> = indices.get_or_insert_with(|| selection.indices());
+                    self.read_rows(column, index, rows)
+                }
+                None => {
+                    let whole = self.read_whole(column, index)?;
+                    self.keep(&whole, selection)
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        debug_assert!(columns.iter().all(|c| c.len() == selection.left));
+        Ok(Batch::new(columns, selection.left))
+    }
+
+    fn next_batch(&mut self) -> Result<Option<Batch>> {
+        if !self.begun {
+            self.begin()?;
+        }
+        while self.block < self.blocks {
+            self.scan.context.check_cancelled()?;
+            let index = self.block;
+            self.block += 1;
+            if index % 16 == 15 && self.scan.hints.iter().any(|h| matches!(h.kind, HintKind::Bound(_))) {
+                self.read_hints();
+            }
+            if let Some(batch) = self.scan_block(index)?
+                && let Some(batch) = self.small.push(batch)?
+            {
+                return Ok(Some(batch));
+            }
+        }
+        self.small.flush()
+    }
+}
+
+impl Iterator for GroupScan {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.next_batch();
+        if !matches!(item, Ok(Some(_))) {
+            self.blocks = 0;
+        }
+        item.transpose()
+    }
+}
+
+impl Drop for GroupScan {
+    fn drop(&mut self) {
+        let counters = &self.scan.context.counters;
+        counters.rows_scanned.fetch_add(self.work.rows, Ordering::Relaxed);
+        counters.blocks_skipped.fetch_add(self.work.blocks_skipped, Ordering::Relaxed);
+        counters.bytes_decoded.fetch_add(self.work.bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,85 @@
+//! Scanning a table.
+//!
+//! A morsel is a row group. What can be known without decoding comes first: a condition that the chunk's
+//! statistics refute skips the row group, one that they prove is not evaluated in it; then the same for each
+//! block. What is left is evaluated condition by condition, cheap and selective ones first, on the encoded values
+//! where the chunk offers that, else on decoded ones. Columns that only the output needs are decoded last, and only
+//! the rows that are left of them where those are few ([`group`]).
+
+mod conjunct;
+mod group;
+mod statistics;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::exec::context::ExecContext;
+use crate::exec::error::Result;
+use crate::exec::execute::Hint;
+use crate::exec::expr::Expr;
+use crate::exec::source::{Morsel, SourceScan};
+use crate::table::TableSnapshot;
+
+use conjunct::Conjunct;
+use group::GroupScan;
+
+pub(crate) use statistics::aggregate_from_statistics;
+
+/// One scan of a table, shared by all workers.
+struct TableScan {
+    table: Arc<TableSnapshot>,
+    /// Columns of the table that the conditions or the output need.
+    columns: Vec<usize>,
+    /// Positions in `columns` that leave the scan.
+    output: Vec<usize>,
+    conjuncts: Vec<Conjunct>,
+    /// Positions in `columns`, and what rows must satisfy to matter to somebody behind the scan.
+    hints: Vec<Hint>,
+    context: Arc<ExecContext>,
+}
+
+/// Hands out the row groups.
+struct RowGroups {
+    scan: Arc<TableScan>,
+    next: AtomicUsize,
+    count: usize,
+}
+
+/// A scan of a table. `hints` are over the output.
+pub(crate) fn table_scan(
+    table: Arc<TableSnapshot>,
+    columns: Vec<usize>,
+    output: Vec<usize>,
+    filter: Option<Expr>,
+    hints: Vec<Hint>,
+    context: &Arc<ExecContext>,
+) -> Result<Arc<dyn SourceScan>> {
+    context.counters.rows_expected.fetch_add(table.rows(), Ordering::Relaxed);
+    let count = table.row_groups()?.len();
+    let conjuncts = filter.map(conjunct::split).unwrap_or_default();
+    let hints = hints.into_iter().map(|hint| Hint { column: output[hint.column], ..hint }).collect();
+    let scan = TableScan { table, columns, output, conjuncts, hints, context: context.clone() };
+    Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), count }))
+}
+
+impl SourceScan for RowGroups {
+    fn next_morsel(&self) -> Result<Option<Morsel>> {
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        if index >= self.count {
+            return Ok(None);
+        }
+        let group = self.scan.table.row_groups()?[index].clone();
+        let scan = GroupScan::new(self.scan.clone(), group);
+        Ok(Some(Morsel { sequence: index as u64, batches: Box::new(scan) }))
+    }
+
+    fn morsels_left(&self) -> Option<usize> {
+        Some(self.count.saturating_sub(self.next.load(Ordering::Relaxed)))
+    }
+
+    fn progress(&self) -> Option<f64> {
+        Some(self.next.load(Ordering::Relaxed).min(self.count) as f64 / self.count.max(1) as f64)
+    }
+}

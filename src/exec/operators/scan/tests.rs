@@ -1,0 +1,206 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow_array::ArrayRef;
+use proptest::prelude::*;
+
+use crate::catalog::{ColumnDefinition, TableDefinition};
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType::{self, *};
+use crate::exec::batch::Batch;
+use crate::exec::context::{CancelToken, ExecContext};
+use crate::exec::expr::{CompareOp, Expr};
+use crate::exec::plan::{Plan, PlanNode};
+use crate::exec::sinks::table_sink;
+use crate::exec::testing::*;
+use crate::table::{Storage, StorageOptions, TableSnapshot};
+
+const GROUP_ROWS: usize = 5000;
+
+/// A table in memory, written through a plan.
+fn table(types: &[LogicalType], batches: Vec<Batch>, threads: usize) -> Arc<TableSnapshot> {
+    let options = StorageOptions { row_group_rows: GROUP_ROWS, ..StorageOptions::default() };
+    let storage = Storage::memory(&options).expect("a storage");
+    let main = storage.snapshot().catalog().schema("main").expect("main").definition().id;
+    let columns =
+        types.iter().enumerate().map(|(i, t)| ColumnDefinition::new(&*format!("c{i}"), t.clone())).collect();
+    let mut transaction = storage.begin().expect("a transaction");
+    let id = transaction.create_table(TableDefinition::new(main, "t", columns)).expect("a table");
+    let sink = table_sink(transaction.append(id).expect("an appender"));
+    let n: usize = batches.iter().map(|b| b.rows).sum();
+    let input = Box::new(TestSource::new(types, batches).plan());
+    assert_eq!(rows(node(&[BigInt], PlanNode::Write { input, sink }), threads), [n.to_string()]);
+    let snapshot = transaction.commit().expect("a commit");
+    snapshot.table(id).expect("the table")
+}
+
+fn scan(table: &Arc<TableSnapshot>, columns: Vec<usize>, output: Vec<usize>, filter: Option<Expr>) -> Plan {
+    let types: Vec<LogicalType> =
+        output.iter().map(|&c| table.definition().columns[columns[c]].ty.clone()).collect();
+    node(&types, PlanNode::TableScan { table: table.clone(), columns, output, filter })
+}
+
+fn compare(op: CompareOp, column: usize, ty: LogicalType, value: Scalar) -> Expr {
+    Expr::Compare {
+        op,
+        left: Box::new(Expr::column(column, ty.clone())),
+        right: Box::new(Expr::literal(value, ty)),
+    }
+}
+
+fn sample(n: i64) -> (Vec<LogicalType>, Vec<ArrayRef>) {
+    let names: Vec<String> = (0..n).map(|i| format!("name number {}", i % 50)).collect();
+    (
+        vec![BigInt, BigInt, Varchar],
+        vec![
+            ints((0..n).map(Some)),
+            ints((0..n).map(|i| (i % 9 != 0).then_some(i * 7919 % 1000))),
+            texts(names.iter().map(|s| Some(s.as_str()))),
+        ],
+    )
+}
+
+#[test]
+fn what_is_written_is_read_in_order() {
+    let (types, columns) = sample(23_000);
+    let whole = Batch::new(columns.clone(), 23_000);
+    let expected: Vec<String> = (0..23_000).map(|i| row_text(&whole, i)).collect();
+    for threads in THREADS {
+        for size in [70, 5000, 12_000] {
+            let table = table(&types, cut(&columns, 23_000, size), threads);
+            assert_eq!(table.row_group_count(), 5);
+            assert!(rows(scan(&table, vec![0, 1, 2], vec![0, 1, 2], None), threads) == expected);
+        }
+        let plan = scan(&table(&types, vec![], 1), vec![0], vec![0], None);
+        assert!(rows(plan, threads).is_empty());
+    }
+}
+
+#[test]
+fn statistics_skip_row_groups_and_blocks() {
+    let (types, columns) = sample(23_000);
+    let table = table(&types, cut(&columns, 23_000, 1000), 1);
+    for threads in THREADS {
+        let filter = Expr::And(vec![
+            compare(CompareOp::GtEq, 0, BigInt, Scalar::Int(6_000)),
+            compare(CompareOp::Lt, 0, BigInt, Scalar::Int(6_010)),
+        ]);
+        let context = context(threads);
+        let (got, error) = run(scan(&table, vec![0, 1], vec![1], Some(filter)), &context);
+        assert!(error.is_none());
+        assert_eq!(got.len(), 10);
+        assert_eq!(context.counters.row_groups_skipped.load(Ordering::Relaxed), 4);
+        assert_eq!(context.counters.blocks_skipped.load(Ordering::Relaxed), 2);
+        assert_eq!(context.counters.rows_scanned.load(Ordering::Relaxed), 2048);
+    }
+}
+
+#[test]
+fn a_scan_without_columns_counts() {
+    let (types, columns) = sample(12_345);
+    let table = table(&types, cut(&columns, 12_345, 1000), 1);
+    for threads in THREADS {
+        assert_eq!(rows(scan(&table, vec![], vec![], None), threads).len(), 12_345);
+        let filter = less_than(0, 777);
+        assert_eq!(rows(scan(&table, vec![0], vec![], Some(filter)), threads).len(), 777);
+    }
+}
+
+#[test]
+fn whole_aggregates_come_from_statistics() {
+    let (types, columns) = sample(12_345);
+    let table = table(&types, cut(&columns, 12_345, 1000), 1);
+    let plan = || {
+        node(
+            &[BigInt, BigInt],
+            PlanNode::Aggregate {
+                input: Box::new(scan(&table, vec![0, 1], vec![1], None)),
+                group_by: vec![],
+                aggregates: vec![
+                    named("count", Simple::Count, vec![]),
+                    named("count", Simple::Count, vec![int_column(0)]),
+                ],
+            },
+        )
+    };
+    let context = context(2);
+    let nulls = 12_345usize.div_ceil(9);
+    assert_eq!(run(plan(), &context).0, [format!("12345|{}", 12_345 - nulls)]);
+    assert_eq!(context.counters.rows_scanned.load(Ordering::Relaxed), 0);
+}
+
+fn named(name: &'static str, kind: Simple, args: Vec<Expr>) -> crate::exec::expr::AggregateCall {
+    let mut call = call(kind, args);
+    let old = call.function;
+    call.function = Arc::new(crate::exec::aggregates::AggregateFunction {
+        name,
+        arg_types: old.arg_types.clone(),
+        return_type: old.return_type.clone(),
+        order_sensitive: false,
+        new_states: Box::new(move || (old.new_states)()),
+    });
+    call
+}
+
+#[test]
+fn a_top_n_tells_the_scan() {
+    let (types, columns) = sample(23_000);
+    let table = table(&types, cut(&columns, 23_000, 1000), 1);
+    let plan = node(
+        &[BigInt, BigInt],
+        PlanNode::TopN {
+            input: Box::new(scan(&table, vec![0, 1], vec![0, 1], None)),
+            keys: vec![sort_key(int_column(0), false, false)],
+            limit: 3,
+            offset: 0,
+        },
+    );
+    let context = Arc::new(ExecContext::new(1, 1 << 30, CancelToken::default()));
+    assert_eq!(run(plan, &context).0, ["0|NULL", "1|919", "2|838"]);
+    assert!(context.counters.row_groups_skipped.load(Ordering::Relaxed) > 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn filters_as_a_loop_does(
+        conditions in prop::collection::vec((0usize..3, 0usize..8, 0i64..1000), 1..4),
+        disjunction in any::<bool>(),
+        output in prop::sample::subsequence(vec![0usize, 1, 2], 0..=3),
+        threads in 1usize..4,
+    ) {
+        const N: i64 = 11_000;
+        use std::sync::OnceLock;
+        static TABLE: OnceLock<Arc<TableSnapshot>> = OnceLock::new();
+        let (types, columns) = sample(N);
+        let table = TABLE.get_or_init(|| table(&types, cut(&columns, N as usize, 1000), 1));
+        const OPS: [CompareOp; 8] = [
+            CompareOp::Eq, CompareOp::NotEq, CompareOp::Lt, CompareOp::LtEq, CompareOp::Gt, CompareOp::GtEq,
+            CompareOp::DistinctFrom, CompareOp::NotDistinctFrom,
+        ];
+        let exprs: Vec<Expr> = conditions
+            .iter()
+            .map(|&(column, op, value)| {
+                let literal = match column {
+                    0 => Scalar::Int((value * 11).into()),
+                    1 => Scalar::Int(value.into()),
+                    _ => Scalar::text(format!("name number {}", value % 60)),
+                };
+                compare(OPS[op], column, types[column].clone(), literal)
+            })
+            .collect();
+        let filter = match exprs.len() {
+            1 => exprs[0].clone(),
+            _ if disjunction => Expr::Or(exprs.clone()),
+            _ => Expr::And(exprs.clone()),
+        };
+        let whole = Batch::new(columns, N as usize);
+        let mask = crate::exec::eval::evaluate_predicate(&filter, &whole, &context(1)).expect("a mask");
+        let projected = Batch::new(output.iter().map(|&c| whole.columns[c].clone()).collect(), N as usize);
+        let expected: Vec<String> =
+            mask.values().set_indices().map(|row| row_text(&projected, row)).collect();
+        let plan = scan(table, vec![0, 1, 2], output, Some(filter));
+        prop_assert!(rows(plan, threads) == expected);
+    }
+}

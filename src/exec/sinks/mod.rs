@@ -1,0 +1,5 @@
+//! Where rows go.
+
+mod table;
+
+pub use table::table_sink;
