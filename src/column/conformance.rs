@@ -412,8 +412,14 @@ fn forced() -> Vec<Option<Codec>> {
     std::iter::once(None).chain(Codec::ALL.into_iter().map(Some)).collect()
 }
 
+/// Enough cases to meet most pairs of type and codec; `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|v| v.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(250), failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn every_type_and_codec_keeps_the_laws(

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 
 use crate::column::codec::bitpack::Lane;
@@ -10,8 +12,10 @@ use crate::column::codec::bytes::Strings;
 use crate::column::codec::int::{self, Span};
 use crate::column::codec::{Stream, boolean, float};
 use crate::column::le::Decoded;
+use crate::column::physical::Physical;
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::scalar::Scalar;
+use crate::column::shared::for_each_string;
 
 /// Whether a value passes that is so to the constant.
 pub(crate) fn passes(op: CompareOp, order: Ordering) -> bool {
@@ -144,31 +148,67 @@ pub(crate) fn uuids(stream: Stream<'_>, count: usize, p: &Predicate) -> Decoded<
     Ok(Some(bits.finish()))
 }
 
-/// Strings: compared as bytes, which for text is the order of code points.
+/// Numbers of any shape.
+pub(crate) fn numbers(
+    stream: Stream<'_>,
+    count: usize,
+    physical: Physical,
+    p: &Predicate,
+) -> Decoded<Option<BooleanBuffer>> {
+    match physical {
+        Physical::Int { width, signed } => ints(stream, count, width, signed, p),
+        Physical::Float { width } => floats(stream, count, width, p),
+        Physical::Uuid => uuids(stream, count, p),
+        _ => Ok(None),
+    }
+}
+
+/// The constant as bytes, if it is of that kind.
+fn constant(text: bool, p: &Predicate) -> Option<&[u8]> {
+    match &p.value {
+        Scalar::Text(c) if text => Some(c.as_bytes()),
+        Scalar::Bytes(c) if !text => Some(c),
+        _ => None,
+    }
+}
+
+/// Whether a string passes. Compared as bytes, which for text is the order of code points.
+#[inline(always)]
+fn string_passes(v: &[u8], op: CompareOp, c: &[u8]) -> bool {
+    match op {
+        // Strings of different lengths need not be looked at.
+        CompareOp::Eq | CompareOp::NotDistinctFrom => v == c,
+        CompareOp::NotEq | CompareOp::DistinctFrom => v != c,
+        op => passes(op, v.cmp(c)),
+    }
+}
+
+/// Strings of a block.
 pub(crate) fn strings(
     strings: &Strings<'_>,
     count: usize,
     text: bool,
     p: &Predicate,
-) -> Decoded<Option<BooleanBuffer>> {
-    let c: &[u8] = match &p.value {
-        Scalar::Text(c) if text => c.as_bytes(),
-        Scalar::Bytes(c) if !text => c,
-        _ => return Ok(None),
+) -> Option<BooleanBuffer> {
+    let c = constant(text, p)?;
+    let (lengths, mut rest) = match strings {
+        Strings::Constant(v) => return Some(same(count, string_passes(v, p.op, c))),
+        Strings::Plain { lengths, data } => (lengths, *data),
+        Strings::Decoded { lengths, data } => (lengths, data.as_slice()),
     };
     let mut out = BooleanBufferBuilder::new(count);
-    match strings {
-        Strings::Constant(v) => out.append_n(count, passes(p.op, (*v).cmp(c))),
-        Strings::Plain { lengths, data } => {
-            let mut rest = *data;
-            let equality = matches!(p.op, CompareOp::Eq | CompareOp::NotDistinctFrom);
-            for len in lengths {
-                // The lengths were found to add up.
-                let (v, behind) = rest.split_at_checked(*len as usize).unwrap_or((rest, &[]));
-                rest = behind;
-                out.append(if equality { v == c } else { passes(p.op, v.cmp(c)) });
-            }
-        }
+    for len in lengths {
+        // The lengths were found to add up.
+        let (v, behind) = rest.split_at_checked(*len as usize).unwrap_or((rest, &[]));
+        rest = behind;
+        out.append(string_passes(v, p.op, c));
     }
-    Ok(Some(out.finish()))
+    Some(out.finish())
+}
+
+/// Strings of an array of views.
+pub(crate) fn string_array(values: &ArrayRef, p: &Predicate) -> Option<BooleanBuffer> {
+    let mut out = BooleanBufferBuilder::new(values.len());
+    let c = constant(values.as_string_view_opt().is_some(), p)?;
+    for_each_string(values, |v| out.append(string_passes(v, p.op, c))).then(|| out.finish())
 }

@@ -8,9 +8,13 @@
 //! - `layout`: the fixed parts of a chunk, byte by byte. `codec`: how values are written.
 //! - [`meta`], [`stats`]: what the catalog keeps of a chunk, and what statistics say about a condition.
 
+pub(crate) mod block;
 pub(crate) mod codec;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod corruption;
+pub(crate) mod encode;
 pub mod error;
 pub(crate) mod filter;
 pub(crate) mod layout;
@@ -20,8 +24,10 @@ pub(crate) mod physical;
 pub mod predicate;
 pub mod reader;
 pub mod scalar;
+pub(crate) mod shared;
 pub(crate) mod sketch;
 pub mod stats;
+pub(crate) mod summary;
 pub mod types;
 pub(crate) mod views;
 pub mod writer;

@@ -5,47 +5,49 @@
 //! a decoder relies on it checks every time: no bytes, however damaged, make it panic, allocate beyond what
 //! the rows of a block can need, or read outside of the chunk.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use arrow_array::types::{IntervalMonthDayNano, IntervalMonthDayNanoType};
-use arrow_array::{
-    ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, downcast_primitive,
-    new_empty_array, new_null_array,
-};
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
-use arrow_schema::DataType;
+use arrow_array::{ArrayRef, new_empty_array};
+use arrow_buffer::BooleanBuffer;
 use bytes::Bytes;
+use parking_lot::Mutex;
 
-use crate::column::codec::bytes::Strings;
-use crate::column::codec::{Codec, Stream, boolean, bytes as strings, float, int, nulls};
+use crate::column::block::Block;
+use crate::column::codec::Codec;
 use crate::column::error::{ChunkPlace, ColumnError, Result};
-use crate::column::filter;
 use crate::column::layout::{BlockEntry, Layout, VERSION};
 use crate::column::le::{Cursor, Damage, Decoded, U16, ensure};
 use crate::column::meta::get_sum;
 use crate::column::physical::{Physical, sum_width, type_tag};
-use crate::column::predicate::{CompareOp, Predicate, Prune};
+use crate::column::predicate::{Predicate, Prune};
+use crate::column::shared::{CodeSet, Shared};
 use crate::column::stats::{ChunkStats, flags, get_bound};
 use crate::column::types::LogicalType;
-use crate::column::views::Views;
 
 /// The block's checksum was found right.
-const SUMMED: u8 = 1;
+pub(crate) const SUMMED: u8 = 1;
 /// The block's strings were found to be text.
-const TEXT: u8 = 2;
+pub(crate) const TEXT: u8 = 2;
 
 /// An open chunk. Cheap to open and to share; reads from any thread.
 #[derive(Debug)]
 pub struct ChunkReader {
-    bytes: Bytes,
-    layout: Layout,
+    pub(crate) bytes: Bytes,
+    pub(crate) layout: Layout,
     ty: LogicalType,
-    physical: Physical,
+    pub(crate) physical: Physical,
     place: ChunkPlace,
     /// What was found right so far, for each block.
     checked: Box<[AtomicU8]>,
+    /// What the blocks share, once it was needed.
+    shared: OnceLock<Decoded<Shared>>,
+    /// The last conditions on the dictionary, and the positions that satisfy them.
+    code_sets: Mutex<Vec<(Predicate, Arc<CodeSet>)>>,
 }
+
+/// How many conditions a reader remembers.
+const CODE_SETS: usize = 4;
 
 impl ChunkReader {
     /// Opens the chunk that fills `bytes`, whose values are of type `ty`.
@@ -88,7 +90,8 @@ impl ChunkReader {
         fits().map_err(corrupt)?;
         let slots = if layout.uniform() { layout.blocks.min(1) } else { layout.blocks };
         let checked = (0..slots).map(|_| AtomicU8::new(0)).collect();
-        Ok(Self { bytes, layout, ty: ty.clone(), physical, place, checked })
+        let (ty, shared, code_sets) = (ty.clone(), OnceLock::new(), Mutex::default());
+        Ok(Self { bytes, layout, ty, physical, place, checked, shared, code_sets })
     }
 
     /// Rows, NULLs included.
@@ -200,6 +203,40 @@ impl ChunkReader {
         block.filter(predicate).map_err(|d| self.corrupt(Some(index), d))
     }
 
+    /// The distinct values of a chunk of strings that is dictionary-coded, a `Utf8View` or `BinaryView`; the same
+    /// array that the blocks of a `VARCHAR` point to.
+    pub fn dictionary(&self) -> Result<Option<ArrayRef>> {
+        match self.shared().map_err(|d| self.corrupt(None, d))? {
+            Shared::Strings(values) => Ok(Some(Arc::clone(values))),
+            _ => Ok(None),
+        }
+    }
+
+    /// What the blocks share.
+    pub(crate) fn shared(&self) -> Decoded<&Shared> {
+        let shared = self.shared.get_or_init(|| Shared::read(&self.bytes, &self.layout, self.physical));
+        shared.as_ref().map_err(Damage::clone)
+    }
+
+    /// The positions in the dictionary whose values satisfy a condition with a value.
+    pub(crate) fn code_set(&self, predicate: &Predicate) -> Decoded<Option<Arc<CodeSet>>> {
+        let same = |known: &Predicate| known.op == predicate.op && known.value == predicate.value;
+        let known = |sets: &Vec<(Predicate, Arc<CodeSet>)>| {
+            sets.iter().find(|(p, _)| same(p)).map(|(_, set)| Arc::clone(set))
+        };
+        if let Some(set) = known(&self.code_sets.lock()) {
+            return Ok(Some(set));
+        }
+        let Some(set) = self.shared()?.filter(self.physical, predicate)? else { return Ok(None) };
+        let set = Arc::new(set);
+        let mut sets = self.code_sets.lock();
+        if sets.len() == CODE_SETS {
+            sets.remove(0);
+        }
+        sets.push((predicate.clone(), Arc::clone(&set)));
+        Ok(Some(set))
+    }
+
     /// The error for damage found in a block, or in the header.
     fn corrupt(&self, block: Option<usize>, damage: Damage) -> ColumnError {
         ColumnError::Corrupt {
@@ -225,229 +262,5 @@ impl ChunkReader {
             checked.fetch_or(SUMMED, Ordering::Relaxed);
         }
         Ok(Block { chunk: self, entry, bytes, checked })
-    }
-}
-
-/// One block of a chunk.
-struct Block<'a> {
-    chunk: &'a ChunkReader,
-    entry: BlockEntry<'a>,
-    bytes: &'a [u8],
-    checked: &'a AtomicU8,
-}
-
-impl Block<'_> {
-    /// The stream of the values, and the NULLs.
-    fn parts(&self) -> Decoded<(Stream<'_>, Option<NullBuffer>)> {
-        let entry = &self.entry;
-        let (values, mask) = nulls::split(self.bytes, entry.null_form, entry.rows, entry.nulls)?;
-        let nulls = nulls::decode(mask, entry.null_form, entry.rows, entry.nulls)?;
-        let stream = Stream::parse(values)?;
-        ensure(stream.codec == entry.codec, "the codec is not that of the directory")?;
-        Ok((stream, nulls))
-    }
-
-    /// A buffer on bytes of this block, without copying.
-    fn buffer(&self, bytes: &[u8]) -> Buffer {
-        if bytes.is_empty() {
-            Buffer::from_vec::<u8>(vec![])
-        } else {
-            Buffer::from(self.chunk.bytes.slice_ref(bytes))
-        }
-    }
-
-    /// The values of the given rows, or of all.
-    fn read(&self, rows: Option<&[u16]>) -> Decoded<ArrayRef> {
-        let arrow = self.chunk.ty.arrow();
-        let (count, out) = (self.entry.rows, rows.map_or(self.entry.rows, <[u16]>::len));
-        if self.entry.null_form == nulls::ALL {
-            ensure(self.entry.nulls == count, "not all rows are NULL")?;
-            return Ok(new_null_array(&arrow, out));
-        }
-        let (stream, nulls) = self.parts()?;
-        let nulls = match rows {
-            Some(rows) => nulls.map(|n| rows.iter().map(|r| n.is_valid(usize::from(*r))).collect()),
-            None => nulls,
-        };
-        let nulls = nulls.filter(|n: &NullBuffer| n.null_count() > 0);
-        Ok(match self.chunk.physical {
-            Physical::Boolean => {
-                let all = boolean::decode(stream, count)?;
-                let values = match rows {
-                    Some(rows) => rows.iter().map(|r| all.value(usize::from(*r))).collect(),
-                    None => all,
-                };
-                Arc::new(BooleanArray::new(values, nulls))
-            }
-            Physical::Int { width, .. } | Physical::Float { width } => {
-                let values = self.numbers(stream, rows, width)?;
-                if let LogicalType::Enum(names) = &self.chunk.ty {
-                    let positions: &[u32] = values.typed_data();
-                    let most = positions.iter().max().map_or(0, |m| *m as usize);
-                    ensure(most < names.len(), "a value is not in the ENUM")?;
-                }
-                primitive_array(&arrow, values, out, nulls)?
-            }
-            Physical::Uuid => {
-                let values = self.numbers(stream, rows, 16)?;
-                Arc::new(FixedSizeBinaryArray::new(16, values, nulls))
-            }
-            Physical::Bytes { text } => self.strings(stream, rows, text)?.into_array(nulls),
-            Physical::Interval => {
-                let values: Vec<_> = self.intervals(stream, rows)?;
-                let values = ScalarBuffer::from(values);
-                Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::new(values, nulls))
-            }
-            Physical::Nested(_) => return Err(Damage::new("unexpected nested values")),
-        })
-    }
-
-    /// Numbers of `width` bytes, as they lie in memory.
-    fn numbers(&self, stream: Stream<'_>, rows: Option<&[u16]>, width: usize) -> Decoded<Buffer> {
-        let count = self.entry.rows;
-        macro_rules! decode {
-            ($t:ty) => {
-                Buffer::from_vec(match rows {
-                    Some(rows) => int::select::<$t>(stream, count, rows)?,
-                    None => {
-                        let mut out = Vec::with_capacity(count);
-                        if matches!(self.chunk.physical, Physical::Float { .. }) {
-                            float::decode::<$t>(stream, count, &mut out)?;
-                        } else {
-                            int::decode::<$t>(stream, count, &mut out)?;
-                        }
-                        out
-                    }
-                })
-            };
-        }
-        if rows.is_none()
-            && cfg!(target_endian = "little")
-            && let Some(bytes) = int::in_place(&stream, count, width)?
-            && bytes.as_ptr().addr().is_multiple_of(width)
-        {
-            return Ok(self.buffer(bytes));
-        }
-        Ok(match width {
-            1 => decode!(u8),
-            2 => decode!(u16),
-            4 => decode!(u32),
-            8 => decode!(u64),
-            _ => decode!(u128),
-        })
-    }
-
-    /// Strings, as views on the block.
-    fn strings(&self, stream: Stream<'_>, rows: Option<&[u16]>, text: bool) -> Decoded<Views> {
-        let known = self.checked.load(Ordering::Relaxed) & TEXT != 0;
-        let views = match strings::decode(stream, self.entry.rows)? {
-            Strings::Constant(value) => {
-                Views::repeat(self.buffer(value), rows.map_or(self.entry.rows, <[u16]>::len), text)?
-            }
-            Strings::Plain { lengths, data } => match rows {
-                Some(rows) => Views::select(self.buffer(data), &lengths, rows, text, known)?,
-                None => Views::new(self.buffer(data), &lengths, text, known)?,
-            },
-        };
-        if text && !known {
-            self.checked.fetch_or(TEXT, Ordering::Relaxed);
-        }
-        Ok(views)
-    }
-
-    /// Intervals, put together from their parts.
-    fn intervals(&self, mut stream: Stream<'_>, rows: Option<&[u16]>) -> Decoded<Vec<IntervalMonthDayNano>> {
-        if stream.codec != Codec::Parts {
-            return stream.misplaced();
-        }
-        let days_len = stream.payload.u32()? as usize;
-        let months = stream.nested(stream.c)?;
-        let days = stream.nested(days_len)?;
-        let nanos = stream.nested_rest()?;
-        let count = self.entry.rows;
-        let (months, days, nanos) = match rows {
-            Some(rows) => (
-                int::select(months, count, rows)?,
-                int::select(days, count, rows)?,
-                int::select(nanos, count, rows)?,
-            ),
-            None => (
-                int::decode_vec(months, count)?,
-                int::decode_vec(days, count)?,
-                int::decode_vec(nanos, count)?,
-            ),
-        };
-        let parts = months.into_iter().zip(days).zip(nanos);
-        Ok(parts
-            .map(|((m, d), n): ((u32, u32), u64)| IntervalMonthDayNano::new(m as i32, d as i32, n as i64))
-            .collect())
-    }
-
-    /// The rows that satisfy a condition.
-    fn filter(&self, predicate: &Predicate) -> Decoded<Option<BooleanBuffer>> {
-        let rows = self.entry.rows;
-        let set = |all: bool| if all { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) };
-        let to_null = predicate.op == CompareOp::DistinctFrom;
-        if self.entry.null_form == nulls::ALL {
-            let is_null = predicate.value.is_null() && predicate.op == CompareOp::NotDistinctFrom;
-            return Ok(Some(set(is_null || (to_null && !predicate.value.is_null()))));
-        }
-        let (stream, nulls) = self.parts()?;
-        let valid = nulls.as_ref().map(NullBuffer::inner);
-        if predicate.value.is_null() {
-            return Ok(Some(match predicate.op {
-                CompareOp::NotDistinctFrom => valid.map_or_else(|| set(false), |v| !v),
-                CompareOp::DistinctFrom => valid.cloned().unwrap_or_else(|| set(true)),
-                _ => set(false),
-            }));
-        }
-        let Some(values) = self.filter_values(stream, predicate)? else { return Ok(None) };
-        Ok(Some(match valid {
-            None => values,
-            Some(valid) if to_null => &values | &!valid,
-            Some(valid) => &values & valid,
-        }))
-    }
-
-    /// The rows whose values satisfy a condition with a value; what it says of NULLs does not matter.
-    fn filter_values(&self, stream: Stream<'_>, predicate: &Predicate) -> Decoded<Option<BooleanBuffer>> {
-        let count = self.entry.rows;
-        match self.chunk.physical {
-            Physical::Boolean => filter::booleans(stream, count, predicate),
-            Physical::Int { width, signed } => filter::ints(stream, count, width, signed, predicate),
-            Physical::Float { width } => filter::floats(stream, count, width, predicate),
-            Physical::Uuid => filter::uuids(stream, count, predicate),
-            Physical::Bytes { text } => {
-                filter::strings(&strings::decode(stream, count)?, count, text, predicate)
-            }
-            Physical::Interval | Physical::Nested(_) => Ok(None),
-        }
-    }
-}
-
-/// An array of a primitive type over `len` values as they lie in memory.
-fn primitive_array(
-    arrow: &DataType,
-    values: Buffer,
-    len: usize,
-    nulls: Option<NullBuffer>,
-) -> Decoded<ArrayRef> {
-    fn build<T: ArrowPrimitiveType>(
-        arrow: &DataType,
-        values: Buffer,
-        len: usize,
-        nulls: Option<NullBuffer>,
-    ) -> ArrayRef {
-        let values = ScalarBuffer::<T::Native>::new(values, 0, len);
-        Arc::new(PrimitiveArray::<T>::new(values, nulls).with_data_type(arrow.clone()))
-    }
-    macro_rules! build {
-        ($t:ty, $values:ident, $nulls:ident) => {
-            Ok(build::<$t>(arrow, $values, len, $nulls))
-        };
-    }
-    downcast_primitive! {
-        arrow => (build, values, nulls),
-        other => Err(Damage(format!("{other} is no type of numbers").into())),
     }
 }

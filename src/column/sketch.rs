@@ -1,23 +1,13 @@
 //! About how many different values a chunk has.
 
-use std::hash::{BuildHasher, Hasher};
-
-use foldhash::fast::FixedState;
-
 /// Bits of the bitmap. More than the rows of a row group, so that the estimate stays within about one per cent.
 const BITS: usize = 1 << 17;
 
 /// Linear counting: each value sets the bit of its hash; how many bits stay unset tells how many values there were.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct DistinctSketch {
+    /// The bitmap; empty as long as there is no value.
     words: Vec<u64>,
-    hasher: FixedState,
-}
-
-impl Default for DistinctSketch {
-    fn default() -> Self {
-        Self { words: vec![], hasher: FixedState::with_seed(0) }
-    }
 }
 
 impl DistinctSketch {
@@ -31,16 +21,9 @@ impl DistinctSketch {
         self.add_hash(z ^ (z >> 31));
     }
 
-    /// Adds a byte string.
+    /// Adds a value by its hash, all bits of which must be good.
     #[inline]
-    pub(crate) fn add_bytes(&mut self, v: &[u8]) {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(v);
-        self.add_hash(hasher.finish());
-    }
-
-    #[inline]
-    fn add_hash(&mut self, hash: u64) {
+    pub(crate) fn add_hash(&mut self, hash: u64) {
         if self.words.is_empty() {
             self.words = vec![0; BITS / 64];
         }

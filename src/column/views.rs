@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BinaryViewArray, StringViewArray};
+use arrow_array::types::UInt32Type;
+use arrow_array::{Array, ArrayRef, BinaryViewArray, DictionaryArray, StringViewArray, UInt32Array};
 use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 
 use crate::column::le::{Damage, Decoded, ensure};
+use crate::column::shared::check_codes;
 
 /// The most bytes that one buffer of views may have.
 pub(crate) const MAX_BUFFER: usize = i32::MAX as usize;
@@ -135,6 +137,19 @@ impl Views {
             Arc::new(unsafe { BinaryViewArray::new_unchecked(views, self.buffers.into(), nulls) })
         }
     }
+}
+
+/// The rows of a dictionary of text that `codes` stand for. Each must be a position in `values`, and there must
+/// be a NULL or not for each.
+pub(crate) fn dictionary_array(
+    codes: Vec<u32>,
+    values: &ArrayRef,
+    nulls: Option<NullBuffer>,
+) -> Decoded<ArrayRef> {
+    check_codes(&codes, values.len())?;
+    let keys = UInt32Array::new(ScalarBuffer::from(codes), nulls);
+    // SAFETY: that every key is a position in the values was just checked.
+    Ok(Arc::new(unsafe { DictionaryArray::<UInt32Type>::new_unchecked(keys, Arc::clone(values)) }))
 }
 
 /// Checks that `data` is text and that each string begins at the boundary of a character.

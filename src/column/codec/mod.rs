@@ -13,6 +13,7 @@ pub(crate) mod bits;
 pub(crate) mod boolean;
 pub(crate) mod bytes;
 pub(crate) mod float;
+pub(crate) mod fsst;
 pub(crate) mod int;
 pub(crate) mod nulls;
 

@@ -1,0 +1,326 @@
+//! One block of a chunk: from its bytes to arrays and selections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use arrow_array::types::{IntervalMonthDayNano, IntervalMonthDayNanoType};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, UInt32Array,
+    downcast_primitive, new_null_array,
+};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use arrow_schema::DataType;
+
+use crate::column::codec::bitpack::Lane;
+use crate::column::codec::bytes::{self as strings, Strings};
+use crate::column::codec::{Codec, Stream, boolean, float, int, nulls};
+use crate::column::filter;
+use crate::column::layout::{BlockEntry, Scheme};
+use crate::column::le::{Damage, Decoded, ensure};
+use crate::column::physical::Physical;
+use crate::column::predicate::{CompareOp, Predicate};
+use crate::column::reader::{ChunkReader, TEXT};
+use crate::column::shared::{Shared, check_codes};
+use crate::column::types::LogicalType;
+use crate::column::views::{Views, dictionary_array};
+
+/// One block of a chunk.
+pub(crate) struct Block<'a> {
+    /// The chunk.
+    pub(crate) chunk: &'a ChunkReader,
+    /// Its entry in the directory.
+    pub(crate) entry: BlockEntry<'a>,
+    /// Its bytes, whose checksum was found right.
+    pub(crate) bytes: &'a [u8],
+    /// What was found right so far.
+    pub(crate) checked: &'a AtomicU8,
+}
+
+impl Block<'_> {
+    /// Whether the values are positions in a dictionary.
+    fn coded(&self) -> bool {
+        self.chunk.layout.scheme == Scheme::Dictionary
+    }
+
+    /// The stream of the values, and the NULLs.
+    fn parts(&self) -> Decoded<(Stream<'_>, Option<NullBuffer>)> {
+        let entry = &self.entry;
+        let (values, mask) = nulls::split(self.bytes, entry.null_form, entry.rows, entry.nulls)?;
+        let nulls = nulls::decode(mask, entry.null_form, entry.rows, entry.nulls)?;
+        let stream = Stream::parse(values)?;
+        // The codec of positions is their own business.
+        let codec = if self.coded() { Codec::Dictionary } else { stream.codec };
+        ensure(codec == entry.codec, "the codec is not that of the directory")?;
+        Ok((stream, nulls))
+    }
+
+    /// A buffer on bytes of this block, without copying.
+    fn buffer(&self, bytes: &[u8]) -> Buffer {
+        if bytes.is_empty() {
+            Buffer::from_vec::<u8>(vec![])
+        } else {
+            Buffer::from(self.chunk.bytes.slice_ref(bytes))
+        }
+    }
+
+    /// The values of the given rows, or of all.
+    pub(crate) fn read(&self, rows: Option<&[u16]>) -> Decoded<ArrayRef> {
+        let arrow = self.chunk.ty().arrow();
+        let (count, out) = (self.entry.rows, rows.map_or(self.entry.rows, <[u16]>::len));
+        if self.entry.null_form == nulls::ALL {
+            ensure(self.entry.nulls == count, "not all rows are NULL")?;
+            return Ok(new_null_array(&arrow, out));
+        }
+        let (stream, nulls) = self.parts()?;
+        let nulls = match rows {
+            Some(rows) => nulls.map(|n| rows.iter().map(|r| n.is_valid(usize::from(*r))).collect()),
+            None => nulls,
+        };
+        let nulls = nulls.filter(|n: &NullBuffer| n.null_count() > 0);
+        if self.coded() {
+            return self.read_codes(stream, nulls, rows);
+        }
+        Ok(match self.chunk.physical {
+            Physical::Boolean => {
+                let all = boolean::decode(stream, count)?;
+                let values = match rows {
+                    Some(rows) => rows.iter().map(|r| all.value(usize::from(*r))).collect(),
+                    None => all,
+                };
+                Arc::new(BooleanArray::new(values, nulls))
+            }
+            Physical::Int { width, .. } | Physical::Float { width } => {
+                let values = self.numbers(stream, rows, width)?;
+                self.check_enum(&values)?;
+                primitive_array(&arrow, values, out, nulls)?
+            }
+            Physical::Uuid => {
+                let values = self.numbers(stream, rows, 16)?;
+                Arc::new(FixedSizeBinaryArray::new(16, values, nulls))
+            }
+            Physical::Bytes { text } => self.strings(stream, rows, text)?.into_array(nulls),
+            Physical::Interval => {
+                let values: Vec<_> = self.intervals(stream, rows)?;
+                let values = ScalarBuffer::from(values);
+                Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::new(values, nulls))
+            }
+            Physical::Nested(_) => return Err(Damage::new("unexpected nested values")),
+        })
+    }
+
+    /// Numbers of `width` bytes, as they lie in memory.
+    fn numbers(&self, stream: Stream<'_>, rows: Option<&[u16]>, width: usize) -> Decoded<Buffer> {
+        let count = self.entry.rows;
+        macro_rules! decode {
+            ($t:ty) => {
+                Buffer::from_vec(match rows {
+                    Some(rows) => int::select::<$t>(stream, count, rows)?,
+                    None => {
+                        let mut out = Vec::with_capacity(count);
+                        if matches!(self.chunk.physical, Physical::Float { .. }) {
+                            float::decode::<$t>(stream, count, &mut out)?;
+                        } else {
+                            int::decode::<$t>(stream, count, &mut out)?;
+                        }
+                        out
+                    }
+                })
+            };
+        }
+        if rows.is_none()
+            && cfg!(target_endian = "little")
+            && let Some(bytes) = int::in_place(&stream, count, width)?
+            && bytes.as_ptr().addr().is_multiple_of(width)
+        {
+            return Ok(self.buffer(bytes));
+        }
+        Ok(match width {
+            1 => decode!(u8),
+            2 => decode!(u16),
+            4 => decode!(u32),
+            8 => decode!(u64),
+            _ => decode!(u128),
+        })
+    }
+
+    /// The values that positions in the dictionary stand for.
+    fn read_codes(
+        &self,
+        stream: Stream<'_>,
+        nulls: Option<NullBuffer>,
+        rows: Option<&[u16]>,
+    ) -> Decoded<ArrayRef> {
+        fn gather<T: Lane + ArrowNativeType>(codes: &[u32], values: &Buffer) -> Buffer {
+            let values: &[T] = values.typed_data();
+            Buffer::from_vec(codes.iter().map(|code| values[*code as usize]).collect::<Vec<T>>())
+        }
+        let shared = self.chunk.shared()?;
+        let codes = match rows {
+            Some(rows) => int::select::<u32>(stream, self.entry.rows, rows)?,
+            None => int::decode_vec::<u32>(stream, self.entry.rows)?,
+        };
+        let arrow = self.chunk.ty().arrow();
+        match shared {
+            Shared::Strings(values) if *self.chunk.ty() == LogicalType::Varchar => {
+                dictionary_array(codes, values, nulls)
+            }
+            Shared::Strings(values) => {
+                check_codes(&codes, values.len())?;
+                let keys = UInt32Array::new(ScalarBuffer::from(codes), nulls);
+                arrow_select::take::take(values, &keys, None).map_err(|e| Damage(e.to_string().into()))
+            }
+            Shared::Numbers(numbers) => {
+                check_codes(&codes, numbers.count)?;
+                let len = codes.len();
+                let values = match numbers.values.len() / numbers.count.max(1) {
+                    1 => gather::<u8>(&codes, &numbers.values),
+                    2 => gather::<u16>(&codes, &numbers.values),
+                    4 => gather::<u32>(&codes, &numbers.values),
+                    8 => gather::<u64>(&codes, &numbers.values),
+                    _ => gather::<u128>(&codes, &numbers.values),
+                };
+                self.check_enum(&values)?;
+                if self.chunk.physical == Physical::Uuid {
+                    return Ok(Arc::new(FixedSizeBinaryArray::new(16, values, nulls)));
+                }
+                primitive_array(&arrow, values, len, nulls)
+            }
+            Shared::Nothing | Shared::Symbols(_) => Err(Damage::new("positions without a dictionary")),
+        }
+    }
+
+    /// Checks that the values of an ENUM are positions of its names.
+    fn check_enum(&self, values: &Buffer) -> Decoded<()> {
+        if let LogicalType::Enum(names) = self.chunk.ty() {
+            let positions: &[u32] = values.typed_data();
+            let most = positions.iter().fold(0, |most, p| most.max(*p)) as usize;
+            ensure(positions.is_empty() || most < names.len(), "a value is not in the ENUM")?;
+        }
+        Ok(())
+    }
+
+    /// Strings, as views on the block.
+    fn strings(&self, stream: Stream<'_>, rows: Option<&[u16]>, text: bool) -> Decoded<Views> {
+        let table = self.chunk.shared()?.table();
+        let known = self.checked.load(Ordering::Relaxed) & TEXT != 0;
+        let views = match strings::decode(stream, self.entry.rows, rows, table)? {
+            Strings::Constant(value) => {
+                Views::repeat(self.buffer(value), rows.map_or(self.entry.rows, <[u16]>::len), text)?
+            }
+            Strings::Plain { lengths, data } => match rows {
+                Some(rows) => Views::select(self.buffer(data), &lengths, rows, text, known)?,
+                None => Views::new(self.buffer(data), &lengths, text, known)?,
+            },
+            Strings::Decoded { lengths, data } => {
+                // Only what was decoded was checked.
+                let views = Views::new(Buffer::from_vec(data), &lengths, text, known)?;
+                if rows.is_some() {
+                    return Ok(views);
+                }
+                views
+            }
+        };
+        if text && !known {
+            self.checked.fetch_or(TEXT, Ordering::Relaxed);
+        }
+        Ok(views)
+    }
+
+    /// Intervals, put together from their parts.
+    fn intervals(&self, mut stream: Stream<'_>, rows: Option<&[u16]>) -> Decoded<Vec<IntervalMonthDayNano>> {
+        if stream.codec != Codec::Parts {
+            return stream.misplaced();
+        }
+        let days_len = stream.payload.u32()? as usize;
+        let months = stream.nested(stream.c)?;
+        let days = stream.nested(days_len)?;
+        let nanos = stream.nested_rest()?;
+        let count = self.entry.rows;
+        let (months, days, nanos) = match rows {
+            Some(rows) => (
+                int::select(months, count, rows)?,
+                int::select(days, count, rows)?,
+                int::select(nanos, count, rows)?,
+            ),
+            None => (
+                int::decode_vec(months, count)?,
+                int::decode_vec(days, count)?,
+                int::decode_vec(nanos, count)?,
+            ),
+        };
+        let parts = months.into_iter().zip(days).zip(nanos);
+        Ok(parts
+            .map(|((m, d), n): ((u32, u32), u64)| IntervalMonthDayNano::new(m as i32, d as i32, n as i64))
+            .collect())
+    }
+
+    /// The rows that satisfy a condition.
+    pub(crate) fn filter(&self, predicate: &Predicate) -> Decoded<Option<BooleanBuffer>> {
+        let rows = self.entry.rows;
+        let set = |all: bool| if all { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) };
+        let to_null = predicate.op == CompareOp::DistinctFrom;
+        if self.entry.null_form == nulls::ALL {
+            let is_null = predicate.value.is_null() && predicate.op == CompareOp::NotDistinctFrom;
+            return Ok(Some(set(is_null || (to_null && !predicate.value.is_null()))));
+        }
+        let (stream, nulls) = self.parts()?;
+        let valid = nulls.as_ref().map(NullBuffer::inner);
+        if predicate.value.is_null() {
+            return Ok(Some(match predicate.op {
+                CompareOp::NotDistinctFrom => valid.map_or_else(|| set(false), |v| !v),
+                CompareOp::DistinctFrom => valid.cloned().unwrap_or_else(|| set(true)),
+                _ => set(false),
+            }));
+        }
+        let Some(values) = self.filter_values(stream, predicate)? else { return Ok(None) };
+        Ok(Some(match valid {
+            None => values,
+            Some(valid) if to_null => &values | &!valid,
+            Some(valid) => &values & valid,
+        }))
+    }
+
+    /// The rows whose values satisfy a condition with a value; what it says of NULLs does not matter.
+    fn filter_values(&self, stream: Stream<'_>, predicate: &Predicate) -> Decoded<Option<BooleanBuffer>> {
+        let count = self.entry.rows;
+        if self.coded() {
+            let Some(set) = self.chunk.code_set(predicate)? else { return Ok(None) };
+            return set.filter(stream, count, self.chunk.shared()?.len()).map(Some);
+        }
+        match self.chunk.physical {
+            Physical::Boolean => filter::booleans(stream, count, predicate),
+            Physical::Bytes { text } => {
+                let strings = strings::decode(stream, count, None, self.chunk.shared()?.table())?;
+                Ok(filter::strings(&strings, count, text, predicate))
+            }
+            physical => filter::numbers(stream, count, physical, predicate),
+        }
+    }
+}
+
+/// An array of a primitive type over `len` values as they lie in memory.
+fn primitive_array(
+    arrow: &DataType,
+    values: Buffer,
+    len: usize,
+    nulls: Option<NullBuffer>,
+) -> Decoded<ArrayRef> {
+    fn build<T: ArrowPrimitiveType>(
+        arrow: &DataType,
+        values: Buffer,
+        len: usize,
+        nulls: Option<NullBuffer>,
+    ) -> ArrayRef {
+        let values = ScalarBuffer::<T::Native>::new(values, 0, len);
+        Arc::new(PrimitiveArray::<T>::new(values, nulls).with_data_type(arrow.clone()))
+    }
+    macro_rules! build {
+        ($t:ty, $values:ident, $nulls:ident) => {
+            Ok(build::<$t>(arrow, $values, len, $nulls))
+        };
+    }
+    downcast_primitive! {
+        arrow => (build, values, nulls),
+        other => Err(Damage(format!("{other} is no type of numbers").into())),
+    }
+}

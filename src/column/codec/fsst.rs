@@ -1,0 +1,314 @@
+//! Strings over a table of frequent symbols (Boncz, Neumann, Leis: FSST, 2020).
+//!
+//! A symbol is 1 to 8 bytes; a table has up to 255. A coded string is a run of bytes: the number of a symbol, or 255
+//! and a byte that stands for itself. The table at rest: the number of symbols (1 byte), their lengths (1 byte each),
+//! their bytes without gaps.
+//!
+//! The table is found in a few rounds over a sample: code the sample with the table so far, count how often each
+//! symbol and each two in a row occur, and keep the symbols and pairs that would save most.
+
+use std::cmp::Reverse;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::column::le::{Cursor, Damage, Decoded, ensure};
+
+/// The code that says: the next byte stands for itself.
+const ESCAPE: u8 = 255;
+/// The most symbols of a table.
+const MAX_SYMBOLS: usize = 255;
+/// Bytes of the longest symbol.
+pub(crate) const MAX_SYMBOL: usize = 8;
+/// Bytes of strings that a table is made from.
+const SAMPLE_BYTES: usize = 32 * 1024;
+/// Rounds in which a table is made.
+const ROUNDS: usize = 5;
+/// Slots of the table of symbols of three bytes and more.
+const SLOTS: usize = 2048;
+
+/// Decodes strings.
+#[derive(Debug, Clone)]
+pub(crate) struct SymbolTable {
+    /// The bytes of each symbol, zeros behind.
+    symbols: [[u8; MAX_SYMBOL]; 256],
+    /// The length of each; 0 where there is none.
+    lengths: [u8; 256],
+}
+
+impl SymbolTable {
+    /// Reads a table.
+    pub(crate) fn parse(bytes: &[u8]) -> Decoded<Self> {
+        let mut cursor = Cursor::new(bytes);
+        let count = usize::from(cursor.take(1)?[0]);
+        let lengths_at_rest = cursor.take(count)?;
+        let (mut symbols, mut lengths) = ([[0; MAX_SYMBOL]; 256], [0; 256]);
+        ensure(count <= MAX_SYMBOLS, "too many symbols")?;
+        for (i, len) in lengths_at_rest.iter().enumerate() {
+            let len = usize::from(*len);
+            ensure((1..=MAX_SYMBOL).contains(&len), "a symbol of no possible length")?;
+            symbols[i][..len].copy_from_slice(cursor.take(len)?);
+            lengths[i] = len as u8;
+        }
+        cursor.finish()?;
+        Ok(Self { symbols, lengths })
+    }
+
+    /// Decodes a string to `out[at..]`, and returns where it ends. `out` must have 8 bytes to spare behind it.
+    #[inline]
+    pub(crate) fn decode(&self, coded: &[u8], out: &mut [u8], mut at: usize) -> Decoded<usize> {
+        const FULL: Damage = Damage::new("coded strings are longer than they should be");
+        let mut codes = coded.iter();
+        while let Some(&code) = codes.next() {
+            let room = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<MAX_SYMBOL>).ok_or(FULL)?;
+            if code == ESCAPE {
+                room[0] = *codes.next().ok_or(Damage::new("an escape without its byte"))?;
+                at += 1;
+            } else {
+                *room = self.symbols[usize::from(code)];
+                let len = self.lengths[usize::from(code)];
+                if len == 0 {
+                    return Err(Damage::new("a code without a symbol"));
+                }
+                at += usize::from(len);
+            }
+        }
+        Ok(at)
+    }
+}
+
+/// A symbol as a number, least significant byte first, and its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Symbol {
+    bytes: u64,
+    len: usize,
+}
+
+impl Symbol {
+    /// The symbol of one byte.
+    fn of_byte(byte: u8) -> Self {
+        Self { bytes: u64::from(byte), len: 1 }
+    }
+
+    /// One symbol followed by another, cut to the greatest length.
+    fn then(self, next: Self) -> Self {
+        if self.len == MAX_SYMBOL {
+            return self;
+        }
+        let len = (self.len + next.len).min(MAX_SYMBOL);
+        let bytes = self.bytes | next.bytes << (8 * self.len);
+        Self { bytes: bytes & mask(len), len }
+    }
+}
+
+/// The low `len` bytes, 0 to 8.
+#[inline(always)]
+fn mask(len: usize) -> u64 {
+    if len == 0 { 0 } else { u64::MAX >> (64 - 8 * len) }
+}
+
+/// Where a symbol of three bytes or more is looked for.
+#[inline(always)]
+fn slot(word: u64) -> usize {
+    ((word & 0xFF_FFFF).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOTS.ilog2())) as usize
+}
+
+/// Encodes strings.
+#[derive(Debug, Clone)]
+pub(crate) struct Encoder {
+    symbols: Vec<Symbol>,
+    /// For symbols of three bytes and more: at most one a slot.
+    long: Vec<(Symbol, u16)>,
+    /// For each two bytes the symbol of two or one that they begin with.
+    short: Vec<u16>,
+    /// For each byte the symbol of one that it is.
+    single: [u16; 256],
+}
+
+/// No symbol.
+const NONE: u16 = u16::MAX;
+
+impl Encoder {
+    /// An encoder of these symbols, the most useful first.
+    fn new(candidates: impl Iterator<Item = Symbol>) -> Self {
+        let mut new = Self {
+            symbols: Vec::with_capacity(MAX_SYMBOLS),
+            long: vec![(Symbol::default(), NONE); SLOTS],
+            short: vec![NONE; 1 << 16],
+            single: [NONE; 256],
+        };
+        for symbol in candidates {
+            if new.symbols.len() == MAX_SYMBOLS {
+                break;
+            }
+            let code = new.symbols.len() as u16;
+            match symbol.len {
+                1 => new.single[symbol.bytes as usize] = code,
+                2 => new.short[symbol.bytes as usize] = code,
+                _ => {
+                    let slot = &mut new.long[slot(symbol.bytes)];
+                    if slot.1 != NONE {
+                        continue;
+                    }
+                    *slot = (symbol, code);
+                }
+            }
+            new.symbols.push(symbol);
+        }
+        for (bytes, code) in new.short.iter_mut().enumerate() {
+            if *code == NONE {
+                *code = new.single[bytes & 0xFF];
+            }
+        }
+        new
+    }
+
+    /// The longest symbol that `rest`, which is not empty, begins with: its code and length.
+    #[inline(always)]
+    fn find(&self, rest: &[u8]) -> (u16, usize) {
+        let word = if let Some(eight) = rest.first_chunk() {
+            u64::from_le_bytes(*eight)
+        } else {
+            let mut eight = [0; 8];
+            eight[..rest.len()].copy_from_slice(rest);
+            u64::from_le_bytes(eight)
+        };
+        let (symbol, code) = self.long[slot(word)];
+        if symbol.len > 0 && symbol.len <= rest.len() && word & mask(symbol.len) == symbol.bytes {
+            return (code, symbol.len);
+        }
+        if rest.len() == 1 {
+            return (self.single[(word & 0xFF) as usize], 1);
+        }
+        let code = self.short[(word & 0xFFFF) as usize];
+        (code, if code == NONE { 1 } else { self.symbols[usize::from(code)].len })
+    }
+
+    /// Makes a table for strings like these.
+    pub(crate) fn train(strings: &[&[u8]]) -> Self {
+        let sample = sample(strings);
+        let mut encoder = Self::new(std::iter::empty());
+        for round in 0..ROUNDS {
+            let mut gains: HashMap<Symbol, usize, FixedState> =
+                HashMap::with_hasher(FixedState::with_seed(0));
+            for string in &sample {
+                let (mut rest, mut last): (&[u8], Option<Symbol>) = (string, None);
+                while !rest.is_empty() {
+                    let (code, len) = encoder.find(rest);
+                    let symbol = if code == NONE {
+                        Symbol::of_byte(rest[0])
+                    } else {
+                        encoder.symbols[usize::from(code)]
+                    };
+                    // A byte by itself costs two where it has no symbol, so it is worth more than its length.
+                    *gains.entry(symbol).or_default() += if symbol.len == 1 { 8 } else { symbol.len };
+                    // The last round only weighs what there is.
+                    if let Some(last) = last.filter(|_| round + 1 < ROUNDS) {
+                        let pair = last.then(symbol);
+                        if pair.len > last.len {
+                            *gains.entry(pair).or_default() += pair.len;
+                        }
+                    }
+                    last = Some(symbol);
+                    rest = &rest[len..];
+                }
+            }
+            let mut ranked: Vec<(Symbol, usize)> = gains.into_iter().collect();
+            ranked.sort_unstable_by_key(|(s, gain)| (Reverse(*gain), s.len, s.bytes));
+            encoder = Self::new(ranked.into_iter().map(|(symbol, _)| symbol));
+        }
+        encoder
+    }
+
+    /// About how many bytes the strings, `bytes` in all, take when coded, the table included.
+    pub(crate) fn estimate(&self, strings: &[&[u8]], bytes: usize) -> usize {
+        let sample = sample(strings);
+        let sampled: usize = sample.iter().map(|s| s.len()).sum();
+        let mut coded = vec![];
+        sample.iter().for_each(|s| self.encode(s, &mut coded));
+        (coded.len() as u64 * bytes as u64 / sampled.max(1) as u64) as usize + self.table().len()
+    }
+
+    /// Appends a coded string.
+    pub(crate) fn encode(&self, string: &[u8], out: &mut Vec<u8>) {
+        let mut rest = string;
+        while !rest.is_empty() {
+            let (code, len) = self.find(rest);
+            if code == NONE {
+                out.extend_from_slice(&[ESCAPE, rest[0]]);
+            } else {
+                out.push(code as u8);
+            }
+            rest = &rest[len..];
+        }
+    }
+
+    /// The table at rest.
+    pub(crate) fn table(&self) -> Vec<u8> {
+        let mut out = vec![self.symbols.len() as u8];
+        out.extend(self.symbols.iter().map(|s| s.len as u8));
+        self.symbols.iter().for_each(|s| out.extend_from_slice(&s.bytes.to_le_bytes()[..s.len]));
+        out
+    }
+}
+
+/// Some of the strings, from all over, about [`SAMPLE_BYTES`] in all.
+fn sample<'a>(strings: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let total: usize = strings.iter().map(|s| s.len()).sum();
+    let step = total.div_ceil(SAMPLE_BYTES).max(1);
+    // Runs of neighbours, so that a period in the data does not meet that of the sample.
+    let picked = strings.chunks(16).step_by(step).flatten();
+    picked.map(|s| &s[..s.len().min(SAMPLE_BYTES / 8)]).filter(|s| !s.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes and decodes, and returns the bytes of the codes and the table.
+    fn round_trip(strings: &[&[u8]]) -> usize {
+        let encoder = Encoder::train(strings);
+        let table = SymbolTable::parse(&encoder.table()).unwrap();
+        let mut size = encoder.table().len();
+        for string in strings {
+            let mut coded = vec![];
+            encoder.encode(string, &mut coded);
+            size += coded.len();
+            let mut out = vec![0; string.len() + MAX_SYMBOL];
+            let end = table.decode(&coded, &mut out, 0).unwrap();
+            assert_eq!(&out[..end], *string);
+        }
+        size
+    }
+
+    #[test]
+    fn strings_come_back_and_are_smaller() {
+        let urls: Vec<String> = (0..3000)
+            .map(|i| format!("https://www.example.com/catalog/item?id={}&ref=home", i * 7919))
+            .collect();
+        let urls: Vec<&[u8]> = urls.iter().map(|s| s.as_bytes()).collect();
+        let plain: usize = urls.iter().map(|s| s.len()).sum();
+        let size = round_trip(&urls);
+        assert!(size * 3 < plain, "{size} of {plain}");
+        round_trip(&[]);
+        round_trip(&[b"", b"a", b"", &[255; 20], &[0; 9]]);
+        let noise: Vec<Vec<u8>> =
+            (0..50_u32).map(|i| i.wrapping_mul(2654435761).to_le_bytes().repeat(3)).collect();
+        round_trip(&noise.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn damaged_tables_and_codes_are_errors() {
+        assert!(SymbolTable::parse(&[]).is_err());
+        assert!(SymbolTable::parse(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
+        assert!(SymbolTable::parse(&[1, 0]).is_err());
+        assert!(SymbolTable::parse(&[1, 2, b'a']).is_err());
+        assert!(SymbolTable::parse(&[1, 1, b'a', b'b']).is_err());
+        let table = SymbolTable::parse(&[1, 2, b'a', b'b']).unwrap();
+        let mut out = [0; 11];
+        assert_eq!(table.decode(&[0, ESCAPE, b'c'], &mut out, 0), Ok(3));
+        assert!(table.decode(&[1], &mut out, 0).is_err());
+        assert!(table.decode(&[ESCAPE], &mut out, 0).is_err());
+        assert!(table.decode(&[0; 5], &mut out, 0).is_err());
+    }
+}

@@ -1,0 +1,176 @@
+//! Encodes byte strings: plain, over a symbol table, or as positions in a dictionary (which may itself be over
+//! a symbol table). One choice for all blocks of a chunk, as table and dictionary are shared.
+
+use std::hash::BuildHasher;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::column::codec::fsst::Encoder;
+use crate::column::codec::{Codec, bytes};
+use crate::column::encode::{code_streams, is_valid, shared_section, use_codes};
+use crate::column::error::{ColumnError, Result};
+use crate::column::layout::Scheme;
+use crate::column::physical::Physical;
+use crate::column::sketch::DistinctSketch;
+use crate::column::summary::bytes_summary;
+use crate::column::views::MAX_BUFFER;
+use crate::column::writer::ChunkBuilder;
+
+/// Rows after which a dictionary of nearly as many values is given up.
+const PROBE_ROWS: usize = 16 * 1024;
+/// Strings of fewer bytes in all are not worth a symbol table.
+const SYMBOLS_MIN_BYTES: usize = 4 * 1024;
+/// A symbol table must save this share of the bytes, in per cent, to be worth the time to decode.
+const SYMBOLS_MIN_GAIN: usize = 15;
+
+/// Encodes all blocks.
+pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result<()> {
+    let text = builder.physical == Physical::Bytes { text: true };
+    let nulls = array.nulls();
+    let value = |i: usize| -> &[u8] {
+        match (is_valid(nulls, i), text) {
+            (false, _) => &[],
+            (true, true) => array.as_string_view().value(i).as_bytes(),
+            (true, false) => array.as_binary_view().value(i),
+        }
+    };
+    let values: Vec<&[u8]> = (0..array.len()).map(value).collect();
+    let mut total = 0;
+    for block in builder.blocks.iter_mut().filter(|b| !b.all_null()) {
+        let values = &values[block.range()];
+        let bytes: usize = values.iter().map(|v| v.len()).sum();
+        if bytes > MAX_BUFFER {
+            return Err(ColumnError::Unsupported(format!(
+                "{} strings of {bytes} bytes in all are too large for a block",
+                block.rows
+            )));
+        }
+        total += bytes;
+        block.summary = bytes_summary(values, block.nulls.as_ref(), text);
+    }
+    builder.memory_len = 16 * builder.rows() + total;
+    let force = builder.options.force;
+    let dictionary = find_distinct(&values, builder);
+    let wants = |codec| force.is_none() || force == Some(codec);
+
+    // What each way would take; lengths are guessed at a byte each.
+    let mut best = (total + values.len(), Way::Plain);
+    let train = |strings: &[&[u8]], bytes: usize| {
+        let worth = force == Some(Codec::Fsst) || (force.is_none() && bytes >= SYMBOLS_MIN_BYTES);
+        let encoder = worth.then(|| Encoder::train(strings))?;
+        let coded = encoder.estimate(strings, bytes);
+        let gain = bytes.saturating_sub(coded) * 100 >= bytes * SYMBOLS_MIN_GAIN;
+        (gain || force.is_some()).then_some((encoder, coded))
+    };
+    if let Some(dictionary) = dictionary.filter(|d| wants(Codec::Dictionary) && d.strings.len() != 1) {
+        let Dictionary { strings, mut codes } = dictionary;
+        let bytes: usize = strings.iter().map(|v| v.len()).sum();
+        let (streams, size) = code_streams(&mut codes, builder);
+        let plain = size + bytes + strings.len();
+        if (bytes <= MAX_BUFFER && plain < best.0) || force.is_some() {
+            let coded = train(&strings, bytes);
+            let size = coded.as_ref().map_or(plain, |(_, coded)| size + coded + strings.len());
+            best = (size, Way::Dictionary { strings, streams, encoder: coded.map(|(encoder, _)| encoder) });
+        }
+    }
+    // A dictionary that halves the bytes is not beaten by symbols alone, which rarely do better than that.
+    if wants(Codec::Fsst)
+        && (best.0 > total / 3 || force.is_some())
+        && let Some((encoder, coded)) = train(&values, total)
+        && (coded + values.len() < best.0 || force.is_some())
+    {
+        best = (coded + values.len(), Way::Symbols(encoder));
+    }
+    match best.1 {
+        Way::Plain => streams(&values, None, builder),
+        Way::Symbols(encoder) => {
+            streams(&values, Some(&encoder), builder);
+            builder.shared = Some((Scheme::Symbols, shared_section(0, &encoder.table())));
+        }
+        Way::Dictionary { strings, streams, encoder } => {
+            let table = encoder.as_ref().map(Encoder::table).unwrap_or_default();
+            let mut shared = shared_section(strings.len(), &table);
+            bytes::encode(&strings, encoder.as_ref(), &mut shared);
+            builder.shared = Some((Scheme::Dictionary, shared));
+            use_codes(streams, builder);
+        }
+    }
+    Ok(())
+}
+
+/// How the strings of a chunk are stored.
+enum Way<'a> {
+    Plain,
+    Symbols(Encoder),
+    Dictionary { strings: Vec<&'a [u8]>, streams: Vec<Vec<u8>>, encoder: Option<Encoder> },
+}
+
+/// Encodes blocks that stand alone, but for the symbol table.
+fn streams(values: &[&[u8]], encoder: Option<&Encoder>, builder: &mut ChunkBuilder<'_>) {
+    let force = builder.options.force;
+    for block in builder.blocks.iter_mut().filter(|b| !b.all_null()) {
+        let values = &values[block.range()];
+        let nulls = block.nulls.as_ref();
+        let mut valid = values.iter().enumerate().filter(|(i, _)| is_valid(nulls, *i)).map(|(_, v)| *v);
+        let first = valid.next().unwrap_or_default();
+        block.codec = if force.is_none_or(|f| f == Codec::Constant) && valid.all(|v| v == first) {
+            bytes::encode_constant(first, &mut block.stream)
+        } else {
+            bytes::encode(values, encoder, &mut block.stream)
+        };
+    }
+}
+
+/// The distinct values of a chunk in order of appearance, and the position of each row's value among them.
+struct Dictionary<'a> {
+    strings: Vec<&'a [u8]>,
+    codes: Vec<i64>,
+}
+
+/// Finds the distinct values and counts them. `None` if there are too many to be worth storing once.
+fn find_distinct<'a>(values: &[&'a [u8]], builder: &mut ChunkBuilder<'_>) -> Option<Dictionary<'a>> {
+    let hasher = FixedState::with_seed(0);
+    let force = builder.options.force == Some(Codec::Dictionary);
+    let mut table: HashTable<(u64, u32)> = HashTable::new();
+    let mut strings: Vec<&[u8]> = vec![];
+    let mut codes = vec![0_i64; values.len()];
+    let mut sketch = DistinctSketch::default();
+    let (mut seen, mut given_up) = (0_usize, false);
+    for block in builder.blocks.iter().filter(|b| !b.all_null()) {
+        for row in block.range() {
+            if !is_valid(block.nulls.as_ref(), row - block.start) {
+                continue;
+            }
+            let v = values[row];
+            let hash = hasher.hash_one(v);
+            if given_up {
+                sketch.add_hash(hash);
+                continue;
+            }
+            let code = table
+                .entry(hash, |(h, code)| *h == hash && strings[*code as usize] == v, |(h, _)| *h)
+                .or_insert_with(|| {
+                    strings.push(v);
+                    (hash, strings.len() as u32 - 1)
+                })
+                .get()
+                .1;
+            codes[row] = i64::from(code);
+            seen += 1;
+        }
+        let few = |share: usize| strings.len() * 8 <= seen * share;
+        if !given_up && !force && seen >= PROBE_ROWS && !few(if seen >= 4 * PROBE_ROWS { 6 } else { 7 }) {
+            given_up = true;
+            table.iter().for_each(|(hash, _)| sketch.add_hash(*hash));
+        }
+    }
+    if given_up {
+        builder.sketch = sketch;
+        return None;
+    }
+    builder.distinct = (seen > 0).then_some(strings.len());
+    Some(Dictionary { strings, codes })
+}
