@@ -1,8 +1,7 @@
 //! Looks at everything in a database and lists what is wrong: every checksum, every reference, and an account
 //! of all pages and records from both sides. A page is free, or exactly one thing owns it; a record is dead,
-//! or exactly one thing refers to it.
+//! or exactly one thing refers to it. (The accounting itself is the pager's; the names are ours.)
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use arrow_array::Array;
 
 use crate::catalog::record::RecordKind;
 use crate::catalog::{SegmentEntry, TableDefinition};
-use crate::pager::{Extent, HeapPage, PageId, Slot, SlotId, SpaceTable};
+use crate::pager::{Extent, Owner, PageId, PagerError, SlotId};
 use crate::table::Pin;
 use crate::table::data::TableData;
 use crate::table::error::Result;
@@ -74,24 +73,15 @@ impl Storage {
 
 /// Checks a snapshot.
 fn check(snapshot: &Arc<Snapshot>) -> CheckReport {
-    let mut checker = Checker {
-        pin: &snapshot.pin,
-        report: CheckReport::default(),
-        claims: vec![],
-        slots: BTreeMap::new(),
-        chained: vec![],
-    };
-    checker.claim(0, 2, "the superblocks");
+    let mut checker =
+        Checker { pin: &snapshot.pin, report: CheckReport::default(), records: vec![], extents: vec![] };
     checker.catalog(snapshot);
     for table in snapshot.catalog().tables() {
         checker.report.tables += 1;
-        match snapshot.tables.get(&table.id) {
-            Some(data) => checker.table(snapshot, table, data),
-            None => continue,
+        if let Some(data) = snapshot.tables.get(&table.id) {
+            checker.table(snapshot, table, data);
         }
     }
-    checker.heap_pages();
-    checker.space();
     checker.account();
     checker.report
 }
@@ -99,11 +89,10 @@ fn check(snapshot: &Arc<Snapshot>) -> CheckReport {
 struct Checker<'a> {
     pin: &'a Pin,
     report: CheckReport,
-    /// First page, number of pages, who owns them.
-    claims: Vec<(u64, u64, String)>,
-    /// Slots that something refers to, by page.
-    slots: BTreeMap<PageId, BTreeSet<u16>>,
-    chained: Vec<SlotId>,
+    /// Records that something refers to, and what they are.
+    records: Vec<(SlotId, String)>,
+    /// The same of extents.
+    extents: Vec<(Extent, String)>,
 }
 
 impl Checker<'_> {
@@ -118,20 +107,16 @@ impl Checker<'_> {
         result.map_err(|e| self.find(place, e)).ok()
     }
 
-    fn claim(&mut self, start: u64, pages: u64, owner: impl Into<String>) {
-        self.claims.push((start, pages, owner.into()));
-    }
-
     /// Notes that something refers to a record, and checks that it can be read.
     fn record(&mut self, slot: SlotId, what: impl fmt::Display) {
         self.report.records += 1;
-        if !self.slots.entry(slot.page()).or_default().insert(slot.slot()) {
-            self.find(format!("record {slot}"), format!("more than one thing refers to it, one is {what}"));
-        }
         let read = self.pin.heap_get(slot);
-        if self.expect(format!("record {slot} ({what})"), read).is_some() {
-            self.chained.push(slot);
-        }
+        self.expect(format_args!("record {slot} ({what})"), read);
+        self.records.push((slot, what.to_string()));
+    }
+
+    fn extent(&mut self, start: u64, pages: u64, what: impl fmt::Display) {
+        self.extents.push((Extent { start: PageId(start), pages }, what.to_string()));
     }
 
     fn catalog(&mut self, snapshot: &Snapshot) {
@@ -183,11 +168,11 @@ impl Checker<'_> {
         let SegmentEntry { record: slot, deletes, bytes, .. } = group.entry;
         self.record(slot, &name);
         if let Some((page, pages)) = deletes {
-            self.claim(page, u64::from(pages), format!("the delete vector of {name}"));
+            self.extent(page, u64::from(pages), format_args!("the delete vector of {name}"));
         }
         let Some(record) = self.expect(&name, group.record(self.pin)) else { return };
         let header = record.header();
-        self.claim(header.extent_page.get(), header.extent_pages.get(), format!("the chunks of {name}"));
+        self.extent(header.extent_page.get(), header.extent_pages.get(), &name);
         if header.extent_bytes.get() != bytes {
             self.find(&name, "its record and its segment disagree about its bytes");
         }
@@ -209,93 +194,27 @@ impl Checker<'_> {
         }
     }
 
-    /// Every slot of a heap page that is referred to is live, every other one is dead.
-    fn heap_pages(&mut self) {
-        let space = self.pin.space_table().map_or_else(|_| SpaceTable::default(), |(table, _)| table);
-        let sparse: BTreeMap<PageId, _> = space.sparse.iter().map(|page| (page.page, page)).collect();
-        for page in sparse.keys() {
-            self.slots.entry(*page).or_default();
-        }
-        let empty: &[u16] = &[];
-        for (page, live) in std::mem::take(&mut self.slots) {
-            self.claim(page.0, 1, "records");
-            let read = self.pin.read_page(page);
-            let Some((_, bytes)) = self.expect(format!("page {page}"), read) else { continue };
-            let heap = HeapPage::parse(&bytes, page);
-            let Some(heap) = self.expect(format!("page {page}"), heap) else { continue };
-            let dead = sparse.get(&page).map_or(empty, |known| &known.dead);
-            if sparse.get(&page).is_some_and(|known| known.slots != heap.slots()) {
-                self.find(format!("page {page}"), "the table of free space has another number of its slots");
-            }
-            for slot in 0..heap.slots() {
-                let (is_live, is_dead) = (live.contains(&slot), dead.binary_search(&slot).is_ok());
-                if is_live == is_dead {
-                    let what =
-                        if is_live { "is in use, but dead" } else { "is live, but nothing refers to it" };
-                    self.find(format!("page {page}, slot {slot}"), what);
-                }
-            }
-        }
-        for slot in std::mem::take(&mut self.chained) {
-            self.chain(slot);
-        }
-    }
-
-    /// Claims the overflow pages of a record.
-    fn chain(&mut self, slot: SlotId) {
-        let Ok((_, bytes)) = self.pin.read_page(slot.page()) else { return };
-        let Ok(heap) = HeapPage::parse(&bytes, slot.page()) else { return };
-        let Ok(Slot::Chained { first, pages, .. }) = heap.slot(slot.slot()) else { return };
-        let mut next = Some(first);
-        for _ in 0..pages {
-            let Some(page) = next else { break };
-            self.claim(page.0, 1, format!("record {slot}"));
-            let read = self.pin.read_page(page);
-            next = self.expect(format!("page {page}"), read).and_then(|(header, _)| header.next);
-        }
-    }
-
-    fn space(&mut self) {
-        let table = self.pin.space_table();
-        let Some((table, pages)) = self.expect("the table of free space", table) else { return };
-        for page in pages {
-            self.claim(page.0, 1, "the table of free space");
-        }
-        for range in table.free {
-            self.report.free_pages += range.pages;
-            self.claim(range.start.0, range.pages, "nobody (free)");
-        }
-    }
-
-    /// Each page of the file has one owner.
+    /// Each page has one owner, each record is referred to once or dead.
     fn account(&mut self) {
-        let count = self.pin.superblock().page_count;
-        self.report.pages = count;
-        let mut claims = std::mem::take(&mut self.claims);
-        claims.sort_unstable();
-        let (mut next, mut last) = (0, String::new());
-        for (start, pages, owner) in claims {
-            let end = start.saturating_add(pages);
-            if start > next {
-                let gap = Extent { start: PageId(next), pages: start - next };
-                self.find(gap, "neither free nor in use");
+        let records = self.records.iter().map(|(slot, _)| *slot);
+        let account = self.pin.account(records, self.extents.iter().map(|(extent, _)| *extent));
+        self.report.pages = account.owners.len() as u64;
+        self.report.free_pages = account.owners.iter().filter(|o| **o == Some(Owner::Free)).count() as u64;
+        for fault in account.faults {
+            let PagerError::Corrupt { what, page: Some(page) } = &fault else {
+                self.find("the file", fault);
+                continue;
+            };
+            // Who has to do with that page, in words.
+            let records = self.records.iter().filter(|(slot, _)| slot.page() == *page).map(|(_, name)| name);
+            let extents = self.extents.iter().filter(|(e, _)| e.start <= *page && *page < e.end());
+            let names: Vec<_> = records.chain(extents.map(|(_, name)| name)).take(3).cloned().collect();
+            let place = format!("page {page}");
+            if names.is_empty() {
+                self.find(place, what);
+            } else {
+                self.find(format_args!("{place} ({})", names.join("; ")), what);
             }
-            if start < next {
-                let both = Extent { start: PageId(start), pages: next.min(end) - start };
-                self.find(both, format_args!("owned twice: by {last} and by {owner}"));
-            }
-            if end > count {
-                self.find(
-                    Extent { start: PageId(start), pages },
-                    format_args!("outside the file, owned by {owner}"),
-                );
-            }
-            if end > next {
-                (next, last) = (end, owner);
-            }
-        }
-        if next < count {
-            self.find(Extent { start: PageId(next), pages: count - next }, "neither free nor in use");
         }
     }
 }

@@ -107,7 +107,7 @@ impl<'a> Builder<'a> {
         let plan = plan_merges(&sizes, new, self.row_group_rows as u64);
         let groups = self.merge(table, tail, plan)?;
 
-        let data = self.rebuild(table.id, &old, keep, groups)?;
+        let data = self.rebuild(table.id, &old, keep, groups, false)?;
         self.tables.insert(table.id, Arc::new(data));
         Ok(())
     }
@@ -185,16 +185,17 @@ impl<'a> Builder<'a> {
     }
 
     /// The table's data with other row groups from segment `keep` on. Segments that stay as they are are
-    /// not written again.
-    fn rebuild(
+    /// not written again, unless `anew` says so.
+    pub(super) fn rebuild(
         &self,
         table: TableId,
         old: &TableData,
         mut keep: usize,
         groups: Vec<Arc<Group>>,
+        anew: bool,
     ) -> Result<TableData> {
         let mut rest = &groups[..];
-        while let Some(segment) = old.segments.get(keep) {
+        while let Some(segment) = old.segments.get(keep).filter(|_| !anew) {
             let same = segment.groups(&self.base.pin)?;
             let full = same.len() == SEGMENT_ENTRIES_MAX || same.len() == rest.len();
             if !full || rest.len() < same.len() || !same.iter().zip(rest).all(|(a, b)| Arc::ptr_eq(a, b)) {
@@ -231,7 +232,9 @@ impl<'a> Builder<'a> {
     }
 
     /// Writes the definitions that are new and the root; frees those that are gone.
-    pub(super) fn write_catalog(&self, catalog: &Catalog) -> Result<(SlotId, CatalogRoot)> {
+    ///
+    /// With `tidy`, those in pages that are mostly empty are written anew as well.
+    pub(super) fn write_catalog(&self, catalog: &Catalog, tidy: bool) -> Result<(SlotId, CatalogRoot)> {
         let old_entries = self.base.root.iter().flat_map(|(_, root)| &root.entries);
         let mut old: BTreeMap<u64, &RootEntry> = old_entries.map(|entry| (entry.id, entry)).collect();
         let mut entries = vec![];
@@ -240,20 +243,21 @@ impl<'a> Builder<'a> {
             let definition = schema.definition();
             let id = definition.id.0;
             let same = before.schema_by_id(definition.id).is_some_and(|s| s.definition() == definition);
-            let record = self.keep_or_write(&mut old, id, same, || definition.encode())?;
+            let record = self.keep_or_write(&mut old, id, same, tidy, || definition.encode())?;
             entries.push(RootEntry { kind: RecordKind::Schema, id, record, directory: None });
             for object in schema.objects() {
                 entries.push(match object {
                     Object::Table(table) => {
                         let same = before.table_by_id(table.id).is_some_and(|t| Arc::ptr_eq(t, table));
-                        let record = self.keep_or_write(&mut old, table.id.0, same, || table.encode())?;
+                        let record =
+                            self.keep_or_write(&mut old, table.id.0, same, tidy, || table.encode())?;
                         let directory = self.tables.get(&table.id).and_then(|data| data.directory);
                         RootEntry { kind: RecordKind::Table, id: table.id.0, record, directory }
                     }
                     Object::View(view) => {
                         let was = before.schema_by_id(view.schema).and_then(|s| s.get(&view.name));
                         let same = matches!(was, Some(Object::View(v)) if Arc::ptr_eq(v, view));
-                        let record = self.keep_or_write(&mut old, view.id.0, same, || view.encode())?;
+                        let record = self.keep_or_write(&mut old, view.id.0, same, tidy, || view.encode())?;
                         RootEntry { kind: RecordKind::View, id: view.id.0, record, directory: None }
                     }
                 });
@@ -277,10 +281,15 @@ impl<'a> Builder<'a> {
         old: &mut BTreeMap<u64, &RootEntry>,
         id: u64,
         same: bool,
+        tidy: bool,
         encode: impl FnOnce() -> Vec<u8>,
     ) -> Result<SlotId> {
-        if same && let Some(entry) = old.remove(&id) {
-            return Ok(entry.record);
+        if same
+            && let Some(slot) = old.get(&id).map(|entry| entry.record)
+            && !(tidy && self.txn.is_sparse(slot))
+        {
+            old.remove(&id);
+            return Ok(slot);
         }
         Ok(self.txn.heap_insert(&encode())?)
     }

@@ -33,6 +33,9 @@
 mod append;
 mod check;
 mod commit;
+mod compact;
+#[cfg(test)]
+mod crash_tests;
 mod data;
 mod encode;
 mod error;

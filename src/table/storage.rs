@@ -130,6 +130,16 @@ impl Storage {
         Ok(WriteTransaction::new(Arc::clone(self), self.snapshot(), workspace, pass))
     }
 
+    /// Tidies up: moves row groups into gaps before them and records out of mostly empty pages, and gives the
+    /// end of the file back to the system as far as no snapshot can see it. Takes work and space in proportion to
+    /// what is scattered.
+    pub fn checkpoint(self: &Arc<Self>) -> Result<()> {
+        self.begin()?.commit_and(true)?;
+        // What the first commit left behind is free for the second, which cuts the file.
+        self.begin()?.commit_and(true)?;
+        Ok(())
+    }
+
     /// Makes a snapshot the current one.
     pub(super) fn publish(&self, snapshot: Arc<Snapshot>) {
         // The old one is dropped outside the lock.

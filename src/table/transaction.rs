@@ -9,6 +9,7 @@ use crate::catalog::{
 use crate::pager::Roots;
 use crate::table::append::{AppendState, TableAppender};
 use crate::table::commit::Builder;
+use crate::table::compact::compact;
 use crate::table::error::{Result, TableError};
 use crate::table::gate::WriterPass;
 use crate::table::snapshot::Snapshot;
@@ -143,7 +144,12 @@ impl WriteTransaction {
     /// # Errors
     /// After an error the database is as it was before the transaction; only if making it durable failed,
     /// nothing more is written until the database is opened again, and it may then have the changes.
-    pub fn commit(mut self) -> Result<Arc<Snapshot>> {
+    pub fn commit(self) -> Result<Arc<Snapshot>> {
+        self.commit_and(false)
+    }
+
+    /// As [`commit`](Self::commit), and moves what lies scattered if `tidy`.
+    pub(super) fn commit_and(mut self, tidy: bool) -> Result<Arc<Snapshot>> {
         // 1. Nobody adds rows any more.
         let txn = self.workspace.close().ok_or(TableError::Ended)?;
         let appends = std::mem::take(&mut self.appends);
@@ -152,7 +158,7 @@ impl WriteTransaction {
             .map(|a| (a.definition().id, a.take()))
             .filter(|(_, new)| !new.is_empty())
             .collect();
-        if !self.catalog_changed && pending.is_empty() {
+        if !self.catalog_changed && pending.is_empty() && !tidy {
             return Ok(Arc::clone(&self.base));
         }
         // 2. and 3. Row groups and their records.
@@ -171,8 +177,11 @@ impl WriteTransaction {
                 None => builder.discard(groups)?,
             }
         }
+        if tidy && !compact(&mut builder)? && self.base.root.is_none() {
+            return Ok(Arc::clone(&self.base));
+        }
         // 4. Definitions and the root.
-        let (slot, root) = builder.write_catalog(&self.catalog)?;
+        let (slot, root) = builder.write_catalog(&self.catalog, tidy)?;
         let tables = builder.tables;
         txn.set_roots(Roots { catalog: Some(slot), ..txn.roots() });
         // 5. The superblock.

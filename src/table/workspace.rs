@@ -63,6 +63,15 @@ pub(super) fn write_group(txn: &WriteTxn, mut encoded: EncodedGroup) -> Result<P
 impl PlacedGroup {
     /// Writes the record that makes it a row group.
     pub(super) fn record(self, txn: &WriteTxn) -> Result<Group> {
+        self.record_with(txn, |entry| entry)
+    }
+
+    /// As [`record`](Self::record), with more for its segment to say about it.
+    pub(super) fn record_with(
+        self,
+        txn: &WriteTxn,
+        more: impl FnOnce(SegmentEntry) -> SegmentEntry,
+    ) -> Result<Group> {
         let record =
             encode_row_group(self.rows, self.extent.start.0, self.extent.pages, self.bytes, &self.chunks);
         let slot: SlotId = txn.heap_insert(&record)?;
@@ -74,6 +83,6 @@ impl PlacedGroup {
             bytes: self.bytes,
             time_range: None,
         };
-        Group::written(entry, record.into())
+        Group::written(more(entry), record.into())
     }
 }

@@ -2,7 +2,6 @@
 
 mod corruption;
 mod crash;
-mod format;
 mod model;
 
 use std::sync::Arc;

@@ -1,0 +1,288 @@
+//! The power goes, the disk breaks or is full at every single write and sync of a workload: what was
+//! acknowledged is there afterwards, nothing else is, and every page is accounted for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::tests::{assert_sound, definition, ids, rows};
+use super::{Result, Storage, StorageOptions, TableError};
+use crate::catalog::{TableId, ViewDefinition};
+use crate::pager::fault::{Fate, Fault, FaultFile, FaultPlan};
+use crate::pager::{MemoryFile, PagerError};
+
+/// What is in a database: the ids of the rows of each table, and the names of the views.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Content {
+    tables: BTreeMap<String, Vec<i64>>,
+    views: Vec<String>,
+}
+
+/// One transaction.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Adds row groups to a table, made first if it is not there.
+    Append(&'static str, Vec<std::ops::Range<i64>>),
+    Drop(&'static str),
+    View(&'static str),
+    /// Drops one table and makes it anew with a row group, all at once.
+    Replace(&'static str, std::ops::Range<i64>),
+    Checkpoint,
+}
+
+fn workload() -> Vec<Step> {
+    use Step::*;
+    vec![
+        Append("t", vec![0..100, 100..130]),
+        Append("t", vec![130..131]),
+        View("v"),
+        Append("t", vec![131..140]),
+        Append("u", (0..12).map(|i| i * 100..(i + 1) * 100).collect()),
+        Append("t", vec![140..170, 170..200]),
+        Replace("u", 7..57),
+        Append("u", vec![57..60]),
+        Drop("t"),
+        Checkpoint,
+        Append("w", vec![0..100, 100..200, 200..300]),
+        Append("u", vec![60..61]),
+    ]
+}
+
+fn options() -> StorageOptions {
+    StorageOptions { page_size: 4096, row_group_rows: 100, ..StorageOptions::default() }
+}
+
+fn find(storage: &Storage, name: &str) -> Option<TableId> {
+    storage.snapshot().catalog().table("main", name).ok().map(|table| table.id)
+}
+
+fn run(storage: &Arc<Storage>, step: &Step) -> Result<()> {
+    if matches!(step, Step::Checkpoint) {
+        return storage.checkpoint();
+    }
+    let mut transaction = storage.begin()?;
+    match step {
+        Step::Append(name, groups) => {
+            let id = match find(storage, name) {
+                Some(id) => id,
+                None => transaction.create_table(definition(storage, name))?,
+            };
+            let appender = transaction.append(id)?;
+            for (position, ids) in groups.iter().enumerate() {
+                appender.write_row_group(position as u64, &rows(ids.clone()))?;
+            }
+        }
+        Step::Drop(name) => transaction.drop_table(find(storage, name).unwrap())?,
+        Step::View(name) => {
+            let main = transaction.catalog().schema("main").unwrap().definition().id;
+            transaction.create_view(ViewDefinition::new(main, name, "SELECT 1", vec![]))?;
+        }
+        Step::Replace(name, ids) => {
+            transaction.drop_table(find(storage, name).unwrap())?;
+            let id = transaction.create_table(definition(storage, name))?;
+            transaction.append(id)?.write_row_group(0, &rows(ids.clone()))?;
+        }
+        Step::Checkpoint => {}
+    }
+    transaction.commit().map(|_| ())
+}
+
+/// What a step makes of the content.
+fn apply(content: &mut Content, step: &Step) {
+    match step {
+        Step::Append(name, groups) => {
+            content.tables.entry((*name).into()).or_default().extend(groups.iter().cloned().flatten());
+        }
+        Step::Drop(name) => {
+            content.tables.remove(*name);
+        }
+        Step::View(name) => content.views.push((*name).into()),
+        Step::Replace(name, ids) => {
+            content.tables.insert((*name).into(), ids.clone().collect());
+        }
+        Step::Checkpoint => {}
+    }
+}
+
+fn read(storage: &Storage) -> Content {
+    let snapshot = storage.snapshot();
+    let mut content = Content::default();
+    for table in snapshot.catalog().tables() {
+        content.tables.insert(table.name.to_string(), ids(&snapshot.table(table.id).unwrap()));
+    }
+    content.views = snapshot.catalog().schema("main").unwrap().views().map(|v| v.name.to_string()).collect();
+    content
+}
+
+/// The content before the first step and after each.
+fn states() -> Vec<Content> {
+    let mut states = vec![Content::default()];
+    for step in workload() {
+        let mut next = states[states.len() - 1].clone();
+        apply(&mut next, &step);
+        states.push(next);
+    }
+    states
+}
+
+/// Runs the workload until a step fails. Returns the file, what is open, how many steps were acknowledged and
+/// how the next one failed.
+fn run_until_failure(
+    at: u64,
+    fault: Fault,
+) -> (Arc<FaultFile>, Option<Arc<Storage>>, usize, Option<TableError>) {
+    let file = Arc::new(FaultFile::new(&[], FaultPlan { at: Some((at, fault)), read_at: None }));
+    let storage = match Storage::open_file(file.clone(), &options()) {
+        Ok(storage) => storage,
+        Err(error) => return (file, None, 0, Some(error)),
+    };
+    for (done, step) in workload().iter().enumerate() {
+        if let Err(error) = run(&storage, step) {
+            return (file, Some(storage), done, Some(error));
+        }
+    }
+    let done = workload().len();
+    (file, Some(storage), done, None)
+}
+
+/// Opens what a disk holds, and checks that it is the state after `done` steps, or the one after it if a step
+/// was under way; then goes on with it.
+fn reopen(image: &[u8], done: usize, under_way: bool, what: &str) {
+    let storage = Storage::open_file(Arc::new(MemoryFile::from_bytes(image)), &options())
+        .unwrap_or_else(|e| panic!("{what}: {e}"));
+    let (found, states) = (read(&storage), states());
+    let next = if under_way { states.get(done + 1) } else { None };
+    assert!(
+        found == states[done] || Some(&found) == next,
+        "{what}: {found:?} after {done} steps, expected {:?}",
+        states[done]
+    );
+    assert_sound(&storage);
+    run(&storage, &Step::Append("after", vec![0..100, 100..150])).unwrap();
+    run(&storage, &Step::Append("after", vec![150..160])).unwrap();
+    assert_eq!(read(&storage).tables["after"], (0..160).collect::<Vec<_>>());
+    assert_sound(&storage);
+}
+
+fn operations() -> u64 {
+    let (file, storage, done, error) = run_until_failure(u64::MAX, Fault::Io);
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(done, workload().len());
+    let storage = storage.unwrap();
+    assert_eq!(read(&storage), *states().last().unwrap());
+    assert_sound(&storage);
+    file.operations()
+}
+
+#[test]
+fn the_power_goes_at_any_write_or_sync() {
+    for at in 1..=operations() {
+        let (file, storage, done, error) = run_until_failure(at, Fault::PowerCut);
+        // What happens while the file is being made is no step.
+        let made = storage.is_some();
+        drop(storage);
+        for fate in Fate::ALL {
+            let seeds = if matches!(fate, Fate::Lost | Fate::Kept) { 1 } else { 3 };
+            for seed in 0..seeds {
+                let image = file.image_after_power_cut(fate, at * 1000 + seed);
+                let what = format!("power cut at operation {at}, {fate:?}, seed {seed}");
+                reopen(&image, done, made && error.is_some(), &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_disk_breaks_at_any_write_or_sync() {
+    for at in 1..=operations() {
+        let (file, storage, done, error) = run_until_failure(at, Fault::Io);
+        if let Some(storage) = &storage {
+            assert_eq!(read(storage), states()[done], "I/O error at {at}: readers go on");
+            if error.is_some() {
+                let again = run(storage, &Step::Append("again", vec![0..1]));
+                let latched = matches!(again, Err(TableError::Pager(PagerError::Latched(_))));
+                assert!(latched, "I/O error at {at}: nothing is promised any more, but {again:?}");
+            }
+        }
+        let made = storage.is_some();
+        drop(storage);
+        let image = file.image_after_power_cut(Fate::Kept, 0);
+        reopen(&image, done, made && error.is_some(), &format!("I/O error at operation {at}"));
+    }
+}
+
+#[test]
+fn the_disk_is_full_at_any_write() {
+    let mut latched = 0;
+    for at in 1..=operations() {
+        let (file, storage, done, error) = run_until_failure(at, Fault::DiskFull);
+        let Some(storage) = storage else { continue };
+        let states = states();
+        assert_eq!(read(&storage), states[done], "disk full at {at}");
+        if let Some(error) = error {
+            let full = matches!(root(&error), TableError::Pager(PagerError::DiskFull(_)));
+            assert!(full, "disk full at {at}: {error}");
+            assert_sound(&storage);
+            // A superblock that cannot be written is past mending, though its page is there already.
+            if let Err(TableError::Pager(PagerError::Latched(_))) = storage.begin() {
+                drop(storage);
+                let image = file.image_after_power_cut(Fate::Lost, 0);
+                reopen(&image, done, true, &format!("full at {at}"));
+                latched += 1;
+                continue;
+            }
+            // There is room again, and work goes on.
+            for (i, step) in workload().iter().enumerate().skip(done) {
+                run(&storage, step).unwrap_or_else(|e| panic!("disk full at {at}, then: {e}"));
+                assert_eq!(read(&storage), states[i + 1]);
+            }
+        }
+        assert_sound(&storage);
+        drop(storage);
+        reopen(&file.image_after_power_cut(Fate::Lost, 0), states.len() - 1, false, &format!("full at {at}"));
+    }
+    assert!(latched <= workload().len() + 1, "only the superblock's writes are past mending: {latched}");
+}
+
+fn root(error: &TableError) -> &TableError {
+    match error {
+        TableError::InTable { source, .. } => root(source),
+        other => other,
+    }
+}
+
+#[test]
+fn short_writes_do_no_harm() {
+    for at in (1..=operations()).step_by(3) {
+        let (_, storage, done, error) = run_until_failure(at, Fault::ShortWrite);
+        assert!(error.is_none() && done == workload().len(), "short write at {at}: {error:?}");
+        assert_sound(&storage.unwrap());
+    }
+}
+
+#[test]
+fn any_damage_is_found_or_harmless() {
+    let (file, storage, ..) = run_until_failure(u64::MAX, Fault::Io);
+    drop(storage);
+    let image = file.image_after_power_cut(Fate::Kept, 0);
+    let states = states();
+    let (mut refused, mut found, mut harmless) = (0, 0, 0);
+    for at in (0..image.len()).step_by(61) {
+        let mut damaged = image.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let Ok(storage) = Storage::open_file(Arc::new(MemoryFile::from_bytes(&damaged)), &options()) else {
+            refused += 1;
+            continue;
+        };
+        if storage.check().is_sound() {
+            let content = read(&storage);
+            // Without the last superblock, the commit before is the last.
+            let before = at < 2 * 4096 && content == states[states.len() - 2];
+            assert!(before || content == states[states.len() - 1], "damage at byte {at} goes unnoticed");
+            harmless += 1;
+        } else {
+            found += 1;
+        }
+    }
+    println!("{refused} refused, {found} found, {harmless} harmless");
+    assert!(refused > 0 && found > 0);
+}
