@@ -3,6 +3,7 @@
 mod corruption;
 mod crash;
 mod model;
+mod process;
 
 use std::sync::Arc;
 
