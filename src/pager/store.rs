@@ -125,7 +125,7 @@ impl Pager {
         let size = file.size().map_err(|error| PagerError::io("read", &name, error))?;
         let mut slots = Slots::read(&*file)?;
         if !options.read_only && is_unfinished_creation(&*file, size, &slots)? {
-            create(&*file, options.page_size)?;
+            create(&*file, options.page_size, random_id())?;
             slots = Slots::read(&*file)?;
         }
         let superblock = slots.choose(&name)?;
@@ -636,7 +636,7 @@ fn is_unfinished_creation(file: &dyn File, size: u64, slots: &Slots) -> Result<b
 /// 1. Make the file as long as two pages; sync.
 /// 2. Write slot 1 with sequence 1; sync. From here on the file is a database.
 /// 3. Write slot 0 with sequence 2; sync.
-fn create(file: &dyn File, page_size: u32) -> Result<()> {
+pub(super) fn create(file: &dyn File, page_size: u32, database_id: [u8; 16]) -> Result<()> {
     if !is_page_size(page_size) {
         return Err(PagerError::Invalid(format!(
             "a page size of {page_size} bytes is not possible; it is a power of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}"
@@ -648,7 +648,7 @@ fn create(file: &dyn File, page_size: u32) -> Result<()> {
         page_size,
         compatible: 0,
         incompatible: 0,
-        database_id: random_id(),
+        database_id,
         sequence: 1,
         page_count: FIRST_DATA_PAGE,
         catalog_root: None,

@@ -2,6 +2,7 @@
 
 mod corruption;
 mod crash;
+mod format;
 mod model;
 mod process;
 
