@@ -10,12 +10,16 @@ use std::sync::Arc;
 use arrow_array::Int64Array;
 
 use crate::column::predicate::Predicate;
+use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
-use crate::exec::error::{ExecError, Result};
-use crate::exec::expr::{Expr, SortKey};
+use crate::exec::error::Result;
+use crate::exec::expr::{CompareOp, Expr, SortKey};
 use crate::exec::operators::aggregate::aggregate;
 use crate::exec::operators::filter::Filter;
+use crate::exec::operators::join::{
+    HashBuild, HashProbe, JoinShape, NestedLoop, build_hash, build_rows, unmatched,
+};
 use crate::exec::operators::limit::limit;
 use crate::exec::operators::project::Project;
 use crate::exec::operators::scan::{aggregate_from_statistics, table_scan};
@@ -26,7 +30,7 @@ use crate::exec::operators::write::write;
 use crate::exec::pipeline::{
     BatchesSource, Operator, Pipeline, Profiled, ProfiledSource, SequenceSource, metrics,
 };
-use crate::exec::plan::{Plan, PlanNode};
+use crate::exec::plan::{JoinKind, Plan, PlanNode};
 use crate::exec::source::{ColumnPredicate, Source, SourceScan, predicates_of};
 use crate::exec::stream::{Output, QueryStream};
 use crate::table::TableSnapshot;
@@ -46,7 +50,8 @@ pub fn execute(plan: Plan, context: Arc<ExecContext>) -> Result<QueryStream> {
             let pipeline = Pipeline::new(Arc::new(BatchesSource::new(vec![])));
             return Ok(Output { pipeline, offset, limit });
         }
-        Ok(Output { pipeline: builder.build(plan, root, vec![])?, offset, limit })
+        let wanted = vec![true; plan.schema.len()];
+        Ok(Output { pipeline: builder.build(plan, root, vec![], wanted)?, offset, limit })
     });
     Ok(QueryStream::new(schema, context, prepare))
 }
@@ -67,6 +72,57 @@ pub(crate) enum HintKind {
     Predicate(Predicate),
     /// A condition that gets tighter while the query runs.
     Bound(Arc<RunningBound>),
+    /// The value must be a key of a join's build side.
+    Members(Arc<HashBuild>),
+}
+
+/// A hash join without its inputs.
+struct HashJoin {
+    kind: JoinKind,
+    keys: Vec<(Expr, Expr)>,
+    residual: Option<Expr>,
+    null_equals_null: bool,
+}
+
+/// Hints on a join's output that hold for its left input: rows that are dropped there would only have made output
+/// rows that do not matter. Not where a left row decides what becomes of a right one.
+fn left_hints(hints: Vec<Hint>, shape: &JoinShape) -> Vec<Hint> {
+    if shape.keeps_unmatched_right() {
+        return vec![];
+    }
+    hints.into_iter().filter(|h| h.column < shape.left.len()).collect()
+}
+
+/// The same for the right input.
+fn right_hints(hints: &[Hint], shape: &JoinShape) -> Vec<Hint> {
+    if shape.kind != JoinKind::Inner {
+        return vec![];
+    }
+    let width = shape.left.len();
+    hints
+        .iter()
+        .filter(|h| h.column >= width)
+        .map(|h| Hint { column: h.column - width, kind: h.kind.clone() })
+        .collect()
+}
+
+/// All keys equal, and the rest true.
+fn all_of(keys: Vec<(Expr, Expr)>, rest: Option<Expr>, left_width: usize) -> Expr {
+    fn shift(expr: &mut Expr, by: usize) {
+        if let Expr::Column { index, .. } = expr {
+            *index += by;
+        }
+        expr.children_mut().into_iter().for_each(|e| shift(e, by));
+    }
+    let mut all: Vec<Expr> = keys
+        .into_iter()
+        .map(|(left, mut right)| {
+            shift(&mut right, left_width);
+            Expr::Compare { op: CompareOp::Eq, left: Box::new(left), right: Box::new(right) }
+        })
+        .collect();
+    all.extend(rest);
+    if all.len() == 1 { all.remove(0) } else { Expr::And(all) }
 }
 
 struct Builder {
@@ -78,10 +134,31 @@ fn nodes(plan: &Plan) -> usize {
     1 + plan.node.inputs().into_iter().map(nodes).sum::<usize>()
 }
 
+/// Marks the columns that an expression reads.
+fn read_columns(expr: &Expr, wanted: &mut [bool]) {
+    if let Expr::Column { index, .. } = expr
+        && let Some(wanted) = wanted.get_mut(*index)
+    {
+        *wanted = true;
+    }
+    expr.children().into_iter().for_each(|e| read_columns(e, wanted));
+}
+
+/// The columns, of `width`, that expressions read.
+fn columns_read<'a>(width: usize, exprs: impl IntoIterator<Item = &'a Expr>) -> Vec<bool> {
+    let mut wanted = vec![false; width];
+    exprs.into_iter().for_each(|e| read_columns(e, &mut wanted));
+    wanted
+}
+
+fn types_of(plan: &Plan) -> Arc<[LogicalType]> {
+    plan.schema.iter().map(|f| f.ty.clone()).collect()
+}
+
 impl Builder {
     /// The pipeline that yields the rows of `plan`, whose root is node `id` of the whole. All breakers below it
-    /// have run.
-    fn build(&self, plan: Plan, id: usize, hints: Vec<Hint>) -> Result<Pipeline> {
+    /// have run. Output columns that are not `wanted` may be anything of the right length.
+    fn build(&self, plan: Plan, id: usize, hints: Vec<Hint>, mut wanted: Vec<bool>) -> Result<Pipeline> {
         self.context.check_cancelled()?;
         match plan.node {
             PlanNode::TableScan { table, columns, output, filter } => {
@@ -96,7 +173,8 @@ impl Builder {
                 Ok(self.batches(id, vec![batch]))
             }
             PlanNode::Filter { input, predicate } => {
-                let pipeline = self.build(*input, id + 1, hints)?;
+                read_columns(&predicate, &mut wanted);
+                let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 Ok(self.stream(id, pipeline, Arc::new(Filter::new(predicate, &self.context))))
             }
             PlanNode::Project { input, exprs } => {
@@ -107,7 +185,8 @@ impl Builder {
                         _ => None,
                     })
                     .collect();
-                let pipeline = self.build(*input, id + 1, hints)?;
+                let wanted = columns_read(input.schema.len(), &exprs);
+                let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 Ok(self.stream(id, pipeline, Arc::new(Project::new(exprs, &self.context))))
             }
             PlanNode::Aggregate { input, group_by, aggregates } => {
@@ -117,35 +196,56 @@ impl Builder {
                 {
                     return Ok(self.batches(id, vec![row]));
                 }
-                let pipeline = self.build(*input, id + 1, vec![])?;
+                let mut wanted = columns_read(input.schema.len(), &group_by);
+                for call in &aggregates {
+                    let order = call.order_by.iter().map(|k| &k.expr);
+                    call.args
+                        .iter()
+                        .chain(&call.filter)
+                        .chain(order)
+                        .for_each(|e| read_columns(e, &mut wanted));
+                }
+                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
                 let batches = self.timed(id, || aggregate(&pipeline, group_by, aggregates, &self.context))?;
                 Ok(self.batches(id, batches))
             }
-            PlanNode::Sort { input, keys } if keys.is_empty() => self.build(*input, id + 1, hints),
+            PlanNode::Sort { input, keys } if keys.is_empty() => self.build(*input, id + 1, hints, wanted),
             PlanNode::Sort { input, keys } => {
-                let pipeline = self.build(*input, id + 1, hints)?;
+                keys.iter().for_each(|k| read_columns(&k.expr, &mut wanted));
+                let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 let source = self.timed(id, || sort(&pipeline, keys, &self.context))?;
                 Ok(self.source(id, source))
             }
             PlanNode::TopN { input, keys, limit: count, offset } if keys.is_empty() => {
-                let pipeline = self.build(*input, id + 1, vec![])?;
+                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
                 let batches = self.timed(id, || limit(&pipeline, offset, Some(count), &self.context))?;
                 Ok(self.batches(id, batches))
             }
             PlanNode::TopN { input, keys, limit, offset } => {
+                keys.iter().for_each(|k| read_columns(&k.expr, &mut wanted));
                 let (bound, hints) = running_bound(&keys);
-                let pipeline = self.build(*input, id + 1, hints)?;
+                let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 let source =
                     self.timed(id, || top_n(&pipeline, keys, limit, offset, bound, &self.context))?;
                 Ok(self.source(id, source))
             }
             PlanNode::Limit { input, limit: count, offset } => {
-                let pipeline = self.build(*input, id + 1, vec![])?;
+                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
                 let batches = self.timed(id, || limit(&pipeline, offset, count, &self.context))?;
                 Ok(self.batches(id, batches))
             }
-            PlanNode::HashJoin { .. } | PlanNode::NestedLoopJoin { .. } => {
-                Err(ExecError::Unsupported("joins".into()))
+            PlanNode::HashJoin { left, right, kind, keys, residual, null_equals_null } => {
+                // The marks of several keys, or of a further condition, need three-valued logic over all of them.
+                if kind == JoinKind::Mark && !null_equals_null && (keys.len() > 1 || residual.is_some()) {
+                    let width = left.schema.len();
+                    let predicate = all_of(keys, residual, width);
+                    return self.nested_loop(id, *left, *right, kind, Some(predicate), hints, wanted);
+                }
+                let join = HashJoin { kind, keys, residual, null_equals_null };
+                self.hash_join(id, *left, *right, join, hints, wanted)
+            }
+            PlanNode::NestedLoopJoin { left, right, kind, predicate } => {
+                self.nested_loop(id, *left, *right, kind, predicate, hints, wanted)
             }
             PlanNode::UnionAll { inputs } => {
                 let mut sources = vec![];
@@ -153,17 +253,145 @@ impl Builder {
                 for input in inputs {
                     let first = next;
                     next += nodes(&input);
-                    sources.push(self.build(input, first, hints.clone())?.into_source());
+                    sources.push(self.build(input, first, hints.clone(), wanted.clone())?.into_source());
                 }
                 Ok(self.source(id, Arc::new(SequenceSource::new(sources))))
             }
             PlanNode::Write { input, sink } => {
-                let pipeline = self.build(*input, id + 1, vec![])?;
+                let wanted = vec![true; input.schema.len()];
+                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
                 let rows = self.timed(id, || write(&pipeline, &sink, &self.context))?;
                 let count = Int64Array::from(vec![rows as i64]);
                 Ok(self.batches(id, vec![Batch::new(vec![Arc::new(count)], 1)]))
             }
         }
+    }
+
+    /// What a join reads of its inputs, from what is read of its output.
+    fn join_shape(
+        &self,
+        left: &Plan,
+        right: &Plan,
+        kind: JoinKind,
+        condition: Option<Expr>,
+        wanted: Vec<bool>,
+    ) -> (JoinShape, Vec<bool>, Vec<bool>) {
+        let (left, right) = (types_of(left), types_of(right));
+        let mut both = wanted.clone();
+        if matches!(kind, JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::Mark) {
+            both.truncate(left.len());
+        }
+        both.resize(left.len() + right.len(), false);
+        if let Some(condition) = &condition {
+            read_columns(condition, &mut both);
+        }
+        let right_wanted = both.split_off(left.len());
+        let shape = JoinShape {
+            kind,
+            left,
+            right,
+            condition: condition.map(Arc::new),
+            wanted: wanted.into(),
+            context: self.context.clone(),
+        };
+        (shape, both, right_wanted)
+    }
+
+    fn hash_join(
+        &self,
+        id: usize,
+        left: Plan,
+        right: Plan,
+        join: HashJoin,
+        hints: Vec<Hint>,
+        wanted: Vec<bool>,
+    ) -> Result<Pipeline> {
+        let (left_keys, right_keys): (Vec<Expr>, Vec<Expr>) = join.keys.into_iter().unzip();
+        let (shape, mut left_wanted, right_wanted) =
+            self.join_shape(&left, &right, join.kind, join.residual, wanted);
+        let mut right_read = right_wanted.clone();
+        right_keys.iter().for_each(|k| read_columns(k, &mut right_read));
+        left_keys.iter().for_each(|k| read_columns(k, &mut left_wanted));
+        let right_id = id + 1 + nodes(&left);
+        let right_hints = right_hints(&hints, &shape);
+        let pipeline = self.build(right, right_id, right_hints, right_read)?;
+        let build = self.timed(id, || {
+            build_hash(
+                pipeline,
+                &shape.right,
+                &right_keys,
+                &right_wanted,
+                join.null_equals_null,
+                shape.keeps_unmatched_right(),
+                &self.context,
+            )
+        })?;
+        if build.has_no_keys() && shape.drops_unmatched_left() && !shape.keeps_unmatched_right() {
+            return Ok(self.batches(id, vec![]));
+        }
+        let build = Arc::new(build);
+        let mut hints = left_hints(hints, &shape);
+        if shape.drops_unmatched_left() && !join.null_equals_null {
+            for (k, key) in left_keys.iter().enumerate() {
+                if let Expr::Column { index, .. } = key {
+                    let column = *index;
+                    hints.extend(
+                        build
+                            .predicates(k)
+                            .into_iter()
+                            .map(|p| Hint { column, kind: HintKind::Predicate(p) }),
+                    );
+                    if left_keys.len() == 1 {
+                        hints.push(Hint { column, kind: HintKind::Members(build.clone()) });
+                    }
+                }
+            }
+        }
+        let pipeline = self.build(left, id + 1, hints, left_wanted)?;
+        let probe = HashProbe::new(shape.clone(), build.clone(), left_keys, join.null_equals_null);
+        let pipeline = self.stream(id, pipeline, Arc::new(probe));
+        if !shape.keeps_unmatched_right() {
+            return Ok(pipeline);
+        }
+        let rest = unmatched(shape, build, |build| &build.rows);
+        Ok(Pipeline::new(Arc::new(SequenceSource::with_barrier(vec![
+            pipeline.into_source(),
+            self.source(id, rest).source,
+        ]))))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn nested_loop(
+        &self,
+        id: usize,
+        left: Plan,
+        right: Plan,
+        kind: JoinKind,
+        predicate: Option<Expr>,
+        hints: Vec<Hint>,
+        wanted: Vec<bool>,
+    ) -> Result<Pipeline> {
+        let (shape, left_wanted, right_wanted) = self.join_shape(&left, &right, kind, predicate, wanted);
+        let right_id = id + 1 + nodes(&left);
+        let track = shape.keeps_unmatched_right();
+        let right_hints = right_hints(&hints, &shape);
+        let pipeline = self.build(right, right_id, right_hints, right_wanted.clone())?;
+        let build =
+            self.timed(id, || build_rows(&pipeline, &shape.right, &right_wanted, track, &self.context))?;
+        if build.batch.rows == 0 && shape.drops_unmatched_left() {
+            return Ok(self.batches(id, vec![]));
+        }
+        let build = Arc::new(build);
+        let pipeline = self.build(left, id + 1, left_hints(hints, &shape), left_wanted)?;
+        let pipeline = self.stream(id, pipeline, Arc::new(NestedLoop::new(shape.clone(), build.clone())));
+        if !track {
+            return Ok(pipeline);
+        }
+        let rest = unmatched(shape, build, |build| build);
+        Ok(Pipeline::new(Arc::new(SequenceSource::with_barrier(vec![
+            pipeline.into_source(),
+            self.source(id, rest).source,
+        ]))))
     }
 
     fn source_scan(

@@ -8,6 +8,7 @@ pub(crate) mod coalesce;
 pub(crate) mod collect;
 pub(crate) mod filter;
 pub(crate) mod groups;
+pub(crate) mod join;
 pub(crate) mod limit;
 pub(crate) mod project;
 pub(crate) mod scan;

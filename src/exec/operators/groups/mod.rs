@@ -41,6 +41,9 @@ pub(crate) trait GroupTable: Send + Sync {
         cache: &mut FindCache,
     ) -> Result<()>;
 
+    /// So many rows with mostly different keys are about to come.
+    fn expect(&mut self, _rows: usize) {}
+
     /// The number of distinct keys.
     fn len(&self) -> usize;
 

@@ -310,6 +310,22 @@ struct Direct {
     groups: Vec<u32>,
     /// The range of all keys seen, if any was.
     range: Option<(i64, i64)>,
+    /// Keys that were announced.
+    expected: u64,
+}
+
+/// Least and greatest value of a column of whole numbers; `None` if it is no such column or has no values.
+pub(crate) fn range_of(array: &ArrayRef) -> Option<(i64, i64)> {
+    if !is_integral(array.data_type()) || *array.data_type() == DataType::UInt64 {
+        return None;
+    }
+    let mut range: Option<(i64, i64)> = None;
+    FixedWords::each(array, |_, w| {
+        let v = w[0] as i64;
+        range = Some(range.map_or((v, v), |(lo, hi)| (lo.min(v), hi.max(v))));
+    })
+    .ok()?;
+    range
 }
 
 fn span(range: (i64, i64)) -> u64 {
@@ -356,7 +372,7 @@ impl<const W: usize> PackedTable<W> {
             slots: vec![],
             groups: 0,
             null: None,
-            direct: Direct { possible, active: possible, base: 0, groups: vec![], range: None },
+            direct: Direct { possible, active: possible, base: 0, groups: vec![], range: None, expected: 0 },
             words: vec![],
             ids: vec![],
             rows_seen: 0,
@@ -496,12 +512,15 @@ impl<const W: usize> PackedTable<W> {
         }
         let wide = span(range);
         if self.direct.active {
-            if wide < DIRECT_MIN_SPAN || (wide < DIRECT_MAX_SPAN && wide / 16 < self.rows_seen) {
+            if wide < DIRECT_MIN_SPAN
+                || (wide < DIRECT_MAX_SPAN && wide / 16 < self.rows_seen)
+                || wide / 8 < self.direct.expected.max(self.groups as u64)
+            {
                 self.direct.widen(range);
                 return Ok(());
             }
             self.leave_direct()?;
-        } else if wide < DIRECT_MAX_SPAN && wide / 8 < self.groups as u64 {
+        } else if wide / 8 < self.groups as u64 {
             self.enter_direct(range);
             return Ok(());
         }
@@ -654,6 +673,10 @@ impl<const W: usize> GroupTable for PackedTable<W> {
         }
         self.find_words(words, self.own_nulls(keys).as_ref(), groups);
         Ok(())
+    }
+
+    fn expect(&mut self, rows: usize) {
+        self.direct.expected = rows as u64;
     }
 
     fn len(&self) -> usize {

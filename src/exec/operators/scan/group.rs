@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, NullArray};
-use arrow_buffer::BooleanBuffer;
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_select::filter::filter;
 
 use super::TableScan;
@@ -16,6 +16,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::evaluate_predicate;
 use crate::exec::execute::HintKind;
 use crate::exec::operators::coalesce::Coalescer;
+use crate::exec::operators::groups::FindCache;
 use crate::table::{RowGroup, TableError};
 
 /// With fewer rows left than one in this many, rows are read one by one.
@@ -30,6 +31,8 @@ pub(super) struct GroupScan {
     /// What is left to evaluate, in order; known once the scan has begun.
     conjuncts: Vec<usize>,
     hints: Vec<(usize, Predicate)>,
+    /// One for each of the scan's hints.
+    members: Vec<Members>,
     deletes: Option<BooleanBuffer>,
     begun: bool,
     block: usize,
@@ -77,18 +80,45 @@ impl Selection {
     }
 }
 
+/// The mask of a block's `rows` rows, from that of some of them.
+fn spread(mask: &BooleanArray, indices: &[u16], rows: usize) -> BooleanBuffer {
+    let mut whole = BooleanBufferBuilder::new(rows);
+    whole.append_n(rows, false);
+    for i in mask.values().set_indices() {
+        whole.set_bit(usize::from(indices[i]), true);
+    }
+    whole.finish()
+}
+
+/// How many rows a look into a join's build side has dropped in this row group.
+#[derive(Default)]
+struct Members {
+    cache: FindCache,
+    seen: usize,
+    kept: usize,
+}
+
+impl Members {
+    /// The join looks again for what is kept, so half of the rows must go.
+    fn pays(&self) -> bool {
+        self.seen < 8192 || self.kept * 2 < self.seen
+    }
+}
+
 /// The columns of a block that were decoded whole.
 type Decoded = Vec<Option<ArrayRef>>;
 
 impl GroupScan {
     pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>) -> Self {
         let width = scan.columns.len();
+        let scan_members = scan.hints.iter().map(|_| Members::default()).collect();
         Self {
             scan,
             group,
             readers: vec![None; width],
             conjuncts: vec![],
             hints: vec![],
+            members: scan_members,
             deletes: None,
             begun: false,
             block: 0,
@@ -174,6 +204,7 @@ impl GroupScan {
             match &hint.kind {
                 HintKind::Predicate(p) => self.hints.push((hint.column, p.clone())),
                 HintKind::Bound(bound) => self.hints.extend(bound.get().map(|p| (hint.column, p))),
+                HintKind::Members(_) => {}
             }
         }
     }
@@ -239,10 +270,42 @@ impl GroupScan {
                 selection.and(mask);
             }
         }
+        self.keep_members(index, &mut selection, &mut decoded)?;
         if selection.left == 0 {
             return Ok(None);
         }
         self.output(index, &selection, &decoded).map(Some)
+    }
+
+    /// Drops rows that have no partner in a join behind the scan, as long as that drops enough to pay.
+    fn keep_members(&mut self, index: usize, selection: &mut Selection, decoded: &mut Decoded) -> Result<()> {
+        let scan = self.scan.clone();
+        for (h, hint) in scan.hints.iter().enumerate() {
+            let HintKind::Members(build) = &hint.kind else { continue };
+            if selection.left == 0 {
+                return Ok(());
+            }
+            if !self.members[h].pays() {
+                continue;
+            }
+            let before = selection.left;
+            let sparse = selection.is_sparse() && decoded[hint.column].is_none();
+            let indices = if sparse { selection.indices() } else { vec![] };
+            let key = if sparse {
+                self.read_rows(hint.column, index, &indices)?
+            } else {
+                self.read_block(hint.column, index, decoded)?
+            };
+            let mask = build.members(&key, &mut self.members[h].cache)?;
+            if sparse {
+                selection.and(spread(&mask, &indices, selection.rows));
+            } else {
+                selection.and(mask.values().clone());
+            }
+            self.members[h].seen += before;
+            self.members[h].kept += selection.left;
+        }
+        Ok(())
     }
 
     /// Evaluates one condition.
@@ -285,12 +348,7 @@ impl GroupScan {
         let batch = Batch { columns, rows };
         let mask = evaluate_predicate(&conjunct.expr, &batch, &scan.context)?;
         if compact {
-            let mut whole = arrow_buffer::BooleanBufferBuilder::new(selection.rows);
-            whole.append_n(selection.rows, false);
-            for i in mask.values().set_indices() {
-                whole.set_bit(usize::from(indices[i]), true);
-            }
-            selection.and(whole.finish());
+            selection.and(spread(&mask, &indices, selection.rows));
         } else {
             selection.and(mask.values().clone());
         }

@@ -1,0 +1,280 @@
+//! The build side of a join.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::{Array, ArrayRef, BooleanArray, NullArray, UInt32Array};
+use arrow_buffer::NullBuffer;
+use arrow_select::take::take;
+
+use crate::column::predicate::{CompareOp, Predicate};
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::batch::Batch;
+use crate::exec::context::ExecContext;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::eval::flatten;
+use crate::exec::expr::Expr;
+use crate::exec::memory::Reservation;
+use crate::exec::operators::coalesce::concat_arrays;
+use crate::exec::operators::collect::{Collected, collect};
+use crate::exec::operators::groups::packed::range_of;
+use crate::exec::operators::groups::{FindCache, GroupTable, MISSING, group_table};
+use crate::exec::operators::project::Project;
+use crate::exec::pipeline::Pipeline;
+
+/// The rows of a build side, and which of them have found a partner.
+pub(crate) struct BuildRows {
+    /// All rows; columns that nobody reads are NULL arrays.
+    pub batch: Batch,
+    /// A bit for each row, where unmatched rows are wanted.
+    matched: Option<Vec<AtomicU64>>,
+    _memory: Vec<Reservation>,
+}
+
+impl BuildRows {
+    /// Notes that these rows have a partner.
+    pub fn set_matched(&self, rows: &[u32]) {
+        let Some(matched) = &self.matched else { return };
+        for &row in rows {
+            let (word, bit) = (&matched[row as usize / 64], 1 << (row % 64));
+            // Most rows are set many times; a read is cheaper than a write that others must see.
+            if word.load(Ordering::Relaxed) & bit == 0 {
+                word.fetch_or(bit, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Those of the rows `from .. to` that have no partner.
+    pub fn unmatched(&self, from: usize, to: usize) -> Vec<u32> {
+        let Some(matched) = &self.matched else { return vec![] };
+        (from..to)
+            .filter(|row| matched[row / 64].load(Ordering::Relaxed) >> (row % 64) & 1 == 0)
+            .map(|row| row as u32)
+            .collect()
+    }
+}
+
+/// Appends all batches into one; unwanted columns become NULL arrays.
+fn unite(
+    collected: Collected,
+    width: usize,
+    wanted: impl Fn(usize) -> bool,
+) -> Result<(Batch, Vec<Reservation>)> {
+    let rows = collected.rows();
+    if rows >= MISSING as usize {
+        return Err(ExecError::Unsupported("more than 4294967294 rows on the build side of a join".into()));
+    }
+    let Collected { mut batches, memory } = collected;
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(width);
+    for c in (0..width).rev() {
+        // From the last column on, so that each is given up as soon as it is copied.
+        let parts: Vec<ArrayRef> = batches.iter_mut().filter_map(|b| b.columns.pop()).collect();
+        columns.push(if !wanted(c) || parts.is_empty() {
+            Arc::new(NullArray::new(rows))
+        } else {
+            flatten(&concat_arrays(&parts)?)?
+        });
+    }
+    columns.reverse();
+    Ok((Batch::new(columns, rows), memory))
+}
+
+/// The rows of a build side without keys.
+pub(crate) fn build_rows(
+    pipeline: &Pipeline,
+    types: &[LogicalType],
+    wanted: &[bool],
+    track: bool,
+    context: &Arc<ExecContext>,
+) -> Result<BuildRows> {
+    let collected = collect(pipeline, context)?;
+    let (mut batch, memory) = unite(collected, types.len(), |c| wanted[c])?;
+    type_empty(&mut batch, types);
+    Ok(BuildRows { matched: track.then(|| bitmap(batch.rows)), batch, _memory: memory })
+}
+
+/// Without rows there are no arrays to take the types from.
+fn type_empty(batch: &mut Batch, types: &[LogicalType]) {
+    if batch.rows == 0 {
+        batch.columns = types.iter().map(|t| arrow_array::new_empty_array(&t.arrow())).collect();
+    }
+}
+
+fn bitmap(rows: usize) -> Vec<AtomicU64> {
+    (0..rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect()
+}
+
+/// A build side with a table of its keys.
+pub(crate) struct HashBuild {
+    pub rows: BuildRows,
+    table: Box<dyn GroupTable>,
+    /// Rows of key `k`: `lists.1[lists.0[k] .. lists.0[k + 1]]`. None if every key has one row, of its number.
+    lists: Option<(Vec<u32>, Vec<u32>)>,
+    /// A row has a NULL key, with which nothing is equal.
+    pub has_null_key: bool,
+    /// For each key, what all rows' values lie between, where that is known.
+    ranges: Vec<Option<(Scalar, Scalar)>>,
+    _memory: Reservation,
+}
+
+impl HashBuild {
+    /// The key number of each row, or [`MISSING`].
+    pub fn find(
+        &self,
+        keys: &[ArrayRef],
+        rows: usize,
+        ids: &mut Vec<u32>,
+        cache: &mut FindCache,
+    ) -> Result<()> {
+        self.table.find(keys, rows, ids, cache)
+    }
+
+    /// Every key has exactly one row, whose number is that of the key.
+    pub fn is_unique(&self) -> bool {
+        self.lists.is_none()
+    }
+
+    /// The rows with a key.
+    pub fn rows_of(&self, key: u32) -> &[u32] {
+        match &self.lists {
+            Some((starts, rows)) => &rows[starts[key as usize] as usize..starts[key as usize + 1] as usize],
+            None => &[],
+        }
+    }
+
+    /// No key can be found.
+    pub fn has_no_keys(&self) -> bool {
+        self.table.len() == 0
+    }
+
+    /// The number of different keys.
+    pub fn keys(&self) -> usize {
+        self.table.len()
+    }
+
+    /// What the left value of key `k` must satisfy to have a partner.
+    pub fn predicates(&self, k: usize) -> Vec<Predicate> {
+        match &self.ranges[k] {
+            Some((min, max)) => vec![
+                Predicate { op: CompareOp::GtEq, value: min.clone() },
+                Predicate { op: CompareOp::LtEq, value: max.clone() },
+            ],
+            None => vec![],
+        }
+    }
+
+    /// The rows of an array of single keys that are in the table.
+    pub fn members(&self, key: &ArrayRef, cache: &mut FindCache) -> Result<BooleanArray> {
+        let mut ids = vec![];
+        self.table.find(std::slice::from_ref(key), key.len(), &mut ids, cache)?;
+        Ok(ids.iter().map(|id| Some(*id != MISSING)).collect())
+    }
+}
+
+/// Runs the build side and makes a table of its keys.
+pub(crate) fn build_hash(
+    mut pipeline: Pipeline,
+    types: &[LogicalType],
+    keys: &[Expr],
+    wanted: &[bool],
+    null_equals_null: bool,
+    track: bool,
+    context: &Arc<ExecContext>,
+) -> Result<HashBuild> {
+    // Keys that are no columns are computed by the workers.
+    let computed: Vec<&Expr> = keys.iter().filter(|k| !matches!(k, Expr::Column { .. })).collect();
+    if !computed.is_empty() {
+        let columns = types.iter().enumerate().map(|(i, t)| Expr::column(i, t.clone()));
+        let exprs = columns.chain(computed.iter().map(|k| (*k).clone())).collect();
+        pipeline.operators.push(Arc::new(Project::new(exprs, context)));
+    }
+    let mut next_computed = types.len();
+    let key_columns: Vec<usize> = keys
+        .iter()
+        .map(|k| match k {
+            Expr::Column { index, .. } => *index,
+            _ => {
+                next_computed += 1;
+                next_computed - 1
+            }
+        })
+        .collect();
+    let collected = collect(&pipeline, context)?;
+    let width = types.len() + computed.len();
+    let (mut batch, memory) =
+        unite(collected, width, |c| key_columns.contains(&c) || wanted.get(c).copied().unwrap_or(false))?;
+    let key_types: Vec<LogicalType> = keys.iter().map(Expr::ty).collect();
+    let mut table = group_table(&key_types)?;
+    let mut has_null_key = false;
+    if batch.rows == 0 {
+        type_empty(&mut batch, types);
+        let rows = BuildRows { batch, matched: track.then(Vec::new), _memory: memory };
+        let ranges = keys.iter().map(|_| None).collect();
+        let memory = Reservation::new(context);
+        return Ok(HashBuild { rows, table, lists: None, has_null_key, ranges, _memory: memory });
+    }
+    let mut key_arrays: Vec<ArrayRef> = key_columns.iter().map(|&c| batch.columns[c].clone()).collect();
+    let mut keyed = batch.rows;
+    if !null_equals_null {
+        let nulls = key_arrays
+            .iter()
+            .fold(None, |all, key| NullBuffer::union(all.as_ref(), key.logical_nulls().as_ref()));
+        if let Some(nulls) = nulls.filter(|n| n.null_count() > 0) {
+            has_null_key = true;
+            keyed -= nulls.null_count();
+            // Rows with a NULL key go to the end, where nothing finds them, or away if nobody wants them.
+            let mut order: Vec<u32> = nulls.valid_indices().map(|i| i as u32).collect();
+            if track {
+                order.extend((0..batch.rows as u32).filter(|i| nulls.is_null(*i as usize)));
+            }
+            let order = UInt32Array::from(order);
+            for column in &mut batch.columns {
+                *column = take(column, &order, None)?;
+            }
+            batch.rows = order.len();
+            key_arrays = key_columns.iter().map(|&c| batch.columns[c].slice(0, keyed)).collect();
+        }
+    }
+    let ranges = key_arrays
+        .iter()
+        .map(|key| {
+            let (min, max) = range_of(key)?;
+            Some((Scalar::Int(min.into()), Scalar::Int(max.into())))
+        })
+        .collect();
+    let mut memory_of_table = Reservation::new(context);
+    let mut ids = vec![];
+    table.expect(keyed);
+    table.intern(&key_arrays, keyed, &mut ids)?;
+    let unique = table.len() == keyed;
+    let lists = (!unique).then(|| lists(&ids, table.len()));
+    memory_of_table.resize(table.size() + if unique { 0 } else { (keyed + table.len()) * 4 })?;
+    for (c, column) in batch.columns.iter_mut().enumerate().take(types.len()) {
+        if !wanted[c] {
+            *column = Arc::new(NullArray::new(batch.rows));
+        }
+    }
+    batch.columns.truncate(types.len());
+    let rows = BuildRows { matched: track.then(|| bitmap(batch.rows)), batch, _memory: memory };
+    Ok(HashBuild { rows, table, lists, has_null_key, ranges, _memory: memory_of_table })
+}
+
+/// The rows of each key, in order.
+fn lists(ids: &[u32], keys: usize) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0u32; keys + 1];
+    for &id in ids {
+        starts[id as usize + 1] += 1;
+    }
+    for k in 0..keys {
+        starts[k + 1] += starts[k];
+    }
+    let mut next = starts.clone();
+    let mut rows = vec![0; ids.len()];
+    for (row, &id) in ids.iter().enumerate() {
+        let at = &mut next[id as usize];
+        rows[*at as usize] = row as u32;
+        *at += 1;
+    }
+    (starts, rows)
+}

@@ -1,0 +1,59 @@
+//! Joins.
+//!
+//! The right input is the build side: it runs first and is kept as one batch of columns ([`build`]). The left input
+//! streams past it. A hash join finds candidates by key in a [`GroupTable`](super::groups::GroupTable) over the
+//! build side's keys ([`hash`]); a nested-loop join takes every pair for a candidate ([`nested_loop`]). What becomes
+//! of candidates and of rows without a partner is the same for both ([`matcher`]). Build rows without a partner,
+//! where they are wanted, follow when all left rows have passed ([`unmatched`]).
+
+mod build;
+mod hash;
+mod matcher;
+mod nested_loop;
+#[cfg(test)]
+mod tests;
+mod unmatched;
+
+use std::sync::Arc;
+
+use crate::column::types::LogicalType;
+use crate::exec::context::ExecContext;
+use crate::exec::expr::Expr;
+use crate::exec::plan::JoinKind;
+
+pub(crate) use build::{HashBuild, build_hash, build_rows};
+pub(crate) use hash::HashProbe;
+pub(crate) use nested_loop::NestedLoop;
+pub(crate) use unmatched::unmatched;
+
+/// What both kinds of join need to know.
+#[derive(Clone)]
+pub(crate) struct JoinShape {
+    pub kind: JoinKind,
+    /// Types of the left columns.
+    pub left: Arc<[LogicalType]>,
+    /// Types of the right columns.
+    pub right: Arc<[LogicalType]>,
+    /// Condition over left and right columns, beside the keys.
+    pub condition: Option<Arc<Expr>>,
+    /// Which output columns somebody reads; the others are made of nothing.
+    pub wanted: Arc<[bool]>,
+    pub context: Arc<ExecContext>,
+}
+
+impl JoinShape {
+    /// Whether the output has the right side's columns.
+    pub fn yields_right(&self) -> bool {
+        !matches!(self.kind, JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::Mark)
+    }
+
+    /// Whether build rows without a partner are wanted.
+    pub fn keeps_unmatched_right(&self) -> bool {
+        matches!(self.kind, JoinKind::Right | JoinKind::Full)
+    }
+
+    /// Whether a left row without a partner is dropped.
+    pub fn drops_unmatched_left(&self) -> bool {
+        matches!(self.kind, JoinKind::Inner | JoinKind::Right | JoinKind::LeftSemi)
+    }
+}
