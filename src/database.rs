@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::connection::Connection;
 use crate::error::Result;
+use crate::table::{CheckReport, Storage, StorageOptions};
 
 /// How to open a database.
 ///
@@ -79,11 +80,24 @@ impl Options {
     }
 }
 
+impl Options {
+    fn storage(&self) -> StorageOptions {
+        let defaults = StorageOptions::default();
+        StorageOptions {
+            read_only: self.read_only,
+            create: self.create,
+            page_size: self.page_size_bytes.unwrap_or(defaults.page_size),
+            ..defaults
+        }
+    }
+}
+
 /// What connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) path: Option<PathBuf>,
     pub(crate) options: Options,
+    pub(crate) storage: Arc<Storage>,
 }
 
 /// A database. Cheap to clone; all clones are the same database, and it is closed when the last clone and
@@ -117,7 +131,9 @@ impl Database {
     ///
     /// As [`Database::open`]; and if the file is not there and may not be made.
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
-        Ok(Self { shared: Arc::new(Shared { path: Some(path.as_ref().to_path_buf()), options }) })
+        let path = path.as_ref();
+        let storage = Storage::open(path, &options.storage())?;
+        Ok(Self { shared: Arc::new(Shared { path: Some(path.to_path_buf()), options, storage }) })
     }
 
     /// An empty database in memory.
@@ -126,7 +142,9 @@ impl Database {
     ///
     /// There is not enough memory.
     pub fn open_in_memory() -> Result<Self> {
-        Ok(Self { shared: Arc::new(Shared { path: None, options: Options::default() }) })
+        let options = Options::default();
+        let storage = Storage::memory(&options.storage())?;
+        Ok(Self { shared: Arc::new(Shared { path: None, options, storage }) })
     }
 
     /// The file; `None` in memory.
@@ -137,6 +155,12 @@ impl Database {
     /// A new connection: settings, a transaction and a statement of its own.
     pub fn connect(&self) -> Connection {
         Connection::new(Arc::clone(&self.shared))
+    }
+
+    /// Verifies every checksum, every reference, and that every page is either free or owned exactly once. Reads
+    /// the whole database as of the last commit.
+    pub fn check(&self) -> CheckReport {
+        self.shared.storage.check()
     }
 
     /// Writes what is not yet in its place in the file. Dropping does the same and cannot tell of an error.

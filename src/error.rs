@@ -20,6 +20,18 @@ pub enum Error {
     Storage(#[from] crate::table::TableError),
 }
 
+impl From<crate::pager::PagerError> for Error {
+    fn from(e: crate::pager::PagerError) -> Self {
+        Self::Storage(e.into())
+    }
+}
+
+impl From<crate::column::ColumnError> for Error {
+    fn from(e: crate::column::ColumnError) -> Self {
+        Self::Storage(e.into())
+    }
+}
+
 /// The result of asking a database for something.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

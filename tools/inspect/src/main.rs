@@ -1,2 +1,147 @@
-//! Inspector.
-fn main() {}
+//! `inspect FILE [WHAT]`: shows what lies in a database file, healthy or not. Never writes, takes no lock.
+
+mod chunks;
+mod overview;
+mod pages;
+mod records;
+mod render;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use fluxdb::inspect::{Contents, Inspection};
+use lexopt::prelude::*;
+use serde_json::Value;
+
+const HELP: &str = "\
+Shows what lies in a FluxDB file, healthy or not. Never writes, takes no lock.
+
+Usage: inspect FILE [WHAT] [OPTIONS]
+
+What:
+  (nothing)             a summary: superblocks, pages by kind, tables, columns
+  superblock            both superblock slots, field by field
+  pages                 a map of all pages, by kind and owner   [--kind KIND]
+  page N                one page, decoded                       [--hex]
+  slot P:S              one record of a heap page, decoded      [--hex]
+  catalog               schemas, tables, columns, views
+  free                  the table of free space
+  chunks TABLE[.COLUMN] all chunks of a table or column
+  chunk TABLE.COLUMN    one chunk: header, blocks, statistics, first values
+                        [--row-group N] [--values N]
+
+Options:
+      --json            a JSON value instead of text
+      --kind KIND       only pages of this kind
+      --hex             the bytes as well
+      --row-group N     which row group, from 0 (0)
+      --values N        how many values of a chunk to show (10)
+  -h, --help            this
+
+Exit status: 0 if all that was asked for could be shown, 1 if something is broken, 2 for bad usage.
+";
+
+/// What the command line asks for.
+#[derive(Default)]
+struct Request {
+    words: Vec<String>,
+    json: bool,
+    hex: bool,
+    kind: Option<String>,
+    row_group: usize,
+    values: Option<usize>,
+}
+
+/// What went wrong.
+enum Failure {
+    /// The command line.
+    Usage(String),
+    /// The file.
+    File(String),
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(e: E) -> Self {
+        Self::File(e.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok((text, healthy)) => {
+            // Who closes the pipe has seen enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(Failure::File(message)) => {
+            eprintln!("Error: {message}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::Usage(message)) => {
+            eprintln!("Error: {message}\nTry 'inspect --help'.");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The text to print, and whether all is well with what was looked at.
+fn run() -> Result<(String, bool), Failure> {
+    let Some((path, request)) = parse()? else { return Ok((HELP.to_owned(), true)) };
+    let file = Inspection::open(&path)?;
+    let contents = Contents::read(&file);
+    let words: Vec<&str> = request.words.iter().map(String::as_str).collect();
+    let report = match words[..] {
+        [] => overview::summary(&file, &contents),
+        ["superblock"] => overview::superblocks(&file),
+        ["pages"] => pages::map(&file, &contents, request.kind.as_deref()),
+        ["page", number] => pages::page(&file, &contents, pages::parse_page(number)?, request.hex)?,
+        ["slot", slot] => records::slot(&file, records::parse_slot(slot)?, request.hex)?,
+        ["catalog"] => overview::catalog(&contents),
+        ["free"] => overview::free(&file)?,
+        ["chunks", name] => chunks::list(&file, &contents, name)?,
+        ["chunk", name] => {
+            chunks::chunk(&file, &contents, name, request.row_group, request.values.unwrap_or(10))?
+        }
+        _ => return Err(Failure::Usage(format!("nothing is called '{}'", words.join(" ")))),
+    };
+    let healthy = contents.problems.is_empty() && report.get("error").is_none();
+    let text =
+        if request.json { serde_json::to_string_pretty(&report)? + "\n" } else { render::text(&report) };
+    Ok((text, healthy))
+}
+
+/// The file and what is wanted of it; `None` for help.
+fn parse() -> Result<Option<(PathBuf, Request)>, Failure> {
+    let usage = |e: lexopt::Error| Failure::Usage(e.to_string());
+    let mut parser = lexopt::Parser::from_env();
+    let mut request = Request::default();
+    let mut path = None;
+    while let Some(arg) = parser.next().map_err(usage)? {
+        match arg {
+            Long("json") => request.json = true,
+            Long("hex") => request.hex = true,
+            Long("kind") => request.kind = Some(parser.value().and_then(ValueExt::string).map_err(usage)?),
+            Long("row-group") => {
+                request.row_group = parser.value().and_then(|v| v.parse()).map_err(usage)?;
+            }
+            Long("values") => request.values = Some(parser.value().and_then(|v| v.parse()).map_err(usage)?),
+            Short('h') | Long("help") => return Ok(None),
+            Value(word) if path.is_none() => path = Some(PathBuf::from(word)),
+            Value(word) => request.words.push(word.string().map_err(usage)?),
+            other => return Err(usage(other.unexpected())),
+        }
+    }
+    match path {
+        Some(path) => Ok(Some((path, request))),
+        None => Err(Failure::Usage("which file?".to_owned())),
+    }
+}
+
+/// A list of reports, with what could not be read put beside them.
+fn with_problems(mut report: Value, contents: &Contents) -> Value {
+    if !contents.problems.is_empty() {
+        report["problems"] = contents.problems.clone().into();
+    }
+    report
+}

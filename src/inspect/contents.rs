@@ -1,0 +1,216 @@
+//! What the catalog of a file refers to, found without opening the database.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::catalog::record::RecordKind;
+use crate::catalog::{
+    CatalogRoot, ColumnId, DirectoryRecord, RootEntry, RowGroupRecord, SchemaDefinition, SegmentRecord,
+    TableDefinition, ViewDefinition,
+};
+use crate::column::{ChunkMeta, ChunkPlace, ChunkReader};
+use crate::pager::inspect::Inspection;
+use crate::pager::{Extent, PageId, SlotId};
+
+/// Everything that can be reached from the catalog's root.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Where the root record is, if there is a superblock that tells.
+    pub root: Option<SlotId>,
+    /// The schemas, by id.
+    pub schemas: BTreeMap<u64, SchemaDefinition>,
+    /// The tables.
+    pub tables: Vec<TableView>,
+    /// The views.
+    pub views: Vec<ViewDefinition>,
+    /// What could not be read, and why.
+    pub problems: Vec<String>,
+}
+
+/// A table and where its records are.
+#[derive(Debug)]
+pub struct TableView {
+    /// `schema.table`.
+    pub name: String,
+    /// The definition.
+    pub definition: TableDefinition,
+    /// Slot of the definition.
+    pub record: SlotId,
+    /// Slot of the directory of row groups.
+    pub directory: Option<SlotId>,
+    /// Slots of the segments of the directory.
+    pub segments: Vec<SlotId>,
+    /// Its row groups, in the order of the rows.
+    pub row_groups: Vec<RowGroupView>,
+}
+
+/// A row group and where it is.
+#[derive(Debug)]
+pub struct RowGroupView {
+    /// Its number in the table.
+    pub index: usize,
+    /// Number of its first row.
+    pub first_row: u64,
+    /// Slot of its record.
+    pub slot: SlotId,
+    /// The record.
+    pub record: RowGroupRecord<Bytes>,
+}
+
+impl Contents {
+    /// Follows the catalog of a file. What is broken is left out and listed in `problems`.
+    pub fn read(file: &Inspection) -> Self {
+        let mut contents = Self::default();
+        let superblock = match &file.superblock {
+            Ok(superblock) => superblock,
+            Err(e) => {
+                contents.problems.push(e.to_string());
+                return contents;
+            }
+        };
+        contents.root = superblock.catalog_root;
+        let Some(slot) = contents.root else { return contents };
+        let Some(root) = contents.record(file, slot, RecordKind::Root, CatalogRoot::decode) else {
+            return contents;
+        };
+        for entry in &root.entries {
+            if entry.kind == RecordKind::Schema
+                && let Some(schema) =
+                    contents.record(file, entry.record, RecordKind::Schema, SchemaDefinition::decode)
+            {
+                contents.schemas.insert(entry.id, schema);
+            }
+        }
+        for entry in &root.entries {
+            match entry.kind {
+                RecordKind::Table => contents.read_table(file, entry),
+                RecordKind::View => {
+                    let view = contents.record(file, entry.record, RecordKind::View, ViewDefinition::decode);
+                    contents.views.extend(view);
+                }
+                _ => {}
+            }
+        }
+        contents
+    }
+
+    /// The table of that name: `schema.table`, or the table's name alone.
+    pub fn table(&self, name: &str) -> Option<&TableView> {
+        let same = |t: &&TableView| {
+            t.name.eq_ignore_ascii_case(name) || t.definition.name.eq_ignore_ascii_case(name)
+        };
+        self.tables.iter().find(same)
+    }
+
+    fn read_table(&mut self, file: &Inspection, entry: &RootEntry) {
+        let Some(definition) = self.record(file, entry.record, RecordKind::Table, TableDefinition::decode)
+        else {
+            return;
+        };
+        let schema = self.schemas.get(&definition.schema.0).map_or("?", |s| &s.name);
+        let mut table = TableView {
+            name: format!("{schema}.{}", definition.name),
+            definition,
+            record: entry.record,
+            directory: entry.directory,
+            segments: vec![],
+            row_groups: vec![],
+        };
+        if let Some(slot) = entry.directory
+            && let Some(directory) = self.record(file, slot, RecordKind::Directory, DirectoryRecord::decode)
+        {
+            let mut first_row = 0;
+            for segment in &directory.segments {
+                table.segments.push(segment.slot);
+                let read = self.record(file, segment.slot, RecordKind::Segment, SegmentRecord::decode);
+                let Some(read) = read else {
+                    first_row += segment.rows;
+                    continue;
+                };
+                for group in &read.entries {
+                    let index = table.row_groups.len();
+                    let decode = |bytes: &[u8]| RowGroupRecord::new(Bytes::copy_from_slice(bytes));
+                    if let Some(record) = self.record(file, group.record, RecordKind::RowGroup, decode) {
+                        table.row_groups.push(RowGroupView { index, first_row, slot: group.record, record });
+                    }
+                    first_row += u64::from(group.rows);
+                }
+            }
+        }
+        self.tables.push(table);
+    }
+
+    fn record<T>(
+        &mut self,
+        file: &Inspection,
+        slot: SlotId,
+        kind: RecordKind,
+        decode: impl FnOnce(&[u8]) -> crate::catalog::record::Decoded<T>,
+    ) -> Option<T> {
+        let bytes = match file.record(slot) {
+            Ok(bytes) => bytes,
+            Err(e) => {
+                self.problems.push(format!("{} at {slot}: {e}", kind.name()));
+                return None;
+            }
+        };
+        match decode(&bytes) {
+            Ok(value) => Some(value),
+            Err(e) => {
+                self.problems.push(e.at(kind, slot).to_string());
+                None
+            }
+        }
+    }
+}
+
+impl RowGroupView {
+    /// The pages that hold its chunks.
+    pub fn extent(&self) -> Extent {
+        let header = self.record.header();
+        Extent { start: PageId(header.extent_page.get()), pages: header.extent_pages.get() }
+    }
+
+    /// What the catalog keeps of the chunk of a column; `None` if the column came later.
+    pub fn chunk_meta(&self, column: ColumnId) -> Option<&ChunkMeta> {
+        let position = self.record.columns().iter().position(|id| id.get() == column.0)?;
+        self.record.chunks().get(position)
+    }
+
+    /// Where the chunk of a column begins in the file, in bytes.
+    pub fn chunk_offset(&self, file: &Inspection, meta: &ChunkMeta) -> u64 {
+        let page = self.record.header().extent_page.get();
+        page.saturating_mul(u64::from(file.page_size())).saturating_add(meta.byte_offset.get())
+    }
+
+    /// Opens the chunk of the column at that position of the table.
+    ///
+    /// # Errors
+    /// The chunk cannot be read or its header is damaged; or the row group has no such column.
+    pub fn open_chunk(
+        &self,
+        file: &Inspection,
+        table: &TableDefinition,
+        position: usize,
+    ) -> Result<ChunkReader, crate::Error> {
+        let column = &table.columns[position];
+        let Some(meta) = self.chunk_meta(column.id) else {
+            return Err(crate::Error::from(crate::pager::PagerError::Invalid(format!(
+                "row group {} has no chunk of column {}: the column is younger",
+                self.index, column.name
+            ))));
+        };
+        let bytes = usize::try_from(meta.byte_len.get()).unwrap_or(usize::MAX);
+        let bytes = file.bytes(self.chunk_offset(file, meta), bytes)?;
+        let place = ChunkPlace {
+            table: Arc::from(&*table.name),
+            column: Arc::from(&*column.name),
+            table_id: table.id.0 as u32,
+            column_id: column.id.0,
+            row_group: self.index as u64,
+        };
+        Ok(ChunkReader::open(bytes, &column.ty, place)?)
+    }
+}

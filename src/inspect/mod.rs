@@ -1,0 +1,46 @@
+//! Read-only looks at a file that need not be healthy, for tools.
+//!
+//! [`Inspection`] shows pages, heaps and superblocks as they lie in the file; [`Contents`] follows the catalog from
+//! the root down to the chunks, and keeps going past damage, which it lists. Neither takes a lock, writes, or needs a
+//! database that can be opened.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = std::env::temp_dir().join(format!("fluxdb-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&dir)?;
+//! # let path = dir.join("doc.flux");
+//! use fluxdb::inspect::{Contents, Inspection};
+//!
+//! # let db = fluxdb::Database::open(&path)?;
+//! # db.connect().execute("CREATE OR REPLACE TABLE t AS SELECT 42 AS answer")?;
+//! # db.close()?;
+//! let file = Inspection::open(&path)?;
+//! let contents = Contents::read(&file);
+//! assert!(contents.problems.is_empty());
+//! let chunk = contents.tables[0].row_groups[0].open_chunk(&file, &contents.tables[0].definition, 0)?;
+//! println!("{} rows in {} blocks", chunk.rows(), chunk.blocks());
+//! # std::fs::remove_dir_all(&dir)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod contents;
+mod map;
+mod summary;
+
+pub use contents::{Contents, RowGroupView, TableView};
+pub use map::{PageRange, PageUse, page_map};
+pub use summary::summary;
+
+pub use crate::catalog::record::RecordKind;
+pub use crate::catalog::{
+    CatalogRoot, ColumnRole, DirectoryRecord, RowGroupRecord, SchemaDefinition, SegmentRecord,
+    TableDefinition, ViewDefinition,
+};
+pub use crate::column::scalar::Scalar;
+pub use crate::column::{BLOCK_ROWS, ChunkMeta, ChunkReader, ChunkStats, ROW_GROUP_ROWS};
+pub use crate::pager::inspect::{Inspection, PageView};
+pub use crate::pager::{
+    FreeRange, HeapPage, PAGE_HEADER_BYTES, PageHeader, PageId, PageKind, PagerError, Slot, SlotId,
+    SlotState, SpaceTable, Superblock,
+};

@@ -1,0 +1,134 @@
+//! Records of heap pages, decoded.
+
+use fluxdb::inspect::{
+    CatalogRoot, DirectoryRecord, Inspection, PageId, RecordKind, RowGroupRecord, SchemaDefinition,
+    SegmentRecord, SlotId, TableDefinition, ViewDefinition,
+};
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::render::hex_dump;
+
+/// The address of a record as the user gives it: `PAGE:SLOT`.
+pub fn parse_slot(text: &str) -> Result<SlotId, Failure> {
+    let bad = || Failure::Usage(format!("'{text}' is not PAGE:SLOT"));
+    let (page, slot) = text.split_once(':').ok_or_else(bad)?;
+    let page = PageId(page.parse().map_err(|_| bad())?);
+    SlotId::new(page, slot.parse().map_err(|_| bad())?).map_err(|_| bad())
+}
+
+/// `inspect FILE slot P:S`.
+pub fn slot(file: &Inspection, slot: SlotId, hex: bool) -> Result<Value, Failure> {
+    let bytes = file.record(slot)?;
+    let mut report = json!({"slot": slot.to_string(), "bytes": bytes.len()});
+    match decode(&bytes) {
+        Ok((kind, fields)) => {
+            report["record"] = kind.into();
+            report["fields"] = fields;
+        }
+        Err(e) => report["error"] = e.into(),
+    }
+    if hex {
+        report["hex"] = hex_dump(&bytes, 0).into();
+    }
+    Ok(report)
+}
+
+/// The record in a few words.
+pub fn one_line(file: &Inspection, page: PageId, slot: u16) -> String {
+    let record = SlotId::new(page, slot).and_then(|id| file.record(id));
+    let bytes = match record {
+        Ok(bytes) => bytes,
+        Err(e) => return e.to_string(),
+    };
+    match decode(&bytes) {
+        Ok((kind, fields)) => {
+            let name = ["name", "rows", "objects", "table"].iter().find_map(|k| match fields.get(k) {
+                Some(Value::Array(items)) => Some(format!("{} {k}", items.len())),
+                Some(Value::Null) | None => None,
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(value) => Some(format!("{value} {k}")),
+            });
+            format!("{kind} {}", name.unwrap_or_default()).trim_end().to_owned()
+        }
+        Err(e) => e,
+    }
+}
+
+/// What kind of record it is, and its fields.
+fn decode(bytes: &[u8]) -> Result<(&'static str, Value), String> {
+    let Some(kind) = bytes.first().and_then(|b| RecordKind::from_byte(*b)) else {
+        return Err(format!("unknown record kind {}", bytes.first().copied().unwrap_or(0)));
+    };
+    let fields = match kind {
+        RecordKind::Root => CatalogRoot::decode(bytes).map(|r| {
+            json!({
+                "next_id": r.next_id,
+                "objects": r.entries.iter().map(|e| json!({
+                    "kind": e.kind.name(),
+                    "id": e.id,
+                    "record": e.record.to_string(),
+                    "directory": e.directory.map(|d| d.to_string()),
+                })).collect::<Vec<_>>(),
+            })
+        }),
+        RecordKind::Schema => {
+            SchemaDefinition::decode(bytes).map(|s| json!({"name": s.name, "comment": s.comment}))
+        }
+        RecordKind::Table => TableDefinition::decode(bytes).map(|t| {
+            json!({
+                "id": t.id.0,
+                "schema": t.schema.0,
+                "name": t.name,
+                "comment": t.comment,
+                "columns": t.columns.iter().map(|c| json!({
+                    "id": c.id.0, "column": c.name, "type": c.ty.to_string(), "nullable": c.nullable,
+                    "default": c.default, "comment": c.comment,
+                })).collect::<Vec<_>>(),
+            })
+        }),
+        RecordKind::View => ViewDefinition::decode(bytes).map(|v| json!({"name": v.name, "query": v.query})),
+        RecordKind::Directory => DirectoryRecord::decode(bytes).map(|d| {
+            json!({
+                "table": d.table.0,
+                "rows": d.rows,
+                "bytes": d.bytes,
+                "segments": d.segments.iter().map(|s| json!({
+                    "slot": s.slot.to_string(), "rows": s.rows, "row_groups": s.row_groups,
+                })).collect::<Vec<_>>(),
+            })
+        }),
+        RecordKind::Segment => SegmentRecord::decode(bytes).map(|s| {
+            json!({
+                "rows": s.rows(),
+                "row_groups": s.entries.iter().map(|e| json!({
+                    "record": e.record.to_string(),
+                    "rows": e.rows,
+                    "deleted_rows": e.deleted_rows,
+                    "bytes": e.bytes,
+                    "least_time": e.time_range.map(|t| t.0),
+                    "greatest_time": e.time_range.map(|t| t.1),
+                })).collect::<Vec<_>>(),
+            })
+        }),
+        RecordKind::RowGroup => RowGroupRecord::new(bytes).map(|g| {
+            let header = g.header();
+            json!({
+                "rows": header.rows.get(),
+                "extent_page": header.extent_page.get(),
+                "extent_pages": header.extent_pages.get(),
+                "extent_bytes": header.extent_bytes.get(),
+                "chunks": g.columns().iter().zip(g.chunks()).map(|(id, c)| json!({
+                    "column_id": id.get(),
+                    "offset": c.byte_offset.get(),
+                    "bytes": c.byte_len.get(),
+                    "rows": c.row_count.get(),
+                    "nulls": c.null_count.get(),
+                    "codec": c.codec().map_or("unknown", |c| c.name()),
+                    "blocks": c.block_count.get(),
+                })).collect::<Vec<_>>(),
+            })
+        }),
+    };
+    fields.map(|f| (kind.name(), f)).map_err(|e| e.at(kind, "this slot").to_string())
+}
