@@ -1,2 +1,104 @@
-//! Shell.
-fn main() {}
+//! The shell: `fluxdb [OPTIONS] [DATABASE] [SQL]...`.
+
+mod args;
+mod check;
+mod demo;
+mod format;
+mod interrupt;
+mod progress;
+mod repl;
+mod session;
+
+use std::io::{self, BufReader, IsTerminal};
+use std::path::Path;
+use std::process::ExitCode;
+
+use fluxdb::{Database, Options};
+
+use crate::args::{Command, Input, Invocation, Subcommand};
+use crate::format::Format;
+use crate::interrupt::Interrupt;
+use crate::session::{Outcome, Session};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match args::parse() {
+        Ok(Command::Help) => {
+            print!("{}", args::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Version) => {
+            println!("fluxdb {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Run(invocation)) => run(&invocation),
+        Ok(Command::Subcommand(Subcommand::Demo, words)) => demo::run(&words),
+        Ok(Command::Subcommand(Subcommand::Check, words)) => check::run(&words),
+        Err(message) => bad_usage(&message),
+    }
+}
+
+/// Says what is wrong with the command line.
+fn bad_usage(message: &str) -> ExitCode {
+    eprintln!("Error: {message}\nTry 'fluxdb --help'.");
+    ExitCode::from(2)
+}
+
+/// Opens the database at `path`, or one in memory.
+fn open(path: Option<&Path>, readonly: bool) -> Result<Database, fluxdb::Error> {
+    match path {
+        Some(path) => Database::open_with(path, Options::default().read_only(readonly)),
+        None => Database::open_in_memory(),
+    }
+}
+
+fn run(invocation: &Invocation) -> ExitCode {
+    let db = match open(invocation.database.as_deref(), invocation.readonly) {
+        Ok(db) => db,
+        Err(e) => {
+            eprintln!("Error: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let to_terminal = io::stdout().is_terminal();
+    let format = invocation.format.unwrap_or(if to_terminal { Format::Table } else { Format::Csv });
+    let mut session = Session::new(db.connect(), format, Interrupt::install());
+    session.timer = invocation.timer;
+
+    let interactive = invocation.inputs.is_empty() && io::stdin().is_terminal() && !invocation.batch;
+    let outcome = if interactive {
+        repl::run(&mut session, invocation.database.as_deref())
+    } else if invocation.inputs.is_empty() {
+        session.run_reader(BufReader::new(io::stdin().lock()), invocation.batch)
+    } else {
+        run_inputs(&mut session, &invocation.inputs, invocation.batch)
+    };
+    drop(session);
+    let closed = db.close();
+    match (outcome, closed) {
+        (_, Err(e)) => {
+            eprintln!("Error: {e}");
+            ExitCode::FAILURE
+        }
+        (Outcome::Failed, Ok(())) => ExitCode::FAILURE,
+        (Outcome::Ok | Outcome::Closed, Ok(())) => ExitCode::SUCCESS,
+    }
+}
+
+fn run_inputs(session: &mut Session, inputs: &[Input], go_on: bool) -> Outcome {
+    let mut worst = Outcome::Ok;
+    for input in inputs {
+        let outcome = match input {
+            Input::Sql(sql) => session.run_text(sql, go_on),
+            Input::File(path) => session.run_file(path, go_on),
+        };
+        match outcome {
+            Outcome::Ok => {}
+            Outcome::Failed if go_on => worst = Outcome::Failed,
+            end => return end,
+        }
+    }
+    worst
+}

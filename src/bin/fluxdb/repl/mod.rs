@@ -1,0 +1,124 @@
+//! The interactive shell.
+
+mod complete;
+mod dot;
+mod highlight;
+
+use std::path::{Path, PathBuf};
+
+use fluxdb::StatementSplitter;
+use rustyline::error::ReadlineError;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{CompletionType, Config, Editor, Helper, Highlighter, Hinter};
+
+use crate::repl::complete::SqlCompleter;
+use crate::repl::highlight::SqlHighlighter;
+use crate::session::{Outcome, Session};
+
+const PROMPT: &str = "flux> ";
+const HISTORY_LINES: usize = 10_000;
+
+/// Reads, runs and prints until the end of input or `.quit`.
+pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
+    session.chatty = true;
+    let config = Config::builder()
+        .completion_type(CompletionType::List)
+        .auto_add_history(false)
+        .max_history_size(HISTORY_LINES)
+        .and_then(|b| b.history_ignore_dups(true))
+        .map(rustyline::config::Builder::build);
+    let editor = config.and_then(Editor::<LineHelper, _>::with_config);
+    let mut editor = match editor {
+        Ok(editor) => editor,
+        Err(e) => {
+            eprintln!("Error: cannot use the terminal: {e}");
+            return Outcome::Failed;
+        }
+    };
+    editor.set_helper(Some(LineHelper::new()));
+    let history = history_path();
+    if let Some(path) = &history {
+        // There is none at the first start.
+        let _ = editor.load_history(path);
+    }
+    let name = database.map_or_else(|| "in memory".to_owned(), |p| p.display().to_string());
+    println!("FluxDB {} ({name}). Statements end with ';'. Type .help for help.", env!("CARGO_PKG_VERSION"));
+
+    let outcome = loop {
+        if let Some(helper) = editor.helper_mut() {
+            helper.completer.refresh(&session.connection);
+        }
+        match editor.readline(PROMPT) {
+            Ok(line) => {
+                let text = line.trim();
+                if text.is_empty() {
+                    continue;
+                }
+                let _ = editor.add_history_entry(text);
+                if text.starts_with('.') {
+                    match dot::run(session, text) {
+                        dot::Next::Go => {}
+                        dot::Next::Quit => break Outcome::Ok,
+                    }
+                } else if session.run_text(text, true) == Outcome::Closed {
+                    break Outcome::Closed;
+                }
+            }
+            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Eof) => break Outcome::Ok,
+            Err(e) => {
+                eprintln!("Error: cannot read from the terminal: {e}");
+                break Outcome::Failed;
+            }
+        }
+    };
+    if let Some(path) = &history
+        && let Err(e) = editor.save_history(path)
+    {
+        eprintln!("Warning: the history was not saved in {}: {e}", path.display());
+    }
+    // In an interactive session a failed statement is no failure of the session.
+    if outcome == Outcome::Failed { Outcome::Failed } else { Outcome::Ok }
+}
+
+fn history_path() -> Option<PathBuf> {
+    std::env::home_dir().map(|home| home.join(".fluxdb_history"))
+}
+
+/// What the line editor asks: completion, colours, and whether a statement is complete.
+#[derive(Helper, Highlighter, Hinter, rustyline::Completer)]
+struct LineHelper {
+    #[rustyline(Completer)]
+    completer: SqlCompleter,
+    #[rustyline(Highlighter)]
+    highlighter: SqlHighlighter,
+    #[rustyline(Hinter)]
+    hinter: rustyline::hint::HistoryHinter,
+}
+
+impl LineHelper {
+    fn new() -> Self {
+        Self {
+            completer: SqlCompleter::new(),
+            highlighter: SqlHighlighter,
+            hinter: rustyline::hint::HistoryHinter::new(),
+        }
+    }
+}
+
+impl Validator for LineHelper {
+    /// Enter ends the input once every statement in it is complete.
+    fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
+        let text = context.input();
+        if text.trim().is_empty() || text.trim_start().starts_with('.') {
+            return Ok(ValidationResult::Valid(None));
+        }
+        let mut splitter = StatementSplitter::default();
+        splitter.push(text);
+        while splitter.next_statement().is_some() {}
+        Ok(match splitter.rest() {
+            None => ValidationResult::Valid(None),
+            Some(_) => ValidationResult::Incomplete,
+        })
+    }
+}
