@@ -1,0 +1,314 @@
+//! The shell's contract, from outside: what scripts may rely on.
+
+#![cfg(feature = "cli")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const FLUXDB: &str = env!("CARGO_BIN_EXE_fluxdb");
+
+fn shell(args: &[&str], stdin: &[u8]) -> Output {
+    let mut child = Command::new(FLUXDB)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let input = stdin.to_vec();
+    let writer = std::thread::spawn(move || {
+        let _ = pipe.write_all(&input);
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The statement succeeds and prints exactly this.
+#[track_caller]
+fn gives(args: &[&str], sql: &str, want: &str) {
+    let mut all = args.to_vec();
+    all.extend(["-c", sql]);
+    let out = shell(&all, b"");
+    assert_eq!(text(&out.stdout), want, "{sql}\n{}", text(&out.stderr));
+    assert_eq!(out.status.code(), Some(0), "{sql}\n{}", text(&out.stderr));
+}
+
+/// The run fails with status 1 and one line that begins with `Error: `; returns standard error.
+#[track_caller]
+fn refuses(args: &[&str], stdin: &[u8]) -> String {
+    let out = shell(args, stdin);
+    let err = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{err}");
+    assert_eq!(err.lines().filter(|l| l.starts_with("Error: ")).count(), 1, "{err}");
+    assert!(!err.contains("panicked"), "{err}");
+    err
+}
+
+#[test]
+fn version_help_and_bad_usage() {
+    let out = shell(&["--version"], b"");
+    assert_eq!(text(&out.stdout).lines().count(), 1);
+    assert_eq!(out.status.code(), Some(0));
+    let out = shell(&["--help"], b"");
+    assert!(text(&out.stdout).contains("DATABASE"));
+    for bad in [&["--no-such-option"][..], &["--format", "xml"], &["-c"], &["check"]] {
+        assert_eq!(shell(bad, b"").status.code(), Some(2), "{bad:?}");
+    }
+}
+
+#[test]
+fn csv_is_the_format_of_a_pipe() {
+    gives(&[], "SELECT 1 AS a, 'x' AS b", "a,b\n1,x\n");
+    gives(&[], "SELECT NULL AS a, '' AS b, 1 AS c", "a,b,c\n,\"\",1\n");
+    gives(
+        &[],
+        "SELECT 'a,b' AS a, 'say \"hi\"' AS b, 'two' || chr(10) || 'lines' AS c",
+        "a,b,c\n\"a,b\",\"say \"\"hi\"\"\",\"two\nlines\"\n",
+    );
+    gives(
+        &[],
+        "SELECT true AS a, DATE '2024-01-31' AS b, TIMESTAMP '2024-01-31 12:00:00' AS c, \
+         TIMESTAMP '2024-01-31 12:00:00.25' AS d",
+        "a,b,c,d\ntrue,2024-01-31,2024-01-31 12:00:00,2024-01-31 12:00:00.25\n",
+    );
+    gives(
+        &[],
+        "SELECT 0.1::DOUBLE AS a, 1e300::DOUBLE AS b, 1.50::DECIMAL(5,2) AS c, 9223372036854775807 AS e",
+        "a,b,c,e\n0.1,1e+300,1.50,9223372036854775807\n",
+    );
+    gives(
+        &[],
+        "SELECT [1, 2, NULL] AS a, {'k': 1, 's': 'x'} AS b",
+        "a,b\n\"[1, 2, NULL]\",\"{'k': 1, 's': x}\"\n",
+    );
+    gives(&[], "SELECT 1 AS a WHERE false", "a\n");
+    gives(&[], "CREATE TABLE t(i INTEGER)", "");
+    gives(&[], "SELECT 'zürich 日本' AS \"größe\"", "größe\nzürich 日本\n");
+    gives(&[], "SELECT 'a;b' AS a -- no; end\n, 2 /* ; */ AS b;", "a,b\na;b,2\n");
+}
+
+#[test]
+fn statements_come_from_options_files_arguments_and_standard_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("q.sql");
+    fs::write(&file, "SELECT 1 AS a;\nSELECT 2 AS b;\n").unwrap();
+    let want = "a\n1\nb\n2\n";
+    for (args, stdin) in [
+        (&["-c", "SELECT 1 AS a", "-c", "SELECT 2 AS b"][..], ""),
+        (&["-f", file.to_str().unwrap()], ""),
+        (&[":memory:", "SELECT 1 AS a", "SELECT 2 AS b"], ""),
+        (&[], "SELECT 1 AS a;\nSELECT\n  2 AS b;\n"),
+        (&[], "SELECT 1 AS a; SELECT 2 AS b"),
+    ] {
+        let out = shell(args, stdin.as_bytes());
+        assert_eq!(text(&out.stdout), want, "{args:?} {}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn formats() {
+    let sql = "SELECT 1 AS a, 'x' AS b, NULL AS c";
+    gives(&["--format", "json"], sql, "[{\"a\":1,\"b\":\"x\",\"c\":null}]\n");
+    gives(&["--format", "ndjson"], sql, "{\"a\":1,\"b\":\"x\",\"c\":null}\n");
+    gives(&["--format", "markdown"], sql, "| a | b | c |\n|---:|---|---:|\n| 1 | x |  |\n");
+    gives(&["--format", "tsv"], sql, "a\tb\tc\n1\tx\t\n");
+    gives(&["--format", "vertical"], sql, "a = 1\nb = x\nc = \n");
+    gives(&["--format", "null"], "SELECT * FROM generate_series(1, 10)", "");
+    for format in ["table", "box"] {
+        let out = shell(&["--format", format, "-c", sql], b"");
+        assert!(text(&out.stdout).contains('x'));
+    }
+    let out = shell(&["--format", "parquet", "-c", sql], b"");
+    assert!(out.stdout.starts_with(b"PAR1") && out.stdout.ends_with(b"PAR1"));
+    let out = shell(&["--format", "arrow", "-c", sql], b"");
+    assert!(out.stdout.starts_with(&[0xff; 4]));
+}
+
+#[test]
+fn batch_goes_on_after_an_error_and_times_every_statement() {
+    let out =
+        shell(&["--batch", "--format", "csv", "--timer"], b"SELECT 1 AS a;\nSELECT nope;\nSELECT 2 AS b;\n");
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(text(&out.stdout), "a\n1\nb\n2\n");
+    let err = text(&out.stderr);
+    let timers: Vec<_> = err.lines().filter(|l| l.starts_with("Run Time: real ")).collect();
+    assert_eq!(timers.len(), 3, "{err}");
+    assert!(timers[0].ends_with(" s, rows 1"), "{err}");
+    assert!(timers[1].ends_with(" s, rows 0"), "{err}");
+}
+
+#[test]
+fn without_batch_the_first_error_ends_the_run() {
+    let out = shell(&[], b"SELECT 1 AS a;\nSELECT nope;\nSELECT 2 AS b;\n");
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(text(&out.stdout), "a\n1\n");
+}
+
+#[test]
+fn a_result_is_flushed_before_its_timer_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.csv");
+    let mut child = Command::new(FLUXDB)
+        .args(["--batch", "--format", "csv", "--timer"])
+        .stdin(Stdio::piped())
+        .stdout(fs::File::create(&path).unwrap())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "SELECT * FROM generate_series(1, 50000);").unwrap();
+    stdin.flush().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let lines = fs::read_to_string(&path).unwrap().lines().count();
+    drop(stdin);
+    child.wait().unwrap();
+    assert!(line.starts_with("Run Time: real "), "{line}");
+    assert_eq!(lines, 50_001);
+}
+
+#[test]
+fn errors_are_told_and_never_panic() {
+    let err = refuses(&["-c", "SELECT 1,\n  nope FROM (SELECT 1 AS note)"], b"");
+    assert!(err.contains("  nope FROM"), "the line of SQL: {err}");
+    assert!(err.lines().any(|l| l.trim() == "^"), "a caret: {err}");
+    assert!(err.contains("note"), "what would have been right: {err}");
+    refuses(&["-c", "SELEC 1"], b"");
+    refuses(&["-c", "SELECT * FROM no_such_table"], b"");
+    refuses(&["-c", "SELECT 9223372036854775807 + 1"], b"");
+    let deep = format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+    refuses(&["-c", &deep], b"");
+    refuses(&["-c", &format!("SELECT {} true", "NOT ".repeat(25_000))], b"");
+    refuses(&[], b"SELECT '\xff\xfe\x00';\n");
+    refuses(&[], b"SELECT 'abc;\n");
+}
+
+#[test]
+fn long_statements_run_or_are_refused() {
+    let sql = format!("SELECT length('{}') AS n;\n", "x".repeat(1_000_000));
+    let out = shell(&[], sql.as_bytes());
+    assert_eq!(text(&out.stdout), "n\n1000000\n", "{}", text(&out.stderr));
+    let chain = format!("SELECT 1{} AS n;\n", " + 1".repeat(50_000));
+    let out = shell(&[], chain.as_bytes());
+    let err = text(&out.stderr);
+    assert!(text(&out.stdout) == "n\n50001\n" || err.starts_with("Error: "), "{err}");
+    let many = format!(
+        "SELECT count(*) AS n FROM generate_series(1, 10) t(i) WHERE i IN (1{});\n",
+        ", 2".repeat(50_000)
+    );
+    let out = shell(&[], many.as_bytes());
+    assert_eq!(text(&out.stdout), "n\n2\n", "{}", text(&out.stderr));
+}
+
+#[test]
+fn one_file_holds_the_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = dir.path().join("t.flux");
+    let path = db.to_str().unwrap();
+    gives(&[path], "CREATE TABLE t AS SELECT i, 'v' || i AS s FROM generate_series(1, 1000) g(i)", "");
+    gives(&[path], "SELECT count(*) AS n, min(s) AS a FROM t", "n,a\n1000,v1\n");
+    let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(files.iter().all(|f| f == "t.flux" || f == "t.flux-lock"), "{files:?}");
+    let copy = dir.path().join("copy.flux");
+    fs::copy(&db, &copy).unwrap();
+    gives(&[copy.to_str().unwrap()], "SELECT sum(i) AS n FROM t", "n\n500500\n");
+    gives(&["--readonly", path], "SELECT count(*) AS n FROM t", "n\n1000\n");
+    refuses(&["--readonly", path, "-c", "DELETE FROM t"], b"");
+    refuses(&["--readonly", path, "-c", "CREATE TABLE u(i INTEGER)"], b"");
+    gives(&[path], "SELECT count(*) AS n FROM t", "n\n1000\n");
+    assert_eq!(shell(&["check", path], b"").status.code(), Some(0));
+}
+
+#[test]
+fn what_is_no_database_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    refuses(&["--readonly", &path("missing.flux"), "-c", "SELECT 1"], b"");
+    refuses(&[dir.path().to_str().unwrap(), "-c", "CREATE TABLE t(i INTEGER)"], b"");
+    refuses(&[&path("no/such/dir.flux"), "-c", "CREATE TABLE t(i INTEGER)"], b"");
+    let words = "this is no database\n".repeat(1000);
+    fs::write(path("text.flux"), &words).unwrap();
+    refuses(&[&path("text.flux"), "-c", "SELECT 1"], b"");
+    assert_eq!(fs::read_to_string(path("text.flux")).unwrap(), words);
+}
+
+#[test]
+fn a_second_writer_is_told_who_holds_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = dir.path().join("t.flux");
+    let path = db.to_str().unwrap();
+    let mut holder = Command::new(FLUXDB)
+        .args([path, "--batch", "--format", "csv"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = holder.stdin.take().unwrap();
+    writeln!(stdin, "SELECT 1 AS ready;").unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let err = refuses(&[path, "-c", "CREATE TABLE t(i INTEGER)"], b"");
+    assert!(err.contains(&holder.id().to_string()), "{err}");
+    drop(stdin);
+    holder.wait().unwrap();
+    gives(&[path], "CREATE TABLE t(i INTEGER)", "");
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let mut child = Command::new(FLUXDB)
+        .args(["-c", "SELECT * FROM generate_series(1, 20000000)"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "still running");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!(err, "");
+}
+
+#[test]
+fn files_in_and_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let csv = at("in.csv");
+    fs::write(Path::new(&csv), "id,name,when,x\n1,ann,2024-01-01,1.5\n2,\"b,ob\",2024-01-02,\n").unwrap();
+    gives(
+        &[],
+        &format!("SELECT id + 1 AS a, name, \"when\" + INTERVAL 1 DAY AS w, x FROM '{csv}' ORDER BY id"),
+        "a,name,w,x\n2,ann,2024-01-02 00:00:00,1.5\n3,\"b,ob\",2024-01-03 00:00:00,\n",
+    );
+    for name in ["out.parquet", "out.csv", "out.json"] {
+        let path = at(name);
+        let copy =
+            format!("COPY (SELECT i, i * 0.5::DOUBLE AS h FROM generate_series(1, 5) g(i)) TO '{path}'");
+        gives(&[], &copy, "");
+        gives(&[], &format!("SELECT count(*) AS n, sum(h) AS h FROM '{path}'"), "n,h\n5,7.5\n");
+    }
+}
+
+#[test]
+fn fluxql_buckets_time() {
+    gives(
+        &[],
+        "SELECT avg(v) AS a FROM (SELECT TIMESTAMP '2024-01-01 00:00:00' + i * INTERVAL 1 MINUTE AS time, i AS v \
+         FROM generate_series(0, 9) g(i)) x EVERY 5m",
+        "time,a\n2024-01-01 00:00:00,2.0\n2024-01-01 00:05:00,7.0\n",
+    );
+}

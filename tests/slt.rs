@@ -1,0 +1,138 @@
+//! What SQL answers: runs every `tests/slt/**/*.slt`.
+//!
+//! The same files run in several configurations, so that a test of SQL is also a test of storage.
+//! `FLUXDB_SLT=part/of/path` runs only the files whose path contains it.
+
+use std::path::{Path, PathBuf};
+
+use fluxdb::{Connection, Database, Error, Options, StatementResult, write_value};
+use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
+
+/// How the statements of a file are run.
+#[derive(Clone, Copy)]
+enum Config {
+    Memory,
+    OneThread,
+    /// On a file with the smallest pages that is closed and opened again after every statement.
+    Reopened,
+}
+
+struct Engine {
+    config: Config,
+    dir: tempfile::TempDir,
+    open: Option<(Database, Connection)>,
+}
+
+impl Engine {
+    fn new(config: Config) -> Self {
+        Self { config, dir: tempfile::tempdir().unwrap(), open: None }
+    }
+
+    fn connection(&mut self) -> Result<&Connection, Error> {
+        if self.open.is_none() {
+            let db = match self.config {
+                Config::Memory => Database::open_in_memory()?,
+                Config::OneThread => {
+                    Database::open_with(self.dir.path().join("t.flux"), Options::default().threads(1))?
+                }
+                Config::Reopened => {
+                    Database::open_with(self.dir.path().join("t.flux"), Options::default().page_size(4096))?
+                }
+            };
+            let connection = db.connect();
+            self.open = Some((db, connection));
+        }
+        Ok(&self.open.as_ref().unwrap().1)
+    }
+}
+
+impl DB for Engine {
+    type Error = Error;
+    type ColumnType = DefaultColumnType;
+
+    fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
+        let output = match self.connection()?.run(sql)? {
+            StatementResult::Rows(mut rows) => {
+                let columns = rows.columns().to_vec();
+                let mut lines = vec![];
+                while let Some(batch) = rows.next_batch() {
+                    let batch = batch?;
+                    for row in 0..batch.rows {
+                        let cells = columns.iter().zip(&batch.columns);
+                        lines.push(cells.map(|(c, array)| cell(array, row, &c.ty)).collect());
+                    }
+                }
+                DBOutput::Rows { types: vec![DefaultColumnType::Text; columns.len()], rows: lines }
+            }
+            StatementResult::Changed(n) => DBOutput::StatementComplete(n),
+            _ => DBOutput::StatementComplete(0),
+        };
+        if let Config::Reopened = self.config
+            && let Some((db, connection)) = self.open.take()
+        {
+            drop(connection);
+            db.close()?;
+        }
+        Ok(output)
+    }
+
+    fn engine_name(&self) -> &'static str {
+        "fluxdb"
+    }
+}
+
+fn cell(array: &arrow_array::ArrayRef, row: usize, ty: &fluxdb::LogicalType) -> String {
+    if *ty == fluxdb::LogicalType::Null || array.is_null(row) {
+        return "NULL".to_owned();
+    }
+    let mut text = String::new();
+    write_value(array, row, ty, &mut text).unwrap();
+    if text.is_empty() { "(empty)".to_owned() } else { text.replace('\n', "\\n") }
+}
+
+fn files(dir: &Path, out: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.extension().is_some_and(|e| e == "slt") {
+            out.push(path);
+        }
+    }
+}
+
+/// Runs all files and lists every failure, not only the first.
+fn run_all(config: Config) {
+    let only = std::env::var("FLUXDB_SLT").unwrap_or_default();
+    let mut paths = vec![];
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt"), &mut paths);
+    paths.retain(|p| p.to_string_lossy().contains(&only));
+    assert!(!paths.is_empty(), "no file matches FLUXDB_SLT={only}");
+    let mut failures = vec![];
+    for path in paths {
+        let mut runner = Runner::new(|| std::future::ready(Ok(Engine::new(config))));
+        let records = sqllogictest::parse_file(&path).unwrap();
+        for record in records {
+            if let Err(e) = runner.run(record) {
+                failures.push(e.display(false).to_string());
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn in_memory() {
+    run_all(Config::Memory);
+}
+
+#[test]
+fn on_one_thread() {
+    run_all(Config::OneThread);
+}
+
+#[test]
+fn reopened_after_every_statement() {
+    run_all(Config::Reopened);
+}
