@@ -21,6 +21,19 @@ pub struct ColumnPredicate {
     pub predicate: Predicate,
 }
 
+/// What a source knows of one of its columns without reading it.
+#[derive(Debug, Clone, Default)]
+pub struct SourceStatistics {
+    /// No value is less.
+    pub min: Option<Scalar>,
+    /// No value is greater.
+    pub max: Option<Scalar>,
+    /// How many values are NULL.
+    pub null_count: Option<u64>,
+    /// About how many different values there are.
+    pub distinct: Option<u64>,
+}
+
 /// Anything that yields rows: a CSV or Parquet file, `generate_series`, a catalog listing.
 pub trait Source: Send + Sync + fmt::Debug {
     /// A name for EXPLAIN, such as `READ_CSV taxi.csv`.
@@ -31,6 +44,11 @@ pub trait Source: Send + Sync + fmt::Debug {
 
     /// The number of rows, if it is known or can be guessed without reading the data.
     fn estimated_rows(&self) -> Option<u64> {
+        None
+    }
+
+    /// What is known of a column without reading the data, for the optimizer.
+    fn statistics(&self, _column: usize) -> Option<SourceStatistics> {
         None
     }
 

@@ -1,11 +1,13 @@
 //! Plans as text that a person can read.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::plan::{JoinKind, Plan, PlanNode};
+use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 
 /// The plan as a tree, an operator a line, inputs below it.
 pub fn render(plan: &Plan) -> String {
@@ -24,6 +26,110 @@ fn tree(plan: &Plan, first: &str, rest: &str, out: &mut String) {
     for (i, input) in inputs.iter().enumerate() {
         let (branch, trunk) = if i + 1 == inputs.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         tree(input, &format!("{rest}{branch}"), &format!("{rest}{trunk}"), out);
+    }
+}
+
+/// A logical plan as a tree. Columns go by name, with their id where several have the same name.
+pub fn render_logical(plan: &LogicalPlan) -> String {
+    let mut made = HashMap::new();
+    collect_names(plan, &mut made);
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    for name in made.values() {
+        *count.entry(name).or_default() += 1;
+    }
+    let name = |id: usize| match made.get(&id) {
+        Some(name) if count[name.as_str()] == 1 => name.clone(),
+        Some(name) => format!("{name}#{id}"),
+        None => format!("#{id}"),
+    };
+    let mut out = String::new();
+    logical_tree(plan, "", "", &name, &mut out);
+    out
+}
+
+fn collect_names(plan: &LogicalPlan, out: &mut HashMap<usize, String>) {
+    plan.inputs().into_iter().for_each(|p| collect_names(p, out));
+    for column in plan.columns() {
+        out.insert(column.id, column.name);
+    }
+}
+
+fn logical_tree(
+    plan: &LogicalPlan,
+    first: &str,
+    rest: &str,
+    name: &dyn Fn(usize) -> String,
+    out: &mut String,
+) {
+    let _ = writeln!(out, "{first}{}", logical_line(plan, name));
+    let inputs = plan.inputs();
+    for (i, input) in inputs.iter().enumerate() {
+        let (branch, trunk) = if i + 1 == inputs.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        logical_tree(input, &format!("{rest}{branch}"), &format!("{rest}{trunk}"), name, out);
+    }
+}
+
+fn logical_line(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> String {
+    let list = |all: &[Expr]| all.iter().map(|e| write_expr(e, name)).collect::<Vec<_>>();
+    let columns = |all: &[Column]| all.iter().map(|c| name(c.id)).collect::<Vec<_>>().join(", ");
+    let define = |d: &Definition| {
+        let value = write_expr(&d.expr, name);
+        let own = name(d.column.id);
+        if value == own { own } else { format!("{own} := {value}") }
+    };
+    let get = |what: String, all: &[Column], filters: &[Expr]| {
+        let mut line = format!("{what} [{}]", columns(all));
+        if !filters.is_empty() {
+            let _ = write!(line, " WHERE {}", conjunction(filters, name));
+        }
+        line
+    };
+    match plan {
+        LogicalPlan::TableGet { alias, columns, filters, .. } => {
+            get(format!("GET {alias}"), columns, filters)
+        }
+        LogicalPlan::SourceGet { source, columns, filters, .. } => {
+            get(format!("GET {}", source.describe()), columns, filters)
+        }
+        LogicalPlan::Values { rows, columns: of } => format!("VALUES {} rows [{}]", rows.len(), columns(of)),
+        LogicalPlan::Filter { predicates, .. } => format!("FILTER {}", conjunction(predicates, name)),
+        LogicalPlan::Project { definitions, .. } => {
+            format!("PROJECT {}", definitions.iter().map(define).collect::<Vec<_>>().join(", "))
+        }
+        LogicalPlan::Aggregate { group_by, aggregates, .. } => {
+            let mut line = String::from("AGGREGATE");
+            if !group_by.is_empty() {
+                let _ = write!(line, " BY {}", group_by.iter().map(define).collect::<Vec<_>>().join(", "));
+            }
+            for (i, (column, call)) in aggregates.iter().enumerate() {
+                let separator = if i == 0 { ":" } else { "," };
+                let _ = write!(line, "{separator} {} := {}", name(column.id), aggregate(call, name));
+            }
+            line
+        }
+        LogicalPlan::Distinct { on: None, .. } => "DISTINCT".to_string(),
+        LogicalPlan::Distinct { on: Some(on), .. } => format!("DISTINCT ON {}", list(on).join(", ")),
+        LogicalPlan::Sort { keys, .. } => format!("SORT {}", sort_keys(keys, name)),
+        LogicalPlan::Limit { limit, offset, .. } => {
+            let limit = limit.map_or_else(|| "ALL".to_string(), |n| n.to_string());
+            format!("LIMIT {limit}{}", offset_text(*offset))
+        }
+        LogicalPlan::Join { kind, on, dependent, .. } => {
+            let mut line = match kind {
+                JoinType::Inner if on.is_empty() => "CROSS JOIN".to_string(),
+                JoinType::Mark(mark) => format!("MARK JOIN {}", name(mark.id)),
+                kind => format!("{} JOIN", format!("{kind:?}").to_uppercase()),
+            };
+            if *dependent {
+                line.insert_str(0, "DEPENDENT ");
+            }
+            if !on.is_empty() {
+                let _ = write!(line, " ON {}", conjunction(on, name));
+            }
+            line
+        }
+        LogicalPlan::Union { columns: of, .. } => format!("UNION ALL [{}]", columns(of)),
+        LogicalPlan::Write { sink, .. } => sink.describe(),
     }
 }
 
@@ -56,13 +162,13 @@ fn line(plan: &Plan) -> String {
                 let _ = write!(out, " BY {}", list(group_by, &names));
             }
             for (i, call) in aggregates.iter().enumerate() {
-                let _ = write!(out, "{} {}", if i == 0 { ":" } else { "," }, aggregate(call, &names));
+                let _ = write!(out, "{} {}", if i == 0 { ":" } else { "," }, aggregate(call, &at(&names)));
             }
             out
         }
-        PlanNode::Sort { input, keys } => format!("SORT {}", sort_keys(keys, &names(input))),
+        PlanNode::Sort { input, keys } => format!("SORT {}", sort_keys(keys, &at(&names(input)))),
         PlanNode::TopN { input, keys, limit, offset } => {
-            format!("TOP_N {}{} BY {}", limit, offset_text(*offset), sort_keys(keys, &names(input)))
+            format!("TOP_N {}{} BY {}", limit, offset_text(*offset), sort_keys(keys, &at(&names(input))))
         }
         PlanNode::Limit { limit, offset, .. } => {
             let limit = limit.map_or_else(|| "ALL".to_string(), |n| n.to_string());
@@ -75,7 +181,7 @@ fn line(plan: &Plan) -> String {
                 keys.iter().map(|(a, b)| format!("{} {op} {}", expr(a, &l), expr(b, &r))).collect();
             let mut out = format!("HASH_JOIN {} ON {}", kind_name(*kind), keys.join(" AND "));
             if let Some(residual) = residual {
-                let _ = write!(out, " AND {}", expr(residual, &[l, r].concat()));
+                let _ = write!(out, " AND {}", write_part(residual, 1, &at(&[l, r].concat())));
             }
             out
         }
@@ -131,47 +237,71 @@ fn list(exprs: &[Expr], names: &[String]) -> String {
     exprs.iter().map(|e| expr(e, names)).collect::<Vec<_>>().join(", ")
 }
 
-fn sort_keys(keys: &[SortKey], names: &[String]) -> String {
+fn sort_keys(keys: &[SortKey], name: &dyn Fn(usize) -> String) -> String {
     let key = |k: &SortKey| {
         let direction = if k.descending { " DESC" } else { "" };
         let nulls = if k.nulls_first { " NULLS FIRST" } else { "" };
-        format!("{}{direction}{nulls}", expr(&k.expr, names))
+        format!("{}{direction}{nulls}", write_expr(&k.expr, name))
     };
     keys.iter().map(key).collect::<Vec<_>>().join(", ")
 }
 
-fn aggregate(call: &AggregateCall, names: &[String]) -> String {
+fn aggregate(call: &AggregateCall, name: &dyn Fn(usize) -> String) -> String {
     let mut out = format!("{}(", call.function.name);
     if call.distinct {
         out.push_str("DISTINCT ");
     }
-    out.push_str(&if call.args.is_empty() { "*".to_string() } else { list(&call.args, names) });
+    if call.args.is_empty() {
+        out.push('*');
+    }
+    out.push_str(&call.args.iter().map(|e| write_expr(e, name)).collect::<Vec<_>>().join(", "));
     if !call.order_by.is_empty() {
-        let _ = write!(out, " ORDER BY {}", sort_keys(&call.order_by, names));
+        let _ = write!(out, " ORDER BY {}", sort_keys(&call.order_by, name));
     }
     out.push(')');
     if let Some(filter) = &call.filter {
-        let _ = write!(out, " FILTER (WHERE {})", expr(filter, names));
+        let _ = write!(out, " FILTER (WHERE {})", write_expr(filter, name));
     }
     out
 }
 
+/// The name of a position; `#position` where it has none.
+fn at(names: &[String]) -> impl Fn(usize) -> String {
+    |index| names.get(index).cloned().unwrap_or_else(|| format!("#{index}"))
+}
+
 /// An expression over named positions; a position without a name is `#position`.
 fn expr(e: &Expr, names: &[String]) -> String {
-    write_expr(e, &|index| names.get(index).cloned().unwrap_or_else(|| format!("#{index}")))
+    write_expr(e, &at(names))
+}
+
+/// How tightly an expression's outermost operator binds.
+fn precedence(e: &Expr) -> u8 {
+    match e {
+        Expr::Or(_) => 1,
+        Expr::And(_) => 2,
+        Expr::Not(_) => 3,
+        Expr::Compare { .. } | Expr::IsNull { .. } | Expr::InList { .. } => 4,
+        Expr::Call { function, args, .. } if is_infix(function.name) && args.len() == 2 => 5,
+        _ => 6,
+    }
+}
+
+/// Conditions that must all hold.
+fn conjunction(all: &[Expr], name: &dyn Fn(usize) -> String) -> String {
+    all.iter().map(|e| write_part(e, 2, name)).collect::<Vec<_>>().join(" AND ")
+}
+
+/// An expression within an operator that binds as tightly as `level`.
+fn write_part(e: &Expr, level: u8, name: &dyn Fn(usize) -> String) -> String {
+    let text = write_expr(e, name);
+    if precedence(e) <= level { format!("({text})") } else { text }
 }
 
 /// An expression as SQL-like text.
 pub fn write_expr(e: &Expr, name: &dyn Fn(usize) -> String) -> String {
-    let part = |e: &Expr| match e {
-        Expr::And(_) | Expr::Or(_) | Expr::Compare { .. } | Expr::Not(_) => {
-            format!("({})", write_expr(e, name))
-        }
-        Expr::Call { function, args, .. } if is_infix(function.name) && args.len() == 2 => {
-            format!("({})", write_expr(e, name))
-        }
-        _ => write_expr(e, name),
-    };
+    let level = precedence(e);
+    let part = |e: &Expr| write_part(e, level, name);
     let parts = |all: &[Expr], with: &str| all.iter().map(part).collect::<Vec<_>>().join(with);
     match e {
         Expr::Column { index, .. } => name(*index),
@@ -261,7 +391,7 @@ fn decimal(n: i128, scale: u8) -> String {
 fn date(days: i128) -> String {
     let day = i32::try_from(days)
         .ok()
-        .and_then(|d| chrono::NaiveDate::from_epoch_days(d))
+        .and_then(chrono::NaiveDate::from_epoch_days)
         .map_or_else(|| days.to_string(), |d| d.to_string());
     format!("'{day}'")
 }

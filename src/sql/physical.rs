@@ -3,21 +3,33 @@
 use std::collections::HashMap;
 
 use crate::column::predicate::CompareOp;
+use crate::exec::aggregates::bind_aggregate;
 use crate::exec::batch::Field;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
+use crate::exec::functions::ArgInfo;
 use crate::exec::plan::{JoinKind, Plan, PlanNode};
 use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::optimize::estimate::{Estimate, estimate_operator};
+use crate::sql::optimize::exprs::{and_all, compare};
+use crate::sql::optimize::properties::as_column;
 use crate::sql::plan::{Column, ColumnId, Definition, JoinType, LogicalPlan};
 
 /// Makes the physical plan of a logical one without dependent joins. Its output columns are those of
 /// the logical plan, in the same order.
 pub fn plan(logical: &LogicalPlan) -> Result<Plan> {
+    let mut planner = Planner { rows: HashMap::new() };
+    planner.estimate(logical);
     let columns = logical.columns();
-    let built = build(logical, &columns.iter().map(|c| c.id).collect())?;
-    let mut plan = built.arrange(&columns)?;
+    let mut plan = planner.in_order(logical)?;
     plan.schema = fields(&columns);
     Ok(plan)
+}
+
+/// What planning needs to know of the whole logical plan.
+struct Planner {
+    /// Estimated rows, by the address of the operator.
+    rows: HashMap<*const LogicalPlan, u64>,
 }
 
 /// A physical plan, and which column each of its positions holds.
@@ -27,8 +39,8 @@ struct Built {
 }
 
 impl Built {
-    fn new(node: PlanNode, columns: Vec<Column>, estimated_rows: Option<u64>) -> Self {
-        Self { plan: Plan { node, schema: fields(&columns), estimated_rows }, columns }
+    fn new(node: PlanNode, columns: Vec<Column>) -> Self {
+        Self { plan: Plan { node, schema: fields(&columns), estimated_rows: None }, columns }
     }
 
     fn positions(&self) -> Positions {
@@ -93,14 +105,6 @@ fn fields(columns: &[Column]) -> crate::exec::batch::Schema {
     columns.iter().map(|c| Field::new(c.name.clone(), c.ty.clone())).collect()
 }
 
-/// The conjunction, or nothing for no conditions.
-fn and_all(mut all: Vec<Expr>) -> Option<Expr> {
-    match all.len() {
-        0 | 1 => all.pop(),
-        _ => Some(Expr::And(all)),
-    }
-}
-
 /// The columns needed from an operator's input: those needed above and those used by the operator.
 fn needed<'a>(required: &ColumnSet, exprs: impl IntoIterator<Item = &'a Expr>) -> ColumnSet {
     let mut out = required.clone();
@@ -108,117 +112,182 @@ fn needed<'a>(required: &ColumnSet, exprs: impl IntoIterator<Item = &'a Expr>) -
     out
 }
 
-/// Builds an operator and its inputs. The result has at least the columns of `required` that the operator
-/// yields; it may have others, in any order.
-fn build(logical: &LogicalPlan, required: &ColumnSet) -> Result<Built> {
-    match logical {
-        LogicalPlan::TableGet { table, positions, columns, filters, .. } => {
-            let scan = Scan::new(positions, columns, filters, required)?;
-            let node = PlanNode::TableScan {
-                table: table.clone(),
-                columns: scan.columns,
-                output: scan.output,
-                filter: scan.filter,
-            };
-            Ok(Built::new(node, scan.yielded, None))
+impl Planner {
+    fn estimate(&mut self, logical: &LogicalPlan) -> Estimate {
+        let inputs = logical.inputs().into_iter().map(|input| self.estimate(input)).collect();
+        let estimate = estimate_operator(logical, inputs);
+        self.rows.insert(std::ptr::from_ref(logical), estimate.row_count());
+        estimate
+    }
+
+    /// Builds an operator and its inputs. The result has at least the columns of `required` that the operator
+    /// yields; it may have others, in any order.
+    fn build(&self, logical: &LogicalPlan, required: &ColumnSet) -> Result<Built> {
+        let mut built = self.operator(logical, required)?;
+        if let Some(rows) = self.rows.get(&std::ptr::from_ref(logical)) {
+            built.plan.estimated_rows = Some(*rows);
         }
-        LogicalPlan::SourceGet { source, positions, columns, filters } => {
-            let scan = Scan::new(positions, columns, filters, required)?;
-            let node = PlanNode::SourceScan {
-                source: source.clone(),
-                columns: scan.columns,
-                output: scan.output,
-                filter: scan.filter,
-            };
-            Ok(Built::new(node, scan.yielded, None))
-        }
-        LogicalPlan::Values { rows, columns } => {
-            let positions = Positions::new([].iter());
-            let resolve_row = |row: &Vec<Expr>| row.iter().map(|e| positions.resolve(e)).collect();
-            let resolved = rows.iter().map(resolve_row).collect::<Result<Vec<_>>>()?;
-            Ok(Built::new(PlanNode::Values { rows: resolved }, columns.clone(), Some(rows.len() as u64)))
-        }
-        LogicalPlan::Filter { input, predicates } => {
-            let input = build(input, &needed(required, predicates))?;
-            let Some(predicate) = and_all(predicates.clone()) else { return Ok(input) };
-            let predicate = input.positions().resolve(&predicate)?;
-            let node = PlanNode::Filter { input: Box::new(input.plan), predicate };
-            Ok(Built::new(node, input.columns, None))
-        }
-        LogicalPlan::Project { input, definitions } => project(input, definitions, required),
-        LogicalPlan::Aggregate { input, group_by, aggregates } => {
-            let exprs = group_by.iter().map(|d| &d.expr);
-            let exprs = exprs.chain(aggregates.iter().flat_map(|(_, call)| call.exprs()));
-            let input = build(input, &needed(&ColumnSet::new(), exprs))?;
-            let positions = input.positions();
-            let columns = group_by.iter().map(|d| &d.column).chain(aggregates.iter().map(|(c, _)| c));
-            let columns = columns.cloned().collect();
-            let node = PlanNode::Aggregate {
-                group_by: group_by.iter().map(|d| positions.resolve(&d.expr)).collect::<Result<_>>()?,
-                aggregates: aggregates
-                    .iter()
-                    .map(|(_, call)| positions.resolve_call(call))
-                    .collect::<Result<_>>()?,
-                input: Box::new(input.plan),
-            };
-            Ok(Built::new(node, columns, None))
-        }
-        LogicalPlan::Distinct { input, on: None } => {
-            let columns = input.columns();
-            let built = build(input, &columns.iter().map(|c| c.id).collect())?;
-            let plan = Box::new(built.arrange(&columns)?);
-            if columns.is_empty() {
-                // Rows without columns are all alike; an aggregate without keys would make one of none.
-                let node = PlanNode::Limit { input: plan, limit: Some(1), offset: 0 };
-                return Ok(Built::new(node, columns, Some(1)));
+        Ok(built)
+    }
+
+    fn operator(&self, logical: &LogicalPlan, required: &ColumnSet) -> Result<Built> {
+        match logical {
+            LogicalPlan::TableGet { table, positions, columns, filters, .. } => {
+                let scan = Scan::new(positions, columns, filters, required)?;
+                let node = PlanNode::TableScan {
+                    table: table.clone(),
+                    columns: scan.columns,
+                    output: scan.output,
+                    filter: scan.filter,
+                };
+                Ok(Built::new(node, scan.yielded))
             }
-            let key = |(index, c): (usize, &Column)| Expr::Column { index, ty: c.ty.clone() };
-            let group_by = columns.iter().enumerate().map(key).collect();
-            Ok(Built::new(PlanNode::Aggregate { input: plan, group_by, aggregates: vec![] }, columns, None))
-        }
-        LogicalPlan::Distinct { on: Some(_), .. } => Err(ExecError::Unsupported("DISTINCT ON".into())),
-        LogicalPlan::Sort { input, keys } => {
-            let input = build(input, &needed(required, keys.iter().map(|k| &k.expr)))?;
-            let keys = input.positions().resolve_keys(keys)?;
-            let estimated_rows = input.plan.estimated_rows;
-            let node = PlanNode::Sort { input: Box::new(input.plan), keys };
-            Ok(Built::new(node, input.columns, estimated_rows))
-        }
-        LogicalPlan::Limit { input, limit, offset } => {
-            if let (LogicalPlan::Sort { input, keys }, Some(limit)) = (&**input, limit) {
-                let input = build(input, &needed(required, keys.iter().map(|k| &k.expr)))?;
+            LogicalPlan::SourceGet { source, positions, columns, filters } => {
+                let scan = Scan::new(positions, columns, filters, required)?;
+                let node = PlanNode::SourceScan {
+                    source: source.clone(),
+                    columns: scan.columns,
+                    output: scan.output,
+                    filter: scan.filter,
+                };
+                Ok(Built::new(node, scan.yielded))
+            }
+            LogicalPlan::Values { rows, columns } => {
+                let positions = Positions::new([].iter());
+                let resolve_row = |row: &Vec<Expr>| row.iter().map(|e| positions.resolve(e)).collect();
+                let resolved = rows.iter().map(resolve_row).collect::<Result<Vec<_>>>()?;
+                Ok(Built::new(PlanNode::Values { rows: resolved }, columns.clone()))
+            }
+            LogicalPlan::Filter { input, predicates } => {
+                let input = self.build(input, &needed(required, predicates))?;
+                let Some(predicate) = and_all(predicates.clone()) else { return Ok(input) };
+                let predicate = input.positions().resolve(&predicate)?;
+                let node = PlanNode::Filter { input: Box::new(input.plan), predicate };
+                Ok(Built::new(node, input.columns))
+            }
+            LogicalPlan::Project { input, definitions } => self.project(input, definitions, required),
+            LogicalPlan::Aggregate { input, group_by, aggregates } => {
+                let exprs = group_by.iter().map(|d| &d.expr);
+                let exprs = exprs.chain(aggregates.iter().flat_map(|(_, call)| call.exprs()));
+                let input = self.build(input, &needed(&ColumnSet::new(), exprs))?;
+                aggregate(input, group_by, aggregates)
+            }
+            LogicalPlan::Distinct { input, on: None } => {
+                let columns = input.columns();
+                let built = self.build(input, &columns.iter().map(|c| c.id).collect())?;
+                let plan = Box::new(built.arrange(&columns)?);
+                if columns.is_empty() {
+                    // Rows without columns are all alike; an aggregate without keys would make one of none.
+                    let node = PlanNode::Limit { input: plan, limit: Some(1), offset: 0 };
+                    return Ok(Built::new(node, columns));
+                }
+                let key = |(index, c): (usize, &Column)| Expr::Column { index, ty: c.ty.clone() };
+                let group_by = columns.iter().enumerate().map(key).collect();
+                Ok(Built::new(PlanNode::Aggregate { input: plan, group_by, aggregates: vec![] }, columns))
+            }
+            LogicalPlan::Distinct { input, on: Some(on) } => self.distinct_on(input, on, required),
+            LogicalPlan::Sort { input, keys } => {
+                let input = self.build(input, &needed(required, keys.iter().map(|k| &k.expr)))?;
                 let keys = input.positions().resolve_keys(keys)?;
-                let input_plan = Box::new(input.plan);
-                let node = PlanNode::TopN { input: input_plan, keys, limit: *limit, offset: *offset };
-                return Ok(Built::new(node, input.columns, Some(*limit)));
+                let node = PlanNode::Sort { input: Box::new(input.plan), keys };
+                Ok(Built::new(node, input.columns))
             }
-            let input = build(input, required)?;
-            let node = PlanNode::Limit { input: Box::new(input.plan), limit: *limit, offset: *offset };
-            Ok(Built::new(node, input.columns, *limit))
-        }
-        LogicalPlan::Join { left, right, kind, on, dependent } => {
-            if *dependent {
-                return Err(ExecError::Internal("a dependent join reached the physical planner".into()));
+            LogicalPlan::Limit { input, limit, offset } => {
+                if let (LogicalPlan::Sort { input, keys }, Some(limit)) = (&**input, limit) {
+                    let input = self.build(input, &needed(required, keys.iter().map(|k| &k.expr)))?;
+                    let keys = input.positions().resolve_keys(keys)?;
+                    let input_plan = Box::new(input.plan);
+                    let node = PlanNode::TopN { input: input_plan, keys, limit: *limit, offset: *offset };
+                    return Ok(Built::new(node, input.columns));
+                }
+                let input = self.build(input, required)?;
+                let node = PlanNode::Limit { input: Box::new(input.plan), limit: *limit, offset: *offset };
+                Ok(Built::new(node, input.columns))
             }
-            let required = needed(required, on);
-            join(build(left, &required)?, build(right, &required)?, kind, on)
-        }
-        LogicalPlan::Union { inputs, columns } => {
-            let inputs = inputs.iter().map(plan_in_order).collect::<Result<Vec<_>>>()?;
-            Ok(Built::new(PlanNode::UnionAll { inputs }, columns.clone(), None))
-        }
-        LogicalPlan::Write { input, sink, count } => {
-            let input = Box::new(plan_in_order(input)?);
-            let node = PlanNode::Write { input, sink: sink.clone() };
-            Ok(Built::new(node, vec![count.clone()], Some(1)))
+            LogicalPlan::Join { left, right, kind, on, dependent } => {
+                if *dependent {
+                    return Err(ExecError::Internal("a dependent join reached the physical planner".into()));
+                }
+                let required = needed(required, on);
+                join(self.build(left, &required)?, self.build(right, &required)?, kind, on)
+            }
+            LogicalPlan::Union { inputs, columns } => {
+                let inputs = inputs.iter().map(|p| self.in_order(p)).collect::<Result<Vec<_>>>()?;
+                Ok(Built::new(PlanNode::UnionAll { inputs }, columns.clone()))
+            }
+            LogicalPlan::Write { input, sink, count } => {
+                let input = Box::new(self.in_order(input)?);
+                let node = PlanNode::Write { input, sink: sink.clone() };
+                Ok(Built::new(node, vec![count.clone()]))
+            }
         }
     }
-}
 
-/// A plan with exactly the columns of the logical one, in order.
-fn plan_in_order(logical: &LogicalPlan) -> Result<Plan> {
-    let columns = logical.columns();
-    build(logical, &columns.iter().map(|c| c.id).collect())?.arrange(&columns)
+    /// A plan with exactly the columns of the logical one, in order.
+    fn in_order(&self, logical: &LogicalPlan) -> Result<Plan> {
+        let columns = logical.columns();
+        self.build(logical, &columns.iter().map(|c| c.id).collect())?.arrange(&columns)
+    }
+
+    /// A projection of what is required, left out where it would only pass its input on.
+    fn project(
+        &self,
+        input: &LogicalPlan,
+        definitions: &[Definition],
+        required: &ColumnSet,
+    ) -> Result<Built> {
+        let kept: Vec<&Definition> = definitions.iter().filter(|d| required.contains(d.column.id)).collect();
+        let input = self.build(input, &needed(&ColumnSet::new(), kept.iter().map(|d| &d.expr)))?;
+        let columns: Vec<Column> = kept.iter().map(|d| d.column.clone()).collect();
+        let positions = input.positions();
+        let exprs = kept.iter().map(|d| positions.resolve(&d.expr)).collect::<Result<Vec<_>>>()?;
+        let in_place = |(i, e): (usize, &Expr)| matches!(e, Expr::Column { index, .. } if *index == i);
+        if exprs.len() == input.columns.len() && exprs.iter().enumerate().all(in_place) {
+            let mut plan = input.plan;
+            plan.schema = fields(&columns);
+            return Ok(Built { plan, columns });
+        }
+        Ok(Built::new(PlanNode::Project { input: Box::new(input.plan), exprs }, columns))
+    }
+
+    /// The first row of each group, in the order of a sort below.
+    fn distinct_on(&self, input: &LogicalPlan, on: &[Expr], required: &ColumnSet) -> Result<Built> {
+        let (input, order_by) = match input {
+            LogicalPlan::Sort { input, keys } => (&**input, keys.clone()),
+            other => (other, vec![]),
+        };
+        let key = |e: &Expr| on.iter().any(|k| as_column(k).is_some() && as_column(k) == as_column(e));
+        let mut group_by = vec![];
+        for (i, e) in on.iter().enumerate() {
+            // A computed key has no column of its own; nobody asks for it.
+            let id = as_column(e).unwrap_or(ColumnId::MAX - i);
+            if group_by.iter().all(|d: &Definition| d.column.id != id) {
+                let column = Column { id, name: "key".into(), ty: e.ty() };
+                group_by.push(Definition { column, expr: e.clone() });
+            }
+        }
+        let mut aggregates = vec![];
+        for column in input.columns().into_iter().filter(|c| required.contains(c.id) && !key(&c.expr())) {
+            let arg = ArgInfo { ty: column.ty.clone(), literal: None };
+            let function = bind_aggregate("first", &[arg], false)
+                .map_err(|e| ExecError::Internal(format!("DISTINCT ON has no first(): {e:?}")))?;
+            let args = vec![column.expr()];
+            let ty = column.ty.clone();
+            let order_by = order_by.clone();
+            let call = AggregateCall { function, args, distinct: false, filter: None, order_by, ty };
+            aggregates.push((column, call));
+        }
+        let named = input.columns();
+        for d in &mut group_by {
+            if let Some(c) = named.iter().find(|c| c.id == d.column.id) {
+                d.column = c.clone();
+            }
+        }
+        let exprs = group_by.iter().map(|d| &d.expr);
+        let exprs = exprs.chain(aggregates.iter().flat_map(|(_, call)| call.exprs()));
+        let input = self.build(input, &needed(&ColumnSet::new(), exprs))?;
+        aggregate(input, &group_by, &aggregates)
+    }
 }
 
 /// The column lists of a scan.
@@ -242,23 +311,6 @@ impl Scan {
             output,
         })
     }
-}
-
-/// A projection of what is required, left out where it would only pass its input on.
-fn project(input: &LogicalPlan, definitions: &[Definition], required: &ColumnSet) -> Result<Built> {
-    let kept: Vec<&Definition> = definitions.iter().filter(|d| required.contains(d.column.id)).collect();
-    let input = build(input, &needed(&ColumnSet::new(), kept.iter().map(|d| &d.expr)))?;
-    let columns: Vec<Column> = kept.iter().map(|d| d.column.clone()).collect();
-    let positions = input.positions();
-    let exprs = kept.iter().map(|d| positions.resolve(&d.expr)).collect::<Result<Vec<_>>>()?;
-    let in_place = |(i, e): (usize, &Expr)| matches!(e, Expr::Column { index, .. } if *index == i);
-    if exprs.len() == input.columns.len() && exprs.iter().enumerate().all(in_place) {
-        let mut plan = input.plan;
-        plan.schema = fields(&columns);
-        return Ok(Built { plan, columns });
-    }
-    let estimated_rows = input.plan.estimated_rows;
-    Ok(Built::new(PlanNode::Project { input: Box::new(input.plan), exprs }, columns, estimated_rows))
 }
 
 /// The conditions of a join, sorted by how they can be used.
@@ -305,10 +357,6 @@ impl Conditions {
     }
 }
 
-fn compare(op: CompareOp, (left, right): (Expr, Expr)) -> Expr {
-    Expr::Compare { op, left: Box::new(left), right: Box::new(right) }
-}
-
 /// A hash join where there is an equality to hash on, else a nested-loop join.
 fn join(left: Built, right: Built, kind: &JoinType, on: &[Expr]) -> Result<Built> {
     let (left_ids, right_ids) = (ids_of(&left), ids_of(&right));
@@ -332,14 +380,14 @@ fn join(left: Built, right: Built, kind: &JoinType, on: &[Expr]) -> Result<Built
     if null_equals_null {
         if matches!(kind, JoinType::Mark(_)) {
             // A mark is NULL where an `=` is, so those are evaluated pair by pair, in three-valued logic.
-            other.extend(equal.drain(..).map(|pair| compare(CompareOp::Eq, pair)));
+            other.extend(equal.drain(..).map(|(l, r)| compare(CompareOp::Eq, l, r)));
         }
         for (l, r) in equal.drain(..) {
             other.push(Expr::IsNull { input: Box::new(l.clone()), negated: true });
             null_safe.push((l, r));
         }
     } else if matches!(kind, JoinType::Mark(_)) && (equal.len() > 1 || !other.is_empty()) {
-        other.extend(equal.drain(..).map(|pair| compare(CompareOp::Eq, pair)));
+        other.extend(equal.drain(..).map(|(l, r)| compare(CompareOp::Eq, l, r)));
     }
     let pairs = if null_equals_null { null_safe } else { equal };
     let (in_left, in_right) = (left.positions(), right.positions());
@@ -353,7 +401,19 @@ fn join(left: Built, right: Built, kind: &JoinType, on: &[Expr]) -> Result<Built
         let keys = pairs.iter().map(resolve).collect::<Result<_>>()?;
         PlanNode::HashJoin { left, right, kind: physical_kind, keys, residual, null_equals_null }
     };
-    Ok(Built::new(node, columns, None))
+    Ok(Built::new(node, columns))
+}
+
+fn aggregate(input: Built, group_by: &[Definition], aggregates: &[(Column, AggregateCall)]) -> Result<Built> {
+    let positions = input.positions();
+    let columns = group_by.iter().map(|d| &d.column).chain(aggregates.iter().map(|(c, _)| c));
+    let columns = columns.cloned().collect();
+    let node = PlanNode::Aggregate {
+        group_by: group_by.iter().map(|d| positions.resolve(&d.expr)).collect::<Result<_>>()?,
+        aggregates: aggregates.iter().map(|(_, call)| positions.resolve_call(call)).collect::<Result<_>>()?,
+        input: Box::new(input.plan),
+    };
+    Ok(Built::new(node, columns))
 }
 
 fn ids_of(built: &Built) -> ColumnSet {

@@ -306,6 +306,28 @@ impl LogicalPlan {
         }
     }
 
+    /// The columns that this operator lists in itself: made, or passed on by name.
+    pub fn made_columns_mut(&mut self) -> Vec<&mut Column> {
+        match self {
+            Self::TableGet { columns, .. }
+            | Self::SourceGet { columns, .. }
+            | Self::Values { columns, .. }
+            | Self::Union { columns, .. } => columns.iter_mut().collect(),
+            Self::Project { definitions, .. } => definitions.iter_mut().map(|d| &mut d.column).collect(),
+            Self::Aggregate { group_by, aggregates, .. } => {
+                let keys = group_by.iter_mut().map(|d| &mut d.column);
+                keys.chain(aggregates.iter_mut().map(|(c, _)| c)).collect()
+            }
+            Self::Join { kind: JoinType::Mark(mark), .. } => vec![mark],
+            Self::Write { count, .. } => vec![count],
+            Self::Filter { .. }
+            | Self::Distinct { .. }
+            | Self::Sort { .. }
+            | Self::Limit { .. }
+            | Self::Join { .. } => vec![],
+        }
+    }
+
     /// A plan without rows, of no columns; what is left behind by [`LogicalPlan::take`].
     pub fn nothing() -> Self {
         Self::Values { rows: vec![], columns: vec![] }

@@ -35,7 +35,7 @@ impl ColumnSet {
     pub fn free(plan: &LogicalPlan) -> Self {
         // Ids are unique in the query, so the free ones are those used and made nowhere in the plan.
         fn collect(plan: &LogicalPlan, used: &mut ColumnSet, made: &mut ColumnSet) {
-            plan.exprs().into_iter().for_each(|e| used.add_expr(e));
+            used.add_exprs(plan.exprs());
             add_made(plan, made);
             plan.inputs().into_iter().for_each(|p| collect(p, used, made));
         }
@@ -61,6 +61,13 @@ impl ColumnSet {
         }
         for child in expr.children() {
             self.add_expr(child);
+        }
+    }
+
+    /// Adds the columns that expressions use.
+    pub fn add_exprs<'a>(&mut self, exprs: impl IntoIterator<Item = &'a Expr>) {
+        for e in exprs {
+            self.add_expr(e);
         }
     }
 
@@ -181,6 +188,9 @@ fn add_made(plan: &LogicalPlan, out: &mut ColumnSet) {
 /// What to put in place of some columns.
 pub type Substitution = HashMap<ColumnId, Expr>;
 
+/// New columns for old ids.
+pub type Renaming = HashMap<ColumnId, Column>;
+
 /// Puts other expressions in place of columns.
 pub fn substitute(expr: &mut Expr, map: &Substitution) {
     if let Expr::Column { index, .. } = expr {
@@ -214,39 +224,24 @@ pub fn copy_with_fresh_ids(
 }
 
 /// Gives every column made in the plan a new id; uses of them are left for `substitute_in_plan`.
-fn rename_made(plan: &mut LogicalPlan, ids: &mut ColumnIds, renamed: &mut HashMap<ColumnId, Column>) {
+fn rename_made(plan: &mut LogicalPlan, ids: &mut ColumnIds, renamed: &mut Renaming) {
     // Inputs first, so that a passed-on column gets the id of the column below.
     plan.inputs_mut().into_iter().for_each(|p| rename_made(p, ids, renamed));
-    match plan {
-        LogicalPlan::TableGet { columns, .. }
-        | LogicalPlan::SourceGet { columns, .. }
-        | LogicalPlan::Values { columns, .. }
-        | LogicalPlan::Union { columns, .. } => {
-            columns.iter_mut().for_each(|c| rename(c, ids, renamed));
+    // A passed-on column that was not made below is one of the outer query, and stays.
+    let passed: ColumnSet = match plan {
+        LogicalPlan::Project { definitions, .. } | LogicalPlan::Aggregate { group_by: definitions, .. } => {
+            definitions.iter().filter(|d| d.is_pass()).map(|d| d.column.id).collect()
         }
-        LogicalPlan::Project { definitions, .. } => {
-            for d in definitions {
-                // A passed-on column that was not made below is one of the outer query, and stays.
-                if !d.is_pass() || renamed.contains_key(&d.column.id) {
-                    rename(&mut d.column, ids, renamed);
-                }
-            }
+        _ => ColumnSet::new(),
+    };
+    for column in plan.made_columns_mut() {
+        if renamed.contains_key(&column.id) || !passed.contains(column.id) {
+            rename(column, ids, renamed);
         }
-        LogicalPlan::Aggregate { group_by, aggregates, .. } => {
-            group_by.iter_mut().for_each(|d| rename(&mut d.column, ids, renamed));
-            aggregates.iter_mut().for_each(|(c, _)| rename(c, ids, renamed));
-        }
-        LogicalPlan::Join { kind: JoinType::Mark(mark), .. } => rename(mark, ids, renamed),
-        LogicalPlan::Write { count, .. } => rename(count, ids, renamed),
-        LogicalPlan::Filter { .. }
-        | LogicalPlan::Distinct { .. }
-        | LogicalPlan::Sort { .. }
-        | LogicalPlan::Limit { .. }
-        | LogicalPlan::Join { .. } => {}
     }
 }
 
-fn rename(column: &mut Column, ids: &mut ColumnIds, renamed: &mut HashMap<ColumnId, Column>) {
+fn rename(column: &mut Column, ids: &mut ColumnIds, renamed: &mut Renaming) {
     let old = column.id;
     if let Some(new) = renamed.get(&old) {
         column.id = new.id;
@@ -254,4 +249,22 @@ fn rename(column: &mut Column, ids: &mut ColumnIds, renamed: &mut HashMap<Column
         column.id = ids.fresh();
         renamed.insert(old, column.clone());
     }
+}
+
+/// Renames columns of a plan, where they are made and where they are used.
+pub fn rename_in_plan(plan: &mut LogicalPlan, renamed: &Renaming) {
+    if renamed.is_empty() {
+        return;
+    }
+    let map: Substitution = renamed.iter().map(|(old, new)| (*old, new.expr())).collect();
+    substitute_in_plan(plan, &map);
+    fn rename_all(plan: &mut LogicalPlan, renamed: &Renaming) {
+        plan.inputs_mut().into_iter().for_each(|p| rename_all(p, renamed));
+        for column in plan.made_columns_mut() {
+            if let Some(new) = renamed.get(&column.id) {
+                column.id = new.id;
+            }
+        }
+    }
+    rename_all(plan, renamed);
 }
