@@ -116,6 +116,14 @@ impl Options {
             .ok_or_else(|| self.bad(name, "must be a struct of texts, such as {'a': 'INTEGER'}"))
     }
 
+    /// The name of the column with the file's name, if there is to be one: `true`, or a name.
+    pub fn filename(&self) -> Result<Option<String>> {
+        match self.text(&["filename"]) {
+            Ok(Some(name)) if !matches!(name.as_str(), "true" | "false") => Ok(Some(name)),
+            _ => Ok(self.boolean(&["filename"])?.unwrap_or(false).then(|| "filename".to_string())),
+        }
+    }
+
     /// Whether the value of the option is a struct or map.
     pub fn is_pairs(&self, names: &[&str]) -> bool {
         matches!(self.get(names), Ok(Some((_, value))) if pairs(value).is_some())

@@ -44,6 +44,11 @@ pub(crate) trait FileScan: Send {
 
     /// The share already handed out, 0 to 1.
     fn progress(&self) -> f64;
+
+    /// How many pieces are still to come, where that is known.
+    fn pieces_left(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// The source of a reader of files.
@@ -161,6 +166,18 @@ impl<F: FileFormat> SourceScan for FilesScan<F> {
                 }
             }
         }
+    }
+
+    fn morsels_left(&self) -> Option<usize> {
+        // Whoever holds the lock is about to hand something out.
+        let state = self.state.try_lock()?;
+        if state.file == self.files.len() {
+            return Some(0);
+        }
+        if state.file + 1 < self.files.len() {
+            return None;
+        }
+        state.current.as_ref()?.pieces_left()
     }
 
     fn progress(&self) -> Option<f64> {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_array::cast::AsArray;
 use parking_lot::Mutex;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
+use crate::exec::cast::cast;
 use crate::exec::context::{CancelToken, ExecContext};
 use crate::exec::error::Result;
 use crate::exec::source::{Source, TableFunctionArgs};
@@ -64,14 +65,10 @@ pub(crate) fn batches(source: &Arc<dyn Source>, columns: &[usize], threads: usiz
     }
 }
 
-/// A value as text; NULL as a sign that no file has.
-pub(crate) fn show(array: &ArrayRef, row: usize) -> String {
-    let options = FormatOptions::default().with_null("␀");
-    let array: ArrayRef = match array.data_type() {
-        arrow_schema::DataType::Decimal128(38, 0) => array.clone(),
-        _ => array.clone(),
-    };
-    ArrayFormatter::try_new(&array, &options).unwrap().value(row).to_string()
+/// A column as text; NULL as a sign that no file has.
+pub(crate) fn show(array: &ArrayRef, ty: &LogicalType) -> Vec<String> {
+    let texts = cast(array, ty, &LogicalType::Varchar, false).unwrap();
+    texts.as_string_view().iter().map(|v| v.unwrap_or("␀").to_string()).collect()
 }
 
 /// All rows as text.
@@ -84,8 +81,10 @@ pub(crate) fn rows(source: &Arc<dyn Source>, threads: usize) -> Result<Vec<Vec<S
             assert_eq!(*column.data_type(), field.ty.arrow(), "{}", field.name);
             column.to_data().validate_full().unwrap();
         }
+        let shown: Vec<Vec<String>> =
+            batch.columns.iter().zip(source.schema().iter()).map(|(c, f)| show(c, &f.ty)).collect();
         for row in 0..batch.rows {
-            out.push(batch.columns.iter().map(|c| show(c, row)).collect());
+            out.push(shown.iter().map(|c| c[row].clone()).collect());
         }
     }
     Ok(out)

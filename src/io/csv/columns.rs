@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use arrow_array::types::*;
-use arrow_array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringViewArray, new_null_array,
+};
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 
 use crate::column::types::{LogicalType, TimeUnit};
-use crate::exec::error::{ExecError, Result};
+use crate::exec::cast::cast;
+use crate::exec::error::Result;
 use crate::io::csv::parse;
 use crate::io::csv::scan::{Dialect, Records, Span, unescape};
 use crate::io::csv::sniff::Nulls;
@@ -115,7 +118,7 @@ impl ColumnReader {
             },
             LogicalType::TimestampTz => with_type(self.moments::<TimestampMicrosecondType>(f, bad), &self.ty),
             LogicalType::Null => new_null_array(&self.ty.arrow(), rows),
-            other => cast(texts(f), other, bad)?,
+            other => cast_texts(texts(f), other, bad)?,
         })
     }
 
@@ -219,7 +222,7 @@ fn booleans(fields: &Fields, bad: &mut Vec<usize>) -> ArrayRef {
 }
 
 /// A column of text, which points into the chunk where it can.
-fn texts(fields: &Fields) -> arrow_array::StringViewArray {
+fn texts(fields: &Fields) -> StringViewArray {
     let rows = fields.rows;
     let bytes = fields.text.padded();
     let mut builder = ViewBuilder::new(fields.text, rows);
@@ -242,7 +245,9 @@ fn texts(fields: &Fields) -> arrow_array::StringViewArray {
 }
 
 /// Text to any other type. Values that are not of the type become NULL and are added to `bad`.
-fn cast(texts: arrow_array::StringViewArray, ty: &LogicalType, bad: &mut Vec<usize>) -> Result<ArrayRef> {
-    let _ = (texts, bad);
-    Err(ExecError::Unsupported(format!("reading {ty} from CSV; read the column as VARCHAR and cast it")))
+fn cast_texts(texts: StringViewArray, ty: &LogicalType, bad: &mut Vec<usize>) -> Result<ArrayRef> {
+    let texts: ArrayRef = Arc::new(texts);
+    let array = cast(&texts, &LogicalType::Varchar, ty, true)?;
+    bad.extend((0..texts.len()).filter(|row| array.is_null(*row) && texts.is_valid(*row)));
+    Ok(array)
 }

@@ -180,10 +180,6 @@ impl CsvOptions {
         if !(1..=256 << 20).contains(&chunk_size) {
             return Err(options.bad("buffer_size", "must be between 1 byte and 256 MiB"));
         }
-        let filename = match options.text(&["filename"]) {
-            Ok(Some(name)) if !matches!(name.as_str(), "true" | "false") => Some(name),
-            _ => options.boolean(&["filename"])?.unwrap_or(false).then(|| "filename".to_string()),
-        };
         Ok(Self {
             delimiter,
             quote,
@@ -221,7 +217,7 @@ impl CsvOptions {
             max_record,
             normalize_names: options.boolean(&["normalize_names"])?.unwrap_or(false),
             union_by_name: options.boolean(&["union_by_name"])?.unwrap_or(false),
-            filename,
+            filename: options.filename()?,
             encoding: match options.text(&["encoding"])?.map(|t| t.to_ascii_lowercase()).as_deref() {
                 None | Some("utf-8" | "utf8") => Encoding::Utf8,
                 Some("latin-1" | "latin1" | "iso-8859-1" | "iso8859-1") => Encoding::Latin1,

@@ -564,9 +564,14 @@ impl ChunkBatches {
         let starts = &self.records.starts;
         for at in self.invalid.iter().take_while(|at| **at < until) {
             let row = starts.partition_point(|s| *s as usize <= *at);
-            // Bytes of records that were skipped do not matter.
+            // Bytes of records that were skipped do not matter, nor those behind the fields.
+            let ends = |row: usize| {
+                let fields = &self.records.spans[row * self.plan.width..(row + 1) * self.plan.width];
+                fields.iter().map(|s| s.end()).max().unwrap_or(0)
+            };
             if let Some(row) = row.checked_sub(1)
                 && rows.last() != Some(&row)
+                && *at < ends(row)
             {
                 rows.push(row);
             }

@@ -105,7 +105,7 @@ fn values() {
         read("a,b\n2020-01-01,\"x\ny\"\n2020-01-02,\"z\"\n", &[]),
         "a DATE, b VARCHAR | 2020-01-01,x\ny | 2020-01-02,z"
     );
-    assert_eq!(read("t\n01/02/2020 03:04:05\n", &[]), "t TIMESTAMP | 2020-02-01T03:04:05");
+    assert_eq!(read("t\n01/02/2020 03:04:05\n", &[]), "t TIMESTAMP | 2020-02-01 03:04:05");
     assert_eq!(read("a,b\n\"1\",\"2\"\n", &[]), "a BIGINT, b BIGINT | 1,2");
     // As in DuckDB, unless allow_quoted_nulls says otherwise.
     assert_eq!(read("a,b\n\"\",x\n", &[]), "a VARCHAR, b VARCHAR | ␀,x");

@@ -1,4 +1,8 @@
-//! Parquet.
+//! Parquet, through the `parquet` crate.
+//!
+//! A row group, or a part of one, is a morsel ([`reader`]); row groups that cannot match are skipped by
+//! their statistics ([`prune`]). Values are decoded into our layouts where the crate can, and brought into
+//! them otherwise ([`types`]).
 
 use std::sync::Arc;
 
@@ -9,17 +13,39 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::source::{Sink, Source};
 use crate::io::files::FileList;
 use crate::io::options::Options;
+use crate::io::source::FileSource;
+
+mod prune;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod types;
 
 /// The options of the reader.
-pub(crate) const READ_OPTIONS: &[&str] = &["binary_as_string"];
+pub(crate) const READ_OPTIONS: &[&str] = &["binary_as_string", "compression", "filename", "union_by_name"];
+
+/// The options, checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ParquetOptions {
+    /// Bytes without annotation are text.
+    pub binary_as_string: bool,
+    /// Files may have different columns.
+    pub union_by_name: bool,
+}
 
 /// A reader of these files.
 pub(crate) fn source(
-    _files: &FileList,
-    _options: &Options,
-    _target: Option<&[Field]>,
+    files: &FileList,
+    options: &Options,
+    target: Option<&[Field]>,
 ) -> Result<Arc<dyn Source>> {
-    Err(ExecError::Unsupported("reading Parquet".into()))
+    let parsed = ParquetOptions {
+        binary_as_string: options.boolean(&["binary_as_string"])?.unwrap_or(false),
+        union_by_name: options.boolean(&["union_by_name"])?.unwrap_or(false),
+    };
+    let filename = options.filename()?;
+    let parquet = reader::Parquet::new(files, parsed, target)?;
+    Ok(FileSource::new(files.clone(), parquet, filename.as_deref()))
 }
 
 /// A writer to this path.

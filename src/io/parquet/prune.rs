@@ -1,0 +1,145 @@
+//! Which row groups may have rows that a condition wants, by their statistics.
+
+use parquet::basic::{ColumnOrder, Type as Physical};
+use parquet::data_type::AsBytes;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
+
+use crate::column::predicate::{CompareOp, Predicate};
+use crate::column::scalar::Scalar;
+use crate::column::types::{LogicalType, TimeUnit};
+
+/// Whether some row of the group may satisfy the condition on the leaf column `leaf` of this type.
+/// `stored` is the unit of its
+/// timestamps in the file, `order` what the file says about the order of that column's statistics.
+pub(super) fn may_match(
+    group: &RowGroupMetaData,
+    leaf: usize,
+    ty: &LogicalType,
+    stored: Option<TimeUnit>,
+    order: ColumnOrder,
+    predicate: &Predicate,
+) -> bool {
+    let Some(statistics) = group.columns().get(leaf).and_then(|c| c.statistics()) else { return true };
+    let nulls = statistics.null_count_opt();
+    let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+    match predicate.op {
+        CompareOp::DistinctFrom => return true,
+        CompareOp::NotDistinctFrom if predicate.value.is_null() => return nulls != Some(0),
+        _ => {}
+    }
+    if nulls == Some(rows) && rows > 0 {
+        return false;
+    }
+    let Some((min, max)) = bounds(statistics, ty, stored, order) else { return true };
+    let below = |a: &Scalar, b: &Scalar| a.compare(b).is_none_or(std::cmp::Ordering::is_lt);
+    let at_most = |a: &Scalar, b: &Scalar| a.compare(b).is_none_or(std::cmp::Ordering::is_le);
+    let value = &predicate.value;
+    // A NaN is greater than all numbers, and in no statistics.
+    let top_known = !ty.is_float();
+    match predicate.op {
+        CompareOp::Eq | CompareOp::NotDistinctFrom => match value {
+            Scalar::Float(f) if f.is_nan() => true,
+            _ => at_most(&min, value) && at_most(value, &max),
+        },
+        CompareOp::NotEq => {
+            !(top_known
+                && exact(statistics)
+                && min.compare(value).is_some_and(|o| o.is_eq())
+                && max.compare(value).is_some_and(|o| o.is_eq()))
+        }
+        CompareOp::Lt => below(&min, value),
+        CompareOp::LtEq => at_most(&min, value),
+        CompareOp::Gt => !top_known || below(value, &max),
+        CompareOp::GtEq => !top_known || at_most(value, &max),
+        CompareOp::DistinctFrom => true,
+    }
+}
+
+/// Whether both bounds are values that occur.
+fn exact(statistics: &Statistics) -> bool {
+    statistics.min_is_exact() && statistics.max_is_exact()
+}
+
+/// The least and the greatest value, where they can be trusted and mean the same to us.
+fn bounds(
+    statistics: &Statistics,
+    ty: &LogicalType,
+    stored: Option<TimeUnit>,
+    order: ColumnOrder,
+) -> Option<(Scalar, Scalar)> {
+    use LogicalType as T;
+    let physical = statistics.physical_type();
+    // Old writers compared everything as signed.
+    let signed = matches!(
+        ty,
+        T::TinyInt
+            | T::SmallInt
+            | T::Integer
+            | T::BigInt
+            | T::Date
+            | T::Time
+            | T::Timestamp(_)
+            | T::TimestampTz
+            | T::Float
+            | T::Double
+            | T::Boolean
+    ) || (matches!(ty, T::Decimal { .. })
+        && matches!(physical, Physical::INT32 | Physical::INT64));
+    if statistics.is_min_max_deprecated() && !signed {
+        return None;
+    }
+    if matches!(order, ColumnOrder::UNDEFINED | ColumnOrder::UNKNOWN) && !signed {
+        return None;
+    }
+    let int = |min: i64, max: i64| Some((Scalar::Int(i128::from(min)), Scalar::Int(i128::from(max))));
+    match (statistics, ty) {
+        (Statistics::Boolean(s), T::Boolean) => {
+            Some((Scalar::Boolean(*s.min_opt()?), Scalar::Boolean(*s.max_opt()?)))
+        }
+        (Statistics::Int32(s), T::UTinyInt | T::USmallInt | T::UInteger) => {
+            let (min, max) = (*s.min_opt()? as u32, *s.max_opt()? as u32);
+            int(i64::from(min), i64::from(max))
+        }
+        (Statistics::Int64(s), T::UBigInt) => {
+            let (min, max) = (*s.min_opt()? as u64, *s.max_opt()? as u64);
+            Some((Scalar::Int(i128::from(min)), Scalar::Int(i128::from(max))))
+        }
+        (Statistics::Int32(s), T::TinyInt | T::SmallInt | T::Integer | T::Date | T::Decimal { .. }) => {
+            int(i64::from(*s.min_opt()?), i64::from(*s.max_opt()?))
+        }
+        (Statistics::Int64(s), T::BigInt | T::Decimal { .. }) => int(*s.min_opt()?, *s.max_opt()?),
+        (Statistics::Int64(s), T::Timestamp(unit)) => {
+            Some(scale_timestamps(stored?, *unit, (*s.min_opt()?, *s.max_opt()?)))
+        }
+        (Statistics::Int64(s), T::TimestampTz) => {
+            Some(scale_timestamps(stored?, TimeUnit::Microsecond, (*s.min_opt()?, *s.max_opt()?)))
+        }
+        (Statistics::Float(s), T::Float) => float(f64::from(*s.min_opt()?), f64::from(*s.max_opt()?)),
+        (Statistics::Double(s), T::Double) => float(*s.min_opt()?, *s.max_opt()?),
+        (Statistics::ByteArray(s), T::Varchar) => {
+            let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(Scalar::text);
+            // A bound cut short of a character is no text, but it is no bound that prunes much either.
+            Some((text(s.min_opt()?.as_bytes())?, text(s.max_opt()?.as_bytes())?))
+        }
+        _ => None,
+    }
+}
+
+fn float(min: f64, max: f64) -> Option<(Scalar, Scalar)> {
+    if min.is_nan() || max.is_nan() { None } else { Some((Scalar::Float(min), Scalar::Float(max))) }
+}
+
+/// The bounds of a timestamp column as stored, in the unit of our type. Rounded outwards.
+fn scale_timestamps(stored: TimeUnit, wanted: TimeUnit, (min, max): (i64, i64)) -> (Scalar, Scalar) {
+    let nanos = |unit| match unit {
+        TimeUnit::Second => 1_000_000_000_i128,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1000,
+        TimeUnit::Nanosecond => 1,
+    };
+    let (from, to) = (nanos(stored), nanos(wanted));
+    let low = (i128::from(min) * from).div_euclid(to);
+    let high = -(-i128::from(max) * from).div_euclid(to);
+    (Scalar::Int(low), Scalar::Int(high))
+}

@@ -1,0 +1,160 @@
+//! Parquet files of other writers, whole and damaged.
+
+use std::fs;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+
+use crate::column::predicate::{CompareOp, Predicate};
+use crate::column::scalar::Scalar;
+use crate::exec::source::{ColumnPredicate, Source};
+use crate::io::testing::{batches, context, open, rows, schema};
+
+/// A file of `n` rows in row groups of `group`.
+fn numbers(n: i64, group: usize) -> Vec<u8> {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..n));
+    let names: ArrayRef = Arc::new(StringArray::from_iter(
+        (0..n).map(|i| (i % 7 != 0).then(|| format!("a name that is rather long {i}"))),
+    ));
+    let batch = RecordBatch::try_from_iter([("id", ids), ("name", names)]).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+    let mut out = vec![];
+    let mut writer = ArrowWriter::try_new(&mut out, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    out
+}
+
+fn source_of(bytes: &[u8]) -> (tempfile::TempDir, crate::exec::error::Result<Arc<dyn Source>>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    fs::write(&path, bytes).unwrap();
+    let source = crate::io::source_for_path(path.to_str().unwrap());
+    (dir, source)
+}
+
+#[test]
+fn row_groups_in_order() {
+    let (_dir, source) = source_of(&numbers(10_000, 999));
+    let source = source.unwrap();
+    assert_eq!(schema(&source), "id BIGINT, name VARCHAR");
+    assert_eq!(source.estimated_rows(), Some(10_000));
+    let all = rows(&source, 3).unwrap();
+    assert_eq!(all.len(), 10_000);
+    for (i, row) in all.iter().enumerate() {
+        assert_eq!(row[0], i.to_string());
+        assert_eq!(row[1] == "␀", i % 7 == 0);
+    }
+}
+
+#[test]
+fn large_row_groups_are_cut() {
+    let (_dir, source) = source_of(&numbers(400_000, 1 << 20));
+    let source = source.unwrap();
+    let scan = source.scan(&[0], &[], &context(4)).unwrap();
+    let mut morsels = 0;
+    let mut next = 0;
+    while let Some(morsel) = scan.next_morsel().unwrap() {
+        assert_eq!(morsel.sequence, morsels);
+        morsels += 1;
+        for batch in morsel.batches {
+            let batch = batch.unwrap();
+            for i in 0..batch.rows {
+                assert_eq!(
+                    crate::column::scalar::Scalar::from_array(&batch.columns[0], i, &source.schema()[0].ty),
+                    Scalar::Int(next)
+                );
+                next += 1;
+            }
+        }
+    }
+    assert_eq!((morsels, next), (3, 400_000));
+}
+
+#[test]
+fn counting_decodes_nothing() {
+    let (_dir, source) = source_of(&numbers(10_000, 999));
+    let found = batches(&source.unwrap(), &[], 2).unwrap();
+    assert_eq!(found.iter().map(|b| b.rows).sum::<usize>(), 10_000);
+    assert!(found.iter().all(|b| b.columns.is_empty()));
+}
+
+#[test]
+fn statistics_skip_row_groups() {
+    let (_dir, source) = source_of(&numbers(10_000, 1000));
+    let source = source.unwrap();
+    let count = |op, value: Scalar, column| {
+        let predicate = ColumnPredicate { column, predicate: Predicate { op, value } };
+        let scan = source.scan(&[0], &[predicate], &context(1)).unwrap();
+        let mut n = 0;
+        while scan.next_morsel().unwrap().is_some() {
+            n += 1;
+        }
+        n
+    };
+    assert_eq!(count(CompareOp::Eq, Scalar::Int(5000), 0), 1);
+    assert_eq!(count(CompareOp::Lt, Scalar::Int(1000), 0), 1);
+    assert_eq!(count(CompareOp::LtEq, Scalar::Int(1000), 0), 2);
+    assert_eq!(count(CompareOp::Gt, Scalar::Int(8999), 0), 1);
+    assert_eq!(count(CompareOp::GtEq, Scalar::Int(8999), 0), 2);
+    assert_eq!(count(CompareOp::Eq, Scalar::Int(-1), 0), 0);
+    assert_eq!(count(CompareOp::Eq, Scalar::text("b"), 1), 0);
+    assert_eq!(count(CompareOp::Eq, Scalar::text("a name that is rather long 77"), 1), 2);
+    assert_eq!(count(CompareOp::NotDistinctFrom, Scalar::Null, 0), 0);
+    assert_eq!(count(CompareOp::NotDistinctFrom, Scalar::Null, 1), 10);
+}
+
+#[test]
+fn truncated_files_are_refused() {
+    let bytes = numbers(30, 20);
+    for len in 0..bytes.len() {
+        let (_dir, source) = source_of(&bytes[..len]);
+        let error = match source {
+            Ok(source) => rows(&source, 1).unwrap_err(),
+            Err(e) => e,
+        };
+        assert!(error.to_string().contains("x.parquet"), "{len}: {error}");
+    }
+}
+
+/// Bits flipped anywhere give an error or other values, never a panic.
+#[test]
+fn damaged_files_do_not_panic() {
+    let bytes = numbers(30, 20);
+    for at in (0..bytes.len()).step_by(2) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let (_dir, source) = source_of(&damaged);
+        if let Ok(source) = source {
+            let _either = batches(&source, &[0, 1], 1);
+        }
+    }
+}
+
+#[test]
+fn files_of_different_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, columns: &[(&str, ArrayRef)]| {
+        let batch = RecordBatch::try_from_iter(columns.iter().map(|(n, c)| (*n, c.clone()))).unwrap();
+        let file = fs::File::create(dir.path().join(name)).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    };
+    let ints = || Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef;
+    let texts = || Arc::new(StringArray::from(vec!["x", "y"])) as ArrayRef;
+    write("1.parquet", &[("a", ints()), ("b", texts())]);
+    write("2.parquet", &[("b", texts()), ("a", ints())]);
+    let pattern = format!("{}/*.parquet", dir.path().display());
+    let source = crate::io::source_for_path(&pattern).unwrap();
+    assert_eq!(rows(&source, 2).unwrap(), [["1", "x"], ["2", "y"], ["1", "x"], ["2", "y"]]);
+    write("3.parquet", &[("a", texts()), ("c", ints())]);
+    let source = crate::io::source_for_path(&pattern).unwrap();
+    let error = rows(&source, 2).unwrap_err().to_string();
+    assert!(error.contains("3.parquet"), "{error}");
+    let source = open("read_parquet", &pattern, &[("union_by_name", Scalar::Boolean(true))]).unwrap();
+    assert_eq!(schema(&source), "a VARCHAR, b VARCHAR, c BIGINT");
+    assert_eq!(rows(&source, 2).unwrap()[4], ["x", "␀", "1"]);
+}
