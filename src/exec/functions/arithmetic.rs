@@ -265,6 +265,8 @@ macro_rules! with_integer {
     };
 }
 
+pub(crate) use with_integer;
+
 fn numeric_kernel(op: Op, ty: &LogicalType) -> ScalarKernel {
     match (ty, op) {
         (LogicalType::Double, Op::Add) => binary::<Float64Type, Float64Type, Float64Type>(|a, b| a + b),
@@ -561,6 +563,11 @@ where
     T::Native: Checked,
 {
     primitive::<(T, T), T>(|(a, b)| Checked::shl(a, b).map(Some))
+}
+
+/// `~`.
+pub(super) fn not_kernel(ty: &LogicalType) -> ScalarKernel {
+    with_integer!(ty, T => unary::<T, T>(Checked::not))
 }
 
 pub(super) fn register(r: &mut Registry) {

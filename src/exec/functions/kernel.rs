@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
+use arrow_array::builder::{ArrayBuilder, BinaryViewBuilder, StringViewBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryViewArray, BooleanArray, PrimitiveArray, StringViewArray,
@@ -113,6 +113,16 @@ macro_rules! inputs {
         }
     };
 }
+
+impl Inputs for () {
+    type Columns<'a> = ();
+    type Items<'a> = ();
+    fn open(_: &[ArrayRef], _: usize) -> Result<()> {
+        Ok(())
+    }
+    fn get<'a>(_: &Self::Columns<'a>, _: usize) -> Self::Items<'a> {}
+}
+
 inputs!(A 0);
 inputs!(A 0, B 1);
 inputs!(A 0, B 1, C 2);
@@ -400,4 +410,88 @@ where
         }
         Ok(Arc::new(PrimitiveArray::<O>::new(values.into(), nulls).with_data_type(ty.arrow())))
     })
+}
+
+/// A function from text and further values to a part of that text; `None` is NULL.
+pub(crate) fn slice<I: Inputs>(
+    f: impl for<'a, 'b> Fn(&'a str, I::Items<'b>) -> Result<Option<&'a str>> + Send + Sync + 'static,
+) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let texts = Column::<Str>::open(args, 0, rows)?;
+        let columns = I::open(&args[1..], rows)?;
+        let mut out = StringViewBuilder::with_capacity(rows);
+        for row in 0..rows {
+            if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                out.append_null();
+                continue;
+            }
+            match f(texts.get(row), I::get(&columns, row))? {
+                Some(s) => out.try_append_value(s)?,
+                None => out.append_null(),
+            }
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
+/// A function from values to a list of texts, appended to the buffer.
+pub(crate) fn text_list<I: Inputs>(
+    f: impl for<'a> Fn(I::Items<'a>, &mut StringViewBuilder) -> Result<()> + Send + Sync + 'static,
+) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let columns = I::open(args, rows)?;
+        let mut out = StringViewBuilder::new();
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0i32);
+        for row in 0..rows {
+            if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
+                f(I::get(&columns, row), &mut out)?;
+            }
+            offsets.push(list_end(out.len())?);
+        }
+        crate::exec::cast::nested::list_array(
+            &LogicalType::Varchar,
+            arrow_buffer::OffsetBuffer::new(offsets.into()),
+            Arc::new(out.finish()),
+            nulls,
+        )
+    })
+}
+
+/// The end of a list, if the lists of one batch do not grow too long.
+pub(crate) fn list_end(len: usize) -> Result<i32> {
+    i32::try_from(len)
+        .map_err(|_| ExecError::OutOfRange("lists of more than 2^31 elements in one batch".into()))
+}
+
+/// Something made from a constant argument, such as a compiled pattern: the last one is kept.
+pub(crate) struct Cache<T>(parking_lot::Mutex<Option<(String, Arc<T>)>>);
+
+impl<T> Cache<T> {
+    pub fn new() -> Self {
+        Self(parking_lot::Mutex::new(None))
+    }
+
+    /// What `make` makes of the key, or made of it last time.
+    pub fn get(&self, key: &str, make: impl FnOnce(&str) -> Result<T>) -> Result<Arc<T>> {
+        let mut slot = self.0.lock();
+        if let Some((k, v)) = &*slot
+            && k == key
+        {
+            return Ok(v.clone());
+        }
+        let made = Arc::new(make(key)?);
+        *slot = Some((key.to_owned(), made.clone()));
+        Ok(made)
+    }
 }

@@ -6,8 +6,14 @@
 
 mod arithmetic;
 mod decimal;
+mod digest;
 mod kernel;
+pub(crate) mod list;
+mod math;
+mod misc;
 mod registry;
+mod string;
+mod structs;
 
 use std::fmt;
 
@@ -16,6 +22,7 @@ use arrow_array::ArrayRef;
 pub use crate::exec::eval::flatten;
 pub use registry::{FunctionInfo, catalog, is_scalar};
 pub(crate) use registry::{closest, no_match};
+pub use structs::bind_struct_pack;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;

@@ -163,6 +163,11 @@ impl Registry {
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let mut r = Registry { defs: vec![], names: HashMap::new() };
     super::arithmetic::register(&mut r);
+    super::math::register(&mut r);
+    super::string::register(&mut r);
+    super::list::register(&mut r);
+    super::structs::register(&mut r);
+    super::misc::register(&mut r);
     r
 });
 

@@ -1,0 +1,919 @@
+//! Functions of lists. Positions count from 1, negative ones from the end.
+//!
+//! What selects, orders or repeats elements computes the places of the elements wanted and gathers them
+//! in one go.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow_array::builder::StringViewBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef, Int64Array, ListArray, UInt32Array, new_null_array};
+use arrow_buffer::{IntervalMonthDayNano, NullBuffer, OffsetBuffer};
+use arrow_ord::ord::{DynComparator, make_comparator};
+use arrow_schema::SortOptions;
+
+use super::kernel::{Column, Nulls, Str, list_end, nulls_of};
+use super::registry::{CallSite, P, R, Registry, Resolution, def};
+use super::{ArgInfo, ScalarKernel};
+use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::exec::aggregates::bind_aggregate;
+use crate::exec::calendar::{add_interval, timestamp_is_finite};
+use crate::exec::cast::nested::list_array;
+use crate::exec::cast::text::Writer;
+use crate::exec::error::{ExecError, Result};
+
+/// No list made by a function is longer.
+const MAX_ELEMENTS: usize = 1 << 27;
+
+/// A list argument: all rows, or one that stands for all.
+pub(super) struct Lists<'a> {
+    list: &'a ListArray,
+    rows: usize,
+}
+
+impl<'a> Lists<'a> {
+    pub fn open(args: &'a [ArrayRef], i: usize, rows: usize) -> Result<Self> {
+        let list = args[i]
+            .as_list_opt::<i32>()
+            .ok_or_else(|| ExecError::Internal(format!("a list came as {}", args[i].data_type())))?;
+        Ok(Self { list, rows })
+    }
+
+    fn row(&self, row: usize) -> usize {
+        if self.list.len() == self.rows { row } else { 0 }
+    }
+
+    pub fn is_null(&self, row: usize) -> bool {
+        self.list.is_null(self.row(row))
+    }
+
+    /// The places of the elements in the values.
+    pub fn range(&self, row: usize) -> std::ops::Range<usize> {
+        let offsets = self.list.value_offsets();
+        let row = self.row(row);
+        offsets[row] as usize..offsets[row + 1] as usize
+    }
+
+    pub fn values(&self) -> &'a ArrayRef {
+        self.list.values()
+    }
+}
+
+pub(super) fn item_type(ty: &LogicalType) -> LogicalType {
+    match ty {
+        LogicalType::List(item) | LogicalType::Array(item, _) => (**item).clone(),
+        _ => LogicalType::Null,
+    }
+}
+
+/// Lists made of some elements of other values.
+struct Gather {
+    places: Vec<Option<u32>>,
+    offsets: Vec<i32>,
+    valid: Vec<bool>,
+}
+
+impl Gather {
+    fn new(rows: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { places: vec![], offsets, valid: Vec::with_capacity(rows) }
+    }
+
+    fn end(&mut self, valid: bool) -> Result<()> {
+        if self.places.len() > MAX_ELEMENTS {
+            return Err(ExecError::OutOfRange("the list would have more than 2^27 elements".into()));
+        }
+        self.offsets.push(list_end(self.places.len())?);
+        self.valid.push(valid);
+        Ok(())
+    }
+
+    fn finish(self, values: &ArrayRef, ret: &LogicalType) -> Result<ArrayRef> {
+        let values = arrow_select::take::take(values, &UInt32Array::from(self.places), None)?;
+        let nulls = Some(NullBuffer::from(self.valid)).filter(|n| n.null_count() > 0);
+        list_array(&item_type(ret), OffsetBuffer::new(self.offsets.into()), values, nulls)
+    }
+}
+
+/// A function of one list that picks, drops or orders its elements.
+fn rearrange(
+    f: impl Fn(&ArrayRef, std::ops::Range<usize>, &mut Vec<Option<u32>>) -> Result<()> + Send + Sync + 'static,
+) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let lists = Lists::open(args, 0, rows)?;
+        let mut out = Gather::new(rows);
+        for row in 0..rows {
+            if lists.is_null(row) {
+                out.end(false)?;
+                continue;
+            }
+            f(lists.values(), lists.range(row), &mut out.places)?;
+            out.end(true)?;
+        }
+        out.finish(lists.values(), ty)
+    })
+}
+
+/// The texts of a list of one row, where it is one.
+pub(super) fn text_elements(list: &ArrayRef) -> Option<Vec<String>> {
+    let list = list.as_list_opt::<i32>()?;
+    let values = list.value(0);
+    let strings = values.as_string_view_opt()?;
+    Some(strings.iter().flatten().map(str::to_owned).collect())
+}
+
+/// `length` of a list.
+pub(super) fn length_kernel() -> ScalarKernel {
+    Box::new(|args, _, _, _| {
+        let list = args[0]
+            .as_list_opt::<i32>()
+            .ok_or_else(|| ExecError::Internal(format!("a list came as {}", args[0].data_type())))?;
+        let lengths: Vec<i64> = list.value_offsets().windows(2).map(|w| i64::from(w[1] - w[0])).collect();
+        Ok(Arc::new(Int64Array::new(lengths.into(), list.nulls().cloned())))
+    })
+}
+
+/// All lists one after another; NULLs count as empty, unless all are NULL.
+pub(super) fn concat_kernel() -> ScalarKernel {
+    Box::new(|args, ty, rows, _| {
+        let lists: Vec<Lists<'_>> =
+            (0..args.len()).map(|i| Lists::open(args, i, rows)).collect::<Result<_>>()?;
+        let values: Vec<&dyn Array> = lists.iter().map(|l| l.values().as_ref()).collect();
+        let all = arrow_select::concat::concat(&values)?;
+        let mut starts = Vec::with_capacity(lists.len());
+        let mut start = 0;
+        for l in &lists {
+            starts.push(start);
+            start += l.values().len();
+        }
+        let mut out = Gather::new(rows);
+        for row in 0..rows {
+            let mut any = false;
+            for (l, start) in lists.iter().zip(&starts) {
+                if !l.is_null(row) {
+                    any = true;
+                    out.places.extend(l.range(row).map(|i| Some((start + i) as u32)));
+                }
+            }
+            out.end(any)?;
+        }
+        out.finish(&all, ty)
+    })
+}
+
+/// `||` of two lists: NULL if either is.
+pub(super) fn concat_operator_kernel() -> ScalarKernel {
+    let both = concat_kernel();
+    Box::new(move |args, ty, rows, ctx| match nulls_of(args, rows) {
+        Nulls::All => Ok(new_null_array(&ty.arrow(), rows)),
+        Nulls::None => both(args, ty, rows, ctx),
+        Nulls::Some(nulls) => {
+            let joined = both(args, ty, rows, ctx)?;
+            let list = joined.as_list::<i32>().clone();
+            let (_, offsets, values, _) = list.into_parts();
+            list_array(&item_type(ty), offsets, values, Some(nulls))
+        }
+    })
+}
+
+fn comparator(a: &ArrayRef, b: &ArrayRef, options: SortOptions) -> Result<DynComparator> {
+    Ok(make_comparator(a, b, options)?)
+}
+
+const NULLS_EQUAL: SortOptions = SortOptions { descending: false, nulls_first: false };
+
+/// For each row, the place of an element in the list, counted from 0.
+fn find(args: &[ArrayRef], rows: usize, find_null: bool) -> Result<Vec<Option<Option<usize>>>> {
+    let lists = Lists::open(args, 0, rows)?;
+    let compare = comparator(lists.values(), &args[1], NULLS_EQUAL)?;
+    let nulls = args[1].logical_nulls();
+    let mut out = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let wanted = if args[1].len() == rows { row } else { 0 };
+        let is_null = nulls.as_ref().is_some_and(|n| n.is_null(wanted));
+        if lists.is_null(row) || is_null && !find_null {
+            out.push(None);
+            continue;
+        }
+        out.push(Some(lists.range(row).position(|i| compare(i, wanted) == Ordering::Equal)));
+    }
+    Ok(out)
+}
+
+/// `list_contains`.
+pub(super) fn contains_kernel(_: &CallSite<'_>) -> ScalarKernel {
+    Box::new(|args, _, rows, _| {
+        let found = find(args, rows, false)?;
+        let bits: arrow_array::BooleanArray = found.into_iter().map(|f| f.map(|f| f.is_some())).collect();
+        Ok(Arc::new(bits))
+    })
+}
+
+fn position_kernel() -> ScalarKernel {
+    Box::new(|args, _, rows, _| {
+        let found = find(args, rows, true)?;
+        let places: arrow_array::Int32Array =
+            found.into_iter().map(|f| f.flatten().map(|i| i as i32 + 1)).collect();
+        Ok(Arc::new(places))
+    })
+}
+
+/// Whether the lists share any element, or all of the second are in the first; NULLs do not count.
+fn has_kernel(all: bool) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let (a, b) = (Lists::open(args, 0, rows)?, Lists::open(args, 1, rows)?);
+        let compare = comparator(a.values(), b.values(), NULLS_EQUAL)?;
+        let missing = b.values().logical_nulls();
+        let bits = arrow_buffer::BooleanBuffer::collect_bool(rows, |row| {
+            if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                return false;
+            }
+            let mut wanted = b.range(row).filter(|j| missing.as_ref().is_none_or(|n| n.is_valid(*j)));
+            let found = |j: usize| a.range(row).any(|i| compare(i, j) == Ordering::Equal);
+            if all { wanted.all(found) } else { wanted.any(found) }
+        });
+        Ok(Arc::new(arrow_array::BooleanArray::new(bits, nulls)))
+    })
+}
+
+fn extract_kernel() -> ScalarKernel {
+    Box::new(|args, _, rows, _| {
+        let lists = Lists::open(args, 0, rows)?;
+        let at = Column::<Int64Type>::open(args, 1, rows)?;
+        let missing = args[1].nulls();
+        let mut places: Vec<Option<u32>> = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let index_row = if args[1].len() == rows { row } else { 0 };
+            if lists.is_null(row) || missing.is_some_and(|n| n.is_null(index_row)) {
+                places.push(None);
+                continue;
+            }
+            let range = lists.range(row);
+            let (n, i) = (range.len() as i64, at.get(row));
+            let i = if i < 0 { n + i } else { i - 1 };
+            places.push((0..n).contains(&i).then(|| range.start as u32 + i as u32));
+        }
+        Ok(arrow_select::take::take(lists.values(), &UInt32Array::from(places), None)?)
+    })
+}
+
+/// The bounds of a slice, counted from 0 and half open.
+fn slice_bounds(n: i64, begin: Option<i64>, end: Option<i64>) -> (i64, i64) {
+    let begin = match begin {
+        None => 0,
+        Some(b) if b < 0 => (n + b).max(0),
+        Some(b) => (b - 1).max(0),
+    };
+    let end = match end {
+        None => n,
+        Some(e) if e < 0 => n + e + 1,
+        Some(e) => e.min(n),
+    };
+    (begin, end.max(begin))
+}
+
+fn slice_kernel(step: bool) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let lists = Lists::open(args, 0, rows)?;
+        let bound = |i: usize, row: usize| -> Option<i64> {
+            let a = args[i].as_primitive::<Int64Type>();
+            let row = if a.len() == rows { row } else { 0 };
+            a.is_valid(row).then(|| a.value(row))
+        };
+        let mut out = Gather::new(rows);
+        for row in 0..rows {
+            if lists.is_null(row) {
+                out.end(false)?;
+                continue;
+            }
+            let range = lists.range(row);
+            let (from, to) = slice_bounds(range.len() as i64, bound(1, row), bound(2, row));
+            let by = if step { bound(3, row).unwrap_or(1) } else { 1 };
+            let to = to.min(range.len() as i64);
+            let mut picked: Vec<i64> = match by {
+                0 => return Err(ExecError::InvalidInput("Slice step cannot be zero".into())),
+                b if b > 0 => (from..to).step_by(b as usize).collect(),
+                b => (from..to).rev().step_by(b.unsigned_abs() as usize).collect(),
+            };
+            out.places.extend(picked.drain(..).map(|i| Some(range.start as u32 + i as u32)));
+            out.end(true)?;
+        }
+        out.finish(lists.values(), ty)
+    })
+}
+
+fn text_slice_kernel() -> ScalarKernel {
+    Box::new(|args, ty, rows, _| {
+        if let Nulls::All = nulls_of(&args[..1], rows) {
+            return Ok(new_null_array(&ty.arrow(), rows));
+        }
+        let strings = args[0].as_string_view();
+        let bound = |i: usize, row: usize| -> Option<i64> {
+            let a = args[i].as_primitive::<Int64Type>();
+            let row = if a.len() == rows { row } else { 0 };
+            a.is_valid(row).then(|| a.value(row))
+        };
+        let mut out = StringViewBuilder::with_capacity(rows);
+        for row in 0..rows {
+            let at = if strings.len() == rows { row } else { 0 };
+            if strings.is_null(at) {
+                out.append_null();
+                continue;
+            }
+            let s = strings.value(at);
+            let (from, to) = slice_bounds(s.chars().count() as i64, bound(1, row), bound(2, row));
+            out.try_append_value(super::string::part(s, from, to - from))?;
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
+/// Elements in order.
+fn sort_kernel(default_descending: bool) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let word = |i: usize| -> Option<String> {
+            let a = args.get(i)?.as_string_view_opt()?;
+            (!a.is_empty() && a.is_valid(0)).then(|| a.value(0).trim().to_ascii_uppercase())
+        };
+        let (mut descending, mut nulls_first) = (default_descending, false);
+        for i in 1..args.len() {
+            match word(i).as_deref() {
+                Some("ASC" | "ASCENDING") => descending = false,
+                Some("DESC" | "DESCENDING") => descending = true,
+                Some("NULLS FIRST") => nulls_first = true,
+                Some("NULLS LAST") => nulls_first = false,
+                other => {
+                    return Err(ExecError::InvalidInput(format!(
+                        "Sorting order must be either ASC or DESC, NULLS FIRST or NULLS LAST, not {}",
+                        other.unwrap_or("NULL")
+                    )));
+                }
+            }
+        }
+        let options = SortOptions { descending, nulls_first };
+        let lists = Lists::open(args, 0, rows)?;
+        let compare = comparator(lists.values(), lists.values(), options)?;
+        let mut out = Gather::new(rows);
+        for row in 0..rows {
+            if lists.is_null(row) {
+                out.end(false)?;
+                continue;
+            }
+            let mut places: Vec<usize> = lists.range(row).collect();
+            places.sort_by(|a, b| compare(*a, *b));
+            out.places.extend(places.into_iter().map(|i| Some(i as u32)));
+            out.end(true)?;
+        }
+        out.finish(lists.values(), ty)
+    })
+}
+
+/// The places of the first of each distinct element that is not NULL.
+fn distinct_places(values: &ArrayRef, range: std::ops::Range<usize>) -> Result<Vec<usize>> {
+    let compare = comparator(values, values, NULLS_EQUAL)?;
+    let nulls = values.logical_nulls();
+    let mut places: Vec<usize> = range.filter(|i| nulls.as_ref().is_none_or(|n| n.is_valid(*i))).collect();
+    // A stable sort brings equal elements together, the first of them in front.
+    places.sort_by(|a, b| compare(*a, *b));
+    places.dedup_by(|b, a| compare(*a, *b) == Ordering::Equal);
+    places.sort_unstable();
+    Ok(places)
+}
+
+/// `[a, b, c]`.
+fn value_kernel() -> ScalarKernel {
+    Box::new(|args, ty, rows, _| {
+        let item = item_type(ty);
+        if args.is_empty() {
+            let empty = arrow_array::new_empty_array(&item.arrow());
+            return list_array(&item, OffsetBuffer::new_zeroed(1), empty, None);
+        }
+        let arrays: Vec<&dyn Array> = args.iter().map(AsRef::as_ref).collect();
+        let places: Vec<(usize, usize)> = (0..rows)
+            .flat_map(|row| {
+                args.iter().enumerate().map(move |(i, a)| (i, if a.len() == rows { row } else { 0 }))
+            })
+            .collect();
+        list_end(places.len())?;
+        let values = arrow_select::interleave::interleave(&arrays, &places)?;
+        list_array(&item, OffsetBuffer::from_repeated_length(args.len(), rows), values, None)
+    })
+}
+
+/// `list_append` and `list_prepend`: a NULL list counts as empty.
+fn add_kernel(list: usize, element: usize) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let lists = Lists::open(args, list, rows)?;
+        let start = lists.values().len();
+        let all = arrow_select::concat::concat(&[lists.values().as_ref(), args[element].as_ref()])?;
+        let mut out = Gather::new(rows);
+        for row in 0..rows {
+            let own = Some((start + if args[element].len() == rows { row } else { 0 }) as u32);
+            let range = if lists.is_null(row) { 0..0 } else { lists.range(row) };
+            let others = range.map(|i| Some(i as u32));
+            if element < list {
+                out.places.push(own);
+                out.places.extend(others);
+            } else {
+                out.places.extend(others);
+                out.places.push(own);
+            }
+            out.end(true)?;
+        }
+        out.finish(&all, ty)
+    })
+}
+
+/// The elements of the lists in a list.
+fn flatten_kernel() -> ScalarKernel {
+    Box::new(|args, ty, rows, _| {
+        let outer = Lists::open(args, 0, rows)?;
+        let Some(inner) = outer.values().as_list_opt::<i32>() else {
+            return Ok(new_null_array(&ty.arrow(), rows));
+        };
+        let mut out = Gather::new(rows);
+        for row in 0..rows {
+            if outer.is_null(row) {
+                out.end(false)?;
+                continue;
+            }
+            for i in outer.range(row).filter(|i| inner.is_valid(*i)) {
+                let offsets = inner.value_offsets();
+                out.places.extend((offsets[i]..offsets[i + 1]).map(|p| Some(p as u32)));
+            }
+            out.end(true)?;
+        }
+        out.finish(inner.values(), ty)
+    })
+}
+
+fn join_kernel(site: &CallSite<'_>) -> ScalarKernel {
+    let item = item_type(&site.types[0]);
+    Box::new(move |args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let lists = Lists::open(args, 0, rows)?;
+        let between = Column::<Str>::open(args, 1, rows)?;
+        let writer = Writer::new(lists.values(), &item)?;
+        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut buffer = String::new();
+        for row in 0..rows {
+            if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                out.append_null();
+                continue;
+            }
+            buffer.clear();
+            let mut any = false;
+            for i in lists.range(row).filter(|i| !writer.is_null(*i)) {
+                if any {
+                    buffer.push_str(between.get(row));
+                }
+                any = true;
+                writer.write(i, &mut buffer);
+            }
+            out.try_append_value(&buffer)?;
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
+/// `list_aggregate(list, 'sum')`: each list is a group.
+fn aggregate(list: &ArgInfo, name: &str, more: &[ArgInfo]) -> Result<Resolution, String> {
+    let item = match &list.ty {
+        LogicalType::List(_) | LogicalType::Array(..) => item_type(&list.ty),
+        LogicalType::Null => LogicalType::Null,
+        other => return Err(format!("list_aggregate takes a list, not {other}")),
+    };
+    let args: Vec<ArgInfo> = std::iter::once(ArgInfo::of(item)).chain(more.iter().cloned()).collect();
+    let f = bind_aggregate(name, &args, false).map_err(|e| match e {
+        super::BindError::Unknown(_) => format!("there is no aggregate function {name}"),
+        super::BindError::NoMatch(m) => m,
+    })?;
+    let mut arg_types = vec![LogicalType::List(Box::new(f.arg_types[0].clone()))];
+    arg_types.extend(f.arg_types[1..].iter().cloned());
+    let return_type = f.return_type.clone();
+    let kernel: ScalarKernel = Box::new(move |args, _, rows, _| {
+        let lists = Lists::open(args, 0, rows)?;
+        let (mut places, mut groups) = (vec![], vec![]);
+        for row in (0..rows).filter(|r| !lists.is_null(*r)) {
+            for i in lists.range(row) {
+                places.push(i as u32);
+                groups.push(row as u32);
+            }
+        }
+        let mut columns = vec![arrow_select::take::take(lists.values(), &UInt32Array::from(places), None)?];
+        for a in &args[1..] {
+            let rows_of: UInt32Array =
+                groups.iter().map(|g| if a.len() == rows { *g } else { 0 }).collect::<Vec<_>>().into();
+            columns.push(arrow_select::take::take(a, &rows_of, None)?);
+        }
+        let mut states = (f.new_states)();
+        states.resize(rows);
+        states.update(&columns, &groups)?;
+        let out = states.finish()?;
+        // A NULL list has no result, whatever the aggregate makes of no rows.
+        let missing = arrow_array::BooleanArray::from_iter((0..rows).map(|r| Some(lists.is_null(r))));
+        Ok(arrow_select::nullif::nullif(&out, &missing)?)
+    });
+    Ok(Resolution { arg_types, return_type, kernel })
+}
+
+fn named_aggregate(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
+    use crate::column::scalar::Scalar;
+    let [list, name, more @ ..] = args else { return None };
+    let Some(Scalar::Text(name)) = &name.literal else {
+        return Some(Err("list_aggregate: the name of the aggregate must be a constant".into()));
+    };
+    Some(aggregate(list, name, more).map(|r| {
+        let Resolution { mut arg_types, return_type, kernel } = r;
+        arg_types.insert(1, LogicalType::Varchar);
+        // The name has done its work.
+        let kernel: ScalarKernel = Box::new(move |args, ty, rows, ctx| {
+            let rest: Vec<ArrayRef> =
+                args.iter().enumerate().filter(|(i, _)| *i != 1).map(|(_, a)| a.clone()).collect();
+            kernel(&rest, ty, rows, ctx)
+        });
+        Resolution { arg_types, return_type, kernel }
+    }))
+}
+
+/// `range` and `generate_series` of integers.
+fn range_kernel(inclusive: bool) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let column = |i: usize| Column::<Int64Type>::open(args, i, rows);
+        let (start, stop, step) = match args.len() {
+            1 => (None, column(0)?, None),
+            2 => (Some(column(0)?), column(1)?, None),
+            _ => (Some(column(0)?), column(1)?, Some(column(2)?)),
+        };
+        let mut values: Vec<i64> = vec![];
+        let mut offsets = vec![0];
+        for row in 0..rows {
+            if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
+                let from = start.as_ref().map_or(0, |c| c.get(row));
+                let by = step.as_ref().map_or(1, |c| c.get(row));
+                let to = stop.get(row);
+                let mut v = from;
+                if by != 0 {
+                    let count = (i128::from(to) - i128::from(from)) / i128::from(by);
+                    if count > (MAX_ELEMENTS - values.len()) as i128 {
+                        return Err(ExecError::OutOfRange(
+                            "Lists larger than 2^27 elements are not supported".into(),
+                        ));
+                    }
+                }
+                let more = |v: i64| match (by > 0, inclusive) {
+                    (true, false) => v < to,
+                    (true, true) => v <= to,
+                    (false, false) => v > to,
+                    (false, true) => v >= to,
+                };
+                while by != 0 && more(v) {
+                    values.push(v);
+                    match v.checked_add(by) {
+                        Some(next) => v = next,
+                        None => break,
+                    }
+                }
+            }
+            offsets.push(list_end(values.len())?);
+        }
+        list_array(
+            &LogicalType::BigInt,
+            OffsetBuffer::new(offsets.into()),
+            Arc::new(Int64Array::from(values)),
+            nulls,
+        )
+    })
+}
+
+/// `range` and `generate_series` of timestamps.
+fn time_range_kernel(inclusive: bool) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let from = Column::<TimestampMicrosecondType>::open(args, 0, rows)?;
+        let to = Column::<TimestampMicrosecondType>::open(args, 1, rows)?;
+        let by = Column::<IntervalMonthDayNanoType>::open(args, 2, rows)?;
+        let mut values: Vec<i64> = vec![];
+        let mut offsets = vec![0];
+        for row in 0..rows {
+            if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
+                time_range(from.get(row), to.get(row), by.get(row), inclusive, &mut values)?;
+            }
+            offsets.push(list_end(values.len())?);
+        }
+        let item = item_type(ty);
+        let values = arrow_array::TimestampMicrosecondArray::from(values).with_data_type(item.arrow());
+        list_array(&item, OffsetBuffer::new(offsets.into()), Arc::new(values), nulls)
+    })
+}
+
+/// The timestamps of a series, appended.
+pub(crate) fn time_range(
+    from: i64,
+    to: i64,
+    by: IntervalMonthDayNano,
+    inclusive: bool,
+    out: &mut Vec<i64>,
+) -> Result<()> {
+    let bad = |m: &str| Err(ExecError::InvalidInput(m.into()));
+    if !timestamp_is_finite(from) || !timestamp_is_finite(to) {
+        return bad("Interval infinite bounds not supported");
+    }
+    let signs = [i64::from(by.months), i64::from(by.days), by.nanoseconds];
+    let (up, down) = (signs.iter().any(|s| *s > 0), signs.iter().any(|s| *s < 0));
+    if up && down {
+        return bad("Interval with mix of negative/positive entries not supported");
+    }
+    if !up && !down {
+        return Ok(());
+    }
+    let mut t = from;
+    loop {
+        let more = match (up, inclusive) {
+            (true, false) => t < to,
+            (true, true) => t <= to,
+            (false, false) => t > to,
+            (false, true) => t >= to,
+        };
+        if !more {
+            return Ok(());
+        }
+        if out.len() >= MAX_ELEMENTS {
+            return Err(ExecError::OutOfRange("Lists larger than 2^27 elements are not supported".into()));
+        }
+        out.push(t);
+        match add_interval(t, by.months, by.days, by.nanoseconds) {
+            Some(next) if next != t => t = next,
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Aggregates that also come as `list_…` functions.
+macro_rules! list_aggregates {
+    ($r:ident: $($name:literal $of:literal),*) => {$(
+        $r.add(
+            def(concat!("list_", $name), concat!("Aggregate ", $name, " over the elements of a list"), concat!("list_", $name, "([1, 2, 3])"))
+                .aliases(&[concat!("array_", $name)])
+                .sees_nulls()
+                .custom(&["(ANY[], ...) -> ANY"], |args| {
+                    let [list, more @ ..] = args else { return None };
+                    Some(aggregate(list, $of, more))
+                }),
+        );
+    )*};
+}
+
+pub(super) fn register(r: &mut Registry) {
+    use LogicalType as T;
+    let big = T::BigInt;
+    r.add(
+        def("list_value", "A list of the arguments", "[1, 2, 3]")
+            .aliases(&["list_pack", "array_value"])
+            .sees_nulls()
+            .variadic([], P::Same, R::ListOfSame, |_| value_kernel()),
+    );
+    r.add(
+        def(
+            "list_extract",
+            "The element at a position, or character of a text",
+            "list_extract([4, 5, 6], 3)",
+        )
+        .aliases(&["list_element", "array_extract"])
+        .on([P::List, P::T(big.clone())], R::Of(|t| item_type(&t[0])), |_| extract_kernel())
+        .map(&[T::Varchar, big.clone()], T::Varchar, |_| {
+            super::kernel::slice::<(Int64Type,)>(|s, (i,)| {
+                let at = if i < 0 { s.chars().count() as i64 + i } else { i - 1 };
+                Ok(Some(if at < 0 { "" } else { super::string::part(s, at, 1) }))
+            })
+        })
+        .on([P::Map, P::Any], R::Of(super::structs::map_value_type), |site| {
+            super::structs::map_extract(site, false)
+        }),
+    );
+    r.add(
+        def("list_slice", "Elements from one position to another, by a step", "list_slice([4, 5, 6], 2, 3)")
+            .aliases(&["array_slice"])
+            .sees_nulls()
+            .on([P::List, P::T(big.clone()), P::T(big.clone())], R::Arg(0), |_| slice_kernel(false))
+            .on([P::List, P::T(big.clone()), P::T(big.clone()), P::T(big.clone())], R::Arg(0), |_| {
+                slice_kernel(true)
+            })
+            .map(&[T::Varchar, big.clone(), big.clone()], T::Varchar, |_| text_slice_kernel()),
+    );
+    r.add(
+        def("list_contains", "Whether a list contains an element", "list_contains([1, 2], 1)")
+            .aliases(&["list_has", "array_contains", "array_has"])
+            .on([P::ListOfSame, P::Same], R::T(T::Boolean), contains_kernel),
+    );
+    r.add(
+        def(
+            "list_position",
+            "Position of an element in a list; NULL if it is not there",
+            "list_position([1, 2], 2)",
+        )
+        .aliases(&["list_indexof", "array_position", "array_indexof"])
+        .sees_nulls()
+        .on([P::ListOfSame, P::Same], R::T(T::Integer), |_| position_kernel()),
+    );
+    r.add(
+        def("list_has_any", "Whether two lists share an element", "list_has_any([1, 2], [2, 3])")
+            .aliases(&["array_has_any", "&&"])
+            .on([P::ListOfSame, P::ListOfSame], R::T(T::Boolean), |_| has_kernel(false)),
+    );
+    r.add(
+        def(
+            "list_has_all",
+            "Whether all elements of the second list are in the first",
+            "list_has_all([1, 2], [2])",
+        )
+        .aliases(&["array_has_all", "@>"])
+        .on([P::ListOfSame, P::ListOfSame], R::T(T::Boolean), |_| has_kernel(true)),
+    );
+    r.add(
+        def("list_concat", "All lists one after another", "list_concat([2, 3], [4, 5])")
+            .aliases(&["list_cat", "array_concat", "array_cat"])
+            .sees_nulls()
+            .variadic([P::ListOfSame], P::ListOfSame, R::ListOfSame, |_| concat_kernel()),
+    );
+    r.add(
+        def("list_append", "A list with an element at its end", "list_append([2, 3], 4)")
+            .aliases(&["array_append", "array_push_back"])
+            .sees_nulls()
+            .on([P::ListOfSame, P::Same], R::ListOfSame, |_| add_kernel(0, 1)),
+    );
+    r.add(
+        def("list_prepend", "A list with an element in front", "list_prepend(3, [4, 5])")
+            .aliases(&["array_prepend"])
+            .sees_nulls()
+            .on([P::Same, P::ListOfSame], R::ListOfSame, |_| add_kernel(1, 0)),
+    );
+    r.add(
+        def("array_push_front", "A list with an element in front", "array_push_front([4, 5], 3)")
+            .sees_nulls()
+            .on([P::ListOfSame, P::Same], R::ListOfSame, |_| {
+                let kernel = add_kernel(1, 0);
+                Box::new(move |args, ty, rows, ctx| {
+                    kernel(&[args[1].clone(), args[0].clone()], ty, rows, ctx)
+                })
+            }),
+    );
+    r.add(def("array_length", "Number of elements of a list", "array_length([1, 2])").on(
+        [P::List],
+        R::T(big.clone()),
+        |_| length_kernel(),
+    ));
+    macro_rules! sorter {
+        ($name:literal, $alias:literal, $what:literal, $desc:literal) => {
+            r.add(
+                def($name, $what, concat!($name, "([3, 1, 2])"))
+                    .aliases(&[$alias])
+                    .on([P::List], R::Arg(0), |_| sort_kernel($desc))
+                    .on([P::List, P::T(T::Varchar)], R::Arg(0), |_| sort_kernel($desc))
+                    .on([P::List, P::T(T::Varchar), P::T(T::Varchar)], R::Arg(0), |_| sort_kernel($desc)),
+            );
+        };
+    }
+    sorter!(
+        "list_sort",
+        "array_sort",
+        "Elements in ascending order, or as 'DESC' and 'NULLS FIRST' say",
+        false
+    );
+    sorter!("list_reverse_sort", "array_reverse_sort", "Elements in descending order", true);
+    r.add(def("list_reverse", "Elements in reverse", "list_reverse([1, 2])").aliases(&["array_reverse"]).on(
+        [P::List],
+        R::Arg(0),
+        |_| {
+            rearrange(|_, range, out| {
+                out.extend(range.rev().map(|i| Some(i as u32)));
+                Ok(())
+            })
+        },
+    ));
+    r.add(
+        def("list_distinct", "Elements without repetitions and NULLs", "list_distinct([1, 1, NULL])")
+            .aliases(&["array_distinct"])
+            .on([P::List], R::Arg(0), |_| {
+                rearrange(|values, range, out| {
+                    out.extend(distinct_places(values, range)?.into_iter().map(|i| Some(i as u32)));
+                    Ok(())
+                })
+            }),
+    );
+    r.add(
+        def("list_unique", "Number of distinct elements that are not NULL", "list_unique([1, 1, NULL])")
+            .aliases(&["array_unique"])
+            .on([P::List], R::T(T::UBigInt), |_| {
+                Box::new(|args, _, rows, _| {
+                    let lists = Lists::open(args, 0, rows)?;
+                    let counts: Result<Vec<Option<u64>>> = (0..rows)
+                        .map(|row| {
+                            if lists.is_null(row) {
+                                return Ok(None);
+                            }
+                            Ok(Some(distinct_places(lists.values(), lists.range(row))?.len() as u64))
+                        })
+                        .collect();
+                    Ok(Arc::new(arrow_array::UInt64Array::from(counts?)))
+                })
+            }),
+    );
+    r.add(def("array_pop_back", "A list without its last element", "array_pop_back([4, 5, 6])").on(
+        [P::List],
+        R::Arg(0),
+        |_| {
+            rearrange(|_, range, out| {
+                let end = range.end.max(range.start + 1) - 1;
+                out.extend((range.start..end).map(|i| Some(i as u32)));
+                Ok(())
+            })
+        },
+    ));
+    r.add(def("array_pop_front", "A list without its first element", "array_pop_front([4, 5, 6])").on(
+        [P::List],
+        R::Arg(0),
+        |_| {
+            rearrange(|_, range, out| {
+                out.extend(range.skip(1).map(|i| Some(i as u32)));
+                Ok(())
+            })
+        },
+    ));
+    r.add(def("flatten", "The elements of the lists in a list", "flatten([[1, 2], [3]])").on(
+        [P::List],
+        R::Of(|t| match item_type(&t[0]) {
+            list @ T::List(_) => list,
+            _ => T::List(Box::new(T::Null)),
+        }),
+        |_| flatten_kernel(),
+    ));
+    r.add(
+        def(
+            "array_to_string",
+            "The elements as text with a separator between them",
+            "array_to_string([1, 2], '-')",
+        )
+        .aliases(&["list_to_string"])
+        .on([P::List, P::T(T::Varchar)], R::T(T::Varchar), join_kernel),
+    );
+    r.add(
+        def(
+            "list_aggregate",
+            "An aggregate, given by its name, over the elements of a list",
+            "list_aggregate([1, 2, NULL], 'min')",
+        )
+        .aliases(&["list_aggr", "array_aggregate", "array_aggr", "aggregate"])
+        .sees_nulls()
+        .custom(&["(ANY[], VARCHAR, ...) -> ANY"], named_aggregate),
+    );
+    list_aggregates!(r: "sum" "sum", "avg" "avg", "min" "min", "max" "max", "count" "count", "first" "first",
+        "last" "last", "median" "median", "stddev_samp" "stddev_samp", "stddev_pop" "stddev_pop",
+        "var_samp" "var_samp", "var_pop" "var_pop", "any_value" "any_value", "product" "product", "mode" "mode",
+        "bool_and" "bool_and", "bool_or" "bool_or", "bit_and" "bit_and", "bit_or" "bit_or", "bit_xor" "bit_xor",
+        "string_agg" "string_agg", "approx_count_distinct" "approx_count_distinct", "histogram" "histogram",
+        "entropy" "entropy", "kurtosis" "kurtosis", "skewness" "skewness", "mad" "mad", "sem" "sem");
+    let list = T::List(Box::new(big.clone()));
+    let times = T::List(Box::new(TIMESTAMP));
+    macro_rules! series {
+        ($name:literal, $what:literal, $inclusive:literal) => {
+            r.add(
+                def($name, $what, concat!($name, "(2, 5, 3)"))
+                    .map(&[big.clone()], list.clone(), |_| range_kernel($inclusive))
+                    .map(&[big.clone(), big.clone()], list.clone(), |_| range_kernel($inclusive))
+                    .map(&[big.clone(), big.clone(), big.clone()], list.clone(), |_| range_kernel($inclusive))
+                    .map(&[TIMESTAMP, TIMESTAMP, T::Interval], times.clone(), |_| {
+                        time_range_kernel($inclusive)
+                    })
+                    .map(
+                        &[T::TimestampTz, T::TimestampTz, T::Interval],
+                        T::List(Box::new(T::TimestampTz)),
+                        |_| time_range_kernel($inclusive),
+                    ),
+            );
+        };
+    }
+    series!("range", "A list of numbers or timestamps, without the end", false);
+    series!("generate_series", "A list of numbers or timestamps, with the end", true);
+}

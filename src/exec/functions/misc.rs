@@ -1,0 +1,546 @@
+//! What fits nowhere else: types, hashes, identifiers, greatest and least, JSON.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use arrow_array::builder::{FixedSizeBinaryBuilder, StringViewBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef, StringViewArray, UInt64Array};
+use arrow_schema::DataType;
+
+use super::ScalarKernel;
+use super::kernel::{Cache, Str, boolean, primitive, text, text_list};
+use super::math::random_bits;
+use super::registry::{CallSite, P, R, Registry, def};
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::cast::{self, text::Writer};
+use crate::exec::error::{ExecError, Result};
+use crate::exec::eval::{Side, compare};
+use crate::exec::expr::CompareOp;
+use crate::exec::json;
+
+fn constant_text(s: String) -> ScalarKernel {
+    let array: ArrayRef = Arc::new(StringViewArray::from(vec![s]));
+    Box::new(move |_, _, _, _| Ok(array.clone()))
+}
+
+/// The greatest or least of the arguments that are not NULL.
+fn extreme(greatest: bool) -> ScalarKernel {
+    Box::new(move |args, _, rows, _| {
+        let full =
+            |a: &ArrayRef| if a.len() == rows { Ok(a.clone()) } else { crate::exec::eval::repeat(a, rows) };
+        let mut best = full(&args[0])?;
+        let op = if greatest { CompareOp::Gt } else { CompareOp::Lt };
+        for next in &args[1..] {
+            let next = full(next)?;
+            let side = |array| Side { array, constant: false };
+            let wins = compare(op, side(&next), side(&best), rows)?;
+            let wins = wins.as_boolean();
+            // A value beats NULL, NULL beats nothing.
+            let (bn, nn) = (best.logical_nulls(), next.logical_nulls());
+            let take_next: arrow_array::BooleanArray = (0..rows)
+                .map(|i| {
+                    let best_null = bn.as_ref().is_some_and(|n| n.is_null(i));
+                    let next_null = nn.as_ref().is_some_and(|n| n.is_null(i));
+                    Some(!next_null && (best_null || wins.value(i)))
+                })
+                .collect();
+            best = arrow_select::zip::zip(&take_next, &next, &best)?;
+        }
+        Ok(best)
+    })
+}
+
+/// A hash of the text form of all arguments with their types: the same for equal values.
+fn hash_kernel(site: &CallSite<'_>) -> ScalarKernel {
+    let types = site.types.to_vec();
+    Box::new(move |args, _, rows, _| {
+        let state = foldhash::quality::FixedState::with_seed(0x666c_7578);
+        let writers: Vec<Writer<'_>> =
+            args.iter().zip(&types).map(|(a, t)| Writer::new(a, t)).collect::<Result<_>>()?;
+        let mut buffer = String::new();
+        let values: Vec<u64> = (0..rows)
+            .map(|row| {
+                let mut hasher = state.build_hasher();
+                for (a, w) in args.iter().zip(&writers) {
+                    let row = if a.len() == rows { row } else { 0 };
+                    buffer.clear();
+                    if w.is_null(row) {
+                        hasher.write_u8(0);
+                    } else {
+                        w.write(row, &mut buffer);
+                        hasher.write_u8(1);
+                        hasher.write(buffer.as_bytes());
+                    }
+                }
+                hasher.finish()
+            })
+            .collect();
+        Ok(Arc::new(UInt64Array::from(values)))
+    })
+}
+
+fn uuid_kernel() -> ScalarKernel {
+    Box::new(|_, _, rows, _| {
+        let mut out = FixedSizeBinaryBuilder::with_capacity(rows, 16);
+        for _ in 0..rows {
+            let bits = u128::from(random_bits()) << 64 | u128::from(random_bits());
+            // Version 4, variant 1.
+            let bits = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+            out.append_value(bits.to_be_bytes())?;
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
+/// A path by its text, parsed once.
+fn path(cache: &Cache<Vec<json::Step>>, p: &str) -> Result<Arc<Vec<json::Step>>> {
+    cache.get(p, |p| {
+        json::parse_path(p)
+            .ok_or_else(|| ExecError::InvalidInput(format!("JSON path error: malformed path '{p}'")))
+    })
+}
+
+fn json_as_text(value: &str, out: &mut String) -> bool {
+    let v = value.trim();
+    if v == "null" {
+        return false;
+    }
+    match json::unquote(v) {
+        Some(s) => out.push_str(&s),
+        None => compact(v, out),
+    }
+    true
+}
+
+/// JSON without the blanks between its parts.
+fn compact(v: &str, out: &mut String) {
+    let (mut quoted, mut escaped) = (false, false);
+    for c in v.chars() {
+        if quoted {
+            quoted = c != '"' || escaped;
+            escaped = c == '\\' && !escaped;
+        } else if c == '"' {
+            quoted = true;
+        } else if c.is_ascii_whitespace() {
+            continue;
+        }
+        out.push(c);
+    }
+}
+
+fn json_get(as_text: bool) -> ScalarKernel {
+    let cache = Cache::new();
+    text::<(Str, Str)>(move |(j, p), out| {
+        Ok(match json::find(j, &*path(&cache, p)?) {
+            None => false,
+            Some(v) if as_text => json_as_text(v, out),
+            Some(v) => {
+                compact(v, out);
+                true
+            }
+        })
+    })
+}
+
+fn json_index(as_text: bool) -> ScalarKernel {
+    text::<(Str, Int64Type)>(move |(j, i), out| {
+        Ok(match json::find(j, &[json::Step::Index(i)]) {
+            None => false,
+            Some(v) if as_text => json_as_text(v, out),
+            Some(v) => {
+                compact(v, out);
+                true
+            }
+        })
+    })
+}
+
+/// The name of a JSON value's type.
+fn json_type(v: &str) -> &'static str {
+    let v = v.trim();
+    match v.as_bytes().first() {
+        Some(b'{') => "OBJECT",
+        Some(b'[') => "ARRAY",
+        Some(b'"') => "VARCHAR",
+        Some(b't' | b'f') => "BOOLEAN",
+        Some(b'n') | None => "NULL",
+        _ if v.contains(['.', 'e', 'E']) => "DOUBLE",
+        Some(b'-') => "BIGINT",
+        _ => "UBIGINT",
+    }
+}
+
+fn register_json(r: &mut Registry) {
+    use LogicalType as T;
+    let s = T::Varchar;
+    macro_rules! getters {
+        ($name:literal, [$($alias:literal),*], $what:literal, $example:literal, $ret:expr, $text:literal) => {
+            r.add(
+                def($name, $what, $example)
+                    .aliases(&[$($alias),*])
+                    .map(&[T::Json, s.clone()], $ret, |_| json_get($text))
+                    .map(&[T::Json, T::BigInt], $ret, |_| json_index($text)),
+            );
+        };
+    }
+    getters!(
+        "json_extract",
+        ["->", "json_extract_path"],
+        "The value at a path, as JSON",
+        "json_extract('{\"a\": 1}', '$.a')",
+        T::Json,
+        false
+    );
+    getters!(
+        "json_extract_string",
+        ["->>", "json_extract_path_text", "json_value"],
+        "The value at a path, as text",
+        "json_extract_string('{\"a\": \"x\"}', '$.a')",
+        s.clone(),
+        true
+    );
+    r.add(def("json_exists", "Whether there is a value at a path", "json_exists('{\"a\": 1}', '$.a')").map(
+        &[T::Json, s.clone()],
+        T::Boolean,
+        |_| {
+            let cache = Cache::new();
+            boolean::<(Str, Str)>(move |(j, p)| Ok(Some(json::find(j, &*path(&cache, p)?).is_some())))
+        },
+    ));
+    r.add(
+        def(
+            "json_array_length",
+            "Number of elements of a JSON array; 0 for another value",
+            "json_array_length('[1, 2]')",
+        )
+        .map(&[T::Json], T::UBigInt, |_| {
+            primitive::<(Str,), UInt64Type>(|(j,)| Ok(Some(json::elements(j).map_or(0, |e| e.len() as u64))))
+        })
+        .map(&[T::Json, s.clone()], T::UBigInt, |_| {
+            let cache = Cache::new();
+            primitive::<(Str, Str), UInt64Type>(move |(j, p)| {
+                let found = json::find(j, &*path(&cache, p)?);
+                Ok(found.map(|v| json::elements(v).map_or(0, |e| e.len() as u64)))
+            })
+        }),
+    );
+    r.add(
+        def("json_type", "The type of a JSON value", "json_type('{\"a\": 1}')")
+            .map(&[T::Json], s.clone(), |_| {
+                text::<(Str,)>(|(j,), out| {
+                    out.push_str(json_type(j));
+                    Ok(true)
+                })
+            })
+            .map(&[T::Json, s.clone()], s.clone(), |_| {
+                let cache = Cache::new();
+                text::<(Str, Str)>(move |(j, p), out| {
+                    let found = json::find(j, &*path(&cache, p)?);
+                    found.into_iter().for_each(|v| out.push_str(json_type(v)));
+                    Ok(found.is_some())
+                })
+            }),
+    );
+    r.add(def("json_keys", "The keys of a JSON object", "json_keys('{\"a\": 1, \"b\": 2}')").map(
+        &[T::Json],
+        T::List(Box::new(s.clone())),
+        |_| {
+            text_list::<(Str,)>(|(j,), out| {
+                for (key, _) in json::members(j).unwrap_or_default() {
+                    out.try_append_value(key)?;
+                }
+                Ok(())
+            })
+        },
+    ));
+    r.add(def("json_valid", "Whether a text is JSON", "json_valid('{}')").map(
+        &[s.clone()],
+        T::Boolean,
+        |_| boolean::<(Str,)>(|(j,)| Ok(Some(cast::parse::check_json(j).is_ok()))),
+    ));
+    r.add(def("json", "JSON without blanks", "json('{\"a\" : 1}')").map(&[T::Json], T::Json, |_| {
+        text::<(Str,)>(|(j,), out| {
+            compact(j, out);
+            Ok(true)
+        })
+    }));
+    r.add(
+        def("to_json", "Any value as JSON", "to_json([1, 2])")
+            .aliases(&["json_quote", "array_to_json", "row_to_json"])
+            .on([P::Any], R::T(T::Json), |site| {
+                let ty = site.types[0].clone();
+                Box::new(move |args, _, _, _| {
+                    // A text becomes a JSON string; only other casts read it as JSON.
+                    if ty == LogicalType::Varchar {
+                        let mut out = StringViewBuilder::with_capacity(args[0].len());
+                        let mut buffer = String::new();
+                        for s in args[0].as_string_view() {
+                            match s {
+                                None => out.append_null(),
+                                Some(s) => {
+                                    buffer.clear();
+                                    cast::text::json_string(s, &mut buffer);
+                                    out.try_append_value(&buffer)?;
+                                }
+                            }
+                        }
+                        return Ok(Arc::new(out.finish()));
+                    }
+                    cast::cast(&args[0], &ty, &LogicalType::Json, false)
+                })
+            }),
+    );
+    r.add(
+        def("json_object", "A JSON object of keys and values", "json_object('duck', 42)")
+            .sees_nulls()
+            .variadic([], P::Any, R::T(T::Json), |site| json_make(site, true)),
+    );
+    r.add(def("json_array", "A JSON array of the arguments", "json_array(1, 'x')").sees_nulls().variadic(
+        [],
+        P::Any,
+        R::T(T::Json),
+        |site| json_make(site, false),
+    ));
+}
+
+fn json_make(site: &CallSite<'_>, object: bool) -> ScalarKernel {
+    let types = site.types.to_vec();
+    Box::new(move |args, _, rows, _| {
+        if object && args.len() % 2 != 0 {
+            return Err(ExecError::InvalidInput("json_object() requires an even number of arguments".into()));
+        }
+        let writers: Vec<Writer<'_>> =
+            args.iter().zip(&types).map(|(a, t)| Writer::new(a, t)).collect::<Result<_>>()?;
+        let mut out = StringViewBuilder::with_capacity(rows);
+        let (mut buffer, mut key) = (String::new(), String::new());
+        for row in 0..rows {
+            buffer.clear();
+            buffer.push(if object { '{' } else { '[' });
+            for (i, (a, w)) in args.iter().zip(&writers).enumerate() {
+                let row = if a.len() == rows { row } else { 0 };
+                if object && i % 2 == 0 {
+                    if i > 0 {
+                        buffer.push(',');
+                    }
+                    key.clear();
+                    if w.is_null(row) {
+                        return Err(ExecError::InvalidInput("json_object() keys cannot be NULL".into()));
+                    }
+                    w.write(row, &mut key);
+                    cast::text::json_string(&key, &mut buffer);
+                    buffer.push(':');
+                } else {
+                    if !object && i > 0 {
+                        buffer.push(',');
+                    }
+                    w.write_json(row, &mut buffer);
+                }
+            }
+            buffer.push(if object { '}' } else { ']' });
+            out.try_append_value(&buffer)?;
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
+pub(super) fn register(r: &mut Registry) {
+    use LogicalType as T;
+    let s = T::Varchar;
+    r.add(def("typeof", "The type of the argument", "typeof(1)").sees_nulls().aliases(&["pg_typeof"]).on(
+        [P::Any],
+        R::T(s.clone()),
+        |site| {
+            let name = site.types[0].to_string();
+            let array: ArrayRef = Arc::new(StringViewArray::from(vec![name]));
+            Box::new(move |_, _, rows, _| crate::exec::eval::repeat(&array, rows))
+        },
+    ));
+    r.add(
+        def("greatest", "The greatest of the arguments that are not NULL", "greatest(42, 84)")
+            .sees_nulls()
+            .variadic([P::Same], P::Same, R::Same, |_| extreme(true)),
+    );
+    r.add(
+        def("least", "The least of the arguments that are not NULL", "least(42, 84)").sees_nulls().variadic(
+            [P::Same],
+            P::Same,
+            R::Same,
+            |_| extreme(false),
+        ),
+    );
+    r.add(def("hash", "A hash of the arguments, 64 bits", "hash('🦆')").sees_nulls().variadic(
+        [P::Any],
+        P::Any,
+        R::T(T::UBigInt),
+        hash_kernel,
+    ));
+    r.add(
+        def("uuid", "A random identifier", "uuid()")
+            .aliases(&["gen_random_uuid", "uuidv4"])
+            .volatile()
+            .sees_nulls()
+            .map(&[], T::Uuid, |_| uuid_kernel()),
+    );
+    r.add(def("error", "Fails with a message", "error('access denied')").volatile().map(
+        &[s.clone()],
+        T::Null,
+        |_| {
+            Box::new(|args, ty, rows, _| {
+                let messages = args[0].as_string_view();
+                match messages.iter().flatten().next() {
+                    Some(m) => Err(ExecError::InvalidInput(m.to_owned())),
+                    None => Ok(arrow_array::new_null_array(&ty.arrow(), rows)),
+                }
+            })
+        },
+    ));
+    r.add(
+        def("version", "The version of the database engine", "version()")
+            .map(&[], s.clone(), |_| constant_text(format!("v{}", env!("CARGO_PKG_VERSION")))),
+    );
+    r.add(def("enum_code", "The position of an enum's value, from 0", "enum_code('b'::ENUM('a', 'b'))").on(
+        [P::Any],
+        R::T(T::UInteger),
+        |_| {
+            Box::new(|args, _, _, _| match args[0].data_type() {
+                DataType::UInt32 => Ok(args[0].clone()),
+                other => Err(ExecError::InvalidInput(format!("enum_code takes an ENUM, not {other}"))),
+            })
+        },
+    ));
+    r.add(
+        def("enum_range", "All values of an enum, as a list", "enum_range(NULL::ENUM('a', 'b'))")
+            .sees_nulls()
+            .on([P::Any], R::T(T::List(Box::new(s.clone()))), |site| {
+                let names: Option<Vec<String>> = match &site.types[0] {
+                    T::Enum(names) => Some(names.iter().map(|n| n.to_string()).collect()),
+                    _ => None,
+                };
+                Box::new(move |_, _, rows, _| {
+                    let Some(names) = &names else {
+                        return Err(ExecError::InvalidInput("enum_range takes an ENUM".into()));
+                    };
+                    let values: ArrayRef = Arc::new(names.iter().map(Some).collect::<StringViewArray>());
+                    let one = cast::nested::list_array(
+                        &T::Varchar,
+                        arrow_buffer::OffsetBuffer::from_lengths([values.len()]),
+                        values,
+                        None,
+                    )?;
+                    crate::exec::eval::repeat(&one, rows)
+                })
+            }),
+    );
+    r.add(
+        def(
+            "equi_width_bins",
+            "Ends of bins of equal width between two numbers",
+            "equi_width_bins(0, 10, 2, true)",
+        )
+        .map(&[T::BigInt, T::BigInt, T::BigInt, T::Boolean], T::List(Box::new(T::BigInt)), |_| {
+            Box::new(|args, ty, rows, _| bins(args, ty, rows))
+        })
+        .map(&[T::Double, T::Double, T::BigInt, T::Boolean], T::List(Box::new(T::Double)), |_| {
+            Box::new(|args, ty, rows, _| bins(args, ty, rows))
+        }),
+    );
+    register_json(r);
+}
+
+/// The ends of `n` bins between two numbers; with `nice`, at round numbers.
+fn bins(args: &[ArrayRef], ty: &LogicalType, rows: usize) -> Result<ArrayRef> {
+    let item = super::list::item_type(ty);
+    let mut ends: Vec<Scalar> = vec![];
+    let mut offsets = vec![0i32];
+    let mut valid = vec![];
+    let types = [item.clone(), item.clone(), LogicalType::BigInt, LogicalType::Boolean];
+    for row in 0..rows {
+        let values: Vec<Scalar> = args
+            .iter()
+            .zip(&types)
+            .map(|(a, t)| Scalar::from_array(a, if a.len() == rows { row } else { 0 }, t))
+            .collect();
+        valid.push(values.iter().all(|v| !v.is_null()));
+        if let [low, high, Scalar::Int(n), Scalar::Boolean(nice)] = &values[..] {
+            let number = |s: &Scalar| match s {
+                Scalar::Int(i) => *i as f64,
+                Scalar::Float(f) => *f,
+                _ => f64::NAN,
+            };
+            let (low, high) = (number(low), number(high));
+            if !low.is_finite() || !high.is_finite() || low > high {
+                return Err(ExecError::InvalidInput(
+                    "Invalid input for bin function - max value is smaller than min value".into(),
+                ));
+            }
+            if !(1..=1_000_000).contains(n) {
+                return Err(ExecError::InvalidInput(
+                    "Invalid input for bin function - there must be > 0 bins".into(),
+                ));
+            }
+            for end in bin_ends(low, high, *n as i64, *nice, item == LogicalType::BigInt) {
+                ends.push(if item == LogicalType::BigInt {
+                    Scalar::Int(end as i128)
+                } else {
+                    Scalar::Float(end)
+                });
+            }
+        }
+        offsets.push(super::kernel::list_end(ends.len())?);
+    }
+    let values: Vec<ArrayRef> = ends
+        .iter()
+        .map(|v| v.to_array(&item, 1).map_err(|e| ExecError::Internal(e.to_string())))
+        .collect::<Result<_>>()?;
+    let values = if values.is_empty() {
+        arrow_array::new_empty_array(&item.arrow())
+    } else {
+        arrow_select::concat::concat(&values.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>())?
+    };
+    let nulls = Some(arrow_buffer::NullBuffer::from(valid)).filter(|n| n.null_count() > 0);
+    cast::nested::list_array(&item, arrow_buffer::OffsetBuffer::new(offsets.into()), values, nulls)
+}
+
+fn bin_ends(low: f64, high: f64, n: i64, nice: bool, whole: bool) -> Vec<f64> {
+    let width = (high - low) / n as f64;
+    if width == 0.0 {
+        return vec![high];
+    }
+    let mut step = width;
+    if nice {
+        // The next of 1, 2, 2.5, 5 and 10 times a power of ten.
+        let power = 10f64.powf(width.log10().floor());
+        step = [1.0, 2.0, 2.5, 5.0, 10.0]
+            .iter()
+            .map(|m| m * power)
+            .find(|s| *s >= width * (1.0 - 1e-12))
+            .unwrap_or(width);
+        if whole {
+            step = step.ceil().max(1.0);
+        }
+        let last = (high / step).ceil() * step;
+        let mut ends = vec![];
+        let mut end = last;
+        while end > low && ends.len() < n as usize {
+            ends.push(end);
+            end -= step;
+        }
+        ends.reverse();
+        return ends;
+    }
+    if whole {
+        step = step.max(1.0);
+    }
+    let mut ends: Vec<f64> = vec![];
+    for i in (0..n).rev() {
+        let end = high - i as f64 * step;
+        let end = if whole { end.floor() } else { end };
+        if end > low && ends.last() != Some(&end) {
+            ends.push(end);
+        }
+    }
+    ends
+}

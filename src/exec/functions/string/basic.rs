@@ -1,0 +1,371 @@
+//! Length, case, joining, repeating, replacing.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow_array::builder::StringViewBuilder;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef, StringViewArray};
+
+use super::{MAX_TEXT, byte_of, char_count};
+use crate::column::types::LogicalType;
+use crate::exec::cast::text::Writer;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::ScalarKernel;
+use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, text};
+use crate::exec::functions::registry::{CallSite, P, R, Registry, def};
+
+fn too_long() -> ExecError {
+    ExecError::OutOfRange("the text would be longer than 1 GiB".into())
+}
+
+/// Appends a text padded to `count` characters on one side.
+fn pad(s: &str, count: i32, with: &str, left: bool, out: &mut String) -> Result<bool> {
+    let wanted = usize::try_from(count).unwrap_or(0);
+    let have = char_count(s);
+    if have >= wanted {
+        out.push_str(&s[..byte_of(s, wanted)]);
+        return Ok(true);
+    }
+    if with.is_empty() {
+        return Err(ExecError::InvalidInput(format!(
+            "Insufficient padding in {}.",
+            if left { "LPAD" } else { "RPAD" }
+        )));
+    }
+    if wanted.saturating_mul(4) > MAX_TEXT {
+        return Err(too_long());
+    }
+    if !left {
+        out.push_str(s);
+    }
+    out.extend(with.chars().cycle().take(wanted - have));
+    if left {
+        out.push_str(s);
+    }
+    Ok(true)
+}
+
+/// Upper case, a character at a time: characters whose upper case is longer stay as they are.
+fn upper(s: &str, out: &mut String) {
+    if s.is_ascii() {
+        out.push_str(s);
+        out.make_ascii_uppercase();
+        return;
+    }
+    for c in s.chars() {
+        let mut up = c.to_uppercase();
+        match (up.next(), up.next()) {
+            (Some(u), None) => out.push(u),
+            _ => out.push(c),
+        }
+    }
+}
+
+/// Lower case, a character at a time.
+fn lower(s: &str, out: &mut String) {
+    if s.is_ascii() {
+        out.push_str(s);
+        out.make_ascii_lowercase();
+        return;
+    }
+    for c in s.chars() {
+        out.push(c.to_lowercase().next().unwrap_or(c));
+    }
+}
+
+fn replace(s: &str, from: &str, to: &str, out: &mut String) -> Result<bool> {
+    if from.is_empty() {
+        out.push_str(s);
+        return Ok(true);
+    }
+    let mut rest = 0;
+    for at in memchr::memmem::find_iter(s.as_bytes(), from) {
+        out.push_str(&s[rest..at]);
+        out.push_str(to);
+        rest = at + from.len();
+        if out.len() > MAX_TEXT {
+            return Err(too_long());
+        }
+    }
+    out.push_str(&s[rest..]);
+    Ok(true)
+}
+
+fn translate(s: &str, from: &str, to: &str, out: &mut String) {
+    let to: Vec<char> = to.chars().collect();
+    for c in s.chars() {
+        match from.chars().position(|f| f == c) {
+            None => out.push(c),
+            Some(i) => out.extend(to.get(i)),
+        }
+    }
+}
+
+/// Joins all arguments but NULLs as text; with `separator` the first argument goes between them.
+fn join(site: &CallSite<'_>, separator: bool) -> ScalarKernel {
+    let types: Vec<LogicalType> = site.types.to_vec();
+    Box::new(move |args, _, rows, _| {
+        let writers: Vec<Writer<'_>> =
+            args.iter().zip(&types).map(|(a, t)| Writer::new(a, t)).collect::<Result<_>>()?;
+        let place = |i: usize, row: usize| if args[i].len() == rows { row } else { 0 };
+        let mut out = StringViewBuilder::with_capacity(rows);
+        let (mut buffer, mut between) = (String::new(), String::new());
+        let first = usize::from(separator);
+        for row in 0..rows {
+            buffer.clear();
+            if separator {
+                let at = place(0, row);
+                if writers[0].is_null(at) {
+                    out.append_null();
+                    continue;
+                }
+                between.clear();
+                writers[0].write(at, &mut between);
+            }
+            let mut any = false;
+            for (i, w) in writers.iter().enumerate().skip(first) {
+                let at = place(i, row);
+                if w.is_null(at) {
+                    continue;
+                }
+                if any {
+                    buffer.push_str(&between);
+                }
+                any = true;
+                w.write(at, &mut buffer);
+            }
+            out.try_append_value(&buffer)?;
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
+/// `||` of two values as text: NULL if either is.
+fn concat_operator(site: &CallSite<'_>) -> ScalarKernel {
+    if site.types.iter().all(|t| matches!(t, LogicalType::Varchar | LogicalType::Json)) {
+        return text::<(Str, Str)>(|(a, b), out| {
+            out.push_str(a);
+            out.push_str(b);
+            Ok(true)
+        });
+    }
+    let types = site.types.to_vec();
+    Box::new(move |args, _, rows, _| {
+        let (a, b) = (Writer::new(&args[0], &types[0])?, Writer::new(&args[1], &types[1])?);
+        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut buffer = String::new();
+        for row in 0..rows {
+            let i = if args[0].len() == rows { row } else { 0 };
+            let j = if args[1].len() == rows { row } else { 0 };
+            if a.is_null(i) || b.is_null(j) {
+                out.append_null();
+                continue;
+            }
+            buffer.clear();
+            a.write(i, &mut buffer);
+            b.write(j, &mut buffer);
+            out.try_append_value(&buffer)?;
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
+/// The length in characters, for a whole column.
+fn length_kernel() -> ScalarKernel {
+    primitive::<(Str,), Int64Type>(|(s,)| Ok(Some(char_count(s) as i64)))
+}
+
+/// The length in bytes: the views know it, the text need not be touched.
+fn strlen_kernel() -> ScalarKernel {
+    Box::new(|args, ty, _, _| {
+        let array: &StringViewArray = args[0]
+            .as_any()
+            .downcast_ref()
+            .ok_or_else(|| ExecError::Internal(format!("strlen was given {}", args[0].data_type())))?;
+        let lengths: Vec<i64> = array.views().iter().map(|v| i64::from(*v as u32)).collect();
+        let out = arrow_array::Int64Array::new(lengths.into(), array.nulls().cloned());
+        debug_assert_eq!(*out.data_type(), ty.arrow());
+        Ok(Arc::new(out) as ArrayRef)
+    })
+}
+
+pub(super) fn register(r: &mut Registry) {
+    use LogicalType as T;
+    let (s, i, big) = (T::Varchar, T::Integer, T::BigInt);
+    r.add(
+        def("length", "Number of characters of a text, or of elements of a list", "length('Hello')")
+            .aliases(&["char_length", "character_length", "len"])
+            .map(&[s.clone()], big.clone(), |_| length_kernel())
+            .on([P::List], R::T(big.clone()), |_| super::super::list::length_kernel()),
+    );
+    r.add(
+        def("strlen", "Number of bytes of a text", "strlen('🦆')")
+            .map(&[s.clone()], big.clone(), |_| strlen_kernel()),
+    );
+    r.add(def("bit_length", "Number of bits of a text", "bit_length('abc')").map(
+        &[s.clone()],
+        big.clone(),
+        |_| primitive::<(Str,), Int64Type>(|(s,)| Ok(Some(s.len() as i64 * 8))),
+    ));
+    r.add(def("octet_length", "Number of bytes of a blob", "octet_length('\\xAA\\xBB'::BLOB)").map(
+        &[T::Blob],
+        big,
+        |_| primitive::<(Bytes,), Int64Type>(|(s,)| Ok(Some(s.len() as i64))),
+    ));
+    r.add(def("upper", "Text in upper case", "upper('Hello')").aliases(&["ucase"]).map(
+        &[s.clone()],
+        s.clone(),
+        |_| {
+            text::<(Str,)>(|(s,), out| {
+                upper(s, out);
+                Ok(true)
+            })
+        },
+    ));
+    r.add(def("lower", "Text in lower case", "lower('Hello')").aliases(&["lcase"]).map(
+        &[s.clone()],
+        s.clone(),
+        |_| {
+            text::<(Str,)>(|(s,), out| {
+                lower(s, out);
+                Ok(true)
+            })
+        },
+    ));
+    r.add(def("reverse", "Text with its characters in reverse", "reverse('hello')").map(
+        &[s.clone()],
+        s.clone(),
+        |_| {
+            text::<(Str,)>(|(s,), out| {
+                out.extend(s.chars().rev());
+                Ok(true)
+            })
+        },
+    ));
+    r.add(
+        def("repeat", "Text repeated a number of times", "repeat('A', 5)")
+            .map(&[s.clone(), T::BigInt], s.clone(), |_| {
+                text::<(Str, Int64Type)>(|(s, n), out| {
+                    let n = usize::try_from(n).unwrap_or(0);
+                    if s.len().saturating_mul(n) > MAX_TEXT {
+                        return Err(too_long());
+                    }
+                    (0..n).for_each(|_| out.push_str(s));
+                    Ok(true)
+                })
+            })
+            .map(&[T::Blob, T::BigInt], T::Blob, |_| {
+                bytes::<(Bytes, Int64Type)>(|(s, n), out| {
+                    let n = usize::try_from(n).unwrap_or(0);
+                    if s.len().saturating_mul(n) > MAX_TEXT {
+                        return Err(too_long());
+                    }
+                    (0..n).for_each(|_| out.extend_from_slice(s));
+                    Ok(true)
+                })
+            }),
+    );
+    r.add(
+        def(
+            "replace",
+            "Text with all occurrences of one text replaced by another",
+            "replace('hello', 'l', '-')",
+        )
+        .map(&[s.clone(), s.clone(), s.clone()], s.clone(), |_| {
+            text::<(Str, Str, Str)>(|(s, from, to), out| replace(s, from, to, out))
+        }),
+    );
+    r.add(
+        def(
+            "translate",
+            "Text with single characters exchanged, or dropped",
+            "translate('12345', '143', 'ax')",
+        )
+        .map(&[s.clone(), s.clone(), s.clone()], s.clone(), |_| {
+            text::<(Str, Str, Str)>(|(s, from, to), out| {
+                translate(s, from, to, out);
+                Ok(true)
+            })
+        }),
+    );
+    r.add(def("lpad", "Text padded on the left to a number of characters", "lpad('hello', 8, '>')").map(
+        &[s.clone(), i.clone(), s.clone()],
+        s.clone(),
+        |_| text::<(Str, Int32Type, Str)>(|(s, n, with), out| pad(s, n, with, true, out)),
+    ));
+    r.add(def("rpad", "Text padded on the right to a number of characters", "rpad('hello', 8, '<')").map(
+        &[s.clone(), i, s.clone()],
+        s.clone(),
+        |_| text::<(Str, Int32Type, Str)>(|(s, n, with), out| pad(s, n, with, false, out)),
+    ));
+    r.add(
+        def(
+            "concat",
+            "All arguments as text one after another; NULLs are left out",
+            "concat('Hello', ' ', 1)",
+        )
+        .sees_nulls()
+        .variadic([P::ListOfSame], P::ListOfSame, R::ListOfSame, |_| super::super::list::concat_kernel())
+        .variadic([P::Any], P::Any, R::T(s.clone()), |site| join(site, false)),
+    );
+    r.add(
+        def(
+            "concat_ws",
+            "All arguments but the first as text, with the first between them",
+            "concat_ws(', ', 'a', 'b')",
+        )
+        .sees_nulls()
+        .variadic([P::T(s.clone()), P::Any], P::Any, R::T(s.clone()), |site| join(site, true)),
+    );
+    r.add(
+        def("||", "Two texts one after another, or two lists", "'Duck' || 'DB'")
+            .map(&[T::Blob, T::Blob], T::Blob, |_| {
+                bytes::<(Bytes, Bytes)>(|(a, b), out| {
+                    out.extend_from_slice(a);
+                    out.extend_from_slice(b);
+                    Ok(true)
+                })
+            })
+            .map(&[s.clone(), s.clone()], s.clone(), concat_operator)
+            .on([P::ListOfSame, P::ListOfSame], R::ListOfSame, |_| {
+                super::super::list::concat_operator_kernel()
+            })
+            .on([P::Any, P::Any], R::T(s.clone()), concat_operator),
+    );
+    r.add(
+        def("bar", "A bar whose width shows where x lies between min and max", "bar(5, 0, 20, 10)")
+            .map(&[T::Double, T::Double, T::Double], s.clone(), |_| {
+                text::<(Float64Type, Float64Type, Float64Type)>(|(x, min, max), out| {
+                    bar(x, min, max, 80.0, out)
+                })
+            })
+            .map(&[T::Double, T::Double, T::Double, T::Double], s, |_| {
+                text::<(Float64Type, Float64Type, Float64Type, Float64Type)>(|(x, min, max, width), out| {
+                    bar(x, min, max, width, out)
+                })
+            }),
+    );
+}
+
+/// Eighths of a block, from none to seven.
+const PARTIAL: [&str; 8] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+
+fn bar(x: f64, min: f64, max: f64, width: f64, out: &mut String) -> Result<bool> {
+    if !x.is_finite() || !min.is_finite() || !max.is_finite() {
+        return Err(ExecError::InvalidInput("bar() takes no NaN and no infinity".into()));
+    }
+    if !(1.0..=1000.0).contains(&width) {
+        return Err(ExecError::InvalidInput("bar() takes a width from 1 to 1000".into()));
+    }
+    let width = width.floor() as usize;
+    let share = if max == min { 0.0 } else { ((x - min) / (max - min)).clamp(0.0, 1.0) };
+    let eighths = (share * width as f64 * 8.0).floor() as usize;
+    let (full, rest) = (eighths / 8, eighths % 8);
+    (0..full).for_each(|_| out.push('█'));
+    if full < width {
+        out.push_str(PARTIAL[rest]);
+        let _ = write!(out, "{:1$}", "", width - full - 1);
+    }
+    Ok(true)
+}

@@ -1,0 +1,108 @@
+//! How far two texts are apart.
+
+use arrow_array::types::*;
+
+use crate::column::types::LogicalType;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::kernel::{Str, primitive};
+use crate::exec::functions::registry::{Registry, def};
+
+/// Longer texts are refused: the work grows with the product of the lengths.
+const MAX_CHARS: usize = 1 << 20;
+
+fn check(a: &str, b: &str) -> Result<()> {
+    if a.len().saturating_mul(b.len()) > MAX_CHARS * 1024 {
+        return Err(ExecError::OutOfRange("the texts are too long to be compared".into()));
+    }
+    Ok(())
+}
+
+/// Characters that differ between texts of one length.
+fn hamming(a: &str, b: &str) -> Result<i64> {
+    let unequal = || ExecError::InvalidInput("Mismatch Function: Strings must be of equal length!".into());
+    let (mut x, mut y) = (a.chars(), b.chars());
+    let mut n = 0;
+    loop {
+        match (x.next(), y.next()) {
+            (None, None) => return Ok(n),
+            (Some(p), Some(q)) => n += i64::from(p != q),
+            _ => return Err(unequal()),
+        }
+    }
+}
+
+/// Shared characters over all characters.
+fn jaccard(a: &str, b: &str) -> Result<f64> {
+    if a.is_empty() || b.is_empty() {
+        return Err(ExecError::InvalidInput("Jaccard Function: An argument too short!".into()));
+    }
+    let set = |s: &str| s.chars().collect::<std::collections::BTreeSet<char>>();
+    let (x, y) = (set(a), set(b));
+    Ok(x.intersection(&y).count() as f64 / x.union(&y).count() as f64)
+}
+
+pub(super) fn register(r: &mut Registry) {
+    use LogicalType as T;
+    let two = [T::Varchar, T::Varchar];
+    r.add(
+        def(
+            "levenshtein",
+            "Insertions, deletions and substitutions between two texts",
+            "levenshtein('duck', 'db')",
+        )
+        .aliases(&["editdist3"])
+        .map(&two, T::BigInt, |_| {
+            primitive::<(Str, Str), Int64Type>(|(a, b)| {
+                check(a, b)?;
+                Ok(Some(strsim::levenshtein(a, b) as i64))
+            })
+        }),
+    );
+    r.add(
+        def(
+            "damerau_levenshtein",
+            "As levenshtein, with transpositions of neighbours",
+            "damerau_levenshtein('ab', 'ba')",
+        )
+        .map(&two, T::BigInt, |_| {
+            primitive::<(Str, Str), Int64Type>(|(a, b)| {
+                check(a, b)?;
+                Ok(Some(strsim::damerau_levenshtein(a, b) as i64))
+            })
+        }),
+    );
+    r.add(
+        def("hamming", "Places in which two texts of one length differ", "hamming('duck', 'luck')")
+            .aliases(&["mismatches"])
+            .map(&two, T::BigInt, |_| primitive::<(Str, Str), Int64Type>(|(a, b)| hamming(a, b).map(Some))),
+    );
+    r.add(
+        def("jaccard", "Share of characters that two texts have in common", "jaccard('duck', 'luck')").map(
+            &two,
+            T::Double,
+            |_| primitive::<(Str, Str), Float64Type>(|(a, b)| jaccard(a, b).map(Some)),
+        ),
+    );
+    r.add(
+        def("jaro_similarity", "Jaro similarity of two texts, 0 to 1", "jaro_similarity('duck', 'luck')")
+            .map(&two, T::Double, |_| {
+                primitive::<(Str, Str), Float64Type>(|(a, b)| {
+                    check(a, b)?;
+                    Ok(Some(strsim::jaro(a, b)))
+                })
+            }),
+    );
+    r.add(
+        def(
+            "jaro_winkler_similarity",
+            "Jaro-Winkler similarity of two texts, 0 to 1",
+            "jaro_winkler_similarity('duck', 'luck')",
+        )
+        .map(&two, T::Double, |_| {
+            primitive::<(Str, Str), Float64Type>(|(a, b)| {
+                check(a, b)?;
+                Ok(Some(strsim::jaro_winkler(a, b)))
+            })
+        }),
+    );
+}

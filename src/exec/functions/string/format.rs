@@ -1,0 +1,462 @@
+//! `format('{} {:.2f}', …)` and `printf('%d %s', …)`.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow_array::builder::StringViewBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
+
+use super::char_count;
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::cast::text::write_value;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::ScalarKernel;
+use crate::exec::functions::registry::{CallSite, P, R, Registry, def};
+
+/// How one value is to be shown.
+#[derive(Default, Clone)]
+struct Spec {
+    fill: Option<char>,
+    align: Option<char>,
+    plus: bool,
+    space: bool,
+    alternate: bool,
+    zero: bool,
+    width: usize,
+    precision: Option<usize>,
+    /// Between groups of three digits.
+    thousands: Option<char>,
+    kind: Option<char>,
+}
+
+/// No wider and no more digits than this.
+const LIMIT: usize = 100_000;
+
+fn bad(message: impl Into<String>) -> ExecError {
+    ExecError::InvalidInput(message.into())
+}
+
+/// One argument.
+struct Arg {
+    value: Scalar,
+    text: String,
+    is_float: bool,
+}
+
+fn group_digits(digits: &str, separator: char, out: &mut String) {
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(separator);
+        }
+        out.push(c);
+    }
+}
+
+/// The sign, and the rest, of a number shown as the spec says.
+fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
+    let as_float = || -> Result<f64> {
+        match &arg.value {
+            Scalar::Float(f) => Ok(*f),
+            _ => arg.text.parse().map_err(|_| bad(format!("\"{}\" is no number", arg.text))),
+        }
+    };
+    let as_int = || -> Result<i128> {
+        match &arg.value {
+            Scalar::Int(i) if !arg.is_float => Ok(*i),
+            Scalar::Boolean(b) => Ok(i128::from(*b)),
+            _ => Err(bad(format!("Invalid type specifier for the value {}", arg.text))),
+        }
+    };
+    let kind = spec.kind.unwrap_or(if arg.is_float { 'g' } else { 'd' });
+    let mut out = String::new();
+    Ok(match kind {
+        'd' | 'i' | 'u' => {
+            let v = as_int()?;
+            let digits = v.unsigned_abs().to_string();
+            match spec.thousands {
+                Some(s) => group_digits(&digits, s, &mut out),
+                None => out = digits,
+            }
+            (v < 0, out)
+        }
+        'x' | 'X' | 'o' | 'b' | 'B' => {
+            let v = as_int()?;
+            let (negative, magnitude) = (v < 0, v.unsigned_abs());
+            let _ = match kind {
+                'x' if spec.alternate => write!(out, "{magnitude:#x}"),
+                'x' => write!(out, "{magnitude:x}"),
+                'X' if spec.alternate => write!(out, "0X{magnitude:X}"),
+                'X' => write!(out, "{magnitude:X}"),
+                'o' => write!(out, "{magnitude:o}"),
+                _ if spec.alternate => write!(out, "{magnitude:#b}"),
+                _ => write!(out, "{magnitude:b}"),
+            };
+            (negative, out)
+        }
+        'c' => {
+            let v = as_int()?;
+            let c = u32::try_from(v).ok().and_then(char::from_u32).ok_or_else(|| bad("no such character"))?;
+            (false, c.to_string())
+        }
+        'f' | 'F' | 'e' | 'E' | 'g' | 'G' => {
+            let v = as_float()?;
+            let negative = v.is_sign_negative();
+            let v = v.abs();
+            if !v.is_finite() {
+                return Ok((negative, if v.is_nan() { "nan".into() } else { "inf".into() }));
+            }
+            let text = match kind.to_ascii_lowercase() {
+                'f' => format!("{v:.*}", spec.precision.unwrap_or(6)),
+                'e' => scientific(v, spec.precision.unwrap_or(6)),
+                _ if spec.kind.is_none() && spec.precision.is_none() => {
+                    arg.text.trim_start_matches('-').to_owned()
+                }
+                _ => general(v, spec.precision.unwrap_or(6)),
+            };
+            let text = if kind.is_ascii_uppercase() { text.to_uppercase() } else { text };
+            match spec.thousands {
+                Some(s) => {
+                    let (whole, rest) = text.split_at(text.find(['.', 'e']).unwrap_or(text.len()));
+                    group_digits(whole, s, &mut out);
+                    out.push_str(rest);
+                    (negative, out)
+                }
+                None => (negative, text),
+            }
+        }
+        other => return Err(bad(format!("Invalid type specifier '{other}'"))),
+    })
+}
+
+/// `d.ddde+XX`.
+fn scientific(v: f64, precision: usize) -> String {
+    let text = format!("{v:.precision$e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let e: i32 = exponent.parse().unwrap_or(0);
+    format!("{mantissa}e{}{:02}", if e < 0 { '-' } else { '+' }, e.abs())
+}
+
+/// The shorter of fixed and scientific, with so many significant digits, without trailing zeros.
+fn general(v: f64, precision: usize) -> String {
+    let p = precision.max(1);
+    let e = scientific(v, p - 1);
+    let exponent: i32 = e.split_once('e').and_then(|(_, x)| x.parse().ok()).unwrap_or(0);
+    let strip = |s: &str| {
+        if s.contains('.') { s.trim_end_matches('0').trim_end_matches('.').to_owned() } else { s.to_owned() }
+    };
+    if exponent < -4 || exponent >= p as i32 {
+        let (m, x) = e.split_once('e').unwrap_or((&e, ""));
+        return format!("{}e{x}", strip(m));
+    }
+    strip(&format!("{v:.*}", (p as i32 - 1 - exponent).max(0) as usize))
+}
+
+/// Shows one value.
+fn show(arg: &Arg, spec: &Spec, out: &mut String) -> Result<()> {
+    let is_text = spec.kind == Some('s')
+        || (spec.kind.is_none() && !matches!(arg.value, Scalar::Int(_) | Scalar::Float(_)));
+    let (sign, body) = if is_text {
+        let body = match spec.precision {
+            Some(p) => arg.text.chars().take(p).collect(),
+            None => arg.text.clone(),
+        };
+        ("", body)
+    } else {
+        let (negative, body) = number(arg, spec)?;
+        let sign = match (negative, spec.plus, spec.space) {
+            (true, ..) => "-",
+            (_, true, _) => "+",
+            (_, _, true) => " ",
+            _ => "",
+        };
+        (sign, body)
+    };
+    let missing = spec.width.saturating_sub(char_count(&body) + sign.len());
+    let fill = spec.fill.unwrap_or(' ');
+    let pad = |n: usize, c: char, out: &mut String| out.extend(std::iter::repeat_n(c, n));
+    if spec.zero && spec.align.is_none() && !is_text {
+        out.push_str(sign);
+        pad(missing, '0', out);
+        out.push_str(&body);
+        return Ok(());
+    }
+    let align = spec.align.unwrap_or(if is_text { '<' } else { '>' });
+    let before = match align {
+        '<' => 0,
+        '^' => missing / 2,
+        _ => missing,
+    };
+    pad(before, fill, out);
+    out.push_str(sign);
+    out.push_str(&body);
+    pad(missing - before, fill, out);
+    Ok(())
+}
+
+/// Reads a number at the front of the characters.
+fn digits(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Option<usize>> {
+    let mut n = None;
+    while let Some(d) = chars.peek().and_then(|c| c.to_digit(10)) {
+        chars.next();
+        let v = n.unwrap_or(0usize) * 10 + d as usize;
+        if v > LIMIT {
+            return Err(bad("number is too big in format"));
+        }
+        n = Some(v);
+    }
+    Ok(n)
+}
+
+/// The style of `{}`.
+fn format(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
+    let mut chars = pattern.chars().peekable();
+    let mut next = 0;
+    while let Some(c) = chars.next() {
+        match c {
+            '{' if chars.peek() == Some(&'{') => {
+                chars.next();
+                out.push('{');
+            }
+            '}' => {
+                if chars.next() != Some('}') {
+                    return Err(bad("unmatched '}' in format string"));
+                }
+                out.push('}');
+            }
+            '{' => {
+                let index = match digits(&mut chars)? {
+                    Some(i) => i,
+                    None => {
+                        next += 1;
+                        next - 1
+                    }
+                };
+                let mut spec = Spec::default();
+                if chars.peek() == Some(&':') {
+                    chars.next();
+                    let mut ahead = chars.clone();
+                    let first = ahead.next();
+                    if let (Some(f), Some(a)) = (first, ahead.next())
+                        && matches!(a, '<' | '>' | '^')
+                    {
+                        spec.fill = Some(f);
+                        spec.align = Some(a);
+                        chars.next();
+                        chars.next();
+                    } else if let Some(a) = first.filter(|a| matches!(a, '<' | '>' | '^')) {
+                        spec.align = Some(a);
+                        chars.next();
+                    }
+                    while let Some(f) = chars.peek().copied().filter(|f| matches!(f, '+' | '-' | ' ' | '#')) {
+                        chars.next();
+                        spec.plus |= f == '+';
+                        spec.space |= f == ' ';
+                        spec.alternate |= f == '#';
+                    }
+                    if chars.peek() == Some(&'0') {
+                        spec.zero = true;
+                        chars.next();
+                    }
+                    spec.width = digits(&mut chars)?.unwrap_or(0);
+                    if let Some(t) = chars.peek().copied().filter(|t| matches!(t, ',' | '_' | '\'')) {
+                        spec.thousands = Some(t);
+                        chars.next();
+                    }
+                    if chars.peek() == Some(&'.') {
+                        chars.next();
+                        spec.precision =
+                            Some(digits(&mut chars)?.ok_or_else(|| bad("missing precision specifier"))?);
+                    }
+                    if chars.peek().is_some_and(|c| *c != '}') {
+                        spec.kind = chars.next();
+                        // `{:t,}` names the separator.
+                        if spec.kind == Some('t') {
+                            spec.kind = None;
+                            spec.thousands = chars.next();
+                        }
+                    }
+                }
+                if chars.next() != Some('}') {
+                    return Err(bad("invalid format string"));
+                }
+                let arg =
+                    args.get(index).ok_or_else(|| bad("argument index out of range in format string"))?;
+                show(arg, &spec, out)?;
+            }
+            c => out.push(c),
+        }
+        if out.len() > super::MAX_TEXT {
+            return Err(bad("the text would be longer than 1 GiB"));
+        }
+    }
+    Ok(())
+}
+
+/// The style of C.
+fn printf(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
+    let mut chars = pattern.chars().peekable();
+    let mut next = 0;
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        if chars.peek() == Some(&'%') {
+            chars.next();
+            out.push('%');
+            continue;
+        }
+        let mut spec = Spec::default();
+        while let Some(f) = chars.peek().copied().filter(|f| "+- #0,'_".contains(*f)) {
+            chars.next();
+            match f {
+                '+' => spec.plus = true,
+                '-' => spec.align = Some('<'),
+                ' ' => spec.space = true,
+                '#' => spec.alternate = true,
+                '0' => spec.zero = true,
+                separator => spec.thousands = Some(separator),
+            }
+        }
+        spec.width = digits(&mut chars)?.unwrap_or(0);
+        if chars.peek() == Some(&'.') {
+            chars.next();
+            spec.precision = Some(digits(&mut chars)?.unwrap_or(0));
+        }
+        while chars.peek().is_some_and(|c| matches!(c, 'l' | 'h' | 'z' | 'j' | 't')) {
+            chars.next();
+        }
+        spec.kind = Some(chars.next().ok_or_else(|| bad("invalid format string"))?);
+        let arg = args.get(next).ok_or_else(|| bad("argument index out of range in format string"))?;
+        next += 1;
+        if spec.kind != Some('s') && spec.align.is_none() && !spec.zero {
+            spec.align = Some('>');
+        }
+        if spec.kind == Some('s') && spec.align.is_none() {
+            spec.align = Some('>');
+        }
+        show(arg, &spec, out)?;
+        if out.len() > super::MAX_TEXT {
+            return Err(bad("the text would be longer than 1 GiB"));
+        }
+    }
+    Ok(())
+}
+
+fn kernel(site: &CallSite<'_>, f: fn(&str, &[Arg], &mut String) -> Result<()>) -> ScalarKernel {
+    let types: Vec<LogicalType> = site.types.to_vec();
+    Box::new(move |args: &[ArrayRef], _, rows, _| {
+        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut buffer = String::new();
+        let patterns = args[0].as_string_view();
+        'rows: for row in 0..rows {
+            let place = |a: &ArrayRef| if a.len() == rows { row } else { 0 };
+            let mut values = Vec::with_capacity(args.len() - 1);
+            if patterns.is_null(place(&args[0])) {
+                out.append_null();
+                continue;
+            }
+            for (a, ty) in args.iter().zip(&types).skip(1) {
+                let value = Scalar::from_array(a, place(a), ty);
+                if value.is_null() {
+                    out.append_null();
+                    continue 'rows;
+                }
+                let mut text = String::new();
+                write_value(a, place(a), ty, &mut text)?;
+                let is_float = ty.is_float() || matches!(ty, LogicalType::Decimal { .. });
+                // What is a number in memory but not to the user is text.
+                let value = match value {
+                    Scalar::Int(_) if !ty.is_integer() && !is_float => Scalar::Text(text.as_str().into()),
+                    other => other,
+                };
+                values.push(Arg { value, text, is_float });
+            }
+            buffer.clear();
+            f(patterns.value(place(&args[0])), &values, &mut buffer)?;
+            out.try_append_value(&buffer)?;
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
+pub(super) fn register(r: &mut Registry) {
+    use LogicalType as T;
+    r.add(
+        def(
+            "format",
+            "Text with values put in for {} or {:spec}",
+            "format('Benchmark \"{}\" took {} seconds', 'CSV', 42)",
+        )
+        .variadic([P::T(T::Varchar)], P::Any, R::T(T::Varchar), |site| kernel(site, format)),
+    );
+    r.add(
+        def(
+            "printf",
+            "Text with values put in for %d, %s, %5.2f",
+            "printf('Benchmark \"%s\" took %d seconds', 'CSV', 42)",
+        )
+        .variadic([P::T(T::Varchar)], P::Any, R::T(T::Varchar), |site| kernel(site, printf)),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn int(v: i64) -> Arg {
+        Arg { value: Scalar::Int(v.into()), text: v.to_string(), is_float: false }
+    }
+
+    fn float(v: f64) -> Arg {
+        Arg { value: Scalar::Float(v), text: v.to_string(), is_float: true }
+    }
+
+    fn text(v: &str) -> Arg {
+        Arg { value: Scalar::text(v), text: v.into(), is_float: false }
+    }
+
+    fn f(p: &str, args: &[Arg]) -> String {
+        let mut out = String::new();
+        format(p, args, &mut out).unwrap();
+        out
+    }
+
+    fn p(p: &str, args: &[Arg]) -> String {
+        let mut out = String::new();
+        printf(p, args, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn formats() {
+        assert_eq!(f("{} {}", &[text("a"), int(1)]), "a 1");
+        assert_eq!(f("{1} {0}", &[text("a"), text("b")]), "b a");
+        assert_eq!(f("{:,}", &[int(1_234_567)]), "1,234,567");
+        assert_eq!(f("{:.2f}", &[float(3.14159)]), "3.14");
+        assert_eq!(f("{:>5}|{:<5}|{:*^5}", &[text("a"), text("b"), text("c")]), "    a|b    |**c**");
+        assert_eq!(f("{{{}}}", &[int(-5)]), "{-5}");
+        assert_eq!(p("%s %d %5.2f", &[text("a"), int(1), float(2.5)]), "a 1  2.50");
+        assert_eq!(
+            p("%05d|%,d|%x|%%|%-4d|%+d", &[int(42), int(1_234_567), int(255), int(7), int(7)]),
+            "00042|1,234,567|ff|%|7   |+7"
+        );
+        assert_eq!(
+            p("%e|%g|%g", &[float(12345.678), float(0.0001), float(1e20)]),
+            "1.234568e+04|0.0001|1e+20"
+        );
+    }
+
+    #[test]
+    fn mistakes() {
+        let mut out = String::new();
+        assert!(format("{} {}", &[int(1)], &mut out).is_err());
+        assert!(format("{", &[int(1)], &mut out).is_err());
+        assert!(format("}", &[], &mut out).is_err());
+        assert!(format("{:999999999}", &[int(1)], &mut out).is_err());
+        assert!(printf("%", &[int(1)], &mut out).is_err());
+        assert!(printf("%d", &[text("x")], &mut out).is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! Functions of text. Lengths and positions count characters (Unicode scalar values), from 1.
+
+mod basic;
+mod distance;
+mod encode;
+mod format;
+mod like;
+mod regex;
+mod search;
+mod slice;
+
+pub(super) use slice::part;
+
+use super::registry::Registry;
+
+pub(super) fn register(r: &mut Registry) {
+    basic::register(r);
+    slice::register(r);
+    search::register(r);
+    like::register(r);
+    regex::register(r);
+    format::register(r);
+    distance::register(r);
+    encode::register(r);
+}
+
+/// The byte position of character `n`, counted from 0, or the end.
+pub(super) fn byte_of(s: &str, n: usize) -> usize {
+    if s.is_ascii() {
+        return n.min(s.len());
+    }
+    s.char_indices().nth(n).map_or(s.len(), |(i, _)| i)
+}
+
+/// The number of characters.
+pub(super) fn char_count(s: &str) -> usize {
+    if s.len() < 16 {
+        // Too short for the counting of the standard library to gain anything.
+        return s.bytes().filter(|b| (*b as i8) >= -0x40).count();
+    }
+    s.chars().count()
+}
+
+/// The longest text that a function makes.
+pub(super) const MAX_TEXT: usize = 1 << 30;

@@ -1,0 +1,334 @@
+//! Regular expressions. A constant pattern is compiled once.
+
+use std::sync::Arc;
+
+use arrow_array::builder::StringViewBuilder;
+use arrow_array::types::*;
+use regex::{Regex, RegexBuilder};
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::kernel::{Cache, Column, Nulls, Str, boolean, nulls_of, text, text_list};
+use crate::exec::functions::registry::{Registry, Resolution, def};
+use crate::exec::functions::{ArgInfo, ScalarKernel};
+
+/// Compiled patterns are no larger than this, so that no pattern takes the memory of the process.
+const SIZE_LIMIT: usize = 32 << 20;
+
+/// Options of a call: `i` ignores case, `g` replaces all, `s` lets `.` match newlines, `l` takes the
+/// pattern as plain text, `m`, `n`, `p` keep `.` from matching newlines.
+struct Options {
+    ignore_case: bool,
+    global: bool,
+    dot_newline: bool,
+    literal: bool,
+}
+
+fn options(text: &str) -> Result<Options> {
+    let mut o = Options { ignore_case: false, global: false, dot_newline: true, literal: false };
+    for c in text.chars() {
+        match c {
+            'c' => o.ignore_case = false,
+            'i' => o.ignore_case = true,
+            'g' => o.global = true,
+            's' => o.dot_newline = true,
+            'm' | 'n' | 'p' => o.dot_newline = false,
+            'l' => o.literal = true,
+            c if c.is_whitespace() => {}
+            c => return Err(ExecError::InvalidInput(format!("Unrecognized Regex option {c}"))),
+        }
+    }
+    Ok(o)
+}
+
+fn compile(pattern: &str, o: &Options, whole: bool) -> Result<Regex> {
+    let mut p = if o.literal { regex::escape(pattern) } else { pattern.to_owned() };
+    if whole {
+        p = format!("^(?:{p})$");
+    }
+    RegexBuilder::new(&p)
+        .case_insensitive(o.ignore_case)
+        .dot_matches_new_line(o.dot_newline)
+        .size_limit(SIZE_LIMIT)
+        .build()
+        .map_err(|e| {
+            let first = e.to_string();
+            let reason = first.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            ExecError::InvalidInput(format!("Invalid regular expression \"{pattern}\": {reason}"))
+        })
+}
+
+/// Patterns by their text and options.
+#[derive(Clone)]
+struct Patterns {
+    cache: Arc<Cache<Regex>>,
+    whole: bool,
+}
+
+impl Patterns {
+    fn new(whole: bool) -> Self {
+        Self { cache: Arc::new(Cache::new()), whole }
+    }
+
+    fn get(&self, pattern: &str, o: &Options) -> Result<Arc<Regex>> {
+        let flags = [o.ignore_case, o.dot_newline, o.literal].map(|f| if f { '1' } else { '0' });
+        let key: String = flags.iter().chain(['/'].iter()).copied().chain(pattern.chars()).collect();
+        self.cache.get(&key, |_| compile(pattern, o, self.whole))
+    }
+}
+
+/// `\1` as the groups of the pattern, all else as it is.
+fn template(t: &str, captures: &regex::Captures<'_>, out: &mut String) {
+    let mut chars = t.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some(d) if d.is_ascii_digit() => {
+                let group = d as usize - '0' as usize;
+                out.push_str(captures.get(group).map_or("", |m| m.as_str()));
+            }
+            Some(other) => out.push(other),
+            None => out.push('\\'),
+        }
+    }
+}
+
+fn replace(re: &Regex, s: &str, to: &str, global: bool, out: &mut String) {
+    let mut rest = 0;
+    for captures in re.captures_iter(s) {
+        let Some(m) = captures.get(0) else { break };
+        out.push_str(&s[rest..m.start()]);
+        template(to, &captures, out);
+        rest = m.end();
+        if !global {
+            break;
+        }
+    }
+    out.push_str(&s[rest..]);
+}
+
+fn group(n: i32) -> Result<usize> {
+    usize::try_from(n)
+        .ok()
+        .filter(|n| *n <= 9)
+        .ok_or_else(|| ExecError::InvalidInput("Group index must be between 0 and 9!".into()))
+}
+
+fn extract<'a>(re: &Regex, s: &'a str, n: usize) -> &'a str {
+    if n == 0 {
+        return re.find(s).map_or("", |m| m.as_str());
+    }
+    re.captures(s).and_then(|c| c.get(n)).map_or("", |m| m.as_str())
+}
+
+fn extract_all(re: &Regex, s: &str, n: usize, out: &mut StringViewBuilder) -> Result<()> {
+    for c in re.captures_iter(s) {
+        out.try_append_value(c.get(n).map_or("", |m| m.as_str()))?;
+    }
+    Ok(())
+}
+
+/// `regexp_extract` with a list of names: a struct of the groups.
+fn extract_struct(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
+    let LogicalType::List(_) = args.get(2)?.ty else { return None };
+    let Some(Scalar::Nested(names)) = &args[2].literal else {
+        return Some(Err("regexp_extract: the list of names must be a constant".into()));
+    };
+    let names = crate::exec::functions::list::text_elements(names)?;
+    let fields: Arc<[(Box<str>, LogicalType)]> =
+        names.iter().map(|n| (n.as_str().into(), LogicalType::Varchar)).collect();
+    let ret = LogicalType::Struct(fields);
+    let patterns = Patterns::new(false);
+    let count = names.len();
+    let kernel: ScalarKernel = Box::new(move |args, ty, rows, _| {
+        let plain = options("")?;
+        let nulls = match nulls_of(&args[..2], rows) {
+            Nulls::All => return Ok(arrow_array::new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let strings = Column::<Str>::open(args, 0, rows)?;
+        let regexes = Column::<Str>::open(args, 1, rows)?;
+        let mut columns: Vec<StringViewBuilder> = (0..count).map(|_| StringViewBuilder::new()).collect();
+        for row in 0..rows {
+            let captures = if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                None
+            } else {
+                patterns.get(regexes.get(row), &plain)?.captures(strings.get(row))
+            };
+            for (i, column) in columns.iter_mut().enumerate() {
+                let found = captures.as_ref().and_then(|c| c.get(i + 1));
+                column.try_append_value(found.map_or("", |m| m.as_str()))?;
+            }
+        }
+        let columns = columns.into_iter().map(|mut c| Arc::new(c.finish()) as _).collect();
+        crate::exec::cast::nested::struct_array(ty, columns, nulls, rows)
+    });
+    let arg_types = vec![LogicalType::Varchar, LogicalType::Varchar, args[2].ty.clone()];
+    Some(Ok(Resolution { arg_types, return_type: ret, kernel }))
+}
+
+fn matches_kernel(whole: bool, negated: bool) -> ScalarKernel {
+    let patterns = Patterns::new(whole);
+    boolean::<(Str, Str)>(move |(s, p)| {
+        let plain = Options { ignore_case: false, global: false, dot_newline: true, literal: false };
+        Ok(Some(patterns.get(p, &plain)?.is_match(s) != negated))
+    })
+}
+
+fn matches_with_options(whole: bool) -> ScalarKernel {
+    let patterns = Patterns::new(whole);
+    boolean::<(Str, Str, Str)>(move |(s, p, o)| Ok(Some(patterns.get(p, &options(o)?)?.is_match(s))))
+}
+
+pub(super) fn register(r: &mut Registry) {
+    use LogicalType as T;
+    let (s, b, i) = (T::Varchar, T::Boolean, T::Integer);
+    let list = T::List(Box::new(s.clone()));
+    let two = [s.clone(), s.clone()];
+    let three = [s.clone(), s.clone(), s.clone()];
+    r.add(
+        def(
+            "regexp_matches",
+            "Whether a part of a text matches a regular expression",
+            "regexp_matches('anabanana', '(an)*')",
+        )
+        .map(&two, b.clone(), |_| matches_kernel(false, false))
+        .map(&three, b.clone(), |_| matches_with_options(false)),
+    );
+    r.add(
+        def(
+            "regexp_full_match",
+            "Whether a whole text matches a regular expression",
+            "regexp_full_match('anabanana', '(an)*')",
+        )
+        .map(&two, b.clone(), |_| matches_kernel(true, false))
+        .map(&three, b.clone(), |_| matches_with_options(true)),
+    );
+    r.add(def("!~", "Whether no part of a text matches a regular expression", "'hello' !~ 'x'").map(
+        &two,
+        b.clone(),
+        |_| matches_kernel(false, true),
+    ));
+    let mut tilde = def(
+        "~",
+        "Bitwise NOT; with two texts whether a part of the first matches the second",
+        "~15",
+    )
+    .map(&two, b.clone(), |_| matches_kernel(false, false));
+    for t in &crate::exec::functions::arithmetic::INTEGERS {
+        tilde = tilde
+            .map(&[t.clone()], t.clone(), |site| crate::exec::functions::arithmetic::not_kernel(site.ret));
+    }
+    r.add(tilde);
+    r.add(
+        def(
+            "regexp_replace",
+            "Text with what matches replaced: the first, or all with option g",
+            "regexp_replace('hello', '[lo]', '-')",
+        )
+        .map(&three, s.clone(), |_| {
+            let patterns = Patterns::new(false);
+            text::<(Str, Str, Str)>(move |(s, p, to), out| {
+                let plain = options("")?;
+                replace(&*patterns.get(p, &plain)?, s, to, false, out);
+                Ok(true)
+            })
+        })
+        .map(&[s.clone(), s.clone(), s.clone(), s.clone()], s.clone(), |_| {
+            let patterns = Patterns::new(false);
+            text::<(Str, Str, Str, Str)>(move |(s, p, to, o), out| {
+                let o = options(o)?;
+                replace(&*patterns.get(p, &o)?, s, to, o.global, out);
+                Ok(true)
+            })
+        }),
+    );
+    r.add(
+        def(
+            "regexp_extract",
+            "The part of a text that matches, or one of its groups",
+            "regexp_extract('abc', '([a-z])(b)', 1)",
+        )
+        .custom(&["(VARCHAR, VARCHAR, VARCHAR[]) -> STRUCT"], extract_struct)
+        .map(&two, s.clone(), |_| {
+            let patterns = Patterns::new(false);
+            text::<(Str, Str)>(move |(s, p), out| {
+                out.push_str(extract(&*patterns.get(p, &options("")?)?, s, 0));
+                Ok(true)
+            })
+        })
+        .map(&[s.clone(), s.clone(), i.clone()], s.clone(), |_| {
+            let patterns = Patterns::new(false);
+            text::<(Str, Str, Int32Type)>(move |(s, p, n), out| {
+                out.push_str(extract(&*patterns.get(p, &options("")?)?, s, group(n)?));
+                Ok(true)
+            })
+        })
+        .map(&[s.clone(), s.clone(), i.clone(), s.clone()], s.clone(), |_| {
+            let patterns = Patterns::new(false);
+            text::<(Str, Str, Int32Type, Str)>(move |(s, p, n, o), out| {
+                out.push_str(extract(&*patterns.get(p, &options(o)?)?, s, group(n)?));
+                Ok(true)
+            })
+        }),
+    );
+    r.add(
+        def(
+            "regexp_extract_all",
+            "All parts of a text that match, or one group of each",
+            "regexp_extract_all('a1b2', '[0-9]')",
+        )
+        .map(&two, list.clone(), |_| {
+            let patterns = Patterns::new(false);
+            text_list::<(Str, Str)>(move |(s, p), out| {
+                extract_all(&*patterns.get(p, &options("")?)?, s, 0, out)
+            })
+        })
+        .map(&[s.clone(), s.clone(), i], list.clone(), |_| {
+            let patterns = Patterns::new(false);
+            text_list::<(Str, Str, Int32Type)>(move |(s, p, n), out| {
+                extract_all(&*patterns.get(p, &options("")?)?, s, group(n)?, out)
+            })
+        }),
+    );
+    r.add(
+        def(
+            "string_split_regex",
+            "The parts of a text between matches of a regular expression",
+            "string_split_regex('a1b22c', '[0-9]+')",
+        )
+        .aliases(&["str_split_regex", "regexp_split_to_array"])
+        .map(&two, list, |_| {
+            let patterns = Patterns::new(false);
+            text_list::<(Str, Str)>(move |(s, p), out| {
+                for part in patterns.get(p, &options("")?)?.split(s) {
+                    out.try_append_value(part)?;
+                }
+                Ok(())
+            })
+        }),
+    );
+    r.add(
+        def(
+            "regexp_escape",
+            "Text with all that means something in a regular expression escaped",
+            "regexp_escape('a.b')",
+        )
+        .map(&[s.clone()], s, |_| {
+            text::<(Str,)>(|(s,), out| {
+                for c in s.chars() {
+                    if !(c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()) {
+                        out.push('\\');
+                    }
+                    out.push(c);
+                }
+                Ok(true)
+            })
+        }),
+    );
+}
