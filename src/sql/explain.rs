@@ -2,30 +2,66 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::plan::{JoinKind, Plan, PlanNode};
+use crate::exec::profile::Profile;
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 
-/// The plan as a tree, an operator a line, inputs below it.
+/// The plan as a tree, an operator a line, inputs below it, with the rows that each is expected to yield.
 pub fn render(plan: &Plan) -> String {
+    render_with(plan, None)
+}
+
+/// The plan with what each operator did when it ran: `EXPLAIN ANALYZE`.
+pub fn render_analyzed(plan: &Plan, profile: &Profile) -> String {
+    render_with(plan, Some(profile))
+}
+
+fn render_with(plan: &Plan, profile: Option<&Profile>) -> String {
     let mut out = String::new();
-    tree(plan, "", "", &mut out);
+    tree(plan, profile, &mut 0, ["", ""], &mut out);
     out
 }
 
-fn tree(plan: &Plan, first: &str, rest: &str, out: &mut String) {
-    let _ = write!(out, "{first}{}", line(plan));
-    if let Some(rows) = plan.estimated_rows {
-        let _ = write!(out, "  (~{} rows)", short_count(rows));
+/// `node` counts operators in pre-order, as profiles do; `prefix` is what stands before the operator's line
+/// and before the lines below it.
+fn tree(plan: &Plan, profile: Option<&Profile>, node: &mut usize, prefix: [&str; 2], out: &mut String) {
+    let _ = write!(out, "{}{}", prefix[0], line(plan));
+    match profile.and_then(|p| p.node(*node)) {
+        Some(metrics) => {
+            let rows = metrics.rows.load(Ordering::Relaxed);
+            let nanos = metrics.nanos.load(Ordering::Relaxed);
+            let _ = write!(out, "  ({rows} rows, {}", duration(nanos));
+            if let Some(estimated) = plan.estimated_rows {
+                let _ = write!(out, ", ~{} expected", short_count(estimated));
+            }
+            out.push(')');
+        }
+        None => {
+            if let Some(rows) = plan.estimated_rows {
+                let _ = write!(out, "  (~{} rows)", short_count(rows));
+            }
+        }
     }
     out.push('\n');
+    *node += 1;
     let inputs = plan.node.inputs();
     for (i, input) in inputs.iter().enumerate() {
         let (branch, trunk) = if i + 1 == inputs.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        tree(input, &format!("{rest}{branch}"), &format!("{rest}{trunk}"), out);
+        let below = [format!("{}{branch}", prefix[1]), format!("{}{trunk}", prefix[1])];
+        tree(input, profile, node, [&below[0], &below[1]], out);
+    }
+}
+
+fn duration(nanos: u64) -> String {
+    match nanos {
+        0..1_000_000 => format!("{:.1} µs", nanos as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
+        _ => format!("{:.2} s", nanos as f64 / 1e9),
     }
 }
 
@@ -146,11 +182,15 @@ fn short_count(n: u64) -> String {
 
 fn line(plan: &Plan) -> String {
     match &plan.node {
-        PlanNode::TableScan { columns, output, filter, .. } => {
-            scan_line("TABLE_SCAN", plan, columns, output, filter.as_ref())
+        PlanNode::TableScan { table, columns, output, filter } => {
+            let name = |c: &usize| table.definition().columns[*c].name.to_string();
+            let names = columns.iter().map(name).collect();
+            scan_line(&format!("SCAN {}", table.name()), names, output, filter.as_ref())
         }
         PlanNode::SourceScan { source, columns, output, filter } => {
-            scan_line(&source.describe(), plan, columns, output, filter.as_ref())
+            let schema = source.schema();
+            let names = columns.iter().map(|c| schema[*c].name.clone()).collect();
+            scan_line(&source.describe(), names, output, filter.as_ref())
         }
         PlanNode::Values { rows } => format!("VALUES {} rows", rows.len()),
         PlanNode::Filter { input, predicate } => format!("FILTER {}", expr(predicate, &names(input))),
@@ -198,14 +238,9 @@ fn line(plan: &Plan) -> String {
     }
 }
 
-fn scan_line(what: &str, plan: &Plan, columns: &[usize], output: &[usize], filter: Option<&Expr>) -> String {
-    // The output names its columns; those that only the filter reads are known by position.
-    let mut names: Vec<String> = columns.iter().map(|c| format!("#{c}")).collect();
-    for (field, at) in plan.schema.iter().zip(output) {
-        names[*at].clone_from(&field.name);
-    }
-    let read: Vec<&str> = plan.schema.iter().map(|f| f.name.as_str()).collect();
-    let mut out = format!("{what} [{}]", read.join(", "));
+fn scan_line(what: &str, names: Vec<String>, output: &[usize], filter: Option<&Expr>) -> String {
+    let yielded: Vec<&str> = output.iter().map(|i| names[*i].as_str()).collect();
+    let mut out = format!("{what} [{}]", yielded.join(", "));
     if let Some(filter) = filter {
         let _ = write!(out, " WHERE {}", expr(filter, &names));
     }

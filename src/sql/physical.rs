@@ -423,3 +423,121 @@ fn ids_of(built: &Built) -> ColumnSet {
 fn both(left: &Built, right: &Built) -> Vec<Column> {
     left.columns.iter().chain(&right.columns).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::column::types::LogicalType;
+    use crate::exec::expr::CompareOp::*;
+    use crate::sql::explain::render;
+    use crate::sql::optimize::testing::{Query, assert_plan, binary, filter, join, limit, sort};
+    use crate::sql::plan::{JoinType, LogicalPlan};
+
+    fn planned(plan: &LogicalPlan) -> String {
+        // Estimates have tests of their own.
+        let text = render(&super::plan(plan).unwrap());
+        text.lines().map(|l| l.split("  (~").next().unwrap_or(l).to_string() + "\n").collect()
+    }
+
+    fn two(q: &mut Query) -> (LogicalPlan, LogicalPlan) {
+        (q.table("t", 100, &[("a", 100), ("b", 50)]), q.table("u", 1000, &[("c", 100), ("d", 50)]))
+    }
+
+    #[test]
+    fn scans_yield_what_is_read_above_them() {
+        let mut q = Query::default();
+        let (mut t, _) = two(&mut q);
+        if let LogicalPlan::SourceGet { filters, .. } = &mut t {
+            filters.push(q.cmp_int("b", Gt, 3));
+        }
+        let plan = q.select(t, &["a"], vec![]);
+        assert_plan(&planned(&plan), "t [a] WHERE b > 3");
+    }
+
+    #[test]
+    fn equalities_are_hashed_and_the_rest_is_checked() {
+        let mut q = Query::default();
+        let (t, u) = two(&mut q);
+        let plan = join(t, u, JoinType::Inner, vec![q.cmp("b", Lt, "d"), q.eq("c", "a")]);
+        assert_plan(
+            &planned(&plan),
+            "
+            HASH_JOIN INNER ON a = c AND b < d
+            ├─ t [a, b]
+            └─ u [c, d]",
+        );
+    }
+
+    #[test]
+    fn keys_that_take_nulls_as_equal_keep_the_others_strict() {
+        let mut q = Query::default();
+        let (t, u) = two(&mut q);
+        let on = vec![binary(NotDistinctFrom, q.c("a"), q.c("c")), q.eq("b", "d")];
+        let plan = join(t, u, JoinType::Left, on);
+        assert_plan(
+            &planned(&plan),
+            "
+            HASH_JOIN LEFT ON a IS NOT DISTINCT FROM c AND b IS NOT DISTINCT FROM d AND b IS NOT NULL
+            ├─ t [a, b]
+            └─ u [c, d]",
+        );
+    }
+
+    #[test]
+    fn a_correlated_in_is_hashed_by_the_correlation() {
+        let mut q = Query::default();
+        let (t, u) = two(&mut q);
+        let mark = q.named("m", LogicalType::Boolean);
+        let on = vec![binary(NotDistinctFrom, q.c("a"), q.c("c")), q.eq("b", "d")];
+        let plan = join(t, u, JoinType::Mark(mark), on);
+        assert_plan(
+            &planned(&plan),
+            "
+            HASH_JOIN MARK ON a IS NOT DISTINCT FROM c AND b = d
+            ├─ t [a, b]
+            └─ u [c, d]",
+        );
+    }
+
+    #[test]
+    fn without_equalities_pairs_are_compared() {
+        let mut q = Query::default();
+        let (t, u) = two(&mut q);
+        let plan = join(t, u, JoinType::Semi, vec![q.cmp("a", Lt, "c")]);
+        assert_plan(
+            &planned(&plan),
+            "
+            NESTED_LOOP_JOIN SEMI ON a < c
+            ├─ t [a, b]
+            └─ u [c]",
+        );
+    }
+
+    #[test]
+    fn a_limited_sort_keeps_the_first_rows_only() {
+        let mut q = Query::default();
+        let (t, _) = two(&mut q);
+        let plan = limit(sort(t, vec![q.c("b")]), 10);
+        let plan = q.select(plan, &["a"], vec![]);
+        assert_plan(
+            &planned(&plan),
+            "
+            PROJECT a
+            └─ TOP_N 10 BY b
+               └─ t [a, b]",
+        );
+    }
+
+    #[test]
+    fn distinct_is_an_aggregate_by_all_columns() {
+        let mut q = Query::default();
+        let (t, _) = two(&mut q);
+        let plan = LogicalPlan::Distinct { input: Box::new(filter(t, vec![q.eq("a", "b")])), on: None };
+        assert_plan(
+            &planned(&plan),
+            "
+            AGGREGATE BY a, b
+            └─ FILTER a = b
+               └─ t [a, b]",
+        );
+    }
+}

@@ -347,20 +347,22 @@ fn never_null_in(on: &[Expr], left: &LogicalPlan, right: &LogicalPlan) -> Column
     out
 }
 
-/// `a IS NOT DISTINCT FROM b` is `a = b` where one of them is never NULL; in a mark join, both.
+/// `a IS NOT DISTINCT FROM b` is `a = b` where one of them is never NULL. In a mark join, whose mark is NULL
+/// where an equality is, `a = b` is `a IS NOT DISTINCT FROM b` where both are never NULL.
 fn equate_if_never_null(on: &mut [Expr], kind: &JoinType, left: &LogicalPlan, right: &LogicalPlan) {
-    if !on.iter().any(|e| matches!(e, Expr::Compare { op: CompareOp::NotDistinctFrom, .. })) {
+    let is_mark = matches!(kind, JoinType::Mark(_));
+    let from = if is_mark { CompareOp::Eq } else { CompareOp::NotDistinctFrom };
+    if !on.iter().any(|e| matches!(e, Expr::Compare { op, .. } if *op == from)) {
         return;
     }
     let known = never_null_in(on, left, right);
     for e in on {
-        if let Expr::Compare { op: op @ CompareOp::NotDistinctFrom, left, right } = e {
-            let sides = [is_never_null(left, &known), is_never_null(right, &known)];
-            let enough =
-                if matches!(kind, JoinType::Mark(_)) { sides[0] && sides[1] } else { sides[0] || sides[1] };
-            if enough {
-                *op = CompareOp::Eq;
-            }
+        let Expr::Compare { op, left, right } = e else { continue };
+        let sides = [is_never_null(left, &known), is_never_null(right, &known)];
+        if *op == from && is_mark && sides[0] && sides[1] {
+            *op = CompareOp::NotDistinctFrom;
+        } else if *op == from && !is_mark && (sides[0] || sides[1]) {
+            *op = CompareOp::Eq;
         }
     }
 }
