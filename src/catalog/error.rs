@@ -82,7 +82,9 @@ fn did_you_mean(similar: &[String]) -> String {
         [first, rest @ ..] => {
             let mut text = format!(" Did you mean \"{first}\"");
             for name in rest {
-                text.push_str(&format!(" or \"{name}\""));
+                text.push_str(" or \"");
+                text.push_str(name);
+                text.push('"');
             }
             text.push('?');
             text

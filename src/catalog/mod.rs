@@ -25,6 +25,8 @@
 
 mod directory;
 mod error;
+#[cfg(test)]
+mod format_tests;
 mod names;
 pub mod record;
 mod root;

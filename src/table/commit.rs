@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 use parking_lot::RwLock;
 
 use crate::catalog::record::RecordKind;
@@ -16,8 +16,9 @@ use crate::column::ChunkReader;
 use crate::pager::{Extent, PageId, SlotId, WriteTxn};
 use crate::table::append::{Content, PendingGroup};
 use crate::table::data::{Group, Segment, TableData};
+use crate::table::decode::{concat, read_rows};
 use crate::table::encode::EncodedGroup;
-use crate::table::error::{Result, TableError};
+use crate::table::error::Result;
 use crate::table::merge::plan_merges;
 use crate::table::row_group::{RowGroup, chunk_place};
 use crate::table::snapshot::Snapshot;
@@ -125,7 +126,7 @@ impl<'a> Builder<'a> {
             groups.push(match (parts.len(), parts.pop()) {
                 (1, Some(Tail::Old(group))) => group,
                 (1, Some(Tail::New(PendingGroup { content: Content::Written(placed), .. }))) => {
-                    Arc::new(placed.record(self.txn)?)
+                    Arc::new(placed.record(self.txn, table)?)
                 }
                 (_, last) => {
                     parts.extend(last);
@@ -143,14 +144,7 @@ impl<'a> Builder<'a> {
         for column in 0..table.columns.len() {
             let arrays: Vec<_> =
                 parts.iter().map(|part| self.read_column(table, part, column)).collect::<Result<_>>()?;
-            let array = if let [one] = &*arrays {
-                Arc::clone(one)
-            } else {
-                let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
-                arrow_select::concat::concat(&arrays)
-                    .map_err(|e| TableError::Shape { table: table.name.to_string(), what: e.to_string() })?
-            };
-            encoded.push(table, column, &array)?;
+            encoded.push(table, column, &concat(&arrays, &table.columns[column].ty)?)?;
         }
         for part in parts {
             match part {
@@ -161,7 +155,7 @@ impl<'a> Builder<'a> {
                 Tail::New(PendingGroup { content: Content::Held(_), .. }) => {}
             }
         }
-        write_group(self.txn, encoded)?.record(self.txn)
+        write_group(self.txn, encoded)?.record(self.txn, table)
     }
 
     /// A column of one part of a row group to be.
@@ -179,7 +173,7 @@ impl<'a> Builder<'a> {
                 let (offset, bytes) = (meta.byte_offset.get(), meta.byte_len.get() as usize);
                 let bytes = self.txn.read_extent_range(placed.extent, offset, bytes)?;
                 let place = chunk_place(table, &definition.name, definition.id.0, 0);
-                Ok(ChunkReader::open(bytes, &definition.ty, place)?.read_all()?)
+                read_rows(&ChunkReader::open(bytes, &definition.ty, place)?)
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The power goes, the disk breaks or is full at every single write and sync of a workload: what was
 //! acknowledged is there afterwards, nothing else is, and every page is accounted for.
 
+#![allow(clippy::single_range_in_vec_init, reason = "one row group is a list of one range of ids")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -252,7 +254,7 @@ fn root(error: &TableError) -> &TableError {
 
 #[test]
 fn short_writes_do_no_harm() {
-    for at in (1..=operations()).step_by(3) {
+    for at in (1..=operations()).step_by(5) {
         let (_, storage, done, error) = run_until_failure(at, Fault::ShortWrite);
         assert!(error.is_none() && done == workload().len(), "short write at {at}: {error:?}");
         assert_sound(&storage.unwrap());
@@ -266,7 +268,7 @@ fn any_damage_is_found_or_harmless() {
     let image = file.image_after_power_cut(Fate::Kept, 0);
     let states = states();
     let (mut refused, mut found, mut harmless) = (0, 0, 0);
-    for at in (0..image.len()).step_by(61) {
+    for at in (0..image.len()).step_by(127) {
         let mut damaged = image.clone();
         damaged[at] ^= 1 << (at % 8);
         let Ok(storage) = Storage::open_file(Arc::new(MemoryFile::from_bytes(&damaged)), &options()) else {

@@ -37,6 +37,7 @@ mod compact;
 #[cfg(test)]
 mod crash_tests;
 mod data;
+mod decode;
 mod encode;
 mod error;
 mod gate;

@@ -10,6 +10,7 @@ use crate::column::{ChunkMeta, ChunkPlace, ChunkReader, EncodedChunk, encode_chu
 use crate::pager::{Extent, PageId, PagerError};
 use crate::table::Pin;
 use crate::table::data::Group;
+use crate::table::decode::read_rows;
 use crate::table::encode::encode_options;
 use crate::table::error::{Result, TableError};
 
@@ -131,7 +132,7 @@ impl RowGroup {
 
     /// All rows of a column.
     pub(super) fn read_column(&self, column: usize) -> Result<ArrayRef> {
-        Ok(self.chunk(column)?.read_all()?)
+        read_rows(&*self.chunk(column)?)
     }
 
     /// What errors say about where a chunk belongs.

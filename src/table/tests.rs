@@ -52,7 +52,7 @@ pub(super) fn ids(table: &TableSnapshot) -> Vec<i64> {
     for (i, row_group) in table.row_groups().unwrap().iter().enumerate() {
         assert_eq!((row_group.index(), row_group.first_row()), (i, first));
         let chunk = row_group.chunk(0).unwrap();
-        let texts = row_group.chunk(1).unwrap().read_all().unwrap();
+        let texts = row_group.read_column(1).unwrap();
         assert_eq!(chunk.rows(), row_group.rows());
         for (id, text) in
             chunk.read_all().unwrap().as_primitive::<Int64Type>().values().iter().zip(texts.as_string_view())
@@ -264,6 +264,26 @@ fn many_segments_append_and_drop() {
     let mut transaction = storage.begin().unwrap();
     transaction.drop_table(id).unwrap();
     transaction.commit().unwrap();
+}
+
+#[test]
+fn row_groups_know_their_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.flux");
+    let storage = Storage::open(&path, &options()).unwrap();
+    let mut points = definition(&storage, "points");
+    points.columns[0].role = crate::catalog::ColumnRole::Time;
+    let mut transaction = storage.begin().unwrap();
+    let id = transaction.create_table(points).unwrap();
+    let appender = transaction.append(id).unwrap();
+    appender.write_row_group(0, &rows(-500..500)).unwrap();
+    appender.write_row_group(1, &rows(500..510)).unwrap();
+    transaction.commit().unwrap();
+    drop((appender, storage));
+    let storage = Storage::open(&path, &options()).unwrap();
+    let table = storage.snapshot().table(id).unwrap();
+    let times: Vec<_> = table.row_groups().unwrap().iter().map(|r| r.time_range()).collect();
+    assert_eq!(times, [Some((-500, 499)), Some((500, 509))]);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
-use crate::catalog::{ColumnId, SegmentEntry, encode_row_group};
+use crate::catalog::{ColumnId, ColumnRole, SegmentEntry, TableDefinition, encode_row_group};
 use crate::column::ChunkMeta;
+use crate::column::scalar::Scalar;
 use crate::pager::{Extent, SlotId, WriteTxn};
 use crate::table::data::Group;
 use crate::table::encode::EncodedGroup;
@@ -61,9 +62,21 @@ pub(super) fn write_group(txn: &WriteTxn, mut encoded: EncodedGroup) -> Result<P
 }
 
 impl PlacedGroup {
-    /// Writes the record that makes it a row group.
-    pub(super) fn record(self, txn: &WriteTxn) -> Result<Group> {
-        self.record_with(txn, |entry| entry)
+    /// Writes the record that makes it a row group of a table.
+    pub(super) fn record(self, txn: &WriteTxn, table: &TableDefinition) -> Result<Group> {
+        let time_range = self.time_range(table);
+        self.record_with(txn, |entry| SegmentEntry { time_range, ..entry })
+    }
+
+    /// Least and greatest time, if the table has a column for that and its values are known.
+    fn time_range(&self, table: &TableDefinition) -> Option<(i64, i64)> {
+        let column = table.columns.iter().find(|column| column.role == ColumnRole::Time)?;
+        let (_, meta) = self.chunks.iter().find(|(id, _)| *id == column.id)?;
+        let stats = meta.stats(&column.ty);
+        let (Some(Scalar::Int(least)), Some(Scalar::Int(greatest))) = (stats.min, stats.max) else {
+            return None;
+        };
+        Some((i64::try_from(least).ok()?, i64::try_from(greatest).ok()?))
     }
 
     /// As [`record`](Self::record), with more for its segment to say about it.

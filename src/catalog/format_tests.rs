@@ -1,0 +1,101 @@
+//! The records shown in `docs/FORMAT.md` are real, byte by byte. If this test fails, the format has changed, and
+//! with it every file that exists.
+
+use std::fmt::Write;
+
+use bytemuck::Zeroable;
+
+use super::*;
+use crate::column::ChunkMeta;
+use crate::column::le::{U32, U64};
+use crate::column::types::LogicalType;
+use crate::pager::SlotId;
+
+const DOCUMENT: &str = include_str!("../../docs/FORMAT.md");
+
+fn slot(page: u64, slot: u64) -> SlotId {
+    SlotId::from_u64(page << 16 | slot).unwrap()
+}
+
+fn table() -> TableDefinition {
+    let decimal = LogicalType::Decimal { width: 9, scale: 2 };
+    let columns = vec![
+        ColumnDefinition { nullable: false, ..ColumnDefinition::new("id", LogicalType::BigInt) },
+        ColumnDefinition { default: Some("0".into()), ..ColumnDefinition::new("fare", decimal) },
+        ColumnDefinition {
+            role: ColumnRole::Tag,
+            ..ColumnDefinition::new("zone", LogicalType::List(Box::new(LogicalType::Varchar)))
+        },
+    ];
+    let mut table = TableDefinition::new(SchemaId(1), "Trips", columns);
+    table.id = TableId(2);
+    table.comment = Some("a year".into());
+    table
+}
+
+/// The records of the example, with their names in the document.
+fn records() -> Vec<(&'static str, Vec<u8>)> {
+    let schema = SchemaDefinition { id: SchemaId(1), name: "main".into(), comment: None };
+    let names = vec!["zone".into(), "n".into()];
+    let mut view =
+        ViewDefinition::new(SchemaId(1), "busy", "SELECT zone, count(*) FROM Trips GROUP BY ALL", names);
+    view.id = ViewId(3);
+    let entry = |kind, id, at, directory| RootEntry { kind, id, record: slot(2, at), directory };
+    let root = CatalogRoot {
+        next_id: 4,
+        entries: vec![
+            entry(record::RecordKind::Schema, 1, 0, None),
+            entry(record::RecordKind::Table, 2, 1, Some(slot(4, 2))),
+            entry(record::RecordKind::View, 3, 2, None),
+        ],
+    };
+    let segments = vec![SegmentRef { slot: slot(4, 1), rows: 122_890, row_groups: 2 }];
+    let directory = DirectoryRecord { table: TableId(2), rows: 122_890, bytes: 1_000_064, segments };
+    let entry = |at, rows, bytes| SegmentEntry {
+        record: slot(4, at),
+        rows,
+        deleted_rows: 0,
+        deletes: None,
+        bytes,
+        time_range: None,
+    };
+    let mut second = entry(3, 10, 64);
+    (second.deleted_rows, second.deletes, second.time_range) = (3, Some((900, 1)), Some((-1, 256)));
+    let segment = SegmentRecord { entries: vec![entry(0, 122_880, 1_000_000), second] };
+    let meta = ChunkMeta {
+        extent_page: U64::new(5),
+        byte_len: U64::new(64),
+        row_count: U32::new(10),
+        ..ChunkMeta::zeroed()
+    };
+    vec![
+        ("root", root.encode()),
+        ("schema", schema.encode()),
+        ("table", table().encode()),
+        ("view", view.encode()),
+        ("directory", directory.encode()),
+        ("segment", segment.encode()),
+        ("row group", encode_row_group(10, 5, 1, 64, &[(ColumnId(0), meta)])[..68 + 32].to_vec()),
+    ]
+}
+
+/// Lines of 16 bytes with their offset in the record.
+fn dump(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (line, bytes) in bytes.chunks(16).enumerate() {
+        write!(text, "{:06x} ", line * 16).unwrap();
+        for (index, byte) in bytes.iter().enumerate() {
+            write!(text, "{}{byte:02x}", if index == 8 { "  " } else { " " }).unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn the_document_shows_real_records() {
+    for (name, bytes) in records() {
+        let lines = format!("```\n{}```", dump(&bytes));
+        assert!(DOCUMENT.contains(&lines), "docs/FORMAT.md does not show this {name} record:\n{lines}");
+    }
+}

@@ -1,0 +1,42 @@
+//! From a chunk back to one array, for row groups that are written again.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, new_empty_array};
+use arrow_schema::{ArrowError, DataType};
+
+use crate::column::ChunkReader;
+use crate::column::types::LogicalType;
+use crate::table::error::{Result, TableError};
+
+/// All rows of a chunk, in the layout of its type: where blocks share a dictionary, the values themselves.
+pub(super) fn read_rows(reader: &ChunkReader) -> Result<ArrayRef> {
+    let mut blocks = Vec::with_capacity(reader.blocks());
+    for block in 0..reader.blocks() {
+        blocks.push(plain(reader.read_block(block)?).map_err(unexpected)?);
+    }
+    concat(&blocks, reader.ty())
+}
+
+/// Arrays of a type one after another.
+pub(super) fn concat(arrays: &[ArrayRef], ty: &LogicalType) -> Result<ArrayRef> {
+    match arrays {
+        [] => Ok(new_empty_array(&ty.arrow())),
+        [one] => Ok(Arc::clone(one)),
+        many => {
+            let parts: Vec<&dyn Array> = many.iter().map(AsRef::as_ref).collect();
+            arrow_select::concat::concat(&parts).map_err(unexpected)
+        }
+    }
+}
+
+fn plain(array: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let DataType::Dictionary(..) = array.data_type() else { return Ok(array) };
+    let dictionary = array.as_any_dictionary();
+    arrow_select::take::take(dictionary.values(), dictionary.keys(), None)
+}
+
+fn unexpected(error: ArrowError) -> TableError {
+    TableError::Unsupported(format!("rows that do not go into one array: {error}"))
+}
