@@ -13,7 +13,8 @@ use arrow_schema::DataType;
 
 use crate::column::codec::bitpack::Lane;
 use crate::column::codec::bytes::{self as strings, Strings};
-use crate::column::codec::{Codec, Stream, boolean, float, int, nulls};
+use crate::column::codec::float::FloatBits;
+use crate::column::codec::{Codec, Stream, boolean, int, nulls};
 use crate::column::filter;
 use crate::column::layout::{BlockEntry, Scheme};
 use crate::column::le::{Damage, Decoded, ensure};
@@ -22,7 +23,7 @@ use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::reader::{ChunkReader, TEXT};
 use crate::column::shared::{Shared, check_codes};
 use crate::column::types::LogicalType;
-use crate::column::views::{Views, dictionary_array};
+use crate::column::views::{Views, dictionary_array, null_dictionary_array};
 
 /// One block of a chunk.
 pub(crate) struct Block<'a> {
@@ -69,6 +70,13 @@ impl Block<'_> {
         let (count, out) = (self.entry.rows, rows.map_or(self.entry.rows, <[u16]>::len));
         if self.entry.null_form == nulls::ALL {
             ensure(self.entry.nulls == count, "not all rows are NULL")?;
+            // All blocks of a chunk come in the same layout.
+            if self.coded()
+                && *self.chunk.ty() == LogicalType::Varchar
+                && let Shared::Strings(values) = self.chunk.shared()?
+            {
+                return null_dictionary_array(out, values);
+            }
             return Ok(new_null_array(&arrow, out));
         }
         let (stream, nulls) = self.parts()?;
@@ -89,7 +97,15 @@ impl Block<'_> {
                 };
                 Arc::new(BooleanArray::new(values, nulls))
             }
-            Physical::Int { width, .. } | Physical::Float { width } => {
+            Physical::Float { width } => {
+                let values = if width == 4 {
+                    self.floats::<u32>(stream, rows)?
+                } else {
+                    self.floats::<u64>(stream, rows)?
+                };
+                primitive_array(&arrow, values, out, nulls)?
+            }
+            Physical::Int { width, .. } => {
                 let values = self.numbers(stream, rows, width)?;
                 self.check_enum(&values)?;
                 primitive_array(&arrow, values, out, nulls)?
@@ -108,22 +124,34 @@ impl Block<'_> {
         })
     }
 
-    /// Numbers of `width` bytes, as they lie in memory.
+    /// The bits of floats.
+    fn floats<F: FloatBits + ArrowNativeType>(
+        &self,
+        stream: Stream<'_>,
+        rows: Option<&[u16]>,
+    ) -> Decoded<Buffer> {
+        let count = self.entry.rows;
+        if stream.codec != Codec::Alp {
+            return self.numbers(stream, rows, F::WIDTH);
+        }
+        Ok(Buffer::from_vec(match rows {
+            Some(rows) => F::select(stream, count, rows)?,
+            None => {
+                let mut out = Vec::with_capacity(count);
+                F::decode(stream, count, &mut out)?;
+                out
+            }
+        }))
+    }
+
+    /// Whole numbers of `width` bytes, as they lie in memory.
     fn numbers(&self, stream: Stream<'_>, rows: Option<&[u16]>, width: usize) -> Decoded<Buffer> {
         let count = self.entry.rows;
         macro_rules! decode {
             ($t:ty) => {
                 Buffer::from_vec(match rows {
                     Some(rows) => int::select::<$t>(stream, count, rows)?,
-                    None => {
-                        let mut out = Vec::with_capacity(count);
-                        if matches!(self.chunk.physical, Physical::Float { .. }) {
-                            float::decode::<$t>(stream, count, &mut out)?;
-                        } else {
-                            int::decode::<$t>(stream, count, &mut out)?;
-                        }
-                        out
-                    }
+                    None => int::decode_vec::<$t>(stream, count)?,
                 })
             };
         }

@@ -453,6 +453,26 @@ fn a_whole_row_group() {
 }
 
 #[test]
+fn blocks_of_one_chunk_have_one_layout() {
+    // Found by the laws: a block of NULLs in a chunk with a dictionary came without one.
+    let mut values = vec![None; 20];
+    values.extend((0..60).map(|i| Some(["a long enough string", "another such string"][i % 2])));
+    let array: ArrayRef = Arc::new(arrow_array::StringViewArray::from(values));
+    check_laws(&array, &LogicalType::Varchar, &options(None, 10), &mut Random::new(1));
+    let reader = open(
+        encode_chunk(&array, &LogicalType::Varchar, &options(None, 10)).unwrap().bytes,
+        &LogicalType::Varchar,
+    )
+    .unwrap();
+    let dictionary = reader.dictionary().unwrap().unwrap();
+    for block in 0..reader.blocks() {
+        let array = reader.read_block(block).unwrap();
+        let values = array.as_dictionary::<arrow_array::types::UInt32Type>().values();
+        assert!(Arc::ptr_eq(values, &dictionary), "one dictionary for all blocks");
+    }
+}
+
+#[test]
 fn strangers_are_turned_away() {
     let ty = LogicalType::Integer;
     let chunk = encode_chunk(&Scalar::Int(1).to_array(&ty, 9).unwrap(), &ty, &options(None, 4)).unwrap();

@@ -9,12 +9,13 @@ use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use crate::column::codec::bitpack::Lane;
 use crate::column::codec::bits::Bits;
 use crate::column::codec::bytes::Strings;
+use crate::column::codec::float::{self, FloatBits};
 use crate::column::codec::int::{self, Span};
-use crate::column::codec::{Stream, boolean, float};
+use crate::column::codec::{Stream, boolean};
 use crate::column::le::Decoded;
 use crate::column::physical::Physical;
 use crate::column::predicate::{CompareOp, Predicate};
-use crate::column::scalar::Scalar;
+use crate::column::scalar::{Scalar, float_cmp};
 use crate::column::shared::for_each_string;
 
 /// Whether a value passes that is so to the constant.
@@ -102,16 +103,29 @@ pub(crate) fn floats(
 ) -> Decoded<Option<BooleanBuffer>> {
     let Scalar::Float(c) = p.value else { return Ok(None) };
     let mut bits = Bits::new(count);
+    if width == 8 && filter_alp(stream, count, p.op, c, &mut bits)? {
+        return Ok(Some(bits.finish()));
+    }
     if width == 4 {
         let mut all = Vec::with_capacity(count);
-        float::decode::<u32>(stream, count, &mut all)?;
+        <u32 as FloatBits>::decode(stream, count, &mut all)?;
         test_floats(&all, p.op, c, |v| f64::from(f32::from_bits(v)), &mut bits);
     } else {
         let mut all = Vec::with_capacity(count);
-        float::decode::<u64>(stream, count, &mut all)?;
+        <u64 as FloatBits>::decode(stream, count, &mut all)?;
         test_floats(&all, p.op, c, f64::from_bits, &mut bits);
     }
     Ok(Some(bits.finish()))
+}
+
+/// Tests the whole numbers that stand for floats. Returns whether that could be done.
+fn filter_alp(stream: Stream<'_>, count: usize, op: CompareOp, c: f64, bits: &mut Bits) -> Decoded<bool> {
+    use CompareOp as C;
+    match op {
+        C::Gt | C::GtEq => float::filter_alp(stream, count, |v| passes(op, float_cmp(v, c)), true, bits),
+        C::Lt | C::LtEq => float::filter_alp(stream, count, |v| passes(op, float_cmp(v, c)), false, bits),
+        C::Eq | C::NotEq | C::DistinctFrom | C::NotDistinctFrom => Ok(false),
+    }
 }
 
 /// Tests floats with the machine's comparisons, which are false where there is a NaN.

@@ -152,6 +152,13 @@ pub(crate) fn dictionary_array(
     Ok(Arc::new(unsafe { DictionaryArray::<UInt32Type>::new_unchecked(keys, Arc::clone(values)) }))
 }
 
+/// `rows` NULLs over a dictionary of text.
+pub(crate) fn null_dictionary_array(rows: usize, values: &ArrayRef) -> Decoded<ArrayRef> {
+    let keys = UInt32Array::new_null(rows);
+    let array = DictionaryArray::<UInt32Type>::try_new(keys, Arc::clone(values));
+    Ok(Arc::new(array.map_err(|e| Damage(e.to_string().into()))?))
+}
+
 /// Checks that `data` is text and that each string begins at the boundary of a character.
 fn check_text(data: &[u8], lengths: &[u32]) -> Decoded<()> {
     let text = std::str::from_utf8(data).map_err(|_| Damage::new("text is not UTF-8"))?;

@@ -1,17 +1,320 @@
-//! Streams of floats: their bits as whole numbers of the same width, bit by bit the same when read, NaN
-//! payloads and -0.0 included.
+//! Streams of floats, bit by bit the same when read, NaN payloads and -0.0 included.
+//!
+//! Most are their bits as whole numbers of the same width. *ALP* (Afroozeh, Kuffo, Boncz, 2023) is for floats that
+//! are decimal numbers at heart: a whole number `n` and the exponents `e >= f` of the block stand for
+//! `n * 10^f * 10^-e`, computed in double precision in this order, with `10^-e` a constant near that power (and
+//! rounded to single precision in the end, where floats have 4 bytes).
+//!
+//! ALP: head `a` = e, `b` = f, `c` = exceptions. After it: bytes of the stream of whole numbers (4 bytes), that
+//! stream (8-byte numbers), the positions of the exceptions (2 bytes each, rising), their bits.
 
 use crate::column::codec::bitpack::Lane;
-use crate::column::codec::int::{self, IntStats, Shape};
-use crate::column::codec::{Codec, Stream};
-use crate::column::le::Decoded;
+use crate::column::codec::bits::Bits;
+use crate::column::codec::int::{self, IntStats, Shape, Span};
+use crate::column::codec::{Codec, Stream, StreamHead};
+use crate::column::le::{Decoded, ensure};
+
+/// The greatest exponent. Beyond it a whole number of 64 bits has no digits left.
+const MAX_EXPONENT: usize = 18;
+/// Powers of ten, exact.
+const POWERS: [f64; MAX_EXPONENT + 1] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
+/// Their reciprocals, rounded.
+const FRACTIONS: [f64; MAX_EXPONENT + 1] = [
+    1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15,
+    1e-16, 1e-17, 1e-18,
+];
+/// Values of a block that are tried with all exponents.
+const SAMPLE: usize = 32;
+/// Whole numbers beyond this are not exact as floats.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A float at rest: its bits and its value.
+trait Float: Lane {
+    /// The value.
+    fn value(self) -> f64;
+    /// The bits of the float nearest to a value.
+    fn from_value(v: f64) -> Self;
+}
+
+impl Float for u64 {
+    #[inline(always)]
+    fn value(self) -> f64 {
+        f64::from_bits(self)
+    }
+    #[inline(always)]
+    fn from_value(v: f64) -> Self {
+        v.to_bits()
+    }
+}
+
+impl Float for u32 {
+    #[inline(always)]
+    fn value(self) -> f64 {
+        f64::from(f32::from_bits(self))
+    }
+    #[inline(always)]
+    fn from_value(v: f64) -> Self {
+        (v as f32).to_bits()
+    }
+}
+
+/// A pair of exponents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Exponents {
+    e: usize,
+    f: usize,
+}
+
+impl Exponents {
+    /// The whole number that stands for a float, if there is one.
+    #[inline(always)]
+    fn encode<F: Float>(self, bits: F) -> Option<i64> {
+        let scaled = (bits.value() * POWERS[self.e] * FRACTIONS[self.f]).round_ties_even();
+        // False for NaN, too.
+        if scaled.abs() > EXACT || scaled.is_nan() {
+            return None;
+        }
+        let n = scaled as i64;
+        (self.decode::<F>(n) == bits).then_some(n)
+    }
+
+    /// The float that a whole number stands for.
+    #[inline(always)]
+    fn decode<F: Float>(self, n: i64) -> F {
+        F::from_value(n as f64 * POWERS[self.f] * FRACTIONS[self.e])
+    }
+}
+
+/// The exponents that suit a sample best, if any suit at all.
+fn find_exponents<F: Float>(bits: &[F]) -> Option<Exponents> {
+    let step = bits.len().div_ceil(SAMPLE).max(1);
+    let sample: Vec<F> = bits.iter().step_by(step).copied().collect();
+    let mut best: Option<(usize, Exponents)> = None;
+    for e in 0..=MAX_EXPONENT {
+        for f in 0..=e {
+            let exponents = Exponents { e, f };
+            let (mut exceptions, mut least, mut greatest) = (0, i64::MAX, i64::MIN);
+            for v in &sample {
+                match exponents.encode(*v) {
+                    Some(n) => (least, greatest) = (least.min(n), greatest.max(n)),
+                    None => exceptions += 1,
+                }
+            }
+            // More than a third of exceptions is hopeless.
+            if exceptions * 3 > sample.len() {
+                continue;
+            }
+            let width = u64::BITS - (greatest.wrapping_sub(least) as u64).leading_zeros();
+            let cost = sample.len() * width as usize + exceptions * (16 + 8 * F::WIDTH);
+            if best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, exponents));
+            }
+        }
+    }
+    best.map(|(_, exponents)| exponents)
+}
+
+/// Appends an ALP stream, unless no exponents suit or, if `limit` is given, it would not be shorter than that.
+fn encode_alp<F: Float>(bits: &[F], limit: Option<usize>, out: &mut Vec<u8>) -> bool {
+    if bits.len() > usize::from(u16::MAX) {
+        return false;
+    }
+    let Some(exponents) = find_exponents(bits) else { return false };
+    let mut exceptions = vec![];
+    let mut last = 0;
+    let mut numbers: Vec<i64> = Vec::with_capacity(bits.len());
+    for (i, v) in bits.iter().enumerate() {
+        match exponents.encode(*v) {
+            Some(n) => last = n,
+            None => exceptions.push(i),
+        }
+        numbers.push(last);
+    }
+    // What stands in for exceptions at the start must not widen the frame.
+    if let Some(first) = (0..bits.len()).find(|i| exceptions.get(*i) != Some(i)) {
+        let first = (first, numbers[first]);
+        numbers[..first.0].fill(first.1);
+    }
+    let mut stream = vec![];
+    int::encode(&numbers, &IntStats::of(&numbers), Shape::of_width(8), None, &mut stream);
+    let size = size_of::<StreamHead>() + 4 + stream.len() + exceptions.len() * (2 + F::WIDTH);
+    if limit.is_some_and(|limit| size >= limit) {
+        return false;
+    }
+    StreamHead::write(Codec::Alp, exponents.e as u8, exponents.f as u16, exceptions.len() as u32, out);
+    out.extend_from_slice(&(stream.len() as u32).to_le_bytes());
+    out.append(&mut stream);
+    exceptions.iter().for_each(|i| out.extend_from_slice(&(*i as u16).to_le_bytes()));
+    exceptions.iter().for_each(|i| out.extend_from_slice(&bits[*i].wide().to_le_bytes()[..F::WIDTH]));
+    true
+}
 
 /// Appends a stream of the floats with these bits and returns its codec.
 pub(crate) fn encode(bits: &[i64], width: usize, force: Option<Codec>, out: &mut Vec<u8>) -> Codec {
-    int::encode(bits, &IntStats::of(bits), Shape::of_width(width), force, out)
+    let stats = IntStats::of(bits);
+    let shape = Shape::of_width(width);
+    if force.is_none_or(|f| f == Codec::Alp) {
+        // Slower to decode than packed numbers by little, than plain ones by more.
+        let limit = int::choose(&stats, shape, |_| true).map(|(_, size)| size - size / 16);
+        let limit = if force.is_some() { None } else { limit };
+        let small = limit.is_some_and(|limit| limit < 64);
+        let done = if small {
+            false
+        } else if width == 4 {
+            let bits: Vec<u32> = bits.iter().map(|b| *b as u32).collect();
+            encode_alp(&bits, limit, out)
+        } else {
+            let bits: Vec<u64> = bits.iter().map(|b| *b as u64).collect();
+            encode_alp(&bits, limit, out)
+        };
+        if done {
+            return Codec::Alp;
+        }
+    }
+    int::encode(bits, &stats, shape, force, out)
 }
 
-/// Appends the bits of the `count` floats of a stream.
-pub(crate) fn decode<O: Lane>(stream: Stream<'_>, count: usize, out: &mut Vec<O>) -> Decoded<()> {
-    int::decode(stream, count, out)
+/// An ALP stream, taken apart.
+struct Alp<'a, F> {
+    exponents: Exponents,
+    numbers: Stream<'a>,
+    exceptions: Vec<(usize, F)>,
+}
+
+impl<'a, F: Float> Alp<'a, F> {
+    /// Checks a stream of `count` floats.
+    fn parse(mut stream: Stream<'a>, count: usize) -> Decoded<Self> {
+        let exponents = Exponents { e: usize::from(stream.a), f: stream.b };
+        ensure(exponents.e <= MAX_EXPONENT && exponents.f <= exponents.e, "exponents out of range")?;
+        ensure(stream.c <= count, "more exceptions than values")?;
+        let len = stream.payload.u32()? as usize;
+        let numbers = stream.nested(len)?;
+        let positions = stream.payload.take_items(stream.c, 2)?;
+        let values = stream.payload.take_items(stream.c, F::WIDTH)?;
+        stream.payload.finish()?;
+        let positions = positions.as_chunks().0.iter().map(|p| usize::from(u16::from_le_bytes(*p)));
+        let exceptions: Vec<(usize, F)> = positions.zip(values.chunks_exact(F::WIDTH).map(F::read)).collect();
+        ensure(exceptions.iter().all(|(at, _)| *at < count), "an exception lies past the end")?;
+        Ok(Self { exponents, numbers, exceptions })
+    }
+
+    /// The bits of all floats.
+    fn decode(self, count: usize, out: &mut Vec<F>) -> Decoded<()> {
+        let numbers = int::decode_vec::<u64>(self.numbers, count)?;
+        let start = out.len();
+        out.extend(numbers.iter().map(|n| self.exponents.decode::<F>(*n as i64)));
+        for (at, v) in self.exceptions {
+            out[start + at] = v;
+        }
+        Ok(())
+    }
+
+    /// The bits of some floats.
+    fn select(mut self, count: usize, rows: &[u16]) -> Decoded<Vec<F>> {
+        let numbers = int::select::<u64>(self.numbers, count, rows)?;
+        let mut out: Vec<F> = numbers.iter().map(|n| self.exponents.decode::<F>(*n as i64)).collect();
+        if !self.exceptions.is_empty() {
+            self.exceptions.sort_by_key(|(at, _)| *at);
+            for (v, row) in out.iter_mut().zip(rows) {
+                if let Ok(at) = self.exceptions.binary_search_by_key(&usize::from(*row), |(at, _)| *at) {
+                    *v = self.exceptions[at].1;
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Floats that can be decoded: of 4 or 8 bytes.
+pub(crate) trait FloatBits: Lane {
+    /// Appends the bits of the `count` floats of a stream.
+    fn decode(stream: Stream<'_>, count: usize, out: &mut Vec<Self>) -> Decoded<()>;
+    /// The bits of some floats of a stream of `count`.
+    fn select(stream: Stream<'_>, count: usize, rows: &[u16]) -> Decoded<Vec<Self>>;
+}
+
+impl<F: Float> FloatBits for F {
+    fn decode(stream: Stream<'_>, count: usize, out: &mut Vec<Self>) -> Decoded<()> {
+        if stream.codec == Codec::Alp {
+            return Alp::parse(stream, count)?.decode(count, out);
+        }
+        int::decode(stream, count, out)
+    }
+
+    fn select(stream: Stream<'_>, count: usize, rows: &[u16]) -> Decoded<Vec<Self>> {
+        if stream.codec == Codec::Alp {
+            return Alp::parse(stream, count)?.select(count, rows);
+        }
+        int::select(stream, count, rows)
+    }
+}
+
+/// Sets the bits of the floats for which `test` holds, which rises or falls once at most from least to greatest
+/// number: `lo_passes` is false below some number and true above. `None` if the stream is no ALP of 8-byte floats, or
+/// has no such structure.
+pub(crate) fn filter_alp(
+    stream: Stream<'_>,
+    count: usize,
+    test: impl Fn(f64) -> bool,
+    rising: bool,
+    bits: &mut Bits,
+) -> Decoded<bool> {
+    if stream.codec != Codec::Alp {
+        return Ok(false);
+    }
+    let alp = Alp::<u64>::parse(stream, count)?;
+    // The floats rise with the whole numbers, so that the test changes at one number, found by halving.
+    let passes = |n: i64| test(f64::from_bits(alp.exponents.decode::<u64>(n)));
+    let (mut low, mut high) = (i128::from(i64::MIN), i128::from(i64::MAX) + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if passes(middle as i64) == rising {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    // `low` is the first number with the later answer.
+    let span = if rising {
+        (low <= i128::from(i64::MAX)).then(|| (low as i64, i64::MAX))
+    } else {
+        (low > i128::from(i64::MIN)).then(|| (i64::MIN, (low - 1) as i64))
+    };
+    if let Some((lo, hi)) = span {
+        let span = Span { lo: lo as u64, span: hi.wrapping_sub(lo) as u64 };
+        int::filter(alp.numbers, count, span, bits)?;
+    }
+    for (at, v) in &alp.exceptions {
+        bits.assign(*at, test(f64::from_bits(*v)));
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_small() {
+        let prices: Vec<i64> =
+            (0..2048).map(|i| (f64::from(i * 37 % 10_000) / 100.0).to_bits() as i64).collect();
+        let mut out = vec![];
+        assert_eq!(encode(&prices, 8, None, &mut out), Codec::Alp);
+        assert!(out.len() < 2048 * 2, "{}", out.len());
+        let mut back = vec![];
+        <u64 as FloatBits>::decode(Stream::parse(&out).unwrap(), 2048, &mut back).unwrap();
+        assert!(back.iter().zip(&prices).all(|(a, b)| *a == *b as u64));
+        let single: Vec<i64> = (0..2048).map(|i| i64::from((i as f32 / 10.0).to_bits())).collect();
+        let mut out = vec![];
+        assert_eq!(encode(&single, 4, None, &mut out), Codec::Alp);
+        assert!(out.len() < 2048 * 2, "{}", out.len());
+    }
+
+    #[test]
+    fn noise_is_left_alone() {
+        let noise: Vec<i64> =
+            (1..2000_i64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64)).collect();
+        assert_ne!(encode(&noise, 8, None, &mut vec![]), Codec::Alp);
+    }
 }
