@@ -7,6 +7,7 @@
 pub mod aggregates;
 pub mod cast_comparison;
 pub mod columns;
+pub mod common;
 pub mod empty;
 pub mod estimate;
 pub mod exprs;
@@ -19,6 +20,7 @@ pub mod prune;
 pub mod pushdown;
 pub mod ranges;
 pub mod simplify;
+pub mod sums;
 #[cfg(test)]
 pub(super) mod testing;
 
@@ -62,6 +64,7 @@ pub fn optimize(
         return Ok(join_order::with_columns(plan, columns));
     }
     simplify::simplify_plan(&mut plan, context);
+    plan = sums::share_sums(plan, ids);
     plan = aggregates::simplify_aggregates(plan);
     plan = empty::propagate_empty(plan);
     // The second time sees the kinds of join that the first has made stricter.
@@ -74,6 +77,7 @@ pub fn optimize(
     plan = order::remove_needless_order(plan);
     plan = limits::push_limits(plan);
     plan = prune::prune_columns(plan);
+    plan = common::share_common_parts(plan, ids);
     Ok(join_order::with_columns(plan, columns))
 }
 
