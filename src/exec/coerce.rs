@@ -44,7 +44,7 @@ pub fn implicit_cast_cost(from: &LogicalType, to: &LogicalType) -> Option<u32> {
             s2 >= s1 && w2 - s2 >= w1 - s1
         }
         (T::Date, T::Timestamp(_) | T::TimestampTz) => true,
-        (T::Timestamp(a), T::Timestamp(b)) => precision(*b) >= precision(*a),
+        (T::Timestamp(a), T::Timestamp(b)) => precision(*b) >= precision(*a) || *b == TimeUnit::Microsecond,
         (T::Timestamp(_), T::TimestampTz) => true,
         (T::Enum(_) | T::Json, T::Varchar) => true,
         (T::Varchar, T::Json) => true,

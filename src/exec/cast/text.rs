@@ -630,12 +630,11 @@ pub fn write_timestamp(v: i64, unit: TimeUnit, out: &mut String) {
     let days = seconds.div_euclid(86_400);
     // A timestamp in seconds reaches far beyond the dates; it is shown at their end.
     let days = days.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
-    let bc = write_year(days, out);
-    out.push(' ');
-    write_clock(seconds.rem_euclid(86_400), fraction as u32, out);
-    if bc {
+    if write_year(days, out) {
         out.push_str(" (BC)");
     }
+    out.push(' ');
+    write_clock(seconds.rem_euclid(86_400), fraction as u32, out);
 }
 
 /// Writes an interval: `1 year 2 months 3 days 04:05:06`.

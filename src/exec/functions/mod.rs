@@ -5,6 +5,7 @@
 //! beside the code; [`catalog`] lists them all.
 
 mod arithmetic;
+mod date;
 mod decimal;
 mod digest;
 mod kernel;

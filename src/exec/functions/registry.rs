@@ -165,6 +165,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     super::arithmetic::register(&mut r);
     super::math::register(&mut r);
     super::string::register(&mut r);
+    super::date::register(&mut r);
     super::list::register(&mut r);
     super::structs::register(&mut r);
     super::misc::register(&mut r);

@@ -307,3 +307,89 @@ fn the_catalog_is_complete() {
     }
     let _ = Arc::new(());
 }
+
+#[test]
+fn dates() {
+    let d = |s: &str| typed(s, T::Date);
+    let ts = |s: &str| typed(s, crate::column::types::TIMESTAMP);
+    let iv = |s: &str| typed(s, T::Interval);
+    let t = ts("2020-03-04 05:06:07.89");
+    check("year", &[d("2020-03-04")], "2020", "BIGINT");
+    check("minute", &[t.clone()], "6", "BIGINT");
+    check("millisecond", &[t.clone()], "7890", "BIGINT");
+    check("epoch", &[t.clone()], "1583298367.89", "DOUBLE");
+    check("epoch_ms", &[t.clone()], "1583298367890", "BIGINT");
+    check("week", &[d("2020-12-31")], "53", "BIGINT");
+    check("yearweek", &[d("2020-01-01")], "202001", "BIGINT");
+    check("century", &[d("-0001-01-01")], "-1", "BIGINT");
+    check("year", &[d("infinity")], "NULL", "BIGINT");
+    check("year", &[iv("14 months")], "1", "BIGINT");
+    check("date_part", &[lit("epoch"), iv("1 year 1 day")], "31644000.0", "DOUBLE");
+    check("date_part", &[lit("dow"), d("2020-03-04")], "3", "BIGINT");
+    fails("date_part", &[lit("foo"), d("2020-03-04")], "extract specifier \"foo\" not recognized");
+    check("date_trunc", &[lit("quarter"), ts("2020-05-04 05:06:07")], "2020-04-01 00:00:00", "TIMESTAMP");
+    check("date_trunc", &[lit("week"), d("2020-03-04")], "2020-03-02 00:00:00", "TIMESTAMP");
+    check("date_trunc", &[lit("hour"), t.clone()], "2020-03-04 05:00:00", "TIMESTAMP");
+    check("date_trunc", &[lit("isoyear"), d("2021-01-02")], "2019-12-30 00:00:00", "TIMESTAMP");
+    check("date_trunc", &[lit("century"), d("-0001-01-01")], "0001-01-01 (BC) 00:00:00", "TIMESTAMP");
+    check("date_trunc", &[lit("day"), iv("1 month 3 days 5 hours")], "1 month 3 days", "INTERVAL");
+    check("date_diff", &[lit("month"), d("2020-01-31"), d("2020-02-01")], "1", "BIGINT");
+    check("date_diff", &[lit("week"), d("2020-01-05"), d("2020-01-06")], "1", "BIGINT");
+    check("date_sub", &[lit("month"), d("2020-01-31"), d("2020-02-29")], "1", "BIGINT");
+    check("date_sub", &[lit("month"), d("2020-03-31"), d("2020-02-29")], "-1", "BIGINT");
+    check("age", &[ts("2020-03-01"), ts("2019-01-31")], "1 year 1 month 1 day", "INTERVAL");
+    check("age", &[ts("2019-01-31"), ts("2020-03-01")], "-1 year -1 month -1 day", "INTERVAL");
+    check("age", &[ts("2001-04-10"), ts("1957-06-13")], "43 years 9 months 27 days", "INTERVAL");
+    check("make_date", &[lit(2020), lit(1), lit(5)], "2020-01-05", "DATE");
+    fails("make_date", &[lit(2020), lit(13), lit(1)], "Date out of range: 2020-13-1");
+    check(
+        "make_timestamp",
+        &[lit(2020), lit(1), lit(5), lit(10), lit(11), lit(12.5)],
+        "2020-01-05 10:11:12.5",
+        "TIMESTAMP",
+    );
+    check("time_bucket", &[iv("5 minutes"), ts("2020-01-01 00:07:00")], "2020-01-01 00:05:00", "TIMESTAMP");
+    check(
+        "time_bucket",
+        &[iv("5 minutes"), ts("2020-01-01 00:07:00"), iv("2 minutes")],
+        "2020-01-01 00:07:00",
+        "TIMESTAMP",
+    );
+    check("time_bucket", &[iv("1 month"), d("2020-05-05"), d("2020-01-15")], "2020-05-01", "DATE");
+    fails(
+        "time_bucket",
+        &[iv("1 month 1 day"), d("2020-05-05")],
+        "Month intervals cannot have day or time component",
+    );
+    check(
+        "date_bin",
+        &[iv("15 minutes"), ts("2020-02-11 15:44:17"), ts("2001-01-01")],
+        "2020-02-11 15:30:00",
+        "TIMESTAMP",
+    );
+    check("strftime", &[t, lit("%Y/%m")], "2020/03", "VARCHAR");
+    check(
+        "strptime",
+        &[lit("2020-01-01 +02"), lit("%Y-%m-%d %z")],
+        "2019-12-31 22:00:00+00",
+        "TIMESTAMP WITH TIME ZONE",
+    );
+    check("try_strptime", &[lit("x"), lit("%Y")], "NULL", "TIMESTAMP");
+    fails("strptime", &[lit("x"), lit("%Y")], "Could not parse string \"x\"");
+    check("last_day", &[d("2020-02-05")], "2020-02-29", "DATE");
+    check("dayname", &[d("2020-03-04")], "Wednesday", "VARCHAR");
+    check("to_timestamp", &[lit(1.5)], "1970-01-01 00:00:01.5+00", "TIMESTAMP WITH TIME ZONE");
+    check("to_days", &[lit(5)], "5 days", "INTERVAL");
+    check(
+        "generate_series",
+        &[ts("2020-01-01"), ts("2020-01-02"), iv("1 day")],
+        "['2020-01-01 00:00:00', '2020-01-02 00:00:00']",
+        "TIMESTAMP[]",
+    );
+    check(
+        "timezone",
+        &[lit("+02:00"), ts("2020-01-01 02:00:00")],
+        "2020-01-01 00:00:00+00",
+        "TIMESTAMP WITH TIME ZONE",
+    );
+}

@@ -1,0 +1,288 @@
+//! Dates, times and intervals made of their parts, and numbers made of them.
+
+use arrow_array::types::*;
+use arrow_buffer::IntervalMonthDayNano;
+
+use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::exec::calendar::*;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::ScalarKernel;
+use crate::exec::functions::kernel::{Column, Nulls, Str, nulls_of, primitive};
+use crate::exec::functions::registry::{Registry, def};
+
+type Ts = TimestampMicrosecondType;
+type I = IntervalMonthDayNanoType;
+
+fn date(y: i64, m: i64, d: i64) -> Result<i32> {
+    let parts = (i32::try_from(y), u32::try_from(m), u32::try_from(d));
+    match parts {
+        (Ok(y), Ok(m), Ok(d)) if is_valid_date(y, m, d) => days_from_civil(y, m, d),
+        _ => None,
+    }
+    .ok_or_else(|| ExecError::Conversion(format!("Date out of range: {y}-{m}-{d}")))
+}
+
+fn clock(h: i64, m: i64, s: f64) -> Result<i64> {
+    if !(0..=24).contains(&h) || !(0..60).contains(&m) || !(0.0..60.0).contains(&s) {
+        return Err(ExecError::Conversion(format!("Time out of range: {h}:{m}:{s}")));
+    }
+    Ok(h * MICROS_PER_HOUR + m * MICROS_PER_MINUTE + (s * 1e6).round() as i64)
+}
+
+/// `make_timestamp` of six parts.
+fn timestamp_of_parts() -> ScalarKernel {
+    Box::new(|args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(arrow_array::new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let ints: Vec<Column<'_, Int64Type>> =
+            (0..5).map(|i| Column::open(args, i, rows)).collect::<Result<_>>()?;
+        let seconds = Column::<Float64Type>::open(args, 5, rows)?;
+        let mut out = crate::exec::functions::kernel::PrimitiveOut::<Ts>::new(rows);
+        for row in 0..rows {
+            if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                out.push(None);
+                continue;
+            }
+            let part = |i: usize| ints[i].get(row);
+            let days = date(part(0), part(1), part(2))?;
+            let micros = clock(part(3), part(4), seconds.get(row))?;
+            let t = join_timestamp(days, micros)
+                .ok_or_else(|| ExecError::Conversion("Timestamp out of range".into()))?;
+            out.push(Some(t));
+        }
+        Ok(out.finish(ty))
+    })
+}
+
+fn micros_of_seconds(s: f64) -> Result<i64> {
+    let m = (s * 1e6).round();
+    if m.is_finite() && m.abs() < i64::MAX as f64 {
+        Ok(m as i64)
+    } else {
+        Err(ExecError::Conversion("epoch seconds out of range for TIMESTAMP WITH TIME ZONE".into()))
+    }
+}
+
+fn interval_of(months: i64, days: i64, micros: i64) -> Result<IntervalMonthDayNano> {
+    let out_of_range = || ExecError::OutOfRange("Interval value out of range".into());
+    Ok(IntervalMonthDayNano::new(
+        i32::try_from(months).map_err(|_| out_of_range())?,
+        i32::try_from(days).map_err(|_| out_of_range())?,
+        micros.checked_mul(NANOS_PER_MICRO).ok_or_else(out_of_range)?,
+    ))
+}
+
+fn times(n: i64, by: i64) -> Result<i64> {
+    n.checked_mul(by).ok_or_else(|| ExecError::OutOfRange(format!("Interval value {n} out of range")))
+}
+
+/// Seconds east of Greenwich of a zone: UTC, or an offset such as `+02:00`.
+fn zone_offset(name: &str) -> Result<i64> {
+    let unknown = || {
+        ExecError::Unsupported(format!(
+            "time zone '{name}': only UTC and offsets such as +02:00 are supported"
+        ))
+    };
+    let upper = name.trim().to_ascii_uppercase();
+    if ["UTC", "GMT", "Z", "ETC/UTC", "ZULU", "UCT"].contains(&upper.as_str()) {
+        return Ok(0);
+    }
+    let (sign, rest) = match upper.split_at_checked(1) {
+        Some(("+", r)) => (1, r),
+        Some(("-", r)) => (-1, r),
+        _ => return Err(unknown()),
+    };
+    let mut parts = rest.split(':');
+    let number = |p: Option<&str>| p.map_or(Ok(0), |p| p.parse::<i64>().map_err(|_| unknown()));
+    let (h, m) = (number(parts.next())?, number(parts.next())?);
+    if parts.next().is_some() || !(0..=15).contains(&h) || !(0..60).contains(&m) {
+        return Err(unknown());
+    }
+    Ok(sign * (h * 3600 + m * 60))
+}
+
+pub(super) fn register(r: &mut Registry) {
+    use LogicalType as T;
+    let big = T::BigInt;
+    r.add(
+        def(
+            "make_date",
+            "The date of a year, month and day, or of days since 1970",
+            "make_date(1992, 9, 20)",
+        )
+        .map(&[big.clone(), big.clone(), big.clone()], T::Date, |_| {
+            primitive::<(Int64Type, Int64Type, Int64Type), Date32Type>(|(y, m, d)| date(y, m, d).map(Some))
+        })
+        .map(&[T::Integer], T::Date, |_| primitive::<(Int32Type,), Date32Type>(|(d,)| Ok(Some(d)))),
+    );
+    r.add(def("make_time", "The time of an hour, minute and second", "make_time(13, 34, 27.123456)").map(
+        &[big.clone(), big.clone(), T::Double],
+        T::Time,
+        |_| {
+            primitive::<(Int64Type, Int64Type, Float64Type), Time64MicrosecondType>(|(h, m, s)| {
+                clock(h, m, s).map(Some)
+            })
+        },
+    ));
+    let six = [big.clone(), big.clone(), big.clone(), big.clone(), big.clone(), T::Double];
+    r.add(
+        def(
+            "make_timestamp",
+            "The timestamp of six parts, or of microseconds since 1970",
+            "make_timestamp(1992, 9, 20, 13, 34, 27.123456)",
+        )
+        .map(&six, TIMESTAMP, |_| timestamp_of_parts())
+        .map(&[big.clone()], TIMESTAMP, |_| primitive::<(Int64Type,), Ts>(|(t,)| Ok(Some(t)))),
+    );
+    r.add(
+        def(
+            "make_timestamptz",
+            "The timestamp with time zone of six parts, or of microseconds since 1970",
+            "make_timestamptz(1992, 9, 20, 13, 34, 27.123456)",
+        )
+        .map(&six, T::TimestampTz, |_| timestamp_of_parts())
+        .map(&[big.clone()], T::TimestampTz, |_| primitive::<(Int64Type,), Ts>(|(t,)| Ok(Some(t)))),
+    );
+    r.add(
+        def(
+            "make_timestamp_ns",
+            "The timestamp of nanoseconds since 1970",
+            "make_timestamp_ns(1667810584123456789)",
+        )
+        .map(&[big.clone()], T::Timestamp(arrow_schema::TimeUnit::Nanosecond), |_| {
+            primitive::<(Int64Type,), TimestampNanosecondType>(|(t,)| Ok(Some(t)))
+        }),
+    );
+    r.add(
+        def(
+            "make_timestamp_ms",
+            "The timestamp of milliseconds since 1970",
+            "make_timestamp_ms(1667810584123)",
+        )
+        .map(&[big.clone()], TIMESTAMP, |_| primitive::<(Int64Type,), Ts>(|(t,)| times(t, 1000).map(Some))),
+    );
+    r.add(
+        def(
+            "to_timestamp",
+            "The timestamp with time zone of seconds since 1970",
+            "to_timestamp(1284352323.5)",
+        )
+        .map(&[T::Double], T::TimestampTz, |_| {
+            primitive::<(Float64Type,), Ts>(|(s,)| micros_of_seconds(s).map(Some))
+        }),
+    );
+    r.add(
+        def(
+            "epoch_ms",
+            "Milliseconds since 1970; of a number the timestamp",
+            "epoch_ms(TIMESTAMP '2021-08-03 11:59:44.123456')",
+        )
+        .map(&[TIMESTAMP], big.clone(), |_| {
+            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| t.div_euclid(1000))))
+        })
+        .map(&[T::TimestampTz], big.clone(), |_| {
+            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| t.div_euclid(1000))))
+        })
+        .map(&[T::Interval], big.clone(), |_| {
+            primitive::<(I,), Int64Type>(|(v,)| Ok(Some(interval_micros(v) / 1000)))
+        })
+        .map(&[big.clone()], TIMESTAMP, |_| primitive::<(Int64Type,), Ts>(|(t,)| times(t, 1000).map(Some))),
+    );
+    r.add(
+        def("epoch_us", "Microseconds since 1970", "epoch_us(TIMESTAMP '2021-08-03 11:59:44.123456')")
+            .map(&[TIMESTAMP], big.clone(), |_| primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t))))
+            .map(&[T::TimestampTz], big.clone(), |_| primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t))))
+            .map(&[T::Interval], big.clone(), |_| {
+                primitive::<(I,), Int64Type>(|(v,)| Ok(Some(interval_micros(v))))
+            }),
+    );
+    r.add(
+        def("epoch_ns", "Nanoseconds since 1970", "epoch_ns(TIMESTAMP '2021-08-03 11:59:44.123456')")
+            .map(&[T::Timestamp(arrow_schema::TimeUnit::Nanosecond)], big.clone(), |_| {
+                primitive::<(TimestampNanosecondType,), Int64Type>(|(t,)| Ok(finite(t)))
+            })
+            .map(&[TIMESTAMP], big.clone(), |_| {
+                primitive::<(Ts,), Int64Type>(|(t,)| finite(t).map(|t| times(t, 1000)).transpose())
+            })
+            .map(&[T::TimestampTz], big.clone(), |_| {
+                primitive::<(Ts,), Int64Type>(|(t,)| finite(t).map(|t| times(t, 1000)).transpose())
+            }),
+    );
+    macro_rules! to_interval {
+        ($($name:literal $months:literal $days:literal $micros:expr;)*) => {$(
+            r.add(
+                def($name, "An interval of a number of units", concat!($name, "(5)")).map(&[big.clone()], T::Interval, |_| {
+                    primitive::<(Int64Type,), I>(|(n,)| {
+                        interval_of(times(n, $months)?, times(n, $days)?, times(n, $micros)?).map(Some)
+                    })
+                }),
+            );
+        )*};
+    }
+    to_interval! {
+        "to_millennia" 12_000 0 0;
+        "to_centuries" 1_200 0 0;
+        "to_decades" 120 0 0;
+        "to_years" 12 0 0;
+        "to_quarters" 3 0 0;
+        "to_months" 1 0 0;
+        "to_weeks" 0 7 0;
+        "to_days" 0 1 0;
+        "to_hours" 0 0 MICROS_PER_HOUR;
+        "to_minutes" 0 0 MICROS_PER_MINUTE;
+        "to_microseconds" 0 0 1;
+    }
+    r.add(def("to_seconds", "An interval of a number of seconds", "to_seconds(5.5)").map(
+        &[T::Double],
+        T::Interval,
+        |_| primitive::<(Float64Type,), I>(|(s,)| interval_of(0, 0, micros_of_seconds(s)?).map(Some)),
+    ));
+    r.add(def("to_milliseconds", "An interval of a number of milliseconds", "to_milliseconds(5.5)").map(
+        &[T::Double],
+        T::Interval,
+        |_| {
+            primitive::<(Float64Type,), I>(|(s,)| interval_of(0, 0, micros_of_seconds(s / 1000.0)?).map(Some))
+        },
+    ));
+    r.add(
+        def("date_add", "A time and an interval", "date_add(DATE '1992-09-15', INTERVAL 2 MONTH)")
+            .map(&[TIMESTAMP, T::Interval], TIMESTAMP, |_| {
+                primitive::<(Ts, I), Ts>(|(t, v)| super::super::arithmetic::shift(t, v).map(Some))
+            })
+            .map(&[T::TimestampTz, T::Interval], T::TimestampTz, |_| {
+                primitive::<(Ts, I), Ts>(|(t, v)| super::super::arithmetic::shift(t, v).map(Some))
+            }),
+    );
+    r.add(
+        def(
+            "timezone",
+            "A clock time in a zone as an instant, or an instant as the clock time there",
+            "timezone('UTC', TIMESTAMP '2001-02-16 20:38:40')",
+        )
+        .map(&[T::Varchar, TIMESTAMP], T::TimestampTz, |_| {
+            primitive::<(Str, Ts), Ts>(|(z, t)| {
+                let offset = zone_offset(z)? * MICROS_PER_SECOND;
+                Ok(Some(if timestamp_is_finite(t) { t.saturating_sub(offset) } else { t }))
+            })
+        })
+        .map(&[T::Varchar, T::TimestampTz], TIMESTAMP, |_| {
+            primitive::<(Str, Ts), Ts>(|(z, t)| {
+                let offset = zone_offset(z)? * MICROS_PER_SECOND;
+                Ok(Some(if timestamp_is_finite(t) { t.saturating_add(offset) } else { t }))
+            })
+        }),
+    );
+}
+
+fn finite(t: i64) -> Option<i64> {
+    timestamp_is_finite(t).then_some(t)
+}
+
+fn interval_micros(v: IntervalMonthDayNano) -> i64 {
+    (i64::from(v.months) * 30 + i64::from(v.days))
+        .saturating_mul(MICROS_PER_DAY)
+        .saturating_add(v.nanoseconds / NANOS_PER_MICRO)
+}

@@ -1,0 +1,46 @@
+//! Functions of dates, times, timestamps and intervals.
+//!
+//! All but those of single parts work on microseconds: dates become timestamps by an implicit cast, and
+//! timestamps of other units are converted first.
+
+mod bucket;
+mod difference;
+mod format;
+mod make;
+mod part;
+mod strptime;
+mod trunc;
+
+use super::registry::Registry;
+
+pub(crate) use part::Part;
+
+pub(super) fn register(r: &mut Registry) {
+    part::register(r);
+    trunc::register(r);
+    difference::register(r);
+    bucket::register(r);
+    make::register(r);
+    format::register(r);
+    strptime::register(r);
+}
+
+/// English names, Sunday first.
+pub(super) const DAY_NAMES: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+/// English names, January first.
+pub(super) const MONTH_NAMES: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];

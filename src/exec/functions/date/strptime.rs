@@ -1,0 +1,378 @@
+//! `strptime`: text as times, by a pattern.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef};
+
+use super::format::{Piece, pieces};
+use super::{DAY_NAMES, MONTH_NAMES};
+use crate::column::scalar::Scalar;
+use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::exec::calendar::*;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::kernel::{Cache, PrimitiveOut};
+use crate::exec::functions::registry::{Registry, Resolution, def};
+use crate::exec::functions::{ArgInfo, ScalarKernel};
+
+/// What was read so far.
+struct Fields {
+    year: i32,
+    month: u32,
+    day: u32,
+    day_of_year: Option<u32>,
+    hour: u32,
+    minute: u32,
+    second: u32,
+    nanos: i64,
+    /// From `%p`.
+    afternoon: Option<bool>,
+    /// Seconds east of Greenwich.
+    zone: i64,
+}
+
+/// Digits at the front, at least one and at most `max`.
+fn number(s: &str, at: &mut usize, max: usize) -> Option<u32> {
+    let digits = s.as_bytes()[*at..].iter().take(max).take_while(|b| b.is_ascii_digit()).count();
+    if digits == 0 {
+        return None;
+    }
+    let v = s[*at..*at + digits].parse().ok();
+    *at += digits;
+    v
+}
+
+/// One of the names at the front, or its first three letters.
+fn name(s: &str, at: &mut usize, names: &[&str], short: bool) -> Option<usize> {
+    let rest = &s.as_bytes()[*at..];
+    let (i, len) = names.iter().enumerate().find_map(|(i, n)| {
+        let n = if short { &n[..3] } else { n };
+        let hit = rest.len() >= n.len() && rest[..n.len()].eq_ignore_ascii_case(n.as_bytes());
+        hit.then_some((i, n.len()))
+    })?;
+    *at += len;
+    Some(i)
+}
+
+/// Reads a text; errors come with the byte position.
+fn parse(s: &str, pattern: &[Piece]) -> Result<i64, (usize, &'static str)> {
+    let mut f = Fields {
+        year: 1900,
+        month: 1,
+        day: 1,
+        day_of_year: None,
+        hour: 0,
+        minute: 0,
+        second: 0,
+        nanos: 0,
+        afternoon: None,
+        zone: 0,
+    };
+    let trimmed = s.trim_end();
+    let mut at = s.len() - s.trim_start().len();
+    for piece in pattern {
+        let start = at;
+        match piece {
+            Piece::Text(t) => {
+                if !s[at..].starts_with(t.as_str()) {
+                    // A blank of the pattern may be missing at the end of the text.
+                    if at >= trimmed.len() && t.trim().is_empty() {
+                        continue;
+                    }
+                    return Err((at, "Literal does not match, expected the text of the format"));
+                }
+                at += t.len();
+            }
+            Piece::Field { field, .. } => {
+                let expected = (start, "Expected a number");
+                let range = |v: u32, lo: u32, hi: u32, what: &'static str| {
+                    if (lo..=hi).contains(&v) { Ok(v) } else { Err((start, what)) }
+                };
+                match field {
+                    'Y' | 'G' => {
+                        let negative = s[at..].starts_with('-');
+                        at += usize::from(negative);
+                        let y = number(s, &mut at, 4).ok_or(expected)? as i32;
+                        f.year = if negative { -y } else { y };
+                    }
+                    'y' => {
+                        let y = number(s, &mut at, 2).ok_or(expected)? as i32;
+                        f.year = if y >= 70 { 1900 + y } else { 2000 + y };
+                    }
+                    'm' => {
+                        f.month = range(
+                            number(s, &mut at, 2).ok_or(expected)?,
+                            1,
+                            12,
+                            "Month out of range, expected a value between 1 and 12",
+                        )?;
+                    }
+                    'd' => {
+                        f.day = range(
+                            number(s, &mut at, 2).ok_or(expected)?,
+                            1,
+                            31,
+                            "Day out of range, expected a value between 1 and 31",
+                        )?;
+                    }
+                    'H' => {
+                        f.hour = range(
+                            number(s, &mut at, 2).ok_or(expected)?,
+                            0,
+                            23,
+                            "Hour out of range, expected a value between 0 and 23",
+                        )?;
+                    }
+                    'I' => {
+                        f.hour = range(
+                            number(s, &mut at, 2).ok_or(expected)?,
+                            1,
+                            12,
+                            "Hour12 out of range, expected a value between 1 and 12",
+                        )? % 12;
+                        f.afternoon.get_or_insert(false);
+                    }
+                    'M' => {
+                        f.minute = range(
+                            number(s, &mut at, 2).ok_or(expected)?,
+                            0,
+                            59,
+                            "Minutes out of range, expected a value between 0 and 59",
+                        )?;
+                    }
+                    'S' => {
+                        f.second = range(
+                            number(s, &mut at, 2).ok_or(expected)?,
+                            0,
+                            59,
+                            "Seconds out of range, expected a value between 0 and 59",
+                        )?;
+                    }
+                    'f' | 'n' | 'g' => {
+                        let max = match field {
+                            'g' => 3,
+                            _ => 9,
+                        };
+                        let v = number(s, &mut at, max).ok_or(expected)?;
+                        f.nanos = i64::from(v) * 10i64.pow(9 - (at - start) as u32);
+                    }
+                    'j' => {
+                        f.day_of_year = Some(range(
+                            number(s, &mut at, 3).ok_or(expected)?,
+                            1,
+                            366,
+                            "Day of year out of range, expected a value between 1 and 366",
+                        )?);
+                    }
+                    'a' | 'A' => {
+                        name(s, &mut at, &DAY_NAMES, *field == 'a')
+                            .ok_or((start, "Expected the name of a weekday"))?;
+                    }
+                    'b' | 'B' => {
+                        f.month = name(s, &mut at, &MONTH_NAMES, *field == 'b')
+                            .ok_or((start, "Expected the name of a month"))?
+                            as u32
+                            + 1;
+                    }
+                    'p' => {
+                        let half = s.as_bytes().get(at..at + 2).unwrap_or_default();
+                        let pm = half.eq_ignore_ascii_case(b"PM");
+                        if !pm && !half.eq_ignore_ascii_case(b"AM") {
+                            return Err((start, "Expected AM/PM"));
+                        }
+                        at += 2;
+                        f.afternoon = Some(pm);
+                    }
+                    'z' => f.zone = zone(s, &mut at).ok_or((start, "Expected +HH[MM] or -HH[MM]"))?,
+                    'Z' => {
+                        at += s.as_bytes()[at..]
+                            .iter()
+                            .take_while(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(b))
+                            .count();
+                    }
+                    'u' | 'w' => {
+                        number(s, &mut at, 1).ok_or(expected)?;
+                    }
+                    _ => {
+                        number(s, &mut at, 2).ok_or(expected)?;
+                    }
+                }
+            }
+        }
+    }
+    if at < trimmed.len() {
+        return Err((at, "Full specifier did not match: trailing characters"));
+    }
+    if let Some(pm) = f.afternoon
+        && f.hour < 12
+        && pm
+    {
+        f.hour += 12;
+    }
+    let out_of_range = (0, "Date out of range");
+    let days = match f.day_of_year {
+        Some(n) => {
+            days_from_civil(f.year, 1, 1).and_then(|d| d.checked_add(n as i32 - 1)).ok_or(out_of_range)?
+        }
+        None if is_valid_date(f.year, f.month, f.day) => {
+            days_from_civil(f.year, f.month, f.day).ok_or(out_of_range)?
+        }
+        None => return Err((0, "Day out of range for the month")),
+    };
+    let seconds = i64::from(f.hour * 3600 + f.minute * 60 + f.second) - f.zone;
+    join_timestamp(days, 0)
+        .and_then(|t| t.checked_add(seconds * MICROS_PER_SECOND + f.nanos / 1000))
+        .ok_or(out_of_range)
+}
+
+fn zone(s: &str, at: &mut usize) -> Option<i64> {
+    let sign = match s.as_bytes().get(*at)? {
+        b'Z' => {
+            *at += 1;
+            return Some(0);
+        }
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    *at += 1;
+    let hours = number(s, at, 2)?;
+    if s[*at..].starts_with(':') {
+        *at += 1;
+    }
+    let minutes = if s.as_bytes().get(*at).is_some_and(u8::is_ascii_digit) { number(s, at, 2)? } else { 0 };
+    Some(sign * i64::from(hours * 3600 + minutes * 60))
+}
+
+/// Patterns of a row, tried in order.
+fn kernel(or_null: bool) -> ScalarKernel {
+    let cache: Cache<Vec<Piece>> = Cache::new();
+    Box::new(move |args: &[ArrayRef], ty, rows, _| {
+        let strings = args[0].as_string_view();
+        let mut out = PrimitiveOut::<TimestampMicrosecondType>::new(rows);
+        for row in 0..rows {
+            let i = if strings.len() == rows { row } else { 0 };
+            let j = if args[1].len() == rows { row } else { 0 };
+            if strings.is_null(i) || args[1].is_null(j) {
+                out.push(None);
+                continue;
+            }
+            let s = strings.value(i);
+            let mut first_error: Option<(String, (usize, &'static str))> = None;
+            let mut read = |pattern: &str| -> Result<Option<i64>> {
+                match parse(s, &*cache.get(pattern, pieces)?) {
+                    Ok(t) => Ok(Some(t)),
+                    Err(e) => {
+                        first_error.get_or_insert((pattern.to_owned(), e));
+                        Ok(None)
+                    }
+                }
+            };
+            let mut value = None;
+            if let Some(list) = args[1].as_list_opt::<i32>() {
+                let patterns = list.value(j);
+                for p in patterns.as_string_view().iter().flatten() {
+                    value = read(p)?;
+                    if value.is_some() {
+                        break;
+                    }
+                }
+            } else {
+                value = read(args[1].as_string_view().value(j))?;
+            }
+            if value.is_none() && !or_null {
+                let (pattern, (at, reason)) =
+                    first_error.unwrap_or((String::new(), (0, "no format was given")));
+                return Err(ExecError::InvalidInput(format!(
+                    "Could not parse string \"{s}\" according to format specifier \"{pattern}\": {reason} (at byte {at})"
+                )));
+            }
+            out.push(value);
+        }
+        Ok(out.finish(ty))
+    })
+}
+
+/// A pattern with a zone gives an instant.
+fn bind(args: &[ArgInfo], or_null: bool) -> Option<Result<Resolution, String>> {
+    let [text, pattern] = args else { return None };
+    if !matches!(text.ty, LogicalType::Varchar | LogicalType::Null | LogicalType::Json) {
+        return None;
+    }
+    let has_zone = |p: &str| -> Result<bool, String> {
+        let all = pieces(p).map_err(|e| e.to_string())?;
+        Ok(all.iter().any(|p| matches!(p, Piece::Field { field: 'z' | 'Z', .. })))
+    };
+    let (zoned, pattern_type) = match (&pattern.ty, &pattern.literal) {
+        (LogicalType::List(_), Some(Scalar::Nested(list))) => {
+            let patterns = crate::exec::functions::list::text_elements(list)?;
+            let mut zoned = false;
+            for p in &patterns {
+                match has_zone(p) {
+                    Ok(z) => zoned |= z,
+                    Err(e) => return Some(Err(e)),
+                }
+            }
+            (zoned, LogicalType::List(Box::new(LogicalType::Varchar)))
+        }
+        (LogicalType::List(_), _) => (false, LogicalType::List(Box::new(LogicalType::Varchar))),
+        (_, Some(Scalar::Text(p))) => match has_zone(p) {
+            Ok(z) => (z, LogicalType::Varchar),
+            Err(e) => return Some(Err(e)),
+        },
+        (LogicalType::Varchar | LogicalType::Null, _) => (false, LogicalType::Varchar),
+        _ => return None,
+    };
+    Some(Ok(Resolution {
+        arg_types: vec![LogicalType::Varchar, pattern_type],
+        return_type: if zoned { LogicalType::TimestampTz } else { TIMESTAMP },
+        kernel: kernel(or_null),
+    }))
+}
+
+pub(super) fn register(r: &mut Registry) {
+    const SIGNATURES: &[&str] = &["(VARCHAR, VARCHAR) -> TIMESTAMP", "(VARCHAR, VARCHAR[]) -> TIMESTAMP"];
+    r.add(
+        def(
+            "strptime",
+            "A text as a timestamp, by a pattern, or the first that fits of a list of patterns",
+            "strptime('Wed, 1 January 1992 - 08:38:40 PM', '%a, %-d %B %Y - %I:%M:%S %p')",
+        )
+        .custom(SIGNATURES, |args| bind(args, false)),
+    );
+    r.add(
+        def("try_strptime", "As strptime, but NULL where the text does not fit", "try_strptime('x', '%Y')")
+            .custom(SIGNATURES, |args| bind(args, true)),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::cast::parse_time::timestamp;
+
+    fn at(s: &str, p: &str) -> Result<i64, (usize, &'static str)> {
+        parse(s, &pieces(p).unwrap())
+    }
+
+    #[test]
+    fn texts() {
+        let ts = |s: &str| Ok(timestamp(s, arrow_schema::TimeUnit::Microsecond).unwrap());
+        assert_eq!(at("2020-03-04 05:06:07", "%Y-%m-%d %H:%M:%S"), ts("2020-03-04 05:06:07"));
+        assert_eq!(at("04/03/20", "%d/%m/%y"), ts("2020-03-04"));
+        assert_eq!(at("Mar 4 2020 5PM", "%b %d %Y %I%p"), ts("2020-03-04 17:00:00"));
+        assert_eq!(at("12AM", "%I%p"), ts("1900-01-01"));
+        assert_eq!(at("2020-03-04 05:06:07.5", "%Y-%m-%d %H:%M:%S.%f"), ts("2020-03-04 05:06:07.5"));
+        assert_eq!(at("2020-01-01 00:00:00 +0200", "%Y-%m-%d %H:%M:%S %z"), ts("2019-12-31 22:00:00"));
+        assert_eq!(at("20200304", "%Y%m%d"), ts("2020-03-04"));
+        assert_eq!(at("2020 060", "%Y %j"), ts("2020-02-29"));
+        assert_eq!(
+            at("Wed, 1 January 1992 - 08:38:40 PM", "%a, %-d %B %Y - %I:%M:%S %p"),
+            ts("1992-01-01 20:38:40")
+        );
+        assert_eq!(at("x", "%Y").unwrap_err(), (0, "Expected a number"));
+        assert!(at("2020-13-01", "%Y-%m-%d").unwrap_err().1.contains("Month out of range"));
+        assert!(at("2020-01-01x", "%Y-%m-%d").unwrap_err().1.contains("trailing"));
+        assert!(at("2020-02-30", "%Y-%m-%d").is_err());
+        assert!(at("é", "%p").is_err());
+    }
+}
