@@ -8,11 +8,16 @@ use parking_lot::Mutex;
 
 use crate::database::Shared;
 use crate::error::Result;
-use crate::exec::batch::{Batch, Field, Schema, arrow_schema, to_record_batch};
-use crate::exec::context::{CancelToken, ExecContext};
+use crate::exec::batch::{Batch, Field, arrow_schema, to_record_batch};
+use crate::exec::context::CancelToken;
+use crate::exec::error::ExecError;
+use crate::exec::functions::flatten;
+use crate::formats::BuiltinFormats;
 use crate::sql::SqlError;
+use crate::sql::bind::Tables;
+use crate::sql::session::{Outcome, ResultRows, Running, Session};
 use crate::sql::split::split_statements;
-use crate::sql::{parser, stack};
+use crate::sql::statement::ddl_text::create_statements;
 
 /// A connection to a database: it has its settings and its transaction, and runs one statement at a time.
 /// A connection may go to another thread, but statements of two threads need two connections.
@@ -21,21 +26,24 @@ use crate::sql::{parser, stack};
 /// # fn main() -> fluxdb::Result<()> {
 /// let db = fluxdb::Database::open_in_memory()?;
 /// let connection = db.connect();
-/// # let _ = connection;
+/// connection.execute("CREATE TABLE cpu(time TIMESTAMP, host VARCHAR, usage DOUBLE)")?;
+/// connection.execute("INSERT INTO cpu VALUES ('2024-01-01 00:00:10', 'a', 2), ('2024-01-01 00:04:00', 'a', 4)")?;
+/// for batch in connection.query("SELECT avg(usage) FROM cpu GROUP BY host EVERY 5m")? {
+///     assert_eq!(batch?.num_columns(), 3); // time, host, avg(usage)
+/// }
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
 pub struct Connection {
-    shared: Arc<Shared>,
+    session: Mutex<Session>,
     cancel: CancelToken,
     /// The statement that runs, or ran last.
-    running: Arc<Mutex<Option<Arc<ExecContext>>>>,
+    running: Running,
 }
 
 /// What a statement returned.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum StatementResult {
     /// Rows.
     Rows(Rows),
@@ -47,7 +55,16 @@ pub enum StatementResult {
 
 impl Connection {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, cancel: CancelToken::default(), running: Arc::default() }
+        let (cancel, running) = (CancelToken::default(), Running::default());
+        let session = Session::new(
+            Arc::clone(&shared.storage),
+            Arc::new(BuiltinFormats),
+            Arc::clone(&shared.gate),
+            shared.settings.clone(),
+            cancel.clone(),
+            Arc::clone(&running),
+        );
+        Self { session: Mutex::new(session), cancel, running }
     }
 
     /// Runs exactly one statement, with or without its `;`.
@@ -56,10 +73,11 @@ impl Connection {
     ///
     /// The statement is not SQL, does not fit what exists, or failed. Its effects are undone.
     pub fn run(&self, sql: &str) -> Result<StatementResult> {
-        let tokens = parser::tokens(sql)?;
-        let size = stack::Size::of(&tokens);
-        stack::with_room(size, || parser::parse_statement(tokens).map(drop))??;
-        Err(SqlError::unsupported("statements cannot be run yet").into())
+        Ok(match self.session.lock().run(sql)? {
+            Outcome::Rows(rows) => StatementResult::Rows(Rows::new(rows)),
+            Outcome::Changed(rows) => StatementResult::Changed(rows),
+            Outcome::Done => StatementResult::Done,
+        })
     }
 
     /// Runs all statements of a text and drops their rows. Returns the number of rows that the last one
@@ -72,9 +90,7 @@ impl Connection {
         match self.run_all(sql)? {
             StatementResult::Changed(rows) => Ok(rows),
             StatementResult::Rows(rows) => {
-                for batch in rows {
-                    batch?;
-                }
+                rows.count_rows()?;
                 Ok(0)
             }
             StatementResult::Done => Ok(0),
@@ -98,9 +114,7 @@ impl Connection {
         let mut last = StatementResult::Done;
         for statement in split_statements(sql) {
             if let StatementResult::Rows(rows) = std::mem::replace(&mut last, StatementResult::Done) {
-                for batch in rows {
-                    batch?;
-                }
+                rows.count_rows()?;
             }
             let before = statement.as_ptr() as usize - sql.as_ptr() as usize;
             last = self.run(statement).map_err(|e| e.behind(&sql[..before]))?;
@@ -118,9 +132,41 @@ impl Connection {
         ProgressHandle { running: Arc::clone(&self.running) }
     }
 
+    /// The names of all tables and views; those outside the schema `main` with their schema.
+    pub fn table_names(&self) -> Vec<String> {
+        let view = self.session.lock().read_view();
+        let mut names = vec![];
+        for schema in view.catalog().schemas() {
+            let schema_name = &schema.definition().name;
+            for object in schema.objects() {
+                names.push(if **schema_name == *crate::catalog::MAIN_SCHEMA {
+                    object.name().to_owned()
+                } else {
+                    format!("{schema_name}.{}", object.name())
+                });
+            }
+        }
+        names
+    }
+
+    /// The names of all columns of all tables, each once.
+    pub fn column_names(&self) -> Vec<String> {
+        let view = self.session.lock().read_view();
+        let columns = view.catalog().tables().flat_map(|t| &t.columns).map(|c| c.name.to_string());
+        let names: std::collections::BTreeSet<String> = columns.collect();
+        names.into_iter().collect()
+    }
+
     /// Names that may stand in a statement: tables, views, columns, functions.
     pub fn completions(&self) -> Vec<String> {
-        vec![]
+        let mut names = self.table_names();
+        names.extend(self.column_names());
+        names.extend(crate::exec::functions::catalog().iter().map(|f| f.name.to_owned()));
+        names.extend(crate::exec::aggregates::catalog().iter().map(|f| f.name.to_owned()));
+        names.extend(crate::io::TABLE_FUNCTIONS.iter().map(|f| (*f).to_owned()));
+        names.extend(crate::sql::sources::TABLE_FUNCTIONS.iter().map(|f| (*f).to_owned()));
+        names.retain(|n| n.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_'));
+        names
     }
 
     /// `CREATE` statements for the table or view of that name, or for all.
@@ -128,15 +174,24 @@ impl Connection {
     /// # Errors
     ///
     /// There is nothing of that name.
-    pub fn create_statements(&self, _name: Option<&str>) -> Result<Vec<String>> {
-        Ok(vec![])
+    pub fn create_statements(&self, name: Option<&str>) -> Result<Vec<String>> {
+        let view = self.session.lock().read_view();
+        let statements = create_statements(view.catalog(), name);
+        if let (Some(name), true) = (name, statements.is_empty()) {
+            return Err(match view.catalog().object(crate::catalog::MAIN_SCHEMA, name) {
+                Err(e) => SqlError::from_catalog(&e),
+                Ok(_) => SqlError::internal("the catalog changed"),
+            }
+            .into());
+        }
+        Ok(statements)
     }
 }
 
 /// Tells how far a connection's statement has come.
 #[derive(Debug, Clone)]
 pub struct ProgressHandle {
-    running: Arc<Mutex<Option<Arc<ExecContext>>>>,
+    running: Running,
 }
 
 impl ProgressHandle {
@@ -151,30 +206,24 @@ impl ProgressHandle {
 }
 
 /// The rows of a statement, batch by batch. They are made while they are read.
+#[derive(Debug)]
 pub struct Rows {
-    schema: Schema,
+    rows: ResultRows,
     arrow: SchemaRef,
-    batches: Box<dyn Iterator<Item = Result<Batch>> + Send>,
-}
-
-impl std::fmt::Debug for Rows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("schema", &self.schema).finish_non_exhaustive()
-    }
 }
 
 impl Rows {
-    pub(crate) fn new(schema: Schema, batches: Box<dyn Iterator<Item = Result<Batch>> + Send>) -> Self {
-        Self { arrow: arrow_schema(&schema), schema, batches }
+    fn new(rows: ResultRows) -> Self {
+        Self { arrow: arrow_schema(rows.schema()), rows }
     }
 
     fn empty() -> Self {
-        Self::new(Arc::new([]), Box::new(std::iter::empty()))
+        Self::new(ResultRows::Static(Arc::new([]), None))
     }
 
     /// Names and types of the columns.
     pub fn columns(&self) -> &[Field] {
-        &self.schema
+        self.rows.schema()
     }
 
     /// The Arrow schema of the batches that the iterator yields.
@@ -184,18 +233,35 @@ impl Rows {
 
     /// The next batch in the layout of execution (see [`Batch`]); `None` at the end.
     pub fn next_batch(&mut self) -> Option<Result<Batch>> {
-        self.batches.next()
+        self.rows.next().map(|batch| batch.map_err(Into::into))
+    }
+
+    /// Reads all rows, and tells how many they are.
+    ///
+    /// # Errors
+    ///
+    /// The statement failed while it ran.
+    pub fn count_rows(mut self) -> Result<u64> {
+        let mut rows = 0;
+        while let Some(batch) = self.next_batch() {
+            rows += batch?.rows as u64;
+        }
+        Ok(rows)
+    }
+
+    fn to_arrow(&self, batch: Batch) -> Result<RecordBatch> {
+        let columns = batch.columns.iter().map(flatten).collect::<Result<Vec<_>, ExecError>>()?;
+        let batch = Batch::new(columns, batch.rows);
+        Ok(to_record_batch(batch, &self.arrow).map_err(ExecError::from)?)
     }
 }
 
-/// Yields Arrow batches.
+/// Yields Arrow batches, without dictionaries.
 impl Iterator for Rows {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.next()?;
-        Some(batch.and_then(|b| {
-            to_record_batch(b, &self.arrow).map_err(|e| crate::exec::error::ExecError::from(e).into())
-        }))
+        let batch = self.next_batch()?;
+        Some(batch.and_then(|b| self.to_arrow(b)))
     }
 }

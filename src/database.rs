@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::connection::Connection;
 use crate::error::Result;
+use crate::sql::session::{Settings, TransactionGate};
 use crate::table::{CheckReport, Storage, StorageOptions};
 
 /// How to open a database.
@@ -26,6 +27,7 @@ pub struct Options {
     pub(crate) page_size_bytes: Option<u32>,
     pub(crate) memory_limit_bytes: Option<u64>,
     pub(crate) threads: Option<usize>,
+    pub(crate) row_group_rows: Option<usize>,
 }
 
 impl Default for Options {
@@ -36,6 +38,7 @@ impl Default for Options {
             page_size_bytes: None,
             memory_limit_bytes: None,
             threads: None,
+            row_group_rows: None,
         }
     }
 }
@@ -78,26 +81,21 @@ impl Options {
         self.threads = Some(threads);
         self
     }
-}
 
-impl Options {
-    fn storage(&self) -> StorageOptions {
-        let defaults = StorageOptions::default();
-        StorageOptions {
-            read_only: self.read_only,
-            create: self.create,
-            page_size: self.page_size_bytes.unwrap_or(defaults.page_size),
-            ..defaults
-        }
+    /// Rows of a full row group: fewer than the default only for tests, which reach boundaries sooner.
+    #[must_use]
+    pub fn row_group_rows(mut self, rows: usize) -> Self {
+        self.row_group_rows = Some(rows);
+        self
     }
 }
 
 /// What connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) path: Option<PathBuf>,
-    pub(crate) options: Options,
     pub(crate) storage: Arc<Storage>,
+    pub(crate) gate: Arc<TransactionGate>,
+    pub(crate) settings: Settings,
 }
 
 /// A database. Cheap to clone; all clones are the same database, and it is closed when the last clone and
@@ -105,12 +103,13 @@ pub(crate) struct Shared {
 ///
 /// ```
 /// let db = fluxdb::Database::open_in_memory()?;
-/// let connection = db.connect();
-/// # let _ = connection;
+/// db.connect().execute("CREATE TABLE t AS SELECT * FROM range(3)")?;
+/// assert_eq!(db.connect().query("FROM t")?.count_rows()?, 3);
 /// # Ok::<(), fluxdb::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Database {
+    path: Option<PathBuf>,
     shared: Arc<Shared>,
 }
 
@@ -133,7 +132,7 @@ impl Database {
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
         let storage = Storage::open(path, &options.storage())?;
-        Ok(Self { shared: Arc::new(Shared { path: Some(path.to_path_buf()), options, storage }) })
+        Ok(Self { path: Some(path.to_path_buf()), shared: Shared::new(storage, &options) })
     }
 
     /// An empty database in memory.
@@ -142,14 +141,27 @@ impl Database {
     ///
     /// There is not enough memory.
     pub fn open_in_memory() -> Result<Self> {
-        let options = Options::default();
+        Self::open_in_memory_with(Options::default())
+    }
+
+    /// An empty database in memory, in a particular way.
+    ///
+    /// # Errors
+    ///
+    /// There is not enough memory, or an option makes no sense.
+    pub fn open_in_memory_with(options: Options) -> Result<Self> {
         let storage = Storage::memory(&options.storage())?;
-        Ok(Self { shared: Arc::new(Shared { path: None, options, storage }) })
+        Ok(Self { path: None, shared: Shared::new(storage, &options) })
     }
 
     /// The file; `None` in memory.
     pub fn path(&self) -> Option<&Path> {
-        self.shared.path.as_deref()
+        self.path.as_deref()
+    }
+
+    /// Whether it takes no changes.
+    pub fn is_read_only(&self) -> bool {
+        self.shared.storage.is_read_only()
     }
 
     /// A new connection: settings, a transaction and a statement of its own.
@@ -157,18 +169,61 @@ impl Database {
         Connection::new(Arc::clone(&self.shared))
     }
 
-    /// Verifies every checksum, every reference, and that every page is either free or owned exactly once. Reads
-    /// the whole database as of the last commit.
+    /// Reads the whole database and accounts for every page and record.
     pub fn check(&self) -> CheckReport {
         self.shared.storage.check()
     }
 
-    /// Writes what is not yet in its place in the file. Dropping does the same and cannot tell of an error.
+    /// Closes this handle. All that was committed is in the file already; the file itself is closed with the
+    /// last handle and the last connection.
     ///
     /// # Errors
     ///
-    /// The file could not be written. It is still as good as at the last commit.
+    /// None at present.
     pub fn close(self) -> Result<()> {
         Ok(())
     }
+}
+
+impl Options {
+    fn storage(&self) -> StorageOptions {
+        let mut storage =
+            StorageOptions { read_only: self.read_only, create: self.create, ..StorageOptions::default() };
+        if let Some(bytes) = self.page_size_bytes {
+            storage.page_size = bytes;
+        }
+        if let Some(rows) = self.row_group_rows {
+            storage.row_group_rows = rows;
+        }
+        storage
+    }
+}
+
+impl Shared {
+    fn new(storage: Arc<Storage>, options: &Options) -> Arc<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let settings = Settings {
+            threads: options.threads.unwrap_or(cores).max(1),
+            memory_limit_bytes: options.memory_limit_bytes.unwrap_or_else(default_memory_limit_bytes),
+            integer_division: false,
+            default_descending: false,
+            default_nulls_first: false,
+            optimizer: true,
+            lock_timeout_ms: 1_000,
+        };
+        Arc::new(Self { storage, gate: Arc::default(), settings })
+    }
+}
+
+/// Three quarters of the machine's memory.
+fn default_memory_limit_bytes() -> u64 {
+    #[cfg(target_os = "linux")]
+    let total = {
+        let info = rustix::system::sysinfo();
+        #[allow(clippy::useless_conversion)] // The fields' types differ between architectures.
+        u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit))
+    };
+    #[cfg(not(target_os = "linux"))]
+    let total = 8_u64 << 30;
+    (total / 4 * 3).max(64 << 20)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::exec::error::ExecError;
+use crate::sql::session::Failure;
 use crate::sql::{Position, SqlError};
 
 /// What went wrong. Its text is one line for the user.
@@ -34,6 +35,16 @@ impl From<crate::column::ColumnError> for Error {
 
 /// The result of asking a database for something.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Sql(e) => Self::Sql(e),
+            Failure::Exec(e) => Self::Execution(e),
+            Failure::Table(e) => Self::Storage(e),
+        }
+    }
+}
 
 /// How much of a long line is shown before and behind the caret.
 const CONTEXT_CHARS: usize = 60;

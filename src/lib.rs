@@ -8,6 +8,7 @@ mod connection;
 mod database;
 mod error;
 pub mod exec;
+mod formats;
 pub mod inspect;
 pub mod io;
 pub mod pager;

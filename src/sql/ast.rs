@@ -2,7 +2,7 @@
 //! `sqlparser`'s; statements that are DuckDB's or ours have types here.
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Query, Statement as SqlStatement};
-use sqlparser::tokenizer::Span;
+use sqlparser::tokenizer::{Location, Span};
 
 /// One statement.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ pub enum Statement {
     Query(Box<Query>),
     /// CREATE, DROP, INSERT and whatever else the grammar has.
     Sql(Box<SqlStatement>),
+    /// CREATE VIEW.
+    CreateView(Box<CreateView>),
     /// COPY.
     Copy(Box<Copy>),
     /// EXPLAIN.
@@ -66,6 +68,23 @@ pub enum Show {
     Schemas,
     /// Databases.
     Databases,
+}
+
+/// CREATE VIEW.
+#[derive(Debug, Clone)]
+pub struct CreateView {
+    /// The name.
+    pub name: ObjectName,
+    /// Names of the columns; from the query if empty.
+    pub columns: Vec<Ident>,
+    /// The query.
+    pub query: Box<Query>,
+    /// Where the query begins in the text.
+    pub query_start: Location,
+    /// In place of one that exists.
+    pub or_replace: bool,
+    /// Nothing happens if there is one.
+    pub if_not_exists: bool,
 }
 
 /// COPY.

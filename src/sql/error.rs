@@ -27,8 +27,14 @@ pub enum SqlErrorKind {
     Catalog,
     /// A constant cannot be converted.
     Conversion,
+    /// A constant leaves the range of its type.
+    OutOfRange,
     /// A value that a statement does not accept, such as a setting's.
     InvalidInput,
+    /// Something else needs what the statement would take away.
+    Dependency,
+    /// A file could not be read or written.
+    Io,
     /// The statement is not possible in the present state of the connection.
     Transaction,
     /// Right, but not there yet.
@@ -45,7 +51,10 @@ impl SqlErrorKind {
             Self::Binder => "Binder Error",
             Self::Catalog => "Catalog Error",
             Self::Conversion => "Conversion Error",
+            Self::OutOfRange => "Out of Range Error",
             Self::InvalidInput => "Invalid Input Error",
+            Self::Dependency => "Dependency Error",
+            Self::Io => "IO Error",
             Self::Transaction => "TransactionContext Error",
             Self::Unsupported => "Not implemented Error",
             Self::Internal => "INTERNAL Error",

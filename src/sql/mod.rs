@@ -1,16 +1,21 @@
 //! From text to plan: dialect, FluxQL, binder, logical plan, optimizer, physical planner.
 
 pub mod ast;
+pub mod bind;
 pub mod dialect;
 pub mod error;
 pub mod explain;
+pub mod external;
 pub mod fluxql;
 pub mod optimize;
 pub mod parser;
 pub mod physical;
 pub mod plan;
+pub mod session;
+pub mod sources;
 pub mod split;
 pub mod stack;
+pub mod statement;
 pub mod tokens;
 pub mod unnest;
 

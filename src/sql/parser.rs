@@ -4,9 +4,9 @@ use sqlparser::ast::{Expr, Ident, ObjectName, Query, Value};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, Word};
+use sqlparser::tokenizer::{Location, Token, Word};
 
-use crate::sql::ast::{Copy, CopySubject, Show, Statement};
+use crate::sql::ast::{Copy, CopySubject, CreateView, Show, Statement};
 use crate::sql::dialect::FluxDialect;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::tokens::{Tokens, tokenize};
@@ -142,6 +142,7 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
             parser.advance_token();
             Statement::Checkpoint
         }
+        "create" if is_create_view(parser) => Statement::CreateView(Box::new(create_view(parser)?)),
         "" if parser.peek_token_ref().token == Token::LParen => Statement::Query(parser.parse_query()?),
         "" => parser.expected_ref("a statement", parser.peek_token_ref())?,
         _ => sql_statement(parser, &word)?,
@@ -284,6 +285,38 @@ pub fn table_query(name: ObjectName) -> Result<Box<Query>> {
         *slot = name;
     }
     Ok(query)
+}
+
+/// `CREATE [OR REPLACE] VIEW` is ahead.
+fn is_create_view(parser: &Parser) -> bool {
+    peek_word(parser, 1) == "view" || peek_word(parser, 1) == "or" && peek_word(parser, 3) == "view"
+}
+
+/// The text of the query is kept, so where it begins must be known.
+fn create_view(parser: &mut Parser) -> Parsed<CreateView> {
+    parser.expect_keyword_is(Keyword::CREATE)?;
+    let or_replace = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+    parser.expect_keyword_is(Keyword::VIEW)?;
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let name = parser.parse_object_name(false)?;
+    let mut columns = vec![];
+    if parser.consume_token(&Token::LParen) {
+        columns = parser.parse_comma_separated(Parser::parse_identifier)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    parser.expect_keyword_is(Keyword::AS)?;
+    let query_start = parser.peek_token_ref().span.start;
+    let query = parser.parse_query()?;
+    Ok(CreateView { name, columns, query, query_start, or_replace, if_not_exists })
+}
+
+/// The byte at which a place in a text lies.
+pub fn byte_offset(sql: &str, location: Location) -> Option<usize> {
+    let line = usize::try_from(location.line).ok()?.checked_sub(1)?;
+    let start = if line == 0 { 0 } else { sql.match_indices('\n').nth(line - 1)?.0 + 1 };
+    let column = usize::try_from(location.column).ok()?.checked_sub(1)?;
+    let rest = &sql[start..];
+    Some(start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at))
 }
 
 fn show(parser: &mut Parser) -> Result<Statement> {

@@ -35,6 +35,11 @@ impl Size {
         Self { run: tokens.run, depth: tokens.depth.min(NESTING_MAX + 1) }
     }
 
+    /// Whether it may be handled on the stack of another statement, such as the text of a view.
+    pub fn fits_beside_another(self) -> bool {
+        self.run <= SMALL_RUN * 40 && self.depth <= SMALL_DEPTH * 4
+    }
+
     fn is_small(self) -> bool {
         self.run <= SMALL_RUN && self.depth <= SMALL_DEPTH
     }

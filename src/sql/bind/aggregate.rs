@@ -1,0 +1,336 @@
+//! Aggregates: their calls, and expressions over groups.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sqlparser::ast::{self, Function, Spanned};
+use sqlparser::tokenizer::Span;
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::aggregates::{AggregateFunction, bind_aggregate};
+use crate::exec::expr::{AggregateCall, Expr, SortKey};
+use crate::exec::functions::BindError;
+use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::functions::Arguments;
+use crate::sql::bind::scope::Scope;
+use crate::sql::bind::subquery::PendingSubquery;
+use crate::sql::bind::{Binder, coerce};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::plan::{Column, ColumnId, Definition};
+
+/// The percentile of `percentile(v)`.
+const PERCENTILE_DEFAULT: f64 = 99.0;
+
+/// What becomes of calls of aggregate functions.
+pub enum Aggregates<'c> {
+    /// They are an error here.
+    Forbidden,
+    /// This is the argument of one: there can be no other inside.
+    Nested,
+    /// They are collected; each becomes a column.
+    Collected(&'c mut Collector),
+}
+
+/// The aggregates of one SELECT.
+#[derive(Default)]
+pub struct Collector {
+    /// The calls and the columns they define.
+    pub calls: Vec<(Column, AggregateCall)>,
+    /// Subqueries in their arguments.
+    pub subqueries: Vec<PendingSubquery>,
+    /// Where the first of them stands.
+    pub first: Option<Span>,
+}
+
+impl Binder<'_> {
+    pub(super) fn bind_aggregate_call(
+        &mut self,
+        name: &str,
+        function: &Function,
+        args: &Arguments<'_>,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let span = function.span();
+        match cx.aggregates {
+            Aggregates::Forbidden => {
+                return Err(
+                    SqlError::binder(format!("{} cannot contain aggregates!", cx.clause)).at_span(span)
+                );
+            }
+            Aggregates::Nested => {
+                return Err(SqlError::binder("aggregate function calls cannot be nested").at_span(span));
+            }
+            Aggregates::Collected(_) => {}
+        }
+        if let Some((named, _)) = args.named.first() {
+            return Err(SqlError::binder(format!("{name} has no argument named \"{named}\"")));
+        }
+        // Arguments are evaluated for each row, below the groups.
+        let mut inner = ExprContext::new(cx.scope, cx.outer, cx.clause);
+        inner.aggregates = Aggregates::Nested;
+        inner.aliases = cx.aliases;
+        let call = self.aggregate_over_rows(name, function, args, &mut inner)?;
+        let subqueries = std::mem::take(&mut inner.subqueries);
+        let Aggregates::Collected(collector) = &mut cx.aggregates else {
+            return Err(SqlError::internal("aggregates are collected here"));
+        };
+        collector.subqueries.extend(subqueries);
+        collector.first.get_or_insert(span);
+        if let Some((column, _)) = collector.calls.iter().find(|(_, other)| same_call(other, &call)) {
+            return Ok(column.expr());
+        }
+        let column = self.ids.column(name, call.ty.clone());
+        let expr = column.expr();
+        collector.calls.push((column, call));
+        Ok(expr)
+    }
+
+    fn aggregate_over_rows(
+        &mut self,
+        name: &str,
+        function: &Function,
+        args: &Arguments<'_>,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<AggregateCall> {
+        let mut bound = Vec::with_capacity(args.positional.len());
+        for arg in &args.positional {
+            bound.push(self.bind_expr(arg, cx)?);
+        }
+        let mut order_by = self.bind_aggregate_order(args.order_by, cx)?;
+        let mut name = name;
+        if let [key, rest @ ..] = &function.within_group[..] {
+            // `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)` is `quantile_cont(x, 0.5)`.
+            if !rest.is_empty() || !order_by.is_empty() {
+                return Err(SqlError::unsupported("WITHIN GROUP with several keys is not supported"));
+            }
+            if key.options.sort == Some(ast::OrderBySort::Desc) {
+                return Err(SqlError::unsupported("WITHIN GROUP with DESC is not supported yet"));
+            }
+            name = match name {
+                "percentile_cont" => "quantile_cont",
+                "percentile_disc" => "quantile_disc",
+                other => other,
+            };
+            bound.insert(0, self.bind_expr(&key.expr, cx)?);
+        }
+        match name {
+            "mean" => name = "avg",
+            "percentile" => {
+                name = "quantile_cont";
+                bound = self.percentile_args(bound, args)?;
+            }
+            "first" | "last" | "any_value" | "arbitrary" if bound.len() == 1 && order_by.is_empty() => {
+                // A source with a time column has an order of its own.
+                if matches!(name, "first" | "last")
+                    && let Some(time) = cx.scope.time_column()
+                {
+                    bound.push(time.unqualified());
+                    name = if name == "first" { "arg_min" } else { "arg_max" };
+                }
+            }
+            _ => {}
+        }
+        if args.star && name != "count" {
+            return Err(SqlError::binder(format!("{name}(*) makes no sense; count(*) does")));
+        }
+        let filter = match &function.filter {
+            Some(filter) => Some(self.bind_condition(filter, cx)?),
+            None => None,
+        };
+        let distinct = args.distinct && !bound.is_empty();
+        let aggregate = self.choose_aggregate(name, &bound, distinct)?;
+        let args: Vec<Expr> =
+            bound.into_iter().zip(&aggregate.arg_types).map(|(e, ty)| coerce::cast(e, ty)).collect();
+        if !aggregate.order_sensitive {
+            order_by.clear();
+        }
+        let ty = aggregate.return_type.clone();
+        Ok(AggregateCall { function: aggregate, args, distinct, filter, order_by, ty })
+    }
+
+    fn bind_aggregate_order(
+        &mut self,
+        keys: &[ast::OrderByExpr],
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Vec<SortKey>> {
+        let mut out = Vec::with_capacity(keys.len());
+        for key in keys {
+            let expr = self.bind_expr(&key.expr, cx)?;
+            out.push(SortKey {
+                expr,
+                descending: key.options.sort == Some(ast::OrderBySort::Desc),
+                nulls_first: key.options.nulls_first.unwrap_or(false),
+            });
+        }
+        Ok(out)
+    }
+
+    /// `percentile(v, p)` with p in percent becomes a quantile with a share.
+    fn percentile_args(&mut self, mut bound: Vec<Expr>, args: &Arguments<'_>) -> Result<Vec<Expr>> {
+        if !(1..=2).contains(&bound.len()) {
+            return Err(SqlError::binder("percentile takes a value and, if it is not 99, the percentage"));
+        }
+        let percent = match bound.len() {
+            2 => {
+                let expr = coerce::explicit(bound.remove(1), &LogicalType::Double, false)?;
+                if !super::expr::is_constant(&expr) {
+                    return Err(SqlError::binder("the percentage of percentile must be a constant")
+                        .at(args.positional[1]));
+                }
+                match self.evaluate(&expr)? {
+                    Scalar::Float(p) if (0.0..=100.0).contains(&p) => p,
+                    _ => {
+                        return Err(SqlError::binder("the percentage of percentile must be 0 to 100")
+                            .at(args.positional[1]));
+                    }
+                }
+            }
+            _ => PERCENTILE_DEFAULT,
+        };
+        bound.push(Expr::literal(Scalar::Float(percent / 100.0), LogicalType::Double));
+        Ok(bound)
+    }
+
+    /// The aggregate function of that name for these arguments.
+    pub(super) fn choose_aggregate(
+        &mut self,
+        name: &str,
+        args: &[Expr],
+        distinct: bool,
+    ) -> Result<Arc<AggregateFunction>> {
+        let infos: Vec<_> = args.iter().map(coerce::arg_info).collect();
+        bind_aggregate(name, &infos, distinct).map_err(|e| match e {
+            BindError::Unknown(similar) => {
+                SqlError::catalog(format!("Aggregate Function with name {name} does not exist!"))
+                    .did_you_mean(name, similar)
+            }
+            BindError::NoMatch(message) => SqlError::binder(message),
+        })
+    }
+}
+
+/// Whether two calls give the same value for any group.
+fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {
+    a.function.name == b.function.name
+        && a.function.arg_types == b.function.arg_types
+        && a.ty == b.ty
+        && a.distinct == b.distinct
+        && a.args.len() == b.args.len()
+        && a.args.iter().zip(&b.args).all(|(x, y)| same_expr(x, y))
+        && match (&a.filter, &b.filter) {
+            (None, None) => true,
+            (Some(x), Some(y)) => same_expr(x, y),
+            _ => false,
+        }
+        && a.order_by.len() == b.order_by.len()
+        && a.order_by.iter().zip(&b.order_by).all(|(x, y)| {
+            same_expr(&x.expr, &y.expr) && x.descending == y.descending && x.nulls_first == y.nulls_first
+        })
+}
+
+/// Whether two expressions give the same value for any row.
+pub fn same_expr(a: &Expr, b: &Expr) -> bool {
+    let shallow = match (a, b) {
+        (Expr::Column { index: x, .. }, Expr::Column { index: y, .. }) => x == y,
+        (Expr::Literal { value: x, ty: s }, Expr::Literal { value: y, ty: t }) => {
+            s == t && x.total_cmp(y).is_eq()
+        }
+        (Expr::Cast { to: s, or_null: x, .. }, Expr::Cast { to: t, or_null: y, .. }) => s == t && x == y,
+        (Expr::Compare { op: x, .. }, Expr::Compare { op: y, .. }) => x == y,
+        (Expr::IsNull { negated: x, .. }, Expr::IsNull { negated: y, .. }) => x == y,
+        (Expr::InList { list: x, negated: n, .. }, Expr::InList { list: y, negated: m, .. }) => {
+            n == m && x.len() == y.len() && x.iter().zip(y.iter()).all(|(v, w)| v.total_cmp(w).is_eq())
+        }
+        (
+            Expr::Case { branches: x, otherwise: o, ty: s },
+            Expr::Case { branches: y, otherwise: p, ty: t },
+        ) => s == t && x.len() == y.len() && o.is_some() == p.is_some(),
+        (Expr::Call { function: x, ty: s, .. }, Expr::Call { function: y, ty: t, .. }) => {
+            s == t && !x.volatile && (Arc::ptr_eq(x, y) || x.name == y.name)
+        }
+        (Expr::And(_), Expr::And(_))
+        | (Expr::Or(_), Expr::Or(_))
+        | (Expr::Not(_), Expr::Not(_))
+        | (Expr::Coalesce(_), Expr::Coalesce(_)) => true,
+        _ => false,
+    };
+    if !shallow {
+        return false;
+    }
+    let (x, y) = (a.children(), b.children());
+    x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same_expr(x, y))
+}
+
+/// Where columns were last seen.
+pub type Spans = HashMap<ColumnId, Span>;
+
+/// Turns expressions over rows into expressions over groups.
+pub struct Grouping<'g> {
+    /// Keys: what their columns replace.
+    keys: &'g [Definition],
+    scope: &'g Scope,
+    /// The columns of FROM: they are gone above the groups unless they are keys.
+    row_columns: ColumnSet,
+}
+
+impl<'g> Grouping<'g> {
+    /// For these keys over the rows of that scope.
+    pub fn new(keys: &'g [Definition], scope: &'g Scope) -> Self {
+        Self { keys, scope, row_columns: scope.columns().map(|c| c.column.id).collect() }
+    }
+
+    /// Replaces what is a key by the key's column.
+    pub fn rewrite(&self, expr: &mut Expr, spans: &Spans) -> Result<()> {
+        if let Some(key) = self.keys.iter().find(|k| same_expr(&k.expr, expr)) {
+            *expr = key.column.expr();
+            return Ok(());
+        }
+        if let Expr::Column { index, .. } = expr
+            && self.row_columns.contains(*index)
+        {
+            return Err(self.not_grouped(*index, spans));
+        }
+        expr.children_mut().into_iter().try_for_each(|e| self.rewrite(e, spans))
+    }
+
+    /// What a subquery above the groups takes from the rows must be a key.
+    pub fn check_subquery(&self, subquery: &PendingSubquery, spans: &Spans) -> Result<()> {
+        let used = ColumnSet::free(&subquery.plan).intersection(&self.row_columns);
+        let lost = used.iter().find(|id| !self.keys.iter().any(|k| k.column.id == *id));
+        lost.map_or(Ok(()), |id| Err(self.not_grouped(id, spans)))
+    }
+
+    /// The error for a column that is neither a key nor in an aggregate.
+    fn not_grouped(&self, id: ColumnId, spans: &Spans) -> SqlError {
+        let name = self.scope.columns().find(|c| c.column.id == id).map_or("", |c| &c.column.name);
+        let error = SqlError::binder(format!(
+            "column \"{name}\" must appear in the GROUP BY clause or must be part of an aggregate function."
+        ))
+        .hint(format!(
+            "Either add it to the GROUP BY list, or use \"ANY_VALUE({name})\" if the exact value of \"{name}\" is not important."
+        ));
+        match spans.get(&id) {
+            Some(span) => error.at_span(*span),
+            None => error,
+        }
+    }
+}
+
+impl Binder<'_> {
+    /// A call of an aggregate over given arguments, and the column that it defines.
+    pub fn aggregate_call(
+        &mut self,
+        column: String,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> Result<(Column, AggregateCall)> {
+        let function = self.choose_aggregate(name, &args, false)?;
+        let args = args.into_iter().zip(&function.arg_types).map(|(e, ty)| coerce::cast(e, ty)).collect();
+        let ty = function.return_type.clone();
+        let column = self.ids.column(column, ty.clone());
+        let call = AggregateCall { function, args, distinct: false, filter: None, order_by: vec![], ty };
+        Ok((column, call))
+    }
+}

@@ -1,0 +1,109 @@
+//! Casts that the text does not spell out.
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::cast::can_cast;
+use crate::exec::coerce::{common_type, comparison_type, union_type};
+use crate::exec::expr::{CompareOp, Expr};
+use crate::exec::functions::ArgInfo;
+use crate::sql::error::{Result, SqlError};
+
+/// What overload resolution needs to know of an argument.
+pub fn arg_info(expr: &Expr) -> ArgInfo {
+    let literal = match expr {
+        Expr::Literal { value, .. } => Some(value.clone()),
+        _ => None,
+    };
+    ArgInfo { ty: expr.ty(), literal }
+}
+
+/// The expression as a value of that type; constants whose value stays the same just change their type.
+pub fn cast(expr: Expr, to: &LogicalType) -> Expr {
+    if expr.ty() == *to {
+        return expr;
+    }
+    match expr {
+        Expr::Literal { value: Scalar::Null, .. } => Expr::literal(Scalar::Null, to.clone()),
+        Expr::Literal { value: Scalar::Int(v), ty }
+            if ty.is_integer() && to.integer_range().is_some_and(|(lo, hi)| lo <= v && v <= hi) =>
+        {
+            Expr::literal(Scalar::Int(v), to.clone())
+        }
+        expr => Expr::Cast { input: Box::new(expr), to: to.clone(), or_null: false },
+    }
+}
+
+/// The cast that a user writes, or that storing in a column needs.
+pub fn explicit(expr: Expr, to: &LogicalType, or_null: bool) -> Result<Expr> {
+    let from = expr.ty();
+    if from == *to {
+        return Ok(expr);
+    }
+    if !can_cast(&from, to) {
+        return Err(SqlError::binder(format!("Unimplemented type for cast ({from} -> {to})")));
+    }
+    if or_null {
+        return Ok(Expr::Cast { input: Box::new(expr), to: to.clone(), or_null });
+    }
+    Ok(cast(expr, to))
+}
+
+/// The value for a column of that type.
+pub fn assign(expr: Expr, to: &LogicalType) -> Result<Expr> {
+    explicit(expr, to, false)
+}
+
+/// The expression as a condition.
+pub fn boolean(expr: Expr) -> Result<Expr> {
+    match expr.ty() {
+        LogicalType::Boolean => Ok(expr),
+        _ => explicit(expr, &LogicalType::Boolean, false),
+    }
+}
+
+/// Compares two values in the type that both can be compared in.
+pub fn compare(op: CompareOp, left: Expr, right: Expr) -> Result<Expr> {
+    let (a, b) = (arg_info(&left), arg_info(&right));
+    let ty = comparison_type(&a, &b).ok_or_else(|| {
+        SqlError::binder(format!(
+            "Cannot compare values of type {} and type {} - an explicit cast is required",
+            a.ty, b.ty
+        ))
+    })?;
+    // Two bare NULLs are compared as anything.
+    let ty = if ty == LogicalType::Null { LogicalType::Integer } else { ty };
+    let (left, right) = (cast(left, &ty), cast(right, &ty));
+    Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right) })
+}
+
+/// Gives all expressions the one type that they have in common; literals of text take the others' type.
+pub fn unify(exprs: Vec<Expr>, what: &str) -> Result<(Vec<Expr>, LogicalType)> {
+    let ty = common(exprs.iter(), what)?;
+    Ok((exprs.into_iter().map(|e| cast(e, &ty)).collect(), ty))
+}
+
+/// The type that all have in common.
+pub fn common<'e>(exprs: impl Iterator<Item = &'e Expr> + Clone, what: &str) -> Result<LogicalType> {
+    let is_text = |e: &Expr| matches!(e, Expr::Literal { value: Scalar::Text(_), ty: LogicalType::Varchar });
+    let fold = |mut types: Box<dyn Iterator<Item = LogicalType> + '_>| {
+        types.try_fold(LogicalType::Null, |acc, ty| {
+            common_type(&acc, &ty).ok_or_else(|| {
+                SqlError::binder(format!(
+                    "Cannot mix values of type {acc} and {ty} in {what} - an explicit cast is required"
+                ))
+            })
+        })
+    };
+    let typed = fold(Box::new(exprs.clone().filter(|e| !is_text(e)).map(Expr::ty)))?;
+    Ok(match typed {
+        LogicalType::Null if exprs.clone().any(is_text) => LogicalType::Varchar,
+        ty => ty,
+    })
+}
+
+/// The type that columns of two queries get when their rows are put together.
+pub fn union(a: &LogicalType, b: &LogicalType) -> Result<LogicalType> {
+    union_type(a, b).ok_or_else(|| {
+        SqlError::binder(format!("Cannot combine values of type {a} and {b} - an explicit cast is required"))
+    })
+}

@@ -1,0 +1,525 @@
+//! FROM: tables, views, files, table functions, subqueries, and their joins.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{
+    self, Expr as Syntax, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
+    TableFunctionArgs as SyntaxArgs, TableWithJoins,
+};
+
+use crate::catalog::{Object, TableDefinition, ViewDefinition};
+use crate::column::types::LogicalType;
+use crate::exec::expr::{CompareOp, Expr};
+use crate::exec::source::{Source, TableFunctionArgs};
+use crate::sql::bind::expr::{ExprContext, conjuncts};
+use crate::sql::bind::name::function_name;
+use crate::sql::bind::query::Cte;
+use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn};
+use crate::sql::bind::subquery::{attach, depends_on, filter};
+use crate::sql::bind::{
+    Binder, BoundQuery, QUERY_DEPTH_MAX, TABLES_MAX, coerce, object_name, schema_or_main,
+};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::parser::parse_query;
+use crate::sql::plan::{Column, JoinType, LogicalPlan};
+use crate::sql::{sources, stack};
+
+/// A plan and the names of its columns.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub plan: LogicalPlan,
+    pub scope: Scope,
+}
+
+impl Binder<'_> {
+    /// Binds the tables of FROM; without any, the plan yields one row without columns.
+    pub(super) fn bind_from(&mut self, from: &[TableWithJoins], outer: Option<&Outer<'_>>) -> Result<Bound> {
+        let mut all: Option<Bound> = None;
+        for table in from {
+            let left = all.take();
+            let right = self.bind_table_with_joins(table, left.as_ref().map(|l| &l.scope), outer)?;
+            all = Some(match left {
+                None => right,
+                Some(left) => self.join(left, right, JoinType::Inner, vec![])?,
+            });
+        }
+        Ok(all.unwrap_or_else(|| Bound {
+            plan: LogicalPlan::Values { rows: vec![vec![]], columns: vec![] },
+            scope: Scope::default(),
+        }))
+    }
+
+    /// `before` are the tables to the left, whose columns a subquery may use (a lateral join).
+    fn bind_table_with_joins(
+        &mut self,
+        table: &TableWithJoins,
+        before: Option<&Scope>,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<Bound> {
+        if table.joins.len() > QUERY_DEPTH_MAX * 5 {
+            return Err(SqlError::binder(format!("{} joins are too many for one FROM", table.joins.len())));
+        }
+        let mut bound = self.bind_factor(&table.relation, before, outer)?;
+        for join in &table.joins {
+            bound = self.bind_join(bound, join, before, outer)?;
+        }
+        Ok(bound)
+    }
+
+    fn bind_join(
+        &mut self,
+        left: Bound,
+        join: &Join,
+        before: Option<&Scope>,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<Bound> {
+        use JoinOperator as J;
+        let (kind, constraint) = match &join.join_operator {
+            J::Join(c) | J::Inner(c) | J::CrossJoin(c) => (JoinType::Inner, c),
+            J::Left(c) | J::LeftOuter(c) => (JoinType::Left, c),
+            J::Right(c) | J::RightOuter(c) => (JoinType::Right, c),
+            J::FullOuter(c) => (JoinType::Full, c),
+            J::Semi(c) | J::LeftSemi(c) => (JoinType::Semi, c),
+            J::Anti(c) | J::LeftAnti(c) => (JoinType::Anti, c),
+            J::AsOf { .. } => {
+                return Err(SqlError::unsupported("ASOF JOIN is not supported yet").at(&join.relation));
+            }
+            _ => return Err(SqlError::unsupported("this kind of join is not supported").at(&join.relation)),
+        };
+        let mut visible = before.cloned().unwrap_or_default();
+        visible.relations.extend(left.scope.relations.iter().cloned());
+        let right = self.bind_factor(&join.relation, Some(&visible), outer)?;
+        match constraint {
+            JoinConstraint::On(condition) => self.join_on(left, right, kind, condition, outer),
+            JoinConstraint::Using(names) => {
+                let names: Vec<Ident> = names
+                    .iter()
+                    .map(|n| match object_name(n)? {
+                        (None, name) => Ok(name.clone()),
+                        _ => Err(SqlError::binder("USING takes names of columns without a table").at(n)),
+                    })
+                    .collect::<Result<_>>()?;
+                self.join_using(left, right, kind, &names)
+            }
+            JoinConstraint::Natural => {
+                let names: Vec<Ident> = left
+                    .scope
+                    .star()
+                    .filter(|c| matches!(right.scope.find(&c.column.name), Found::One(_)))
+                    .map(|c| Ident::new(c.column.name.clone()))
+                    .collect();
+                if names.is_empty() {
+                    return Err(
+                        SqlError::binder("No columns found to join on in NATURAL JOIN").at(&join.relation)
+                    );
+                }
+                self.join_using(left, right, kind, &names)
+            }
+            JoinConstraint::None => match (&join.join_operator, &kind) {
+                (J::CrossJoin(_) | J::Join(_) | J::Inner(_), _) => self.join(left, right, kind, vec![]),
+                _ => Err(SqlError::parser("an outer join needs ON, USING or NATURAL").at(&join.relation)),
+            },
+        }
+    }
+
+    /// Puts two inputs together under given conditions.
+    fn join(&mut self, left: Bound, right: Bound, kind: JoinType, on: Vec<Expr>) -> Result<Bound> {
+        let dependent = depends_on(&right.plan, &left.plan);
+        if dependent && matches!(kind, JoinType::Right | JoinType::Full) {
+            return Err(SqlError::binder(
+                "the right side of a RIGHT or FULL join cannot use columns of the left",
+            ));
+        }
+        let keeps_right = !matches!(kind, JoinType::Semi | JoinType::Anti);
+        let mut scope = left.scope;
+        if keeps_right {
+            scope.join(right.scope)?;
+        }
+        let plan =
+            LogicalPlan::Join { left: Box::new(left.plan), right: Box::new(right.plan), kind, on, dependent };
+        Ok(Bound { plan, scope })
+    }
+
+    fn join_on(
+        &mut self,
+        left: Bound,
+        right: Bound,
+        kind: JoinType,
+        condition: &Syntax,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<Bound> {
+        let mut both = left.scope.clone();
+        both.join(right.scope.clone())?;
+        let mut cx = ExprContext::new(&both, outer, "JOIN condition");
+        let bound = self.bind_condition(condition, &mut cx)?;
+        let subqueries = std::mem::take(&mut cx.subqueries);
+        let on = conjuncts(bound);
+        if subqueries.is_empty() {
+            return self.join(left, right, kind, on);
+        }
+        if kind != JoinType::Inner {
+            return Err(SqlError::unsupported(
+                "a subquery in the condition of an outer join is not supported yet",
+            )
+            .at(condition));
+        }
+        let joined = self.join(left, right, kind, vec![])?;
+        Ok(Bound { plan: filter(attach(joined.plan, subqueries), on), scope: joined.scope })
+    }
+
+    fn join_using(
+        &mut self,
+        mut left: Bound,
+        mut right: Bound,
+        kind: JoinType,
+        names: &[Ident],
+    ) -> Result<Bound> {
+        let mut on = vec![];
+        for name in names {
+            let l = using_column(&left.scope, name, "left")?;
+            let r = using_column(&right.scope, name, "right")?;
+            on.push(coerce::compare(CompareOp::Eq, l.clone(), r.clone()).map_err(|e| e.at_span(name.span))?);
+            let merged = match kind {
+                JoinType::Right => Some(r),
+                JoinType::Full => {
+                    let (both, _) = coerce::unify(vec![l, r], "USING")?;
+                    Some(Expr::Coalesce(both))
+                }
+                _ => None,
+            };
+            for relation in &mut right.scope.relations {
+                for column in &mut relation.columns {
+                    if column.column.name.eq_ignore_ascii_case(&name.value) {
+                        column.merged_away = true;
+                    }
+                }
+            }
+            if let Some(merged) = merged {
+                let columns = left.scope.relations.iter_mut().flat_map(|r| &mut r.columns);
+                for column in columns {
+                    if !column.merged_away && column.column.name.eq_ignore_ascii_case(&name.value) {
+                        column.merged = Some(merged.clone());
+                    }
+                }
+            }
+        }
+        self.join(left, right, kind, on)
+    }
+
+    fn bind_factor(
+        &mut self,
+        factor: &TableFactor,
+        before: Option<&Scope>,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<Bound> {
+        self.tables += 1;
+        if self.tables > TABLES_MAX {
+            return Err(
+                SqlError::binder(format!("the statement uses more than {TABLES_MAX} tables")).at(factor)
+            );
+        }
+        match factor {
+            TableFactor::Table {
+                name, alias, args, with_hints, version, with_ordinality, sample, ..
+            } => {
+                if sample.is_some() {
+                    return Err(SqlError::unsupported("TABLESAMPLE is not supported yet").at(name));
+                }
+                if *with_ordinality || version.is_some() || !with_hints.is_empty() {
+                    return Err(
+                        SqlError::unsupported("this form of a table reference is not supported").at(name)
+                    );
+                }
+                let bound = match args {
+                    Some(args) => self.bind_table_function(name, args)?,
+                    None => self.bind_table(name)?,
+                };
+                with_alias(bound, alias.as_ref())
+            }
+            TableFactor::Derived { subquery, alias, sample: None, .. } => {
+                let visible;
+                let outer = match before {
+                    Some(scope) => {
+                        visible = Outer { scope, parent: outer };
+                        Some(&visible)
+                    }
+                    None => outer,
+                };
+                let bound = self.bind_query(subquery, outer)?;
+                with_alias(derived("", bound), alias.as_ref())
+            }
+            TableFactor::NestedJoin { table_with_joins, alias } => {
+                let bound = self.bind_table_with_joins(table_with_joins, before, outer)?;
+                match alias {
+                    None => Ok(bound),
+                    Some(_) => {
+                        let columns = bound.scope.star().map(|c| c.column.clone()).collect();
+                        with_alias(
+                            Bound { plan: bound.plan, scope: Scope::of(Relation::new("", columns)) },
+                            alias.as_ref(),
+                        )
+                    }
+                }
+            }
+            TableFactor::UNNEST { .. } => {
+                Err(SqlError::unsupported("UNNEST is not supported yet").at(factor))
+            }
+            TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => {
+                Err(SqlError::unsupported("PIVOT and UNPIVOT are not supported yet").at(factor))
+            }
+            _ => Err(SqlError::unsupported("this form of a table reference is not supported").at(factor)),
+        }
+    }
+
+    // --- names ---
+
+    fn bind_table(&mut self, name: &ObjectName) -> Result<Bound> {
+        let (schema, object) = object_name(name)?;
+        if schema.is_none()
+            && object.quote_style != Some('\'')
+            && let Some(cte) = Cte::find(self.ctes.as_ref(), &object.value)
+        {
+            return self.bind_cte(&cte, &object.value);
+        }
+        if let Some(bound) = self.bind_system_view(schema, object) {
+            return bound;
+        }
+        let catalog = self.env.tables.catalog();
+        let schema_name = schema_or_main(schema);
+        let found = catalog.schema(schema_name).ok().and_then(|s| s.get(&object.value)).cloned();
+        match found {
+            Some(Object::Table(table)) => self.bind_stored_table(&table, schema),
+            Some(Object::View(view)) => self.bind_view(&view, schema),
+            None => {
+                if schema.is_none() && self.env.formats.is_file_name(&object.value) {
+                    return self.bind_file(&object.value, object);
+                }
+                let error = match catalog.object(schema_name, &object.value) {
+                    Err(e) => SqlError::from_catalog(&e),
+                    Ok(_) => SqlError::internal("the catalog changed"),
+                };
+                let ctes = Cte::names(self.ctes.as_ref());
+                Err(if error.message.contains("Did you mean") {
+                    error.at_span(object.span)
+                } else {
+                    error.at_span(object.span).did_you_mean(&object.value, ctes)
+                })
+            }
+        }
+    }
+
+    fn bind_stored_table(&mut self, table: &Arc<TableDefinition>, schema: Option<&Ident>) -> Result<Bound> {
+        let snapshot = self
+            .env
+            .tables
+            .table(table.id)
+            .map_err(|e| SqlError::new(crate::sql::SqlErrorKind::Io, e.to_string()))?;
+        let columns: Vec<Column> =
+            table.columns.iter().map(|c| self.ids.column(&*c.name, c.ty.clone())).collect();
+        let relation = Relation {
+            name: table.name.to_string(),
+            schema: Some(schema_or_main(schema).to_owned()),
+            columns: columns
+                .iter()
+                .zip(&table.columns)
+                .map(|(column, definition)| ScopeColumn {
+                    role: definition.role,
+                    ..ScopeColumn::new(column.clone())
+                })
+                .collect(),
+        };
+        let plan = LogicalPlan::TableGet {
+            table: snapshot,
+            alias: table.name.to_string(),
+            positions: (0..columns.len()).collect(),
+            columns,
+            filters: vec![],
+        };
+        Ok(Bound { plan, scope: Scope::of(relation) })
+    }
+
+    fn bind_view(&mut self, view: &ViewDefinition, schema: Option<&Ident>) -> Result<Bound> {
+        // Places in the view's text mean nothing in the statement's.
+        let inside = |mut e: SqlError| {
+            e.message = format!("in view \"{}\": {}", view.name, e.message);
+            e.position = None;
+            e
+        };
+        let tokens = crate::sql::parser::tokens(&view.query).map_err(inside)?;
+        if !stack::Size::of(&tokens).fits_beside_another() {
+            return Err(inside(SqlError::unsupported("the view's query is too big")));
+        }
+        let query = parse_query(&view.query).map_err(inside)?;
+        // A view sees no CTEs of the statement that uses it.
+        let ctes = self.ctes.take();
+        let bound = self.bind_query(&query, None).map_err(inside);
+        self.ctes = ctes;
+        let mut bound = derived(&view.name, bound?);
+        let relation = &mut bound.scope.relations[0];
+        relation.schema = Some(schema_or_main(schema).to_owned());
+        for (column, name) in relation.columns.iter_mut().zip(&view.column_names) {
+            column.column.name = name.to_string();
+        }
+        Ok(bound)
+    }
+
+    fn bind_cte(&mut self, cte: &std::rc::Rc<Cte>, name: &str) -> Result<Bound> {
+        // It sees the CTEs before it, not those of where it is used.
+        let here = std::mem::replace(&mut self.ctes, cte.visible());
+        let bound = self.bind_query(cte.query(), None);
+        self.ctes = here;
+        let mut bound = derived(name, bound?);
+        rename_columns(&mut bound.scope.relations[0], cte.columns())?;
+        Ok(bound)
+    }
+
+    fn bind_file(&mut self, path: &str, at: &Ident) -> Result<Bound> {
+        let source = self.env.formats.open(path).map_err(|e| SqlError::from_exec(&e).at_span(at.span))?;
+        let stem = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        let name = stem.split('.').next().unwrap_or(stem);
+        Ok(self.source(source, name))
+    }
+
+    fn source(&mut self, source: Arc<dyn Source>, name: &str) -> Bound {
+        let schema = source.schema();
+        let columns: Vec<Column> = schema.iter().map(|f| self.ids.column(&f.name, f.ty.clone())).collect();
+        let relation = Relation::new(name, columns.clone());
+        let positions = (0..columns.len()).collect();
+        let plan = LogicalPlan::SourceGet { source, positions, columns, filters: vec![] };
+        Bound { plan, scope: Scope::of(relation) }
+    }
+
+    fn bind_system_view(&mut self, schema: Option<&Ident>, name: &Ident) -> Option<Result<Bound>> {
+        let source = sources::system_view(&self.env, schema.map(|s| s.value.as_str()), &name.value)?;
+        Some(Ok(self.source(source, &name.value)))
+    }
+
+    fn bind_table_function(&mut self, name: &ObjectName, args: &SyntaxArgs) -> Result<Bound> {
+        let function = function_name(name);
+        let mut given = TableFunctionArgs::default();
+        for arg in &args.args {
+            self.bind_table_argument(&function, arg, &mut given)?;
+        }
+        let made = sources::table_function(&self.env, &function, &given)
+            .or_else(|| self.env.formats.table_function(&function, &given));
+        let source = match made {
+            Some(source) => source.map_err(|e| SqlError::from_exec(&e).at(name))?,
+            None => {
+                let known = sources::TABLE_FUNCTIONS.iter().chain(self.env.formats.table_functions());
+                return Err(SqlError::catalog(format!(
+                    "Table Function with name {function} does not exist!"
+                ))
+                .at(name)
+                .did_you_mean(&function, known));
+            }
+        };
+        Ok(self.source(source, &function))
+    }
+
+    fn bind_table_argument(
+        &mut self,
+        function: &str,
+        arg: &ast::FunctionArg,
+        given: &mut TableFunctionArgs,
+    ) -> Result<()> {
+        use ast::{BinaryOperator, FunctionArg, FunctionArgExpr};
+        let what = format!("an argument of {function}");
+        let (name, value) = match arg {
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => (Some(name), value),
+            FunctionArg::ExprNamed {
+                name: Syntax::Identifier(name),
+                arg: FunctionArgExpr::Expr(value),
+                ..
+            } => (Some(name), value),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Syntax::BinaryOp {
+                left,
+                op: BinaryOperator::Eq | BinaryOperator::Assignment,
+                right,
+            })) => match &**left {
+                Syntax::Identifier(name) => (Some(name), &**right),
+                other => return Err(SqlError::binder("the name of an argument is expected here").at(other)),
+            },
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (None, value),
+            other => return Err(SqlError::binder(format!("{other} cannot be {what}"))),
+        };
+        let (value, ty) = self.bind_constant(value, &what)?;
+        match name {
+            Some(name) => {
+                let name_lower = name.value.to_lowercase();
+                if given.named.iter().any(|(n, ..)| *n == name_lower) {
+                    return Err(SqlError::binder(format!("{function} was given \"{name_lower}\" twice"))
+                        .at_span(name.span));
+                }
+                given.named.push((name_lower, value, ty));
+            }
+            None if !given.named.is_empty() => {
+                return Err(SqlError::binder("unnamed arguments come before named ones"));
+            }
+            None => given.positional.push((value, ty)),
+        }
+        Ok(())
+    }
+}
+
+/// The one column of that name on one side of USING.
+fn using_column(scope: &Scope, name: &Ident, side: &str) -> Result<Expr> {
+    match scope.find(&name.value) {
+        Found::One(column) => Ok(column.unqualified()),
+        Found::Many(names) => Err(SqlError::binder(format!(
+            "the column \"{}\" of USING is ambiguous on the {side} side: {}",
+            name.value,
+            names.join(", ")
+        ))
+        .at_span(name.span)),
+        Found::Nothing => {
+            Err(SqlError::binder(format!("Column \"{}\" does not exist on {side} side of join!", name.value))
+                .at_span(name.span)
+                .did_you_mean(&name.value, scope.star().map(|c| c.column.name.clone())))
+        }
+    }
+}
+
+/// A query as a table.
+fn derived(name: &str, bound: BoundQuery) -> Bound {
+    let relation = Relation::new(name, bound.columns.clone());
+    Bound { plan: bound.into_plan(), scope: Scope::of(relation) }
+}
+
+/// Gives a table, and possibly its columns, other names.
+fn with_alias(mut bound: Bound, alias: Option<&TableAlias>) -> Result<Bound> {
+    let Some(alias) = alias else { return Ok(bound) };
+    let relation = &mut bound.scope.relations[0];
+    relation.name.clone_from(&alias.name.value);
+    relation.schema = None;
+    if let LogicalPlan::TableGet { alias: shown, .. } = &mut bound.plan {
+        shown.clone_from(&alias.name.value);
+    }
+    let names: Vec<Ident> = alias.columns.iter().map(|c| c.name.clone()).collect();
+    rename_columns(relation, &names)?;
+    Ok(bound)
+}
+
+/// The first columns get these names.
+fn rename_columns(relation: &mut Relation, names: &[Ident]) -> Result<()> {
+    if names.len() > relation.columns.len() {
+        return Err(SqlError::binder(format!(
+            "table \"{}\" has {} columns available but {} columns specified",
+            relation.name,
+            relation.columns.len(),
+            names.len()
+        ))
+        .at_span(names[0].span));
+    }
+    for (column, name) in relation.columns.iter_mut().zip(names) {
+        column.column.name.clone_from(&name.value);
+    }
+    Ok(())
+}
+
+/// The columns of a relation that a query yields, NULL columns as the type that they would be stored in.
+pub(super) fn storable(ty: &LogicalType) -> LogicalType {
+    match ty {
+        LogicalType::Null => LogicalType::Integer,
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,193 @@
+//! Calls of functions.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{
+    self, DuplicateTreatment, Expr as Syntax, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments,
+};
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::aggregates::is_aggregate;
+use crate::exec::expr::{CompareOp, Expr};
+use crate::exec::functions::{BindError, bind_scalar};
+use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::name::function_name;
+use crate::sql::bind::{Binder, coerce};
+use crate::sql::error::{Result, SqlError};
+
+/// Functions that the binder itself knows.
+pub const SPECIAL_FUNCTIONS: &[&str] =
+    &["coalesce", "ifnull", "nullif", "nvl", "if", "iff", "typeof", "struct_pack", "percentile", "mean"];
+
+/// The arguments of a call.
+pub(super) struct Arguments<'q> {
+    pub positional: Vec<&'q Syntax>,
+    pub named: Vec<(String, &'q Syntax)>,
+    /// The one argument is `*`.
+    pub star: bool,
+    pub distinct: bool,
+    pub order_by: &'q [ast::OrderByExpr],
+}
+
+impl Binder<'_> {
+    pub(super) fn bind_function(&mut self, function: &Function, cx: &mut ExprContext<'_>) -> Result<Expr> {
+        let name = function_name(&function.name);
+        if function.over.is_some() {
+            return Err(SqlError::unsupported(format!(
+                "window functions such as {name}(…) OVER are not supported yet"
+            )));
+        }
+        if function.null_treatment.is_some() {
+            return Err(SqlError::unsupported("IGNORE NULLS and RESPECT NULLS are not supported yet"));
+        }
+        let args = arguments(function)?;
+        if name == "mean" || name == "percentile" || is_aggregate(&name) {
+            return self.bind_aggregate_call(&name, function, &args, cx);
+        }
+        if function.filter.is_some()
+            || args.distinct
+            || !args.order_by.is_empty()
+            || !function.within_group.is_empty()
+        {
+            if bind_scalar(&name, &[]).is_err_and(|e| matches!(e, BindError::Unknown(_))) {
+                self.call(&name, vec![])?;
+            }
+            return Err(SqlError::binder(format!(
+                "DISTINCT, FILTER and ORDER BY are for aggregates, and {name} is none"
+            )));
+        }
+        if args.star {
+            return Err(SqlError::binder(format!("{name}(*) makes no sense; count(*) does")));
+        }
+        self.bind_scalar_call(&name, &args, cx)
+    }
+
+    fn bind_scalar_call(
+        &mut self,
+        name: &str,
+        args: &Arguments<'_>,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        if name == "struct_pack" {
+            let mut fields = vec![];
+            for (field, value) in &args.named {
+                fields.push((field.clone(), self.bind_expr(value, cx)?));
+            }
+            if !args.positional.is_empty() || fields.is_empty() {
+                return Err(SqlError::binder("struct_pack takes named arguments: struct_pack(a := 1)"));
+            }
+            return self.struct_pack(fields);
+        }
+        if let Some((first, _)) = args.named.first() {
+            return Err(SqlError::binder(format!("{name} has no argument named \"{first}\"")));
+        }
+        match (name, &args.positional[..]) {
+            ("list_value" | "list_pack", items) => self.bind_list(items, cx),
+            ("coalesce", [_, ..]) | ("ifnull" | "nvl", [_, _]) => {
+                let mut bound = Vec::with_capacity(args.positional.len());
+                for arg in &args.positional {
+                    bound.push(self.bind_expr(arg, cx)?);
+                }
+                let (mut bound, _) = coerce::unify(bound, "COALESCE")?;
+                Ok(if bound.len() == 1 { bound.remove(0) } else { Expr::Coalesce(bound) })
+            }
+            ("nullif", [a, b]) => {
+                let (a, b) = (self.bind_expr(a, cx)?, self.bind_expr(b, cx)?);
+                let ty = a.ty();
+                let equal = coerce::compare(CompareOp::Eq, a.clone(), b)?;
+                let null = Expr::literal(Scalar::Null, ty.clone());
+                Ok(Expr::Case { branches: vec![(equal, null)], otherwise: Some(Box::new(a)), ty })
+            }
+            ("if" | "iff", [condition, then, otherwise]) => {
+                let condition = self.bind_condition(condition, cx)?;
+                let results = vec![self.bind_expr(then, cx)?, self.bind_expr(otherwise, cx)?];
+                let (mut results, ty) = coerce::unify(results, "IF")?;
+                let otherwise = results.pop().map(Box::new);
+                let branches = results.pop().map(|then| (condition, then)).into_iter().collect();
+                Ok(Expr::Case { branches, otherwise, ty })
+            }
+            ("typeof", [value]) => {
+                let ty = self.bind_expr(value, cx)?.ty().to_string();
+                Ok(Expr::literal(Scalar::Text(Arc::from(ty.as_str())), LogicalType::Varchar))
+            }
+            (name, args) => self.bind_call(name, args, cx),
+        }
+    }
+
+    /// Calls a function with bound arguments.
+    pub(super) fn call(&mut self, name: &str, args: Vec<Expr>) -> Result<Expr> {
+        let infos: Vec<_> = args.iter().map(coerce::arg_info).collect();
+        let bound = bind_scalar(name, &infos).map_err(|e| match e {
+            BindError::Unknown(similar) => unknown_function(name, &similar),
+            BindError::NoMatch(message) => SqlError::binder(message),
+        })?;
+        let args = args.into_iter().zip(&bound.arg_types).map(|(a, ty)| coerce::cast(a, ty)).collect();
+        Ok(Expr::Call { function: bound.function, args, ty: bound.return_type })
+    }
+
+    /// A struct of these fields. The function takes names and values by turns.
+    pub(super) fn struct_pack(&mut self, fields: Vec<(String, Expr)>) -> Result<Expr> {
+        for (i, (name, _)) in fields.iter().enumerate() {
+            if fields[..i].iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                return Err(SqlError::binder(format!("Duplicate struct entry name \"{name}\"")));
+            }
+        }
+        let args = fields.into_iter().flat_map(|(name, value)| {
+            [Expr::literal(Scalar::Text(Arc::from(name.as_str())), LogicalType::Varchar), value]
+        });
+        self.call("struct_pack", args.collect())
+    }
+}
+
+/// The error for a function that does not exist.
+pub(super) fn unknown_function(name: &str, similar: &[String]) -> SqlError {
+    let error = SqlError::catalog(format!("Scalar Function with name {name} does not exist!"));
+    let candidates = similar.iter().map(String::as_str).chain(SPECIAL_FUNCTIONS.iter().copied());
+    match similar.first() {
+        Some(first) if similar.len() == 1 => error.hint(format!("Did you mean \"{first}\"?")),
+        _ => error.did_you_mean(name, candidates),
+    }
+}
+
+/// Takes the arguments of a call apart.
+pub(super) fn arguments(function: &Function) -> Result<Arguments<'_>> {
+    let mut out =
+        Arguments { positional: vec![], named: vec![], star: false, distinct: false, order_by: &[] };
+    let list = match &function.args {
+        FunctionArguments::None => return Ok(out),
+        FunctionArguments::Subquery(_) => {
+            return Err(SqlError::parser("a subquery as an argument needs parentheses of its own"));
+        }
+        FunctionArguments::List(list) => list,
+    };
+    if !matches!(function.parameters, FunctionArguments::None) {
+        return Err(SqlError::unsupported("functions with two lists of arguments are not supported"));
+    }
+    out.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    for arg in &list.args {
+        match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => out.positional.push(e),
+            FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if list.args.len() == 1 => out.star = true,
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => {
+                out.named.push((name.value.to_lowercase(), e));
+            }
+            FunctionArg::ExprNamed {
+                name: Syntax::Identifier(name), arg: FunctionArgExpr::Expr(e), ..
+            } => {
+                out.named.push((name.value.to_lowercase(), e));
+            }
+            other => {
+                return Err(SqlError::unsupported(format!("an argument such as {other} is not supported")));
+            }
+        }
+    }
+    for clause in &list.clauses {
+        match clause {
+            FunctionArgumentClause::OrderBy(keys) => out.order_by = keys,
+            other => return Err(SqlError::unsupported(format!("{other} in a call is not supported yet"))),
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,218 @@
+//! The binder: from syntax to a logical plan. It resolves names, finds types, makes implicit casts
+//! explicit, chooses functions, and turns subqueries into joins.
+//!
+//! A query is bound from the inside out: FROM gives a plan and a [`Scope`]; each clause binds its expressions
+//! in that scope (`expr`, `functions`, `subquery`) and puts an operator on the plan (`select`, `query`).
+//! Expressions refer to columns by ids that are unique in the statement. A column of an enclosing query
+//! is simply an id that the subquery's own plan does not make.
+
+mod aggregate;
+mod coerce;
+mod every;
+mod expr;
+mod from;
+mod functions;
+mod literal;
+pub mod name;
+mod query;
+pub mod scope;
+mod select;
+mod star;
+mod subquery;
+pub mod types;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sqlparser::ast::{self, Ident, ObjectName};
+
+use crate::catalog::{Catalog, MAIN_SCHEMA, TableId};
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::context::ExecContext;
+use crate::exec::eval::evaluate_constant;
+use crate::exec::expr::Expr;
+use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::query::Cte;
+use crate::sql::bind::scope::Scope;
+use crate::sql::error::{Result, SqlError, SqlErrorKind};
+use crate::sql::external::Formats;
+use crate::sql::plan::{Column, ColumnIds, LogicalPlan};
+use crate::sql::session::Settings;
+use crate::table::TableSnapshot;
+
+/// Tables as of the statement's snapshot.
+pub trait Tables {
+    /// The definitions.
+    fn catalog(&self) -> &Catalog;
+    /// The table with that id.
+    fn table(&self, id: TableId) -> Result<Arc<TableSnapshot>, crate::table::TableError>;
+}
+
+/// What a statement is bound against.
+#[derive(Clone, Copy)]
+pub struct Environment<'e> {
+    /// What exists.
+    pub tables: &'e dyn Tables,
+    /// Files of outside formats.
+    pub formats: &'e dyn Formats,
+    /// The session's settings.
+    pub settings: &'e Settings,
+    /// For evaluating constants.
+    pub context: &'e ExecContext,
+}
+
+/// Expressions nested more deeply are refused: all that comes behind the binder recurses as deep.
+const EXPRESSION_DEPTH_MAX: usize = 1_000;
+/// Queries, views and joins nested more deeply are refused.
+const QUERY_DEPTH_MAX: usize = 200;
+/// Table references of one statement, those of views and CTEs counted each time they are used.
+const TABLES_MAX: usize = 10_000;
+
+/// Binds one statement.
+pub struct Binder<'e> {
+    /// What it is bound against.
+    pub env: Environment<'e>,
+    /// Ids of the statement's columns.
+    pub ids: ColumnIds,
+    /// Common table expressions that can be seen.
+    ctes: Option<Rc<Cte>>,
+    query_depth: usize,
+    expr_depth: usize,
+    tables: usize,
+    /// Expressions bound by expanding aliases; bounds what aliases of aliases can blow up to.
+    alias_nodes: usize,
+    alias_depth: usize,
+}
+
+/// A bound query: its plan and its columns, in order. The plan may yield more.
+#[derive(Debug)]
+pub struct BoundQuery {
+    /// The plan.
+    pub plan: LogicalPlan,
+    /// The columns.
+    pub columns: Vec<Column>,
+}
+
+impl<'e> Binder<'e> {
+    /// A binder for one statement.
+    pub fn new(env: Environment<'e>) -> Self {
+        Self {
+            env,
+            ids: ColumnIds::default(),
+            ctes: None,
+            query_depth: 0,
+            expr_depth: 0,
+            tables: 0,
+            alias_nodes: 0,
+            alias_depth: 0,
+        }
+    }
+
+    /// Binds a whole query; the plan yields exactly its columns.
+    pub fn bind_statement_query(&mut self, query: &ast::Query) -> Result<LogicalPlan> {
+        let bound = self.bind_query(query, None)?;
+        Ok(bound.into_plan())
+    }
+
+    /// Binds an expression that has no columns and computes it.
+    pub fn bind_constant(&mut self, expr: &ast::Expr, what: &str) -> Result<(Scalar, LogicalType)> {
+        let scope = Scope::default();
+        let mut cx = ExprContext::new(&scope, None, what);
+        cx.allow_subqueries = false;
+        let bound = self.bind_expr(expr, &mut cx)?;
+        let value = self.evaluate(&bound).map_err(|e| e.at(expr))?;
+        Ok((value, bound.ty()))
+    }
+
+    /// Binds an expression that has no columns, as a value of the given type.
+    pub fn bind_constant_as(&mut self, expr: &ast::Expr, ty: &LogicalType, what: &str) -> Result<Scalar> {
+        let scope = Scope::default();
+        let mut cx = ExprContext::new(&scope, None, what);
+        cx.allow_subqueries = false;
+        let bound = self.bind_expr(expr, &mut cx)?;
+        let bound = coerce::assign(bound, ty).map_err(|e| e.at(expr))?;
+        self.evaluate(&bound).map_err(|e| e.at(expr))
+    }
+
+    /// The value of an expression without columns.
+    fn evaluate(&self, expr: &Expr) -> Result<Scalar> {
+        if let Expr::Literal { value, .. } = expr {
+            return Ok(value.clone());
+        }
+        evaluate_constant(expr, self.env.context).map_err(|e| SqlError::from_exec(&e))
+    }
+
+    /// Binds an expression over the columns of one relation: a column's default, the condition of a write.
+    pub fn bind_over(&mut self, expr: &ast::Expr, scope: &Scope, what: &str) -> Result<Expr> {
+        let mut cx = ExprContext::new(scope, None, what);
+        cx.allow_subqueries = false;
+        self.bind_expr(expr, &mut cx)
+    }
+}
+
+impl BoundQuery {
+    /// A plan that yields exactly the query's columns, in order and under their names.
+    pub fn into_plan(self) -> LogicalPlan {
+        let yielded = self.plan.columns();
+        if yielded == self.columns {
+            return self.plan;
+        }
+        let mut taken = std::collections::HashSet::new();
+        debug_assert!(
+            self.columns.iter().all(|c| taken.insert(c.id)),
+            "output columns have ids of their own"
+        );
+        let definitions = self.columns.into_iter().map(crate::sql::plan::Definition::pass).collect();
+        LogicalPlan::Project { input: Box::new(self.plan), definitions }
+    }
+}
+
+/// The value as one for a column of that type.
+pub fn coerce_assign(expr: Expr, ty: &LogicalType) -> Result<Expr> {
+    coerce::assign(expr, ty)
+}
+
+/// A name of up to two parts: schema and object. A third, the database, is accepted if it is ours.
+pub fn object_name(name: &ObjectName) -> Result<(Option<&Ident>, &Ident)> {
+    let parts: Option<Vec<&Ident>> = name.0.iter().map(ast::ObjectNamePart::as_ident).collect();
+    match parts.as_deref() {
+        Some([object]) => Ok((None, object)),
+        Some([schema, object]) => Ok((Some(schema), object)),
+        _ => Err(SqlError::binder(format!("\"{name}\" has more parts than a schema and a name")).at(name)),
+    }
+}
+
+/// The schema of a name, or the one that is meant without any.
+pub fn schema_or_main(schema: Option<&Ident>) -> &str {
+    schema.map_or(MAIN_SCHEMA, |s| &s.value)
+}
+
+impl SqlError {
+    /// An error of a constant that was computed while binding.
+    pub fn from_exec(e: &crate::exec::error::ExecError) -> Self {
+        use crate::exec::error::ExecError as E;
+        let (kind, message) = match e {
+            E::Conversion(m) => (SqlErrorKind::Conversion, m.clone()),
+            E::OutOfRange(m) => (SqlErrorKind::OutOfRange, m.clone()),
+            E::InvalidInput(m) => (SqlErrorKind::InvalidInput, m.clone()),
+            E::Unsupported(m) => (SqlErrorKind::Unsupported, m.clone()),
+            E::Io(m) => (SqlErrorKind::Io, m.clone()),
+            other => (SqlErrorKind::Internal, other.to_string()),
+        };
+        Self::new(kind, message)
+    }
+
+    /// An error of the catalog, which says the kind itself.
+    pub fn from_catalog(e: &crate::catalog::CatalogError) -> Self {
+        let text = e.to_string();
+        let (kind, message) = match text.strip_prefix("Catalog Error: ") {
+            Some(rest) => (SqlErrorKind::Catalog, rest.to_owned()),
+            None => match text.strip_prefix("Dependency Error: ") {
+                Some(rest) => (SqlErrorKind::Dependency, rest.to_owned()),
+                None => (SqlErrorKind::Io, text),
+            },
+        };
+        Self::new(kind, message)
+    }
+}

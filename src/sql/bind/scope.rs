@@ -1,0 +1,242 @@
+//! Which names mean which columns.
+
+use sqlparser::ast::Ident;
+
+use crate::catalog::ColumnRole;
+use crate::column::types::LogicalType;
+use crate::exec::expr::Expr;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::plan::Column;
+
+/// The columns that FROM yields, by table.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// The tables, in the order of FROM.
+    pub relations: Vec<Relation>,
+}
+
+/// One table of FROM: its name and columns.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    /// The name that qualifies its columns; empty if it has none.
+    pub name: String,
+    /// The schema, where the table was named without an alias.
+    pub schema: Option<String>,
+    /// Its columns, in order.
+    pub columns: Vec<ScopeColumn>,
+}
+
+/// One column of a table of FROM.
+#[derive(Debug, Clone)]
+pub struct ScopeColumn {
+    /// The column.
+    pub column: Column,
+    /// What it is for in a measurement.
+    pub role: ColumnRole,
+    /// It was merged into another by USING or NATURAL: only its qualified name reaches it.
+    pub merged_away: bool,
+    /// What its unqualified name stands for, if another column was merged into it.
+    pub merged: Option<Expr>,
+}
+
+impl ScopeColumn {
+    /// A column that nothing has happened to.
+    pub fn new(column: Column) -> Self {
+        Self { column, role: ColumnRole::Plain, merged_away: false, merged: None }
+    }
+
+    /// What its unqualified name stands for.
+    pub fn unqualified(&self) -> Expr {
+        self.merged.clone().unwrap_or_else(|| self.column.expr())
+    }
+}
+
+/// What a search for a name found.
+#[derive(Debug)]
+pub enum Found<'s> {
+    /// Nothing.
+    Nothing,
+    /// One column.
+    One(&'s ScopeColumn),
+    /// More than one; the qualified names.
+    Many(Vec<String>),
+}
+
+impl Relation {
+    /// A relation of these columns.
+    pub fn new(name: impl Into<String>, columns: Vec<Column>) -> Self {
+        Self { name: name.into(), schema: None, columns: columns.into_iter().map(ScopeColumn::new).collect() }
+    }
+
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&ScopeColumn> {
+        self.columns.iter().find(|c| c.column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a qualifier means this relation.
+    pub fn is_called(&self, schema: Option<&str>, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+            && match (schema, &self.schema) {
+                (None, _) => true,
+                (Some(wanted), Some(schema)) => wanted.eq_ignore_ascii_case(schema),
+                (Some(_), None) => false,
+            }
+    }
+}
+
+impl Scope {
+    /// The scope of one relation.
+    pub fn of(relation: Relation) -> Self {
+        Self { relations: vec![relation] }
+    }
+
+    /// The column that an unqualified name means.
+    pub fn find(&self, name: &str) -> Found<'_> {
+        let mut found: Option<(&Relation, &ScopeColumn)> = None;
+        let mut many = vec![];
+        for relation in &self.relations {
+            for column in &relation.columns {
+                if column.merged_away || !column.column.name.eq_ignore_ascii_case(name) {
+                    continue;
+                }
+                match found {
+                    None => found = Some((relation, column)),
+                    // A subquery may yield two columns of one name; the first is meant.
+                    Some((first, _)) if std::ptr::eq(first, relation) => {}
+                    Some((first, other)) => {
+                        if many.is_empty() {
+                            many.push(qualified(&first.name, &other.column.name));
+                        }
+                        many.push(qualified(&relation.name, &column.column.name));
+                    }
+                }
+            }
+        }
+        match found {
+            _ if !many.is_empty() => Found::Many(many),
+            Some((_, column)) => Found::One(column),
+            None => Found::Nothing,
+        }
+    }
+
+    /// The relation that a qualifier means.
+    pub fn relation(&self, schema: Option<&str>, name: &str) -> Option<&Relation> {
+        self.relations.iter().find(|r| r.is_called(schema, name))
+    }
+
+    /// All columns that `*` stands for, with their expressions.
+    pub fn star(&self) -> impl Iterator<Item = &ScopeColumn> {
+        self.relations.iter().flat_map(|r| &r.columns).filter(|c| !c.merged_away)
+    }
+
+    /// All columns.
+    pub fn columns(&self) -> impl Iterator<Item = &ScopeColumn> {
+        self.relations.iter().flat_map(|r| &r.columns)
+    }
+
+    /// Adds the relations of another scope. Two relations cannot have the same name.
+    pub fn join(&mut self, other: Scope) -> Result<()> {
+        for relation in other.relations {
+            let taken = |r: &Relation| {
+                !r.name.is_empty()
+                    && r.name.eq_ignore_ascii_case(&relation.name)
+                    && r.schema == relation.schema
+            };
+            if self.relations.iter().any(taken) {
+                return Err(SqlError::binder(format!(
+                    "Duplicate alias \"{}\" in query! Give one of the tables another name with AS.",
+                    relation.name
+                )));
+            }
+            self.relations.push(relation);
+        }
+        Ok(())
+    }
+
+    /// The column that tells the time of a row: marked as such in the catalog, else called `time`, of a
+    /// type that tells time.
+    pub fn time_column(&self) -> Option<&ScopeColumn> {
+        let tells_time = |c: &&ScopeColumn| is_instant(&c.column.ty) && !c.merged_away;
+        let mut marked = self.columns().filter(|c| c.role == ColumnRole::Time).filter(tells_time);
+        if let (Some(column), None) = (marked.next(), marked.next()) {
+            return Some(column);
+        }
+        match self.find("time") {
+            Found::One(column) if is_instant(&column.column.ty) => Some(column),
+            _ => None,
+        }
+    }
+
+    /// The column by which EVERY cuts time: [`Scope::time_column`], else the only one of a type that tells
+    /// time.
+    pub fn bucket_column(&self) -> Result<&ScopeColumn> {
+        if let Some(column) = self.time_column() {
+            return Ok(column);
+        }
+        let candidates: Vec<(&Relation, &ScopeColumn)> = self
+            .relations
+            .iter()
+            .flat_map(|r| r.columns.iter().map(move |c| (r, c)))
+            .filter(|(_, c)| is_instant(&c.column.ty) && !c.merged_away)
+            .collect();
+        match &candidates[..] {
+            [(_, column)] => Ok(column),
+            [] => Err(SqlError::binder(
+                "EVERY needs a column of type TIMESTAMP or DATE in FROM, and there is none",
+            )),
+            many => {
+                let names: Vec<_> = many.iter().map(|(r, c)| qualified(&r.name, &c.column.name)).collect();
+                Err(SqlError::binder(format!(
+                    "EVERY cannot choose among {}: none is called \"time\"",
+                    names.join(", ")
+                ))
+                .hint("Select one AS time in a subquery, or use time_bucket in GROUP BY."))
+            }
+        }
+    }
+
+    /// The error for a name that no column has.
+    pub fn unknown_column(&self, name: &Ident) -> SqlError {
+        let columns: Vec<String> = self.star().map(|c| c.column.name.clone()).collect();
+        let error = if columns.is_empty() {
+            SqlError::binder(format!(
+                "Referenced column \"{}\" not found: there is no FROM clause!",
+                name.value
+            ))
+        } else {
+            SqlError::binder(format!("Referenced column \"{}\" not found in FROM clause!", name.value))
+        };
+        let error = error.at_span(name.span).did_you_mean(&name.value, &columns);
+        if error.hint.is_some() || columns.is_empty() {
+            return error;
+        }
+        let shown: Vec<_> = columns.iter().take(8).map(|c| format!("\"{c}\"")).collect();
+        let more = if columns.len() > shown.len() { ", …" } else { "" };
+        error.hint(format!("Candidate bindings: {}{more}", shown.join(", ")))
+    }
+}
+
+/// A date or a timestamp of any kind.
+fn is_instant(ty: &LogicalType) -> bool {
+    matches!(ty, LogicalType::Date | LogicalType::Timestamp(_) | LogicalType::TimestampTz)
+}
+
+fn qualified(table: &str, column: &str) -> String {
+    if table.is_empty() { column.to_owned() } else { format!("{table}.{column}") }
+}
+
+/// The scopes of the queries around one: a subquery may use their columns.
+#[derive(Clone, Copy)]
+pub struct Outer<'c> {
+    /// The innermost of them.
+    pub scope: &'c Scope,
+    /// Those around it.
+    pub parent: Option<&'c Outer<'c>>,
+}
+
+impl<'c> Outer<'c> {
+    /// The scopes from the inside out.
+    pub fn chain(this: Option<&'c Outer<'c>>) -> impl Iterator<Item = &'c Scope> {
+        std::iter::successors(this, |o| o.parent).map(|o| o.scope)
+    }
+}

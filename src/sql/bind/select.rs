@@ -1,0 +1,482 @@
+//! SELECT: from its clauses to a plan.
+//!
+//! All clauses are bound over the rows of FROM, with aggregates collected as columns of their own. If there are
+//! any, or GROUP BY, what stands above the groups is then rewritten: what equals a key becomes the key's column,
+//! and a column that is left over is an error.
+
+use std::borrow::Cow;
+
+use sqlparser::ast::{self, Distinct, Expr as Syntax, GroupByExpr, OrderByKind, Select, SelectFlavor};
+
+use crate::exec::expr::{Expr, SortKey};
+use crate::sql::bind::aggregate::{Aggregates, Collector, Grouping, same_expr};
+use crate::sql::bind::every::Bucket;
+use crate::sql::bind::expr::{Aliases, ExprContext};
+use crate::sql::bind::from::{Bound, storable};
+use crate::sql::bind::name::column_name;
+use crate::sql::bind::query::{Tail, ordinal};
+use crate::sql::bind::scope::{Outer, Scope};
+use crate::sql::bind::subquery::{PendingSubquery, attach};
+use crate::sql::bind::{Binder, BoundQuery, coerce, every, star};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::plan::{Column, ColumnIds, Definition, LogicalPlan};
+
+/// An item of the select list.
+#[derive(Debug)]
+pub struct Item<'q> {
+    /// The name of its column.
+    pub name: String,
+    /// The name was given with AS: other clauses may use it.
+    pub is_alias: bool,
+    /// What it yields.
+    pub source: ItemSource<'q>,
+}
+
+/// What an item of the select list yields.
+#[derive(Debug)]
+pub enum ItemSource<'q> {
+    /// An expression, yet to be bound.
+    Syntax(Cow<'q, Syntax>),
+    /// A column that `*` stands for.
+    Bound(Expr),
+}
+
+impl<'q> Item<'q> {
+    /// An item with an expression.
+    pub fn syntax(name: String, is_alias: bool, expr: Cow<'q, Syntax>) -> Self {
+        Self { name, is_alias, source: ItemSource::Syntax(expr) }
+    }
+}
+
+/// A column of the result.
+pub(super) struct Output {
+    pub name: String,
+    pub expr: Expr,
+}
+
+/// A key of GROUP BY: its expression over the rows, and the name it has in messages and headers.
+pub(super) struct Key {
+    pub name: String,
+    pub expr: Expr,
+}
+
+/// A key of ORDER BY.
+struct Order {
+    expr: OrderExpr,
+    options: ast::OrderByOptions,
+}
+
+enum OrderExpr {
+    /// A column of the result.
+    Output(usize),
+    /// An expression over the rows, or groups.
+    Expr(Expr),
+}
+
+impl Binder<'_> {
+    pub(super) fn bind_select(
+        &mut self,
+        select: &Select,
+        tail: Tail<'_>,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<BoundQuery> {
+        refuse_unsupported(select)?;
+        let every = every::clause(select)?;
+        let Bound { mut plan, scope } = self.bind_from(&select.from, outer)?;
+        let items = if select.flavor == SelectFlavor::FromFirstNoSelect {
+            star::everything(&scope)
+        } else {
+            star::expand(&select.projection, &scope)?
+        };
+        if items.is_empty() {
+            return Err(SqlError::parser("SELECT clause without selection list").at(select));
+        }
+        let all = Aliases { items: &items, visible: items.len(), first: false };
+
+        if let Some(condition) = &select.selection {
+            let mut cx = ExprContext::new(&scope, outer, "WHERE clause");
+            cx.aliases = Some(all);
+            plan = self.bind_filter(condition, &mut cx)?.apply(plan);
+        }
+
+        // Everything above the rows is bound first, so that all aggregates are known.
+        let mut collector = Collector::default();
+        let mut cx = ExprContext::new(&scope, outer, "SELECT clause");
+        cx.aggregates = Aggregates::Collected(&mut collector);
+        let mut outputs = self.bind_items(&items, &mut cx)?;
+        let mut above = std::mem::take(&mut cx.subqueries);
+
+        cx.clause = "HAVING clause";
+        cx.aliases = Some(all);
+        let having = match &select.having {
+            Some(condition) => Some(self.bind_filter(condition, &mut cx)?),
+            None => None,
+        };
+
+        cx.clause = "ORDER BY clause";
+        cx.aliases = Some(Aliases { first: true, ..all });
+        let mut order = match tail.order_by {
+            Some(order_by) => self.bind_order(order_by, &items, &mut cx)?,
+            None => vec![],
+        };
+        let mut distinct_on = match &select.distinct {
+            Some(Distinct::On(exprs)) => {
+                exprs.iter().map(|e| self.bind_order_expr(e, &items, &mut cx)).collect::<Result<Vec<_>>>()?
+            }
+            _ => vec![],
+        };
+        above.append(&mut cx.subqueries);
+        let spans = std::mem::take(&mut cx.spans);
+
+        let mut below = vec![];
+        let keys = match &select.group_by {
+            GroupByExpr::All(_) => all_keys(&outputs, &collector, &above),
+            GroupByExpr::Expressions(exprs, modifiers) => {
+                if !modifiers.is_empty() {
+                    return Err(
+                        SqlError::unsupported("GROUP BY with a modifier is not supported yet").at(select)
+                    );
+                }
+                self.bind_keys(exprs, &outputs, all, (&scope, outer), &collector, &mut below)?
+            }
+        };
+        let group_by_all = matches!(select.group_by, GroupByExpr::All(_));
+        let has_aggregates = having.is_some() || !collector.calls.is_empty();
+        if let (Some(every), true) = (&every, collector.calls.is_empty()) {
+            let error = SqlError::binder("EVERY needs aggregates in the select list, such as avg(value)");
+            return Err(error.at_span(every.span));
+        }
+        if has_aggregates || !keys.is_empty() || group_by_all {
+            below.append(&mut collector.subqueries);
+            let bucket = match &every {
+                Some(every) => Some(self.bind_bucket(every, &scope)?),
+                None => None,
+            };
+            let groups = self.make_groups(keys, bucket);
+            let mut having = having.unwrap_or_default();
+            let exprs = outputs
+                .iter_mut()
+                .map(|o| &mut o.expr)
+                .chain(order.iter_mut().filter_map(|o| o.expr.over_rows()))
+                .chain(distinct_on.iter_mut().filter_map(OrderExpr::over_rows))
+                .chain(above.iter_mut().flat_map(|s| &mut s.on))
+                .chain(having.exprs_mut());
+            let grouping = Grouping::new(&groups.replacements, &scope);
+            for expr in exprs {
+                grouping.rewrite(expr, &spans)?;
+            }
+            for subquery in above.iter().chain(having.subqueries()) {
+                grouping.check_subquery(subquery, &spans)?;
+            }
+            if every.is_some() {
+                groups.arrange(&mut outputs, &mut order, tail.order_by.is_none());
+            }
+            plan = having.apply(LogicalPlan::Aggregate {
+                input: Box::new(attach(plan, below)),
+                group_by: groups.definitions,
+                aggregates: collector.calls,
+            });
+        }
+        plan = attach(plan, above);
+        self.finish_select(select, plan, outputs, order, distinct_on, tail)
+    }
+
+    fn bind_items<'c>(&mut self, items: &'c [Item<'c>], cx: &mut ExprContext<'c>) -> Result<Vec<Output>> {
+        let mut outputs = Vec::with_capacity(items.len());
+        for (i, item) in items.iter().enumerate() {
+            let expr = match &item.source {
+                ItemSource::Bound(expr) => expr.clone(),
+                ItemSource::Syntax(syntax) => {
+                    // An item sees the aliases to its left.
+                    cx.aliases = Some(Aliases { items, visible: i, first: false });
+                    self.bind_expr(syntax, cx)?
+                }
+            };
+            outputs.push(Output { name: item.name.clone(), expr });
+        }
+        Ok(outputs)
+    }
+
+    fn bind_order(
+        &mut self,
+        order_by: &ast::OrderBy,
+        items: &[Item<'_>],
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Vec<Order>> {
+        match &order_by.kind {
+            OrderByKind::All(options) => Ok((0..items.len())
+                .map(|i| Order { expr: OrderExpr::Output(i), options: options.clone() })
+                .collect()),
+            OrderByKind::Expressions(list) => {
+                let mut out = Vec::with_capacity(list.len());
+                for item in list {
+                    let expr = self.bind_order_expr(&item.expr, items, cx)?;
+                    out.push(Order { expr, options: item.options.clone() });
+                }
+                Ok(out)
+            }
+        }
+    }
+
+    /// A number or a name of the select list means its item; all else is an expression.
+    fn bind_order_expr(
+        &mut self,
+        expr: &Syntax,
+        items: &[Item<'_>],
+        cx: &mut ExprContext<'_>,
+    ) -> Result<OrderExpr> {
+        if let Some(i) = ordinal(expr, items.len(), "ORDER")? {
+            return Ok(OrderExpr::Output(i));
+        }
+        if let Syntax::Identifier(name) = expr
+            && let Some(i) = items.iter().position(|item| item.name.eq_ignore_ascii_case(&name.value))
+        {
+            return Ok(OrderExpr::Output(i));
+        }
+        Ok(OrderExpr::Expr(self.bind_expr(expr, cx)?))
+    }
+
+    fn bind_keys(
+        &mut self,
+        exprs: &[Syntax],
+        outputs: &[Output],
+        aliases: Aliases<'_>,
+        (scope, outer): (&Scope, Option<&Outer<'_>>),
+        collector: &Collector,
+        below: &mut Vec<PendingSubquery>,
+    ) -> Result<Vec<Key>> {
+        let mut keys = vec![];
+        let mut todo: Vec<&Syntax> = exprs.iter().rev().collect();
+        while let Some(expr) = todo.pop() {
+            match expr {
+                Syntax::Tuple(parts) => todo.extend(parts.iter().rev()),
+                Syntax::Nested(inner) => todo.push(inner),
+                expr => {
+                    if let Some(i) = ordinal(expr, outputs.len(), "GROUP BY")? {
+                        let output = &outputs[i];
+                        if collector.calls.iter().any(|(c, _)| ColumnSet::of(&output.expr).contains(c.id)) {
+                            return Err(
+                                SqlError::binder("GROUP BY clause cannot contain aggregates!").at(expr)
+                            );
+                        }
+                        keys.push(Key { name: output.name.clone(), expr: output.expr.clone() });
+                        continue;
+                    }
+                    let mut cx = ExprContext::new(scope, outer, "GROUP BY clause");
+                    cx.aliases = Some(aliases);
+                    let bound = self.bind_expr(expr, &mut cx)?;
+                    below.append(&mut cx.subqueries);
+                    keys.push(Key { name: column_name(expr), expr: bound });
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    fn make_groups(&mut self, keys: Vec<Key>, bucket: Option<Bucket>) -> Groups {
+        let mut groups = Groups { definitions: vec![], replacements: vec![], names: vec![] };
+        let bucket_time = bucket.as_ref().map(|b| b.time.clone());
+        let first = bucket.map(|b| Key { name: "time".into(), expr: b.start });
+        for key in first.into_iter().chain(keys) {
+            if groups.replacements.iter().any(|d| same_expr(&d.expr, &key.expr)) {
+                continue;
+            }
+            // In a bucketed query the time of a row means the start of its bucket.
+            if bucket_time.as_ref().is_some_and(|time| same_expr(time, &key.expr)) {
+                continue;
+            }
+            let ty = storable(&key.expr.ty());
+            let column = match &key.expr {
+                // A bare column keeps its id: subqueries above the groups may use it.
+                Expr::Column { index, .. } => Column { id: *index, name: key.name.clone(), ty },
+                _ => self.ids.column(key.name.clone(), ty),
+            };
+            groups.replacements.push(Definition { column: column.clone(), expr: key.expr.clone() });
+            groups.definitions.push(Definition { expr: coerce::cast(key.expr, &column.ty), column });
+            groups.names.push(key.name);
+        }
+        if let Some(time) = bucket_time {
+            let column = groups.definitions[0].column.clone();
+            groups.replacements.push(Definition { column, expr: time });
+        }
+        groups
+    }
+
+    fn finish_select(
+        &mut self,
+        select: &Select,
+        plan: LogicalPlan,
+        mut outputs: Vec<Output>,
+        order: Vec<Order>,
+        distinct_on: Vec<OrderExpr>,
+        tail: Tail<'_>,
+    ) -> Result<BoundQuery> {
+        let distinct = matches!(select.distinct, Some(Distinct::Distinct));
+        if distinct || !distinct_on.is_empty() {
+            for output in &mut outputs {
+                let ty = storable(&output.expr.ty());
+                let taken = std::mem::replace(
+                    &mut output.expr,
+                    Expr::literal(crate::column::scalar::Scalar::Null, ty.clone()),
+                );
+                output.expr = coerce::cast(taken, &ty);
+            }
+        }
+        let made = ColumnSet::yielded(&plan);
+        let mut projection = Projection { made, used: ColumnSet::new(), definitions: vec![] };
+        let mut columns = Vec::with_capacity(outputs.len());
+        for output in &outputs {
+            columns.push(projection.add(&mut self.ids, &output.name, output.expr.clone()));
+        }
+        let width = columns.len();
+        let mut place = |binder: &mut Self, key: OrderExpr| match key {
+            OrderExpr::Output(i) => columns[i].expr(),
+            OrderExpr::Expr(expr) => match outputs.iter().position(|o| same_expr(&o.expr, &expr)) {
+                Some(i) => columns[i].expr(),
+                None => projection.add(&mut binder.ids, "order", expr).expr(),
+            },
+        };
+        let mut keys: Vec<SortKey> = vec![];
+        for key in order {
+            if matches!(&key.expr, OrderExpr::Expr(e) if super::expr::is_constant(e)) {
+                continue;
+            }
+            let expr = place(self, key.expr);
+            let key = self.sort_key(expr, &key.options)?;
+            if !keys.iter().any(|k| same_expr(&k.expr, &key.expr)) {
+                keys.push(key);
+            }
+        }
+        let on: Vec<Expr> = distinct_on.into_iter().map(|key| place(self, key)).collect();
+        if distinct && projection.definitions.len() > width {
+            return Err(SqlError::binder(
+                "for SELECT DISTINCT, ORDER BY expressions must appear in select list!",
+            )
+            .at(select));
+        }
+        let definitions = projection.definitions;
+        let mut plan = LogicalPlan::Project { input: Box::new(plan), definitions };
+        if distinct {
+            plan = LogicalPlan::Distinct { input: Box::new(plan), on: None };
+        }
+        if !on.is_empty() {
+            // The order says which row of each is the first.
+            if !keys.is_empty() {
+                plan = LogicalPlan::Sort { input: Box::new(plan), keys: keys.clone() };
+            }
+            plan = LogicalPlan::Distinct { input: Box::new(plan), on: Some(on) };
+        }
+        if !keys.is_empty() {
+            plan = LogicalPlan::Sort { input: Box::new(plan), keys };
+        }
+        Ok(BoundQuery { plan: tail.limit.apply(plan), columns })
+    }
+}
+
+/// The definitions of a projection. A bare column keeps its id if it can.
+struct Projection {
+    /// Columns that the input makes.
+    made: ColumnSet,
+    used: ColumnSet,
+    definitions: Vec<Definition>,
+}
+
+impl Projection {
+    fn add(&mut self, ids: &mut ColumnIds, name: &str, expr: Expr) -> Column {
+        let ty = expr.ty();
+        let column = match &expr {
+            Expr::Column { index, .. } if self.made.contains(*index) && !self.used.contains(*index) => {
+                self.used.insert(*index);
+                Column { id: *index, name: name.to_owned(), ty }
+            }
+            _ => ids.column(name, ty),
+        };
+        self.definitions.push(Definition { column: column.clone(), expr });
+        column
+    }
+}
+
+/// The keys of a SELECT with groups.
+struct Groups {
+    definitions: Vec<Definition>,
+    /// What each key's column replaces.
+    replacements: Vec<Definition>,
+    names: Vec<String>,
+}
+
+impl Groups {
+    /// A bucketed query yields the bucket's start, then the other keys, then what is left of the select list,
+    /// and is ordered by the keys unless it says otherwise.
+    fn arrange(&self, outputs: &mut Vec<Output>, order: &mut Vec<Order>, default_order: bool) {
+        for key in order.iter_mut() {
+            if let OrderExpr::Output(i) = key.expr {
+                key.expr = OrderExpr::Expr(outputs[i].expr.clone());
+            }
+        }
+        let mut rest = std::mem::take(outputs);
+        for (definition, name) in self.definitions.iter().zip(&self.names) {
+            let expr = definition.column.expr();
+            let selected = rest.iter().position(|o| same_expr(&o.expr, &expr));
+            let name = selected.map_or_else(|| name.clone(), |i| rest[i].name.clone());
+            rest.retain(|o| !same_expr(&o.expr, &expr));
+            outputs.push(Output { name, expr });
+        }
+        outputs.append(&mut rest);
+        if default_order {
+            let options = ast::OrderByOptions { sort: Some(ast::OrderBySort::Asc), nulls_first: Some(false) };
+            *order = (0..self.definitions.len())
+                .map(|i| Order { expr: OrderExpr::Output(i), options: options.clone() })
+                .collect();
+        }
+    }
+}
+
+impl OrderExpr {
+    /// The expression, if it is one over the rows.
+    fn over_rows(&mut self) -> Option<&mut Expr> {
+        match self {
+            Self::Expr(expr) => Some(expr),
+            Self::Output(_) => None,
+        }
+    }
+}
+
+/// The keys of GROUP BY ALL: all items without aggregates.
+fn all_keys(outputs: &[Output], collector: &Collector, above: &[PendingSubquery]) -> Vec<Key> {
+    let mut computed: ColumnSet = collector.calls.iter().map(|(c, _)| c.id).collect();
+    for subquery in above {
+        computed.add_all(&ColumnSet::yielded(&subquery.plan));
+        if let crate::sql::plan::JoinType::Mark(mark) = &subquery.kind {
+            computed.insert(mark.id);
+        }
+    }
+    outputs
+        .iter()
+        .filter(|o| ColumnSet::of(&o.expr).is_disjoint(&computed))
+        .map(|o| Key { name: o.name.clone(), expr: o.expr.clone() })
+        .collect()
+}
+
+fn refuse_unsupported(select: &Select) -> Result<()> {
+    let what = if select.qualify.is_some() {
+        "QUALIFY"
+    } else if !select.named_window.is_empty() {
+        "WINDOW"
+    } else if select.top.is_some() {
+        "TOP (use LIMIT)"
+    } else if select.into.is_some() {
+        "SELECT INTO (use CREATE TABLE AS)"
+    } else if !select.lateral_views.is_empty() {
+        "LATERAL VIEW"
+    } else if select.prewhere.is_some() {
+        "PREWHERE"
+    } else if !select.connect_by.is_empty() {
+        "CONNECT BY"
+    } else if !select.distribute_by.is_empty() || !select.sort_by.is_empty() {
+        "DISTRIBUTE BY and SORT BY"
+    } else {
+        return Ok(());
+    };
+    Err(SqlError::unsupported(format!("{what} is not supported yet")).at(select))
+}

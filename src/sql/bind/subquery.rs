@@ -1,0 +1,252 @@
+//! Subqueries in expressions. Each becomes a join that is put on the plan below the operator that evaluates
+//! the expression: `EXISTS` and `IN` yield a mark, a scalar subquery its one value. What they take from the
+//! query around them are free columns of their plan.
+
+use sqlparser::ast;
+
+use crate::column::types::LogicalType;
+use crate::exec::expr::{CompareOp, Expr};
+use crate::sql::bind::expr::{ExprContext, negate_if};
+use crate::sql::bind::scope::Outer;
+use crate::sql::bind::{Binder, BoundQuery, coerce};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::plan::{JoinType, LogicalPlan};
+
+/// A subquery that waits to be joined.
+#[derive(Debug)]
+pub struct PendingSubquery {
+    /// Its plan.
+    pub plan: LogicalPlan,
+    /// What is wanted of it.
+    pub kind: JoinType,
+    /// Conditions over both sides.
+    pub on: Vec<Expr>,
+}
+
+/// What a condition that is an existence test became.
+enum Existence {
+    /// A semi or anti join.
+    Join(PendingSubquery),
+    /// A condition on a mark.
+    Condition(Expr),
+}
+
+/// Joins subqueries to the plan whose rows they are evaluated for.
+pub fn attach(plan: LogicalPlan, subqueries: Vec<PendingSubquery>) -> LogicalPlan {
+    subqueries.into_iter().fold(plan, |left, subquery| {
+        let dependent = depends_on(&subquery.plan, &left);
+        LogicalPlan::Join {
+            left: Box::new(left),
+            right: Box::new(subquery.plan),
+            kind: subquery.kind,
+            on: subquery.on,
+            dependent,
+        }
+    })
+}
+
+/// Whether a plan uses columns that another yields.
+pub fn depends_on(plan: &LogicalPlan, left: &LogicalPlan) -> bool {
+    let free = ColumnSet::free(plan);
+    !free.is_empty() && !free.is_disjoint(&ColumnSet::yielded(left))
+}
+
+impl Binder<'_> {
+    fn bind_subquery(&mut self, query: &ast::Query, cx: &ExprContext<'_>) -> Result<BoundQuery> {
+        if !cx.allow_subqueries {
+            return Err(SqlError::binder(format!("{} cannot contain subqueries", cx.clause)).at(query));
+        }
+        let outer = Outer { scope: cx.scope, parent: cx.outer };
+        self.bind_query(query, Some(&outer))
+    }
+
+    fn bind_one_column(&mut self, query: &ast::Query, cx: &ExprContext<'_>) -> Result<BoundQuery> {
+        let bound = self.bind_subquery(query, cx)?;
+        match bound.columns.len() {
+            1 => Ok(bound),
+            n => Err(SqlError::binder(format!("Subquery returns {n} columns - expected 1")).at(query)),
+        }
+    }
+
+    pub(super) fn bind_scalar_subquery(
+        &mut self,
+        query: &ast::Query,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let bound = self.bind_one_column(query, cx)?;
+        let value = bound.columns[0].expr();
+        let plan = bound.into_plan();
+        cx.subqueries.push(PendingSubquery { plan, kind: JoinType::Single, on: vec![] });
+        Ok(value)
+    }
+
+    pub(super) fn bind_exists(
+        &mut self,
+        query: &ast::Query,
+        negated: bool,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let plan = self.bind_subquery(query, cx)?.into_plan();
+        let mark = self.ids.column("exists", LogicalType::Boolean);
+        let expr = mark.expr();
+        cx.subqueries.push(PendingSubquery { plan, kind: JoinType::Mark(mark), on: vec![] });
+        Ok(negate_if(negated, expr))
+    }
+
+    pub(super) fn bind_in_subquery(
+        &mut self,
+        value: &ast::Expr,
+        query: &ast::Query,
+        negated: bool,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let (plan, on) = self.bind_membership(value, query, cx)?;
+        let mark = self.ids.column("in", LogicalType::Boolean);
+        let expr = mark.expr();
+        cx.subqueries.push(PendingSubquery { plan, kind: JoinType::Mark(mark), on });
+        Ok(negate_if(negated, expr))
+    }
+
+    /// The plan of a subquery and the conditions under which a value, or a row of them, is in it.
+    fn bind_membership(
+        &mut self,
+        value: &ast::Expr,
+        query: &ast::Query,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<(LogicalPlan, Vec<Expr>)> {
+        let mut syntax = value;
+        while let ast::Expr::Nested(inner) = syntax {
+            syntax = inner;
+        }
+        let values: Vec<&ast::Expr> = match syntax {
+            ast::Expr::Tuple(items) => items.iter().collect(),
+            one => vec![one],
+        };
+        let mut left = Vec::with_capacity(values.len());
+        for value in &values {
+            left.push(self.bind_expr(value, cx)?);
+        }
+        let bound = self.bind_subquery(query, cx)?;
+        if bound.columns.len() != left.len() {
+            return Err(SqlError::binder(format!(
+                "Subquery returns {} columns - expected {}",
+                bound.columns.len(),
+                left.len()
+            ))
+            .at(query));
+        }
+        let mut on = Vec::with_capacity(left.len());
+        for (value, column) in left.into_iter().zip(&bound.columns) {
+            on.push(coerce::compare(CompareOp::Eq, value, column.expr()).map_err(|e| e.at(syntax))?);
+        }
+        Ok((bound.into_plan(), on))
+    }
+
+    /// Binds a condition by its conjuncts. `EXISTS`, `NOT EXISTS` and `IN` that stand alone become semi and
+    /// anti joins, which need no mark.
+    pub(super) fn bind_filter(
+        &mut self,
+        condition: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<BoundFilter> {
+        let mut predicates = vec![];
+        let mut joins = vec![];
+        for conjunct in super::expr::connected(&ast::BinaryOperator::And, condition) {
+            match self.bind_existence(conjunct, cx)? {
+                Some(Existence::Join(join)) => joins.push(join),
+                Some(Existence::Condition(expr)) => predicates.push(expr),
+                None => {
+                    let bound = self.bind_condition(conjunct, cx)?;
+                    predicates.extend(super::expr::conjuncts(bound));
+                }
+            }
+        }
+        Ok(BoundFilter { predicates, joins, marks: std::mem::take(&mut cx.subqueries) })
+    }
+
+    /// `[NOT] EXISTS (…)` and `x IN (…)` as joins, if that is what the condition is.
+    fn bind_existence(
+        &mut self,
+        condition: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Option<Existence>> {
+        let mut negated = false;
+        let mut condition = condition;
+        loop {
+            condition = match condition {
+                ast::Expr::Nested(inner) => inner,
+                ast::Expr::UnaryOp { op: ast::UnaryOperator::Not, expr } => {
+                    negated = !negated;
+                    expr
+                }
+                _ => break,
+            };
+        }
+        Ok(match condition {
+            ast::Expr::Exists { subquery, negated: inner } => {
+                let plan = self.bind_subquery(subquery, cx)?.into_plan();
+                let kind = if negated == *inner { JoinType::Semi } else { JoinType::Anti };
+                Some(Existence::Join(PendingSubquery { plan, kind, on: vec![] }))
+            }
+            ast::Expr::InSubquery { expr, subquery, negated: inner } if negated == *inner => {
+                let before = cx.subqueries.len();
+                let (plan, on) = self.bind_membership(expr, subquery, cx)?;
+                // A value that is itself a subquery must be there before the join: keep the general form.
+                if cx.subqueries.len() > before {
+                    let mark = self.ids.column("in", LogicalType::Boolean);
+                    let expr = mark.expr();
+                    cx.subqueries.push(PendingSubquery { plan, kind: JoinType::Mark(mark), on });
+                    return Ok(Some(Existence::Condition(expr)));
+                }
+                Some(Existence::Join(PendingSubquery { plan, kind: JoinType::Semi, on }))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// A condition, ready to be put on a plan.
+#[derive(Debug, Default)]
+pub struct BoundFilter {
+    /// Conditions that must hold.
+    pub predicates: Vec<Expr>,
+    /// Semi and anti joins.
+    pub joins: Vec<PendingSubquery>,
+    /// Subqueries that the conditions use.
+    pub marks: Vec<PendingSubquery>,
+}
+
+impl BoundFilter {
+    /// All expressions over the rows to be filtered.
+    pub fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let on = self.joins.iter_mut().chain(&mut self.marks).flat_map(|s| &mut s.on);
+        self.predicates.iter_mut().chain(on)
+    }
+
+    /// The plans of its subqueries.
+    pub fn subqueries(&self) -> impl Iterator<Item = &PendingSubquery> {
+        self.joins.iter().chain(&self.marks)
+    }
+
+    /// The rows of the plan for which the condition holds.
+    pub fn apply(self, plan: LogicalPlan) -> LogicalPlan {
+        // Conditions without subqueries first: they leave fewer rows to join.
+        let mut made = ColumnSet::new();
+        for subquery in &self.marks {
+            made.add_all(&ColumnSet::yielded(&subquery.plan));
+            if let JoinType::Mark(mark) = &subquery.kind {
+                made.insert(mark.id);
+            }
+        }
+        let (late, early): (Vec<Expr>, Vec<Expr>) =
+            self.predicates.into_iter().partition(|p| !ColumnSet::of(p).is_disjoint(&made));
+        let plan = attach(filter(plan, early), self.joins);
+        filter(attach(plan, self.marks), late)
+    }
+}
+
+/// The rows of a plan for which all conditions hold.
+pub fn filter(plan: LogicalPlan, predicates: Vec<Expr>) -> LogicalPlan {
+    if predicates.is_empty() { plan } else { LogicalPlan::Filter { input: Box::new(plan), predicates } }
+}

@@ -1,0 +1,256 @@
+//! Names of types.
+
+use arrow_schema::TimeUnit;
+use sqlparser::ast::{
+    ArrayElemTypeDef, DataType, EnumMember, ExactNumberInfo, ObjectName, StructField, TimezoneInfo,
+};
+
+use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType, TIMESTAMP};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::parser::parse_type;
+
+/// Digits of a DECIMAL without any given.
+const DECIMAL_DEFAULT: LogicalType = LogicalType::Decimal { width: 18, scale: 3 };
+/// The most values of an ARRAY.
+const ARRAY_MAX: u64 = 100_000;
+
+/// The type that a name stands for.
+pub fn bind_type(ty: &DataType) -> Result<LogicalType> {
+    use LogicalType as L;
+    Ok(match ty {
+        DataType::Boolean | DataType::Bool => L::Boolean,
+        DataType::TinyInt(_) => L::TinyInt,
+        DataType::SmallInt(_) | DataType::Int2(_) | DataType::Int16 => L::SmallInt,
+        DataType::Int(_)
+        | DataType::Int4(_)
+        | DataType::Integer(_)
+        | DataType::Int32
+        | DataType::MediumInt(_)
+        | DataType::Signed
+        | DataType::SignedInteger => L::Integer,
+        DataType::BigInt(_) | DataType::Int8(_) | DataType::Int64 => L::BigInt,
+        DataType::HugeInt | DataType::Int128 => L::HugeInt,
+        DataType::UTinyInt | DataType::TinyIntUnsigned(_) | DataType::UInt8 => L::UTinyInt,
+        DataType::USmallInt
+        | DataType::SmallIntUnsigned(_)
+        | DataType::Int2Unsigned(_)
+        | DataType::UInt16 => L::USmallInt,
+        DataType::IntUnsigned(_)
+        | DataType::IntegerUnsigned(_)
+        | DataType::Int4Unsigned(_)
+        | DataType::UInt32
+        | DataType::Unsigned
+        | DataType::UnsignedInteger => L::UInteger,
+        DataType::UBigInt | DataType::BigIntUnsigned(_) | DataType::Int8Unsigned(_) | DataType::UInt64 => {
+            L::UBigInt
+        }
+        DataType::Real | DataType::Float4 | DataType::Float32 => L::Float,
+        DataType::Float(ExactNumberInfo::Precision(digits)) if *digits > 24 => L::Double,
+        DataType::Float(_) => L::Float,
+        DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float64 => L::Double,
+        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => decimal(info)?,
+        DataType::Varchar(_)
+        | DataType::Char(_)
+        | DataType::Character(_)
+        | DataType::CharacterVarying(_)
+        | DataType::CharVarying(_)
+        | DataType::Nvarchar(_)
+        | DataType::Text
+        | DataType::TinyText
+        | DataType::MediumText
+        | DataType::LongText
+        | DataType::String(_) => L::Varchar,
+        DataType::Blob(_)
+        | DataType::Bytea
+        | DataType::Bytes(_)
+        | DataType::Binary(_)
+        | DataType::Varbinary(_) => L::Blob,
+        DataType::Uuid => L::Uuid,
+        DataType::JSON => L::Json,
+        DataType::Date | DataType::Date32 => L::Date,
+        DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => L::Time,
+        DataType::Datetime(_) => TIMESTAMP,
+        DataType::Timestamp(digits, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => match digits {
+            None => TIMESTAMP,
+            Some(0) => L::Timestamp(TimeUnit::Second),
+            Some(1..=3) => L::Timestamp(TimeUnit::Millisecond),
+            Some(4..=6) => TIMESTAMP,
+            Some(_) => L::Timestamp(TimeUnit::Nanosecond),
+        },
+        DataType::Timestamp(..) => L::TimestampTz,
+        DataType::Interval { .. } => L::Interval,
+        DataType::Array(
+            ArrayElemTypeDef::SquareBracket(item, size) | ArrayElemTypeDef::Qualified(item, size),
+        ) => {
+            let item = Box::new(bind_type(item)?);
+            match size {
+                None => L::List(item),
+                Some(n @ 1..=ARRAY_MAX) => L::Array(item, *n as u32),
+                Some(_) => {
+                    return Err(SqlError::binder(format!("the size of an ARRAY must be 1 to {ARRAY_MAX}")));
+                }
+            }
+        }
+        DataType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::Parenthesis(item)) => {
+            L::List(Box::new(bind_type(item)?))
+        }
+        DataType::Struct(fields, _) => L::Struct(struct_fields(fields)?.into()),
+        DataType::Tuple(fields) => L::Struct(struct_fields(fields)?.into()),
+        DataType::Map(key, value, _) => L::Map(Box::new(bind_type(key)?), Box::new(bind_type(value)?)),
+        DataType::Enum(members, _) => enumeration(members)?,
+        DataType::Custom(name, modifiers) => named(name, modifiers)?,
+        other => return Err(unknown(&other.to_string())),
+    })
+}
+
+fn decimal(info: &ExactNumberInfo) -> Result<LogicalType> {
+    let (width, scale) = match info {
+        ExactNumberInfo::None => return Ok(DECIMAL_DEFAULT),
+        ExactNumberInfo::Precision(width) => (*width, 0),
+        ExactNumberInfo::PrecisionAndScale(width, scale) => (*width, *scale),
+    };
+    if !(1..=u64::from(DECIMAL_MAX_WIDTH)).contains(&width) {
+        return Err(SqlError::binder(format!("the width of a DECIMAL must be 1 to {DECIMAL_MAX_WIDTH}")));
+    }
+    if scale < 0 || scale as u64 > width {
+        return Err(SqlError::binder("the scale of a DECIMAL must be 0 to its width"));
+    }
+    Ok(LogicalType::Decimal { width: width as u8, scale: scale as u8 })
+}
+
+fn struct_fields(fields: &[StructField]) -> Result<Vec<(Box<str>, LogicalType)>> {
+    fields
+        .iter()
+        .map(|f| {
+            let name =
+                f.field_name.as_ref().ok_or_else(|| SqlError::binder("a field of a STRUCT needs a name"))?;
+            Ok((name.value.as_str().into(), bind_type(&f.field_type)?))
+        })
+        .collect()
+}
+
+fn enumeration(members: &[EnumMember]) -> Result<LogicalType> {
+    let names = members
+        .iter()
+        .map(|m| match m {
+            EnumMember::Name(name) => Ok(name.as_str().into()),
+            EnumMember::NamedValue(..) => Err(SqlError::unsupported("an ENUM with numbers is not supported")),
+        })
+        .collect::<Result<Vec<Box<str>>>>()?;
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|w| w[0] == w[1]) {
+        return Err(SqlError::binder("an ENUM cannot have the same name twice"));
+    }
+    Ok(LogicalType::Enum(names.into()))
+}
+
+/// Types that `sqlparser` has no word for.
+fn named(name: &ObjectName, modifiers: &[String]) -> Result<LogicalType> {
+    use LogicalType as L;
+    let text = name.to_string();
+    if let ("map", [key, value]) = (text.to_lowercase().as_str(), modifiers) {
+        let [key, value] = [key, value].map(|m| parse_type(m).and_then(|ty| bind_type(&ty)));
+        return Ok(L::Map(Box::new(key?), Box::new(value?)));
+    }
+    if !modifiers.is_empty() {
+        return Err(unknown(&text));
+    }
+    Ok(match text.to_lowercase().as_str() {
+        "hugeint" | "int128" => L::HugeInt,
+        "utinyint" | "uint8" => L::UTinyInt,
+        "usmallint" | "uint16" => L::USmallInt,
+        "uinteger" | "uint32" => L::UInteger,
+        "ubigint" | "uint64" => L::UBigInt,
+        "int1" => L::TinyInt,
+        "short" => L::SmallInt,
+        "signed" => L::Integer,
+        "long" | "oid" => L::BigInt,
+        "logical" => L::Boolean,
+        "bpchar" | "string" => L::Varchar,
+        "timestamp_s" => L::Timestamp(TimeUnit::Second),
+        "timestamp_ms" => L::Timestamp(TimeUnit::Millisecond),
+        "timestamp_us" => TIMESTAMP,
+        "timestamp_ns" => L::Timestamp(TimeUnit::Nanosecond),
+        "timestamptz" => L::TimestampTz,
+        "json" => L::Json,
+        _ => return Err(unknown(&text)),
+    })
+}
+
+fn unknown(name: &str) -> SqlError {
+    const NAMES: &[&str] = &[
+        "BIGINT",
+        "BLOB",
+        "BOOLEAN",
+        "DATE",
+        "DECIMAL",
+        "DOUBLE",
+        "FLOAT",
+        "HUGEINT",
+        "INTEGER",
+        "INTERVAL",
+        "JSON",
+        "REAL",
+        "SMALLINT",
+        "TEXT",
+        "TIME",
+        "TIMESTAMP",
+        "TIMESTAMPTZ",
+        "TINYINT",
+        "UBIGINT",
+        "UINTEGER",
+        "USMALLINT",
+        "UTINYINT",
+        "UUID",
+        "VARCHAR",
+    ];
+    SqlError::catalog(format!("Type with name {name} does not exist!")).did_you_mean(name, NAMES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ty(text: &str) -> String {
+        match parse_type(text).and_then(|t| bind_type(&t)) {
+            Ok(t) => t.to_string(),
+            Err(e) => e.to_string(),
+        }
+    }
+
+    #[test]
+    fn names_of_types() {
+        for (text, want) in [
+            ("int", "INTEGER"),
+            ("int8", "BIGINT"),
+            ("varchar(10)", "VARCHAR"),
+            ("decimal", "DECIMAL(18,3)"),
+            ("numeric(10, 2)", "DECIMAL(10,2)"),
+            ("double precision", "DOUBLE"),
+            ("real", "FLOAT"),
+            ("hugeint", "HUGEINT"),
+            ("uinteger", "UINTEGER"),
+            ("timestamp with time zone", "TIMESTAMP WITH TIME ZONE"),
+            ("timestamptz", "TIMESTAMP WITH TIME ZONE"),
+            ("timestamp_ns", "TIMESTAMP_NS"),
+            ("int[]", "INTEGER[]"),
+            ("int[3]", "INTEGER[3]"),
+            ("int[][]", "INTEGER[][]"),
+            ("struct(a int, b varchar[])", "STRUCT(\"a\" INTEGER, \"b\" VARCHAR[])"),
+            ("map(varchar, int)", "MAP(VARCHAR, INTEGER)"),
+            ("enum('a', 'b')", "ENUM('a', 'b')"),
+            ("blob", "BLOB"),
+            ("uuid", "UUID"),
+            ("json", "JSON"),
+            ("interval", "INTERVAL"),
+            ("datetime", "TIMESTAMP"),
+        ] {
+            assert_eq!(ty(text), want, "{text}");
+        }
+        assert!(ty("decimal(40)").contains("width"));
+        assert!(ty("decimal(4, 5)").contains("scale"));
+        assert!(ty("timestmp").contains("TIMESTAMP"), "{}", ty("timestmp"));
+        assert!(ty("enum('a', 'a')").contains("twice"));
+    }
+}

@@ -1,0 +1,40 @@
+//! Why a statement failed.
+
+use crate::exec::error::ExecError;
+use crate::sql::error::SqlError;
+use crate::table::TableError;
+
+/// Why a statement failed.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// It cannot be understood, or does not fit what exists.
+    Sql(SqlError),
+    /// It failed while it ran.
+    Exec(ExecError),
+    /// The database's storage failed.
+    Table(TableError),
+}
+
+impl From<SqlError> for Failure {
+    fn from(e: SqlError) -> Self {
+        Self::Sql(e)
+    }
+}
+
+impl From<ExecError> for Failure {
+    fn from(e: ExecError) -> Self {
+        match e {
+            ExecError::Storage(e) => Self::Table(e),
+            e => Self::Exec(e),
+        }
+    }
+}
+
+impl From<TableError> for Failure {
+    fn from(e: TableError) -> Self {
+        match e {
+            TableError::Catalog(e) => Self::Sql(SqlError::from_catalog(&e)),
+            e => Self::Table(e),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A session: settings, a transaction, and statements one after another.
+
+mod failure;
+mod result;
+mod settings;
+mod transaction;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+pub use failure::Failure;
+pub use result::{Outcome, ResultRows};
+pub use settings::Settings;
+pub use transaction::{ReadView, TransactionGate};
+
+use crate::exec::context::{CancelToken, ExecContext};
+use crate::exec::plan::Plan;
+use crate::exec::profile::Profile;
+use crate::exec::{QueryStream, execute};
+use crate::sql::bind::{Binder, Environment, Tables};
+use crate::sql::error::Result;
+use crate::sql::external::Formats;
+use crate::sql::optimize::{OptimizerOptions, optimize};
+use crate::sql::plan::{ColumnIds, LogicalPlan};
+use crate::sql::session::transaction::Transaction;
+use crate::sql::{parser, physical, stack, statement};
+use crate::table::Storage;
+
+/// Where the running query can be seen from other threads.
+pub type Running = Arc<Mutex<Option<Arc<ExecContext>>>>;
+
+/// A session of one connection.
+pub struct Session {
+    storage: Arc<Storage>,
+    formats: Arc<dyn Formats>,
+    /// Tells whether some connection has an open transaction that writes.
+    gate: Arc<TransactionGate>,
+    defaults: Settings,
+    /// Settings, as SET left them.
+    pub settings: Settings,
+    transaction: Transaction,
+    cancel: CancelToken,
+    running: Running,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session on a database.
+    pub fn new(
+        storage: Arc<Storage>,
+        formats: Arc<dyn Formats>,
+        gate: Arc<TransactionGate>,
+        settings: Settings,
+        cancel: CancelToken,
+        running: Running,
+    ) -> Self {
+        Self {
+            storage,
+            formats,
+            gate,
+            defaults: settings.clone(),
+            settings,
+            transaction: Transaction::None,
+            cancel,
+            running,
+        }
+    }
+
+    /// Runs exactly one statement. Rows are made while they are read; all else is done on return.
+    pub fn run(&mut self, sql: &str) -> Result<Outcome, Failure> {
+        self.cancel.reset();
+        let tokens = parser::tokens(sql)?;
+        let size = stack::Size::of(&tokens);
+        stack::with_room(size, move || {
+            let statement = parser::parse_statement(tokens)?;
+            self.run_statement(&statement, sql)
+        })?
+    }
+
+    fn run_statement(
+        &mut self,
+        statement: &crate::sql::ast::Statement,
+        sql: &str,
+    ) -> Result<Outcome, Failure> {
+        self.transaction.check(statement)?;
+        let result = statement::run(self, statement, sql);
+        if let Err(e) = &result {
+            self.transaction.statement_failed(e);
+        }
+        result
+    }
+
+    /// The database.
+    pub(super) fn storage(&self) -> &Arc<Storage> {
+        &self.storage
+    }
+
+    pub(super) fn formats(&self) -> &Arc<dyn Formats> {
+        &self.formats
+    }
+
+    pub(super) fn defaults(&self) -> &Settings {
+        &self.defaults
+    }
+
+    /// What a statement reads: the open transaction's view, or the last commit.
+    pub fn read_view(&self) -> ReadView {
+        self.transaction.read_view(&self.storage)
+    }
+
+    /// A context for a query, under the present settings.
+    pub(super) fn context(&self) -> ExecContext {
+        ExecContext::new(self.settings.threads, self.settings.memory_limit_bytes, self.cancel.clone())
+    }
+
+    /// Binds something against a view of the database.
+    pub(super) fn bind<T>(
+        &self,
+        tables: &dyn Tables,
+        work: impl FnOnce(&mut Binder<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let context = self.context();
+        let env =
+            Environment { tables, formats: &*self.formats, settings: &self.settings, context: &context };
+        work(&mut Binder::new(env))
+    }
+
+    /// The physical plan of a logical one.
+    pub(super) fn plan(&self, plan: LogicalPlan, ids: &mut ColumnIds) -> Result<Plan, Failure> {
+        let options = OptimizerOptions { enabled: self.settings.optimizer };
+        let optimized = optimize(plan, ids, &self.context(), &options)?;
+        Ok(physical::plan(&optimized)?)
+    }
+
+    /// Starts a plan; its progress can be seen from outside.
+    pub(super) fn start(&self, plan: Plan, profiled: bool) -> Result<QueryStream, Failure> {
+        let mut context = self.context();
+        if profiled {
+            context.profile = Some(Profile::new(&plan));
+        }
+        let context = Arc::new(context);
+        *self.running.lock() = Some(Arc::clone(&context));
+        Ok(execute(plan, context)?)
+    }
+
+    /// Runs a plan that writes to the end; returns the number of rows that it wrote.
+    pub(super) fn run_write(&self, plan: Plan) -> Result<u64, Failure> {
+        let mut count = 0;
+        for batch in self.start(plan, false)? {
+            let batch = batch?;
+            if let [column] = &batch.columns[..] {
+                use arrow_array::Array;
+                use arrow_array::cast::AsArray;
+                let values = column.as_primitive_opt::<arrow_array::types::Int64Type>();
+                count += values.filter(|v| !v.is_empty()).map_or(0, |v| v.value(0).max(0) as u64);
+            }
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,40 @@
+//! Rows that this layer makes itself: series, and listings of what exists.
+
+mod rows;
+mod series;
+mod system;
+
+use std::sync::Arc;
+
+use crate::exec::error::Result;
+use crate::exec::source::{Source, TableFunctionArgs};
+use crate::sql::bind::Environment;
+
+pub use rows::{RowsBuilder, StaticRows};
+pub use system::{database_name, system_view};
+
+/// The names that [`table_function`] knows.
+pub const TABLE_FUNCTIONS: &[&str] = &[
+    "duckdb_columns",
+    "duckdb_functions",
+    "duckdb_schemas",
+    "duckdb_settings",
+    "duckdb_tables",
+    "duckdb_views",
+    "generate_series",
+    "pragma_table_info",
+    "range",
+];
+
+/// The table function of this name (lower case), or `None` if there is none.
+pub fn table_function(
+    env: &Environment<'_>,
+    name: &str,
+    args: &TableFunctionArgs,
+) -> Option<Result<Arc<dyn Source>>> {
+    match name {
+        "generate_series" => Some(series::source(name, args, true)),
+        "range" => Some(series::source(name, args, false)),
+        _ => system::table_function(env, name, args),
+    }
+}

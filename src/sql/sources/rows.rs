@@ -1,0 +1,128 @@
+//! A few rows in memory as a source.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow_array::ArrayRef;
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::batch::{Batch, Field, Schema};
+use crate::exec::context::ExecContext;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::source::{ColumnPredicate, Morsel, Source, SourceScan};
+
+/// Puts rows together, value by value.
+#[derive(Debug)]
+pub struct RowsBuilder {
+    schema: Vec<Field>,
+    columns: Vec<Vec<Scalar>>,
+}
+
+impl RowsBuilder {
+    /// No rows of these columns.
+    pub fn new(columns: &[(&str, LogicalType)]) -> Self {
+        Self {
+            schema: columns.iter().map(|(name, ty)| Field::new(*name, ty.clone())).collect(),
+            columns: vec![vec![]; columns.len()],
+        }
+    }
+
+    /// Adds a row; its values fit the columns.
+    pub fn push(&mut self, row: impl IntoIterator<Item = Scalar>) {
+        let mut values = row.into_iter();
+        for column in &mut self.columns {
+            column.push(values.next().unwrap_or_default());
+        }
+        debug_assert!(values.next().is_none(), "a row has as many values as there are columns");
+    }
+
+    /// The rows.
+    pub fn finish(self, name: &str) -> Result<StaticRows> {
+        let rows = self.columns.first().map_or(0, Vec::len);
+        let columns = self
+            .schema
+            .iter()
+            .zip(&self.columns)
+            .map(|(field, values)| column(values, &field.ty))
+            .collect::<Result<_>>()?;
+        Ok(StaticRows { name: name.to_owned(), schema: self.schema.into(), batch: Batch::new(columns, rows) })
+    }
+}
+
+/// A text, for [`RowsBuilder::push`].
+pub fn text(value: &str) -> Scalar {
+    Scalar::Text(Arc::from(value))
+}
+
+/// A whole number, for [`RowsBuilder::push`].
+pub fn int(value: u64) -> Scalar {
+    Scalar::Int(i128::from(value))
+}
+
+fn column(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> {
+    let internal = |e: &dyn std::fmt::Display| ExecError::Internal(e.to_string());
+    if values.is_empty() {
+        return Ok(arrow_array::new_empty_array(&ty.arrow()));
+    }
+    let parts = values
+        .iter()
+        .map(|v| v.to_array(ty, 1).map_err(|e| internal(&e)))
+        .collect::<Result<Vec<ArrayRef>>>()?;
+    let parts: Vec<&dyn arrow_array::Array> = parts.iter().map(|p| &**p).collect();
+    Ok(arrow_select::concat::concat(&parts)?)
+}
+
+/// A few rows in memory.
+#[derive(Debug)]
+pub struct StaticRows {
+    name: String,
+    schema: Schema,
+    batch: Batch,
+}
+
+impl StaticRows {
+    /// The columns and the rows.
+    pub fn into_parts(self) -> (Schema, Batch) {
+        (self.schema, self.batch)
+    }
+}
+
+impl Source for StaticRows {
+    fn describe(&self) -> String {
+        self.name.to_uppercase()
+    }
+
+    fn schema(&self) -> Schema {
+        Arc::clone(&self.schema)
+    }
+
+    fn estimated_rows(&self) -> Option<u64> {
+        Some(self.batch.rows as u64)
+    }
+
+    fn scan(
+        &self,
+        columns: &[usize],
+        _predicates: &[ColumnPredicate],
+        _context: &Arc<ExecContext>,
+    ) -> Result<Box<dyn SourceScan>> {
+        let chosen = columns.iter().map(|&i| Arc::clone(&self.batch.columns[i])).collect();
+        Ok(Box::new(StaticScan { batch: Batch::new(chosen, self.batch.rows), taken: AtomicBool::new(false) }))
+    }
+}
+
+struct StaticScan {
+    batch: Batch,
+    taken: AtomicBool,
+}
+
+impl SourceScan for StaticScan {
+    fn next_morsel(&self) -> Result<Option<Morsel>> {
+        if self.taken.swap(true, Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let batch = self.batch.clone();
+        Ok(Some(Morsel { sequence: 0, batches: Box::new(std::iter::once(Ok(batch))) }))
+    }
+}

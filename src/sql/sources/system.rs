@@ -1,0 +1,282 @@
+//! Listings of what exists: `information_schema`, `duckdb_tables()` and their like.
+
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Object, Schema as CatalogSchema, TableDefinition, ViewDefinition};
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType as T;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::source::{Source, TableFunctionArgs};
+use crate::sql::bind::{Binder, Environment};
+use crate::sql::parser::parse_query;
+use crate::sql::sources::RowsBuilder;
+use crate::sql::sources::rows::{int, text};
+
+/// The name that listings give to the database.
+pub fn database_name() -> &'static str {
+    "fluxdb"
+}
+
+/// A view of `information_schema`.
+pub fn system_view(env: &Environment<'_>, schema: Option<&str>, name: &str) -> Option<Arc<dyn Source>> {
+    if !schema?.eq_ignore_ascii_case("information_schema") {
+        return None;
+    }
+    let rows = match name.to_lowercase().as_str() {
+        "tables" => tables(env),
+        "columns" => columns(env),
+        "schemata" => schemata(env),
+        _ => return None,
+    };
+    // The builders put values into columns of their own types.
+    rows.finish(&format!("information_schema.{name}")).ok().map(|r| Arc::new(r) as Arc<dyn Source>)
+}
+
+/// A table function of this name.
+pub fn table_function(
+    env: &Environment<'_>,
+    name: &str,
+    args: &TableFunctionArgs,
+) -> Option<Result<Arc<dyn Source>>> {
+    let rows = match name {
+        "duckdb_tables" => duckdb_tables(env),
+        "duckdb_columns" => columns(env),
+        "duckdb_views" => duckdb_views(env),
+        "duckdb_schemas" => schemata(env),
+        "duckdb_settings" => settings(env),
+        "duckdb_functions" => functions(),
+        "pragma_table_info" => match table_info(env, args) {
+            Ok(rows) => rows,
+            Err(e) => return Some(Err(e)),
+        },
+        _ => return None,
+    };
+    if name != "pragma_table_info" && !(args.positional.is_empty() && args.named.is_empty()) {
+        return Some(Err(ExecError::InvalidInput(format!("{name} takes no arguments"))));
+    }
+    Some(rows.finish(name).map(|r| Arc::new(r) as Arc<dyn Source>))
+}
+
+fn objects(catalog: &Catalog) -> impl Iterator<Item = (&CatalogSchema, &Object)> {
+    catalog.schemas().flat_map(|schema| schema.objects().map(move |object| (&**schema, object)))
+}
+
+fn schema_name(schema: &CatalogSchema) -> Scalar {
+    text(&schema.definition().name)
+}
+
+fn tables(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[
+        ("table_catalog", T::Varchar),
+        ("table_schema", T::Varchar),
+        ("table_name", T::Varchar),
+        ("table_type", T::Varchar),
+        ("is_insertable_into", T::Varchar),
+        ("table_comment", T::Varchar),
+    ]);
+    for (schema, object) in objects(env.tables.catalog()) {
+        let (kind, insertable, comment) = match object {
+            Object::Table(t) => ("BASE TABLE", "YES", &t.comment),
+            Object::View(v) => ("VIEW", "NO", &v.comment),
+        };
+        rows.push([
+            text(database_name()),
+            schema_name(schema),
+            text(object.name()),
+            text(kind),
+            text(insertable),
+            optional(comment.as_deref()),
+        ]);
+    }
+    rows
+}
+
+fn optional(value: Option<&str>) -> Scalar {
+    value.map_or(Scalar::Null, text)
+}
+
+/// One column of a table or view.
+pub struct ColumnInfo {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: T,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+    /// Its default, as SQL.
+    pub default: Option<String>,
+}
+
+/// The columns of a table.
+pub fn table_columns(table: &TableDefinition) -> Vec<ColumnInfo> {
+    let columns = table.columns.iter().map(|c| ColumnInfo {
+        name: c.name.to_string(),
+        ty: c.ty.clone(),
+        nullable: c.nullable,
+        default: c.default.as_deref().map(str::to_owned),
+    });
+    columns.collect()
+}
+
+/// The columns of a view; none if its query no longer fits what exists.
+fn view_columns(env: &Environment<'_>, view: &ViewDefinition) -> Vec<ColumnInfo> {
+    let bound = parse_query(&view.query).and_then(|query| Binder::new(*env).bind_query(&query, None));
+    let Ok(bound) = bound else { return vec![] };
+    let names = view.column_names.iter().map(|n| Some(n.to_string())).chain(std::iter::repeat(None));
+    let columns = bound.columns.into_iter().zip(names).map(|(c, name)| ColumnInfo {
+        name: name.unwrap_or(c.name),
+        ty: c.ty,
+        nullable: true,
+        default: None,
+    });
+    columns.collect()
+}
+
+fn columns(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[
+        ("table_catalog", T::Varchar),
+        ("table_schema", T::Varchar),
+        ("table_name", T::Varchar),
+        ("column_name", T::Varchar),
+        ("ordinal_position", T::Integer),
+        ("column_default", T::Varchar),
+        ("is_nullable", T::Varchar),
+        ("data_type", T::Varchar),
+    ]);
+    for (schema, object) in objects(env.tables.catalog()) {
+        let columns = match object {
+            Object::Table(t) => table_columns(t),
+            Object::View(v) => view_columns(env, v),
+        };
+        for (i, column) in columns.iter().enumerate() {
+            rows.push([
+                text(database_name()),
+                schema_name(schema),
+                text(object.name()),
+                text(&column.name),
+                int(i as u64 + 1),
+                optional(column.default.as_deref()),
+                text(if column.nullable { "YES" } else { "NO" }),
+                text(&column.ty.to_string()),
+            ]);
+        }
+    }
+    rows
+}
+
+fn schemata(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[("catalog_name", T::Varchar), ("schema_name", T::Varchar)]);
+    for schema in env.tables.catalog().schemas() {
+        rows.push([text(database_name()), schema_name(schema)]);
+    }
+    rows
+}
+
+fn duckdb_tables(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[
+        ("database_name", T::Varchar),
+        ("schema_name", T::Varchar),
+        ("table_name", T::Varchar),
+        ("comment", T::Varchar),
+        ("estimated_size", T::BigInt),
+        ("column_count", T::BigInt),
+        ("row_groups", T::BigInt),
+        ("bytes", T::BigInt),
+    ]);
+    for (schema, object) in objects(env.tables.catalog()) {
+        let Object::Table(table) = object else { continue };
+        // A table that this transaction made has no rows yet.
+        let (size, groups, bytes) = env
+            .tables
+            .table(table.id)
+            .map_or((0, 0, 0), |t| (t.rows(), t.row_group_count() as u64, t.bytes()));
+        rows.push([
+            text(database_name()),
+            schema_name(schema),
+            text(&table.name),
+            optional(table.comment.as_deref()),
+            int(size),
+            int(table.columns.len() as u64),
+            int(groups),
+            int(bytes),
+        ]);
+    }
+    rows
+}
+
+fn duckdb_views(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[
+        ("database_name", T::Varchar),
+        ("schema_name", T::Varchar),
+        ("view_name", T::Varchar),
+        ("comment", T::Varchar),
+        ("sql", T::Varchar),
+    ]);
+    for (schema, object) in objects(env.tables.catalog()) {
+        let Object::View(view) = object else { continue };
+        rows.push([
+            text(database_name()),
+            schema_name(schema),
+            text(&view.name),
+            optional(view.comment.as_deref()),
+            text(&crate::sql::statement::ddl_text::view_sql(schema, view)),
+        ]);
+    }
+    rows
+}
+
+fn settings(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows =
+        RowsBuilder::new(&[("name", T::Varchar), ("value", T::Varchar), ("description", T::Varchar)]);
+    for (name, value, description) in env.settings.list() {
+        rows.push([text(name), text(&value), text(description)]);
+    }
+    rows
+}
+
+fn functions() -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[
+        ("function_name", T::Varchar),
+        ("function_type", T::Varchar),
+        ("description", T::Varchar),
+        ("example", T::Varchar),
+    ]);
+    for f in crate::exec::functions::catalog() {
+        rows.push([text(f.name), text("scalar"), text(f.description), text(f.example)]);
+    }
+    for f in crate::exec::aggregates::catalog() {
+        rows.push([text(f.name), text("aggregate"), text(f.description), text(f.example)]);
+    }
+    rows
+}
+
+fn table_info(env: &Environment<'_>, args: &TableFunctionArgs) -> Result<RowsBuilder> {
+    let [(Scalar::Text(name), _)] = &args.positional[..] else {
+        return Err(ExecError::InvalidInput("pragma_table_info takes the name of a table as a text".into()));
+    };
+    let (schema, name) = name.split_once('.').unwrap_or((crate::catalog::MAIN_SCHEMA, name));
+    let columns = match env.tables.catalog().object(schema, name) {
+        Ok(Object::Table(table)) => table_columns(table),
+        Ok(Object::View(view)) => view_columns(env, view),
+        Err(e) => return Err(ExecError::Storage(e.into())),
+    };
+    let mut rows = RowsBuilder::new(&[
+        ("cid", T::Integer),
+        ("name", T::Varchar),
+        ("type", T::Varchar),
+        ("notnull", T::Boolean),
+        ("dflt_value", T::Varchar),
+        ("pk", T::Boolean),
+    ]);
+    for (i, column) in columns.iter().enumerate() {
+        rows.push([
+            int(i as u64),
+            text(&column.name),
+            text(&column.ty.to_string()),
+            Scalar::Boolean(!column.nullable),
+            optional(column.default.as_deref()),
+            Scalar::Boolean(false),
+        ]);
+    }
+    Ok(rows)
+}

@@ -1,0 +1,192 @@
+//! CREATE TABLE, also from a query.
+
+use sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, Query};
+
+use crate::catalog::{ColumnDefinition, Object, TableDefinition};
+use crate::column::types::LogicalType;
+use crate::exec::sinks::table_sink;
+use crate::sql::bind::types::bind_type;
+use crate::sql::bind::{Binder, coerce_assign, object_name, schema_or_main};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::parser::parse_expr;
+use crate::sql::plan::LogicalPlan;
+use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::statement::query;
+
+/// Makes a table.
+pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failure> {
+    refuse_unsupported(create)?;
+    let (schema, ident) = object_name(&create.name)?;
+    let schema_name = schema_or_main(schema);
+    if schema_name.eq_ignore_ascii_case("information_schema") {
+        return Err(SqlError::catalog("information_schema takes no tables").at(&create.name).into());
+    }
+    let mut writer = session.writer()?;
+    let catalog = writer.transaction()?.catalog();
+    let schema_id = catalog.schema(schema_name).map_err(|e| SqlError::from_catalog(&e).at(&create.name))?;
+    let (schema_id, existing) = (schema_id.definition().id, schema_id.get(&ident.value).cloned());
+    match &existing {
+        Some(Object::Table(_)) if create.if_not_exists => return Ok(Outcome::Done),
+        Some(Object::Table(_)) if create.or_replace => {}
+        Some(_) if create.or_replace || create.if_not_exists => {
+            return Err(SqlError::catalog(format!("Existing object {} is a view, not a table", ident.value))
+                .at(&create.name)
+                .into());
+        }
+        Some(found) => {
+            return Err(SqlError::catalog(format!(
+                "{} with name \"{}\" already exists!",
+                found.kind(),
+                found.name()
+            ))
+            .at(&create.name)
+            .into());
+        }
+        None => {}
+    }
+
+    // All that can be wrong with the text is found before anything is changed.
+    let view = writer.read_view()?;
+    let (columns, source) = match &create.query {
+        Some(query) => {
+            let names = &create.columns;
+            let (columns, source) =
+                writer.session().bind(&view, |binder| columns_of_query(binder, query, names))?;
+            (columns, Some(source))
+        }
+        None => (writer.session().bind(&view, |binder| Ok(define_columns(binder, &create.columns)?))?, None),
+    };
+    let table = TableDefinition::new(schema_id, &ident.value, columns);
+    table.validate().map_err(|e| SqlError::from_catalog(&e).at(&create.name))?;
+    if let Some(Object::Table(old)) = existing {
+        writer.transaction()?.drop_table(old.id)?;
+    }
+    let id = writer.transaction()?.create_table(table)?;
+    let mut rows = None;
+    if let Some((plan, mut ids)) = source {
+        let sink = table_sink(writer.transaction()?.append(id)?);
+        writer.changes(id);
+        let count = ids.column("Count", LogicalType::BigInt);
+        let plan = LogicalPlan::Write { input: Box::new(plan), sink, count };
+        let plan = writer.session().plan(plan, &mut ids)?;
+        rows = Some(writer.session().run_write(plan)?);
+    }
+    writer.finish()?;
+    Ok(rows.map_or(Outcome::Done, Outcome::Changed))
+}
+
+type Source = (LogicalPlan, crate::sql::plan::ColumnIds);
+
+/// The columns of a table that is made from a query, and the plan of its rows.
+fn columns_of_query(
+    binder: &mut Binder<'_>,
+    query: &Query,
+    names: &[ColumnDef],
+) -> Result<(Vec<ColumnDefinition>, Source), Failure> {
+    let (plan, ids) = query::plan(binder, query)?;
+    let yielded = plan.columns();
+    if names.len() > yielded.len() {
+        return Err(SqlError::binder(format!(
+            "the table has {} columns, but its query yields {}",
+            names.len(),
+            yielded.len()
+        ))
+        .into());
+    }
+    let mut columns: Vec<ColumnDefinition> = vec![];
+    for (i, column) in yielded.iter().enumerate() {
+        let name = match names.get(i) {
+            Some(given) => given.name.value.clone(),
+            None => unique_name(&column.name, &columns),
+        };
+        columns.push(ColumnDefinition::new(&name, column.ty.clone()));
+    }
+    Ok((columns, (plan, ids)))
+}
+
+/// The name, with a number behind if it is taken.
+fn unique_name(name: &str, taken: &[ColumnDefinition]) -> String {
+    let is_taken = |n: &str| taken.iter().any(|c| c.name.eq_ignore_ascii_case(n));
+    if !is_taken(name) {
+        return name.to_owned();
+    }
+    (1_u64..).map(|i| format!("{name}_{i}")).find(|n| !is_taken(n)).unwrap_or_default()
+}
+
+fn define_columns(binder: &mut Binder<'_>, defs: &[ColumnDef]) -> Result<Vec<ColumnDefinition>> {
+    let mut columns = Vec::with_capacity(defs.len());
+    for def in defs {
+        columns.push(define_column(binder, def)?);
+    }
+    Ok(columns)
+}
+
+/// A column as it was written.
+pub fn define_column(binder: &mut Binder<'_>, def: &ColumnDef) -> Result<ColumnDefinition> {
+    let ty = bind_type(&def.data_type).map_err(|e| e.at_span(def.name.span))?;
+    let mut column = ColumnDefinition::new(&def.name.value, ty);
+    for option in &def.options {
+        let unsupported = |what: &str| {
+            Err(SqlError::unsupported(format!("{what} is not supported yet")).at_span(def.name.span))
+        };
+        match &option.option {
+            ColumnOption::Null => column.nullable = true,
+            ColumnOption::NotNull => column.nullable = false,
+            ColumnOption::Default(expr) => {
+                check_default(binder, expr, &column)?;
+                column.default = Some(expr.to_string().into());
+            }
+            ColumnOption::Comment(text) => column.comment = Some(text.as_str().into()),
+            ColumnOption::PrimaryKey(_) => return unsupported("PRIMARY KEY"),
+            ColumnOption::Unique(_) => return unsupported("UNIQUE"),
+            ColumnOption::Check(_) => return unsupported("CHECK"),
+            ColumnOption::ForeignKey(_) => return unsupported("REFERENCES"),
+            ColumnOption::Generated { .. } => return unsupported("a generated column"),
+            ColumnOption::Collation(_) => return unsupported("COLLATE"),
+            other => return unsupported(&other.to_string()),
+        }
+    }
+    Ok(column)
+}
+
+/// A default must be an expression without columns that can be stored in the column.
+fn check_default(
+    binder: &mut Binder<'_>,
+    expr: &sqlparser::ast::Expr,
+    column: &ColumnDefinition,
+) -> Result<()> {
+    let scope = crate::sql::bind::scope::Scope::default();
+    let bound = binder.bind_over(expr, &scope, "DEFAULT value")?;
+    coerce_assign(bound, &column.ty).map_err(|e| e.at(expr))?;
+    // What is kept is the printed form; it must mean something too.
+    parse_expr(&expr.to_string())
+        .map_err(|e| SqlError::unsupported(format!("this DEFAULT cannot be kept: {}", e.message)))?;
+    Ok(())
+}
+
+fn refuse_unsupported(create: &CreateTable) -> Result<()> {
+    let what = if create.temporary {
+        "a temporary table"
+    } else if create.external {
+        "an external table"
+    } else if let Some(constraint) = create.constraints.first() {
+        return Err(SqlError::unsupported(format!("the constraint {constraint} is not supported yet"))
+            .at(&create.name));
+    } else if create.like.is_some() || create.clone.is_some() {
+        "CREATE TABLE LIKE"
+    } else if create.partition_by.is_some() || create.cluster_by.is_some() || create.order_by.is_some() {
+        "PARTITION BY, CLUSTER BY and ORDER BY of a table"
+    } else if create.query.is_none() && create.columns.is_empty() {
+        return Err(SqlError::parser("Table must have at least one column!").at(&create.name));
+    } else if create.query.is_some()
+        && create
+            .columns
+            .iter()
+            .any(|c| !matches!(c.data_type, sqlparser::ast::DataType::Unspecified) || !c.options.is_empty())
+    {
+        "a column with a type in CREATE TABLE AS"
+    } else {
+        return Ok(());
+    };
+    Err(SqlError::unsupported(format!("{what} is not supported yet")).at(&create.name))
+}

@@ -1,0 +1,57 @@
+//! DESCRIBE.
+
+use sqlparser::ast::{Query, SelectFlavor, SetExpr, TableFactor};
+
+use crate::catalog::Object;
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::sql::bind::{Tables, object_name, schema_or_main};
+use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::sources::RowsBuilder;
+use crate::sql::statement::query;
+
+/// Lists the columns of a table or query.
+pub fn run(session: &Session, query: &Query) -> Result<Outcome, Failure> {
+    let view = session.read_view();
+    let (plan, _) = session.bind(&view, |binder| query::plan(binder, query))?;
+    let mut rows = RowsBuilder::new(&[
+        ("column_name", LogicalType::Varchar),
+        ("column_type", LogicalType::Varchar),
+        ("null", LogicalType::Varchar),
+        ("key", LogicalType::Varchar),
+        ("default", LogicalType::Varchar),
+        ("extra", LogicalType::Varchar),
+    ]);
+    let table = bare_table(query, &view);
+    for (i, column) in plan.columns().into_iter().enumerate() {
+        let definition = table.as_ref().and_then(|t| t.columns.get(i));
+        let nullable = definition.is_none_or(|d| d.nullable);
+        let default = definition.and_then(|d| d.default.as_deref());
+        rows.push([
+            Scalar::text(&column.name),
+            Scalar::text(column.ty.to_string()),
+            Scalar::text(if nullable { "YES" } else { "NO" }),
+            Scalar::Null,
+            default.map_or(Scalar::Null, Scalar::text),
+            Scalar::Null,
+        ]);
+    }
+    Ok(rows.finish("describe")?.into())
+}
+
+/// The table, if the query is nothing but `FROM table`.
+fn bare_table(query: &Query, view: &dyn Tables) -> Option<std::sync::Arc<crate::catalog::TableDefinition>> {
+    let SetExpr::Select(select) = &*query.body else { return None };
+    let [from] = &select.from[..] else { return None };
+    let TableFactor::Table { name, args: None, .. } = &from.relation else { return None };
+    let bare =
+        select.flavor == SelectFlavor::FromFirstNoSelect && from.joins.is_empty() && query.with.is_none();
+    if !bare {
+        return None;
+    }
+    let (schema, ident) = object_name(name).ok()?;
+    match view.catalog().object(schema_or_main(schema), &ident.value) {
+        Ok(Object::Table(table)) => Some(table.clone()),
+        _ => None,
+    }
+}

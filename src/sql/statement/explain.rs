@@ -1,0 +1,52 @@
+//! EXPLAIN.
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::sql::ast::Statement;
+use crate::sql::error::SqlError;
+use crate::sql::explain::render;
+use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::sources::RowsBuilder;
+use crate::sql::statement::query;
+
+/// Shows the plan of a query; with `analyze` runs it and shows what it took.
+pub fn run(session: &Session, analyze: bool, statement: &Statement) -> Result<Outcome, Failure> {
+    let query = match statement {
+        Statement::Query(query) => query,
+        Statement::Sql(sql) => match &**sql {
+            sqlparser::ast::Statement::Query(query) => query,
+            sqlparser::ast::Statement::CreateTable(create) if !analyze && create.query.is_some() => {
+                create.query.as_ref().ok_or_else(|| SqlError::internal("the query is there"))?
+            }
+            sqlparser::ast::Statement::Insert(insert) if !analyze && insert.source.is_some() => {
+                insert.source.as_ref().ok_or_else(|| SqlError::internal("the query is there"))?
+            }
+            _ => return Err(SqlError::unsupported("EXPLAIN is for queries").into()),
+        },
+        Statement::Copy(copy) if !analyze => match &copy.subject {
+            crate::sql::ast::CopySubject::Query(query) => query,
+            crate::sql::ast::CopySubject::Table { .. } => {
+                return Err(SqlError::unsupported("EXPLAIN of COPY is for queries").into());
+            }
+        },
+        _ => return Err(SqlError::unsupported("EXPLAIN is for queries").into()),
+    };
+    let view = session.read_view();
+    let (plan, mut ids) = session.bind(&view, |binder| query::plan(binder, query))?;
+    let plan = session.plan(plan, &mut ids)?;
+    let (key, text) = if analyze {
+        let shown = plan.clone();
+        let mut stream = session.start(plan, true)?;
+        for batch in &mut stream {
+            batch?;
+        }
+        drop(stream);
+        ("analyzed_plan", render(&shown))
+    } else {
+        ("physical_plan", render(&plan))
+    };
+    let mut rows =
+        RowsBuilder::new(&[("explain_key", LogicalType::Varchar), ("explain_value", LogicalType::Varchar)]);
+    rows.push([Scalar::text(key), Scalar::text(text.trim_end())]);
+    Ok(rows.finish("explain")?.into())
+}
