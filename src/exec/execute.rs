@@ -112,7 +112,9 @@ fn all_of(keys: Vec<(Expr, Expr)>, rest: Option<Expr>, left_width: usize) -> Exp
         if let Expr::Column { index, .. } = expr {
             *index += by;
         }
-        expr.children_mut().into_iter().for_each(|e| shift(e, by));
+        for child in expr.children_mut() {
+            shift(child, by);
+        }
     }
     let mut all: Vec<Expr> = keys
         .into_iter()
@@ -141,13 +143,17 @@ fn read_columns(expr: &Expr, wanted: &mut [bool]) {
     {
         *wanted = true;
     }
-    expr.children().into_iter().for_each(|e| read_columns(e, wanted));
+    for child in expr.children() {
+        read_columns(child, wanted);
+    }
 }
 
 /// The columns, of `width`, that expressions read.
 fn columns_read<'a>(width: usize, exprs: impl IntoIterator<Item = &'a Expr>) -> Vec<bool> {
     let mut wanted = vec![false; width];
-    exprs.into_iter().for_each(|e| read_columns(e, &mut wanted));
+    for expr in exprs {
+        read_columns(expr, &mut wanted);
+    }
     wanted
 }
 
@@ -211,7 +217,9 @@ impl Builder {
             }
             PlanNode::Sort { input, keys } if keys.is_empty() => self.build(*input, id + 1, hints, wanted),
             PlanNode::Sort { input, keys } => {
-                keys.iter().for_each(|k| read_columns(&k.expr, &mut wanted));
+                for key in &keys {
+                    read_columns(&key.expr, &mut wanted);
+                }
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 let source = self.timed(id, || sort(&pipeline, keys, &self.context))?;
                 Ok(self.source(id, source))
@@ -222,7 +230,9 @@ impl Builder {
                 Ok(self.batches(id, batches))
             }
             PlanNode::TopN { input, keys, limit, offset } => {
-                keys.iter().for_each(|k| read_columns(&k.expr, &mut wanted));
+                for key in &keys {
+                    read_columns(&key.expr, &mut wanted);
+                }
                 let (bound, hints) = running_bound(&keys);
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 let source =
@@ -310,8 +320,12 @@ impl Builder {
         let (shape, mut left_wanted, right_wanted) =
             self.join_shape(&left, &right, join.kind, join.residual, wanted);
         let mut right_read = right_wanted.clone();
-        right_keys.iter().for_each(|k| read_columns(k, &mut right_read));
-        left_keys.iter().for_each(|k| read_columns(k, &mut left_wanted));
+        for key in &right_keys {
+            read_columns(key, &mut right_read);
+        }
+        for key in &left_keys {
+            read_columns(key, &mut left_wanted);
+        }
         let right_id = id + 1 + nodes(&left);
         let right_hints = right_hints(&hints, &shape);
         let pipeline = self.build(right, right_id, right_hints, right_read)?;

@@ -178,7 +178,7 @@ pub(crate) fn parallel<T: Send>(
     } else {
         std::thread::scope(|scope| {
             for _ in 1..context.threads.min(count) {
-                let _ = std::thread::Builder::new().name("fluxdb-worker".into()).spawn_scoped(scope, &worker);
+                let _ = std::thread::Builder::new().name("fluxdb-worker".into()).spawn_scoped(scope, worker);
             }
             worker();
         });

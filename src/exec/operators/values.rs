@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::builder::{PrimitiveBuilder, StringViewBuilder};
+use arrow_array::types::*;
+use arrow_array::{ArrayRef, ArrowPrimitiveType};
+use arrow_schema::{DataType, TimeUnit};
 
 use super::coalesce::concat_arrays;
 use crate::column::scalar::Scalar;
@@ -51,10 +54,65 @@ fn leading_literals(rows: &[Vec<Expr>], c: usize) -> Vec<&Scalar> {
         .collect()
 }
 
+/// One row for each value. Long lists of common types are built without an array for each value.
 fn scalars_to_array(values: &[&Scalar], field: &Field) -> Result<ArrayRef> {
+    if let Some(array) = build(values, &field.ty.arrow()) {
+        return Ok(array);
+    }
     let parts = values
         .iter()
         .map(|v| crate::exec::eval::scalar_array(v, &field.ty, 1))
         .collect::<Result<Vec<_>>>()?;
     concat_arrays(&parts)
+}
+
+/// The array, if all values are of the kind that the layout wants.
+fn build(values: &[&Scalar], layout: &DataType) -> Option<ArrayRef> {
+    fn whole<T: ArrowPrimitiveType>(values: &[&Scalar], layout: &DataType) -> Option<ArrayRef>
+    where
+        T::Native: TryFrom<i128>,
+    {
+        let mut builder = PrimitiveBuilder::<T>::with_capacity(values.len()).with_data_type(layout.clone());
+        for value in values {
+            match value {
+                Scalar::Null => builder.append_null(),
+                Scalar::Int(v) => builder.append_value(T::Native::try_from(*v).ok()?),
+                _ => return None,
+            }
+        }
+        Some(Arc::new(builder.finish()))
+    }
+    match layout {
+        DataType::Int8 => whole::<Int8Type>(values, layout),
+        DataType::Int16 => whole::<Int16Type>(values, layout),
+        DataType::Int32 => whole::<Int32Type>(values, layout),
+        DataType::Int64 => whole::<Int64Type>(values, layout),
+        DataType::Decimal64(..) => whole::<Decimal64Type>(values, layout),
+        DataType::Decimal128(..) => whole::<Decimal128Type>(values, layout),
+        DataType::Date32 => whole::<Date32Type>(values, layout),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => whole::<TimestampMicrosecondType>(values, layout),
+        DataType::Float64 => {
+            let mut builder = PrimitiveBuilder::<Float64Type>::with_capacity(values.len());
+            for value in values {
+                match value {
+                    Scalar::Null => builder.append_null(),
+                    Scalar::Float(v) => builder.append_value(*v),
+                    _ => return None,
+                }
+            }
+            Some(Arc::new(builder.finish()))
+        }
+        DataType::Utf8View => {
+            let mut builder = StringViewBuilder::with_capacity(values.len());
+            for value in values {
+                match value {
+                    Scalar::Null => builder.append_null(),
+                    Scalar::Text(v) => builder.append_value(v),
+                    _ => return None,
+                }
+            }
+            Some(Arc::new(builder.finish()))
+        }
+        _ => None,
+    }
 }

@@ -57,7 +57,9 @@ impl Local {
         };
         let mut states: Vec<_> = aggregation.calls.iter().map(|c| (c.function.new_states)()).collect();
         if !grouped {
-            states.iter_mut().for_each(|s| s.resize(1));
+            for state in &mut states {
+                state.resize(1);
+            }
         }
         Self {
             table,
@@ -96,7 +98,9 @@ impl Local {
                 table.intern(&keys, batch.rows, &mut self.ids)?;
                 ids = Some(&self.ids[..]);
                 let groups = table.len();
-                self.states.iter_mut().for_each(|s| s.resize(groups));
+                for state in &mut self.states {
+                    state.resize(groups);
+                }
             }
         }
         let (mut distinct, mut ordered) = (0, 0);
@@ -184,7 +188,9 @@ impl Local {
 fn keep_referenced(batch: &Batch, mask: &BooleanArray, call: &AggregateCall) -> Result<Batch> {
     let mut used = vec![false; batch.columns.len()];
     let exprs = call.args.iter().chain(call.order_by.iter().map(|k| &k.expr));
-    exprs.for_each(|e| mark_columns(e, &mut used));
+    for expr in exprs {
+        mark_columns(expr, &mut used);
+    }
     let filter = FilterBuilder::new(mask).build();
     let columns = batch
         .columns
@@ -201,5 +207,7 @@ fn mark_columns(expr: &Expr, used: &mut [bool]) {
     {
         *used = true;
     }
-    expr.children().into_iter().for_each(|e| mark_columns(e, used));
+    for child in expr.children() {
+        mark_columns(child, used);
+    }
 }

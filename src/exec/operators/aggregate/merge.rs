@@ -63,8 +63,7 @@ fn merge_into_first(aggregation: &Aggregation, locals: Vec<Local>) -> Result<Vec
     let Some(mut first) = locals.next() else { return Ok(vec![]) };
     let grouped = !aggregation.keys.is_empty();
     let mut table = if grouped { Some(first.take_table()?) } else { None };
-    let mut distinct: Vec<Vec<(Box<dyn GroupTable>, Option<Vec<u32>>)>> =
-        first.distinct.drain(..).map(|t| vec![(t, None)]).collect();
+    let mut distinct: Vec<Vec<DistinctRows>> = first.distinct.drain(..).map(|t| vec![(t, None)]).collect();
     for mut other in locals {
         let mut map = vec![0];
         if let Some(table) = &mut table {
@@ -111,12 +110,15 @@ fn feed_distinct(states: &mut dyn GroupStates, mut columns: Vec<ArrayRef>, group
     }
 }
 
-/// The distinct rows of several tables, in pieces that have no row in common. Each table comes with the numbers
-/// of its groups in the result, if they are others than its own.
+/// One worker's distinct rows of one aggregate, and the numbers of its groups in the result, if they are others
+/// than its own.
+type DistinctRows = (Box<dyn GroupTable>, Option<Vec<u32>>);
+
+/// The distinct rows of several tables, in pieces that have no row in common.
 fn merge_distinct(
     aggregation: &Aggregation,
     call: &crate::exec::expr::AggregateCall,
-    mut tables: Vec<(Box<dyn GroupTable>, Option<Vec<u32>>)>,
+    mut tables: Vec<DistinctRows>,
 ) -> Result<Vec<Vec<ArrayRef>>> {
     let grouped = !aggregation.keys.is_empty();
     if tables.len() == 1 {

@@ -48,7 +48,7 @@ fn nulls_zeros_and_nans_are_one_group_each() {
     let values = floats([Some(0.0), Some(-0.0), None, Some(f64::NAN), Some(-f64::NAN), None, Some(1.0)]);
     for threads in THREADS {
         let plan = aggregate(
-            source(&[Double], &[values.clone()], 2),
+            source(&[Double], std::slice::from_ref(&values), 2),
             vec![Expr::column(0, Double)],
             vec![call(Simple::Count, vec![])],
         );
@@ -149,7 +149,7 @@ fn order_sensitive_sees_the_source_order() {
     let t = texts(names.iter().map(|s| Some(s.as_str())));
     for threads in THREADS {
         let plan = aggregate(
-            source(&[Varchar], &[t.clone()], 100),
+            source(&[Varchar], std::slice::from_ref(&t), 100),
             vec![],
             vec![call(Simple::Texts, vec![text_column(0)])],
         );
@@ -161,7 +161,11 @@ fn order_sensitive_sees_the_source_order() {
 fn memory_limit_is_an_error() {
     let keys = ints((0..100_000).map(|i| Some(i * 1_000_003)));
     let plan = aggregate(source(&[BigInt], &[keys], 2048), vec![int_column(0)], vec![]);
-    let context = Arc::new(crate::exec::context::ExecContext::new(2, 100_000, Default::default()));
+    let context = Arc::new(crate::exec::context::ExecContext::new(
+        2,
+        100_000,
+        crate::exec::context::CancelToken::default(),
+    ));
     let (_, error) = run(plan, &context);
     assert!(matches!(error, Some(crate::exec::error::ExecError::OutOfMemory(_))), "{error:?}");
     assert_eq!(context.memory.used(), 0);

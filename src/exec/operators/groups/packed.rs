@@ -703,12 +703,10 @@ impl<const W: usize> GroupTable for PackedTable<W> {
             .map(|part| {
                 let nulls = match part.null {
                     Some((word, bit)) => {
-                        let nulls = NullBuffer::from_iter(keys.iter().map(|k| k[word] >> bit & 1 == 0));
+                        let nulls: NullBuffer = keys.iter().map(|k| k[word] >> bit & 1 == 0).collect();
                         (nulls.null_count() > 0).then_some(nulls)
                     }
-                    None => self
-                        .null
-                        .map(|null| NullBuffer::from_iter((0..keys.len()).map(|g| g != null as usize))),
+                    None => self.null.map(|null| (0..keys.len()).map(|g| g != null as usize).collect()),
                 };
                 let field = |i: usize| (keys[i][part.word] >> part.shift) & part.mask();
                 if part.data_type == DataType::Null {

@@ -293,7 +293,7 @@ impl TextTable {
         let views: ScalarBuffer<u128> = std::mem::take(&mut self.views).into();
         let buffers: Vec<Buffer> =
             std::mem::take(&mut self.blocks).into_iter().map(Buffer::from_vec).collect();
-        let nulls = self.null.map(|null| NullBuffer::from_iter((0..views.len() as u32).map(|g| g != null)));
+        let nulls = self.null.map(|null| (0..views.len() as u32).map(|g| g != null).collect::<NullBuffer>());
         self.slots = vec![];
         Ok(match self.data_type {
             DataType::BinaryView => Arc::new(BinaryViewArray::try_new(views, buffers, nulls)?),

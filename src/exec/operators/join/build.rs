@@ -7,6 +7,8 @@ use arrow_array::{Array, ArrayRef, BooleanArray, NullArray, UInt32Array};
 use arrow_buffer::NullBuffer;
 use arrow_select::take::take;
 
+use parking_lot::Mutex;
+
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -22,6 +24,10 @@ use crate::exec::operators::groups::packed::range_of;
 use crate::exec::operators::groups::{FindCache, GroupTable, MISSING, group_table};
 use crate::exec::operators::project::Project;
 use crate::exec::pipeline::Pipeline;
+use crate::exec::scheduler::parallel;
+
+/// Build sides of fewer rows are not worth a thread.
+const PARALLEL_ROWS: usize = 1 << 16;
 
 /// The rows of a build side, and which of them have found a partner.
 pub(crate) struct BuildRows {
@@ -55,28 +61,36 @@ impl BuildRows {
     }
 }
 
-/// Appends all batches into one; unwanted columns become NULL arrays.
+/// Appends all batches into one, column by column on all threads; unwanted columns become NULL arrays.
 fn unite(
     collected: Collected,
     width: usize,
-    wanted: impl Fn(usize) -> bool,
+    wanted: impl Fn(usize) -> bool + Sync,
+    context: &ExecContext,
 ) -> Result<(Batch, Vec<Reservation>)> {
     let rows = collected.rows();
     if rows >= MISSING as usize {
         return Err(ExecError::Unsupported("more than 4294967294 rows on the build side of a join".into()));
     }
-    let Collected { mut batches, memory } = collected;
-    let mut columns: Vec<ArrayRef> = Vec::with_capacity(width);
-    for c in (0..width).rev() {
-        // From the last column on, so that each is given up as soon as it is copied.
-        let parts: Vec<ArrayRef> = batches.iter_mut().filter_map(|b| b.columns.pop()).collect();
-        columns.push(if !wanted(c) || parts.is_empty() {
-            Arc::new(NullArray::new(rows))
-        } else {
-            flatten(&concat_arrays(&parts)?)?
-        });
+    let Collected { batches, memory } = collected;
+    let mut parts: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(batches.len()); width];
+    for batch in batches {
+        parts.iter_mut().zip(batch.columns).for_each(|(parts, column)| parts.push(column));
     }
-    columns.reverse();
+    let parts: Vec<Mutex<Vec<ArrayRef>>> = parts.into_iter().map(Mutex::new).collect();
+    let append = |c: usize| -> Result<ArrayRef> {
+        // Taken out, so that the parts of a column go as soon as it is copied.
+        let parts = std::mem::take(&mut *parts[c].lock());
+        if !wanted(c) || parts.is_empty() {
+            return Ok(Arc::new(NullArray::new(rows)));
+        }
+        flatten(&concat_arrays(&parts)?)
+    };
+    let columns = if rows < PARALLEL_ROWS {
+        (0..width).map(append).collect::<Result<_>>()?
+    } else {
+        parallel(context, width, append)?
+    };
     Ok((Batch::new(columns, rows), memory))
 }
 
@@ -89,7 +103,7 @@ pub(crate) fn build_rows(
     context: &Arc<ExecContext>,
 ) -> Result<BuildRows> {
     let collected = collect(pipeline, context)?;
-    let (mut batch, memory) = unite(collected, types.len(), |c| wanted[c])?;
+    let (mut batch, memory) = unite(collected, types.len(), |c| wanted[c], context)?;
     type_empty(&mut batch, types);
     Ok(BuildRows { matched: track.then(|| bitmap(batch.rows)), batch, _memory: memory })
 }
@@ -202,8 +216,8 @@ pub(crate) fn build_hash(
         .collect();
     let collected = collect(&pipeline, context)?;
     let width = types.len() + computed.len();
-    let (mut batch, memory) =
-        unite(collected, width, |c| key_columns.contains(&c) || wanted.get(c).copied().unwrap_or(false))?;
+    let read = |c: usize| key_columns.contains(&c) || wanted.get(c).copied().unwrap_or(false);
+    let (mut batch, memory) = unite(collected, width, read, context)?;
     let key_types: Vec<LogicalType> = keys.iter().map(Expr::ty).collect();
     let mut table = group_table(&key_types)?;
     let mut has_null_key = false;

@@ -35,7 +35,9 @@ impl Matcher {
             if let Expr::Column { index, .. } = expr {
                 out.push(*index);
             }
-            expr.children().into_iter().for_each(|e| columns(e, out));
+            for child in expr.children() {
+                columns(child, out);
+            }
         }
         let mut condition_columns = vec![];
         if let Some(condition) = &shape.condition {
@@ -128,9 +130,8 @@ impl Matcher {
             None => BooleanArray::new_null(rows),
         };
         if verdict.null_count() > 0 && self.shape.kind == JoinKind::Mark {
-            for (i, &row) in l.iter().enumerate().filter(|(i, _)| verdict.is_null(*i)) {
-                let _ = i;
-                self.unknown[row as usize] = true;
+            for (i, &row) in l.iter().enumerate() {
+                self.unknown[row as usize] |= verdict.is_null(i);
             }
         }
         let mut kept = 0;
@@ -222,7 +223,7 @@ impl Matcher {
                 let mark: BooleanArray = partners
                     .iter()
                     .zip(&self.unknown)
-                    .map(|(p, unknown)| if *p != NONE { Some(true) } else { (!unknown).then_some(false) })
+                    .map(|(p, unknown)| if *p == NONE { (!unknown).then_some(false) } else { Some(true) })
                     .collect();
                 let mut columns = left.columns;
                 columns.push(Arc::new(mark));

@@ -70,7 +70,9 @@ fn naive(
     for l in left {
         let verdicts: Vec<Option<bool>> = right.iter().map(|r| condition(l, r)).collect();
         let partners: Vec<usize> = (0..right.len()).filter(|&i| verdicts[i] == Some(true)).collect();
-        partners.iter().for_each(|&i| right_matched[i] = true);
+        for &i in &partners {
+            right_matched[i] = true;
+        }
         let own = cells(l, spread);
         let pairs = partners.iter().map(|&i| format!("{own}|{}", cells(&right[i], spread)));
         match kind {

@@ -64,7 +64,11 @@ impl Conjunct {
 pub(super) fn split(filter: Expr) -> Vec<Conjunct> {
     fn collect(expr: Expr, out: &mut Vec<Conjunct>) {
         match expr {
-            Expr::And(all) => all.into_iter().for_each(|e| collect(e, out)),
+            Expr::And(all) => {
+                for part in all {
+                    collect(part, out);
+                }
+            }
             other => out.push(Conjunct::new(other)),
         }
     }
@@ -89,7 +93,9 @@ fn collect_columns(expr: &Expr, out: &mut Vec<usize>) {
     if let Expr::Column { index, .. } = expr {
         out.push(*index);
     }
-    expr.children().into_iter().for_each(|e| collect_columns(e, out));
+    for child in expr.children() {
+        collect_columns(child, out);
+    }
 }
 
 /// A rough cost for a row.

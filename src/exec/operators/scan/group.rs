@@ -340,7 +340,7 @@ impl GroupScan {
             columns[column] = if !compact {
                 self.read_block(column, index, decoded)?
             } else if let Some(whole) = &decoded[column] {
-                self.keep(whole, selection)?
+                Self::keep(whole, selection)?
             } else {
                 self.read_rows(column, index, &indices)?
             };
@@ -377,7 +377,7 @@ impl GroupScan {
         Ok(reader.read_rows(index, rows).map_err(TableError::from)?)
     }
 
-    fn keep(&self, array: &ArrayRef, selection: &Selection) -> Result<ArrayRef> {
+    fn keep(array: &ArrayRef, selection: &Selection) -> Result<ArrayRef> {
         match &selection.mask {
             Some(mask) => Ok(filter(array, &BooleanArray::new(mask.clone(), None))?),
             None => Ok(array.clone()),
@@ -392,14 +392,14 @@ impl GroupScan {
             .output
             .iter()
             .map(|&column| match &decoded[column] {
-                Some(array) => self.keep(array, selection),
+                Some(array) => Self::keep(array, selection),
                 None if sparse => {
                     let rows: &Vec<u16> = indices.get_or_insert_with(|| selection.indices());
                     self.read_rows(column, index, rows)
                 }
                 None => {
                     let whole = self.read_whole(column, index)?;
-                    self.keep(&whole, selection)
+                    Self::keep(&whole, selection)
                 }
             })
             .collect::<Result<Vec<_>>>()?;

@@ -23,7 +23,7 @@ fn table(types: &[LogicalType], batches: Vec<Batch>, threads: usize) -> Arc<Tabl
     let storage = Storage::memory(&options).expect("a storage");
     let main = storage.snapshot().catalog().schema("main").expect("main").definition().id;
     let columns =
-        types.iter().enumerate().map(|(i, t)| ColumnDefinition::new(&*format!("c{i}"), t.clone())).collect();
+        types.iter().enumerate().map(|(i, t)| ColumnDefinition::new(&format!("c{i}"), t.clone())).collect();
     let mut transaction = storage.begin().expect("a transaction");
     let id = transaction.create_table(TableDefinition::new(main, "t", columns)).expect("a table");
     let sink = table_sink(transaction.append(id).expect("an appender"));

@@ -93,7 +93,7 @@ proptest! {
             vec![sort_key(int_column(0), desc_a, nulls_a), sort_key(text_column(1), desc_b, nulls_b)],
             top,
         );
-        fn compare<T: Ord>(a: &Option<T>, b: &Option<T>, desc: bool, nulls_first: bool) -> std::cmp::Ordering {
+        fn compare<T: Ord>(a: Option<&T>, b: Option<&T>, desc: bool, nulls_first: bool) -> std::cmp::Ordering {
             match (a, b) {
                 (Some(a), Some(b)) => if desc { b.cmp(a) } else { a.cmp(b) },
                 (a, b) => {
@@ -104,8 +104,8 @@ proptest! {
         }
         let mut expected: Vec<usize> = (0..input.len()).collect();
         expected.sort_by(|&a, &b| {
-            compare(&input[a].0, &input[b].0, desc_a, nulls_a)
-                .then_with(|| compare(&input[a].1, &input[b].1, desc_b, nulls_b))
+            compare(input[a].0.as_ref(), input[b].0.as_ref(), desc_a, nulls_a)
+                .then_with(|| compare(input[a].1.as_ref(), input[b].1.as_ref(), desc_b, nulls_b))
         });
         if let Some((limit, offset)) = top {
             expected = expected.into_iter().skip(offset as usize).take(limit as usize).collect();
