@@ -83,7 +83,7 @@ impl Dialect for FluxDialect {
             Token::Word(w) if w.keyword == Keyword::COLLATE => return None,
             Token::Word(w) if w.keyword == Keyword::XOR => self.prec_unknown(),
             Token::LBracket => BRACKET,
-            Token::CustomBinaryOperator(op) if op == POWER => CARET,
+            Token::CustomBinaryOperator(op) if op == POWER || op == "^" => CARET,
             Token::CustomBinaryOperator(op) if op == GLOB => BETWEEN_LIKE,
             Token::Arrow
             | Token::LongArrow
@@ -208,9 +208,6 @@ impl Dialect for FluxDialect {
         true
     }
     fn supports_unicode_string_literal(&self) -> bool {
-        true
-    }
-    fn supports_dollar_placeholder(&self) -> bool {
         true
     }
     fn supports_values_as_table_factor(&self) -> bool {

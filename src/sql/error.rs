@@ -176,7 +176,10 @@ impl fmt::Display for SqlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind.label(), self.message)?;
         match &self.hint {
-            Some(hint) => write!(f, " {hint}"),
+            Some(hint) => {
+                let closed = self.message.ends_with(['.', '!', '?', ':']);
+                write!(f, "{}{hint}", if closed { " " } else { ". " })
+            }
             None => Ok(()),
         }
     }

@@ -13,7 +13,7 @@ use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Wo
 use crate::sql::error::Result;
 use crate::sql::fluxql;
 
-/// The operator that `^` and `**` become.
+/// The operator that `**` becomes; `^`, which means the same, becomes `^`.
 pub const POWER: &str = "**";
 /// The operator that `GLOB` becomes.
 pub const GLOB: &str = "GLOB";
@@ -109,7 +109,7 @@ impl Rewriter {
             }
             Token::Caret if is(1, &Token::AtSign) => custom(STARTS_WITH, 2),
             Token::CaretAt => custom(STARTS_WITH, 1),
-            Token::Caret => custom(POWER, 1),
+            Token::Caret => custom("^", 1),
             Token::Overlap => custom(OVERLAPS, 1),
             Token::Mul if is(1, &Token::Mul) && self.is_behind_operand() => custom(POWER, 2),
             Token::Word(word) if word.quote_style.is_none() => return self.word(raw, i, word),

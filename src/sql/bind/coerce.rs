@@ -6,6 +6,7 @@ use crate::exec::cast::can_cast;
 use crate::exec::coerce::{common_type, comparison_type, union_type};
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::functions::ArgInfo;
+use crate::sql::bind::expr::is_constant;
 use crate::sql::error::{Result, SqlError};
 
 /// What overload resolution needs to know of an argument.
@@ -70,6 +71,13 @@ pub fn compare(op: CompareOp, left: Expr, right: Expr) -> Result<Expr> {
             a.ty, b.ty
         ))
     })?;
+    // The zone is UTC, so a constant instant is as good without it, and the column needs no cast.
+    let zoned = |e: &Expr| is_constant(e) && e.ty() == LogicalType::TimestampTz;
+    let ty = match (&a.ty, &b.ty) {
+        (LogicalType::Timestamp(_), LogicalType::TimestampTz) if zoned(&right) => a.ty.clone(),
+        (LogicalType::TimestampTz, LogicalType::Timestamp(_)) if zoned(&left) => b.ty.clone(),
+        _ => ty,
+    };
     // Two bare NULLs are compared as anything.
     let ty = if ty == LogicalType::Null { LogicalType::Integer } else { ty };
     let (left, right) = (cast(left, &ty), cast(right, &ty));

@@ -233,13 +233,12 @@ impl Binder<'_> {
             }
         }
         // Words that are functions without parentheses.
+        let name = ident.value.to_lowercase();
         if ident.quote_style.is_none()
-            && matches!(
-                ident.value.to_lowercase().as_str(),
-                "current_date" | "current_time" | "current_timestamp" | "localtime" | "localtimestamp"
-            )
+            && (name.starts_with("current_") || name.starts_with("local"))
+            && let Some(value) = self.current(&name)
         {
-            return self.call(&ident.value.to_lowercase(), vec![]);
+            return Ok(value);
         }
         Err(cx.scope.unknown_column(ident))
     }
@@ -503,7 +502,7 @@ impl Binder<'_> {
             BinaryOperator::PGRegexMatch | BinaryOperator::PGRegexNotMatch => "regexp_matches".into(),
             BinaryOperator::PGLikeMatch | BinaryOperator::PGNotLikeMatch => "like".into(),
             BinaryOperator::PGILikeMatch | BinaryOperator::PGNotILikeMatch => "ilike".into(),
-            BinaryOperator::Custom(op) if op == tokens::POWER => "^".into(),
+            BinaryOperator::Custom(op) if op == tokens::POWER || op == "^" => "^".into(),
             BinaryOperator::Custom(op) if op == tokens::GLOB => "glob".into(),
             BinaryOperator::Custom(op) if op == tokens::STARTS_WITH => "starts_with".into(),
             BinaryOperator::Custom(op) if op == tokens::OVERLAPS => "list_has_any".into(),

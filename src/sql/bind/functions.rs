@@ -8,18 +8,36 @@ use sqlparser::ast::{
 };
 
 use crate::column::scalar::Scalar;
-use crate::column::types::LogicalType;
+use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::aggregates::is_aggregate;
 use crate::exec::expr::{CompareOp, Expr};
-use crate::exec::functions::{BindError, bind_scalar};
+use crate::exec::functions::{BindError, bind_scalar, bind_struct_pack};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::name::function_name;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 
 /// Functions that the binder itself knows.
-pub const SPECIAL_FUNCTIONS: &[&str] =
-    &["coalesce", "ifnull", "nullif", "nvl", "if", "iff", "typeof", "struct_pack", "percentile", "mean"];
+pub const SPECIAL_FUNCTIONS: &[&str] = &[
+    "coalesce",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "if",
+    "iff",
+    "ifnull",
+    "localtime",
+    "localtimestamp",
+    "mean",
+    "now",
+    "nullif",
+    "nvl",
+    "percentile",
+    "struct_pack",
+    "today",
+    "transaction_timestamp",
+    "typeof",
+];
 
 /// The arguments of a call.
 pub(super) struct Arguments<'q> {
@@ -112,8 +130,30 @@ impl Binder<'_> {
                 let ty = self.bind_expr(value, cx)?.ty().to_string();
                 Ok(Expr::literal(Scalar::Text(Arc::from(ty.as_str())), LogicalType::Varchar))
             }
+            (name, []) => match self.current(name) {
+                Some(value) => Ok(value),
+                None => self.call(name, vec![]),
+            },
             (name, args) => self.bind_call(name, args, cx),
         }
+    }
+
+    /// The present time, the same throughout a statement, if that is what a function without arguments is for.
+    pub(super) fn current(&self, name: &str) -> Option<Expr> {
+        const DAY_MICROS: i64 = 86_400_000_000;
+        let now = self.env.now_micros;
+        let (value, ty) = match name {
+            "now" | "current_timestamp" | "get_current_timestamp" | "transaction_timestamp" => {
+                (now, LogicalType::TimestampTz)
+            }
+            "localtimestamp" => (now, TIMESTAMP),
+            "current_date" | "today" => (now.div_euclid(DAY_MICROS), LogicalType::Date),
+            "current_time" | "localtime" | "get_current_time" => {
+                (now.rem_euclid(DAY_MICROS), LogicalType::Time)
+            }
+            _ => return None,
+        };
+        Some(Expr::literal(Scalar::Int(i128::from(value)), ty))
     }
 
     /// Calls a function with bound arguments.
@@ -127,17 +167,17 @@ impl Binder<'_> {
         Ok(Expr::Call { function: bound.function, args, ty: bound.return_type })
     }
 
-    /// A struct of these fields. The function takes names and values by turns.
+    /// A struct of these fields.
     pub(super) fn struct_pack(&mut self, fields: Vec<(String, Expr)>) -> Result<Expr> {
         for (i, (name, _)) in fields.iter().enumerate() {
             if fields[..i].iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
                 return Err(SqlError::binder(format!("Duplicate struct entry name \"{name}\"")));
             }
         }
-        let args = fields.into_iter().flat_map(|(name, value)| {
-            [Expr::literal(Scalar::Text(Arc::from(name.as_str())), LogicalType::Varchar), value]
-        });
-        self.call("struct_pack", args.collect())
+        let (names, args): (Vec<String>, Vec<Expr>) = fields.into_iter().unzip();
+        let infos: Vec<_> = args.iter().map(coerce::arg_info).collect();
+        let bound = bind_struct_pack(&names, &infos);
+        Ok(Expr::Call { function: bound.function, args, ty: bound.return_type })
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Environment<'e> {
     pub formats: &'e dyn Formats,
     /// The session's settings.
     pub settings: &'e Settings,
+    /// The time that `now()` gives, in microseconds since the epoch.
+    pub now_micros: i64,
     /// For evaluating constants.
     pub context: &'e ExecContext,
 }

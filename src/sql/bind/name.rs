@@ -108,9 +108,7 @@ impl Printer {
                     None => {
                         let _ = write!(out, "CAST({value} AS INTERVAL)");
                     }
-                    Some(field) => {
-                        let _ = write!(out, "INTERVAL {value} {field}");
-                    }
+                    Some(field) => out.push_str(&interval_name(&value, &field.to_string())),
                 }
             }
             Expr::UnaryOp { op, expr } => match (op, &**expr) {
@@ -204,6 +202,12 @@ impl Printer {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), out);
             }
             Expr::Function(function) => self.function(function, out),
+            Expr::AnyOp { left, compare_op, right, .. } => {
+                let _ = write!(out, "({} {compare_op} ANY{})", self.text(left), self.text(right));
+            }
+            Expr::AllOp { left, compare_op, right } => {
+                let _ = write!(out, "({} {compare_op} ALL{})", self.text(left), self.text(right));
+            }
             Expr::Exists { subquery, negated } => negate(*negated, &format!("EXISTS({subquery})"), out),
             Expr::Array(Array { elem, named }) => {
                 let items = self.list(elem);
@@ -360,7 +364,8 @@ impl Printer {
         }
         let distinct =
             if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) { "DISTINCT " } else { "" };
-        let shown = if name == "coalesce" { "COALESCE".into() } else { quoted_function(name) };
+        let is_coalesce = matches!(name, "coalesce" | "ifnull" | "nvl");
+        let shown = if is_coalesce { "COALESCE".into() } else { quoted_function(name) };
         let _ = write!(out, "{shown}({distinct}{}", args.join(", "));
         for clause in &list.clauses {
             if let FunctionArgumentClause::OrderBy(keys) = clause {
@@ -373,6 +378,20 @@ impl Printer {
 
     fn order_key(&mut self, key: &OrderByExpr) -> String {
         format!("{}{}", self.text(&key.expr), key.options)
+    }
+}
+
+/// `INTERVAL 1 DAY` is a call in DuckDB.
+fn interval_name(value: &str, field: &str) -> String {
+    let unit = field.to_lowercase();
+    let unit = unit.trim_end_matches('s');
+    match unit {
+        "second" | "millisecond" => format!("to_{unit}s(CAST({value} AS DOUBLE))"),
+        "hour" | "minute" | "microsecond" => {
+            format!("to_{unit}s(CAST(trunc(CAST({value} AS DOUBLE)) AS BIGINT))")
+        }
+        "century" => format!("to_centuries(CAST(trunc(CAST({value} AS DOUBLE)) AS INTEGER))"),
+        unit => format!("to_{unit}s(CAST(trunc(CAST({value} AS DOUBLE)) AS INTEGER))"),
     }
 }
 
@@ -429,6 +448,8 @@ fn quoted_function(name: &str) -> String {
         "right",
         "replace",
         "overlay",
+        "first",
+        "last",
     ];
     if WORDS.contains(&name) { format!("\"{name}\"") } else { quoted(name) }
 }

@@ -197,12 +197,7 @@ fn expand_columns<'q>(
             }
             ControlFlow::Continue(())
         });
-        let is_bare = matches!(copy, Syntax::Identifier(_));
-        let name = match alias {
-            Some(alias) => alias.value.clone(),
-            None if is_bare => column.column.name.clone(),
-            None => column_name(&copy),
-        };
+        let name = alias.map_or_else(|| column.column.name.clone(), |a| a.value.clone());
         items.push(Item::syntax(name, false, Cow::Owned(copy)));
     }
     Ok(true)

@@ -126,8 +126,13 @@ impl Session {
         work: impl FnOnce(&mut Binder<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let context = self.context();
-        let env =
-            Environment { tables, formats: &*self.formats, settings: &self.settings, context: &context };
+        let env = Environment {
+            tables,
+            formats: &*self.formats,
+            settings: &self.settings,
+            now_micros: chrono::Utc::now().timestamp_micros(),
+            context: &context,
+        };
         work(&mut Binder::new(env))
     }
 
