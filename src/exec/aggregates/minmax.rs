@@ -342,33 +342,17 @@ impl<const MAX: bool> GroupStates for ExtremeAny<MAX> {
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        scalars_to_array(&self.values, &self.ty)
+        super::values::to_array(&self.values, &self.ty)
     }
 
     fn size(&self) -> usize {
-        let nested = |s: &Scalar| match s {
-            Scalar::Nested(a) => a.get_array_memory_size(),
-            _ => 0,
-        };
-        self.values.capacity() * size_of::<Scalar>() + self.values.iter().map(nested).sum::<usize>()
+        self.values.capacity() * size_of::<Scalar>()
+            + self.values.iter().map(super::values::heap_size).sum::<usize>()
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
-}
-
-/// A column of single values.
-pub(super) fn scalars_to_array(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> {
-    if values.is_empty() {
-        return Ok(arrow_array::new_empty_array(&ty.arrow()));
-    }
-    let rows: Vec<ArrayRef> = values
-        .iter()
-        .map(|v| v.to_array(ty, 1).map_err(|e| ExecError::Internal(e.to_string())))
-        .collect::<Result<_>>()?;
-    let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
-    Ok(arrow_select::concat::concat(&rows)?)
 }
 
 type Maker = Box<dyn Fn() -> Box<dyn GroupStates> + Send + Sync>;

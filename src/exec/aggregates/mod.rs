@@ -4,10 +4,17 @@
 //! over numbers are written as an `Accumulate` of `fixed`: what one value does to one state.
 
 mod count;
+mod distinct;
 mod fixed;
+mod gather;
 mod minmax;
+mod moments;
+mod pick;
+mod quantile;
 mod registry;
+mod regression;
 mod sum;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;

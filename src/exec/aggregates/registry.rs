@@ -92,6 +92,12 @@ fn number(arg: &ArgInfo, others: &[LogicalType]) -> Option<LogicalType> {
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let mut r = Registry { defs: vec![], names: HashMap::new() };
     register(&mut r);
+    super::moments::register(&mut r);
+    super::regression::register(&mut r);
+    super::pick::register(&mut r);
+    super::gather::register(&mut r);
+    super::quantile::register(&mut r);
+    super::distinct::register(&mut r);
     r
 });
 
@@ -184,13 +190,16 @@ fn register(r: &mut Registry) {
             Some(Chosen::new(vec![ty], T::HugeInt, Box::new(|| Box::new(sum::BoolSum::new(true)))))
         },
     );
-    r.add("min", &[], &["(T) -> T"], "Least value", "min(x)", |args| {
-        let [arg] = args else { return None };
-        Some(Chosen::new(vec![arg.ty.clone()], arg.ty.clone(), minmax::extreme::<false>(&arg.ty)))
+    const EXTREME: &[&str] = &["(T) -> T", "(T, BIGINT) -> T[]"];
+    r.add("min", &[], EXTREME, "Least value, or a list of the n least", "min(x)", |args| match args {
+        [x] => Some(Chosen::new(vec![x.ty.clone()], x.ty.clone(), minmax::extreme::<false>(&x.ty))),
+        [x, n] if n.ty.is_integer() => Some(super::gather::top(&x.ty, None, false)),
+        _ => None,
     });
-    r.add("max", &[], &["(T) -> T"], "Greatest value", "max(x)", |args| {
-        let [arg] = args else { return None };
-        Some(Chosen::new(vec![arg.ty.clone()], arg.ty.clone(), minmax::extreme::<true>(&arg.ty)))
+    r.add("max", &[], EXTREME, "Greatest value, or a list of the n greatest", "max(x)", |args| match args {
+        [x] => Some(Chosen::new(vec![x.ty.clone()], x.ty.clone(), minmax::extreme::<true>(&x.ty))),
+        [x, n] if n.ty.is_integer() => Some(super::gather::top(&x.ty, None, true)),
+        _ => None,
     });
     r.add(
         "bool_and",

@@ -21,6 +21,7 @@ use std::fmt;
 use arrow_array::ArrayRef;
 
 pub use crate::exec::eval::flatten;
+pub(crate) use arithmetic::{Checked, with_integer};
 pub use registry::{FunctionInfo, catalog, is_scalar};
 pub(crate) use registry::{closest, no_match};
 pub use structs::bind_struct_pack;
