@@ -87,7 +87,7 @@ struct HashJoin {
 /// Hints on a join's output that hold for its left input: rows that are dropped there would only have made output
 /// rows that do not matter. Not where a left row decides what becomes of a right one.
 fn left_hints(hints: Vec<Hint>, shape: &JoinShape) -> Vec<Hint> {
-    if shape.keeps_unmatched_right() {
+    if shape.tracks_right() {
         return vec![];
     }
     hints.into_iter().filter(|h| h.column < shape.left.len()).collect()
@@ -95,10 +95,11 @@ fn left_hints(hints: Vec<Hint>, shape: &JoinShape) -> Vec<Hint> {
 
 /// The same for the right input.
 fn right_hints(hints: &[Hint], shape: &JoinShape) -> Vec<Hint> {
-    if shape.kind != JoinKind::Inner {
-        return vec![];
-    }
-    let width = shape.left.len();
+    let width = match shape.kind {
+        JoinKind::Inner => shape.left.len(),
+        JoinKind::RightSemi | JoinKind::RightAnti => 0,
+        _ => return vec![],
+    };
     hints
         .iter()
         .filter(|h| h.column >= width)
@@ -290,6 +291,8 @@ impl Builder {
         let mut both = wanted.clone();
         if matches!(kind, JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::Mark) {
             both.truncate(left.len());
+        } else if matches!(kind, JoinKind::RightSemi | JoinKind::RightAnti) {
+            both.splice(0..0, vec![false; left.len()]);
         }
         both.resize(left.len() + right.len(), false);
         if let Some(condition) = &condition {
@@ -336,11 +339,11 @@ impl Builder {
                 &right_keys,
                 &right_wanted,
                 join.null_equals_null,
-                shape.keeps_unmatched_right(),
+                shape.tracks_right(),
                 &self.context,
             )
         })?;
-        if build.has_no_keys() && shape.drops_unmatched_left() && !shape.keeps_unmatched_right() {
+        if build.has_no_keys() && shape.drops_unmatched_left() && !shape.tracks_right() {
             return Ok(self.batches(id, vec![]));
         }
         let build = Arc::new(build);
@@ -364,7 +367,7 @@ impl Builder {
         let pipeline = self.build(left, id + 1, hints, left_wanted)?;
         let probe = HashProbe::new(shape.clone(), build.clone(), left_keys, join.null_equals_null);
         let pipeline = self.stream(id, pipeline, Arc::new(probe));
-        if !shape.keeps_unmatched_right() {
+        if !shape.tracks_right() {
             return Ok(pipeline);
         }
         let rest = unmatched(shape, build, |build| &build.rows);
@@ -387,7 +390,7 @@ impl Builder {
     ) -> Result<Pipeline> {
         let (shape, left_wanted, right_wanted) = self.join_shape(&left, &right, kind, predicate, wanted);
         let right_id = id + 1 + nodes(&left);
-        let track = shape.keeps_unmatched_right();
+        let track = shape.tracks_right();
         let right_hints = right_hints(&hints, &shape);
         let pipeline = self.build(right, right_id, right_hints, right_wanted.clone())?;
         let build =

@@ -23,6 +23,11 @@ pub enum JoinKind {
     LeftSemi,
     /// Left rows that have no partner. Output: left columns only.
     LeftAnti,
+    /// Right rows that have a partner, once: a semi-join that builds on the rows it keeps. Output: right
+    /// columns only.
+    RightSemi,
+    /// Right rows that have no partner. Output: right columns only.
+    RightAnti,
     /// All left rows, each with the columns of its one partner, or NULLs. More than one partner is an error:
     /// "More than one row returned by a subquery used as an expression".
     LeftSingle,

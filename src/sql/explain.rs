@@ -259,6 +259,8 @@ fn kind_name(kind: JoinKind) -> &'static str {
         JoinKind::Full => "FULL",
         JoinKind::LeftSemi => "SEMI",
         JoinKind::LeftAnti => "ANTI",
+        JoinKind::RightSemi => "RIGHT SEMI",
+        JoinKind::RightAnti => "RIGHT ANTI",
         JoinKind::LeftSingle => "SINGLE",
         JoinKind::Mark => "MARK",
     }

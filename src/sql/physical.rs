@@ -358,7 +358,13 @@ impl Conditions {
 }
 
 /// A hash join where there is an equality to hash on, else a nested-loop join.
-fn join(left: Built, right: Built, kind: &JoinType, on: &[Expr]) -> Result<Built> {
+fn join(mut left: Built, mut right: Built, kind: &JoinType, on: &[Expr]) -> Result<Built> {
+    // A semi-join hashes the smaller side, which is then the one that its rows come from.
+    let builds_left = matches!(kind, JoinType::Semi | JoinType::Anti)
+        && left.plan.estimated_rows.zip(right.plan.estimated_rows).is_some_and(|(l, r)| l < r);
+    if builds_left {
+        std::mem::swap(&mut left, &mut right);
+    }
     let (left_ids, right_ids) = (ids_of(&left), ids_of(&right));
     let Conditions { mut equal, not_distinct: mut null_safe, mut other } =
         Conditions::new(on, &left_ids, &right_ids);
@@ -368,6 +374,8 @@ fn join(left: Built, right: Built, kind: &JoinType, on: &[Expr]) -> Result<Built
         JoinType::Right => (JoinKind::Right, both(&left, &right)),
         JoinType::Full => (JoinKind::Full, both(&left, &right)),
         JoinType::Single => (JoinKind::LeftSingle, both(&left, &right)),
+        JoinType::Semi if builds_left => (JoinKind::RightSemi, right.columns.clone()),
+        JoinType::Anti if builds_left => (JoinKind::RightAnti, right.columns.clone()),
         JoinType::Semi => (JoinKind::LeftSemi, left.columns.clone()),
         JoinType::Anti => (JoinKind::LeftAnti, left.columns.clone()),
         JoinType::Mark(mark) => {
@@ -506,10 +514,25 @@ mod tests {
         assert_plan(
             &planned(&plan),
             "
-            NESTED_LOOP_JOIN SEMI ON a < c
-            ├─ t [a, b]
-            └─ u [c]",
+            NESTED_LOOP_JOIN RIGHT SEMI ON a < c
+            ├─ u [c]
+            └─ t [a, b]",
         );
+    }
+
+    #[test]
+    fn a_semi_join_hashes_its_small_side() {
+        for (kind, small, large) in
+            [(JoinType::Semi, "RIGHT SEMI", "SEMI"), (JoinType::Anti, "RIGHT ANTI", "ANTI")]
+        {
+            let mut q = Query::default();
+            let (t, u) = two(&mut q);
+            let on = vec![q.eq("a", "c")];
+            let of_small = planned(&join(t.clone(), u.clone(), kind.clone(), on.clone()));
+            assert!(of_small.starts_with(&format!("HASH_JOIN {small} ON c = a\n")), "{of_small}");
+            let of_large = planned(&join(u, t, kind, on));
+            assert!(of_large.starts_with(&format!("HASH_JOIN {large} ON c = a\n")), "{of_large}");
+        }
     }
 
     #[test]

@@ -51,13 +51,18 @@ impl BuildRows {
         }
     }
 
-    /// Those of the rows `from .. to` that have no partner.
-    pub fn unmatched(&self, from: usize, to: usize) -> Vec<u32> {
-        let Some(matched) = &self.matched else { return vec![] };
-        (from..to)
-            .filter(|row| matched[row / 64].load(Ordering::Relaxed) >> (row % 64) & 1 == 0)
-            .map(|row| row as u32)
-            .collect()
+    /// Whether this row is known to have a partner.
+    pub fn is_matched(&self, row: u32) -> bool {
+        let word = self.matched.as_ref().map(|m| m[row as usize / 64].load(Ordering::Relaxed));
+        word.is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    /// Those of the rows `from .. to` that have a partner (`matched`), or have none.
+    pub fn tracked(&self, from: usize, to: usize, matched: bool) -> Vec<u32> {
+        if self.matched.is_none() {
+            return vec![];
+        }
+        (from as u32..to as u32).filter(|row| self.is_matched(*row) == matched).collect()
     }
 }
 

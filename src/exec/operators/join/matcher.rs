@@ -74,6 +74,10 @@ impl Matcher {
             return Ok(Flow::More);
         }
         if let Some(condition) = self.shape.condition.clone() {
+            if !self.shape.yields_left() {
+                // A build row needs one partner only.
+                drop_matched(build, &mut l, &mut r);
+            }
             self.apply(&condition, left, build, &mut l, &mut r)?;
             if l.is_empty() {
                 return Ok(Flow::More);
@@ -82,6 +86,7 @@ impl Matcher {
         build.set_matched(&r);
         match self.shape.kind {
             JoinKind::Inner | JoinKind::Right => next(self.gather(left, build, l, r)?),
+            JoinKind::RightSemi | JoinKind::RightAnti => Ok(Flow::More),
             JoinKind::Left | JoinKind::Full => {
                 l.iter().zip(&r).for_each(|(&l, &r)| self.partners[l as usize] = r);
                 next(self.gather(left, build, l, r)?)
@@ -187,7 +192,7 @@ impl Matcher {
     pub fn end(&mut self, left: Batch, build: &BuildRows, next: &mut Next<'_>) -> Result<Flow> {
         let partners = &self.partners;
         match self.shape.kind {
-            JoinKind::Inner | JoinKind::Right => Ok(Flow::More),
+            JoinKind::Inner | JoinKind::Right | JoinKind::RightSemi | JoinKind::RightAnti => Ok(Flow::More),
             JoinKind::Left | JoinKind::Full => {
                 let mask: BooleanArray = partners.iter().map(|p| Some(*p == NONE)).collect();
                 if mask.true_count() == 0 {
@@ -231,6 +236,20 @@ impl Matcher {
             }
         }
     }
+}
+
+/// Drops the pairs whose build row is known to have a partner.
+fn drop_matched(build: &BuildRows, l: &mut Vec<u32>, r: &mut Vec<u32>) {
+    let mut kept = 0;
+    for i in 0..r.len() {
+        if !build.is_matched(r[i]) {
+            l[kept] = l[i];
+            r[kept] = r[i];
+            kept += 1;
+        }
+    }
+    l.truncate(kept);
+    r.truncate(kept);
 }
 
 pub(super) fn more_than_one_row() -> ExecError {

@@ -47,13 +47,25 @@ impl JoinShape {
         !matches!(self.kind, JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::Mark)
     }
 
-    /// Whether build rows without a partner are wanted.
-    pub fn keeps_unmatched_right(&self) -> bool {
-        matches!(self.kind, JoinKind::Right | JoinKind::Full)
+    /// Whether the output has the left side's columns.
+    pub fn yields_left(&self) -> bool {
+        !matches!(self.kind, JoinKind::RightSemi | JoinKind::RightAnti)
+    }
+
+    /// Whether build rows come out at the end, by whether they have found a partner.
+    pub fn tracks_right(&self) -> bool {
+        matches!(self.kind, JoinKind::Right | JoinKind::Full | JoinKind::RightSemi | JoinKind::RightAnti)
     }
 
     /// Whether a left row without a partner is dropped.
     pub fn drops_unmatched_left(&self) -> bool {
-        matches!(self.kind, JoinKind::Inner | JoinKind::Right | JoinKind::LeftSemi)
+        matches!(
+            self.kind,
+            JoinKind::Inner
+                | JoinKind::Right
+                | JoinKind::LeftSemi
+                | JoinKind::RightSemi
+                | JoinKind::RightAnti
+        )
     }
 }

@@ -7,13 +7,15 @@ use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::plan::{JoinKind, Plan, PlanNode};
 use crate::exec::testing::*;
 
-const KINDS: [JoinKind; 8] = [
+const KINDS: [JoinKind; 10] = [
     JoinKind::Inner,
     JoinKind::Left,
     JoinKind::Right,
     JoinKind::Full,
     JoinKind::LeftSemi,
     JoinKind::LeftAnti,
+    JoinKind::RightSemi,
+    JoinKind::RightAnti,
     JoinKind::LeftSingle,
     JoinKind::Mark,
 ];
@@ -41,7 +43,7 @@ fn cells(row: &Row, spread: i64) -> String {
 fn schema_of(kind: JoinKind) -> Vec<LogicalType> {
     let side = [BigInt, Varchar, BigInt];
     match kind {
-        JoinKind::LeftSemi | JoinKind::LeftAnti => side.to_vec(),
+        JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::RightSemi | JoinKind::RightAnti => side.to_vec(),
         JoinKind::Mark => [&side[..], &[Boolean]].concat(),
         _ => [side.clone(), side].concat(),
     }
@@ -88,7 +90,7 @@ fn naive(
             }
             JoinKind::LeftSemi if !partners.is_empty() => out.push(own),
             JoinKind::LeftAnti if partners.is_empty() => out.push(own),
-            JoinKind::LeftSemi | JoinKind::LeftAnti => {}
+            JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::RightSemi | JoinKind::RightAnti => {}
             JoinKind::Mark => {
                 let mark = if !partners.is_empty() {
                     "true"
@@ -102,8 +104,13 @@ fn naive(
         }
     }
     if matches!(kind, JoinKind::Right | JoinKind::Full) {
-        let rest = right.iter().zip(right_matched).filter(|(_, matched)| !matched);
+        let rest = right.iter().zip(&right_matched).filter(|(_, matched)| !**matched);
         out.extend(rest.map(|(r, _)| format!("{NULLS}|{}", cells(r, spread))));
+    }
+    if matches!(kind, JoinKind::RightSemi | JoinKind::RightAnti) {
+        let wanted = kind == JoinKind::RightSemi;
+        let rows = right.iter().zip(&right_matched).filter(|(_, matched)| **matched == wanted);
+        out.extend(rows.map(|(r, _)| cells(r, spread)));
     }
     Some(sorted(out))
 }

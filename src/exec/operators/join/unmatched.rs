@@ -1,4 +1,4 @@
-//! Build rows without a partner, once all left rows have passed.
+//! Build rows that come out once all left rows have passed: those without a partner, or those with one.
 
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use super::build::BuildRows;
 use crate::exec::batch::Batch;
 use crate::exec::error::Result;
 use crate::exec::pipeline::{BATCH_ROWS, LazySource};
+use crate::exec::plan::JoinKind;
 use crate::exec::source::SourceScan;
 
 const ROWS_PER_MORSEL: usize = 1 << 16;
 
-/// The build rows that no left row has matched, beside NULLs. It must not be drawn from before all left rows have
-/// passed the join. `rows` gives the rows of the build side, whatever it is part of.
+/// The build rows that no left row has matched, beside NULLs; of a [`JoinKind::RightSemi`] those that one has, and
+/// of the two right-only kinds without left columns. It must not be drawn from before all left rows have passed the
+/// join. `rows` gives the rows of the build side, whatever it is part of.
 pub(crate) fn unmatched<B: Send + Sync + 'static>(
     shape: JoinShape,
     build: Arc<B>,
@@ -29,7 +31,7 @@ pub(crate) fn unmatched<B: Send + Sync + 'static>(
         Ok(Box::new(std::iter::from_fn(move || {
             while at < end {
                 let to = end.min(at + BATCH_ROWS);
-                let picked = rows(&build).unmatched(at, to);
+                let picked = rows(&build).tracked(at, to, shape.kind == JoinKind::RightSemi);
                 at = to;
                 if !picked.is_empty() {
                     return Some(gather(&shape, rows(&build), picked));
@@ -43,7 +45,7 @@ pub(crate) fn unmatched<B: Send + Sync + 'static>(
 fn gather(shape: &JoinShape, build: &BuildRows, picked: Vec<u32>) -> Result<Batch> {
     let rows = picked.len();
     let picked = UInt32Array::from(picked);
-    let width = shape.left.len();
+    let width = if shape.yields_left() { shape.left.len() } else { 0 };
     let columns = (0..width + shape.right.len())
         .map(|c| {
             if !shape.wanted[c] {
