@@ -14,7 +14,7 @@ mod execute;
 pub mod expr;
 pub mod functions;
 pub mod json;
-mod memory;
+pub(crate) mod memory;
 mod operators;
 mod pipeline;
 pub mod plan;

@@ -26,12 +26,16 @@ mod glob;
 #[cfg(feature = "json")]
 mod json;
 mod options;
+mod output;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod source;
 #[cfg(test)]
 mod testing;
+#[cfg(all(test, feature = "csv", feature = "json", feature = "parquet"))]
+mod tests;
 mod text;
+mod text_sink;
 mod type_name;
 
 use files::FileList;
@@ -115,7 +119,7 @@ pub fn copy_sink(
         #[cfg(feature = "csv")]
         Format::Csv | Format::Tsv => csv::sink(path, format, options, schema),
         #[cfg(feature = "json")]
-        Format::Json | Format::NdJson => json::sink(path, format, options, schema),
+        Format::Json | Format::NdJson => json::sink(path, options, schema),
         #[cfg(feature = "parquet")]
         Format::Parquet => parquet::sink(path, options, schema),
         #[allow(unreachable_patterns)]

@@ -6,11 +6,9 @@
 
 use std::sync::Arc;
 
-use crate::column::scalar::Scalar;
-use crate::column::types::LogicalType;
-use crate::exec::batch::{Field, Schema};
-use crate::exec::error::{ExecError, Result};
-use crate::exec::source::{Sink, Source};
+use crate::exec::batch::Field;
+use crate::exec::error::Result;
+use crate::exec::source::Source;
 use crate::io::files::FileList;
 use crate::io::format::Format;
 use crate::io::options::Options;
@@ -28,8 +26,10 @@ mod sniff;
 mod strptime;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub(crate) use options::READ_OPTIONS;
+pub(crate) use write::sink;
 
 /// A reader of these files.
 pub(crate) fn source(
@@ -43,14 +43,4 @@ pub(crate) fn source(
     let filename = options.filename.clone();
     let csv = reader::Csv::new(&files, options)?;
     Ok(FileSource::new(files, csv, filename.as_deref()))
-}
-
-/// A writer to this path.
-pub(crate) fn sink(
-    _path: &str,
-    _format: Format,
-    _options: &[(String, Scalar, LogicalType)],
-    _schema: Schema,
-) -> Result<Arc<dyn Sink>> {
-    Err(ExecError::Unsupported("writing CSV".into()))
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::column::scalar::Scalar;
-use crate::column::types::LogicalType;
-use crate::exec::batch::{Field, Schema};
+use crate::exec::batch::Field;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::source::{Sink, Source};
+use crate::exec::source::Source;
 use crate::io::files::FileList;
 use crate::io::format::Format;
 use crate::io::options::Options;
+
+mod write;
+
+pub(crate) use write::sink;
 
 /// The options of the reader.
 pub(crate) const READ_OPTIONS: &[&str] = &["header", "delim"];
@@ -22,14 +24,4 @@ pub(crate) fn source(
     _target: Option<&[Field]>,
 ) -> Result<Arc<dyn Source>> {
     Err(ExecError::Unsupported("reading JSON".into()))
-}
-
-/// A writer to this path.
-pub(crate) fn sink(
-    _path: &str,
-    _format: Format,
-    _options: &[(String, Scalar, LogicalType)],
-    _schema: Schema,
-) -> Result<Arc<dyn Sink>> {
-    Err(ExecError::Unsupported("writing JSON".into()))
 }

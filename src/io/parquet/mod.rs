@@ -6,11 +6,9 @@
 
 use std::sync::Arc;
 
-use crate::column::scalar::Scalar;
-use crate::column::types::LogicalType;
-use crate::exec::batch::{Field, Schema};
-use crate::exec::error::{ExecError, Result};
-use crate::exec::source::{Sink, Source};
+use crate::exec::batch::Field;
+use crate::exec::error::Result;
+use crate::exec::source::Source;
 use crate::io::files::FileList;
 use crate::io::options::Options;
 use crate::io::source::FileSource;
@@ -20,6 +18,9 @@ mod reader;
 #[cfg(test)]
 mod tests;
 mod types;
+mod write;
+
+pub(crate) use write::sink;
 
 /// The options of the reader.
 pub(crate) const READ_OPTIONS: &[&str] = &["binary_as_string", "compression", "filename", "union_by_name"];
@@ -46,13 +47,4 @@ pub(crate) fn source(
     let filename = options.filename()?;
     let parquet = reader::Parquet::new(files, parsed, target)?;
     Ok(FileSource::new(files.clone(), parquet, filename.as_deref()))
-}
-
-/// A writer to this path.
-pub(crate) fn sink(
-    _path: &str,
-    _options: &[(String, Scalar, LogicalType)],
-    _schema: Schema,
-) -> Result<Arc<dyn Sink>> {
-    Err(ExecError::Unsupported("writing Parquet".into()))
 }

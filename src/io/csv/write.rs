@@ -1,0 +1,196 @@
+//! Writing CSV.
+
+use std::sync::Arc;
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::batch::{Batch, Schema};
+use crate::exec::cast::text::Writer;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::source::Sink;
+use crate::io::files::Compression;
+use crate::io::format::Format;
+use crate::io::options::Options;
+use crate::io::output::Output;
+use crate::io::text_sink::{TextFormat, TextSink};
+
+/// The options of the writer.
+const WRITE_OPTIONS: &[&str] = &[
+    "compression",
+    "delim",
+    "delimiter",
+    "escape",
+    "force_quote",
+    "header",
+    "null",
+    "nullstr",
+    "quote",
+    "sep",
+];
+
+/// A writer to this path.
+pub(crate) fn sink(
+    path: &str,
+    format: Format,
+    options: &[(String, Scalar, LogicalType)],
+    schema: Schema,
+) -> Result<Arc<dyn Sink>> {
+    let options = Options::new("COPY TO", options, WRITE_OPTIONS)?;
+    let byte = |names: &[&str], default: u8| -> Result<u8> {
+        match options.text(names)? {
+            None => Ok(default),
+            Some(text) => match text.as_bytes() {
+                b"\\t" => Ok(b'\t'),
+                [one] if one.is_ascii() && !matches!(one, b'\n' | b'\r' | 0) => Ok(*one),
+                _ => Err(options.bad(names[0], "must be one ASCII character")),
+            },
+        }
+    };
+    let delimiter = byte(&["delim", "delimiter", "sep"], if format == Format::Tsv { b'\t' } else { b',' })?;
+    let quote = byte(&["quote"], b'"')?;
+    let escape = byte(&["escape"], quote)?;
+    if delimiter == quote || delimiter == escape {
+        return Err(options.bad("quote", "must not be the delimiter"));
+    }
+    let null = options.text(&["nullstr", "null"])?.unwrap_or_default();
+    let forced = match options.boolean(&["force_quote"]) {
+        Ok(Some(all)) => vec![all; schema.len()],
+        _ => {
+            let names = options.list(&["force_quote"])?.unwrap_or_default();
+            if let Some(name) =
+                names.iter().find(|n| *n != "*" && !schema.iter().any(|f| f.name.eq_ignore_ascii_case(n)))
+            {
+                return Err(
+                    options.bad("force_quote", &format!("names a column that is not there: \"{name}\""))
+                );
+            }
+            schema.iter().map(|f| names.iter().any(|n| n == "*" || n.eq_ignore_ascii_case(&f.name))).collect()
+        }
+    };
+    let compression = compression(&options, path)?;
+    let csv = CsvText {
+        delimiter,
+        quote,
+        escape,
+        null,
+        header: options.boolean(&["header"])?.unwrap_or(true),
+        forced,
+        schema,
+    };
+    let output = Output::create(path, compression)?;
+    Ok(Arc::new(TextSink::new(format!("COPY_TO_FILE {path}"), csv, output)))
+}
+
+/// The compression that an option says, else the extension.
+pub(in crate::io) fn compression(options: &Options, path: &str) -> Result<Compression> {
+    Ok(match options.text(&["compression"])? {
+        Some(name) => Compression::parse(&name)?,
+        None => None,
+    }
+    .unwrap_or_else(|| Compression::of_name(path)))
+}
+
+/// How rows are spelled.
+#[derive(Debug)]
+struct CsvText {
+    delimiter: u8,
+    quote: u8,
+    escape: u8,
+    null: String,
+    header: bool,
+    /// Columns whose values are all quoted.
+    forced: Vec<bool>,
+    schema: Schema,
+}
+
+impl CsvText {
+    /// Quotes what was written from `start` on, if it has to be.
+    fn quote_if_needed(&self, out: &mut String, start: usize, forced: bool) {
+        let value = &out.as_bytes()[start..];
+        let needed = forced
+            || value == self.null.as_bytes()
+            || matches!(value.first(), Some(b'#' | b' '))
+            || value.iter().any(|b| {
+                *b == self.delimiter || *b == self.quote || *b == self.escape || *b == b'\n' || *b == b'\r'
+            });
+        if needed {
+            let value = out.split_off(start);
+            out.push(char::from(self.quote));
+            for c in value.chars() {
+                if c == char::from(self.quote) || c == char::from(self.escape) {
+                    out.push(char::from(self.escape));
+                }
+                out.push(c);
+            }
+            out.push(char::from(self.quote));
+        }
+    }
+
+    /// Whether values of a type never need quotes, given the usual signs.
+    fn is_plain(&self, ty: &LogicalType) -> bool {
+        let usual =
+            matches!(self.delimiter, b',' | b';' | b'\t' | b'|') && matches!(self.quote, b'"' | b'\'');
+        let letters_or_digits =
+            |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.: ".contains(&b));
+        usual
+            && (self.null.is_empty() || !letters_or_digits(&self.null))
+            && (ty.is_numeric() || ty.is_temporal() || matches!(ty, LogicalType::Boolean | LogicalType::Uuid))
+    }
+}
+
+impl TextFormat for CsvText {
+    fn rows(&self, batch: &Batch, out: &mut String) -> Result<()> {
+        struct Column<'a> {
+            writer: Writer<'a>,
+            plain: bool,
+            forced: bool,
+        }
+        if batch.columns.len() != self.schema.len() {
+            return Err(ExecError::Internal("a batch of another width than its file".into()));
+        }
+        let columns: Vec<Column> = batch
+            .columns
+            .iter()
+            .zip(self.schema.iter())
+            .zip(&self.forced)
+            .map(|((array, field), forced)| {
+                let plain = !*forced && self.is_plain(&field.ty);
+                Ok(Column { writer: Writer::new(array, &field.ty)?, plain, forced: *forced })
+            })
+            .collect::<Result<_>>()?;
+        for row in 0..batch.rows {
+            for (i, column) in columns.iter().enumerate() {
+                if i > 0 {
+                    out.push(char::from(self.delimiter));
+                }
+                if column.writer.is_null(row) {
+                    out.push_str(&self.null);
+                    continue;
+                }
+                let start = out.len();
+                column.writer.write(row, out);
+                if !column.plain {
+                    self.quote_if_needed(out, start, column.forced);
+                }
+            }
+            out.push('\n');
+        }
+        Ok(())
+    }
+
+    fn head(&self) -> String {
+        let mut out = String::new();
+        if self.header {
+            for (i, field) in self.schema.iter().enumerate() {
+                if i > 0 {
+                    out.push(char::from(self.delimiter));
+                }
+                let start = out.len();
+                out.push_str(&field.name);
+                self.quote_if_needed(&mut out, start, false);
+            }
+            out.push('\n');
+        }
+        out
+    }
+}
