@@ -18,6 +18,7 @@ use crate::column::codec::{Codec, Stream, boolean, int, nulls};
 use crate::column::filter;
 use crate::column::layout::{BlockEntry, Scheme};
 use crate::column::le::{Damage, Decoded, ensure};
+use crate::column::nested;
 use crate::column::physical::Physical;
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::reader::{ChunkReader, TEXT};
@@ -29,6 +30,8 @@ use crate::column::views::{Views, dictionary_array, null_dictionary_array};
 pub(crate) struct Block<'a> {
     /// The chunk.
     pub(crate) chunk: &'a ChunkReader,
+    /// Which block it is.
+    pub(crate) index: usize,
     /// Its entry in the directory.
     pub(crate) entry: BlockEntry<'a>,
     /// Its bytes, whose checksum was found right.
@@ -120,7 +123,12 @@ impl Block<'_> {
                 let values = ScalarBuffer::from(values);
                 Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::new(values, nulls))
             }
-            Physical::Nested(_) => return Err(Damage::new("unexpected nested values")),
+            Physical::Nested(nesting) => {
+                let Some(rows) = rows else { return nested::read(self, stream, nulls, nesting, &arrow) };
+                let all = self.read(None)?;
+                let rows = UInt32Array::from_iter_values(rows.iter().map(|r| u32::from(*r)));
+                arrow_select::take::take(&all, &rows, None).map_err(|e| Damage(e.to_string().into()))?
+            }
         })
     }
 

@@ -73,6 +73,68 @@ pub(crate) fn scalar_types() -> Vec<LogicalType> {
     ]
 }
 
+/// Types that are made of others.
+fn nested_types() -> Vec<LogicalType> {
+    use LogicalType as T;
+    let pair = T::Struct(vec![("a".into(), T::Integer), ("b".into(), T::Varchar)].into());
+    vec![
+        T::List(Box::new(T::BigInt)),
+        T::List(Box::new(T::Varchar)),
+        T::List(Box::new(pair.clone())),
+        T::Array(Box::new(T::Double), 3),
+        T::Array(Box::new(T::Boolean), 0),
+        pair.clone(),
+        T::Struct(
+            vec![("x".into(), T::List(Box::new(T::List(Box::new(T::Uuid))))), ("y".into(), pair)].into(),
+        ),
+        T::Map(Box::new(T::Varchar), Box::new(T::Integer)),
+    ]
+}
+
+/// An array of nested values over a sample of each child.
+fn nested_sample(
+    ty: &LogicalType,
+    pattern: Pattern,
+    rows: usize,
+    null_percent: u64,
+    random: &mut Random,
+) -> ArrayRef {
+    use arrow_array::{FixedSizeListArray, ListArray, MapArray, StructArray};
+    use arrow_buffer::{NullBuffer, OffsetBuffer};
+    use arrow_schema::DataType;
+    let nulls: NullBuffer = (0..rows).map(|_| random.below(100) >= null_percent).collect();
+    let nulls = Some(nulls).filter(|n| n.null_count() > 0);
+    // NULLs may hide values, as Arrow allows.
+    let lengths: Vec<usize> = (0..rows).map(|_| random.below(5) as usize).collect();
+    let total = lengths.iter().sum();
+    let offsets = OffsetBuffer::<i32>::from_lengths(lengths);
+    match (ty, ty.arrow()) {
+        (LogicalType::List(item), DataType::List(field)) => {
+            let values = sample(item, pattern, total, null_percent, random);
+            Arc::new(ListArray::new(field, offsets, values, nulls))
+        }
+        (LogicalType::Array(item, n), DataType::FixedSizeList(field, size)) => {
+            let values = sample(item, pattern, rows * *n as usize, null_percent, random);
+            Arc::new(FixedSizeListArray::try_new_with_length(field, size, values, nulls, rows).unwrap())
+        }
+        (LogicalType::Struct(parts), DataType::Struct(fields)) => {
+            let columns =
+                parts.iter().map(|(_, ty)| sample(ty, pattern, rows, null_percent, random)).collect();
+            Arc::new(StructArray::try_new_with_length(fields, columns, nulls, rows).unwrap())
+        }
+        (LogicalType::Map(key, value), DataType::Map(field, _)) => {
+            let DataType::Struct(fields) = field.data_type() else { unreachable!() };
+            let columns = vec![
+                sample(key, pattern, total, 0, random),
+                sample(value, pattern, total, null_percent, random),
+            ];
+            let entries = StructArray::new(fields.clone(), columns, None);
+            Arc::new(MapArray::new(field, offsets, entries, nulls, false))
+        }
+        _ => unreachable!("{ty} is not nested"),
+    }
+}
+
 /// How values follow each other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Pattern {
@@ -210,6 +272,9 @@ pub(crate) fn sample(
     null_percent: u64,
     random: &mut Random,
 ) -> ArrayRef {
+    if ty.is_nested() {
+        return nested_sample(ty, pattern, rows, null_percent, random);
+    }
     let values: Vec<ArrayRef> = numbers(pattern, rows, random)
         .into_iter()
         .map(|n| {
@@ -280,7 +345,7 @@ fn check_stats(stats: &ChunkStats, array: &ArrayRef, ty: &LogicalType) {
         assert!(valid.iter().all(|v| v.total_cmp(max).is_le()), "{ty}: {max:?}");
         assert_eq!(stats.max_exact, valid.contains(&max), "{ty}: {max:?}");
     }
-    let bounded = !matches!(ty, LogicalType::Interval) && !valid.is_empty();
+    let bounded = !matches!(ty, LogicalType::Interval) && !ty.is_nested() && !valid.is_empty();
     assert_eq!(stats.min.is_some(), bounded, "{ty}");
     match &stats.sum {
         Some(Scalar::Int(sum)) => {
@@ -310,8 +375,10 @@ fn constants(array: &ArrayRef, ty: &LogicalType, random: &mut Random) -> Vec<Sca
         if !array.is_empty() {
             all.push(Scalar::from_array(array, random.below(array.len() as u64) as usize, ty));
         }
-        let n = numbers(Pattern::Random, 1, random)[0];
-        all.push(value(ty, n, Pattern::Random));
+        if !ty.is_nested() {
+            let n = numbers(Pattern::Random, 1, random)[0];
+            all.push(value(ty, n, Pattern::Random));
+        }
     }
     all.extend(match ty {
         LogicalType::Float | LogicalType::Double => vec![Scalar::Float(f64::NAN), Scalar::Float(0.0)],
@@ -391,7 +458,7 @@ pub(crate) fn check_laws(
                         reader.codec_of_block(block)
                     );
                 } else {
-                    assert!(matches!(ty, LogicalType::Interval), "{ty} can be filtered");
+                    assert!(ty.is_nested() || *ty == LogicalType::Interval, "{ty} can be filtered");
                 }
                 let check = |prune| match prune {
                     Prune::None => assert!(!expected.contains(&true), "{ty}: {op:?} {constant:?}"),
@@ -435,6 +502,27 @@ proptest! {
         let mut random = Random::new(seed);
         let array = sample(&ty, pattern, rows, null_percent, &mut random);
         check_laws(&array, &ty, &options(force, block_rows), &mut random);
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn nested_types_keep_the_laws(
+        ty in proptest::sample::select(nested_types()),
+        pattern in proptest::sample::select(PATTERNS.to_vec()),
+        null_percent in proptest::sample::select(vec![0, 0, 10, 60, 100]),
+        rows in proptest::sample::select(vec![0_usize, 1, 2, 64, 100]),
+        block_rows in proptest::sample::select(vec![1_usize, 7, 64, BLOCK_ROWS]),
+        seed in any::<u64>(),
+    ) {
+        let block_rows = block_rows.max(rows / 6).max(1);
+        let mut random = Random::new(seed);
+        let array = sample(&ty, pattern, rows, null_percent, &mut random);
+        check_laws(&array, &ty, &options(None, block_rows), &mut random);
+        let from = rows / 3;
+        check_laws(&array.slice(from, rows - from), &ty, &options(None, block_rows), &mut random);
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod filter;
 pub(crate) mod layout;
 pub mod le;
 pub mod meta;
+pub(crate) mod nested;
 pub(crate) mod physical;
 pub mod predicate;
 pub mod reader;

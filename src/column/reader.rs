@@ -15,10 +15,12 @@ use parking_lot::Mutex;
 
 use crate::column::block::Block;
 use crate::column::codec::Codec;
+use crate::column::encode::nested::child_types;
 use crate::column::error::{ChunkPlace, ColumnError, Result};
-use crate::column::layout::{BlockEntry, Layout, VERSION};
+use crate::column::layout::{BlockEntry, Layout, ROW_GROUP_ROWS, VERSION};
 use crate::column::le::{Cursor, Damage, Decoded, U16, ensure};
 use crate::column::meta::get_sum;
+use crate::column::nested::check_children;
 use crate::column::physical::{Physical, sum_width, type_tag};
 use crate::column::predicate::{Predicate, Prune};
 use crate::column::shared::{CodeSet, Shared};
@@ -38,6 +40,8 @@ pub struct ChunkReader {
     ty: LogicalType,
     pub(crate) physical: Physical,
     place: ChunkPlace,
+    /// What nested values are made of.
+    pub(crate) children: Vec<ChunkReader>,
     /// What was found right so far, for each block.
     checked: Box<[AtomicU8]>,
     /// What the blocks share, once it was needed.
@@ -85,13 +89,28 @@ impl ChunkReader {
             ensure(header.column_id.get() == place.column_id, "the chunk belongs to another column")?;
             ensure(usize::from(header.bound_width) == physical.bound_width(), "bad width of bounds")?;
             ensure(usize::from(header.sum_width) == sum_width(ty), "bad width of sums")?;
-            ensure(header.child_count == 0, "unexpected child chunks")
+            ensure(
+                usize::from(header.child_count) == child_types(ty).len(),
+                "wrong number of nested chunks",
+            )?;
+            ensure(
+                !layout.uniform() || layout.rows <= ROW_GROUP_ROWS,
+                "one block stands for more rows than a row group has",
+            )
         };
         fits().map_err(corrupt)?;
+        let mut children = vec![];
+        for (i, ty) in child_types(ty).into_iter().enumerate() {
+            let range = layout.child(&bytes, i).map_err(corrupt)?;
+            children.push(Self::open(bytes.slice(range), ty, place.clone())?);
+        }
+        if let Physical::Nested(nesting) = physical {
+            check_children(nesting, layout.rows, &children).map_err(corrupt)?;
+        }
         let slots = if layout.uniform() { layout.blocks.min(1) } else { layout.blocks };
         let checked = (0..slots).map(|_| AtomicU8::new(0)).collect();
         let (ty, shared, code_sets) = (ty.clone(), OnceLock::new(), Mutex::default());
-        Ok(Self { bytes, layout, ty, physical, place, checked, shared, code_sets })
+        Ok(Self { bytes, layout, ty, physical, place, children, checked, shared, code_sets })
     }
 
     /// Rows, NULLs included.
@@ -261,6 +280,6 @@ impl ChunkReader {
                 .map_err(|d| self.corrupt(Some(index), d))?;
             checked.fetch_or(SUMMED, Ordering::Relaxed);
         }
-        Ok(Block { chunk: self, entry, bytes, checked })
+        Ok(Block { chunk: self, index, entry, bytes, checked })
     }
 }

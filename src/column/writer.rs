@@ -12,7 +12,8 @@ use crate::column::codec::{Codec, nulls};
 use crate::column::encode;
 use crate::column::error::{ColumnError, Result};
 use crate::column::layout::{
-    self, BLOCK_ALIGN, BLOCK_ROWS, CHUNK_ALIGN, ChildEntry, ChunkHeader, EntryHead, HEADER_CRC_AT, Scheme,
+    self, BLOCK_ALIGN, BLOCK_ROWS, CHUNK_ALIGN, ChildEntry, ChunkHeader, EntryHead, HEADER_CRC_AT,
+    ROW_GROUP_ROWS, Scheme,
 };
 use crate::column::le::{U16, U32, U64};
 use crate::column::meta::ChunkMeta;
@@ -333,7 +334,7 @@ impl<'a> ChunkBuilder<'a> {
             (b.head.codec, b.head.null_form, &b.bytes)
                 == (first.head.codec, first.head.null_form, &first.bytes)
         };
-        if rest.is_empty() || !constant || !rest.iter().all(same) {
+        if rest.is_empty() || self.rows > ROW_GROUP_ROWS || !constant || !rest.iter().all(same) {
             return false;
         }
         written.truncate(1);

@@ -1,5 +1,6 @@
 //! From arrays to the streams of blocks, one module a shape.
 
+pub(crate) mod nested;
 mod numbers;
 mod strings;
 
@@ -10,7 +11,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 
 use crate::column::codec::int::{self, IntStats, Shape};
 use crate::column::codec::{Codec, StreamHead, boolean};
-use crate::column::error::{ColumnError, Result};
+use crate::column::error::Result;
 use crate::column::physical::Physical;
 use crate::column::scalar::Scalar;
 use crate::column::summary::{Summary, fill};
@@ -23,9 +24,7 @@ pub(crate) fn values(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
         Physical::Int { .. } | Physical::Float { .. } | Physical::Uuid => numbers::encode(array, builder),
         Physical::Bytes { .. } => return strings::encode(array, builder),
         Physical::Interval => intervals(array, builder),
-        Physical::Nested(_) => {
-            return Err(ColumnError::Unsupported(format!("type {} cannot be stored yet", builder.ty)));
-        }
+        Physical::Nested(nesting) => return nested::encode(array, nesting, builder),
     }
     Ok(())
 }
