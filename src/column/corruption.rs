@@ -134,7 +134,7 @@ fn damage_with_right_checksums_does_no_harm() {
         assert_eq!(same, bytes, "fixing what is right changes nothing");
         for round in 0..150 {
             let mut bytes = bytes.clone();
-            for _ in 0..1 + random.below(3) {
+            for _ in 0..=random.below(3) {
                 let at = random.below(bytes.len() as u64) as usize;
                 bytes[at] = match round % 3 {
                     0 => bytes[at] ^ (1 << random.below(8)),

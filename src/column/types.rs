@@ -285,7 +285,14 @@ impl fmt::Display for LogicalType {
             Self::Struct(fields) => {
                 f.write_str("STRUCT(")?;
                 for (i, (name, ty)) in fields.iter().enumerate() {
-                    write!(f, "{}\"{}\" {ty}", if i == 0 { "" } else { ", " }, name.replace('"', "\"\""))?;
+                    f.write_str(if i == 0 { "" } else { ", " })?;
+                    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+                        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+                    if plain {
+                        write!(f, "{name} {ty}")?;
+                    } else {
+                        write!(f, "\"{}\" {ty}", name.replace('"', "\"\""))?;
+                    }
                 }
                 f.write_str(")")
             }

@@ -50,7 +50,7 @@ fn parse_depth(name: &str, depth: usize) -> Option<LogicalType> {
                 Some((w, s)) => (w.trim().parse().ok()?, s.trim().parse().ok()?),
             },
         };
-        return (width >= 1 && width <= DECIMAL_MAX_WIDTH && scale <= width)
+        return ((1..=DECIMAL_MAX_WIDTH).contains(&width) && scale <= width)
             .then_some(T::Decimal { width, scale });
     }
     if arguments.is_some() && !matches!(base, "VARCHAR" | "CHAR" | "TIMESTAMP" | "TIME") {

@@ -277,7 +277,7 @@ pub(crate) fn filter_alp(
     }
     // `low` is the first number with the later answer.
     let span = if rising {
-        (low <= i128::from(i64::MAX)).then(|| (low as i64, i64::MAX))
+        (low <= i128::from(i64::MAX)).then_some((low as i64, i64::MAX))
     } else {
         (low > i128::from(i64::MIN)).then(|| (i64::MIN, (low - 1) as i64))
     };

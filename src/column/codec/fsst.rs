@@ -286,7 +286,7 @@ mod tests {
         let urls: Vec<String> = (0..3000)
             .map(|i| format!("https://www.example.com/catalog/item?id={}&ref=home", i * 7919))
             .collect();
-        let urls: Vec<&[u8]> = urls.iter().map(|s| s.as_bytes()).collect();
+        let urls: Vec<&[u8]> = urls.iter().map(std::string::String::as_bytes).collect();
         let plain: usize = urls.iter().map(|s| s.len()).sum();
         let size = round_trip(&urls);
         assert!(size * 3 < plain, "{size} of {plain}");

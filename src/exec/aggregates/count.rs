@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int64Array};
+use arrow_array::{ArrayRef, Int64Array};
 
 use super::GroupStates;
 use super::fixed::same;
@@ -24,7 +24,7 @@ impl GroupStates for Count {
 
     fn update(&mut self, args: &[ArrayRef], groups: &[u32]) -> Result<()> {
         let counts = &mut self.counts[..];
-        match args.first().and_then(|a| a.logical_nulls()).filter(|n| n.null_count() > 0) {
+        match args.first().and_then(arrow_array::Array::logical_nulls).filter(|n| n.null_count() > 0) {
             None => groups.iter().for_each(|g| counts[*g as usize] += 1),
             Some(nulls) => {
                 nulls.valid_indices().for_each(|i| counts[groups[i] as usize] += 1);
@@ -35,7 +35,7 @@ impl GroupStates for Count {
 
     fn update_single(&mut self, args: &[ArrayRef], rows: usize) -> Result<()> {
         self.resize(1);
-        let nulls = args.first().map_or(0, |a| a.logical_null_count());
+        let nulls = args.first().map_or(0, arrow_array::Array::logical_null_count);
         self.counts[0] += (rows - nulls) as i64;
         Ok(())
     }

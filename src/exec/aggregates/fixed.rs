@@ -58,7 +58,7 @@ impl<S: Accumulate> Fixed<S> {
 }
 
 /// The other states of a merge.
-pub(crate) fn same<'a, T: 'static>(other: &'a mut dyn GroupStates) -> Result<&'a mut T> {
+pub(crate) fn same<T: 'static>(other: &mut dyn GroupStates) -> Result<&mut T> {
     other
         .as_any_mut()
         .downcast_mut()

@@ -143,8 +143,8 @@ impl GroupStates for Gather {
         for c in &other.chunks {
             let groups: Vec<u32> = c.groups.iter().map(|g| map[*g as usize]).collect();
             if groups.iter().all(|g| *g != OUT) {
-                self.bytes +=
-                    c.columns.iter().map(|c| c.get_array_memory_size()).sum::<usize>() + groups.len() * 4;
+                self.bytes += c.columns.iter().map(arrow_array::Array::get_array_memory_size).sum::<usize>()
+                    + groups.len() * 4;
                 self.chunks.push(Chunk { columns: c.columns.clone(), groups });
                 continue;
             }
@@ -213,7 +213,7 @@ fn list(g: &Grouped, ret: &LogicalType) -> Result<ArrayRef> {
 
 fn string_agg(g: &Grouped, _: &LogicalType) -> Result<ArrayRef> {
     let strings = g.columns[0].as_string_view();
-    let separators = g.columns.get(1).map(|c| c.as_string_view());
+    let separators = g.columns.get(1).map(arrow_array::cast::AsArray::as_string_view);
     let mut out = StringViewBuilder::with_capacity(g.offsets.len());
     let mut buffer = String::new();
     for w in g.offsets.windows(2) {

@@ -19,7 +19,7 @@ pub(super) fn run(name: &str, args: &[(T, ArrayRef)]) -> Scalar {
         .zip(&f.arg_types)
         .map(|((t, a), wanted)| crate::exec::cast::cast(a, t, wanted, false).unwrap())
         .collect();
-    let rows = arrays.first().map_or(0, |a| a.len());
+    let rows = arrays.first().map_or(0, arrow_array::Array::len);
     let single = {
         let mut s = (f.new_states)();
         s.resize(1);

@@ -54,7 +54,7 @@ pub fn can_cast(from: &LogicalType, to: &LogicalType) -> bool {
         return true;
     }
     match (from, to) {
-        (T::Null, _) | (_, T::Varchar | T::Json) | (T::Varchar | T::Json, _) => true,
+        (T::Null | T::Varchar | T::Json, _) | (_, T::Varchar | T::Json) => true,
         (a, b) if (a.is_numeric() || *a == T::Boolean) && (b.is_numeric() || *b == T::Boolean) => true,
         (T::Date, T::Timestamp(_) | T::TimestampTz) => true,
         (T::Timestamp(_) | T::TimestampTz, T::Timestamp(_) | T::TimestampTz | T::Date | T::Time) => true,

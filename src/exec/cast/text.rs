@@ -295,7 +295,7 @@ impl<'a> Writer<'a> {
             Kind::F64(v) if v[row].is_finite() => self.write(row, out),
             Kind::F32(_) | Kind::F64(_) => out.push_str("null"),
             Kind::Decimal64(v, scale) => {
-                write_float(super::number::decimal_to_f64(v[row].into(), *scale), out)
+                write_float(super::number::decimal_to_f64(v[row].into(), *scale), out);
             }
             Kind::Decimal128(v, scale) => write_float(super::number::decimal_to_f64(v[row], *scale), out),
             Kind::Text(v) => json_string(v.value(row), out),

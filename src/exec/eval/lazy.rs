@@ -34,10 +34,10 @@ pub fn is_fallible(expr: &Expr) -> bool {
 }
 
 fn mark_columns(expr: &Expr, used: &mut [bool]) {
-    if let Expr::Column { index, .. } = expr {
-        if let Some(u) = used.get_mut(*index) {
-            *u = true;
-        }
+    if let Expr::Column { index, .. } = expr
+        && let Some(u) = used.get_mut(*index)
+    {
+        *u = true;
     }
     for child in expr.children() {
         mark_columns(child, used);
@@ -100,9 +100,8 @@ pub(super) fn conjunction(all: &[Expr], batch: &Batch, context: &ExecContext) ->
                     let rest = &all[i..];
                     let subset = filter_batch(batch, bits, rest)?;
                     return Ok(scatter(&conjunction(rest, &subset, context)?, bits));
-                } else {
-                    &truth(&eval(e, batch, context)?, batch.rows) & bits
                 }
+                &truth(&eval(e, batch, context)?, batch.rows) & bits
             }
         };
         let count = selected.count_set_bits();

@@ -67,7 +67,7 @@ pub(super) fn add(args: &[ArgInfo], minus: bool) -> Result<Resolution, String> {
             }
         },
         || {
-            let check = move |(v, bad): (i128, bool)| (v, bad | (capped & ((v > limit) | (v < -limit))));
+            let check = move |(v, bad): (i128, bool)| (v, bad || (capped && (v > limit) || (v < -limit)));
             if minus {
                 checked::<Decimal128Type, Decimal128Type>(move |x, y| check(Checked::sub(x, y)), fault)
             } else {
@@ -110,7 +110,7 @@ pub(super) fn multiply(args: &[ArgInfo]) -> Result<Resolution, String> {
             checked::<Decimal64Type, Decimal64Type>(
                 move |x, y| {
                     let (v, bad) = x.overflowing_mul(y);
-                    (v, bad | (v > limit) | (v < -limit))
+                    (v, bad || (v > limit) || (v < -limit))
                 },
                 move |x, y| fault(x.into(), y.into()),
             )
@@ -119,7 +119,7 @@ pub(super) fn multiply(args: &[ArgInfo]) -> Result<Resolution, String> {
             checked::<Decimal128Type, Decimal128Type>(
                 move |x, y| {
                     let (v, bad) = multiply_wide(x, y);
-                    (v, bad | (v > limit) | (v < -limit))
+                    (v, bad || (v > limit) || (v < -limit))
                 },
                 fault,
             )

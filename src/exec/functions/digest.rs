@@ -83,7 +83,7 @@ fn sha256_constants() -> ([u32; 64], [u32; 8]) {
     let mut primes = vec![];
     let mut n = 2u32;
     while primes.len() < 64 {
-        if primes.iter().all(|p| n % p != 0) {
+        if primes.iter().all(|p| !n.is_multiple_of(*p)) {
             primes.push(n);
         }
         n += 1;

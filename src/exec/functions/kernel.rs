@@ -78,7 +78,10 @@ pub(crate) struct Column<'a, T: Input> {
 impl<'a, T: Input> Column<'a, T> {
     pub fn open(args: &'a [ArrayRef], i: usize, rows: usize) -> Result<Self> {
         let array = args.get(i).and_then(|a| a.as_any().downcast_ref::<T::Column>()).ok_or_else(|| {
-            ExecError::Internal(format!("argument {i} came as {:?}", args.get(i).map(|a| a.data_type())))
+            ExecError::Internal(format!(
+                "argument {i} came as {:?}",
+                args.get(i).map(arrow_array::Array::data_type)
+            ))
         })?;
         let mask = if array.len() == rows { usize::MAX } else { 0 };
         Ok(Self { array, mask })
@@ -120,7 +123,7 @@ impl Inputs for () {
     fn open(_: &[ArrayRef], _: usize) -> Result<()> {
         Ok(())
     }
-    fn get<'a>(_: &Self::Columns<'a>, _: usize) -> Self::Items<'a> {}
+    fn get<'a>((): &Self::Columns<'a>, _: usize) -> Self::Items<'a> {}
 }
 
 inputs!(A 0);

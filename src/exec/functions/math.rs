@@ -514,10 +514,7 @@ mod tests {
         assert_eq!(Rounding::Round.float_to(5.0, -400), 0.0);
         assert_eq!(Rounding::Round.integer_to(155i32, -1).unwrap(), 160);
         assert_eq!(Rounding::Trunc.integer_to(155i32, -1).unwrap(), 150);
-        assert_eq!(
-            Rounding::Round.integer_to(i32::MAX, -1).unwrap_err().to_string().contains("Overflow"),
-            true
-        );
+        assert!(Rounding::Round.integer_to(i32::MAX, -1).unwrap_err().to_string().contains("Overflow"));
         assert_eq!(Rounding::Floor.divide(-15, 10), -2);
         assert_eq!(Rounding::Ceil.divide(-15, 10), -1);
         assert_eq!(Rounding::Ceil.divide(15, 10), 2);

@@ -134,7 +134,7 @@ fn compact(v: &str, out: &mut String) {
 fn json_get(as_text: bool) -> ScalarKernel {
     let cache = Cache::new();
     text::<(Str, Str)>(move |(j, p), out| {
-        Ok(match json::find(j, &*path(&cache, p)?) {
+        Ok(match json::find(j, &path(&cache, p)?) {
             None => false,
             Some(v) if as_text => json_as_text(v, out),
             Some(v) => {
@@ -207,7 +207,7 @@ fn register_json(r: &mut Registry) {
         T::Boolean,
         |_| {
             let cache = Cache::new();
-            boolean::<(Str, Str)>(move |(j, p)| Ok(Some(json::find(j, &*path(&cache, p)?).is_some())))
+            boolean::<(Str, Str)>(move |(j, p)| Ok(Some(json::find(j, &path(&cache, p)?).is_some())))
         },
     ));
     r.add(
@@ -222,7 +222,7 @@ fn register_json(r: &mut Registry) {
         .map(&[T::Json, s.clone()], T::UBigInt, |_| {
             let cache = Cache::new();
             primitive::<(Str, Str), UInt64Type>(move |(j, p)| {
-                let found = json::find(j, &*path(&cache, p)?);
+                let found = json::find(j, &path(&cache, p)?);
                 Ok(found.map(|v| json::elements(v).map_or(0, |e| e.len() as u64)))
             })
         }),
@@ -238,7 +238,7 @@ fn register_json(r: &mut Registry) {
             .map(&[T::Json, s.clone()], s.clone(), |_| {
                 let cache = Cache::new();
                 text::<(Str, Str)>(move |(j, p), out| {
-                    let found = json::find(j, &*path(&cache, p)?);
+                    let found = json::find(j, &path(&cache, p)?);
                     found.into_iter().for_each(|v| out.push_str(json_type(v)));
                     Ok(found.is_some())
                 })
@@ -416,7 +416,7 @@ pub(super) fn register(r: &mut Registry) {
             .sees_nulls()
             .on([P::Any], R::T(T::List(Box::new(s.clone()))), |site| {
                 let names: Option<Vec<String>> = match &site.types[0] {
-                    T::Enum(names) => Some(names.iter().map(|n| n.to_string()).collect()),
+                    T::Enum(names) => Some(names.iter().map(std::string::ToString::to_string).collect()),
                     _ => None,
                 };
                 Box::new(move |_, _, rows, _| {

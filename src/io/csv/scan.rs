@@ -77,7 +77,7 @@ impl Span {
 
     /// Its length in bytes.
     pub fn len(self) -> usize {
-        (self.0 & (1 << 30) - 1) as usize
+        (self.0 & ((1 << 30) - 1)) as usize
     }
 
     /// Where it ends.

@@ -372,9 +372,9 @@ fn columns(sniffed: &mut Sniffed, sample: &Sample, from: usize, width: usize, op
         let raw = &text[span.start()..span.end()];
         let mut value = vec![];
         if span.is_escaped() {
-            unescape(&dialect, raw, &mut value)
+            unescape(&dialect, raw, &mut value);
         } else {
-            value.extend_from_slice(raw)
+            value.extend_from_slice(raw);
         }
         value
     };

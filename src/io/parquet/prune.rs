@@ -45,8 +45,8 @@ pub(super) fn may_match(
         CompareOp::NotEq => {
             !(top_known
                 && exact(statistics)
-                && min.compare(value).is_some_and(|o| o.is_eq())
-                && max.compare(value).is_some_and(|o| o.is_eq()))
+                && min.compare(value).is_some_and(std::cmp::Ordering::is_eq)
+                && max.compare(value).is_some_and(std::cmp::Ordering::is_eq))
         }
         CompareOp::Lt => below(&min, value),
         CompareOp::LtEq => at_most(&min, value),

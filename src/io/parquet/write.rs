@@ -410,7 +410,8 @@ fn intervals(array: &ArrayRef) -> Result<FixedSizeBinaryArray> {
     let values = array.as_primitive::<IntervalMonthDayNanoType>();
     let mut bytes = Vec::with_capacity(values.len() * 12);
     for i in 0..values.len() {
-        let v = if values.is_null(i) { Default::default() } else { values.value(i) };
+        let v =
+            if values.is_null(i) { arrow_buffer::IntervalMonthDayNano::default() } else { values.value(i) };
         let millis = u32::try_from(v.nanoseconds / 1_000_000);
         match (u32::try_from(v.months), u32::try_from(v.days), millis) {
             (Ok(months), Ok(days), Ok(millis)) => {

@@ -703,7 +703,14 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let to = bind_type(ty)?;
         let input = self.bind_expr(expr, cx)?;
-        coerce::explicit(input, &to, matches!(kind, CastKind::TryCast | CastKind::SafeCast))
+        let or_null = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
+        match coerce::explicit(input, &to, or_null)? {
+            // A literal that was cast is none any more: it does not take the type of what is around it.
+            literal @ Expr::Literal { value: Scalar::Int(_), .. } => {
+                Ok(Expr::Cast { input: Box::new(literal), to, or_null })
+            }
+            other => Ok(other),
+        }
     }
 
     fn bind_case(

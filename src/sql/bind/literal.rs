@@ -59,7 +59,10 @@ pub fn bind_number(digits: &str, negative: bool) -> Result<Expr> {
             return double(&digits);
         }
         let width = width.max(1);
-        let unscaled: i128 = format!("{whole}{fraction}0").parse::<i128>().map_or(0, |v| v / 10);
+        // The leading zero stands for digits that are not there: `.` alone never comes here.
+        let Ok(unscaled) = format!("0{whole}{fraction}").parse::<i128>() else {
+            return Err(SqlError::parser(format!("syntax error: {digits} is no number")));
+        };
         let ty = LogicalType::Decimal { width: width as u8, scale: scale as u8 };
         return Ok(Expr::literal(Scalar::Int(unscaled * i128::from(sign)), ty));
     }

@@ -58,7 +58,8 @@ fn bucket(w: Width, t: i64, origin: Option<i64>) -> Result<i64> {
         Width::Micros(w) => {
             let origin = origin.unwrap_or(ORIGIN_DAY * MICROS_PER_DAY).rem_euclid(w);
             let from = t.checked_sub(origin).ok_or_else(out_of_range)?;
-            (from - from.rem_euclid(w)).checked_add(origin).ok_or_else(out_of_range)
+            let start = from.checked_sub(from.rem_euclid(w)).ok_or_else(out_of_range)?;
+            start.checked_add(origin).ok_or_else(out_of_range)
         }
         Width::Months(n) => {
             let month = |t: i64| {

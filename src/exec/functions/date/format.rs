@@ -168,12 +168,12 @@ fn timestamps(zoned: bool, pattern_first: bool) -> ScalarKernel {
     let cache: Cache<Vec<Piece>> = Cache::new();
     if pattern_first {
         return text::<(Str, TimestampMicrosecondType)>(move |(p, t), out| {
-            timestamp(&*cache.get(p, pieces)?, t, zoned, out);
+            timestamp(&cache.get(p, pieces)?, t, zoned, out);
             Ok(true)
         });
     }
     text::<(TimestampMicrosecondType, Str)>(move |(t, p), out| {
-        timestamp(&*cache.get(p, pieces)?, t, zoned, out);
+        timestamp(&cache.get(p, pieces)?, t, zoned, out);
         Ok(true)
     })
 }
@@ -195,14 +195,14 @@ pub(super) fn register(r: &mut Registry) {
         .map(&[T::Date, s.clone()], s.clone(), |_| {
             let cache: Cache<Vec<Piece>> = Cache::new();
             text::<(Date32Type, Str)>(move |(d, p), out| {
-                date(&*cache.get(p, pieces)?, d, out);
+                date(&cache.get(p, pieces)?, d, out);
                 Ok(true)
             })
         })
         .map(&[s.clone(), T::Date], s.clone(), |_| {
             let cache: Cache<Vec<Piece>> = Cache::new();
             text::<(Str, Date32Type)>(move |(p, d), out| {
-                date(&*cache.get(p, pieces)?, d, out);
+                date(&cache.get(p, pieces)?, d, out);
                 Ok(true)
             })
         })
@@ -217,7 +217,7 @@ pub(super) fn register(r: &mut Registry) {
                     return Ok(true);
                 }
                 let (days, micros) = split_timestamp(t.div_euclid(1000));
-                write(&*cache.get(p, pieces)?, days, micros, t.rem_euclid(1000), false, out);
+                write(&cache.get(p, pieces)?, days, micros, t.rem_euclid(1000), false, out);
                 Ok(true)
             })
         }),

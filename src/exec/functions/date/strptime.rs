@@ -259,7 +259,7 @@ fn kernel(or_null: bool) -> ScalarKernel {
             let s = strings.value(i);
             let mut first_error: Option<(String, (usize, &'static str))> = None;
             let mut read = |pattern: &str| -> Result<Option<i64>> {
-                match parse(s, &*cache.get(pattern, pieces)?) {
+                match parse(s, &cache.get(pattern, pieces)?) {
                     Ok(t) => Ok(Some(t)),
                     Err(e) => {
                         first_error.get_or_insert((pattern.to_owned(), e));

@@ -46,7 +46,8 @@ fn pad(s: &str, count: i32, with: &str, left: bool, out: &mut String) -> Result<
     Ok(true)
 }
 
-/// Upper case, a character at a time: characters whose upper case is longer stay as they are.
+/// Upper case, a character at a time: characters whose upper case is longer stay as they are, but for `ß`, which
+/// has a capital of its own.
 fn upper(s: &str, out: &mut String) {
     if s.is_ascii() {
         out.push_str(s);
@@ -57,6 +58,7 @@ fn upper(s: &str, out: &mut String) {
         let mut up = c.to_uppercase();
         match (up.next(), up.next()) {
             (Some(u), None) => out.push(u),
+            _ if c == 'ß' => out.push('ẞ'),
             _ => out.push(c),
         }
     }

@@ -62,7 +62,7 @@ fn base64(data: &[u8], out: &mut String) {
 
 fn from_base64(s: &str, out: &mut Vec<u8>) -> Result<bool> {
     let bad = || ExecError::Conversion(format!("Could not decode string \"{s}\" as base64"));
-    if s.len() % 4 != 0 {
+    if !s.len().is_multiple_of(4) {
         return Err(bad());
     }
     let body = s.trim_end_matches('=');

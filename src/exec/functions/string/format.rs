@@ -47,7 +47,7 @@ struct Arg {
 
 fn group_digits(digits: &str, separator: char, out: &mut String) {
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(separator);
         }
         out.push(c);

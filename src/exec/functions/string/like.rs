@@ -182,7 +182,7 @@ fn like(negated: bool, fold_case: bool) -> ScalarKernel {
         };
         let strings = args[0].as_string_view();
         let patterns = args[1].as_string_view();
-        let escapes = args.get(2).map(|a| a.as_string_view());
+        let escapes = args.get(2).map(arrow_array::cast::AsArray::as_string_view);
         let compile =
             |row: usize| -> Result<Arc<Pattern>> {
                 let p = patterns.value(if patterns.len() == rows { row } else { 0 });

@@ -266,7 +266,8 @@ pub(crate) fn build_hash(
     let mut ids = vec![];
     table.expect(keyed);
     table.intern(&key_arrays, keyed, &mut ids)?;
-    let unique = table.len() == keyed;
+    // Without lists, a key's number is its row. A table may number NULL out of turn.
+    let unique = table.len() == keyed && ids.iter().enumerate().all(|(row, &id)| id as usize == row);
     let lists = (!unique).then(|| lists(&ids, table.len()));
     memory_of_table.resize(table.size() + if unique { 0 } else { (keyed + table.len()) * 4 })?;
     for (c, column) in batch.columns.iter_mut().enumerate().take(types.len()) {
