@@ -135,7 +135,7 @@ mod tests {
             ("timestamp with time zone", "TIMESTAMP WITH TIME ZONE"),
             (
                 "STRUCT(a INT, \"B c\" MAP(VARCHAR, DOUBLE))",
-                "STRUCT(\"a\" INTEGER, \"B c\" MAP(VARCHAR, DOUBLE))",
+                "STRUCT(a INTEGER, \"B c\" MAP(VARCHAR, DOUBLE))",
             ),
         ] {
             assert_eq!(parse(name).unwrap().to_string(), shown, "{name}");

@@ -10,7 +10,7 @@
 //!
 //! 1. The transaction is closed to appenders; their row groups are put in order.
 //! 2. Small row groups that are still in memory, and small ones at the end of the table, are merged
-//!    ([`merge`]) and written to new extents. Extents and records of dropped tables and merged row groups
+//!    (`merge.rs`) and written to new extents. Extents and records of dropped tables and merged row groups
 //!    are marked free.
 //! 3. For each table that changed: the records of new row groups, the last segment, the directory.
 //! 4. The records of definitions that changed, and the catalog's root.

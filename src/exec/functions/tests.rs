@@ -273,7 +273,7 @@ fn lists() {
 #[test]
 fn structs_and_maps() {
     let b = bind_struct_pack(&["a".into()], &[ArgInfo::of(T::Integer)]);
-    assert_eq!(b.return_type.to_string(), "STRUCT(\"a\" INTEGER)");
+    assert_eq!(b.return_type.to_string(), "STRUCT(a INTEGER)");
     let s = typed("{'a': 1, 'b': x}", T::Struct([("a".into(), T::Integer), ("b".into(), T::Varchar)].into()));
     check("struct_extract", &[s.clone(), lit("b")], "x", "VARCHAR");
     fails("struct_extract", &[s, lit("z")], "Could not find key \"z\"");

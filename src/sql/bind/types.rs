@@ -237,7 +237,7 @@ mod tests {
             ("int[]", "INTEGER[]"),
             ("int[3]", "INTEGER[3]"),
             ("int[][]", "INTEGER[][]"),
-            ("struct(a int, b varchar[])", "STRUCT(\"a\" INTEGER, \"b\" VARCHAR[])"),
+            ("struct(a int, b varchar[])", "STRUCT(a INTEGER, b VARCHAR[])"),
             ("map(varchar, int)", "MAP(VARCHAR, INTEGER)"),
             ("enum('a', 'b')", "ENUM('a', 'b')"),
             ("blob", "BLOB"),

@@ -1,7 +1,7 @@
 //! Rule: inner joins in the order, and with the build sides, that handle the fewest rows.
 //!
 //! All orders that follow the join conditions are compared (dynamic programming over connected sets of
-//! inputs); beyond [`EXHAUSTIVE_MAX`] inputs the cheapest pair is joined first, again and again. Inputs that
+//! inputs); beyond `EXHAUSTIVE_MAX` inputs the cheapest pair is joined first, again and again. Inputs that
 //! nothing connects come together last, as cross products.
 
 use std::collections::HashMap;
