@@ -138,7 +138,7 @@ impl Connection {
         let mut names = vec![];
         for schema in view.catalog().schemas() {
             let schema_name = &schema.definition().name;
-            for object in schema.objects() {
+            for object in schema.relations() {
                 names.push(if **schema_name == *crate::catalog::MAIN_SCHEMA {
                     object.name().to_owned()
                 } else {

@@ -1,6 +1,6 @@
 //! What can go wrong with names and with the records of the catalog.
 
-use crate::catalog::value::ObjectKind;
+use crate::catalog::object::ObjectKind;
 
 /// An error of the catalog. Messages are for the user, in the words DuckDB's users know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum CatalogError {
         similar: Vec<String>,
     },
     /// Something else has that name.
-    #[error("Catalog Error: Existing object {name} is of type {found}, not {wanted}")]
+    #[error("Catalog Error: Existing object \"{name}\" is of type {found}, not {wanted}")]
     WrongKind {
         /// The name.
         name: String,
@@ -36,14 +36,13 @@ pub enum CatalogError {
     },
     /// Something else needs it.
     #[error(
-        "Dependency Error: Cannot drop {kind} \"{name}\" because {dependent} depends on it; use DROP ... CASCADE to drop all dependents"
+        "Dependency Error: Cannot drop entry \"{name}\" because there are entries that depend on it. {dependent}. \
+         Use DROP...CASCADE to drop all dependents."
     )]
     InUse {
-        /// What was to be dropped.
-        kind: ObjectKind,
-        /// Its name.
+        /// The name of what was to be dropped.
         name: String,
-        /// One thing that needs it.
+        /// One thing that needs it, as `table "t" depends on sequence "s"`.
         dependent: String,
     },
     /// A definition that cannot be: two columns of one name, no columns, an empty name.

@@ -39,7 +39,7 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
     let names = vec!["zone".into(), "n".into()];
     let mut view =
         ViewDefinition::new(SchemaId(1), "busy", "SELECT zone, count(*) FROM Trips GROUP BY ALL", names);
-    view.id = ViewId(3);
+    view.id = ObjectId(3);
     let entry = |kind, id, at, directory| RootEntry { kind, id, record: slot(2, at), directory };
     let root = CatalogRoot {
         next_id: 4,
@@ -48,6 +48,34 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
             entry(record::RecordKind::Table, 2, 1, Some(slot(4, 2))),
             entry(record::RecordKind::View, 3, 2, None),
         ],
+        dependencies: vec![Dependency { on: ObjectId(2), dependent: ObjectId(3) }],
+    };
+    let mut sequence = SequenceDefinition::new(SchemaId(1), "ids");
+    (sequence.id, sequence.start, sequence.increment) = (ObjectId(4), 10, 5);
+    sequence.restart();
+    sequence.take().unwrap();
+    let parameter = |name: &str, default: Option<&str>| MacroParameter {
+        name: name.into(),
+        ty: None,
+        default: default.map(Into::into),
+    };
+    let plus = MacroDefinition {
+        id: ObjectId(5),
+        schema: SchemaId(1),
+        name: "plus".into(),
+        comment: None,
+        kind: MacroKind::Scalar,
+        overloads: vec![MacroOverload {
+            parameters: vec![parameter("a", None), parameter("b", Some("1"))],
+            body: "a + b".into(),
+        }],
+    };
+    let mood = TypeDefinition {
+        id: ObjectId(6),
+        schema: SchemaId(1),
+        name: "mood".into(),
+        comment: None,
+        ty: LogicalType::Enum(vec!["sad".into(), "ok".into()].into()),
     };
     let segments = vec![SegmentRef { slot: slot(4, 1), rows: 122_890, row_groups: 2 }];
     let directory = DirectoryRecord { table: TableId(2), rows: 122_890, bytes: 1_000_064, segments };
@@ -73,6 +101,9 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         ("schema", schema.encode()),
         ("table", table().encode()),
         ("view", view.encode()),
+        ("sequence", sequence.encode()),
+        ("macro", plus.encode()),
+        ("type", mood.encode()),
         ("directory", directory.encode()),
         ("segment", segment.encode()),
         ("row group", encode_row_group(10, 5, 1, 64, &[(ColumnId(0), meta)])[..68 + 32].to_vec()),

@@ -1,6 +1,7 @@
-//! What exists: schemas, tables, columns, views, row-group and chunk metadata, as records in slotted heaps.
+//! What exists: schemas, tables, columns, views, sequences, macros, types, row-group and chunk metadata, as
+//! records in slotted heaps.
 //!
-//! Two things live here, and nothing that changes over time:
+//! Two things live here, and nothing that changes over time (but for the counters of sequences):
 //!
 //! * the [`Catalog`], an immutable value that a snapshot holds: definitions found by id and, ignoring
 //!   case, by name; a writer clones it (cheaply: definitions are behind `Arc`), changes the clone, and
@@ -13,7 +14,7 @@
 //!
 //! ```text
 //! root ─┬─ schema
-//!       ├─ view
+//!       ├─ view, sequence, macro, type
 //!       └─ table ─── directory ─┬─ segment ─┬─ row group (statistics and place of each chunk)
 //!                               │           └─ … up to 128
 //!                               └─ …
@@ -27,22 +28,30 @@ mod directory;
 mod error;
 #[cfg(test)]
 mod format_tests;
+mod macros;
 mod names;
+mod object;
 pub mod record;
 mod root;
 mod row_group;
 mod schema;
+mod sequence;
 mod table;
 mod types;
+mod user_type;
 mod value;
 mod view;
 
 pub use directory::{DirectoryRecord, SEGMENT_ENTRIES_MAX, SegmentEntry, SegmentRecord, SegmentRef};
 pub use error::{CatalogError, Result};
+pub use macros::{MacroDefinition, MacroKind, MacroOverload, MacroParameter};
 pub use names::{NameMap, fold, similar};
+pub use object::{Namespace, Object, ObjectId, ObjectKind};
 pub use root::{CatalogRoot, RootEntry};
 pub use row_group::{RowGroupHeader, RowGroupRecord, encode_row_group};
 pub use schema::{MAIN_SCHEMA, SchemaDefinition, SchemaId};
+pub use sequence::{CounterState, Exhausted, SequenceCounter, SequenceDefinition};
 pub use table::{ColumnDefinition, ColumnId, ColumnRole, TableDefinition, TableId};
-pub use value::{Catalog, Object, ObjectKind, Schema};
-pub use view::{ViewDefinition, ViewId};
+pub use user_type::TypeDefinition;
+pub use value::{Catalog, Dependency, Schema};
+pub use view::ViewDefinition;

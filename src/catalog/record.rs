@@ -36,20 +36,29 @@ pub enum RecordKind {
     Segment = 6,
     /// A row group with its chunks.
     RowGroup = 7,
-    // Taken: 8 sequence, 9 macro, 10 type, 11 index.
+    /// A sequence and where it stands.
+    Sequence = 8,
+    /// A macro.
+    Macro = 9,
+    /// A type that has a name.
+    Type = 10,
+    // Taken: 11 index.
 }
 
 impl RecordKind {
     /// The latest version of its layout.
     pub const fn version(self) -> u8 {
         match self {
-            Self::Root
-            | Self::Schema
+            Self::Root => 2,
+            Self::Schema
             | Self::Table
             | Self::View
             | Self::Directory
             | Self::Segment
-            | Self::RowGroup => 1,
+            | Self::RowGroup
+            | Self::Sequence
+            | Self::Macro
+            | Self::Type => 1,
         }
     }
 
@@ -63,14 +72,35 @@ impl RecordKind {
             Self::Directory => "row-group directory record",
             Self::Segment => "row-group segment record",
             Self::RowGroup => "row-group record",
+            Self::Sequence => "sequence record",
+            Self::Macro => "macro record",
+            Self::Type => "type record",
+        }
+    }
+
+    /// Whether such a record describes an object of a schema, or a schema.
+    pub const fn is_definition(self) -> bool {
+        match self {
+            Self::Schema | Self::Table | Self::View | Self::Sequence | Self::Macro | Self::Type => true,
+            Self::Root | Self::Directory | Self::Segment | Self::RowGroup => false,
         }
     }
 
     /// The kind that a record's first byte names.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Root, Self::Schema, Self::Table, Self::View, Self::Directory, Self::Segment, Self::RowGroup]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        const ALL: [RecordKind; 10] = [
+            RecordKind::Root,
+            RecordKind::Schema,
+            RecordKind::Table,
+            RecordKind::View,
+            RecordKind::Directory,
+            RecordKind::Segment,
+            RecordKind::RowGroup,
+            RecordKind::Sequence,
+            RecordKind::Macro,
+            RecordKind::Type,
+        ];
+        ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -171,6 +201,7 @@ impl RecordWriter {
 #[derive(Debug)]
 pub struct RecordReader<'a> {
     bytes: &'a [u8],
+    version: u8,
 }
 
 impl<'a> RecordReader<'a> {
@@ -180,7 +211,12 @@ impl<'a> RecordReader<'a> {
             return Err(Malformed::Bytes(format!("{} bytes are too few", bytes.len())));
         };
         check_header(*header, kind)?;
-        Ok(Self { bytes: body })
+        Ok(Self { bytes: body, version: header[1] })
+    }
+
+    /// The version of the layout.
+    pub fn version(&self) -> u8 {
+        self.version
     }
 
     fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {

@@ -3,20 +3,26 @@
 //!
 //! ```text
 //! header | next object id u64
-//!        | count u32, then for each object, by id:
-//!          kind u8 (schema, table or view) | id u64 | record's slot u64 | directory's slot u64 (0: none)
+//!        | count u32, then for each schema and object, by id:
+//!          kind u8 | id u64 | record's slot u64 | directory's slot u64 (0: none)
+//!        | from version 2: count u32, then for each dependency, in order:
+//!          id of what is needed u64 | id of what needs it u64
 //! ```
 
+use crate::catalog::object::ObjectId;
 use crate::catalog::record::{Decoded, Malformed, RecordKind, RecordReader, RecordWriter};
+use crate::catalog::value::Dependency;
 use crate::pager::SlotId;
 
 /// Bytes of an entry.
 const ENTRY_BYTES: usize = 25;
+/// Bytes of a dependency.
+const DEPENDENCY_BYTES: usize = 16;
 
 /// An object and where its records are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RootEntry {
-    /// What it is: a schema, a table or a view.
+    /// What it is.
     pub kind: RecordKind,
     /// Its id.
     pub id: u64,
@@ -33,6 +39,8 @@ pub struct CatalogRoot {
     pub next_id: u64,
     /// The objects, by id.
     pub entries: Vec<RootEntry>,
+    /// What needs what, in order.
+    pub dependencies: Vec<Dependency>,
 }
 
 impl CatalogRoot {
@@ -47,6 +55,11 @@ impl CatalogRoot {
             w.u64(entry.record.to_u64());
             w.u64(entry.directory.map_or(0, SlotId::to_u64));
         }
+        w.count(self.dependencies.len());
+        for dependency in &self.dependencies {
+            w.u64(dependency.on.0);
+            w.u64(dependency.dependent.0);
+        }
         w.finish()
     }
 
@@ -59,7 +72,7 @@ impl CatalogRoot {
         for _ in 0..count {
             let kind = r.u8()?;
             let kind = RecordKind::from_byte(kind)
-                .filter(|k| matches!(k, RecordKind::Schema | RecordKind::Table | RecordKind::View))
+                .filter(|kind| kind.is_definition())
                 .ok_or_else(|| format!("{kind} is no kind of object"))?;
             let id = r.u64()?;
             let record = slot(r.u64()?)?;
@@ -70,11 +83,22 @@ impl CatalogRoot {
             };
             entries.push(RootEntry { kind, id, record, directory });
         }
+        let mut dependencies = vec![];
+        if r.version() >= 2 {
+            let count = r.count(DEPENDENCY_BYTES)?;
+            dependencies.reserve(count);
+            for _ in 0..count {
+                dependencies.push(Dependency { on: ObjectId(r.u64()?), dependent: ObjectId(r.u64()?) });
+            }
+        }
         r.finish()?;
         if !entries.is_sorted_by(|a, b| a.id < b.id) {
             return Err("its objects are not in the order of their ids".into());
         }
-        Ok(Self { next_id, entries })
+        if !dependencies.is_sorted_by(|a, b| a < b) {
+            return Err("its dependencies are not in order".into());
+        }
+        Ok(Self { next_id, entries, dependencies })
     }
 }
 
@@ -101,6 +125,7 @@ mod tests {
                 entry(RecordKind::Table, 5, None),
                 entry(RecordKind::View, 8, None),
             ],
+            dependencies: vec![Dependency { on: ObjectId(4), dependent: ObjectId(5) }],
         };
         assert_eq!(CatalogRoot::decode(&root.encode()).unwrap(), root);
         root.entries.swap(0, 1);
@@ -111,8 +136,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_harm(mut bytes in prop::collection::vec(any::<u8>(), 4..200)) {
-            bytes[..4].copy_from_slice(&[1, 1, 0, 0]);
+        fn any_bytes_are_no_harm(mut bytes in prop::collection::vec(any::<u8>(), 4..200), version in 1..3u8) {
+            bytes[..4].copy_from_slice(&[1, version, 0, 0]);
             let _: Decoded<CatalogRoot> = CatalogRoot::decode(&bytes);
         }
     }

@@ -13,10 +13,10 @@ use std::fmt;
 
 use crate::catalog::error::{CatalogError, Result};
 use crate::catalog::names::{fold, similar};
+use crate::catalog::object::ObjectKind;
 use crate::catalog::record::{Decoded, Malformed, RecordKind, RecordReader, RecordWriter};
 use crate::catalog::schema::SchemaId;
 use crate::catalog::types::{self, read_type, write_type};
-use crate::catalog::value::ObjectKind;
 use crate::column::types::LogicalType;
 
 /// Names a table for ever; ids are never used again.

@@ -1,143 +1,126 @@
 //! The catalog as a value: all definitions of one moment.
 //!
 //! Invariants:
-//! 1. Ids are unique among all objects and never used again; `next_id` is above them all.
-//! 2. Within a schema, tables and views have names of their own, whatever their case.
-//! 3. Every table and view is in a schema that exists; `main` always does.
+//! 1. Ids are unique among all schemas and objects and never used again; `next_id` is above them all.
+//! 2. Within a schema, objects of one [`Namespace`] have names of their own, whatever their case.
+//! 3. Every object is in a schema that exists; `main` always does.
+//! 4. Whatever depends on an object, and what it depends on, exists.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalog::error::{CatalogError, Result};
 use crate::catalog::names::{NameMap, similar};
+use crate::catalog::object::{Namespace, Object, ObjectId, ObjectKind};
 use crate::catalog::schema::{MAIN_SCHEMA, SchemaDefinition, SchemaId};
+use crate::catalog::sequence::SequenceDefinition;
 use crate::catalog::table::{TableDefinition, TableId};
-use crate::catalog::view::{ViewDefinition, ViewId};
-
-/// The kinds of things that have names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ObjectKind {
-    /// A schema.
-    Schema,
-    /// A table.
-    Table,
-    /// A view.
-    View,
-    /// A column of a table.
-    Column,
-}
-
-impl fmt::Display for ObjectKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Schema => "Schema",
-            Self::Table => "Table",
-            Self::View => "View",
-            Self::Column => "Column",
-        })
-    }
-}
-
-/// Something that lives in a schema and that a query can name in FROM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Object {
-    /// A table.
-    Table(Arc<TableDefinition>),
-    /// A view.
-    View(Arc<ViewDefinition>),
-}
-
-impl Object {
-    /// What it is.
-    pub fn kind(&self) -> ObjectKind {
-        match self {
-            Self::Table(_) => ObjectKind::Table,
-            Self::View(_) => ObjectKind::View,
-        }
-    }
-
-    /// Its name, as written.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Table(table) => &table.name,
-            Self::View(view) => &view.name,
-        }
-    }
-}
+use crate::catalog::view::ViewDefinition;
 
 /// A schema and what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     definition: Arc<SchemaDefinition>,
-    objects: NameMap<Object>,
+    objects: BTreeMap<Namespace, NameMap<Object>>,
 }
 
 impl Schema {
+    fn new(definition: SchemaDefinition) -> Self {
+        Self { definition: Arc::new(definition), objects: BTreeMap::new() }
+    }
+
     /// Its definition.
     pub fn definition(&self) -> &Arc<SchemaDefinition> {
         &self.definition
     }
 
+    /// The object of that name, whatever its case.
+    pub fn find(&self, namespace: Namespace, name: &str) -> Option<&Object> {
+        self.objects.get(&namespace)?.get(name)
+    }
+
     /// The table or view of that name, whatever its case.
     pub fn get(&self, name: &str) -> Option<&Object> {
-        self.objects.get(name)
+        self.find(Namespace::Relation, name)
+    }
+
+    /// All that is in it, by namespace and name.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values().flat_map(NameMap::values)
+    }
+
+    /// All objects of a namespace, ordered by name.
+    pub fn objects_in(&self, namespace: Namespace) -> impl Iterator<Item = &Object> {
+        self.objects.get(&namespace).into_iter().flat_map(NameMap::values)
     }
 
     /// All tables and views, ordered by name.
-    pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.objects.values()
+    pub fn relations(&self) -> impl Iterator<Item = &Object> {
+        self.objects_in(Namespace::Relation)
     }
 
     /// All tables, ordered by name.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<TableDefinition>> {
-        self.objects.values().filter_map(|object| match object {
+        self.relations().filter_map(|object| match object {
             Object::Table(table) => Some(table),
-            Object::View(_) => None,
+            _ => None,
         })
     }
 
     /// All views, ordered by name.
     pub fn views(&self) -> impl Iterator<Item = &Arc<ViewDefinition>> {
-        self.objects.values().filter_map(|object| match object {
+        self.relations().filter_map(|object| match object {
             Object::View(view) => Some(view),
-            Object::Table(_) => None,
+            _ => None,
         })
     }
+}
+
+/// One object needs another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dependency {
+    /// What is needed.
+    pub on: ObjectId,
+    /// What needs it.
+    pub dependent: ObjectId,
 }
 
 /// All definitions of one moment. Cloning is cheap; a change to a clone leaves the original alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalog {
     schemas: BTreeMap<SchemaId, Arc<Schema>>,
-    tables: Arc<BTreeMap<TableId, Arc<TableDefinition>>>,
+    objects: Arc<BTreeMap<ObjectId, Object>>,
+    dependencies: Arc<BTreeSet<Dependency>>,
     next_id: u64,
 }
 
 impl Default for Catalog {
     /// What a new database has: the schema `main`.
     fn default() -> Self {
-        let mut catalog = Self { schemas: BTreeMap::new(), tables: Arc::default(), next_id: 1 };
+        let mut catalog = Self::empty(1);
         catalog.create_schema(MAIN_SCHEMA, None).expect("an empty catalog has no such name");
         catalog
     }
 }
 
 impl Catalog {
+    fn empty(next_id: u64) -> Self {
+        Self { schemas: BTreeMap::new(), objects: Arc::default(), dependencies: Arc::default(), next_id }
+    }
+
     /// Puts a catalog together from its definitions, as they were read from a file. An error says which
     /// invariant does not hold.
     pub fn from_parts(
         schemas: Vec<SchemaDefinition>,
-        tables: Vec<TableDefinition>,
-        views: Vec<ViewDefinition>,
+        objects: Vec<Object>,
+        dependencies: Vec<Dependency>,
         next_id: u64,
     ) -> Result<Self> {
         let invalid = |what: String| Err(CatalogError::Invalid(what));
-        let mut catalog = Self { schemas: BTreeMap::new(), tables: Arc::default(), next_id };
+        let mut catalog = Self::empty(next_id);
         let mut ids = std::collections::HashSet::new();
         let all = schemas.iter().map(|s| s.id.0);
-        let all = all.chain(tables.iter().map(|t| t.id.0)).chain(views.iter().map(|v| v.id.0));
-        for id in all {
+        for id in all.chain(objects.iter().map(|o| o.id().0)) {
             if id == 0 || id >= next_id || !ids.insert(id) {
                 return invalid(format!("the id {id} is not unique, or not below {next_id}"));
             }
@@ -146,17 +129,14 @@ impl Catalog {
             if catalog.schema(&schema.name).is_ok() {
                 return invalid(format!("two schemas have the name \"{}\"", schema.name));
             }
-            let schema = Schema { definition: Arc::new(schema), objects: NameMap::default() };
-            catalog.schemas.insert(schema.definition.id, Arc::new(schema));
+            catalog.schemas.insert(schema.id, Arc::new(Schema::new(schema)));
         }
         catalog.schema(MAIN_SCHEMA)?;
-        for table in tables {
-            let (id, schema, table) = (table.id, table.schema, Arc::new(table));
-            catalog.add(schema, Object::Table(Arc::clone(&table)))?;
-            Arc::make_mut(&mut catalog.tables).insert(id, table);
+        for object in objects {
+            catalog.add(object)?;
         }
-        for view in views {
-            catalog.add(view.schema, Object::View(Arc::new(view)))?;
+        for dependency in dependencies {
+            catalog.add_dependency(dependency)?;
         }
         Ok(catalog)
     }
@@ -193,54 +173,101 @@ impl Catalog {
         self.schemas.get(&id)
     }
 
+    /// All objects of all schemas, in the order they were made.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values()
+    }
+
+    /// The object with that id.
+    pub fn object_by_id(&self, id: ObjectId) -> Option<&Object> {
+        self.objects.get(&id)
+    }
+
     /// All tables, in the order they were made.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<TableDefinition>> {
-        self.tables.values()
+        self.objects().filter_map(|object| match object {
+            Object::Table(table) => Some(table),
+            _ => None,
+        })
+    }
+
+    /// All sequences, in the order they were made.
+    pub fn sequences(&self) -> impl Iterator<Item = &Arc<SequenceDefinition>> {
+        self.objects().filter_map(|object| match object {
+            Object::Sequence(sequence) => Some(sequence),
+            _ => None,
+        })
     }
 
     /// The table with that id.
     pub fn table_by_id(&self, id: TableId) -> Option<&Arc<TableDefinition>> {
-        self.tables.get(&id)
+        match self.objects.get(&id.into()) {
+            Some(Object::Table(table)) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The object of that name in that schema, or an error that guesses what was meant and calls it by
+    /// that kind.
+    pub fn find(&self, kind: ObjectKind, schema: &str, name: &str) -> Result<&Object> {
+        let namespace =
+            kind.namespace().ok_or_else(|| CatalogError::Invalid(format!("{kind} in a schema")))?;
+        let schema = self.schema(schema)?;
+        schema.find(namespace, name).ok_or_else(|| self.not_found(kind, schema, name))
+    }
+
+    /// As [`find`](Self::find), and the object must be of that kind.
+    pub fn find_exactly(&self, kind: ObjectKind, schema: &str, name: &str) -> Result<&Object> {
+        let found = self.find(kind, schema, name)?;
+        if found.kind() == kind { Ok(found) } else { Err(wrong_kind(found, kind)) }
     }
 
     /// The table or view of that name in that schema, or an error that guesses what was meant.
     pub fn object(&self, schema: &str, name: &str) -> Result<&Object> {
-        let schema = self.schema(schema)?;
-        schema.get(name).ok_or_else(|| self.not_found(ObjectKind::Table, schema, name))
+        self.find(ObjectKind::Table, schema, name)
     }
 
     /// The table of that name in that schema, or an error that guesses what was meant.
     pub fn table(&self, schema: &str, name: &str) -> Result<&Arc<TableDefinition>> {
-        let schema = self.schema(schema)?;
-        match schema.get(name) {
-            Some(Object::Table(table)) => Ok(table),
-            Some(other) => Err(wrong_kind(other, ObjectKind::Table)),
-            None => Err(self.not_found(ObjectKind::Table, schema, name)),
+        match self.find(ObjectKind::Table, schema, name)? {
+            Object::Table(table) => Ok(table),
+            other => Err(wrong_kind(other, ObjectKind::Table)),
         }
     }
 
     /// The view of that name in that schema, or an error that guesses what was meant.
     pub fn view(&self, schema: &str, name: &str) -> Result<&Arc<ViewDefinition>> {
-        let schema = self.schema(schema)?;
-        match schema.get(name) {
-            Some(Object::View(view)) => Ok(view),
-            Some(other) => Err(wrong_kind(other, ObjectKind::View)),
-            None => Err(self.not_found(ObjectKind::View, schema, name)),
+        match self.find(ObjectKind::View, schema, name)? {
+            Object::View(view) => Ok(view),
+            other => Err(wrong_kind(other, ObjectKind::View)),
         }
     }
 
     /// The error for a name that is not there: names close to it, first those in the same schema, then
     /// those in others with their schema's name.
     fn not_found(&self, kind: ObjectKind, schema: &Schema, name: &str) -> CatalogError {
-        let near = similar(name, schema.objects().map(Object::name), 3);
+        let namespace = kind.namespace().unwrap_or(Namespace::Relation);
+        let near = similar(name, schema.objects_in(namespace).map(Object::name), 3);
         let mut guesses = owned(near);
         if guesses.is_empty() {
             let others = self.schemas.values().filter(|s| s.definition.id != schema.definition.id);
             guesses.extend(others.filter_map(|s| {
-                s.get(name).map(|object| format!("{}.{}", s.definition.name, object.name()))
+                s.find(namespace, name).map(|object| format!("{}.{}", s.definition.name, object.name()))
             }));
         }
         CatalogError::NotFound { kind, name: name.into(), similar: guesses }
+    }
+
+    /// What needs what.
+    pub fn dependencies(&self) -> impl Iterator<Item = Dependency> {
+        self.dependencies.iter().copied()
+    }
+
+    /// What needs the object itself.
+    pub fn dependents(&self, on: ObjectId) -> impl Iterator<Item = &Object> {
+        let first = Dependency { on, dependent: ObjectId(0) };
+        let of_it = self.dependencies.range(first..).take_while(move |d| d.on == on);
+        of_it.filter_map(|d| self.objects.get(&d.dependent))
     }
 
     // --- changing ---
@@ -255,132 +282,199 @@ impl Catalog {
             return Err(CatalogError::AlreadyExists { kind: ObjectKind::Schema, name });
         }
         let id = SchemaId(self.take_id());
-        let definition = Arc::new(SchemaDefinition { id, name: name.into(), comment });
-        self.schemas.insert(id, Arc::new(Schema { definition, objects: NameMap::default() }));
+        let definition = SchemaDefinition { id, name: name.into(), comment };
+        self.schemas.insert(id, Arc::new(Schema::new(definition)));
         Ok(id)
     }
 
-    /// Removes a schema. What is in it goes with it if `cascade`; otherwise it must be empty.
-    /// Returns what went with it.
-    pub fn drop_schema(&mut self, name: &str, cascade: bool) -> Result<Vec<Object>> {
-        let schema = Arc::clone(self.schema(name)?);
-        let dependent = if schema.definition.name.eq_ignore_ascii_case(MAIN_SCHEMA) {
-            Some("every database".to_string())
-        } else {
-            schema.objects().next().filter(|_| !cascade).map(|o| format!("{} \"{}\"", o.kind(), o.name()))
+    /// Puts another definition in place of that of the schema with the same id: another name or comment.
+    pub fn alter_schema(&mut self, definition: SchemaDefinition) -> Result<()> {
+        let same_name = self.schema(&definition.name).ok().map(|s| s.definition.id);
+        if same_name.is_some_and(|id| id != definition.id) {
+            let name = definition.name.to_string();
+            return Err(CatalogError::AlreadyExists { kind: ObjectKind::Schema, name });
+        }
+        let Some(schema) = self.schemas.get_mut(&definition.id) else {
+            return Err(CatalogError::Invalid(format!("{} does not exist", definition.id)));
         };
-        if let Some(dependent) = dependent {
-            let name = schema.definition.name.to_string();
-            return Err(CatalogError::InUse { kind: ObjectKind::Schema, name, dependent });
+        let was_main = schema.definition.name.eq_ignore_ascii_case(MAIN_SCHEMA);
+        if was_main && !definition.name.eq_ignore_ascii_case(MAIN_SCHEMA) {
+            return Err(CatalogError::Invalid(format!("the schema \"{MAIN_SCHEMA}\" cannot be renamed")));
         }
-        self.schemas.remove(&schema.definition.id);
-        let objects: Vec<_> = schema.objects().cloned().collect();
-        for table in schema.tables() {
-            Arc::make_mut(&mut self.tables).remove(&table.id);
-        }
-        Ok(objects)
+        Arc::make_mut(schema).definition = Arc::new(definition);
+        Ok(())
     }
 
-    /// Makes a table; its `id` is given here.
-    pub fn create_table(&mut self, mut table: TableDefinition) -> Result<TableId> {
-        table.validate()?;
-        table.id = TableId(self.next_id);
-        let (id, table) = (table.id, Arc::new(table));
-        self.add(table.schema, Object::Table(Arc::clone(&table)))?;
-        Arc::make_mut(&mut self.tables).insert(id, table);
+    /// Removes a schema. What is in it, and what needs that, goes with it if `cascade`; otherwise it must be
+    /// empty. Returns what went with it.
+    pub fn drop_schema(&mut self, name: &str, cascade: bool) -> Result<Vec<Object>> {
+        let schema = Arc::clone(self.schema(name)?);
+        let name = schema.definition.name.to_string();
+        if name.eq_ignore_ascii_case(MAIN_SCHEMA) {
+            return Err(CatalogError::Invalid(format!(
+                "Cannot drop entry \"{name}\" because it is an internal system entry"
+            )));
+        }
+        if let Some(first) = schema.objects().next().filter(|_| !cascade) {
+            let dependent = format!("{} depends on schema \"{name}\"", described(first));
+            return Err(CatalogError::InUse { name, dependent });
+        }
+        let mut dropped = vec![];
+        for object in schema.objects() {
+            if self.objects.contains_key(&object.id()) {
+                dropped.extend(self.drop_object(object.id(), true)?);
+            }
+        }
+        self.schemas.remove(&schema.definition.id);
+        Ok(dropped)
+    }
+
+    /// Makes an object; its id is given here.
+    pub fn create_object(&mut self, object: Object) -> Result<ObjectId> {
+        object.validate()?;
+        let id = ObjectId(self.next_id);
+        self.add(object.with_id(id))?;
         self.take_id();
         Ok(id)
     }
 
+    /// Removes an object and, if `cascade`, all that depends on it; otherwise nothing may. Returns all that
+    /// went, the object itself last.
+    pub fn drop_object(&mut self, id: ObjectId, cascade: bool) -> Result<Vec<Object>> {
+        let object = self.require(id)?;
+        if let Some(dependent) = self.dependents(id).next().filter(|_| !cascade) {
+            let dependent = format!("{} depends on {}", described(dependent), described(&object));
+            return Err(CatalogError::InUse { name: object.name().into(), dependent });
+        }
+        // Depth first, without recursion: a chain of dependents may be long.
+        let (mut order, mut todo, mut seen) = (vec![], vec![id], BTreeSet::from([id]));
+        while let Some(next) = todo.pop() {
+            order.push(next);
+            todo.extend(self.dependents(next).map(Object::id).filter(|d| seen.insert(*d)));
+        }
+        let dropped: Vec<Object> = order.iter().rev().filter_map(|id| self.remove(*id)).collect();
+        let gone = |d: &Dependency| seen.contains(&d.on) || seen.contains(&d.dependent);
+        if self.dependencies.iter().any(gone) {
+            Arc::make_mut(&mut self.dependencies).retain(|d| !gone(d));
+        }
+        Ok(dropped)
+    }
+
+    /// Puts another definition in place of that of the object with the same id: another name, schema,
+    /// comment, or whatever else may change about it.
+    pub fn alter_object(&mut self, object: Object) -> Result<()> {
+        object.validate()?;
+        let old = self.require(object.id())?;
+        if let (Object::Table(old), Object::Table(new)) = (&old, &object) {
+            check_altered(old, new)?;
+        }
+        self.remove(old.id());
+        if let Err(e) = self.add(object) {
+            self.add(old).expect("it was there before");
+            return Err(e);
+        }
+        Ok(())
+    }
+
+    /// Notes that one object needs another.
+    pub fn add_dependency(&mut self, dependency: Dependency) -> Result<()> {
+        let Dependency { on, dependent } = dependency;
+        if on == dependent || !self.objects.contains_key(&on) || !self.objects.contains_key(&dependent) {
+            return Err(CatalogError::Invalid(format!("{dependent} cannot depend on {on}")));
+        }
+        Arc::make_mut(&mut self.dependencies).insert(dependency);
+        Ok(())
+    }
+
+    /// Says what an object needs, in place of all that it was said to need before.
+    pub fn set_dependencies(&mut self, dependent: ObjectId, on: &BTreeSet<ObjectId>) -> Result<()> {
+        if self.dependencies.iter().any(|d| d.dependent == dependent && !on.contains(&d.on)) {
+            Arc::make_mut(&mut self.dependencies).retain(|d| d.dependent != dependent);
+        }
+        on.iter().try_for_each(|on| self.add_dependency(Dependency { on: *on, dependent }))
+    }
+
+    /// Makes a table; its `id` is given here.
+    pub fn create_table(&mut self, table: TableDefinition) -> Result<TableId> {
+        self.create_object(table.into()).map(TableId::from)
+    }
+
     /// Removes a table and returns what it was.
     pub fn drop_table(&mut self, id: TableId) -> Result<Arc<TableDefinition>> {
-        let table = self.require_table(id)?;
-        self.remove(table.schema, &table.name);
-        Arc::make_mut(&mut self.tables).remove(&id);
-        Ok(table)
+        match self.drop_object(id.into(), false)?.pop() {
+            Some(Object::Table(table)) => Ok(table),
+            _ => Err(CatalogError::Invalid(format!("{id} is no table"))),
+        }
     }
 
     /// Puts another definition in place of that of the table with the same id: another name, schema,
     /// order of columns, comments, columns more or fewer. A column that stays keeps its type.
     pub fn alter_table(&mut self, table: TableDefinition) -> Result<()> {
-        table.validate()?;
-        let old = self.require_table(table.id)?;
-        if table.next_column_id < old.next_column_id {
-            return Err(CatalogError::Invalid("ids of columns are never used again".into()));
-        }
-        for column in &table.columns {
-            match old.columns.iter().find(|c| c.id == column.id) {
-                Some(before) if before.ty != column.ty => {
-                    return Err(CatalogError::Invalid(format!(
-                        "the type of column \"{}\" cannot change from {} to {}",
-                        column.name, before.ty, column.ty
-                    )));
-                }
-                None if column.id.0 < old.next_column_id => {
-                    return Err(CatalogError::Invalid(format!(
-                        "column \"{}\" has the id of a column that is gone",
-                        column.name
-                    )));
-                }
-                _ => {}
-            }
-        }
-        let (id, table) = (table.id, Arc::new(table));
-        self.remove(old.schema, &old.name);
-        if let Err(e) = self.add(table.schema, Object::Table(Arc::clone(&table))) {
-            self.add(old.schema, Object::Table(old)).expect("it was there before");
-            return Err(e);
-        }
-        Arc::make_mut(&mut self.tables).insert(id, table);
-        Ok(())
+        self.alter_object(table.into())
     }
 
-    /// Makes a view; its `id` is given here.
-    pub fn create_view(&mut self, mut view: ViewDefinition) -> Result<ViewId> {
-        if view.name.is_empty() {
-            return Err(CatalogError::Invalid("a view needs a name".into()));
-        }
-        let id = ViewId(self.next_id);
-        view.id = id;
-        self.add(view.schema, Object::View(Arc::new(view)))?;
-        self.take_id();
-        Ok(id)
-    }
-
-    /// Removes a view and returns what it was.
-    pub fn drop_view(&mut self, schema: &str, name: &str) -> Result<Arc<ViewDefinition>> {
-        let view = Arc::clone(self.view(schema, name)?);
-        self.remove(view.schema, &view.name);
-        Ok(view)
-    }
-
-    fn require_table(&self, id: TableId) -> Result<Arc<TableDefinition>> {
-        self.tables.get(&id).cloned().ok_or_else(|| CatalogError::NotFound {
+    fn require(&self, id: ObjectId) -> Result<Object> {
+        self.objects.get(&id).cloned().ok_or_else(|| CatalogError::NotFound {
             kind: ObjectKind::Table,
             name: format!("(with id {})", id.0),
             similar: vec![],
         })
     }
 
-    fn add(&mut self, schema: SchemaId, object: Object) -> Result<()> {
-        let Some(schema) = self.schemas.get_mut(&schema) else {
+    fn add(&mut self, object: Object) -> Result<()> {
+        let Some(schema) = self.schemas.get_mut(&object.schema()) else {
             let what = format!("{} \"{}\" is in a schema that is not there", object.kind(), object.name());
             return Err(CatalogError::Invalid(what));
         };
-        if let Some(found) = schema.get(object.name()) {
+        if let Some(found) = schema.find(object.namespace(), object.name()) {
             let (kind, name) = (found.kind(), found.name().to_string());
             return Err(CatalogError::AlreadyExists { kind, name });
         }
-        let name = object.name().to_string();
-        Arc::make_mut(schema).objects.insert(&name, object);
+        let names = Arc::make_mut(schema).objects.entry(object.namespace()).or_default();
+        names.insert(object.name(), object.clone());
+        Arc::make_mut(&mut self.objects).insert(object.id(), object);
         Ok(())
     }
 
-    fn remove(&mut self, schema: SchemaId, name: &str) {
-        if let Some(schema) = self.schemas.get_mut(&schema) {
-            Arc::make_mut(schema).objects.remove(name);
+    fn remove(&mut self, id: ObjectId) -> Option<Object> {
+        let object = Arc::make_mut(&mut self.objects).remove(&id)?;
+        if let Some(schema) = self.schemas.get_mut(&object.schema())
+            && let Some(names) = Arc::make_mut(schema).objects.get_mut(&object.namespace())
+        {
+            names.remove(object.name());
+        }
+        Some(object)
+    }
+}
+
+/// What may not change about a table.
+fn check_altered(old: &TableDefinition, new: &TableDefinition) -> Result<()> {
+    if new.next_column_id < old.next_column_id {
+        return Err(CatalogError::Invalid("ids of columns are never used again".into()));
+    }
+    for column in &new.columns {
+        match old.columns.iter().find(|c| c.id == column.id) {
+            Some(before) if before.ty != column.ty => {
+                return Err(CatalogError::Invalid(format!(
+                    "the type of column \"{}\" cannot change from {} to {}",
+                    column.name, before.ty, column.ty
+                )));
+            }
+            None if column.id.0 < old.next_column_id => {
+                return Err(CatalogError::Invalid(format!(
+                    "column \"{}\" has the id of a column that is gone",
+                    column.name
+                )));
+            }
+            _ => {}
         }
     }
+    Ok(())
+}
+
+/// `table "t"`.
+fn described(object: &Object) -> String {
+    format!("{} \"{}\"", object.kind().to_string().to_lowercase(), object.name())
 }
 
 fn wrong_kind(found: &Object, wanted: ObjectKind) -> CatalogError {
@@ -426,13 +520,14 @@ mod tests {
         let main = catalog.schema("main").unwrap().definition().id;
         catalog.create_table(table(&catalog, "main", "t")).unwrap();
         let next = catalog.next_id();
-        let taken = catalog.create_view(ViewDefinition::new(main, "T", "SELECT 1", vec![])).unwrap_err();
+        let view = |name| Object::from(ViewDefinition::new(main, name, "SELECT 1", vec![]));
+        let taken = catalog.create_object(view("T")).unwrap_err();
         assert!(matches!(taken, CatalogError::AlreadyExists { kind: ObjectKind::Table, .. }));
         assert_eq!(catalog.next_id(), next);
-        catalog.create_view(ViewDefinition::new(main, "v", "SELECT 1", vec![])).unwrap();
+        let id = catalog.create_object(view("v")).unwrap();
         assert!(matches!(catalog.table("main", "v"), Err(CatalogError::WrongKind { .. })));
-        assert!(matches!(catalog.drop_view("main", "t"), Err(CatalogError::WrongKind { .. })));
-        catalog.drop_view("main", "V").unwrap();
+        assert!(matches!(catalog.view("main", "t"), Err(CatalogError::WrongKind { .. })));
+        catalog.drop_object(id, false).unwrap();
         assert!(catalog.view("main", "v").is_err());
     }
 
@@ -464,6 +559,25 @@ mod tests {
         assert_eq!(catalog.drop_schema("s", true).unwrap().len(), 1);
         assert!(catalog.table_by_id(id).is_none());
         assert!(catalog.drop_schema("main", true).is_err());
+    }
+
+    #[test]
+    fn what_is_needed_is_not_dropped() {
+        let mut catalog = Catalog::default();
+        let main = catalog.schema("main").unwrap().definition().id;
+        let sequence = catalog.create_object(SequenceDefinition::new(main, "t").into()).unwrap();
+        let table: ObjectId = catalog.create_table(table(&catalog, "main", "t")).unwrap().into();
+        catalog.add_dependency(Dependency { on: sequence, dependent: table }).unwrap();
+        assert!(catalog.add_dependency(Dependency { on: sequence, dependent: sequence }).is_err());
+        let error = catalog.drop_object(sequence, false).unwrap_err().to_string();
+        assert!(error.contains("table \"t\" depends on sequence \"t\""), "{error}");
+        let mut other = catalog.clone();
+        let dropped = other.drop_object(sequence, true).unwrap();
+        assert_eq!(dropped.iter().map(Object::id).collect::<Vec<_>>(), [table, sequence]);
+        assert_eq!((other.dependencies().count(), other.objects().count()), (0, 0));
+        catalog.set_dependencies(table, &BTreeSet::new()).unwrap();
+        catalog.drop_object(sequence, false).unwrap();
+        assert!(catalog.table("main", "t").is_ok());
     }
 
     #[test]

@@ -5,26 +5,15 @@
 //!        | count u32, then each column name as text | comment optional text
 //! ```
 
-use std::fmt;
-
+use crate::catalog::object::ObjectId;
 use crate::catalog::record::{Decoded, RecordKind, RecordReader, RecordWriter};
 use crate::catalog::schema::SchemaId;
-
-/// Names a view for ever; ids are never used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ViewId(pub u64);
-
-impl fmt::Display for ViewId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "view {}", self.0)
-    }
-}
 
 /// What a view is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewDefinition {
-    /// Its id. [`Catalog::create_view`](crate::catalog::Catalog::create_view) gives it.
-    pub id: ViewId,
+    /// Its id. [`Catalog::create_object`](crate::catalog::Catalog::create_object) gives it.
+    pub id: ObjectId,
     /// The schema it is in.
     pub schema: SchemaId,
     /// Its name, as written.
@@ -40,7 +29,14 @@ pub struct ViewDefinition {
 impl ViewDefinition {
     /// A view yet to be given its id.
     pub fn new(schema: SchemaId, name: &str, query: &str, column_names: Vec<Box<str>>) -> Self {
-        Self { id: ViewId(0), schema, name: name.into(), query: query.into(), column_names, comment: None }
+        Self {
+            id: ObjectId::NONE,
+            schema,
+            name: name.into(),
+            query: query.into(),
+            column_names,
+            comment: None,
+        }
     }
 
     /// The record.
@@ -60,7 +56,7 @@ impl ViewDefinition {
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
         let mut r = RecordReader::new(bytes, RecordKind::View)?;
         let definition = Self {
-            id: ViewId(r.u64()?),
+            id: ObjectId(r.u64()?),
             schema: SchemaId(r.u64()?),
             name: r.text()?,
             query: r.text()?,

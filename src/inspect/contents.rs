@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::catalog::record::RecordKind;
 use crate::catalog::{
-    CatalogRoot, ColumnId, DirectoryRecord, RootEntry, RowGroupRecord, SchemaDefinition, SegmentRecord,
-    TableDefinition, ViewDefinition,
+    CatalogRoot, ColumnId, DirectoryRecord, Object, RootEntry, RowGroupRecord, SchemaDefinition,
+    SegmentRecord, TableDefinition,
 };
 use crate::column::{ChunkMeta, ChunkPlace, ChunkReader};
 use crate::pager::inspect::Inspection;
@@ -23,8 +23,8 @@ pub struct Contents {
     pub schemas: BTreeMap<u64, SchemaDefinition>,
     /// The tables.
     pub tables: Vec<TableView>,
-    /// The views.
-    pub views: Vec<ViewDefinition>,
+    /// All other objects.
+    pub objects: Vec<Object>,
     /// What could not be read, and why.
     pub problems: Vec<String>,
 }
@@ -85,12 +85,12 @@ impl Contents {
         }
         for entry in &root.entries {
             match entry.kind {
+                RecordKind::Schema => {}
                 RecordKind::Table => contents.read_table(file, entry),
-                RecordKind::View => {
-                    let view = contents.record(file, entry.record, RecordKind::View, ViewDefinition::decode);
-                    contents.views.extend(view);
+                kind => {
+                    let object = contents.record(file, entry.record, kind, |b| Object::decode(kind, b));
+                    contents.objects.extend(object);
                 }
-                _ => {}
             }
         }
         contents

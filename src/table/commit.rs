@@ -240,21 +240,16 @@ impl<'a> Builder<'a> {
             let record = self.keep_or_write(&mut old, id, same, tidy, || definition.encode())?;
             entries.push(RootEntry { kind: RecordKind::Schema, id, record, directory: None });
             for object in schema.objects() {
-                entries.push(match object {
-                    Object::Table(table) => {
-                        let same = before.table_by_id(table.id).is_some_and(|t| Arc::ptr_eq(t, table));
-                        let record =
-                            self.keep_or_write(&mut old, table.id.0, same, tidy, || table.encode())?;
-                        let directory = self.tables.get(&table.id).and_then(|data| data.directory);
-                        RootEntry { kind: RecordKind::Table, id: table.id.0, record, directory }
-                    }
-                    Object::View(view) => {
-                        let was = before.schema_by_id(view.schema).and_then(|s| s.get(&view.name));
-                        let same = matches!(was, Some(Object::View(v)) if Arc::ptr_eq(v, view));
-                        let record = self.keep_or_write(&mut old, view.id.0, same, tidy, || view.encode())?;
-                        RootEntry { kind: RecordKind::View, id: view.id.0, record, directory: None }
-                    }
-                });
+                let was = before.object_by_id(object.id());
+                let moved = matches!(object, Object::Sequence(s) if s.counter.is_dirty());
+                let same = was.is_some_and(|was| was.is_same(object)) && !moved;
+                let id = object.id().0;
+                let record = self.keep_or_write(&mut old, id, same, tidy, || object.encode())?;
+                let directory = match object {
+                    Object::Table(table) => self.tables.get(&table.id).and_then(|data| data.directory),
+                    _ => None,
+                };
+                entries.push(RootEntry { kind: object.record_kind(), id, record, directory });
             }
         }
         for entry in old.into_values() {
@@ -264,7 +259,8 @@ impl<'a> Builder<'a> {
             self.txn.heap_delete(*slot)?;
         }
         entries.sort_by_key(|entry| entry.id);
-        let root = CatalogRoot { next_id: catalog.next_id(), entries };
+        let dependencies = catalog.dependencies().collect();
+        let root = CatalogRoot { next_id: catalog.next_id(), entries, dependencies };
         Ok((self.txn.heap_insert(&root.encode())?, root))
     }
 

@@ -76,7 +76,7 @@ fn run(storage: &Arc<Storage>, step: &Step) -> Result<()> {
         Step::Drop(name) => transaction.drop_table(find(storage, name).unwrap())?,
         Step::View(name) => {
             let main = transaction.catalog().schema("main").unwrap().definition().id;
-            transaction.create_view(ViewDefinition::new(main, name, "SELECT 1", vec![]))?;
+            transaction.create_object(ViewDefinition::new(main, name, "SELECT 1", vec![]))?;
         }
         Step::Replace(name, ids) => {
             transaction.drop_table(find(storage, name).unwrap())?;

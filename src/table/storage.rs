@@ -7,9 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::catalog::record::{Malformed, RecordKind};
-use crate::catalog::{
-    Catalog, CatalogRoot, RootEntry, SchemaDefinition, TableDefinition, TableId, ViewDefinition,
-};
+use crate::catalog::{Catalog, CatalogRoot, Object, RootEntry, SchemaDefinition, TableId};
 use crate::column::ROW_GROUP_ROWS;
 use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager};
 use crate::table::Pin;
@@ -155,24 +153,17 @@ fn load(pin: Pin) -> Result<Snapshot> {
         return Ok(Snapshot::new(sequence, Arc::default(), None, BTreeMap::new(), pin));
     };
     let root = CatalogRoot::decode(&pin.heap_get(slot)?).map_err(|e| e.at(RecordKind::Root, slot))?;
-    let (mut schemas, mut definitions, mut views) = (vec![], vec![], vec![]);
+    let (mut schemas, mut objects) = (vec![], vec![]);
     let mut tables = BTreeMap::new();
     for entry in &root.entries {
         let bytes = pin.heap_get(entry.record)?;
         let at = |e: Malformed| e.at(entry.kind, entry.record);
-        let id = match entry.kind {
-            RecordKind::Schema => {
-                schemas.push(SchemaDefinition::decode(&bytes).map_err(at)?);
-                schemas.last().map(|schema| schema.id.0)
-            }
-            RecordKind::View => {
-                views.push(ViewDefinition::decode(&bytes).map_err(at)?);
-                views.last().map(|view| view.id.0)
-            }
-            _ => {
-                definitions.push(TableDefinition::decode(&bytes).map_err(at)?);
-                definitions.last().map(|table| table.id.0)
-            }
+        let id = if entry.kind == RecordKind::Schema {
+            schemas.push(SchemaDefinition::decode(&bytes).map_err(at)?);
+            schemas.last().map(|schema| schema.id.0)
+        } else {
+            objects.push(Object::decode(entry.kind, &bytes).map_err(at)?);
+            objects.last().map(|object| object.id().0)
         };
         if id != Some(entry.id) {
             return Err(at(Malformed::Bytes(format!("it is not that of object {}", entry.id))).into());
@@ -181,7 +172,7 @@ fn load(pin: Pin) -> Result<Snapshot> {
             tables.insert(TableId(id), Arc::new(TableData::load(&pin, TableId(id), directory)?));
         }
     }
-    let catalog = Catalog::from_parts(schemas, definitions, views, root.next_id)
+    let catalog = Catalog::from_parts(schemas, objects, root.dependencies.clone(), root.next_id)
         .map_err(|e| Malformed::Bytes(e.to_string()).at(RecordKind::Root, slot))?;
     Ok(Snapshot::new(sequence, Arc::new(catalog), Some((slot, Arc::new(root))), tables, pin))
 }

@@ -100,7 +100,7 @@ fn rows_come_back_after_a_restart() {
         assert_eq!(read(&storage, "trips"), (0..4010).collect::<Vec<_>>());
         let mut transaction = storage.begin().unwrap();
         let main = transaction.catalog().schema("main").unwrap().definition().id;
-        transaction.create_view(ViewDefinition::new(main, "v", "SELECT 1", vec![])).unwrap();
+        transaction.create_object(ViewDefinition::new(main, "v", "SELECT 1", vec![])).unwrap();
         transaction.commit().unwrap();
     }
     for read_only in [false, true] {

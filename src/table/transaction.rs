@@ -1,10 +1,11 @@
 //! The write transaction: definitions change in a copy of the catalog, rows go to fresh space, and a commit
 //! makes both the next snapshot.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::{
-    Catalog, CatalogError, ObjectKind, SchemaId, TableDefinition, TableId, ViewDefinition, ViewId,
+    Catalog, CatalogError, Object, ObjectId, ObjectKind, SchemaDefinition, SchemaId, TableDefinition, TableId,
 };
 use crate::pager::Roots;
 use crate::table::append::{AppendState, TableAppender};
@@ -114,14 +115,33 @@ impl WriteTransaction {
         self.change(|catalog| catalog.alter_table(table))
     }
 
-    /// Makes a view; its id is given here.
-    pub fn create_view(&mut self, view: ViewDefinition) -> Result<ViewId> {
-        self.change(|catalog| catalog.create_view(view))
+    /// Changes the name or the comment of a schema.
+    pub fn alter_schema(&mut self, schema: SchemaDefinition) -> Result<()> {
+        self.change(|catalog| catalog.alter_schema(schema))
     }
 
-    /// Removes a view.
-    pub fn drop_view(&mut self, schema: &str, name: &str) -> Result<()> {
-        self.change(|catalog| catalog.drop_view(schema, name)).map(|_| ())
+    /// Makes an object, a table without rows; its id is given here.
+    pub fn create_object(&mut self, object: impl Into<Object>) -> Result<ObjectId> {
+        self.change(|catalog| catalog.create_object(object.into()))
+    }
+
+    /// Removes an object; with `cascade` also what depends on it. The space of tables is used again once no
+    /// snapshot has them.
+    pub fn drop_object(&mut self, id: ObjectId, cascade: bool) -> Result<()> {
+        self.change(|catalog| catalog.drop_object(id, cascade)).map(|_| ())
+    }
+
+    /// Changes the definition of the object with the same id.
+    pub fn alter_object(&mut self, object: impl Into<Object>) -> Result<()> {
+        match object.into() {
+            Object::Table(table) => self.alter_table(Arc::unwrap_or_clone(table)),
+            other => self.change(|catalog| catalog.alter_object(other)),
+        }
+    }
+
+    /// Says what an object needs, in place of what it was said to need before.
+    pub fn set_dependencies(&mut self, dependent: ObjectId, on: &BTreeSet<ObjectId>) -> Result<()> {
+        self.change(|catalog| catalog.set_dependencies(dependent, on))
     }
 
     /// Begins to add rows to a table, which may be one that this transaction made. Rows come behind those
@@ -158,7 +178,10 @@ impl WriteTransaction {
             .map(|a| (a.definition().id, a.take()))
             .filter(|(_, new)| !new.is_empty())
             .collect();
-        if !self.catalog_changed && pending.is_empty() && !tidy {
+        // Where the sequences stand; they go on while this is written, which the next commit sees to.
+        let moved: Vec<_> = self.catalog.sequences().filter(|s| s.counter.is_dirty()).cloned().collect();
+        let moved: Vec<_> = moved.into_iter().map(|s| (s.counter.state(), s)).collect();
+        if !self.catalog_changed && pending.is_empty() && moved.is_empty() && !tidy {
             return Ok(Arc::clone(&self.base));
         }
         // 2. and 3. Row groups and their records.
@@ -186,6 +209,7 @@ impl WriteTransaction {
         txn.set_roots(Roots { catalog: Some(slot), ..txn.roots() });
         // 5. The superblock.
         let pin = Arc::new(txn.commit()?);
+        moved.iter().for_each(|(state, sequence)| sequence.counter.saved(*state));
         // 6. Readers.
         let catalog = if self.catalog_changed {
             Arc::new(std::mem::take(&mut self.catalog))

@@ -290,7 +290,7 @@ impl Binder<'_> {
         match found {
             Some(Object::Table(table)) => self.bind_stored_table(&table, schema),
             Some(Object::View(view)) => self.bind_view(&view, schema),
-            None => {
+            _ => {
                 if schema.is_none() && self.env.formats.is_file_name(&object.value) {
                     return self.bind_file(&object.value, object);
                 }

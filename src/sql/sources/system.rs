@@ -58,7 +58,7 @@ pub fn table_function(
 }
 
 fn objects(catalog: &Catalog) -> impl Iterator<Item = (&CatalogSchema, &Object)> {
-    catalog.schemas().flat_map(|schema| schema.objects().map(move |object| (&**schema, object)))
+    catalog.schemas().flat_map(|schema| schema.relations().map(move |object| (&**schema, object)))
 }
 
 fn schema_name(schema: &CatalogSchema) -> Scalar {
@@ -78,6 +78,7 @@ fn tables(env: &Environment<'_>) -> RowsBuilder {
         let (kind, insertable, comment) = match object {
             Object::Table(t) => ("BASE TABLE", "YES", &t.comment),
             Object::View(v) => ("VIEW", "NO", &v.comment),
+            _ => continue,
         };
         rows.push([
             text(database_name()),
@@ -147,6 +148,7 @@ fn columns(env: &Environment<'_>) -> RowsBuilder {
         let columns = match object {
             Object::Table(t) => table_columns(t),
             Object::View(v) => view_columns(env, v),
+            _ => continue,
         };
         for (i, column) in columns.iter().enumerate() {
             rows.push([
@@ -258,6 +260,7 @@ fn table_info(env: &Environment<'_>, args: &TableFunctionArgs) -> Result<RowsBui
     let columns = match env.tables.catalog().object(schema, name) {
         Ok(Object::Table(table)) => table_columns(table),
         Ok(Object::View(view)) => view_columns(env, view),
+        Ok(_) => vec![],
         Err(e) => return Err(ExecError::Storage(e.into())),
     };
     let mut rows = RowsBuilder::new(&[

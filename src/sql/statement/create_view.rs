@@ -1,6 +1,6 @@
 //! CREATE VIEW.
 
-use crate::catalog::{Object, ViewDefinition, ViewId};
+use crate::catalog::{Object, ObjectId, ViewDefinition};
 use crate::sql::ast::CreateView;
 use crate::sql::bind::{object_name, schema_or_main};
 use crate::sql::error::SqlError;
@@ -42,11 +42,11 @@ pub fn run(session: &mut Session, create: &CreateView, sql: &str) -> Result<Outc
         .at(&create.name)
         .into());
     }
-    if existing.is_some() {
-        writer.transaction()?.drop_view(schema_name, &ident.value)?;
+    if let Some(existing) = existing {
+        writer.transaction()?.drop_object(existing.id(), true)?;
     }
-    writer.transaction()?.create_view(ViewDefinition {
-        id: ViewId(0),
+    writer.transaction()?.create_object(ViewDefinition {
+        id: ObjectId::NONE,
         schema: schema_id,
         name: ident.value.as_str().into(),
         query: text.into(),

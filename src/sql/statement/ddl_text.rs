@@ -46,11 +46,12 @@ pub fn create_statements(catalog: &Catalog, name: Option<&str>) -> Vec<String> {
                     || n.eq_ignore_ascii_case(&format!("{}.{}", schema.definition().name, object.name()))
             })
         };
-        for object in schema.objects().filter(wanted) {
-            out.push(match object {
-                Object::Table(table) => table_sql(schema, table),
-                Object::View(view) => view_sql(schema, view),
-            });
+        for object in schema.relations().filter(wanted) {
+            match object {
+                Object::Table(table) => out.push(table_sql(schema, table)),
+                Object::View(view) => out.push(view_sql(schema, view)),
+                _ => {}
+            }
         }
     }
     out

@@ -31,7 +31,7 @@ pub fn run(
             _ => catalog.table(schema, &ident.value).map(|t| Some(Object::Table(t.clone()))),
         };
         match object {
-            Ok(object) => found.push((schema, ident, object)),
+            Ok(object) => found.push((ident, object)),
             Err(CatalogError::NotFound { .. }) if if_exists => {}
             Err(e) => return Err(SqlError::from_catalog(&e).at(name).into()),
         }
@@ -40,11 +40,10 @@ pub fn run(
         Failure::Sql(e) => Failure::Sql(e.at_span(at.span)),
         other => other,
     };
-    for (schema, ident, object) in found {
+    for (ident, object) in found {
         let transaction = writer.transaction()?;
         match object {
-            Some(Object::Table(table)) => transaction.drop_table(table.id),
-            Some(Object::View(_)) => transaction.drop_view(schema, &ident.value),
+            Some(object) => transaction.drop_object(object.id(), cascade),
             None => transaction.drop_schema(&ident.value, cascade),
         }
         .map_err(|e| catalog_error(e, ident))?;

@@ -53,9 +53,7 @@ pub fn target(view: &dyn Tables, name: &ast::ObjectName) -> Result<Arc<TableDefi
     let (schema, ident) = object_name(name)?;
     match view.catalog().object(schema_or_main(schema), &ident.value) {
         Ok(Object::Table(table)) => Ok(Arc::clone(table)),
-        Ok(Object::View(_)) => {
-            Err(SqlError::binder(format!("\"{}\" is a view: it takes no rows", ident.value)).at(name))
-        }
+        Ok(_) => Err(SqlError::binder(format!("\"{}\" is a view: it takes no rows", ident.value)).at(name)),
         Err(e) => Err(SqlError::from_catalog(&e).at(name)),
     }
 }

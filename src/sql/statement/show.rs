@@ -28,7 +28,7 @@ pub fn run(session: &Session, what: &Show) -> Result<Outcome, Failure> {
         Show::Tables => {
             let mut rows = RowsBuilder::new(&[("name", T::Varchar)]);
             if let Ok(schema) = catalog.schema(crate::catalog::MAIN_SCHEMA) {
-                for object in schema.objects() {
+                for object in schema.relations() {
                     rows.push([Scalar::text(object.name())]);
                 }
             }
@@ -43,14 +43,14 @@ pub fn run(session: &Session, what: &Show) -> Result<Outcome, Failure> {
                 ("columns", T::Varchar),
             ]);
             for schema in catalog.schemas() {
-                for object in schema.objects() {
+                for object in schema.relations() {
                     let (kind, columns) = match object {
                         Object::Table(table) => {
                             let columns: Vec<_> =
                                 table.columns.iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
                             ("table", Scalar::text(columns.join(", ")))
                         }
-                        Object::View(_) => ("view", Scalar::Null),
+                        _ => ("view", Scalar::Null),
                     };
                     rows.push([
                         Scalar::text(database_name()),

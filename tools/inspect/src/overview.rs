@@ -166,7 +166,7 @@ pub fn catalog(contents: &Contents) -> Value {
         "root": contents.root.map(|r: SlotId| r.to_string()),
         "schemas": contents.schemas.iter().map(|(id, s)| json!({"id": id, "schema": s.name})).collect::<Vec<_>>(),
         "tables": tables,
-        "views": contents.views.iter().map(|v| json!({"view": v.name, "query": v.query})).collect::<Vec<_>>(),
+        "objects": contents.objects.iter().map(crate::records::object).collect::<Vec<_>>(),
     });
     with_problems(report, contents)
 }

@@ -1,8 +1,8 @@
 //! Records of heap pages, decoded.
 
 use fluxdb::inspect::{
-    CatalogRoot, DirectoryRecord, Inspection, PageId, RecordKind, RowGroupRecord, SchemaDefinition,
-    SegmentRecord, SlotId, TableDefinition, ViewDefinition,
+    CatalogRoot, DirectoryRecord, Inspection, Object, PageId, RecordKind, RowGroupRecord, SchemaDefinition,
+    SegmentRecord, SlotId,
 };
 use serde_json::{Value, json};
 
@@ -55,6 +55,46 @@ pub fn one_line(file: &Inspection, page: PageId, slot: u16) -> String {
     }
 }
 
+/// The fields of an object's definition.
+pub fn object(object: &Object) -> Value {
+    let mut fields = json!({
+        "kind": object.kind().to_string().to_lowercase(),
+        "id": object.id().0,
+        "schema": object.schema().0,
+        "name": object.name(),
+        "comment": object.comment(),
+    });
+    let more = match object {
+        Object::Table(t) => json!({
+            "columns": t.columns.iter().map(|c| json!({
+                "id": c.id.0, "column": c.name, "type": c.ty.to_string(), "nullable": c.nullable,
+                "default": c.default, "comment": c.comment,
+            })).collect::<Vec<_>>(),
+        }),
+        Object::View(v) => json!({"query": v.query}),
+        Object::Sequence(s) => {
+            let state = s.counter.state();
+            json!({
+                "start": s.start, "increment": s.increment, "least": s.least, "greatest": s.greatest,
+                "cycles": s.cycles, "next": state.next, "taken": state.taken,
+            })
+        }
+        Object::Macro(m) => json!({
+            "overloads": m.overloads.iter().map(|o| json!({
+                "parameters": o.parameters.iter().map(|p| json!({
+                    "name": p.name, "type": p.ty, "default": p.default,
+                })).collect::<Vec<_>>(),
+                "body": o.body,
+            })).collect::<Vec<_>>(),
+        }),
+        Object::Type(t) => json!({"type": t.ty.to_string()}),
+    };
+    if let (Value::Object(fields), Value::Object(more)) = (&mut fields, more) {
+        fields.extend(more);
+    }
+    fields
+}
+
 /// What kind of record it is, and its fields.
 fn decode(bytes: &[u8]) -> Result<(&'static str, Value), String> {
     let Some(kind) = bytes.first().and_then(|b| RecordKind::from_byte(*b)) else {
@@ -70,24 +110,19 @@ fn decode(bytes: &[u8]) -> Result<(&'static str, Value), String> {
                     "record": e.record.to_string(),
                     "directory": e.directory.map(|d| d.to_string()),
                 })).collect::<Vec<_>>(),
+                "dependencies": r.dependencies.iter().map(|d| json!({
+                    "on": d.on.0, "dependent": d.dependent.0,
+                })).collect::<Vec<_>>(),
             })
         }),
         RecordKind::Schema => {
             SchemaDefinition::decode(bytes).map(|s| json!({"name": s.name, "comment": s.comment}))
         }
-        RecordKind::Table => TableDefinition::decode(bytes).map(|t| {
-            json!({
-                "id": t.id.0,
-                "schema": t.schema.0,
-                "name": t.name,
-                "comment": t.comment,
-                "columns": t.columns.iter().map(|c| json!({
-                    "id": c.id.0, "column": c.name, "type": c.ty.to_string(), "nullable": c.nullable,
-                    "default": c.default, "comment": c.comment,
-                })).collect::<Vec<_>>(),
-            })
-        }),
-        RecordKind::View => ViewDefinition::decode(bytes).map(|v| json!({"name": v.name, "query": v.query})),
+        RecordKind::Table
+        | RecordKind::View
+        | RecordKind::Sequence
+        | RecordKind::Macro
+        | RecordKind::Type => Object::decode(kind, bytes).map(|o| object(&o)),
         RecordKind::Directory => DirectoryRecord::decode(bytes).map(|d| {
             json!({
                 "table": d.table.0,
