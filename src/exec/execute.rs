@@ -17,6 +17,7 @@ use crate::exec::error::Result;
 use crate::exec::expr::{CompareOp, Expr, SortKey};
 use crate::exec::operators::aggregate::aggregate;
 use crate::exec::operators::filter::Filter;
+use crate::exec::operators::gap_fill::gap_fill;
 use crate::exec::operators::join::{
     HashBuild, HashProbe, JoinShape, NestedLoop, build_hash, build_rows, unmatched,
 };
@@ -214,6 +215,13 @@ impl Builder {
                 }
                 let pipeline = self.build(*input, id + 1, vec![], wanted)?;
                 let batches = self.timed(id, || aggregate(&pipeline, group_by, aggregates, &self.context))?;
+                Ok(self.batches(id, batches))
+            }
+            PlanNode::GapFill { input, spec } => {
+                let wanted = vec![true; input.schema.len()];
+                let schema = input.schema.clone();
+                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
+                let batches = self.timed(id, || gap_fill(&pipeline, &spec, &schema, &self.context))?;
                 Ok(self.batches(id, batches))
             }
             PlanNode::Sort { input, keys } if keys.is_empty() => self.build(*input, id + 1, hints, wanted),

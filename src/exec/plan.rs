@@ -2,10 +2,52 @@
 
 use std::sync::Arc;
 
+use crate::column::scalar::Scalar;
 use crate::exec::batch::Schema;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::source::{Sink, Source};
 use crate::table::TableSnapshot;
+
+/// What a series has where it has no row, or NULL in one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fill {
+    /// NULL.
+    Null,
+    /// The value before.
+    Previous,
+    /// The value on the line between those before and after; NULL at the ends.
+    Linear,
+    /// A value of the column's type.
+    Value(Scalar),
+}
+
+/// The distance between two rows of a series without gaps. Months alone, or days and nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Calendar months.
+    pub months: i32,
+    /// Days of 24 hours.
+    pub days: i32,
+    /// Nanoseconds.
+    pub nanos: i64,
+}
+
+/// How gaps are filled.
+#[derive(Debug, Clone)]
+pub struct GapFill {
+    /// The column of times, a `TIMESTAMP` of any precision.
+    pub time: usize,
+    /// Columns that tell series apart.
+    pub series: Vec<usize>,
+    /// From one time to the next.
+    pub step: Step,
+    /// The first time, in the unit of the column; else the least that there is.
+    pub first: Option<i64>,
+    /// The last time, in the unit of the column; else the greatest that there is.
+    pub last: Option<i64>,
+    /// Columns that are filled. Others are NULL in rows that were not there.
+    pub fills: Vec<(usize, Fill)>,
+}
 
 /// How a join treats rows without a partner. "Left" is the first input and the probe side; "right" is
 /// the second input, the build side.
@@ -104,6 +146,13 @@ pub enum PlanNode {
         /// Aggregates over the input.
         aggregates: Vec<AggregateCall>,
     },
+    /// A row for each step of each series. The input is ordered by series, then by time; so is the output.
+    GapFill {
+        /// Input.
+        input: Box<Plan>,
+        /// How.
+        spec: GapFill,
+    },
     /// All rows in order. Stable.
     Sort {
         /// Input.
@@ -179,6 +228,7 @@ impl PlanNode {
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
+            | Self::GapFill { input, .. }
             | Self::Sort { input, .. }
             | Self::TopN { input, .. }
             | Self::Limit { input, .. }

@@ -143,6 +143,9 @@ fn logical_line(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> String {
             }
             line
         }
+        LogicalPlan::GapFill { gaps, .. } => {
+            format!("GAP_FILL {}", list(&gaps.columns[..=gaps.series]).join(", "))
+        }
         LogicalPlan::Distinct { on: None, .. } => "DISTINCT".to_string(),
         LogicalPlan::Distinct { on: Some(on), .. } => format!("DISTINCT ON {}", list(on).join(", ")),
         LogicalPlan::Sort { keys, .. } => format!("SORT {}", sort_keys(keys, name)),
@@ -205,6 +208,11 @@ fn line(plan: &Plan) -> String {
                 let _ = write!(out, "{} {}", if i == 0 { ":" } else { "," }, aggregate(call, &at(&names)));
             }
             out
+        }
+        PlanNode::GapFill { input, spec } => {
+            let names = names(input);
+            let columns = std::iter::once(&spec.time).chain(&spec.series);
+            format!("GAP_FILL {}", columns.map(|&c| names[c].clone()).collect::<Vec<_>>().join(", "))
         }
         PlanNode::Sort { input, keys } => format!("SORT {}", sort_keys(keys, &at(&names(input)))),
         PlanNode::TopN { input, keys, limit, offset } => {

@@ -8,12 +8,12 @@ use crate::exec::batch::Field;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::ArgInfo;
-use crate::exec::plan::{JoinKind, Plan, PlanNode};
+use crate::exec::plan::{GapFill, JoinKind, Plan, PlanNode};
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::estimate::{Estimate, estimate_operator};
 use crate::sql::optimize::exprs::{and_all, compare};
 use crate::sql::optimize::properties::as_column;
-use crate::sql::plan::{Column, ColumnId, Definition, JoinType, LogicalPlan};
+use crate::sql::plan::{Column, ColumnId, Definition, Gaps, JoinType, LogicalPlan};
 
 /// Makes the physical plan of a logical one without dependent joins. Its output columns are those of
 /// the logical plan, in the same order.
@@ -172,6 +172,7 @@ impl Planner {
                 let input = self.build(input, &needed(&ColumnSet::new(), exprs))?;
                 aggregate(input, group_by, aggregates)
             }
+            LogicalPlan::GapFill { input, gaps } => self.gap_fill(input, gaps, required),
             LogicalPlan::Distinct { input, on: None } => {
                 let columns = input.columns();
                 let built = self.build(input, &columns.iter().map(|c| c.id).collect())?;
@@ -248,6 +249,40 @@ impl Planner {
             return Ok(Built { plan, columns });
         }
         Ok(Built::new(PlanNode::Project { input: Box::new(input.plan), exprs }, columns))
+    }
+
+    /// Gaps are filled in what is ordered by series and time.
+    fn gap_fill(&self, input: &LogicalPlan, gaps: &Gaps, required: &ColumnSet) -> Result<Built> {
+        let input = self.build(input, &needed(required, &gaps.columns))?;
+        let positions = input.positions();
+        let columns: Vec<usize> = gaps
+            .columns
+            .iter()
+            .map(|e| match positions.resolve(e)? {
+                Expr::Column { index, .. } => Ok(index),
+                _ => Err(ExecError::Internal("FILL is over columns".into())),
+            })
+            .collect::<Result<_>>()?;
+        let (time, rest) = (columns[0], &columns[1..]);
+        let (series, filled) = rest.split_at(gaps.series);
+        let key = |&index: &usize| SortKey {
+            expr: Expr::Column { index, ty: input.columns[index].ty.clone() },
+            descending: false,
+            nulls_first: false,
+        };
+        let keys = series.iter().chain([&time]).map(key).collect();
+        let spec = GapFill {
+            time,
+            series: series.to_vec(),
+            step: gaps.step,
+            first: gaps.first,
+            last: gaps.last,
+            fills: filled.iter().copied().zip(gaps.fills.iter().cloned()).collect(),
+        };
+        let Built { plan, columns } = input;
+        let sorted = Built::new(PlanNode::Sort { input: Box::new(plan), keys }, columns);
+        let node = PlanNode::GapFill { input: Box::new(sorted.plan), spec };
+        Ok(Built::new(node, sorted.columns))
     }
 
     /// The first row of each group, in the order of a sort below.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
+use crate::exec::plan::{Fill, Step};
 use crate::exec::source::{Sink, Source};
 use crate::table::TableSnapshot;
 
@@ -96,6 +97,23 @@ impl Definition {
     }
 }
 
+/// How the gaps of series are filled.
+#[derive(Debug, Clone)]
+pub struct Gaps {
+    /// The times: first of all a column; then those that tell series apart; then those that are filled.
+    pub columns: Vec<Expr>,
+    /// How many of the columns tell series apart.
+    pub series: usize,
+    /// What the columns behind them are filled with.
+    pub fills: Vec<Fill>,
+    /// From one time to the next.
+    pub step: Step,
+    /// The first time, in the unit of the column; else the least that there is.
+    pub first: Option<i64>,
+    /// The last time, in the unit of the column; else the greatest that there is.
+    pub last: Option<i64>,
+}
+
 /// A logical operator.
 #[derive(Debug, Clone)]
 pub enum LogicalPlan {
@@ -152,6 +170,13 @@ pub enum LogicalPlan {
         group_by: Vec<Definition>,
         /// Aggregates and the columns they define.
         aggregates: Vec<(Column, AggregateCall)>,
+    },
+    /// A row for each step of each series: FluxQL's FILL. Passes on the columns of its input.
+    GapFill {
+        /// Input.
+        input: Box<LogicalPlan>,
+        /// How.
+        gaps: Box<Gaps>,
     },
     /// Distinct rows; with `on`, the first row of each distinct `on`.
     Distinct {
@@ -217,6 +242,7 @@ impl LogicalPlan {
             | Self::Values { columns, .. }
             | Self::Union { columns, .. } => columns.clone(),
             Self::Filter { input, .. }
+            | Self::GapFill { input, .. }
             | Self::Distinct { input, .. }
             | Self::Sort { input, .. }
             | Self::Limit { input, .. } => input.columns(),
@@ -245,6 +271,7 @@ impl LogicalPlan {
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
+            | Self::GapFill { input, .. }
             | Self::Distinct { input, .. }
             | Self::Sort { input, .. }
             | Self::Limit { input, .. }
@@ -261,6 +288,7 @@ impl LogicalPlan {
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
+            | Self::GapFill { input, .. }
             | Self::Distinct { input, .. }
             | Self::Sort { input, .. }
             | Self::Limit { input, .. }
@@ -281,6 +309,7 @@ impl LogicalPlan {
                 let keys = group_by.iter().map(|d| &d.expr);
                 keys.chain(aggregates.iter().flat_map(|(_, call)| call.exprs())).collect()
             }
+            Self::GapFill { gaps, .. } => gaps.columns.iter().collect(),
             Self::Distinct { on, .. } => on.iter().flatten().collect(),
             Self::Sort { keys, .. } => keys.iter().map(|k| &k.expr).collect(),
             Self::Join { on, .. } => on.iter().collect(),
@@ -299,6 +328,7 @@ impl LogicalPlan {
                 let keys = group_by.iter_mut().map(|d| &mut d.expr);
                 keys.chain(aggregates.iter_mut().flat_map(|(_, call)| call.exprs_mut())).collect()
             }
+            Self::GapFill { gaps, .. } => gaps.columns.iter_mut().collect(),
             Self::Distinct { on, .. } => on.iter_mut().flatten().collect(),
             Self::Sort { keys, .. } => keys.iter_mut().map(|k| &mut k.expr).collect(),
             Self::Join { on, .. } => on.iter_mut().collect(),
@@ -321,6 +351,7 @@ impl LogicalPlan {
             Self::Join { kind: JoinType::Mark(mark), .. } => vec![mark],
             Self::Write { count, .. } => vec![count],
             Self::Filter { .. }
+            | Self::GapFill { .. }
             | Self::Distinct { .. }
             | Self::Sort { .. }
             | Self::Limit { .. }

@@ -617,6 +617,16 @@ impl Unnest<'_> {
                     self.join_with_missing(all, plan, JoinType::Left, on, definitions, &values, columns);
                 Ok((joined, of_all))
             }
+            LogicalPlan::GapFill { input, mut gaps } => {
+                // Each outer row has series of its own.
+                let (input, stand) = self.push(*input, domain)?;
+                gaps.columns.iter_mut().for_each(|e| put_stand(e, &stand));
+                let added = domain.columns.iter().map(|c| stand[&c.id].expr());
+                let behind = 1 + gaps.series;
+                gaps.columns.splice(behind..behind, added);
+                gaps.series += domain.columns.len();
+                Ok((LogicalPlan::GapFill { input: Box::new(input), gaps }, stand))
+            }
             LogicalPlan::Distinct { input, mut on } => {
                 let (input, stand) = self.push(*input, domain)?;
                 if let Some(on) = &mut on {

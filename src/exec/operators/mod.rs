@@ -7,6 +7,7 @@ pub(crate) mod aggregate;
 pub(crate) mod coalesce;
 pub(crate) mod collect;
 pub(crate) mod filter;
+pub(crate) mod gap_fill;
 pub(crate) mod groups;
 pub(crate) mod join;
 pub(crate) mod limit;

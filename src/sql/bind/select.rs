@@ -10,7 +10,7 @@ use sqlparser::ast::{self, Distinct, Expr as Syntax, GroupByExpr, OrderByKind, S
 
 use crate::exec::expr::{Expr, SortKey};
 use crate::sql::bind::aggregate::{Aggregates, Collector, Grouping, same_expr};
-use crate::sql::bind::every::Bucket;
+use crate::sql::bind::every::{Bucket, Filled};
 use crate::sql::bind::expr::{Aliases, ExprContext};
 use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::name::column_name;
@@ -153,7 +153,7 @@ impl Binder<'_> {
                 Some(every) => Some(self.bind_bucket(every, &scope)?),
                 None => None,
             };
-            let groups = self.make_groups(keys, bucket);
+            let groups = self.make_groups(keys, bucket.as_ref());
             let mut having = having.unwrap_or_default();
             let exprs = outputs
                 .iter_mut()
@@ -172,11 +172,22 @@ impl Binder<'_> {
             if every.is_some() {
                 groups.arrange(&mut outputs, &mut order, tail.order_by.is_none());
             }
-            plan = having.apply(LogicalPlan::Aggregate {
+            let conditions = match &plan {
+                LogicalPlan::Filter { predicates, .. } => predicates.clone(),
+                _ => vec![],
+            };
+            let Groups { definitions, .. } = groups;
+            let calls = std::mem::take(&mut collector.calls);
+            plan = LogicalPlan::Aggregate {
                 input: Box::new(attach(plan, below)),
-                group_by: groups.definitions,
-                aggregates: collector.calls,
-            });
+                group_by: definitions.clone(),
+                aggregates: calls.clone(),
+            };
+            if let (Some(every), Some(bucket)) = (&every, &bucket) {
+                let filled = Filled { keys: &definitions, values: &calls, conditions: &conditions };
+                plan = self.bind_fill(every, bucket, &filled, plan)?;
+            }
+            plan = having.apply(plan);
         }
         plan = attach(plan, above);
         self.finish_select(select, plan, outputs, order, distinct_on, tail)
@@ -274,10 +285,10 @@ impl Binder<'_> {
         Ok(keys)
     }
 
-    fn make_groups(&mut self, keys: Vec<Key>, bucket: Option<Bucket>) -> Groups {
+    fn make_groups(&mut self, keys: Vec<Key>, bucket: Option<&Bucket>) -> Groups {
         let mut groups = Groups { definitions: vec![], replacements: vec![], names: vec![] };
-        let bucket_time = bucket.as_ref().map(|b| b.time.clone());
-        let first = bucket.map(|b| Key { name: "time".into(), expr: b.start });
+        let bucket_time = bucket.map(|b| b.time.clone());
+        let first = bucket.map(|b| Key { name: "time".into(), expr: b.start.clone() });
         for key in first.into_iter().chain(keys) {
             if groups.replacements.iter().any(|d| same_expr(&d.expr, &key.expr)) {
                 continue;

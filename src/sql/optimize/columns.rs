@@ -140,6 +140,7 @@ impl Extend<ColumnId> for ColumnSet {
 fn add_yielded(plan: &LogicalPlan, out: &mut ColumnSet) {
     match plan {
         LogicalPlan::Filter { input, .. }
+        | LogicalPlan::GapFill { input, .. }
         | LogicalPlan::Distinct { input, .. }
         | LogicalPlan::Sort { input, .. }
         | LogicalPlan::Limit { input, .. } => add_yielded(input, out),
@@ -178,6 +179,7 @@ fn add_made(plan: &LogicalPlan, out: &mut ColumnSet) {
         LogicalPlan::Join { kind: JoinType::Mark(mark), .. } => out.insert(mark.id),
         LogicalPlan::Write { count, .. } => out.insert(count.id),
         LogicalPlan::Filter { .. }
+        | LogicalPlan::GapFill { .. }
         | LogicalPlan::Distinct { .. }
         | LogicalPlan::Sort { .. }
         | LogicalPlan::Limit { .. }

@@ -24,6 +24,7 @@ pub fn propagate_empty(plan: LogicalPlan) -> LogicalPlan {
         }
         LogicalPlan::Limit { input, limit: Some(0), .. } => empty(input.columns()),
         LogicalPlan::Project { ref input, .. }
+        | LogicalPlan::GapFill { ref input, .. }
         | LogicalPlan::Sort { ref input, .. }
         | LogicalPlan::Limit { ref input, .. }
         | LogicalPlan::Distinct { ref input, .. }

@@ -45,6 +45,12 @@ pub fn never_null(plan: &LogicalPlan, wanted: &ColumnSet) -> ColumnSet {
         LogicalPlan::Distinct { input, .. }
         | LogicalPlan::Sort { input, .. }
         | LogicalPlan::Limit { input, .. } => out = never_null(input, wanted),
+        // Values of rows that were not there may be NULL.
+        LogicalPlan::GapFill { input, gaps } => {
+            out = never_null(input, wanted);
+            let filled = gaps.columns.iter().skip(1 + gaps.series).filter_map(as_column);
+            out.remove_all(&filled.collect());
+        }
         LogicalPlan::Join { left, right, kind, on, .. } => match kind {
             JoinType::Inner => {
                 out = never_null(left, wanted);
@@ -154,7 +160,9 @@ pub fn is_unique(plan: &LogicalPlan, key: &ColumnSet) -> bool {
             add_determined(predicates, &mut key);
             is_unique(input, &key)
         }
-        LogicalPlan::Sort { input, .. } | LogicalPlan::Limit { input, .. } => is_unique(input, key),
+        LogicalPlan::GapFill { input, .. }
+        | LogicalPlan::Sort { input, .. }
+        | LogicalPlan::Limit { input, .. } => is_unique(input, key),
         LogicalPlan::Project { input, definitions } => {
             let mut below = ColumnSet::new();
             for d in definitions {

@@ -105,6 +105,7 @@ fn prune(plan: LogicalPlan, required: &ColumnSet) -> LogicalPlan {
             prune_inputs(plan, &needed)
         }
         LogicalPlan::Filter { .. }
+        | LogicalPlan::GapFill { .. }
         | LogicalPlan::Distinct { .. }
         | LogicalPlan::Sort { .. }
         | LogicalPlan::Limit { .. } => {
