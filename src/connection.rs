@@ -218,7 +218,7 @@ impl Rows {
     }
 
     fn empty() -> Self {
-        Self::new(ResultRows::Static(Arc::new([]), None))
+        Self::new(ResultRows::Static(Arc::new([]), std::collections::VecDeque::new()))
     }
 
     /// Names and types of the columns.

@@ -30,6 +30,18 @@ fn table() -> TableDefinition {
     let mut table = TableDefinition::new(SchemaId(1), "Trips", columns);
     table.id = TableId(2);
     table.comment = Some("a year".into());
+    let key = ConstraintKind::Unique { columns: vec![ColumnId(0)], primary: true };
+    let check = ConstraintKind::Check { expression: "(fare >= 0)".into() };
+    table.constraints = vec![
+        ConstraintDefinition { name: None, kind: key },
+        ConstraintDefinition { name: Some("positive".into()), kind: check },
+    ];
+    table.indexes.push(IndexDefinition {
+        name: "by_fare".into(),
+        unique: false,
+        comment: None,
+        keys: vec!["fare".into()],
+    });
     table
 }
 
@@ -121,6 +133,25 @@ fn dump(bytes: &[u8]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A table's record as version 1 wrote it.
+#[test]
+fn tables_of_version_1_are_read() {
+    let bytes = [
+        3, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, b't', 0, 1, 0, 0, 0, 1, 0, 0,
+        0, 0, 0, 0, 0, 1, 0, 0, 0, b'a', 5, 0, 0, 1, 1, 0, 0, 0, b'7', 0,
+    ];
+    let read = TableDefinition::decode(&bytes).unwrap();
+    let column = ColumnDefinition {
+        nullable: false,
+        default: Some("7".into()),
+        ..ColumnDefinition::new("a", LogicalType::Integer)
+    };
+    let mut table = TableDefinition::new(SchemaId(1), "t", vec![column]);
+    table.id = TableId(2);
+    assert_eq!(read, table);
+    assert_eq!(TableDefinition::decode(&table.encode()).unwrap(), table);
 }
 
 #[test]

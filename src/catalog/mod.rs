@@ -24,6 +24,7 @@
 //! vector) is in the segment's entry. So appending a row group writes its record, the last segment, the
 //! directory and whatever of table and root has changed, however large the table is.
 
+mod constraint;
 mod directory;
 mod error;
 #[cfg(test)]
@@ -42,6 +43,7 @@ mod user_type;
 mod value;
 mod view;
 
+pub use constraint::{ConstraintDefinition, ConstraintKind, IndexDefinition};
 pub use directory::{DirectoryRecord, SEGMENT_ENTRIES_MAX, SegmentEntry, SegmentRecord, SegmentRef};
 pub use error::{CatalogError, Result};
 pub use macros::{MacroDefinition, MacroKind, MacroOverload, MacroParameter};

@@ -59,13 +59,15 @@ pub enum ObjectKind {
     TableMacro,
     /// A type.
     Type,
+    /// An index of a table.
+    Index,
 }
 
 impl ObjectKind {
     /// Where such a thing is looked up; `None` for what is not in a schema.
     pub fn namespace(self) -> Option<Namespace> {
         match self {
-            Self::Schema | Self::Column => None,
+            Self::Schema | Self::Column | Self::Index => None,
             Self::Table | Self::View => Some(Namespace::Relation),
             Self::Sequence => Some(Namespace::Sequence),
             Self::Macro => Some(Namespace::Function),
@@ -86,6 +88,7 @@ impl fmt::Display for ObjectKind {
             Self::Macro => "Macro Function",
             Self::TableMacro => "Table Macro Function",
             Self::Type => "Type",
+            Self::Index => "Index",
         })
     }
 }

@@ -42,16 +42,14 @@ pub enum RecordKind {
     Macro = 9,
     /// A type that has a name.
     Type = 10,
-    // Taken: 11 index.
 }
 
 impl RecordKind {
     /// The latest version of its layout.
     pub const fn version(self) -> u8 {
         match self {
-            Self::Root => 2,
+            Self::Root | Self::Table => 2,
             Self::Schema
-            | Self::Table
             | Self::View
             | Self::Directory
             | Self::Segment

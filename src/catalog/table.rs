@@ -4,6 +4,8 @@
 //! header | id u64 | schema id u64 | name text | comment optional text | next column id u32
 //!        | count u32, then for each column:
 //!          id u32 | name text | type | nullable bool | role u8 | default optional text | comment optional text
+//!          | generated optional text (from version 2)
+//!        | count u32, constraints | count u32, indexes (from version 2)
 //! ```
 //!
 //! Where the rows are is not told here but in the table's directory, so that appending rows does not
@@ -11,6 +13,7 @@
 
 use std::fmt;
 
+use crate::catalog::constraint::{ConstraintDefinition, ConstraintKind, IndexDefinition};
 use crate::catalog::error::{CatalogError, Result};
 use crate::catalog::names::{fold, similar};
 use crate::catalog::object::ObjectKind;
@@ -63,6 +66,8 @@ pub struct ColumnDefinition {
     pub default: Option<Box<str>>,
     /// `COMMENT ON COLUMN`.
     pub comment: Option<Box<str>>,
+    /// A column that is computed when it is read: the expression over the others, as SQL text. NULL is stored.
+    pub generated: Option<Box<str>>,
 }
 
 impl ColumnDefinition {
@@ -76,6 +81,7 @@ impl ColumnDefinition {
             role: ColumnRole::Plain,
             default: None,
             comment: None,
+            generated: None,
         }
     }
 }
@@ -95,6 +101,10 @@ pub struct TableDefinition {
     pub next_column_id: u32,
     /// `COMMENT ON TABLE`.
     pub comment: Option<Box<str>>,
+    /// What its rows must satisfy, in the order of the definition.
+    pub constraints: Vec<ConstraintDefinition>,
+    /// Its indexes, in the order they were made.
+    pub indexes: Vec<IndexDefinition>,
 }
 
 impl TableDefinition {
@@ -107,6 +117,8 @@ impl TableDefinition {
             columns: Vec::with_capacity(columns.len()),
             next_column_id: 0,
             comment: None,
+            constraints: vec![],
+            indexes: vec![],
         };
         for column in columns {
             table.add_column(column);
@@ -125,6 +137,24 @@ impl TableDefinition {
     /// The position of the column of that name, whatever its case.
     pub fn column_position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The position of the column with that id.
+    pub fn position_of(&self, id: ColumnId) -> Option<usize> {
+        self.columns.iter().position(|column| column.id == id)
+    }
+
+    /// The columns of the primary key, if there is one.
+    pub fn primary_key(&self) -> Option<&[ColumnId]> {
+        self.constraints.iter().find(|c| c.is_primary_key()).map(ConstraintDefinition::columns)
+    }
+
+    /// Whether these columns, in any order, are declared to be unique.
+    pub fn is_unique(&self, wanted: &[ColumnId]) -> bool {
+        self.constraints.iter().any(|c| {
+            matches!(&c.kind, ConstraintKind::Unique { columns, .. }
+                if columns.len() == wanted.len() && columns.iter().all(|id| wanted.contains(id)))
+        })
     }
 
     /// As [`column_position`](Self::column_position), with an error that guesses what was meant.
@@ -172,6 +202,18 @@ impl TableDefinition {
                 return invalid(format!("column \"{}\" has an id that is not its own", column.name));
             }
         }
+        if self.columns.iter().all(|column| column.generated.is_some()) {
+            return invalid(format!(
+                "Table \"{}\" must have at least one column that is not generated",
+                self.name
+            ));
+        }
+        for constraint in &self.constraints {
+            constraint.validate(self).map_err(CatalogError::Invalid)?;
+        }
+        if self.constraints.iter().filter(|c| c.is_primary_key()).count() > 1 {
+            return invalid(format!("table \"{}\" has more than one primary key", self.name));
+        }
         Ok(())
     }
 
@@ -192,7 +234,12 @@ impl TableDefinition {
             w.u8(column.role as u8);
             w.optional_text(column.default.as_deref());
             w.optional_text(column.comment.as_deref());
+            w.optional_text(column.generated.as_deref());
         }
+        w.count(self.constraints.len());
+        self.constraints.iter().for_each(|constraint| constraint.write(&mut w));
+        w.count(self.indexes.len());
+        self.indexes.iter().for_each(|index| index.write(&mut w));
         w.finish()
     }
 
@@ -206,7 +253,10 @@ impl TableDefinition {
             comment: r.optional_text()?,
             next_column_id: r.u32()?,
             columns: vec![],
+            constraints: vec![],
+            indexes: vec![],
         };
+        let has_constraints = r.version() >= 2;
         let count = r.count(13)?;
         table.columns.reserve(count);
         for _ in 0..count {
@@ -223,7 +273,15 @@ impl TableDefinition {
                 },
                 default: r.optional_text()?,
                 comment: r.optional_text()?,
+                generated: if has_constraints { r.optional_text()? } else { None },
             });
+        }
+        if has_constraints {
+            let count = r.count(6)?;
+            table.constraints =
+                (0..count).map(|_| ConstraintDefinition::read(&mut r)).collect::<Decoded<_>>()?;
+            let count = r.count(10)?;
+            table.indexes = (0..count).map(|_| IndexDefinition::read(&mut r)).collect::<Decoded<_>>()?;
         }
         r.finish()?;
         table.validate().map_err(|e| Malformed::Bytes(e.to_string()))?;

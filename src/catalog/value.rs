@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::catalog::constraint::refer_to_itself;
 use crate::catalog::error::{CatalogError, Result};
 use crate::catalog::names::{NameMap, similar};
 use crate::catalog::object::{Namespace, Object, ObjectId, ObjectKind};
@@ -137,6 +138,9 @@ impl Catalog {
         }
         for dependency in dependencies {
             catalog.add_dependency(dependency)?;
+        }
+        for table in catalog.tables() {
+            catalog.check_references(table)?;
         }
         Ok(catalog)
     }
@@ -320,9 +324,9 @@ impl Catalog {
             return Err(CatalogError::InUse { name, dependent });
         }
         let mut dropped = vec![];
-        for object in schema.objects() {
-            if self.objects.contains_key(&object.id()) {
-                dropped.extend(self.drop_object(object.id(), true)?);
+        for id in self.unreferenced_first(schema.objects().map(Object::id).collect()) {
+            if self.objects.contains_key(&id) {
+                dropped.extend(self.drop_object(id, true)?);
             }
         }
         self.schemas.remove(&schema.definition.id);
@@ -333,7 +337,11 @@ impl Catalog {
     pub fn create_object(&mut self, object: Object) -> Result<ObjectId> {
         object.validate()?;
         let id = ObjectId(self.next_id);
-        self.add(object.with_id(id))?;
+        let object = refer_to_itself(object.with_id(id));
+        if let Object::Table(table) = &object {
+            self.check_references(table)?;
+        }
+        self.add(object)?;
         self.take_id();
         Ok(id)
     }
@@ -352,6 +360,14 @@ impl Catalog {
             order.push(next);
             todo.extend(self.dependents(next).map(Object::id).filter(|d| seen.insert(*d)));
         }
+        if let Some(other) =
+            order.iter().flat_map(|id| self.referencing(TableId(id.0))).find(|t| !seen.contains(&t.id.into()))
+        {
+            return Err(CatalogError::Invalid(format!(
+                "Could not drop the table because this table is main key table of the table \"{}\"",
+                other.name
+            )));
+        }
         let dropped: Vec<Object> = order.iter().rev().filter_map(|id| self.remove(*id)).collect();
         let gone = |d: &Dependency| seen.contains(&d.on) || seen.contains(&d.dependent);
         if self.dependencies.iter().any(gone) {
@@ -367,6 +383,8 @@ impl Catalog {
         let old = self.require(object.id())?;
         if let (Object::Table(old), Object::Table(new)) = (&old, &object) {
             check_altered(old, new)?;
+            self.check_references(new)?;
+            self.check_referenced(new)?;
         }
         self.remove(old.id());
         if let Err(e) = self.add(object) {
@@ -490,6 +508,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::catalog::constraint::{ConstraintDefinition, ConstraintKind, IndexDefinition};
     use crate::catalog::record::Malformed;
     use crate::catalog::table::{ColumnDefinition, ColumnRole};
     use crate::catalog::types::tests::any_type;
@@ -656,7 +675,17 @@ mod tests {
             view.comment.clone_from(&comment);
             prop_assert_eq!(&ViewDefinition::decode(&view.encode()).unwrap(), &view);
             let mut table = TableDefinition::new(SchemaId(id), &format!("t{name}"), columns);
-            table.comment = comment;
+            table.comment = comment.clone();
+            let id = table.columns[0].id;
+            let kinds = [
+                ConstraintKind::Unique { columns: vec![id], primary: name.len().is_multiple_of(2) },
+                ConstraintKind::Check { expression: name.clone().into() },
+                ConstraintKind::ForeignKey { columns: vec![id], table: TableId(7), referenced: vec![id] },
+            ];
+            let constraint = |kind| ConstraintDefinition { name: comment.clone(), kind };
+            table.constraints = kinds.into_iter().map(constraint).collect();
+            let keys = vec!["a".into(), name.clone().into()];
+            table.indexes.push(IndexDefinition { name: name.into(), unique: true, comment, keys });
             let bytes = table.encode();
             prop_assert_eq!(&TableDefinition::decode(&bytes).unwrap(), &table);
             for cut in 0..bytes.len() {

@@ -12,6 +12,7 @@ pub mod error;
 pub mod eval;
 mod execute;
 pub mod expr;
+pub mod first_rows;
 pub mod functions;
 pub mod json;
 pub(crate) mod memory;

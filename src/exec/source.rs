@@ -10,6 +10,7 @@ use crate::exec::batch::{Batch, Schema};
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::expr::Expr;
+use crate::exec::pipeline::BatchesSource;
 
 /// A condition on one column that a source may use to skip what cannot match. The filter itself is still
 /// evaluated behind the source.
@@ -107,6 +108,11 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// more than once, from any thread, while others are inside `push`; pushes that wait for an earlier
     /// sequence must then return an error, for that sequence will never come.
     fn abort(&self) {}
+}
+
+/// A scan of batches in memory.
+pub fn batches_scan(batches: Vec<Batch>) -> impl SourceScan {
+    BatchesSource::from_batches(batches)
 }
 
 /// What a table function is given.

@@ -34,8 +34,8 @@ pub use summary::summary;
 
 pub use crate::catalog::record::RecordKind;
 pub use crate::catalog::{
-    CatalogRoot, ColumnRole, DirectoryRecord, Object, RowGroupRecord, SchemaDefinition, SegmentRecord,
-    TableDefinition,
+    CatalogRoot, ColumnId, ColumnRole, ConstraintDefinition, ConstraintKind, DirectoryRecord, Object,
+    RowGroupRecord, SchemaDefinition, SegmentRecord, TableDefinition,
 };
 pub use crate::column::scalar::Scalar;
 pub use crate::column::{BLOCK_ROWS, ChunkMeta, ChunkReader, ChunkStats, ROW_GROUP_ROWS};

@@ -9,6 +9,7 @@ use sqlparser::tokenizer::{Location, Token, Word};
 use crate::sql::ast::{Copy, CopySubject, CreateView, Show, Statement};
 use crate::sql::dialect::FluxDialect;
 use crate::sql::error::{Result, SqlError};
+use crate::sql::parse_modify;
 use crate::sql::tokens::{Tokens, tokenize};
 
 /// How deeply expressions, subqueries and table references may be nested in the text.
@@ -78,6 +79,9 @@ fn peek_word(parser: &Parser, n: usize) -> String {
 fn statement(parser: &mut Parser) -> Result<Statement> {
     let word = peek_word(parser, 0);
     let second = peek_word(parser, 1);
+    if parse_modify::is_ahead(parser) {
+        return Ok(Statement::Modify(Box::new(parse_modify::modify(parser)?)));
+    }
     Ok(match word.as_str() {
         "select" | "with" | "from" | "values" | "table" => Statement::Query(parser.parse_query()?),
         "explain" => {

@@ -32,6 +32,9 @@ def render(value: str | None) -> str:
 
 
 def answer(con: duckdb.DuckDBPyConnection, sql: str) -> list[list[str]]:
+    if any(word in sql.upper().split() for word in ("RETURNING", "DESCRIBE")):  # these cannot be a subquery
+        rows = con.execute(sql).fetchall()
+        return [[render(None if v is None else str(v)) for v in row] for row in rows]
     con.execute("DROP TABLE IF EXISTS temp.__result")
     try:
         columns = [d[0] for d in con.execute(sql).description]

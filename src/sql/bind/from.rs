@@ -49,6 +49,16 @@ impl Binder<'_> {
         }))
     }
 
+    /// Binds the tables of a FROM behind one that is bound already.
+    pub(super) fn bind_from_behind(&mut self, first: Bound, from: &[TableWithJoins]) -> Result<Bound> {
+        let mut all = first;
+        for table in from {
+            let right = self.bind_table_with_joins(table, Some(&all.scope), None)?;
+            all = self.join(all, right, JoinType::Inner, vec![])?;
+        }
+        Ok(all)
+    }
+
     /// `before` are the tables to the left, whose columns a subquery may use (a lateral join).
     fn bind_table_with_joins(
         &mut self,
@@ -206,7 +216,7 @@ impl Binder<'_> {
         self.join(left, right, kind, on)
     }
 
-    fn bind_factor(
+    pub(super) fn bind_factor(
         &mut self,
         factor: &TableFactor,
         before: Option<&Scope>,
@@ -314,26 +324,27 @@ impl Binder<'_> {
             .tables
             .table(table.id)
             .map_err(|e| SqlError::new(crate::sql::SqlErrorKind::Io, e.to_string()))?;
-        let columns: Vec<Column> =
-            table.columns.iter().map(|c| self.ids.column(&*c.name, c.ty.clone())).collect();
+        let (mut positions, mut stored) = (vec![], vec![]);
+        for (position, column) in table.columns.iter().enumerate().filter(|(_, c)| c.generated.is_none()) {
+            positions.push(position);
+            stored.push(self.ids.column(&*column.name, column.ty.clone()));
+        }
+        let plan = LogicalPlan::TableGet {
+            table: snapshot,
+            alias: table.name.to_string(),
+            positions,
+            columns: stored.clone(),
+            filters: vec![],
+        };
+        let (plan, columns) = self.add_generated(table, plan, &stored)?;
         let relation = Relation {
             name: table.name.to_string(),
             schema: Some(schema_or_main(schema).to_owned()),
             columns: columns
-                .iter()
+                .into_iter()
                 .zip(&table.columns)
-                .map(|(column, definition)| ScopeColumn {
-                    role: definition.role,
-                    ..ScopeColumn::new(column.clone())
-                })
+                .map(|(column, definition)| ScopeColumn { role: definition.role, ..ScopeColumn::new(column) })
                 .collect(),
-        };
-        let plan = LogicalPlan::TableGet {
-            table: snapshot,
-            alias: table.name.to_string(),
-            positions: (0..columns.len()).collect(),
-            columns,
-            filters: vec![],
         };
         Ok(Bound { plan, scope: Scope::of(relation) })
     }

@@ -13,6 +13,7 @@ mod expr;
 mod from;
 mod functions;
 mod literal;
+pub mod modify;
 pub mod name;
 mod query;
 pub mod scope;

@@ -125,7 +125,7 @@ impl Binder<'_> {
         Ok(BoundQuery { plan: limit.apply(plan), columns: bound.columns })
     }
 
-    fn bind_with(&mut self, with: &ast::With) -> Result<()> {
+    pub(super) fn bind_with(&mut self, with: &ast::With) -> Result<()> {
         for cte in &with.cte_tables {
             let name = &cte.alias.name;
             let count = self.ctes.as_ref().map_or(0, |c| c.count) + 1;
@@ -249,45 +249,6 @@ impl Binder<'_> {
         }
         let columns: Vec<Column> =
             types.into_iter().enumerate().map(|(i, ty)| self.ids.column(format!("col{i}"), ty)).collect();
-        Ok(BoundQuery { plan: LogicalPlan::Values { rows, columns: columns.clone() }, columns })
-    }
-
-    /// VALUES of an INSERT: each value is cast to its column's type by itself; DEFAULT is the column's.
-    pub fn bind_inserted_values(
-        &mut self,
-        values: &ast::Values,
-        types: &[LogicalType],
-        defaults: &[Syntax],
-        names: &[&str],
-    ) -> Result<BoundQuery> {
-        let scope = Scope::default();
-        let mut rows: Vec<Vec<Expr>> = Vec::with_capacity(values.rows.len());
-        for row in &values.rows {
-            let row = &row.content;
-            if row.len() != types.len() {
-                let error = SqlError::binder(format!(
-                    "{} columns but {} values were supplied",
-                    types.len(),
-                    row.len()
-                ));
-                return Err(match row.first() {
-                    Some(first) => error.at(first),
-                    None => error,
-                });
-            }
-            let mut bound = Vec::with_capacity(types.len());
-            for ((expr, ty), default) in row.iter().zip(types).zip(defaults) {
-                let is_default = matches!(expr, Syntax::Identifier(i) if i.quote_style.is_none() && i.value.eq_ignore_ascii_case("default"));
-                let syntax = if is_default { default } else { expr };
-                let mut cx = ExprContext::new(&scope, None, "VALUES clause");
-                cx.allow_subqueries = false;
-                let value = self.bind_expr(syntax, &mut cx)?;
-                bound.push(coerce::assign(value, ty).map_err(|e| e.at(expr))?);
-            }
-            rows.push(bound);
-        }
-        let columns: Vec<Column> =
-            names.iter().zip(types).map(|(name, ty)| self.ids.column(*name, ty.clone())).collect();
         Ok(BoundQuery { plan: LogicalPlan::Values { rows, columns: columns.clone() }, columns })
     }
 

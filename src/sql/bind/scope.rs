@@ -37,12 +37,14 @@ pub struct ScopeColumn {
     pub merged_away: bool,
     /// What its unqualified name stands for, if another column was merged into it.
     pub merged: Option<Expr>,
+    /// Only its name reaches it: `*` does not stand for it.
+    pub hidden: bool,
 }
 
 impl ScopeColumn {
     /// A column that nothing has happened to.
     pub fn new(column: Column) -> Self {
-        Self { column, role: ColumnRole::Plain, merged_away: false, merged: None }
+        Self { column, role: ColumnRole::Plain, merged_away: false, merged: None, hidden: false }
     }
 
     /// What its unqualified name stands for.
@@ -126,7 +128,7 @@ impl Scope {
 
     /// All columns that `*` stands for, with their expressions.
     pub fn star(&self) -> impl Iterator<Item = &ScopeColumn> {
-        self.relations.iter().flat_map(|r| &r.columns).filter(|c| !c.merged_away)
+        self.relations.iter().flat_map(|r| &r.columns).filter(|c| !c.merged_away && !c.hidden)
     }
 
     /// All columns.

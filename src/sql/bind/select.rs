@@ -193,7 +193,11 @@ impl Binder<'_> {
         self.finish_select(select, plan, outputs, order, distinct_on, tail)
     }
 
-    fn bind_items<'c>(&mut self, items: &'c [Item<'c>], cx: &mut ExprContext<'c>) -> Result<Vec<Output>> {
+    pub(super) fn bind_items<'c>(
+        &mut self,
+        items: &'c [Item<'c>],
+        cx: &mut ExprContext<'c>,
+    ) -> Result<Vec<Output>> {
         let mut outputs = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {
             let expr = match &item.source {

@@ -48,7 +48,7 @@ pub fn expand<'q>(projection: &'q [SelectItem], scope: &Scope) -> Result<Vec<Ite
                             .at_span(table.span)
                             .did_you_mean(&table.value, names)
                     })?;
-                star(relation.columns.iter(), options, &mut items)?;
+                star(relation.columns.iter().filter(|c| !c.hidden), options, &mut items)?;
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
                 return Err(SqlError::unsupported("expanding a struct with .* is not supported yet").at(expr));

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 pub use failure::Failure;
 pub use result::{Outcome, ResultRows};
 pub use settings::Settings;
+pub(super) use transaction::Writer;
 pub use transaction::{ReadView, TransactionGate};
 
 use crate::exec::context::{CancelToken, ExecContext};
@@ -149,7 +150,11 @@ impl Session {
         if profiled {
             context.profile = Some(Profile::new(&plan));
         }
-        let context = Arc::new(context);
+        self.start_in(plan, Arc::new(context))
+    }
+
+    /// Starts a plan in a context that others share.
+    pub(super) fn start_in(&self, plan: Plan, context: Arc<ExecContext>) -> Result<QueryStream, Failure> {
         *self.running.lock() = Some(Arc::clone(&context));
         Ok(execute(plan, context)?)
     }

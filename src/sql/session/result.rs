@@ -22,7 +22,7 @@ pub enum ResultRows {
     /// Made while they are read.
     Stream(Box<QueryStream>),
     /// There already.
-    Static(Schema, Option<Batch>),
+    Static(Schema, std::collections::VecDeque<Batch>),
 }
 
 impl ResultRows {
@@ -37,8 +37,8 @@ impl ResultRows {
 
 impl From<StaticRows> for Outcome {
     fn from(rows: StaticRows) -> Self {
-        let (schema, batch) = rows.into_parts();
-        Self::Rows(ResultRows::Static(schema, Some(batch)))
+        let (schema, batches) = rows.into_parts();
+        Self::Rows(ResultRows::Static(schema, batches.into()))
     }
 }
 
@@ -48,7 +48,12 @@ impl Iterator for ResultRows {
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Stream(stream) => stream.next(),
-            Self::Static(_, batch) => batch.take().filter(|b| b.rows > 0).map(Ok),
+            Self::Static(_, batches) => loop {
+                let batch = batches.pop_front()?;
+                if batch.rows > 0 {
+                    return Some(Ok(batch));
+                }
+            },
         }
     }
 }

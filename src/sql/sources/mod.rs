@@ -1,5 +1,6 @@
 //! Rows that this layer makes itself: series, and listings of what exists.
 
+mod constraints;
 mod rows;
 mod series;
 mod system;
@@ -16,7 +17,9 @@ pub use system::{database_name, system_view};
 /// The names that [`table_function`] knows.
 pub const TABLE_FUNCTIONS: &[&str] = &[
     "duckdb_columns",
+    "duckdb_constraints",
     "duckdb_functions",
+    "duckdb_indexes",
     "duckdb_schemas",
     "duckdb_settings",
     "duckdb_tables",

@@ -1,7 +1,6 @@
-//! A few rows in memory as a source.
+//! Rows in memory as a source.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::ArrayRef;
 
@@ -10,7 +9,7 @@ use crate::column::types::LogicalType;
 use crate::exec::batch::{Batch, Field, Schema};
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::source::{ColumnPredicate, Morsel, Source, SourceScan};
+use crate::exec::source::{ColumnPredicate, Source, SourceScan, batches_scan};
 
 /// Puts rows together, value by value.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ impl RowsBuilder {
             .zip(&self.columns)
             .map(|(field, values)| column(values, &field.ty))
             .collect::<Result<_>>()?;
-        Ok(StaticRows { name: name.to_owned(), schema: self.schema.into(), batch: Batch::new(columns, rows) })
+        Ok(StaticRows::new(name, self.schema.into(), vec![Batch::new(columns, rows)]))
     }
 }
 
@@ -73,18 +72,23 @@ fn column(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> {
     Ok(arrow_select::concat::concat(&parts)?)
 }
 
-/// A few rows in memory.
+/// Rows in memory.
 #[derive(Debug)]
 pub struct StaticRows {
     name: String,
     schema: Schema,
-    batch: Batch,
+    batches: Vec<Batch>,
 }
 
 impl StaticRows {
+    /// Rows of these columns.
+    pub fn new(name: &str, schema: Schema, batches: Vec<Batch>) -> Self {
+        Self { name: name.to_owned(), schema, batches }
+    }
+
     /// The columns and the rows.
-    pub fn into_parts(self) -> (Schema, Batch) {
-        (self.schema, self.batch)
+    pub fn into_parts(self) -> (Schema, Vec<Batch>) {
+        (self.schema, self.batches)
     }
 }
 
@@ -98,7 +102,7 @@ impl Source for StaticRows {
     }
 
     fn estimated_rows(&self) -> Option<u64> {
-        Some(self.batch.rows as u64)
+        Some(self.batches.iter().map(|b| b.rows as u64).sum())
     }
 
     fn scan(
@@ -107,22 +111,9 @@ impl Source for StaticRows {
         _predicates: &[ColumnPredicate],
         _context: &Arc<ExecContext>,
     ) -> Result<Box<dyn SourceScan>> {
-        let chosen = columns.iter().map(|&i| Arc::clone(&self.batch.columns[i])).collect();
-        Ok(Box::new(StaticScan { batch: Batch::new(chosen, self.batch.rows), taken: AtomicBool::new(false) }))
-    }
-}
-
-struct StaticScan {
-    batch: Batch,
-    taken: AtomicBool,
-}
-
-impl SourceScan for StaticScan {
-    fn next_morsel(&self) -> Result<Option<Morsel>> {
-        if self.taken.swap(true, Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let batch = self.batch.clone();
-        Ok(Some(Morsel { sequence: 0, batches: Box::new(std::iter::once(Ok(batch))) }))
+        let chosen = |batch: &Batch| {
+            Batch::new(columns.iter().map(|&i| Arc::clone(&batch.columns[i])).collect(), batch.rows)
+        };
+        Ok(Box::new(batches_scan(self.batches.iter().map(chosen).collect())))
     }
 }

@@ -9,8 +9,8 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::source::{Source, TableFunctionArgs};
 use crate::sql::bind::{Binder, Environment};
 use crate::sql::parser::parse_query;
-use crate::sql::sources::RowsBuilder;
 use crate::sql::sources::rows::{int, text};
+use crate::sql::sources::{RowsBuilder, constraints};
 
 /// The name that listings give to the database.
 pub fn database_name() -> &'static str {
@@ -42,6 +42,8 @@ pub fn table_function(
         "duckdb_tables" => duckdb_tables(env),
         "duckdb_columns" => columns(env),
         "duckdb_views" => duckdb_views(env),
+        "duckdb_constraints" => constraints::constraints(env.tables.catalog()),
+        "duckdb_indexes" => constraints::indexes(env.tables.catalog()),
         "duckdb_schemas" => schemata(env),
         "duckdb_settings" => settings(env),
         "duckdb_functions" => functions(),
@@ -106,6 +108,8 @@ pub struct ColumnInfo {
     pub nullable: bool,
     /// Its default, as SQL.
     pub default: Option<String>,
+    /// It is part of the primary key.
+    pub is_key: bool,
 }
 
 /// The columns of a table.
@@ -115,6 +119,7 @@ pub fn table_columns(table: &TableDefinition) -> Vec<ColumnInfo> {
         ty: c.ty.clone(),
         nullable: c.nullable,
         default: c.default.as_deref().map(str::to_owned),
+        is_key: table.primary_key().is_some_and(|key| key.contains(&c.id)),
     });
     columns.collect()
 }
@@ -129,6 +134,7 @@ fn view_columns(env: &Environment<'_>, view: &ViewDefinition) -> Vec<ColumnInfo>
         ty: c.ty,
         nullable: true,
         default: None,
+        is_key: false,
     });
     columns.collect()
 }
@@ -278,7 +284,7 @@ fn table_info(env: &Environment<'_>, args: &TableFunctionArgs) -> Result<RowsBui
             text(&column.ty.to_string()),
             Scalar::Boolean(!column.nullable),
             optional(column.default.as_deref()),
-            Scalar::Boolean(false),
+            Scalar::Boolean(column.is_key),
         ]);
     }
     Ok(rows)

@@ -47,7 +47,7 @@ fn apply(
             if exists {
                 return Err(taken(&column_def.name));
             }
-            let column = define_column(binder, column_def)?;
+            let column = define_column(binder, table, column_def)?;
             if column.default.is_some() {
                 return Err(SqlError::unsupported(
                     "ADD COLUMN with a DEFAULT is not supported yet: rows that are there would need it",

@@ -5,15 +5,14 @@ use sqlparser::ast::{Expr as Syntax, Ident};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::batch::Field;
-use crate::exec::sinks::table_sink;
 use crate::sql::ast::{Copy, CopySubject};
+use crate::sql::bind::modify::Target;
 use crate::sql::bind::{Binder, BoundQuery};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::table_query;
 use crate::sql::plan::{Definition, LogicalPlan};
 use crate::sql::session::{Failure, Outcome, Session};
-use crate::sql::statement::insert::{for_table, target, target_columns};
-use crate::sql::statement::query;
+use crate::sql::statement::{modify, query};
 
 type Options = Vec<(String, Scalar, LogicalType)>;
 
@@ -72,36 +71,31 @@ fn copy_from(session: &mut Session, copy: &Copy) -> Result<u64, Failure> {
     };
     let mut writer = session.writer()?;
     let view = writer.read_view()?;
-    let table = target(&view, name)?;
-    let positions = target_columns(&table, &columns.iter().collect::<Vec<_>>())?;
-    let (plan, mut ids) = writer.session().bind(&view, |binder| {
+    let target = Target::find(&view, name, None, "copy into")?;
+    let positions = target.inserted(columns)?;
+    let (bound, ids) = writer.session().bind(&view, |binder| {
         let (path, format, options) = target_file(binder, copy)?;
         let fields: Vec<Field> = positions
             .iter()
-            .map(|&i| Field::new(&*table.columns[i].name, table.columns[i].ty.clone()))
+            .map(|&i| &target.table.columns[i])
+            .map(|c| Field::new(&*c.name, c.ty.clone()))
             .collect();
         let formats = writer.session().formats();
         let source = formats.copy_source(&path, format.as_deref(), &options, &fields)?;
         let columns: Vec<_> =
             source.schema().iter().map(|f| binder.ids.column(&f.name, f.ty.clone())).collect();
-        let positions_of_source = (0..columns.len()).collect();
         let plan = LogicalPlan::SourceGet {
             source,
-            positions: positions_of_source,
+            positions: (0..columns.len()).collect(),
             columns: columns.clone(),
             filters: vec![],
         };
-        let plan = for_table(binder, BoundQuery { plan, columns }, &table, &positions)?;
-        Ok((plan, std::mem::take(&mut binder.ids)))
+        let bound = binder.bind_copied(&target, BoundQuery { plan, columns }, &positions)?;
+        Ok((bound, std::mem::take(&mut binder.ids)))
     })?;
-    let sink = table_sink(writer.transaction()?.append(table.id)?);
-    let count = ids.column("Count", LogicalType::BigInt);
-    let plan = LogicalPlan::Write { input: Box::new(plan), sink, count };
-    let plan = writer.session().plan(plan, &mut ids)?;
-    writer.changes(table.id);
-    let rows = writer.session().run_write(plan)?;
+    let changed = modify::apply(&mut writer, &view, &target, bound, ids)?;
     writer.finish()?;
-    Ok(rows)
+    Ok(changed.rows)
 }
 
 /// The path, the format if one is named, and all other options.

@@ -1,16 +1,23 @@
 //! CREATE TABLE, also from a query.
 
-use sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, Query};
+use std::sync::Arc;
 
-use crate::catalog::{ColumnDefinition, Object, TableDefinition};
+use sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, DataType, Ident, Query};
+
+use crate::catalog::{ColumnDefinition, Object, SchemaId, TableDefinition};
 use crate::column::types::LogicalType;
 use crate::exec::sinks::table_sink;
+use crate::sql::bind::modify::Target;
 use crate::sql::bind::types::bind_type;
 use crate::sql::bind::{Binder, coerce_assign, object_name, schema_or_main};
 use crate::sql::error::{Result, SqlError};
+use crate::sql::expr_text::canonical;
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::LogicalPlan;
 use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::statement::constraints::{
+    check_expressions, column_constraints, generated, table_constraint,
+};
 use crate::sql::statement::query;
 
 /// Makes a table.
@@ -47,16 +54,18 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
 
     // All that can be wrong with the text is found before anything is changed.
     let view = writer.read_view()?;
-    let (columns, source) = match &create.query {
+    let (table, source) = match &create.query {
         Some(query) => {
             let names = &create.columns;
             let (columns, source) =
                 writer.session().bind(&view, |binder| columns_of_query(binder, query, names))?;
-            (columns, Some(source))
+            (TableDefinition::new(schema_id, &ident.value, columns), Some(source))
         }
-        None => (writer.session().bind(&view, |binder| Ok(define_columns(binder, &create.columns)?))?, None),
+        None => {
+            let define = |binder: &mut Binder<'_>| Ok(define_table(binder, schema_id, ident, create)?);
+            (writer.session().bind(&view, define)?, None)
+        }
     };
-    let table = TableDefinition::new(schema_id, &ident.value, columns);
     table.validate().map_err(|e| SqlError::from_catalog(&e).at(&create.name))?;
     if let Some(Object::Table(old)) = existing {
         writer.transaction()?.drop_table(old.id)?;
@@ -113,35 +122,64 @@ fn unique_name(name: &str, taken: &[ColumnDefinition]) -> String {
     (1_u64..).map(|i| format!("{name}_{i}")).find(|n| !is_taken(n)).unwrap_or_default()
 }
 
-fn define_columns(binder: &mut Binder<'_>, defs: &[ColumnDef]) -> Result<Vec<ColumnDefinition>> {
-    let mut columns = Vec::with_capacity(defs.len());
-    for def in defs {
-        columns.push(define_column(binder, def)?);
+fn define_table(
+    binder: &mut Binder<'_>,
+    schema: SchemaId,
+    name: &Ident,
+    create: &CreateTable,
+) -> Result<TableDefinition> {
+    let mut table = TableDefinition::new(schema, &name.value, vec![]);
+    for def in &create.columns {
+        if table.column_position(&def.name.value).is_some() {
+            return Err(SqlError::catalog(format!("Column with name {} already exists!", def.name.value))
+                .at_span(def.name.span));
+        }
+        let column = define_column(binder, &table, def)?;
+        table.add_column(column);
     }
-    Ok(columns)
+    for def in &create.columns {
+        column_constraints(&mut table, def, binder).map_err(|e| e.at_span(def.name.span))?;
+    }
+    for constraint in &create.constraints {
+        table_constraint(&mut table, constraint, binder).map_err(|e| e.at(constraint))?;
+    }
+    check_expressions(binder, &table).map_err(|e| e.at_span(name.span))?;
+    Ok(table)
 }
 
-/// A column as it was written.
-pub fn define_column(binder: &mut Binder<'_>, def: &ColumnDef) -> Result<ColumnDefinition> {
-    let ty = bind_type(&def.data_type).map_err(|e| e.at_span(def.name.span))?;
+/// A column as it was written, without constraints other than NOT NULL. `table` has the columns before it.
+pub fn define_column(
+    binder: &mut Binder<'_>,
+    table: &TableDefinition,
+    def: &ColumnDef,
+) -> Result<ColumnDefinition> {
+    let generated = generated(def)?;
+    let ty = match (&def.data_type, generated) {
+        (DataType::Unspecified, Some(expr)) => {
+            let target = Target::new(Arc::new(table.clone()), "");
+            binder.type_over(&target, expr, "a generated column")?
+        }
+        (ty, _) => bind_type(ty).map_err(|e| e.at_span(def.name.span))?,
+    };
     let mut column = ColumnDefinition::new(&def.name.value, ty);
+    column.generated = generated.map(|expr| canonical(expr).into());
     for option in &def.options {
         let unsupported = |what: &str| {
             Err(SqlError::unsupported(format!("{what} is not supported yet")).at_span(def.name.span))
         };
         match &option.option {
             ColumnOption::Null => column.nullable = true,
-            ColumnOption::NotNull => column.nullable = false,
+            ColumnOption::NotNull => column.nullable = column.generated.is_some(),
             ColumnOption::Default(expr) => {
                 check_default(binder, expr, &column)?;
-                column.default = Some(expr.to_string().into());
+                column.default = Some(canonical(expr).into());
             }
             ColumnOption::Comment(text) => column.comment = Some(text.as_str().into()),
-            ColumnOption::PrimaryKey(_) => return unsupported("PRIMARY KEY"),
-            ColumnOption::Unique(_) => return unsupported("UNIQUE"),
-            ColumnOption::Check(_) => return unsupported("CHECK"),
-            ColumnOption::ForeignKey(_) => return unsupported("REFERENCES"),
-            ColumnOption::Generated { .. } => return unsupported("a generated column"),
+            ColumnOption::PrimaryKey(_)
+            | ColumnOption::Unique(_)
+            | ColumnOption::Check(_)
+            | ColumnOption::ForeignKey(_)
+            | ColumnOption::Generated { .. } => {}
             ColumnOption::Collation(_) => return unsupported("COLLATE"),
             other => return unsupported(&other.to_string()),
         }
@@ -150,7 +188,7 @@ pub fn define_column(binder: &mut Binder<'_>, def: &ColumnDef) -> Result<ColumnD
 }
 
 /// A default must be an expression without columns that can be stored in the column.
-fn check_default(
+pub fn check_default(
     binder: &mut Binder<'_>,
     expr: &sqlparser::ast::Expr,
     column: &ColumnDefinition,
@@ -159,7 +197,7 @@ fn check_default(
     let bound = binder.bind_over(expr, &scope, "DEFAULT value")?;
     coerce_assign(bound, &column.ty).map_err(|e| e.at(expr))?;
     // What is kept is the printed form; it must mean something too.
-    parse_expr(&expr.to_string())
+    parse_expr(&canonical(expr))
         .map_err(|e| SqlError::unsupported(format!("this DEFAULT cannot be kept: {}", e.message)))?;
     Ok(())
 }
@@ -169,9 +207,6 @@ fn refuse_unsupported(create: &CreateTable) -> Result<()> {
         "a temporary table"
     } else if create.external {
         "an external table"
-    } else if let Some(constraint) = create.constraints.first() {
-        return Err(SqlError::unsupported(format!("the constraint {constraint} is not supported yet"))
-            .at(&create.name));
     } else if create.like.is_some() || create.clone.is_some() {
         "CREATE TABLE LIKE"
     } else if create.partition_by.is_some() || create.cluster_by.is_some() || create.order_by.is_some() {

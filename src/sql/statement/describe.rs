@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{Query, SelectFlavor, SetExpr, TableFactor};
 
-use crate::catalog::Object;
+use crate::catalog::{ColumnDefinition, ConstraintKind, Object, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::sql::bind::{Tables, object_name, schema_or_main};
@@ -31,7 +31,7 @@ pub fn run(session: &Session, query: &Query) -> Result<Outcome, Failure> {
             Scalar::text(&column.name),
             Scalar::text(column.ty.to_string()),
             Scalar::text(if nullable { "YES" } else { "NO" }),
-            Scalar::Null,
+            table.as_ref().zip(definition).and_then(|(t, d)| key(t, d)).map_or(Scalar::Null, Scalar::text),
             default.map_or(Scalar::Null, Scalar::text),
             Scalar::Null,
         ]);
@@ -39,8 +39,20 @@ pub fn run(session: &Session, query: &Query) -> Result<Outcome, Failure> {
     Ok(rows.finish("describe")?.into())
 }
 
+/// What kind of key a column is part of.
+fn key(table: &TableDefinition, column: &ColumnDefinition) -> Option<&'static str> {
+    let mut unique = table
+        .constraints
+        .iter()
+        .filter(|c| matches!(c.kind, ConstraintKind::Unique { .. }) && c.columns().contains(&column.id));
+    match table.primary_key() {
+        Some(columns) if columns.contains(&column.id) => Some("PRI"),
+        _ => unique.next().map(|_| "UNI"),
+    }
+}
+
 /// The table, if the query is nothing but `FROM table`.
-fn bare_table(query: &Query, view: &dyn Tables) -> Option<std::sync::Arc<crate::catalog::TableDefinition>> {
+fn bare_table(query: &Query, view: &dyn Tables) -> Option<std::sync::Arc<TableDefinition>> {
     let SetExpr::Select(select) = &*query.body else { return None };
     let [from] = &select.from[..] else { return None };
     let TableFactor::Table { name, args: None, .. } = &from.relation else { return None };

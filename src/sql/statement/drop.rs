@@ -6,6 +6,7 @@ use crate::catalog::{CatalogError, Object};
 use crate::sql::bind::{object_name, schema_or_main};
 use crate::sql::error::SqlError;
 use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::statement::create_index;
 
 /// Removes tables, views or schemas.
 pub fn run(
@@ -15,6 +16,9 @@ pub fn run(
     names: &[ObjectName],
     cascade: bool,
 ) -> Result<Outcome, Failure> {
+    if kind == ObjectType::Index {
+        return create_index::drop(session, if_exists, names);
+    }
     if !matches!(kind, ObjectType::Table | ObjectType::View | ObjectType::Schema) {
         return Err(SqlError::unsupported(format!("DROP {kind} is not supported yet")).into());
     }

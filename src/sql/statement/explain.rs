@@ -18,9 +18,6 @@ pub fn run(session: &Session, analyze: bool, statement: &Statement) -> Result<Ou
             sqlparser::ast::Statement::CreateTable(create) if !analyze && create.query.is_some() => {
                 create.query.as_ref().ok_or_else(|| SqlError::internal("the query is there"))?
             }
-            sqlparser::ast::Statement::Insert(insert) if !analyze && insert.source.is_some() => {
-                insert.source.as_ref().ok_or_else(|| SqlError::internal("the query is there"))?
-            }
             _ => return Err(SqlError::unsupported("EXPLAIN is for queries").into()),
         },
         Statement::Copy(copy) if !analyze => match &copy.subject {

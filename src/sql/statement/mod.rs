@@ -2,7 +2,9 @@
 
 mod alter;
 mod comment;
+mod constraints;
 mod copy;
+mod create_index;
 mod create_schema;
 mod create_table;
 mod create_view;
@@ -10,7 +12,7 @@ pub mod ddl_text;
 mod describe;
 mod drop;
 mod explain;
-mod insert;
+mod modify;
 mod query;
 mod setting;
 mod show;
@@ -27,6 +29,7 @@ pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Ou
     match statement {
         Statement::Query(query) => query::run(session, query),
         Statement::Sql(statement) => run_sql(session, statement),
+        Statement::Modify(statement) => modify::run(session, statement),
         Statement::CreateView(view) => create_view::run(session, view, sql),
         Statement::Copy(copy) => copy::run(session, copy),
         Statement::Explain { analyze, statement } => explain::run(session, *analyze, statement),
@@ -53,16 +56,11 @@ fn run_sql(session: &mut Session, statement: &SqlStatement) -> Result<Outcome, F
         SqlStatement::Drop { object_type, if_exists, names, cascade, .. } => {
             return drop::run(session, *object_type, *if_exists, names, *cascade);
         }
-        SqlStatement::Insert(insert) => return insert::run(session, insert),
+        SqlStatement::CreateIndex(create) => return create_index::run(session, create),
         SqlStatement::AlterTable(alter) => return alter::run(session, alter),
         SqlStatement::Comment { object_type, object_name, comment, if_exists, .. } => {
             return comment::run(session, *object_type, object_name, comment.as_deref(), *if_exists);
         }
-        SqlStatement::Delete(_) => "DELETE",
-        SqlStatement::Update(_) => "UPDATE",
-        SqlStatement::Merge(_) => "MERGE",
-        SqlStatement::Truncate(_) => "TRUNCATE",
-        SqlStatement::CreateIndex(_) => "CREATE INDEX",
         SqlStatement::CreateSequence { .. } => "CREATE SEQUENCE",
         SqlStatement::CreateFunction(_) | SqlStatement::CreateMacro { .. } => "CREATE FUNCTION",
         SqlStatement::CreateType { .. } => "CREATE TYPE",

@@ -1,8 +1,8 @@
 //! Records of heap pages, decoded.
 
 use fluxdb::inspect::{
-    CatalogRoot, DirectoryRecord, Inspection, Object, PageId, RecordKind, RowGroupRecord, SchemaDefinition,
-    SegmentRecord, SlotId,
+    CatalogRoot, ColumnId, ConstraintDefinition, ConstraintKind, DirectoryRecord, Inspection, Object, PageId,
+    RecordKind, RowGroupRecord, SchemaDefinition, SegmentRecord, SlotId,
 };
 use serde_json::{Value, json};
 
@@ -68,7 +68,11 @@ pub fn object(object: &Object) -> Value {
         Object::Table(t) => json!({
             "columns": t.columns.iter().map(|c| json!({
                 "id": c.id.0, "column": c.name, "type": c.ty.to_string(), "nullable": c.nullable,
-                "default": c.default, "comment": c.comment,
+                "default": c.default, "comment": c.comment, "generated": c.generated,
+            })).collect::<Vec<_>>(),
+            "constraints": t.constraints.iter().map(constraint).collect::<Vec<_>>(),
+            "indexes": t.indexes.iter().map(|i| json!({
+                "name": i.name, "unique": i.unique, "comment": i.comment, "keys": i.keys,
             })).collect::<Vec<_>>(),
         }),
         Object::View(v) => json!({"query": v.query}),
@@ -92,6 +96,21 @@ pub fn object(object: &Object) -> Value {
     if let (Value::Object(fields), Value::Object(more)) = (&mut fields, more) {
         fields.extend(more);
     }
+    fields
+}
+
+fn constraint(constraint: &ConstraintDefinition) -> Value {
+    let ids = |columns: &[ColumnId]| columns.iter().map(|c| c.0).collect::<Vec<_>>();
+    let mut fields = match &constraint.kind {
+        ConstraintKind::Unique { columns, primary } => {
+            json!({"kind": if *primary { "primary key" } else { "unique" }, "columns": ids(columns)})
+        }
+        ConstraintKind::Check { expression } => json!({"kind": "check", "expression": expression}),
+        ConstraintKind::ForeignKey { columns, table, referenced } => json!({
+            "kind": "foreign key", "columns": ids(columns), "table": table.0, "referenced": ids(referenced),
+        }),
+    };
+    fields["name"] = json!(constraint.name);
     fields
 }
 

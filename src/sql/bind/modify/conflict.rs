@@ -1,0 +1,168 @@
+//! INSERT … ON CONFLICT: rows whose keys are in the table already.
+//!
+//! The rows of the statement are in memory by now. Of those that have the same key only the first is left; the
+//! rest are compared with the table by a join for each key.
+
+use std::sync::Arc;
+
+use sqlparser::ast::SelectItem;
+
+use crate::exec::expr::Expr;
+use crate::exec::sinks::ModifySpec;
+use crate::exec::source::Source;
+use crate::sql::ast::ConflictAction;
+use crate::sql::bind::Binder;
+use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::modify::keys::{Changes, UniqueKey, join};
+use crate::sql::bind::modify::target::attach_all;
+use crate::sql::bind::modify::update::{old_column, old_positions};
+use crate::sql::bind::modify::{BoundModify, Target, position};
+use crate::sql::bind::scope::{Relation, Scope};
+use crate::sql::error::Result;
+use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
+
+impl Binder<'_> {
+    fn rows(&mut self, source: Arc<dyn Source>) -> (LogicalPlan, Vec<Column>) {
+        let columns: Vec<Column> =
+            source.schema().iter().map(|f| self.ids.column(&*f.name, f.ty.clone())).collect();
+        let plan = LogicalPlan::SourceGet {
+            source,
+            positions: (0..columns.len()).collect(),
+            columns: columns.clone(),
+            filters: vec![],
+        };
+        (plan, columns)
+    }
+
+    /// The parts of a key over rows with all columns of the table.
+    pub fn bind_row_key(&mut self, target: &Target, key: &UniqueKey) -> Result<Vec<Expr>> {
+        let scope = Target::new(Arc::clone(&target.table), "").row_scope();
+        key.parts.iter().map(|part| self.bind_over(part, &scope, "a key")).collect()
+    }
+
+    /// A plan with the parts of a key behind its own columns.
+    fn with_key(
+        &mut self,
+        plan: LogicalPlan,
+        relation: &Relation,
+        key: &UniqueKey,
+    ) -> Result<(LogicalPlan, Vec<Column>)> {
+        let scope = Scope::of(relation.clone());
+        let mut definitions: Vec<Definition> = plan.columns().into_iter().map(Definition::pass).collect();
+        let mut columns = vec![];
+        for part in &key.parts {
+            let expr = self.bind_over(part, &scope, "a key")?;
+            let column = self.ids.column("key", expr.ty());
+            columns.push(column.clone());
+            definitions.push(Definition { column, expr });
+        }
+        Ok((LogicalPlan::Project { input: Box::new(plan), definitions }, columns))
+    }
+
+    /// The rows that are in conflict with no row of the table.
+    pub fn bind_free_rows(
+        &mut self,
+        target: &Target,
+        rows: Arc<dyn Source>,
+        keys: &[UniqueKey],
+    ) -> Result<LogicalPlan> {
+        let (mut plan, columns) = self.rows(rows);
+        let relation = target.relation(columns.clone());
+        for key in keys {
+            let (left, left_keys) = self.with_key(plan, &relation, key)?;
+            let (right, right_relation, _) = self.bind_target(target)?;
+            let (right, right_keys) = self.with_key(right, &right_relation, key)?;
+            plan = join(left, right, JoinType::Anti, &left_keys, &right_keys);
+        }
+        let definitions = columns.into_iter().map(Definition::pass).collect();
+        Ok(LogicalPlan::Project { input: Box::new(plan), definitions })
+    }
+
+    /// Rows that are in conflict with nothing, as those of an INSERT.
+    pub fn bind_insert_free(
+        &mut self,
+        target: &Target,
+        rows: Arc<dyn Source>,
+        returning: Option<&[SelectItem]>,
+    ) -> Result<BoundModify> {
+        let (plan, _) = self.rows(rows);
+        self.inserted_rows(target, plan, returning)
+    }
+
+    /// Rows that are added, or change the row of the table that has their key.
+    pub fn bind_upsert(
+        &mut self,
+        target: &Target,
+        rows: Arc<dyn Source>,
+        given: &[usize],
+        key: &UniqueKey,
+        action: &ConflictAction,
+        returning: Option<&[SelectItem]>,
+    ) -> Result<BoundModify> {
+        let (left, new) = self.rows(rows);
+        let excluded = Target::new(Arc::clone(&target.table), "");
+        let mut excluded = excluded.relation(new.clone());
+        let (left, left_keys) = self.with_key(left, &excluded, key)?;
+        let (right, own, id) = self.bind_target(target)?;
+        let (right, right_keys) = self.with_key(right, &own, key)?;
+        let plan = join(left, right, JoinType::Left, &left_keys, &right_keys);
+
+        // A name alone means the row of the table.
+        excluded.name = "excluded".into();
+        excluded.schema = None;
+        excluded.columns.iter_mut().for_each(|c| c.merged_away = true);
+        let mut scope = Scope::of(own.clone());
+        scope.join(Scope::of(excluded))?;
+        let mut cx = ExprContext::new(&scope, None, "DO UPDATE");
+        let (assigned, condition) = match action {
+            ConflictAction::Update { assignments, condition } => {
+                let assigned = self.bind_assignments(target, assignments, &mut cx)?;
+                let condition = match condition {
+                    Some(condition) => Some(self.bind_condition(condition, &mut cx)?),
+                    None => None,
+                };
+                (assigned, condition)
+            }
+            _ => (given.iter().map(|&p| (p, new[p].expr())).collect::<Vec<_>>(), None),
+        };
+        let mut plan = attach_all(plan, cx.subqueries);
+        let is_new = || Expr::IsNull { input: Box::new(id.expr()), negated: false };
+        if let Some(condition) = condition {
+            let predicates = vec![Expr::Or(vec![is_new(), condition])];
+            plan = LogicalPlan::Filter { input: Box::new(plan), predicates };
+        }
+        let mut definitions = vec![];
+        for (position, definition) in target.table.columns.iter().enumerate() {
+            if definition.generated.is_some() {
+                continue;
+            }
+            let ty = definition.ty.clone();
+            let changed = match assigned.iter().find(|(p, _)| *p == position) {
+                Some((_, expr)) => expr.clone(),
+                None => own.columns[position].column.expr(),
+            };
+            let column = self.ids.column(&*definition.name, ty.clone());
+            let branches = vec![(is_new(), new[position].expr())];
+            let expr = Expr::Case { branches, otherwise: Some(Box::new(changed)), ty };
+            definitions.push(Definition { column, expr });
+        }
+        definitions.push(Definition::pass(id.clone()));
+        let changes = Changes::Any;
+        let old = self.old_columns(target, &own, &changes, &mut definitions);
+        let stored: Vec<Column> = definitions.iter().map(|d| d.column.clone()).collect();
+        let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
+        let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
+        let old = old_positions(&plan, &old)?;
+        let keys = self.bind_key_checks(target, &changes, &|column| old_column(target, &old, column))?;
+        let returning = self.bind_returning(target, returning, vec![])?;
+        let spec = ModifySpec {
+            name: "INSERT",
+            row_ids: Some(position(&plan, &id)?),
+            checks: self.bind_checks(target)?,
+            added_keys: keys.added,
+            removed_keys: keys.removed,
+            ..ModifySpec::default()
+        };
+        Ok(BoundModify::new(plan, spec, true, returning, keys.checks))
+    }
+}

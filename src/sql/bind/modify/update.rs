@@ -1,0 +1,189 @@
+//! UPDATE and DELETE.
+
+use sqlparser::ast::{Expr as Syntax, SelectItem, TableWithJoins};
+
+use crate::exec::expr::Expr;
+use crate::exec::sinks::ModifySpec;
+use crate::sql::ast::{Assignment, Update};
+use crate::sql::bind::Binder;
+use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::from::Bound;
+use crate::sql::bind::modify::keys::Changes;
+use crate::sql::bind::modify::target::{attach_all, hidden};
+use crate::sql::bind::modify::{BoundModify, Target, position};
+use crate::sql::bind::scope::{Relation, Scope};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::plan::{Column, Definition, LogicalPlan};
+
+impl Binder<'_> {
+    pub(super) fn bind_update(
+        &mut self,
+        target: &Target,
+        update: &Update,
+        returning: Option<&[SelectItem]>,
+    ) -> Result<BoundModify> {
+        let (plan, relation, id) = self.bind_target(target)?;
+        let (plan, scope) =
+            self.bind_changed(target, plan, &relation, &id, &update.from, update.condition.as_ref())?;
+        let mut cx = ExprContext::new(&scope, None, "SET clause");
+        let assigned = self.bind_assignments(target, &update.assignments, &mut cx)?;
+        let plan = attach_all(plan, cx.subqueries);
+
+        let changes = Changes::Update(assigned.iter().map(|(position, _)| *position).collect());
+        let mut definitions = vec![];
+        for (position, definition) in target.table.columns.iter().enumerate() {
+            if definition.generated.is_some() {
+                continue;
+            }
+            let expr = match assigned.iter().find(|(p, _)| *p == position) {
+                Some((_, expr)) => expr.clone(),
+                None => relation.columns[position].column.expr(),
+            };
+            let column = self.ids.column(&*definition.name, definition.ty.clone());
+            definitions.push(Definition { column, expr });
+        }
+        definitions.push(Definition::pass(id.clone()));
+        let old = self.old_columns(target, &relation, &changes, &mut definitions);
+        self.finish_update(target, plan, definitions, &id, !update.from.is_empty(), &changes, &old, returning)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn finish_update(
+        &mut self,
+        target: &Target,
+        plan: LogicalPlan,
+        definitions: Vec<Definition>,
+        id: &Column,
+        repeats: bool,
+        changes: &Changes,
+        old: &[(usize, Column)],
+        returning: Option<&[SelectItem]>,
+    ) -> Result<BoundModify> {
+        let stored: Vec<Column> = definitions.iter().map(|d| d.column.clone()).collect();
+        let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
+        let plan = first_of_each(plan, id, repeats);
+        let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
+        let old = old_positions(&plan, old)?;
+        let keys = self.bind_key_checks(target, changes, &|column| old_column(target, &old, column))?;
+        let returning = self.bind_returning(target, returning, vec![])?;
+        let spec = ModifySpec {
+            name: "UPDATE",
+            row_ids: Some(position(&plan, id)?),
+            checks: self.bind_checks(target)?,
+            added_keys: keys.added,
+            removed_keys: keys.removed,
+            ..ModifySpec::default()
+        };
+        Ok(BoundModify::new(plan, spec, true, returning, keys.checks))
+    }
+
+    pub(super) fn bind_delete(
+        &mut self,
+        target: &Target,
+        using: &[TableWithJoins],
+        condition: Option<&Syntax>,
+        returning: Option<&[SelectItem]>,
+    ) -> Result<BoundModify> {
+        let (plan, relation, id) = self.bind_target(target)?;
+        let (plan, _) = self.bind_changed(target, plan, &relation, &id, using, condition)?;
+        let keys = self.bind_key_checks(target, &Changes::Delete, &|column| {
+            let ty = target.table.columns[column].ty.clone();
+            Some(Expr::Column { index: column, ty })
+        })?;
+        let mut definitions = vec![];
+        if returning.is_some() || !keys.removed.is_empty() {
+            definitions.extend(relation.columns.iter().map(|c| Definition::pass(c.column.clone())));
+        }
+        let row_ids = definitions.len();
+        definitions.push(Definition::pass(id.clone()));
+        let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
+        let plan = first_of_each(plan, &id, !using.is_empty());
+        let row_id = hidden(Column { id: row_ids, ..id });
+        let returning = self.bind_returning(target, returning, vec![row_id])?;
+        let spec = ModifySpec {
+            name: "DELETE",
+            row_ids: Some(row_ids),
+            removed_keys: keys.removed,
+            ..ModifySpec::default()
+        };
+        Ok(BoundModify::new(plan, spec, false, returning, keys.checks))
+    }
+
+    /// The rows of the target that a statement changes, with those of other tables.
+    fn bind_changed(
+        &mut self,
+        target: &Target,
+        plan: LogicalPlan,
+        relation: &Relation,
+        id: &Column,
+        others: &[TableWithJoins],
+        condition: Option<&Syntax>,
+    ) -> Result<(LogicalPlan, Scope)> {
+        let mut own = relation.clone();
+        own.columns.push(hidden(id.clone()));
+        debug_assert_eq!(own.columns.len(), target.table.columns.len() + 1);
+        let Bound { mut plan, scope } =
+            self.bind_from_behind(Bound { plan, scope: Scope::of(own) }, others)?;
+        if let Some(condition) = condition {
+            let mut cx = ExprContext::new(&scope, None, "WHERE clause");
+            plan = self.bind_filter(condition, &mut cx)?.apply(plan);
+        }
+        Ok((plan, scope))
+    }
+
+    /// The columns that are assigned, and their values.
+    pub(super) fn bind_assignments(
+        &mut self,
+        target: &Target,
+        assignments: &[Assignment],
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Vec<(usize, Expr)>> {
+        let mut out: Vec<(usize, Expr)> = vec![];
+        for Assignment { column, value } in assignments {
+            let position = target.assigned(column)?;
+            if out.iter().any(|(p, _)| *p == position) {
+                return Err(SqlError::binder(format!(
+                    "Multiple assignments to same column \"{}\"",
+                    column.value
+                ))
+                .at_span(column.span));
+            }
+            out.push((position, self.bind_assigned(target, position, value, cx)?));
+        }
+        Ok(out)
+    }
+
+    /// Columns with the values that changed rows had, as far as keys ask for them.
+    pub(super) fn old_columns(
+        &mut self,
+        target: &Target,
+        relation: &Relation,
+        changes: &Changes,
+        definitions: &mut Vec<Definition>,
+    ) -> Vec<(usize, Column)> {
+        let mut old = vec![];
+        for position in self.referenced_columns(target, changes) {
+            let before = &relation.columns[position].column;
+            let column = self.ids.column(before.name.clone(), before.ty.clone());
+            definitions.push(Definition { column: column.clone(), expr: before.expr() });
+            old.push((position, column));
+        }
+        old
+    }
+}
+
+/// Where the old values of columns are: pairs of positions in the table and in the plan.
+pub(super) fn old_positions(plan: &LogicalPlan, old: &[(usize, Column)]) -> Result<Vec<(usize, usize)>> {
+    old.iter().map(|(column, at)| Ok((*column, position(plan, at)?))).collect()
+}
+
+/// The old value of a column.
+pub(super) fn old_column(target: &Target, old: &[(usize, usize)], column: usize) -> Option<Expr> {
+    let (_, index) = old.iter().find(|(c, _)| *c == column)?;
+    Some(Expr::Column { index: *index, ty: target.table.columns[column].ty.clone() })
+}
+
+/// A row that was joined with several others is changed once, by the first of them.
+fn first_of_each(plan: LogicalPlan, id: &Column, repeats: bool) -> LogicalPlan {
+    if repeats { LogicalPlan::Distinct { input: Box::new(plan), on: Some(vec![id.expr()]) } } else { plan }
+}

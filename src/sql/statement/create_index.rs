@@ -1,0 +1,121 @@
+//! CREATE INDEX and DROP INDEX. An index is part of the definition of its table; a unique one is enforced as a
+//! constraint is. There is no structure behind it yet.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{CreateIndex, Expr as Syntax, IndexType, ObjectName};
+
+use crate::catalog::{CatalogError, IndexDefinition, TableDefinition};
+use crate::sql::bind::modify::Target;
+use crate::sql::bind::modify::keys::UniqueKey;
+use crate::sql::bind::name::quoted;
+use crate::sql::bind::{object_name, schema_or_main};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::expr_text::canonical;
+use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::statement::modify::{first_key, violated};
+
+/// Makes an index.
+pub fn run(session: &mut Session, create: &CreateIndex) -> Result<Outcome, Failure> {
+    let Some(name) = &create.name else {
+        let message = "Please provide an index name, e.g., CREATE INDEX my_name ...";
+        return Err(SqlError::unsupported(message).at(&create.table_name).into());
+    };
+    if let Some(predicate) = &create.predicate {
+        let message = "Creating partial indexes is not supported currently";
+        return Err(SqlError::unsupported(message).at(predicate).into());
+    }
+    match &create.using {
+        Some(IndexType::Custom(kind)) if !kind.value.eq_ignore_ascii_case("art") => {
+            let kind = kind.value.to_uppercase();
+            return Err(SqlError::binder(format!("Unknown index type: {kind}")).at(name).into());
+        }
+        _ => {}
+    }
+    let mut writer = session.writer()?;
+    let view = writer.read_view()?;
+    let target = Target::find(&view, &create.table_name, None, "create an index on a")?;
+    let (_, ident) = object_name(name)?;
+    let (schema, _) = object_name(&create.table_name)?;
+    let catalog = writer.transaction()?.catalog();
+    if catalog.index(schema_or_main(schema), &ident.value).is_ok() {
+        if create.if_not_exists {
+            return Ok(Outcome::Done);
+        }
+        let message = format!("Index with name \"{}\" already exists!", ident.value);
+        return Err(SqlError::catalog(message).at(name).into());
+    }
+    let mut index = IndexDefinition {
+        name: ident.value.as_str().into(),
+        unique: create.unique,
+        comment: None,
+        keys: vec![],
+    };
+    for column in &create.columns {
+        index.keys.push(key_text(&target.table, &column.column.expr)?.into());
+    }
+    let mut table = TableDefinition::clone(&target.table);
+    table.indexes.push(index);
+    let changed = Target::new(Arc::new(table.clone()), "");
+    writer.session().bind(&view, |binder| {
+        for column in &create.columns {
+            let ty = binder.type_over(&changed, &column.column.expr, "an index")?;
+            if ty.is_nested() {
+                return Err(SqlError::unsupported(format!("Invalid type for index key: {ty}")).into());
+            }
+        }
+        Ok(())
+    })?;
+    if create.unique {
+        let index = &table.indexes[table.indexes.len() - 1];
+        let key = UniqueKey::of_index(&table, &index.keys)?;
+        check_unique(writer.session(), &view, &target, &key)?;
+    }
+    writer.transaction()?.alter_table(table)?;
+    writer.finish()?;
+    Ok(Outcome::Done)
+}
+
+/// Whether the rows of a table already have unique keys.
+pub fn check_unique(
+    session: &Session,
+    view: &dyn crate::sql::bind::Tables,
+    target: &Target,
+    key: &UniqueKey,
+) -> Result<(), Failure> {
+    match first_key(session, view, |binder| binder.keys_twice_in(target, key))? {
+        Some(_) => Err(violated("Data contains duplicates on indexed column(s)".into())),
+        None => Ok(()),
+    }
+}
+
+/// A key as it is kept: the name of a column, or an expression.
+fn key_text(table: &TableDefinition, expr: &Syntax) -> Result<String> {
+    let Syntax::Identifier(name) = expr else { return Ok(canonical(expr)) };
+    let position = table.column_position(&name.value).ok_or_else(|| {
+        SqlError::binder(format!("Table \"{}\" does not have a column named \"{}\"", table.name, name.value))
+            .at_span(name.span)
+            .did_you_mean(&name.value, table.columns.iter().map(|c| &c.name))
+    })?;
+    Ok(quoted(&table.columns[position].name))
+}
+
+/// Removes indexes.
+pub fn drop(session: &mut Session, if_exists: bool, names: &[ObjectName]) -> Result<Outcome, Failure> {
+    let mut writer = session.writer()?;
+    for name in names {
+        let (schema, ident) = object_name(name)?;
+        let catalog = writer.transaction()?.catalog();
+        match catalog.index(schema_or_main(schema), &ident.value) {
+            Ok((table, at)) => {
+                let mut table = TableDefinition::clone(table);
+                table.indexes.remove(at);
+                writer.transaction()?.alter_table(table)?;
+            }
+            Err(CatalogError::NotFound { .. }) if if_exists => {}
+            Err(e) => return Err(SqlError::from_catalog(&e).at(name).into()),
+        }
+    }
+    writer.finish()?;
+    Ok(Outcome::Done)
+}

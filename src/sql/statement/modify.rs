@@ -1,0 +1,315 @@
+//! INSERT, UPDATE, DELETE, TRUNCATE, MERGE.
+
+use std::sync::Arc;
+
+use crate::column::scalar::Scalar;
+use crate::exec::batch::{Batch, Field, Schema};
+use crate::exec::context::ExecContext;
+use crate::exec::error::ExecError;
+use crate::exec::expr::Expr;
+use crate::exec::first_rows::first_rows;
+use crate::exec::memory::{Reservation, batch_bytes};
+use crate::exec::sinks::{Modified, ModifySink};
+use crate::exec::source::Source;
+use crate::sql::ast::{Change, ConflictAction, Modify};
+use crate::sql::bind::modify::keys::{AddedKey, ForeignKey};
+use crate::sql::bind::modify::{BoundChange, BoundModify, InsertRows, Target};
+use crate::sql::bind::{Binder, Tables};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::plan::{ColumnIds, LogicalPlan};
+use crate::sql::session::{Failure, Outcome, ResultRows, Session, Writer};
+use crate::sql::sources::StaticRows;
+
+/// Changes the rows of a table.
+pub fn run(session: &mut Session, statement: &Modify) -> Result<Outcome, Failure> {
+    let mut writer = session.writer()?;
+    let view = writer.read_view()?;
+    let verb = match &statement.change {
+        Change::Insert(_) => "insert into",
+        Change::Update(_) => "update",
+        Change::Delete { .. } => "delete from",
+        Change::Merge(_) => "merge into",
+    };
+    let target = Target::find(&view, &statement.table, statement.alias.as_ref(), verb)?;
+    let (bound, ids) = writer.session().bind(&view, |binder| {
+        let bound = binder.bind_modify(statement, &target)?;
+        Ok((bound, std::mem::take(&mut binder.ids)))
+    })?;
+    let changed = match bound {
+        BoundChange::Whole(bound) => apply(&mut writer, &view, &target, *bound, ids)?,
+        BoundChange::Conflict(rows) => insert_or_change(&mut writer, &view, statement, &target, *rows, ids)?,
+    };
+    writer.finish()?;
+    Ok(match changed.returning {
+        Some((schema, batches)) => Outcome::Rows(ResultRows::Static(schema, batches.into())),
+        None => Outcome::Changed(changed.rows),
+    })
+}
+
+/// What a statement did.
+pub struct Changed {
+    /// How many rows it changed.
+    pub rows: u64,
+    /// The rows of RETURNING.
+    pub returning: Option<(Schema, Vec<Batch>)>,
+}
+
+/// Carries out a bound statement. `view` is what it read.
+pub fn apply(
+    writer: &mut Writer<'_>,
+    view: &dyn Tables,
+    target: &Target,
+    bound: BoundModify,
+    mut ids: ColumnIds,
+) -> Result<Changed, Failure> {
+    let BoundModify { plan, spec, adds, returning, keys } = bound;
+    let id = target.table.id;
+    let appender = if adds { Some(writer.transaction()?.append(id)?) } else { None };
+    let context = Arc::new(writer.session().context());
+    let added: Vec<Schema> = spec.added_keys.iter().map(|parts| key_fields(parts)).collect();
+    let removed: Vec<Schema> = spec.removed_keys.iter().map(|parts| key_fields(parts)).collect();
+    let sink = ModifySink::new(Arc::clone(&target.table), appender, spec, Arc::clone(&context));
+    let count = ids.column("Count", crate::column::types::LogicalType::BigInt);
+    let input = Box::new(plan);
+    let plan = LogicalPlan::Write { input, sink: Arc::<ModifySink>::clone(&sink) as _, count };
+    let plan = writer.session().plan(plan, &mut ids)?;
+    writer.changes(id);
+    for batch in writer.session().start_in(plan, context)? {
+        batch?;
+    }
+    let mut modified = sink.take();
+    let returned = std::mem::take(&mut modified.returning);
+    if modified.rows > 0 {
+        let mut checker = Checker { session: writer.session(), view, target, row_ids: None };
+        let rows = |schema: &Schema, batches: &mut Vec<Batch>| {
+            let batches = std::mem::take(batches);
+            Arc::new(StaticRows::new("keys", Arc::clone(schema), batches)) as Arc<dyn Source>
+        };
+        let gather = |schemas: &[Schema], keys: &mut [Vec<Batch>]| -> Vec<Arc<dyn Source>> {
+            schemas.iter().zip(keys).map(|(s, k)| rows(s, k)).collect()
+        };
+        let added = gather(&added, &mut modified.added_keys);
+        let removed = gather(&removed, &mut modified.removed_keys);
+        checker.check(&keys, &added, &removed, &modified)?;
+    }
+    if !modified.removed.is_empty() {
+        return Err(SqlError::unsupported("removing rows is not supported yet").into());
+    }
+    Ok(Changed { rows: modified.rows, returning: returning.map(|schema| (schema, returned)) })
+}
+
+fn key_fields(parts: &[Expr]) -> Schema {
+    parts.iter().map(|part| Field::new("key", part.ty())).collect()
+}
+
+/// Compares the keys of changed rows with other rows.
+struct Checker<'s> {
+    session: &'s Session,
+    view: &'s dyn Tables,
+    target: &'s Target,
+    /// The ids of removed rows, once they are asked for.
+    row_ids: Option<Arc<dyn Source>>,
+}
+
+impl Checker<'_> {
+    fn check(
+        &mut self,
+        keys: &crate::sql::bind::modify::keys::KeyChecks,
+        added: &[Arc<dyn Source>],
+        removed: &[Arc<dyn Source>],
+        modified: &Modified,
+    ) -> Result<(), Failure> {
+        let has_rows = |source: &Arc<dyn Source>| source.estimated_rows() != Some(0);
+        for (key, source) in keys.added.iter().zip(added).filter(|(_, source)| has_rows(source)) {
+            match key {
+                AddedKey::Unique(key) => {
+                    if source.estimated_rows() != Some(1)
+                        && let Some(values) = self.first_key(|b| b.keys_twice(Arc::clone(source)))?
+                    {
+                        let values = values.join(", ");
+                        return Err(violated(format!(
+                            "PRIMARY KEY or UNIQUE constraint violation: duplicate key \"{values}\""
+                        )));
+                    }
+                    if self.view.table(self.target.table.id)?.rows() == 0 {
+                        continue;
+                    }
+                    let (gone, target) = (self.removed_rows(modified), self.target);
+                    if let Some(values) =
+                        self.first_key(|b| b.keys_taken(target, key, Arc::clone(source), gone))?
+                    {
+                        return Err(violated(format!(
+                            "Duplicate key \"{}\" violates {} constraint.",
+                            named(key.names.iter().map(String::as_str), &values),
+                            if key.primary { "primary key" } else { "unique" }
+                        )));
+                    }
+                }
+                AddedKey::Reference(key) => {
+                    if let Some(values) = self.first_key(|b| b.references_missing(key, Arc::clone(source)))? {
+                        let names = key.referenced.iter().map(|&c| &*key.parent.columns[c].name);
+                        return Err(violated(format!(
+                            "Violates foreign key constraint because key \"{}\" does not exist in the referenced table",
+                            named(names, &values)
+                        )));
+                    }
+                }
+                AddedKey::Replacement => {}
+            }
+        }
+        for (removed_key, source) in keys.removed.iter().zip(removed).filter(|(_, source)| has_rows(source)) {
+            let replaced = removed_key.replacement.map(|i| Arc::clone(&added[i])).filter(has_rows);
+            self.check_removed(&removed_key.key, source, replaced, modified)?;
+        }
+        Ok(())
+    }
+
+    fn check_removed(
+        &mut self,
+        key: &ForeignKey,
+        removed: &Arc<dyn Source>,
+        replaced: Option<Arc<dyn Source>>,
+        modified: &Modified,
+    ) -> Result<(), Failure> {
+        let is_own = key.child.id == self.target.table.id;
+        let gone = if is_own { self.removed_rows(modified) } else { None };
+        let left = self.first_key(|b| b.references_left(key, Arc::clone(removed), replaced, gone))?;
+        let Some(values) = left else { return Ok(()) };
+        let names = key.columns.iter().map(|&c| &*key.child.columns[c].name);
+        Err(violated(format!(
+            "Violates foreign key constraint because key \"{}\" is still referenced by a foreign key in a different table. \
+             If this is an unexpected constraint violation, please refer to our foreign key limitations in the documentation",
+            named(names, &values)
+        )))
+    }
+
+    /// The ids of removed rows.
+    fn removed_rows(&mut self, modified: &Modified) -> Option<Arc<dyn Source>> {
+        if modified.removed.is_empty() {
+            return None;
+        }
+        let source = self.row_ids.get_or_insert_with(|| {
+            let ids = modified.removed.iter().map(|id| id.cast_signed());
+            let ids = arrow_array::Int64Array::from_iter_values(ids);
+            let batch = Batch::new(vec![Arc::new(ids)], modified.removed.len());
+            Arc::new(StaticRows::new("removed rows", Binder::row_id_fields(), vec![batch]))
+        });
+        Some(Arc::clone(source))
+    }
+
+    fn first_key(
+        &self,
+        bind: impl FnOnce(&mut Binder<'_>) -> Result<LogicalPlan>,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        first_key(self.session, self.view, bind)
+    }
+}
+
+/// The texts of the one row that a plan yields, if it does.
+pub fn first_key(
+    session: &Session,
+    view: &dyn Tables,
+    bind: impl FnOnce(&mut Binder<'_>) -> Result<LogicalPlan>,
+) -> Result<Option<Vec<String>>, Failure> {
+    let (plan, mut ids) =
+        session.bind(view, |binder| Ok((bind(binder)?, std::mem::take(&mut binder.ids))))?;
+    let plan = session.plan(plan, &mut ids)?;
+    let schema = Arc::clone(&plan.schema);
+    for batch in session.start(plan, false)? {
+        let batch = batch?;
+        if batch.rows > 0 {
+            let text = |(column, field): (&arrow_array::ArrayRef, &Field)| match Scalar::from_array(
+                column, 0, &field.ty,
+            ) {
+                Scalar::Text(text) => text.to_string(),
+                _ => "NULL".to_owned(),
+            };
+            return Ok(Some(batch.columns.iter().zip(schema.iter()).map(text).collect()));
+        }
+    }
+    Ok(None)
+}
+
+/// A constraint that does not hold.
+pub fn violated(message: String) -> Failure {
+    ExecError::Constraint(message).into()
+}
+
+/// `a: 1, b: x`
+fn named<'n>(names: impl Iterator<Item = &'n str>, values: &[String]) -> String {
+    names.zip(values).map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Rows in memory, accounted for.
+struct Held {
+    schema: Schema,
+    batches: Vec<Batch>,
+    memory: Reservation,
+}
+
+impl Held {
+    fn collect(
+        session: &Session,
+        plan: LogicalPlan,
+        mut ids: ColumnIds,
+        context: &Arc<ExecContext>,
+    ) -> Result<Self, Failure> {
+        let plan = session.plan(plan, &mut ids)?;
+        let mut held =
+            Self { schema: Arc::clone(&plan.schema), batches: vec![], memory: Reservation::new(context) };
+        for batch in session.start_in(plan, Arc::clone(context))? {
+            let batch = batch?;
+            held.memory.grow(batch_bytes(&batch))?;
+            held.batches.push(batch);
+        }
+        Ok(held)
+    }
+
+    fn source(self) -> (Arc<dyn Source>, Reservation) {
+        (Arc::new(StaticRows::new("rows", self.schema, self.batches)), self.memory)
+    }
+}
+
+/// INSERT … ON CONFLICT.
+fn insert_or_change(
+    writer: &mut Writer<'_>,
+    view: &dyn Tables,
+    statement: &Modify,
+    target: &Target,
+    rows: InsertRows,
+    ids: ColumnIds,
+) -> Result<Changed, Failure> {
+    let Change::Insert(crate::sql::ast::Insert { conflict: Some(conflict), .. }) = &statement.change else {
+        return Err(SqlError::internal("only INSERT has ON CONFLICT").into());
+    };
+    let session = writer.session();
+    let context = Arc::new(session.context());
+    let InsertRows { plan, given, keys } = rows;
+    let mut held = Held::collect(session, plan, ids, &context)?;
+    let is_empty = view.table(target.table.id)?.rows() == 0;
+    let nothing = matches!(conflict.action, ConflictAction::Nothing);
+    if nothing && !is_empty {
+        let (source, _memory) = held.source();
+        let (plan, ids) = session.bind(view, |binder| {
+            let plan = binder.bind_free_rows(target, source, &keys)?;
+            Ok((plan, std::mem::take(&mut binder.ids)))
+        })?;
+        held = Held::collect(session, plan, ids, &context)?;
+    }
+    let parts = session.bind(view, |binder| {
+        Ok(keys.iter().map(|key| binder.bind_row_key(target, key)).collect::<Result<Vec<_>>>()?)
+    })?;
+    held.batches = first_rows(std::mem::take(&mut held.batches), &parts, &context)?;
+    let (source, _memory) = held.source();
+    let returning = statement.returning.as_deref();
+    let (bound, ids) = session.bind(view, |binder| {
+        let bound = match &keys[..] {
+            [key] if !nothing => {
+                binder.bind_upsert(target, source, &given, key, &conflict.action, returning)?
+            }
+            _ => binder.bind_insert_free(target, source, returning)?,
+        };
+        Ok((bound, std::mem::take(&mut binder.ids)))
+    })?;
+    apply(writer, view, target, bound, ids)
+}
