@@ -294,6 +294,13 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// These bytes as a stream.
+    #[cfg(feature = "json")]
+    pub fn of_bytes(bytes: Vec<u8>) -> Self {
+        let size = Some(bytes.len() as u64);
+        Self { reader: Box::new(Cursor::new(bytes)), size, consumed: Arc::default() }
+    }
+
     /// The share of the stored bytes already read, 0 to 1.
     pub fn progress(&self) -> Option<f64> {
         let size = self.size?.max(1);

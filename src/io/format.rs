@@ -89,10 +89,11 @@ pub fn is_file_name(name: &str) -> bool {
         || (name.contains(['/', '.']) && std::path::Path::new(name).is_file())
 }
 
-/// The format of the first file.
+/// The format of the first file. How JSON is laid out is left to its reader, whatever the name says.
 pub(crate) fn of_files(files: &FileList) -> Result<Format> {
     let first = &files.paths()[0];
     match Format::of_name(first) {
+        Some(Format::NdJson) => Ok(Format::Json),
         Some(format) => Ok(format),
         None => of_head(&files.head(0, 4096)?).ok_or_else(|| {
             ExecError::InvalidInput(format!(

@@ -25,11 +25,17 @@ mod format;
 mod glob;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(any(feature = "csv", feature = "json"))]
+mod names;
 mod options;
 mod output;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(any(feature = "csv", feature = "json"))]
+mod parse;
 mod source;
+#[cfg(any(feature = "csv", feature = "json"))]
+mod strptime;
 #[cfg(test)]
 mod testing;
 #[cfg(all(test, feature = "csv", feature = "json", feature = "parquet"))]
@@ -51,8 +57,11 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "read_csv_auto",
     "read_json",
     "read_json_auto",
+    "read_json_objects",
+    "read_json_objects_auto",
     "read_ndjson",
     "read_ndjson_auto",
+    "read_ndjson_objects",
     "read_parquet",
 ];
 
@@ -63,6 +72,14 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
 pub fn table_function(name: &str, args: &TableFunctionArgs) -> Option<Result<Arc<dyn Source>>> {
     let format = match name {
         "glob" => return Some(glob::source(args)),
+        #[cfg(feature = "json")]
+        "read_json_objects" | "read_json_objects_auto" | "read_ndjson_objects" => {
+            let format = if name.starts_with("read_nd") { Format::NdJson } else { Format::Json };
+            return Some(files_argument(name, args).and_then(|paths| {
+                let options = Options::new(name, &args.named, json::OBJECT_OPTIONS)?;
+                json::objects(&FileList::expand(&paths)?, format, &options)
+            }));
+        }
         "read_csv" | "read_csv_auto" => Format::Csv,
         "read_parquet" | "parquet_scan" => Format::Parquet,
         "read_json" | "read_json_auto" => Format::Json,

@@ -12,22 +12,22 @@ use crate::exec::error::{ExecError, Result};
 #[derive(Debug)]
 pub(crate) struct Options {
     function: String,
-    given: Vec<(String, Scalar)>,
+    given: Vec<(String, Scalar, LogicalType)>,
 }
 
 impl Options {
     /// Checks the names. Fails on one that is not known, with a suggestion, and on one given twice.
     pub fn new(function: &str, given: &[(String, Scalar, LogicalType)], known: &[&str]) -> Result<Self> {
         let mut options = Self { function: function.to_string(), given: vec![] };
-        for (name, value, _) in given {
+        for (name, value, ty) in given {
             let name = name.to_lowercase();
             if !known.contains(&name.as_str()) {
                 return Err(ExecError::InvalidInput(unknown(function, &name, known)));
             }
-            if options.given.iter().any(|(n, _)| *n == name) {
+            if options.given.iter().any(|(n, ..)| *n == name) {
                 return Err(options.bad(&name, "is given twice"));
             }
-            options.given.push((name, value.clone()));
+            options.given.push((name, value.clone(), ty.clone()));
         }
         Ok(options)
     }
@@ -44,9 +44,9 @@ impl Options {
 
     /// The option of any of these names, if given and not NULL. Fails if two of them are.
     fn get(&self, names: &[&str]) -> Result<Option<(&str, &Scalar)>> {
-        let mut found = self.given.iter().filter(|(n, _)| names.contains(&n.as_str()));
-        let Some((name, value)) = found.next() else { return Ok(None) };
-        if let Some((other, _)) = found.next() {
+        let mut found = self.given.iter().filter(|(n, ..)| names.contains(&n.as_str()));
+        let Some((name, value, _)) = found.next() else { return Ok(None) };
+        if let Some((other, ..)) = found.next() {
             return Err(self.bad(other, &format!("means the same as \"{name}\"; give only one of them")));
         }
         Ok(if matches!(value, Scalar::Null) { None } else { Some((name, value)) })
@@ -54,7 +54,7 @@ impl Options {
 
     /// Whether an option of one of these names is given.
     pub fn has(&self, names: &[&str]) -> bool {
-        self.given.iter().any(|(n, _)| names.contains(&n.as_str()))
+        self.given.iter().any(|(n, ..)| names.contains(&n.as_str()))
     }
 
     /// A switch: a boolean, 0 or 1, or their text.
@@ -81,6 +81,30 @@ impl Options {
             Scalar::Text(text) => Ok(Some(text.to_string())),
             _ => Err(self.bad(name, "must be a text")),
         }
+    }
+
+    /// A word, in lower case: a text, or what stands for a boolean.
+    pub fn word(&self, names: &[&str]) -> Result<Option<String>> {
+        match self.get(names)? {
+            Some((_, Scalar::Boolean(b))) => Ok(Some(b.to_string())),
+            _ => Ok(self.text(names)?.map(|t| t.to_ascii_lowercase())),
+        }
+    }
+
+    /// A number.
+    pub fn number(&self, names: &[&str]) -> Result<Option<f64>> {
+        let Some((name, value)) = self.get(names)? else { return Ok(None) };
+        let scale = self.given.iter().find(|(n, ..)| n == name).map_or(0, |(.., ty)| match ty {
+            LogicalType::Decimal { scale, .. } => i32::from(*scale),
+            _ => 0,
+        });
+        let parsed = match value {
+            Scalar::Float(v) => Some(*v),
+            Scalar::Int(n) => Some(*n as f64 / 10_f64.powi(scale)),
+            Scalar::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        parsed.map(Some).ok_or_else(|| self.bad(name, "must be a number"))
     }
 
     /// A whole number.

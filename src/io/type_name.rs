@@ -26,6 +26,9 @@ fn parse_depth(name: &str, depth: usize) -> Option<LogicalType> {
             len => T::Array(item, len.parse().ok().filter(|n| *n > 0)?),
         });
     }
+    if let Some(names) = name.get(..4).filter(|n| n.eq_ignore_ascii_case("ENUM")).map(|_| name[4..].trim()) {
+        return enumeration(names.strip_prefix('(')?.strip_suffix(')')?);
+    }
     let upper = name.to_ascii_uppercase();
     let (base, arguments) = match upper.split_once('(') {
         Some((base, rest)) => (base.trim_end(), Some(rest.strip_suffix(')')?)),
@@ -85,6 +88,15 @@ fn parse_depth(name: &str, depth: usize) -> Option<LogicalType> {
     })
 }
 
+/// The names of an enumeration: `'one', 'two'`.
+fn enumeration(names: &str) -> Option<LogicalType> {
+    let names = split(names)?.into_iter().map(|name| {
+        let quoted = name.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+        Some(quoted.replace("''", "'").into())
+    });
+    Some(LogicalType::Enum(names.collect::<Option<_>>()?))
+}
+
 /// The fields of a struct: `name type, "other name" type`.
 fn structure(fields: &str, depth: usize) -> Option<LogicalType> {
     let mut out: Vec<(Box<str>, LogicalType)> = vec![];
@@ -101,11 +113,15 @@ fn structure(fields: &str, depth: usize) -> Option<LogicalType> {
 
 /// The parts between commas that are not inside parentheses or quotes.
 fn split(text: &str) -> Option<Vec<&str>> {
-    let (mut depth, mut quoted, mut start) = (0_i32, false, 0);
+    let (mut depth, mut start) = (0_i32, 0);
+    let mut quote: Option<char> = None;
     let mut parts = vec![];
     for (i, c) in text.char_indices() {
+        let quoted = quote.is_some();
         match c {
-            '"' => quoted = !quoted,
+            '"' | '\'' if quote.is_none_or(|q| q == c) => {
+                quote = if quote.is_none() { Some(c) } else { None }
+            }
             '(' if !quoted => depth += 1,
             ')' if !quoted => depth -= 1,
             ',' if !quoted && depth == 0 => {
@@ -116,7 +132,7 @@ fn split(text: &str) -> Option<Vec<&str>> {
         }
     }
     parts.push(&text[start..]);
-    (depth == 0 && !quoted).then_some(parts)
+    (depth == 0 && quote.is_none()).then_some(parts)
 }
 
 #[cfg(test)]
@@ -133,6 +149,7 @@ mod tests {
             ("bigint[]", "BIGINT[]"),
             ("TEXT[][3]", "VARCHAR[][3]"),
             ("timestamp with time zone", "TIMESTAMP WITH TIME ZONE"),
+            ("enum('a', 'it''s, (b)')", "ENUM('a', 'it''s, (b)')"),
             (
                 "STRUCT(a INT, \"B c\" MAP(VARCHAR, DOUBLE))",
                 "STRUCT(a INTEGER, \"B c\" MAP(VARCHAR, DOUBLE))",
@@ -140,9 +157,19 @@ mod tests {
         ] {
             assert_eq!(parse(name).unwrap().to_string(), shown, "{name}");
         }
-        for name in
-            ["", "intt", "decimal(50)", "decimal(3,5)", "int(", "int[0]", "struct(", "[]", "STRUCT(a)"]
-        {
+        for name in [
+            "",
+            "intt",
+            "decimal(50)",
+            "decimal(3,5)",
+            "int(",
+            "int[0]",
+            "struct(",
+            "[]",
+            "STRUCT(a)",
+            "enum",
+            "enum(a)",
+        ] {
             assert!(parse(name).is_err(), "{name}");
         }
         assert!(parse(&"[]".repeat(100)).is_err());

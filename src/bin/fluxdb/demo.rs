@@ -50,7 +50,7 @@ pub fn run(words: &[String]) -> ExitCode {
 fn walk(path: &Path) -> Result<Outcome, String> {
     let shown = path.display();
     let db = Database::open(path).map_err(|e| e.to_string())?;
-    let mut session = Session::new(db.connect(), Format::Table, Interrupt::install());
+    let mut session = Session::new(db, Format::Table, Interrupt::install());
     session.timer = true;
 
     println!("A database is one file. Half a million measurements go into {shown}:\n");
@@ -65,8 +65,7 @@ fn walk(path: &Path) -> Result<Outcome, String> {
             return Ok(outcome);
         }
     }
-    drop(session);
-    db.close().map_err(|e| e.to_string())?;
+    session.close().map_err(|e| e.to_string())?;
     println!("\nNothing in the file is hidden. This is what it holds:\n");
     println!("{}", indent(&fluxdb::inspect::summary(path).map_err(|e| e.to_string())?));
     println!("Your turn:\n");

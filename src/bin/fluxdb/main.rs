@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod demo;
+mod dot;
 mod format;
 mod interrupt;
 mod progress;
@@ -64,7 +65,7 @@ fn run(invocation: &Invocation) -> ExitCode {
     };
     let to_terminal = io::stdout().is_terminal();
     let format = invocation.format.unwrap_or(if to_terminal { Format::Table } else { Format::Csv });
-    let mut session = Session::new(db.connect(), format, Interrupt::install());
+    let mut session = Session::new(db, format, Interrupt::install());
     session.timer = invocation.timer;
 
     let interactive = invocation.inputs.is_empty() && io::stdin().is_terminal() && !invocation.batch;
@@ -75,15 +76,15 @@ fn run(invocation: &Invocation) -> ExitCode {
     } else {
         run_inputs(&mut session, &invocation.inputs, invocation.batch)
     };
-    drop(session);
-    let closed = db.close();
-    match (outcome, closed) {
+    let failed = session.failed && !interactive;
+    match (outcome, session.close()) {
         (_, Err(e)) => {
             eprintln!("Error: {e}");
             ExitCode::FAILURE
         }
         (Outcome::Failed, Ok(())) => ExitCode::FAILURE,
-        (Outcome::Ok | Outcome::Closed, Ok(())) => ExitCode::SUCCESS,
+        (Outcome::Quit, Ok(())) if failed => ExitCode::FAILURE,
+        (Outcome::Ok | Outcome::Closed | Outcome::Quit, Ok(())) => ExitCode::SUCCESS,
     }
 }
 

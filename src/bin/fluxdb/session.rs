@@ -4,9 +4,10 @@ use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fluxdb::{Connection, Error, StatementResult, StatementSplitter};
+use fluxdb::{Connection, Database, Error, StatementResult, StatementSplitter};
 
-use crate::format::Format;
+use crate::dot;
+use crate::format::{Display, Format};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -19,7 +20,12 @@ pub enum Outcome {
     Failed,
     /// Nobody reads the output any more.
     Closed,
+    /// The user wants to leave.
+    Quit,
 }
+
+/// Files of statements that read others, one inside another.
+const READ_DEPTH_MAX: usize = 16;
 
 /// Where results go.
 pub enum Output {
@@ -29,33 +35,136 @@ pub enum Output {
     File(BufWriter<std::fs::File>),
 }
 
-/// A connection and how its results are shown.
+/// A database, a connection to it, and how its results are shown.
 pub struct Session {
+    database: Database,
     pub connection: Connection,
-    pub format: Format,
-    pub null: String,
+    pub display: Display,
     pub timer: bool,
     /// Say what statements without rows did.
     pub chatty: bool,
+    /// Say how many rows were changed, by a statement and in all.
+    pub changes: bool,
+    total_changes: u64,
+    /// Print statements before they run.
+    pub echo: bool,
+    /// Stop at the first error of a file.
+    pub bail: bool,
     pub output: Output,
     /// The next result only goes to `output`.
     pub once: bool,
-    pub interrupt: Interrupt,
+    /// Whether any statement or command has failed.
+    pub failed: bool,
+    /// Files that are being read.
+    depth: usize,
+    interrupt: Interrupt,
 }
 
 impl Session {
     /// A session that writes to standard output.
-    pub fn new(connection: Connection, format: Format, interrupt: Interrupt) -> Self {
-        let null = if matches!(format, Format::Table | Format::Box) { "NULL" } else { "" };
+    pub fn new(database: Database, format: Format, interrupt: Interrupt) -> Self {
+        let null = format.default_null().to_owned();
         Self {
-            connection,
-            format,
-            null: null.to_owned(),
+            connection: database.connect(),
+            database,
+            display: Display { format, null, ..Display::default() },
             timer: false,
             chatty: false,
+            changes: false,
+            total_changes: 0,
+            echo: false,
+            bail: false,
             output: Output::Stdout,
             once: false,
+            failed: false,
+            depth: 0,
             interrupt,
+        }
+    }
+
+    /// The open database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Opens another database in the place of this one, which stays if that fails.
+    pub fn open(&mut self, path: Option<&Path>, readonly: bool) -> Result<(), Error> {
+        let same =
+            |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
+        if let (Some(new), Some(old)) = (path, self.database.path())
+            && same(new, old)
+        {
+            // A file cannot be open twice; this one is closed first.
+            let old = old.to_owned();
+            let was_readonly = self.database.is_read_only();
+            self.set_database(Database::open_in_memory()?);
+            let opened = crate::open(Some(new), readonly);
+            let database = match opened {
+                Ok(database) => database,
+                Err(e) => {
+                    self.set_database(crate::open(Some(&old), was_readonly)?);
+                    return Err(e);
+                }
+            };
+            self.set_database(database);
+            return Ok(());
+        }
+        self.set_database(crate::open(path, readonly)?);
+        Ok(())
+    }
+
+    fn set_database(&mut self, database: Database) {
+        self.connection = database.connect();
+        self.database = database;
+    }
+
+    /// Writes what is left and closes the database.
+    pub fn close(mut self) -> Result<(), Error> {
+        if let Err(message) = self.flush() {
+            eprintln!("Error: {message}");
+        }
+        let Self { database, connection, .. } = self;
+        drop(connection);
+        database.close()
+    }
+
+    /// Runs something with results shown in another way.
+    pub fn with_display<T>(&mut self, display: Display, run: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.display, display);
+        let result = run(self);
+        self.display = before;
+        result
+    }
+
+    /// Writes text to where results go.
+    pub fn print(&mut self, text: &str) -> Result<(), String> {
+        let written = match &mut self.output {
+            Output::Stdout => io::stdout().lock().write_all(text.as_bytes()),
+            Output::File(file) => file.write_all(text.as_bytes()),
+        };
+        written.map_err(|e| format!("cannot write the result: {e}"))
+    }
+
+    /// Hands all output on.
+    pub fn flush(&mut self) -> Result<(), String> {
+        let flushed = match &mut self.output {
+            Output::Stdout => io::stdout().lock().flush(),
+            Output::File(file) => file.flush(),
+        };
+        flushed.map_err(|e| format!("cannot write the result: {e}"))
+    }
+
+    /// Runs a line that begins with a dot.
+    pub fn run_command(&mut self, line: &str) -> Outcome {
+        match dot::run(self, line) {
+            Ok(dot::Next::Go) => Outcome::Ok,
+            Ok(dot::Next::Quit) => Outcome::Quit,
+            Ok(dot::Next::Failed) => Outcome::Failed,
+            Err(message) => {
+                eprintln!("Error: {message}");
+                self.failed = true;
+                Outcome::Failed
+            }
         }
     }
 
@@ -82,12 +191,24 @@ impl Session {
             }
             line_number += 1;
             match std::str::from_utf8(&bytes) {
+                Ok(line)
+                    if !splitter.is_pending() && !splitter.is_inside_token() && line.starts_with('.') =>
+                {
+                    // Blanks and comments before it are done with.
+                    splitter.clear();
+                    match self.run_command(line) {
+                        Outcome::Ok => {}
+                        Outcome::Failed if go_on => worst = Outcome::Failed,
+                        end => return end,
+                    }
+                }
                 Ok(line) => splitter.push(line),
                 Err(e) => {
                     let at = e.valid_up_to() + 1;
                     eprintln!("Error: line {line_number} is not valid UTF-8 (byte {at} of the line)");
                     splitter = StatementSplitter::default();
                     worst = Outcome::Failed;
+                    self.failed = true;
                     if !go_on {
                         return worst;
                     }
@@ -112,10 +233,25 @@ impl Session {
 
     /// Runs the statements of a file.
     pub fn run_file(&mut self, path: &Path, go_on: bool) -> Outcome {
-        match std::fs::File::open(path) {
-            Ok(file) => self.run_reader(io::BufReader::new(file), go_on),
+        if self.depth == READ_DEPTH_MAX {
+            eprintln!("Error: {} is read inside {READ_DEPTH_MAX} other files", path.display());
+            self.failed = true;
+            return Outcome::Failed;
+        }
+        let opened = std::fs::File::open(path).and_then(|file| match file.metadata()?.is_dir() {
+            true => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+            false => Ok(file),
+        });
+        match opened {
+            Ok(file) => {
+                self.depth += 1;
+                let outcome = self.run_reader(io::BufReader::new(file), go_on);
+                self.depth -= 1;
+                outcome
+            }
             Err(e) => {
                 eprintln!("Error: cannot open {}: {e}", path.display());
+                self.failed = true;
                 Outcome::Failed
             }
         }
@@ -123,6 +259,12 @@ impl Session {
 
     /// Runs one statement: its result to the output, its error and its time to standard error.
     pub fn run_statement(&mut self, sql: &str) -> Outcome {
+        if self.echo {
+            let echoed = self.print(&format!("{}\n", sql.trim()));
+            if echoed.is_err() {
+                return Outcome::Closed;
+            }
+        }
         self.interrupt.statement_begins(self.connection.cancel_handle());
         let mut progress = Progress::start(&self.connection);
         let mut spent = Duration::ZERO;
@@ -142,6 +284,7 @@ impl Session {
                 Outcome::Failed
             }
         };
+        self.failed |= outcome == Outcome::Failed;
         if self.timer {
             eprintln!("Run Time: real {:.6} s, rows {rows}", spent.as_secs_f64());
         }
@@ -161,7 +304,10 @@ impl Session {
             StatementResult::Rows(rows) => rows,
             StatementResult::Changed(n) => {
                 progress.clear();
-                if self.chatty {
+                self.total_changes += n;
+                if self.changes {
+                    println!("changes: {n}   total changes: {}", self.total_changes);
+                } else if self.chatty {
                     println!("{} row{}", crate::format::thousands(n), if n == 1 { "" } else { "s" });
                 }
                 return Ok(());
@@ -177,7 +323,7 @@ impl Session {
             }
             Output::File(file) => (file, false),
         };
-        let mut writer = self.format.writer(&self.null, terminal_width(to_terminal));
+        let mut writer = self.display.writer(terminal_width(to_terminal));
         let written = (|| {
             // The header waits for the first batch, so that a statement that fails at once prints none.
             let mut next = timed.run(|| result.next_batch());

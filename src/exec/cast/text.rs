@@ -227,7 +227,11 @@ impl<'a> Writer<'a> {
             if row > rows.start {
                 out.push_str(", ");
             }
-            self.write_inner(row, out);
+            match &self.kind {
+                // A list of JSON looks like JSON, as DuckDB has it; inside structs and maps JSON is text.
+                Kind::Json(values) if !self.is_null(row) => out.push_str(values.value(row)),
+                _ => self.write_inner(row, out),
+            }
         }
         out.push(']');
     }

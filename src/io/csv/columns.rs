@@ -11,10 +11,10 @@ use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use crate::column::types::{LogicalType, TimeUnit};
 use crate::exec::cast::cast;
 use crate::exec::error::Result;
-use crate::io::csv::parse;
 use crate::io::csv::scan::{Dialect, Records, Span, unescape};
 use crate::io::csv::sniff::Nulls;
-use crate::io::csv::strptime::Format;
+use crate::io::parse::{self, NumberStyle};
+use crate::io::strptime::Format;
 use crate::io::text::{Text, ViewBuilder};
 
 /// How one column of a file is read.
@@ -32,8 +32,8 @@ pub(crate) struct ColumnReader {
     pub format: Option<Format>,
     /// What is NULL; nothing under `force_not_null`.
     pub nulls: Option<Nulls>,
-    /// `,` or `.`.
-    pub decimal_separator: u8,
+    /// How numbers are spelled.
+    pub style: NumberStyle,
 }
 
 /// The fields of one column of some records.
@@ -71,9 +71,12 @@ impl ColumnReader {
         let rows = records.len();
         let fields = Fields { text, dialect, spans: &records.spans, width, rows, reader: self };
         let f = &fields;
+        let style = self.style;
         macro_rules! int {
             ($t:ty, $native:ty) => {
-                primitive::<$t>(f, bad, |b| parse::int64(b).and_then(|v| <$native>::try_from(v).ok()))
+                primitive::<$t>(f, bad, |b| {
+                    style.parse(b, parse::int64).and_then(|v| <$native>::try_from(v).ok())
+                })
             };
         }
         Ok(match &self.ty {
@@ -81,22 +84,23 @@ impl ColumnReader {
             LogicalType::TinyInt => int!(Int8Type, i8),
             LogicalType::SmallInt => int!(Int16Type, i16),
             LogicalType::Integer => int!(Int32Type, i32),
-            LogicalType::BigInt => primitive::<Int64Type>(f, bad, parse::int64),
+            LogicalType::BigInt => primitive::<Int64Type>(f, bad, |b| style.parse(b, parse::int64)),
             LogicalType::UTinyInt => int!(UInt8Type, u8),
             LogicalType::USmallInt => int!(UInt16Type, u16),
             LogicalType::UInteger => int!(UInt32Type, u32),
-            LogicalType::UBigInt => {
-                primitive::<UInt64Type>(f, bad, |b| parse::int128(b).and_then(|v| u64::try_from(v).ok()))
+            LogicalType::UBigInt => primitive::<UInt64Type>(f, bad, |b| {
+                style.parse(b, parse::int128).and_then(|v| u64::try_from(v).ok())
+            }),
+            LogicalType::HugeInt => {
+                with_type(primitive::<Decimal128Type>(f, bad, |b| style.parse(b, parse::int128)), &self.ty)
             }
-            LogicalType::HugeInt => with_type(primitive::<Decimal128Type>(f, bad, parse::int128), &self.ty),
-            LogicalType::Float => primitive::<Float32Type>(f, bad, |b| self.float(b).map(|v| v as f32)),
-            LogicalType::Double if self.decimal_separator == b'.' => {
-                primitive::<Float64Type>(f, bad, parse::float64)
+            LogicalType::Float => {
+                primitive::<Float32Type>(f, bad, |b| style.parse(b, parse::float64).map(|v| v as f32))
             }
-            LogicalType::Double => primitive::<Float64Type>(f, bad, |b| self.float(b)),
+            LogicalType::Double => primitive::<Float64Type>(f, bad, |b| style.parse(b, parse::float64)),
             LogicalType::Decimal { width, scale } => {
                 let (width, scale) = (*width, *scale);
-                let parse = |b: &[u8]| self.with_point(b, |b| parse::decimal(b, width, scale));
+                let parse = |b: &[u8]| style.parse(b, |b| parse::decimal(b, width, scale));
                 let array = if width <= crate::column::types::DECIMAL64_MAX_WIDTH {
                     primitive::<Decimal64Type>(f, bad, |b| parse(b).map(|v| v as i64))
                 } else {
@@ -127,23 +131,6 @@ impl ColumnReader {
             None => primitive::<T>(fields, bad, |b| parse::moment(b)?.timestamp(T::UNIT)),
             Some(format) => primitive::<T>(fields, bad, |b| format.parse(b)?.timestamp(T::UNIT)),
         }
-    }
-
-    fn float(&self, field: &[u8]) -> Option<f64> {
-        self.with_point(field, parse::float64)
-    }
-
-    /// Parses a number whose decimal separator may be a comma.
-    #[inline]
-    fn with_point<T>(&self, field: &[u8], parse: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        if self.decimal_separator == b'.' {
-            return parse(field);
-        }
-        if field.contains(&b'.') {
-            return None;
-        }
-        let dotted: Vec<u8> = field.iter().map(|c| if *c == b',' { b'.' } else { *c }).collect();
-        parse(&dotted)
     }
 }
 

@@ -4,8 +4,8 @@
 //! in the order below is the guess. A column without values is VARCHAR.
 
 use crate::column::types::{LogicalType, TIMESTAMP};
-use crate::io::csv::parse;
-use crate::io::csv::strptime::Format;
+use crate::io::parse::{self, NumberStyle};
+use crate::io::strptime::Format;
 
 const BOOLEAN: u16 = 1;
 const TIME: u16 = 1 << 1;
@@ -34,13 +34,13 @@ const DATE_ORDERS: [&str; 5] = ["%y-%m-%d", "%d-%m-%Y", "%d-%m-%y", "%m-%d-%Y", 
 /// Separators of dates.
 const SEPARATORS: [&str; 3] = ["/", "-", "."];
 /// Times behind those dates.
-const TIMES: [&str; 4] = [" %H:%M:%S", " %I:%M:%S %p", " %H:%M", " %H:%M:%S.%f"];
+const TIMES: [&str; 2] = [" %H:%M:%S", " %I:%M:%S %p"];
 
 /// What is known of the types of a sample's columns.
 pub(crate) struct Guesser {
     columns: Vec<Column>,
     allowed: u16,
-    decimal_comma: bool,
+    style: NumberStyle,
     /// Formats of dates that are not ISO's, by bit.
     date_formats: Vec<Format>,
     timestamp_formats: Vec<Format>,
@@ -74,7 +74,7 @@ impl Guesser {
         candidates: Option<&[LogicalType]>,
         date_format: Option<&Format>,
         timestamp_format: Option<&Format>,
-        decimal_comma: bool,
+        style: NumberStyle,
     ) -> Self {
         let allowed = match candidates {
             None => ALL,
@@ -105,7 +105,7 @@ impl Guesser {
             timestamps: mask(timestamp_formats.len()),
         };
         let columns = (0..columns).map(|_| fresh()).collect();
-        Self { columns, allowed, decimal_comma, date_formats, timestamp_formats }
+        Self { columns, allowed, style, date_formats, timestamp_formats }
     }
 
     /// Takes a value that is not NULL.
@@ -124,7 +124,7 @@ impl Guesser {
         }
         let numeric = BIGINT | HUGEINT | DOUBLE;
         if state.open & numeric != 0 {
-            state.open &= !numeric | number(field, self.decimal_comma);
+            state.open &= !numeric | number(field, self.style);
         }
         if state.open & TIME != 0 && (!field.contains(&b':') || parse::time(field).is_none()) {
             state.open &= !TIME;
@@ -173,7 +173,7 @@ impl Guesser {
                 timestamps: u64::from(guess.format.is_some()),
             }],
             allowed: self.allowed,
-            decimal_comma: self.decimal_comma,
+            style: self.style,
             date_formats: guess.format.iter().cloned().collect(),
             timestamp_formats: guess.format.iter().cloned().collect(),
         };
@@ -215,9 +215,9 @@ fn keep(open: &mut u64, formats: &[Format], field: &[u8]) {
     }
 }
 
-/// A boolean that is not a digit.
+/// A boolean that is neither a digit nor a single `y` or `n`, which are as likely to be codes.
 fn is_boolean(field: &[u8]) -> bool {
-    field.first().is_some_and(u8::is_ascii_alphabetic) && parse::boolean(field).is_some()
+    !matches!(field, [b'0' | b'1' | b'y' | b'Y' | b'n' | b'N']) && parse::boolean(field).is_some()
 }
 
 /// Whether a zone is spelled `UTC`, which DuckDB takes as no zone.
@@ -227,7 +227,7 @@ fn ends_in_utc(field: &[u8]) -> bool {
 
 /// The numeric types that a value may have. Leading zeros and a plus sign say that it is a code, not a
 /// number.
-fn number(field: &[u8], decimal_comma: bool) -> u16 {
+fn number(field: &[u8], style: NumberStyle) -> u16 {
     let trimmed = parse::trim(field);
     let digits = trimmed.strip_prefix(b"-").unwrap_or(trimmed);
     match digits {
@@ -235,18 +235,13 @@ fn number(field: &[u8], decimal_comma: bool) -> u16 {
         [b'0', b'0'..=b'9', ..] if digits.len() == trimmed.len() => return 0,
         _ => {}
     }
-    if parse::int64(field).is_some() {
+    if style.parse(field, parse::int64).is_some() {
         return BIGINT | HUGEINT | DOUBLE;
     }
-    if parse::int128(field).is_some() {
+    if style.parse(field, parse::int128).is_some() {
         return HUGEINT | DOUBLE;
     }
-    let is_float = if decimal_comma {
-        let dotted: Vec<u8> = field.iter().map(|c| if *c == b',' { b'.' } else { *c }).collect();
-        !field.contains(&b'.') && parse::float64(&dotted).is_some()
-    } else {
-        parse::float64(field).is_some()
-    };
+    let is_float = style.parse(field, parse::float64).is_some();
     if is_float { DOUBLE } else { 0 }
 }
 
@@ -255,7 +250,7 @@ mod tests {
     use super::*;
 
     fn guess(values: &[&str]) -> String {
-        let mut guesser = Guesser::new(1, None, None, None, false);
+        let mut guesser = Guesser::new(1, None, None, None, NumberStyle::PLAIN);
         for value in values {
             guesser.value(0, value.as_bytes());
         }
@@ -276,6 +271,8 @@ mod tests {
             ("true", "BOOLEAN"),
             ("T", "BOOLEAN"),
             ("yes", "BOOLEAN"),
+            ("y", "VARCHAR"),
+            ("N", "VARCHAR"),
             ("1", "BIGINT"),
             ("0", "BIGINT"),
             ("NULL", "VARCHAR"),
@@ -306,6 +303,7 @@ mod tests {
             ("2020-01-02 03:04:05+02", "TIMESTAMP WITH TIME ZONE"),
             ("2020-01-02 03:04:05 UTC", "TIMESTAMP"),
             ("01/02/2020 03:04:05", "TIMESTAMP %d/%m/%Y %H:%M:%S"),
+            ("01/02/2020 03:04", "VARCHAR"),
             ("13/02/2020 03:04:05 PM", "TIMESTAMP %d/%m/%Y %I:%M:%S %p"),
             ("2020-02-30", "VARCHAR"),
             ("-", "VARCHAR"),

@@ -2,7 +2,7 @@
 //!
 //! A file is sniffed from its head ([`sniff`], [`infer`]), then read in chunks of whole records ([`chunk`])
 //! that workers parse side by side: fields are found with SIMD masks ([`scan`]), and each column is built
-//! from its fields at once ([`columns`], [`parse`]). Text is not copied: it points into its chunk.
+//! from its fields at once ([`columns`]). Text is not copied: it points into its chunk.
 
 use std::sync::Arc;
 
@@ -18,12 +18,10 @@ mod chunk;
 mod columns;
 mod infer;
 mod options;
-pub(in crate::io) mod parse;
 mod reader;
 mod scan;
 mod simd;
 mod sniff;
-mod strptime;
 #[cfg(test)]
 mod tests;
 mod write;

@@ -4,10 +4,11 @@ use crate::column::types::LogicalType;
 use crate::exec::batch::Field;
 use crate::exec::error::{ExecError, Result};
 use crate::io::csv::scan::Newline;
-use crate::io::csv::strptime;
 use crate::io::files::Compression;
 use crate::io::format::Format;
 use crate::io::options::Options;
+use crate::io::parse::NumberStyle;
+use crate::io::strptime;
 use crate::io::type_name;
 
 /// All names, aliases included.
@@ -48,6 +49,7 @@ pub(crate) const READ_OPTIONS: &[&str] = &[
     "sep",
     "skip",
     "strict_mode",
+    "thousands",
     "timestampformat",
     "timestamp_format",
     "types",
@@ -110,7 +112,7 @@ pub(crate) struct CsvOptions {
     pub force_not_null: Vec<String>,
     pub date_format: Option<strptime::Format>,
     pub timestamp_format: Option<strptime::Format>,
-    pub decimal_separator: u8,
+    pub number_style: NumberStyle,
     pub ignore_errors: bool,
     pub strict: bool,
     pub null_padding: bool,
@@ -206,11 +208,7 @@ impl CsvOptions {
             force_not_null: options.list(&["force_not_null"])?.unwrap_or_default(),
             date_format: time_format(options, &["dateformat", "date_format"])?,
             timestamp_format: time_format(options, &["timestampformat", "timestamp_format"])?,
-            decimal_separator: match byte(options, &["decimal_separator"])? {
-                None | Some(Some(b'.')) => b'.',
-                Some(Some(b',')) => b',',
-                _ => return Err(options.bad("decimal_separator", "must be '.' or ','")),
-            },
+            number_style: number_style(options)?,
             ignore_errors: options.boolean(&["ignore_errors"])?.unwrap_or(false),
             strict: options.boolean(&["strict_mode"])?.unwrap_or(true),
             null_padding: options.boolean(&["null_padding"])?.unwrap_or(false),
@@ -248,6 +246,20 @@ fn byte(options: &Options, names: &[&str]) -> Result<Option<Option<u8>>> {
             names[0]
         ))),
     }
+}
+
+/// How numbers are spelled.
+fn number_style(options: &Options) -> Result<NumberStyle> {
+    let decimal = match byte(options, &["decimal_separator"])? {
+        None | Some(Some(b'.')) => b'.',
+        Some(Some(b',')) => b',',
+        _ => return Err(options.bad("decimal_separator", "must be '.' or ','")),
+    };
+    let thousands = byte(options, &["thousands"])?.flatten();
+    if thousands == Some(decimal) {
+        return Err(options.bad("thousands", "must not be the decimal separator"));
+    }
+    Ok(NumberStyle { decimal, thousands })
 }
 
 /// A format of dates; `auto` is none.

@@ -16,9 +16,9 @@ use crate::io::csv::infer::Guesser;
 use crate::io::csv::options::{CsvOptions, Types};
 use crate::io::csv::scan::{Dialect, PADDING, RecordError, Records, Scanner, Shape, unescape};
 use crate::io::csv::sniff::{Nulls, Sample, Sniffed, sniff};
-use crate::io::csv::strptime::Format as TimeFormat;
 use crate::io::files::FileList;
 use crate::io::source::{Batches, FileFormat, FileScan};
+use crate::io::strptime::Format as TimeFormat;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 4096;
@@ -83,6 +83,15 @@ impl Csv {
                         merged.iter().map(|(f, _)| &f.name[..]).collect::<Vec<_>>().join(", ")
                     )));
                 }
+            }
+        }
+        for name in &options.force_not_null {
+            if !merged.iter().any(|(f, _)| f.name.eq_ignore_ascii_case(name)) {
+                return Err(ExecError::InvalidInput(format!(
+                    "force_not_null names a column \"{name}\" that \"{}\" does not have; there are: {}",
+                    files.paths()[0],
+                    merged.iter().map(|(f, _)| &f.name[..]).collect::<Vec<_>>().join(", ")
+                )));
             }
         }
         let record_bytes = sniffed[0].as_ref().map_or(1.0, |s| s.record_bytes).max(1.0);
@@ -151,7 +160,7 @@ impl Csv {
                     guessed: column.guessed,
                     format: column.format.clone(),
                     nulls: (!forced).then(|| Nulls::new(&self.options)),
-                    decimal_separator: self.options.decimal_separator,
+                    style: self.options.number_style,
                 }))
             })
             .collect()
@@ -254,7 +263,7 @@ fn guess_from_all(files: &FileList, file: usize, options: &CsvOptions, sniffed: 
         options.candidates.as_deref(),
         options.date_format.as_ref(),
         options.timestamp_format.as_ref(),
-        options.decimal_separator == b',',
+        options.number_style,
     );
     let nulls = Nulls::new(options);
     let mut chunks = Chunks::new(
@@ -307,6 +316,14 @@ fn columns_of(
     file: usize,
 ) -> Result<Vec<(Field, Column)>> {
     let mut out: Vec<(Field, Column)> = vec![];
+    if options.names.len() > sniffed.names.len() {
+        return Err(ExecError::InvalidInput(format!(
+            "\"{}\" has {} columns, but {} names are given",
+            files.paths()[file],
+            sniffed.names.len(),
+            options.names.len()
+        )));
+    }
     if let Some(given) = &options.columns {
         if given.len() != sniffed.names.len() {
             return Err(ExecError::InvalidInput(format!(

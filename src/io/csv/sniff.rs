@@ -15,6 +15,8 @@ use crate::io::csv::options::CsvOptions;
 use crate::io::csv::scan::{
     Dialect, Newline, PADDING, RecordError, Records, Scanner, Shape, Span, last_record_end, unescape,
 };
+use crate::io::names::unique;
+use crate::io::parse::NumberStyle;
 
 /// Delimiters that are tried, the likeliest first.
 const DELIMITERS: [u8; 4] = [b',', b'|', b';', b'\t'];
@@ -337,10 +339,10 @@ fn typed_columns(sample: &Sample, fit: &Fit, options: &CsvOptions) -> usize {
     let (records, ..) = records(sample, fit.dialect, fit.preamble_bytes, PROBE_ROWS);
     let text = &sample.text()[fit.preamble_bytes..];
     let nulls = Nulls::new(options);
-    let new = |comma| {
-        Guesser::new(fit.width, None, options.date_format.as_ref(), options.timestamp_format.as_ref(), comma)
+    let new = |style| {
+        Guesser::new(fit.width, None, options.date_format.as_ref(), options.timestamp_format.as_ref(), style)
     };
-    let mut guessers = [new(false), new(true)];
+    let mut guessers = [new(options.number_style), new(NumberStyle::COMMA)];
     let mut at = 0;
     for (row, width) in records.widths.iter().enumerate() {
         let width = *width as usize;
@@ -366,7 +368,7 @@ fn columns(sniffed: &mut Sniffed, sample: &Sample, from: usize, width: usize, op
         options.candidates.as_deref(),
         options.date_format.as_ref(),
         options.timestamp_format.as_ref(),
-        options.decimal_separator == b',',
+        options.number_style,
     );
     let value = |span: Span| -> Vec<u8> {
         let raw = &text[span.start()..span.end()];
@@ -453,7 +455,7 @@ fn has_header(
     }
     if alone {
         // A header without records, or a record without header: as the values look.
-        let mut own = Guesser::new(width, None, None, None, false);
+        let mut own = Guesser::new(width, None, None, None, options.number_style);
         first.iter().enumerate().for_each(|(i, c)| c.iter().for_each(|c| own.value(i, c)));
         return (0..width).all(|i| own.guess(i).ty == LogicalType::Varchar);
     }
@@ -478,15 +480,7 @@ pub(crate) fn names(cells: &[Option<String>], width: usize, options: &CsvOptions
             }
         })
         .collect();
-    let mut seen: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
-    for name in &mut names {
-        while let Some(n) = seen.get_mut(&name.to_lowercase()) {
-            let suffix = *n;
-            *n += 1;
-            *name = format!("{name}_{suffix}");
-        }
-        seen.insert(name.to_lowercase(), 1);
-    }
+    unique(&mut names);
     names
 }
 

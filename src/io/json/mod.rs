@@ -1,27 +1,49 @@
-//! JSON.
+//! JSON: objects one a line, one after another, or in an array.
+//!
+//! A file is cut into chunks of whole records ([`records`]) that workers read side by side. Each record is
+//! read once, onto a tape ([`lex`]); the types are guessed from a sample of them ([`infer`]), and columns are
+//! built from them ([`columns`]). Text without escapes is not copied: it points into its chunk.
 
 use std::sync::Arc;
 
 use crate::exec::batch::Field;
-use crate::exec::error::{ExecError, Result};
+use crate::exec::error::Result;
 use crate::exec::source::Source;
 use crate::io::files::FileList;
 use crate::io::format::Format;
 use crate::io::options::Options;
+use crate::io::source::FileSource;
 
+mod columns;
+mod infer;
+mod lex;
+mod options;
+mod reader;
+mod records;
+mod shape;
 mod write;
 
+pub(crate) use options::{OBJECT_OPTIONS, READ_OPTIONS};
 pub(crate) use write::sink;
-
-/// The options of the reader.
-pub(crate) const READ_OPTIONS: &[&str] = &["header", "delim"];
 
 /// A reader of these files.
 pub(crate) fn source(
-    _files: &FileList,
-    _format: Format,
-    _options: &Options,
-    _target: Option<&[Field]>,
+    files: &FileList,
+    format: Format,
+    options: &Options,
+    target: Option<&[Field]>,
 ) -> Result<Arc<dyn Source>> {
-    Err(ExecError::Unsupported("reading JSON".into()))
+    open(files, options::JsonOptions::new(options, format, target)?)
+}
+
+/// A reader of these files that takes every record as one value of type JSON, as it stands.
+pub(crate) fn objects(files: &FileList, format: Format, options: &Options) -> Result<Arc<dyn Source>> {
+    open(files, options::JsonOptions::new(options, format, None)?.raw())
+}
+
+fn open(files: &FileList, options: options::JsonOptions) -> Result<Arc<dyn Source>> {
+    let files = files.with_compression(options.compression);
+    let filename = options.filename.clone();
+    let json = reader::Json::new(&files, options)?;
+    Ok(FileSource::new(files, json, filename.as_deref()))
 }

@@ -9,28 +9,24 @@ use super::ResultWriter;
 /// Values between delimiters, quoted where need be. NULL is an empty field, the empty string is `""`.
 pub struct DelimitedWriter {
     delimiter: u8,
+    headers: bool,
     columns: Vec<Field>,
     value: String,
     line: Vec<u8>,
 }
 
 impl DelimitedWriter {
-    pub fn csv() -> Self {
-        Self::new(b',')
-    }
-
-    pub fn tsv() -> Self {
-        Self::new(b'\t')
-    }
-
-    fn new(delimiter: u8) -> Self {
-        Self { delimiter, columns: vec![], value: String::new(), line: vec![] }
+    pub fn new(delimiter: u8, headers: bool) -> Self {
+        Self { delimiter, headers, columns: vec![], value: String::new(), line: vec![] }
     }
 }
 
 impl ResultWriter for DelimitedWriter {
     fn begin(&mut self, columns: &[Field], out: &mut dyn Write) -> io::Result<()> {
         self.columns = columns.to_vec();
+        if !self.headers {
+            return Ok(());
+        }
         self.line.clear();
         for (i, column) in columns.iter().enumerate() {
             if i > 0 {

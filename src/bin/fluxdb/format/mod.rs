@@ -2,6 +2,7 @@
 
 mod columnar;
 mod delimited;
+mod insert;
 mod json;
 mod lines;
 mod table;
@@ -37,14 +38,47 @@ pub enum Format {
     Arrow,
     /// Nothing.
     Null,
+    /// `INSERT` statements.
+    Insert,
+}
+
+/// How results look.
+#[derive(Debug, Clone)]
+pub struct Display {
+    pub format: Format,
+    /// What a NULL looks like where the format has no spelling of its own.
+    pub null: String,
+    /// Names of columns come first.
+    pub headers: bool,
+    /// Widths of the first columns of tables; 0 is what fits.
+    pub widths: Vec<usize>,
+    /// Rows shown of a long result on a terminal; 0 for all.
+    pub max_rows: usize,
+    /// The table of `INSERT` statements.
+    pub table: String,
+}
+
+impl Default for Display {
+    fn default() -> Self {
+        Self {
+            format: Format::Table,
+            null: Format::Table.default_null().to_owned(),
+            headers: true,
+            widths: vec![],
+            max_rows: 40,
+            table: "tbl".to_owned(),
+        }
+    }
 }
 
 impl Format {
     /// The names, as `--format` and `.mode` take them.
-    pub const NAMES: [&'static str; 11] =
-        ["table", "box", "csv", "tsv", "json", "ndjson", "markdown", "vertical", "parquet", "arrow", "null"];
+    pub const NAMES: [&'static str; 12] = [
+        "table", "box", "csv", "tsv", "json", "ndjson", "markdown", "vertical", "parquet", "arrow", "null",
+        "insert",
+    ];
 
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Table,
         Self::Box,
         Self::Csv,
@@ -56,6 +90,7 @@ impl Format {
         Self::Parquet,
         Self::Arrow,
         Self::Null,
+        Self::Insert,
     ];
 
     /// The format of this name.
@@ -63,26 +98,45 @@ impl Format {
         Self::NAMES.iter().position(|n| *n == name).map(|i| Self::ALL[i])
     }
 
+    /// The format that other shells call so.
+    pub fn from_alias(name: &str) -> Option<Self> {
+        Some(match name {
+            "duckbox" | "column" => Self::Table,
+            "tabs" => Self::Tsv,
+            "jsonlines" | "jsonl" => Self::Ndjson,
+            "line" => Self::Vertical,
+            "trash" => Self::Null,
+            _ => return None,
+        })
+    }
+
+    /// What a NULL looks like unless the user says otherwise.
+    pub fn default_null(self) -> &'static str {
+        if matches!(self, Self::Table | Self::Box) { "NULL" } else { "" }
+    }
+
     /// The name of this format.
     pub fn name(self) -> &'static str {
         Self::NAMES[Self::ALL.iter().position(|f| *f == self).unwrap_or(0)]
     }
+}
 
-    /// A writer for one result. `null` is what a NULL looks like where the format has no spelling of its own;
-    /// `width` is the terminal's, in characters.
-    pub fn writer(self, null: &str, width: usize) -> Box<dyn ResultWriter> {
-        match self {
-            Self::Table => Box::new(table::TableWriter::fitted(null, width)),
-            Self::Box => Box::new(table::TableWriter::full(null)),
-            Self::Csv => Box::new(delimited::DelimitedWriter::csv()),
-            Self::Tsv => Box::new(delimited::DelimitedWriter::tsv()),
-            Self::Json => Box::new(json::JsonWriter::array()),
-            Self::Ndjson => Box::new(json::JsonWriter::lines()),
-            Self::Markdown => Box::new(lines::MarkdownWriter::new(null)),
-            Self::Vertical => Box::new(lines::VerticalWriter::new(null)),
-            Self::Parquet => Box::new(columnar::ParquetWriter::default()),
-            Self::Arrow => Box::new(columnar::ArrowWriter::default()),
-            Self::Null => Box::new(NullWriter),
+impl Display {
+    /// A writer for one result. `width` is the terminal's, in characters.
+    pub fn writer(&self, width: usize) -> Box<dyn ResultWriter> {
+        match self.format {
+            Format::Table => Box::new(table::TableWriter::fitted(self, width)),
+            Format::Box => Box::new(table::TableWriter::full(self)),
+            Format::Csv => Box::new(delimited::DelimitedWriter::new(b',', self.headers)),
+            Format::Tsv => Box::new(delimited::DelimitedWriter::new(b'\t', self.headers)),
+            Format::Json => Box::new(json::JsonWriter::array()),
+            Format::Ndjson => Box::new(json::JsonWriter::lines()),
+            Format::Markdown => Box::new(lines::MarkdownWriter::new(&self.null)),
+            Format::Vertical => Box::new(lines::VerticalWriter::new(&self.null)),
+            Format::Parquet => Box::new(columnar::ParquetWriter::default()),
+            Format::Arrow => Box::new(columnar::ArrowWriter::default()),
+            Format::Null => Box::new(NullWriter),
+            Format::Insert => Box::new(insert::InsertWriter::new(&self.table)),
         }
     }
 }

@@ -7,16 +7,19 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use fluxdb::{Batch, Field, LogicalType, ValueWriter};
 use unicode_width::UnicodeWidthStr;
 
-use super::ResultWriter;
+use super::{Display, ResultWriter};
 
-/// Rows shown of a long result: half of them from its start, half from its end.
-const SHOWN_ROWS: usize = 40;
 /// The narrowest that a column is cut to.
 const NARROWEST: usize = 8;
 
 /// A boxed table with the columns' types under their names.
 pub struct TableWriter {
     null: String,
+    headers: bool,
+    /// Widths that are set by hand.
+    widths: Vec<usize>,
+    /// Rows shown of a long result from its start, and as many from its end.
+    half: usize,
     columns: Vec<Field>,
     /// Terminal width to fit into; `None` shows everything.
     width: Option<usize>,
@@ -29,14 +32,17 @@ pub struct TableWriter {
 
 impl TableWriter {
     /// Fits the terminal: wide values, middle columns and middle rows are left out, and it says so.
-    pub fn fitted(null: &str, width: usize) -> Self {
-        Self { width: Some(width), ..Self::full(null) }
+    pub fn fitted(display: &Display, width: usize) -> Self {
+        Self { width: Some(width), ..Self::full(display) }
     }
 
     /// Everything.
-    pub fn full(null: &str) -> Self {
+    pub fn full(display: &Display) -> Self {
         Self {
-            null: null.to_owned(),
+            null: display.null.clone(),
+            headers: display.headers,
+            widths: display.widths.clone(),
+            half: if display.max_rows == 0 { usize::MAX / 2 } else { display.max_rows.div_ceil(2) },
             columns: vec![],
             width: None,
             head: vec![],
@@ -48,9 +54,9 @@ impl TableWriter {
 
     fn keep(&mut self, row: Vec<String>) {
         self.rows += 1;
-        if self.width.is_none() || self.head.len() < SHOWN_ROWS / 2 {
+        if self.width.is_none() || self.head.len() < self.half {
             self.head.push(row);
-        } else if self.tail.len() < SHOWN_ROWS / 2 {
+        } else if self.tail.len() < self.half {
             self.tail.push(row);
         } else {
             self.tail[self.tail_start] = row;
@@ -78,12 +84,12 @@ impl ResultWriter for TableWriter {
 
     fn batch(&mut self, batch: &Batch, _: &mut dyn Write) -> io::Result<()> {
         // Rows between head and tail are never rendered: only the first and last few of a batch can stay.
-        let half = SHOWN_ROWS / 2;
+        let half = self.half;
         let columns = self.columns.clone();
         let writers = super::value_writers(&columns, batch)?;
         for row in 0..batch.rows {
             let in_head = self.width.is_none() || self.head.len() < half;
-            let in_tail = row + half >= batch.rows;
+            let in_tail = batch.rows - row <= half;
             if !in_head && !in_tail {
                 self.rows += 1;
                 continue;
@@ -105,6 +111,9 @@ impl ResultWriter for TableWriter {
                 cells.chain([names[i].width(), types[i].width().min(NARROWEST * 2)]).max().unwrap_or(0)
             })
             .collect();
+        for (width, given) in widths.iter_mut().zip(&self.widths).filter(|(_, given)| **given > 0) {
+            *width = *given;
+        }
         let mut shown: Vec<Option<usize>> = (0..total_columns).map(Some).collect();
         if let Some(width) = self.width {
             shown = fit(&mut widths, width);
@@ -112,15 +121,18 @@ impl ResultWriter for TableWriter {
 
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(shown.iter().map(|c| {
-            match c {
-                Some(i) => {
-                    Cell::new(format!("{}\n{}", cut(&names[*i], widths[*i]), cut(&types[*i], widths[*i])))
-                        .set_alignment(CellAlignment::Center)
+        if self.headers {
+            table.set_header(shown.iter().map(|c| {
+                match c {
+                    Some(i) => {
+                        Cell::new(format!("{}\n{}", cut(&names[*i], widths[*i]), cut(&types[*i], widths[*i])))
+                            .set_alignment(CellAlignment::Center)
+                    }
+                    None => Cell::new("…"),
                 }
-                None => Cell::new("…"),
-            }
-        }));
+            }));
+        }
+        let shown_rows = rows.len();
         if let Some(at) = gap {
             rows.insert(at, vec!["·".to_owned(); total_columns]);
         }
@@ -146,7 +158,7 @@ impl ResultWriter for TableWriter {
             writeln!(
                 out,
                 "{}",
-                footer(self.rows, gap.is_some(), total_columns, shown.iter().flatten().count())
+                footer(self.rows, shown_rows, total_columns, shown.iter().flatten().count())
             )?;
         }
         Ok(())
@@ -154,10 +166,10 @@ impl ResultWriter for TableWriter {
 }
 
 /// `3 rows`, and what of the result is shown if not all.
-fn footer(rows: u64, cut_rows: bool, columns: usize, shown_columns: usize) -> String {
+fn footer(rows: u64, shown_rows: usize, columns: usize, shown_columns: usize) -> String {
     let mut text = format!("{} row{}", thousands(rows), if rows == 1 { "" } else { "s" });
-    if cut_rows {
-        text.push_str(&format!(" ({SHOWN_ROWS} shown)"));
+    if (shown_rows as u64) < rows {
+        text.push_str(&format!(" ({shown_rows} shown)"));
     }
     if shown_columns < columns {
         text.push_str(&format!(", {columns} columns ({shown_columns} shown)"));

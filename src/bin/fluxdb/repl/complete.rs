@@ -4,7 +4,7 @@ use fluxdb::Connection;
 use rustyline::Context;
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 
-use crate::repl::dot;
+use crate::dot;
 
 /// Most candidates shown at a time.
 const MOST: usize = 200;

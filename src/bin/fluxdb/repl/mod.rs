@@ -1,8 +1,9 @@
 //! The interactive shell.
 
 mod complete;
-mod dot;
 mod highlight;
+
+pub use complete::quote_name;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,9 @@ const HISTORY_LINES: usize = 10_000;
 /// Reads, runs and prints until the end of input or `.quit`.
 pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
     session.chatty = true;
+    if let Some(path) = home_file(".fluxdbrc").filter(|p| p.exists()) {
+        session.run_file(&path, true);
+    }
     let config = Config::builder()
         .completion_type(CompletionType::List)
         .auto_add_history(false)
@@ -36,7 +40,7 @@ pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
         }
     };
     editor.set_helper(Some(LineHelper::new()));
-    let history = history_path();
+    let history = home_file(".fluxdb_history");
     if let Some(path) = &history {
         // There is none at the first start.
         let _ = editor.load_history(path);
@@ -55,13 +59,9 @@ pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
                     continue;
                 }
                 let _ = editor.add_history_entry(text);
-                if text.starts_with('.') {
-                    match dot::run(session, text) {
-                        dot::Next::Go => {}
-                        dot::Next::Quit => break Outcome::Ok,
-                    }
-                } else if session.run_text(text, true) == Outcome::Closed {
-                    break Outcome::Closed;
+                match session.run_text(text, true) {
+                    Outcome::Ok | Outcome::Failed => {}
+                    end @ (Outcome::Quit | Outcome::Closed) => break end,
                 }
             }
             Err(ReadlineError::Interrupted) => {}
@@ -81,8 +81,8 @@ pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
     if outcome == Outcome::Failed { Outcome::Failed } else { Outcome::Ok }
 }
 
-fn history_path() -> Option<PathBuf> {
-    std::env::home_dir().map(|home| home.join(".fluxdb_history"))
+fn home_file(name: &str) -> Option<PathBuf> {
+    std::env::home_dir().map(|home| home.join(name))
 }
 
 /// What the line editor asks: completion, colours, and whether a statement is complete.

@@ -18,6 +18,44 @@ pub(crate) fn trim(mut field: &[u8]) -> &[u8] {
     field
 }
 
+/// How numbers are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NumberStyle {
+    /// Before the fraction: `.` or `,`.
+    pub decimal: u8,
+    /// Between groups of digits.
+    pub thousands: Option<u8>,
+}
+
+impl NumberStyle {
+    /// A point before the fraction, and no groups.
+    pub const PLAIN: Self = Self { decimal: b'.', thousands: None };
+    /// A comma before the fraction.
+    pub const COMMA: Self = Self { decimal: b',', thousands: None };
+
+    /// Parses a number of this style with a parser of plain ones.
+    #[inline]
+    pub fn parse<T>(self, field: &[u8], parse: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        if self == Self::PLAIN { parse(field) } else { self.parse_slow(field, parse) }
+    }
+
+    #[cold]
+    fn parse_slow<T>(self, field: &[u8], parse: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        let mut plain = Vec::with_capacity(field.len());
+        for byte in field {
+            if Some(*byte) == self.thousands {
+                continue;
+            }
+            match *byte {
+                b if b == self.decimal => plain.push(b'.'),
+                b'.' => return None,
+                b => plain.push(b),
+            }
+        }
+        parse(&plain)
+    }
+}
+
 /// A whole number that fits 64 bits.
 #[inline]
 pub(crate) fn int64(field: &[u8]) -> Option<i64> {
@@ -435,6 +473,17 @@ fn moment_rest(days: i32, rest: &[u8]) -> Option<Moment> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn styles() {
+        let parse = |style: NumberStyle, text: &str| style.parse(text.as_bytes(), float64);
+        assert_eq!(parse(NumberStyle::COMMA, "-1,5"), Some(-1.5));
+        assert_eq!(parse(NumberStyle::COMMA, "1.5"), None);
+        let groups = NumberStyle { decimal: b',', thousands: Some(b'.') };
+        assert_eq!(parse(groups, "1.234.567,25"), Some(1_234_567.25));
+        let groups = NumberStyle { decimal: b'.', thousands: Some(b',') };
+        assert_eq!(groups.parse(b"-1,000", int64), Some(-1000));
+    }
 
     #[test]
     fn integers() {

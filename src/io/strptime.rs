@@ -1,7 +1,7 @@
 //! Dates and times of a given format, as `dateformat` and `timestampformat` spell it.
 
 use crate::io::calendar::days_from_civil;
-use crate::io::csv::parse::{Moment, days_in_month, digits, offset_prefix, trim};
+use crate::io::parse::{Moment, days_in_month, digits, offset_prefix, trim};
 
 /// A format, compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]

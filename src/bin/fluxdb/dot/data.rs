@@ -1,0 +1,124 @@
+//! Commands that bring data in and out.
+
+use std::path::Path;
+
+use fluxdb::arrow_array::cast::AsArray;
+
+use super::{Next, Words, after};
+use crate::format::{Display, Format};
+use crate::repl::quote_name;
+use crate::session::{Outcome, Session};
+
+/// The reader of a file: by an option, else by its name.
+fn reader(path: &str, format: Option<&str>) -> Result<&'static str, String> {
+    let extension = |p: &Path| p.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let path = Path::new(path);
+    let by_name = match extension(path).as_deref() {
+        Some("gz" | "zst" | "gzip" | "zstd") => path.file_stem().and_then(|s| extension(Path::new(s))),
+        other => other.map(str::to_owned),
+    };
+    match format.or(by_name.as_deref()) {
+        Some("json" | "ndjson" | "jsonl") => Ok("read_json"),
+        Some("parquet" | "parq" | "pq") => Ok("read_parquet"),
+        Some("arrow" | "feather" | "ipc") => Ok("read_arrow"),
+        _ if format.is_some_and(|f| !matches!(f, "csv" | "tsv")) => Err(format!(
+            "unknown format {}; there are csv, tsv, json, parquet and arrow",
+            format.unwrap_or("")
+        )),
+        _ => Ok("read_csv"),
+    }
+}
+
+pub(super) fn import(session: &mut Session, words: &Words<'_>) -> Result<Next, String> {
+    let mut names = vec![];
+    let mut format = None;
+    let mut options = String::new();
+    let mut all = words.all.iter();
+    while let Some(word) = all.next() {
+        match word.strip_prefix("--") {
+            None => names.push(word.as_str()),
+            Some(known @ ("csv" | "tsv" | "json" | "parquet" | "arrow")) => format = Some(known),
+            Some(name) => {
+                let value = all.next().ok_or_else(|| format!("--{name} needs a value"))?;
+                if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                    return Err(format!("{name} is no name of an option"));
+                }
+                options += &format!(", {name} = {}", text_literal(value));
+            }
+        }
+    }
+    let [file, table] = names[..] else { return Err(String::new()) };
+    if format == Some("tsv") {
+        options += ", delim = '\t'";
+    }
+    let source = format!("{}({}{options})", reader(file, format)?, text_literal(file));
+    let exists = session.connection.table_names().iter().any(|t| t.eq_ignore_ascii_case(table));
+    let table = quote_name(table);
+    Ok(after(session.run_statement(&if exists {
+        format!("INSERT INTO {table} SELECT * FROM {source}")
+    } else {
+        format!("CREATE TABLE {table} AS SELECT * FROM {source}")
+    })))
+}
+
+/// A text as SQL spells it.
+pub fn text_literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+pub(super) fn dump(session: &mut Session, words: &Words<'_>) -> Result<Next, String> {
+    let only = words.at_most_one()?;
+    let statements = session.connection.create_statements(only).map_err(|e| e.to_string())?;
+    session.print("BEGIN TRANSACTION;\n")?;
+    session.print(&statements.iter().map(|s| format!("{s}\n")).collect::<String>())?;
+    // Views have no rows of their own.
+    for (schema, table) in base_tables(session).map_err(|e| e.to_string())? {
+        let qualified = format!("{schema}.{table}");
+        if only.is_some_and(|o| !o.eq_ignore_ascii_case(&table) && !o.eq_ignore_ascii_case(&qualified)) {
+            continue;
+        }
+        let name = if schema == "main" {
+            quote_name(&table)
+        } else {
+            format!("{}.{}", quote_name(&schema), quote_name(&table))
+        };
+        let display = Display { format: Format::Insert, table: name.clone(), ..Display::default() };
+        let outcome = session.with_display(display, |s| s.run_statement(&format!("FROM {name}")));
+        if outcome != Outcome::Ok {
+            return Ok(after(outcome));
+        }
+    }
+    session.print("COMMIT;\n")?;
+    Ok(Next::Go)
+}
+
+/// Schema and name of every table.
+fn base_tables(session: &Session) -> fluxdb::Result<Vec<(String, String)>> {
+    let rows = session.connection.query(
+        "SELECT table_schema, table_name FROM information_schema.tables \
+         WHERE table_type = 'BASE TABLE' ORDER BY table_schema, table_name",
+    )?;
+    let mut names = vec![];
+    for batch in rows {
+        let batch = batch?;
+        let text = |column: usize, row: usize| {
+            batch.column(column).as_string_view_opt().map_or("", |a| a.value(row)).to_owned()
+        };
+        names.extend((0..batch.num_rows()).map(|row| (text(0, row), text(1, row))));
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_by_name_and_option() {
+        assert_eq!(reader("x/a.csv", None), Ok("read_csv"));
+        assert_eq!(reader("a.JSON.gz", None), Ok("read_json"));
+        assert_eq!(reader("a.parquet", Some("csv")), Ok("read_csv"));
+        assert_eq!(reader("a", None), Ok("read_csv"));
+        assert!(reader("a", Some("xml")).is_err());
+    }
+}
