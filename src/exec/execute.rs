@@ -27,6 +27,7 @@ use crate::exec::operators::scan::{aggregate_from_statistics, table_scan};
 use crate::exec::operators::sort::sort;
 use crate::exec::operators::sort::top_n::{RunningBound, top_n};
 use crate::exec::operators::values::values;
+use crate::exec::operators::window::{Windows, window};
 use crate::exec::operators::write::write;
 use crate::exec::pipeline::{
     BatchesSource, Operator, Pipeline, Profiled, ProfiledSource, SequenceSource, metrics,
@@ -223,6 +224,17 @@ impl Builder {
                 let pipeline = self.build(*input, id + 1, vec![], wanted)?;
                 let batches = self.timed(id, || gap_fill(&pipeline, &spec, &schema, &self.context))?;
                 Ok(self.batches(id, batches))
+            }
+            PlanNode::Window { input, partition_by, order_by, calls } => {
+                let types = types_of(&input);
+                let mut read = wanted[..types.len()].to_vec();
+                let order = order_by.iter().map(|k| &k.expr);
+                let args = calls.iter().flat_map(|call| call.exprs());
+                partition_by.iter().chain(order).chain(args).for_each(|e| read_columns(e, &mut read));
+                let pipeline = self.build(*input, id + 1, vec![], read)?;
+                let windows = Windows { partition_by, order_by, calls };
+                let source = self.timed(id, || window(&pipeline, windows, &types, &wanted, &self.context))?;
+                Ok(self.source(id, source))
             }
             PlanNode::Sort { input, keys } if keys.is_empty() => self.build(*input, id + 1, hints, wanted),
             PlanNode::Sort { input, keys } => {

@@ -24,6 +24,7 @@ mod scheduler;
 pub mod sinks;
 pub mod source;
 mod stream;
+pub mod window;
 
 pub use execute::execute;
 pub use stream::QueryStream;

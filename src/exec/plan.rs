@@ -6,6 +6,7 @@ use crate::column::scalar::Scalar;
 use crate::exec::batch::Schema;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::source::{Sink, Source};
+use crate::exec::window::WindowCall;
 use crate::table::TableSnapshot;
 
 /// What a series has where it has no row, or NULL in one.
@@ -153,6 +154,18 @@ pub enum PlanNode {
         /// How.
         spec: GapFill,
     },
+    /// Window functions, all over the same partitions in the same order. Output: the input's columns, then a
+    /// column for each call. Rows of a partition come together, in order.
+    Window {
+        /// Input.
+        input: Box<Plan>,
+        /// Keys of the partitions, over the input.
+        partition_by: Vec<Expr>,
+        /// The order of the rows of a partition; rows that are equal in it are peers.
+        order_by: Vec<SortKey>,
+        /// The calls.
+        calls: Vec<WindowCall>,
+    },
     /// All rows in order. Stable.
     Sort {
         /// Input.
@@ -229,6 +242,7 @@ impl PlanNode {
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
             | Self::GapFill { input, .. }
+            | Self::Window { input, .. }
             | Self::Sort { input, .. }
             | Self::TopN { input, .. }
             | Self::Limit { input, .. }

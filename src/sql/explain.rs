@@ -9,6 +9,7 @@ use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::plan::{JoinKind, Plan, PlanNode};
 use crate::exec::profile::Profile;
+use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 
 /// The plan as a tree, an operator a line, inputs below it, with the rows that each is expected to yield.
@@ -146,6 +147,11 @@ fn logical_line(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> String {
         LogicalPlan::GapFill { gaps, .. } => {
             format!("GAP_FILL {}", list(&gaps.columns[..=gaps.series]).join(", "))
         }
+        LogicalPlan::Window { partition_by, order_by, calls, .. } => {
+            let calls: Vec<String> =
+                calls.iter().map(|(c, call)| format!("{} := {}", name(c.id), window(call, name))).collect();
+            window_line(&calls, &list(partition_by), &sort_keys(order_by, name))
+        }
         LogicalPlan::Distinct { on: None, .. } => "DISTINCT".to_string(),
         LogicalPlan::Distinct { on: Some(on), .. } => format!("DISTINCT ON {}", list(on).join(", ")),
         LogicalPlan::Sort { keys, .. } => format!("SORT {}", sort_keys(keys, name)),
@@ -213,6 +219,12 @@ fn line(plan: &Plan) -> String {
             let names = names(input);
             let columns = std::iter::once(&spec.time).chain(&spec.series);
             format!("GAP_FILL {}", columns.map(|&c| names[c].clone()).collect::<Vec<_>>().join(", "))
+        }
+        PlanNode::Window { input, partition_by, order_by, calls } => {
+            let names = names(input);
+            let calls: Vec<String> = calls.iter().map(|call| window(call, &at(&names))).collect();
+            let partition_by: Vec<String> = partition_by.iter().map(|e| expr(e, &names)).collect();
+            window_line(&calls, &partition_by, &sort_keys(order_by, &at(&names)))
         }
         PlanNode::Sort { input, keys } => format!("SORT {}", sort_keys(keys, &at(&names(input)))),
         PlanNode::TopN { input, keys, limit, offset } => {
@@ -308,6 +320,71 @@ fn aggregate(call: &AggregateCall, name: &dyn Fn(usize) -> String) -> String {
         let _ = write!(out, " FILTER (WHERE {})", write_expr(filter, name));
     }
     out
+}
+
+/// The line of a window operator.
+fn window_line(calls: &[String], partition_by: &[String], order_by: &str) -> String {
+    let mut out = String::from("WINDOW");
+    if !partition_by.is_empty() {
+        let _ = write!(out, " PARTITION BY {}", partition_by.join(", "));
+    }
+    if !order_by.is_empty() {
+        let _ = write!(out, " ORDER BY {order_by}");
+    }
+    let _ = write!(out, ": {}", calls.join(", "));
+    out
+}
+
+/// A call of a window function, without what all calls of its operator share.
+fn window(call: &WindowCall, name: &dyn Fn(usize) -> String) -> String {
+    let mut out = format!("{}(", call.function.name());
+    if call.distinct {
+        out.push_str("DISTINCT ");
+    }
+    if call.args.is_empty() && matches!(call.function, WindowFunction::Aggregate(_)) {
+        out.push('*');
+    }
+    out.push_str(&call.args.iter().map(|e| write_expr(e, name)).collect::<Vec<_>>().join(", "));
+    if !call.order_by.is_empty() {
+        let _ = write!(out, " ORDER BY {}", sort_keys(&call.order_by, name));
+    }
+    if call.ignore_nulls {
+        out.push_str(" IGNORE NULLS");
+    }
+    out.push(')');
+    if let Some(filter) = &call.filter {
+        let _ = write!(out, " FILTER (WHERE {})", write_expr(filter, name));
+    }
+    if !call.frame.is_partition() {
+        out.push(' ');
+        out.push_str(&frame(&call.frame, name));
+    }
+    out
+}
+
+fn frame(frame: &Frame, name: &dyn Fn(usize) -> String) -> String {
+    let range = frame.units == FrameUnits::Range;
+    let bound = |b: &FrameBound, unbounded: &str| match b {
+        FrameBound::Unbounded => format!("UNBOUNDED {unbounded}"),
+        FrameBound::CurrentRow => "CURRENT ROW".to_string(),
+        // What a RANGE keeps is the key at the bound.
+        FrameBound::Preceding(e) | FrameBound::Following(e) if range => write_expr(e, name),
+        FrameBound::Preceding(e) => format!("{} PRECEDING", write_expr(e, name)),
+        FrameBound::Following(e) => format!("{} FOLLOWING", write_expr(e, name)),
+    };
+    let units = match frame.units {
+        FrameUnits::Rows => "ROWS",
+        FrameUnits::Range => "RANGE",
+        FrameUnits::Groups => "GROUPS",
+    };
+    let exclude = match frame.exclude {
+        FrameExclude::Nothing => "",
+        FrameExclude::CurrentRow => " EXCLUDE CURRENT ROW",
+        FrameExclude::Group => " EXCLUDE GROUP",
+        FrameExclude::Ties => " EXCLUDE TIES",
+    };
+    let (start, end) = (bound(&frame.start, "PRECEDING"), bound(&frame.end, "FOLLOWING"));
+    format!("{units} BETWEEN {start} AND {end}{exclude}")
 }
 
 /// The name of a position; `#position` where it has none.

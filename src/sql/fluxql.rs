@@ -13,7 +13,7 @@ use sqlparser::tokenizer::{Span, Token, Word};
 
 /// A quoting that this dialect does not read, so no text can have it: it marks what this module has made.
 /// One that `sqlparser` can print, since tokens get into its messages.
-const MARK: char = '`';
+pub const MARK: char = '`';
 
 /// The token that stands for a word EVERY which begins a clause.
 pub fn every_marker() -> Word {
@@ -22,7 +22,7 @@ pub fn every_marker() -> Word {
 
 /// Whether a word is [`every_marker`].
 pub fn is_every_marker(word: &Word) -> bool {
-    word.quote_style == Some(MARK)
+    word.quote_style == Some(MARK) && word.value == "EVERY"
 }
 
 /// The clause EVERY.

@@ -9,6 +9,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::ArgInfo;
 use crate::exec::plan::{GapFill, JoinKind, Plan, PlanNode};
+use crate::exec::window::WindowCall;
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::estimate::{Estimate, estimate_operator};
 use crate::sql::optimize::exprs::{and_all, compare};
@@ -94,6 +95,12 @@ impl Positions {
         keys.iter().map(|k| Ok(SortKey { expr: self.resolve(&k.expr)?, ..k.clone() })).collect()
     }
 
+    fn resolve_window(&self, call: &WindowCall) -> Result<WindowCall> {
+        let mut call = call.clone();
+        call.exprs_mut().into_iter().try_for_each(|e| self.resolve_in_place(e))?;
+        Ok(call)
+    }
+
     fn resolve_call(&self, call: &AggregateCall) -> Result<AggregateCall> {
         let mut call = call.clone();
         call.exprs_mut().into_iter().try_for_each(|e| self.resolve_in_place(e))?;
@@ -173,6 +180,27 @@ impl Planner {
                 aggregate(input, group_by, aggregates)
             }
             LogicalPlan::GapFill { input, gaps } => self.gap_fill(input, gaps, required),
+            LogicalPlan::Window { input, partition_by, order_by, calls } => {
+                let calls: Vec<_> = calls.iter().filter(|(c, _)| required.contains(c.id)).collect();
+                if calls.is_empty() {
+                    return self.build(input, required);
+                }
+                let keys = partition_by.iter().chain(order_by.iter().map(|k| &k.expr));
+                let exprs = keys.chain(calls.iter().flat_map(|(_, call)| call.exprs()));
+                let input = self.build(input, &needed(required, exprs))?;
+                let positions = input.positions();
+                let columns = input.columns.iter().chain(calls.iter().map(|(c, _)| c)).cloned().collect();
+                let node = PlanNode::Window {
+                    partition_by: partition_by.iter().map(|e| positions.resolve(e)).collect::<Result<_>>()?,
+                    order_by: positions.resolve_keys(order_by)?,
+                    calls: calls
+                        .iter()
+                        .map(|(_, call)| positions.resolve_window(call))
+                        .collect::<Result<_>>()?,
+                    input: Box::new(input.plan),
+                };
+                Ok(Built::new(node, columns))
+            }
             LogicalPlan::Distinct { input, on: None } => {
                 let columns = input.columns();
                 let built = self.build(input, &columns.iter().map(|c| c.id).collect())?;

@@ -11,6 +11,7 @@ use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::plan::{Fill, Step};
 use crate::exec::source::{Sink, Source};
+use crate::exec::window::WindowCall;
 use crate::table::TableSnapshot;
 
 /// Names one column in one query.
@@ -178,6 +179,17 @@ pub enum LogicalPlan {
         /// How.
         gaps: Box<Gaps>,
     },
+    /// Window functions, all over the same partitions in the same order; passes all columns of its input on.
+    Window {
+        /// Input.
+        input: Box<LogicalPlan>,
+        /// Keys of the partitions.
+        partition_by: Vec<Expr>,
+        /// The order of the rows of a partition.
+        order_by: Vec<SortKey>,
+        /// Calls and the columns they define.
+        calls: Vec<(Column, WindowCall)>,
+    },
     /// Distinct rows; with `on`, the first row of each distinct `on`.
     Distinct {
         /// Input.
@@ -251,6 +263,11 @@ impl LogicalPlan {
                 let keys = group_by.iter().map(|d| d.column.clone());
                 keys.chain(aggregates.iter().map(|(c, _)| c.clone())).collect()
             }
+            Self::Window { input, calls, .. } => {
+                let mut out = input.columns();
+                out.extend(calls.iter().map(|(c, _)| c.clone()));
+                out
+            }
             Self::Join { left, right, kind, .. } => {
                 let mut out = left.columns();
                 match kind {
@@ -272,6 +289,7 @@ impl LogicalPlan {
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
             | Self::GapFill { input, .. }
+            | Self::Window { input, .. }
             | Self::Distinct { input, .. }
             | Self::Sort { input, .. }
             | Self::Limit { input, .. }
@@ -289,6 +307,7 @@ impl LogicalPlan {
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
             | Self::GapFill { input, .. }
+            | Self::Window { input, .. }
             | Self::Distinct { input, .. }
             | Self::Sort { input, .. }
             | Self::Limit { input, .. }
@@ -310,6 +329,10 @@ impl LogicalPlan {
                 keys.chain(aggregates.iter().flat_map(|(_, call)| call.exprs())).collect()
             }
             Self::GapFill { gaps, .. } => gaps.columns.iter().collect(),
+            Self::Window { partition_by, order_by, calls, .. } => {
+                let keys = partition_by.iter().chain(order_by.iter().map(|k| &k.expr));
+                keys.chain(calls.iter().flat_map(|(_, call)| call.exprs())).collect()
+            }
             Self::Distinct { on, .. } => on.iter().flatten().collect(),
             Self::Sort { keys, .. } => keys.iter().map(|k| &k.expr).collect(),
             Self::Join { on, .. } => on.iter().collect(),
@@ -329,6 +352,10 @@ impl LogicalPlan {
                 keys.chain(aggregates.iter_mut().flat_map(|(_, call)| call.exprs_mut())).collect()
             }
             Self::GapFill { gaps, .. } => gaps.columns.iter_mut().collect(),
+            Self::Window { partition_by, order_by, calls, .. } => {
+                let keys = partition_by.iter_mut().chain(order_by.iter_mut().map(|k| &mut k.expr));
+                keys.chain(calls.iter_mut().flat_map(|(_, call)| call.exprs_mut())).collect()
+            }
             Self::Distinct { on, .. } => on.iter_mut().flatten().collect(),
             Self::Sort { keys, .. } => keys.iter_mut().map(|k| &mut k.expr).collect(),
             Self::Join { on, .. } => on.iter_mut().collect(),
@@ -348,6 +375,7 @@ impl LogicalPlan {
                 let keys = group_by.iter_mut().map(|d| &mut d.column);
                 keys.chain(aggregates.iter_mut().map(|(c, _)| c)).collect()
             }
+            Self::Window { calls, .. } => calls.iter_mut().map(|(c, _)| c).collect(),
             Self::Join { kind: JoinType::Mark(mark), .. } => vec![mark],
             Self::Write { count, .. } => vec![count],
             Self::Filter { .. }

@@ -4,8 +4,11 @@
 //! * `FROM t WHERE …` without SELECT becomes `FROM t SELECT * WHERE …`;
 //! * `EVERY 5m` becomes `CLUSTER BY <marker> 5m`, whose marker [`crate::sql::fluxql`] parses: that clause
 //!   stands where EVERY may stand (behind GROUP BY, before HAVING), and nothing else uses it;
+//! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
+//! * `f(x ORDER BY y IGNORE NULLS)` becomes `f(x IGNORE NULLS ORDER BY y)`;
 //! * `^`, `**`, `^@`, `&&` and `GLOB` become custom operators.
 
+use sqlparser::ast::Ident;
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
@@ -21,6 +24,11 @@ pub const GLOB: &str = "GLOB";
 pub const STARTS_WITH: &str = "^@";
 /// The operator that `&&` becomes.
 pub const OVERLAPS: &str = "&&";
+
+/// The rows that a frame leaves out, if this is the marker that stands for `EXCLUDE …`: the words behind it.
+pub fn exclusion(ident: &Ident) -> Option<&str> {
+    if ident.quote_style == Some(fluxql::MARK) { ident.value.strip_prefix("EXCLUDE ") } else { None }
+}
 
 /// The tokens of a statement, and how deep their syntax can get.
 #[derive(Debug)]
@@ -128,6 +136,16 @@ impl Rewriter {
             self.out.push(TokenWithSpan::new(Token::Word(fluxql::every_marker()), token.span));
             return 1;
         }
+        if word.keyword == Keyword::EXCLUDE
+            && let Some(taken) = self.frame_exclusion(raw, i)
+        {
+            return taken;
+        }
+        if matches!(word.keyword, Keyword::IGNORE | Keyword::RESPECT)
+            && let Some(taken) = self.null_treatment(raw, i)
+        {
+            return taken;
+        }
         let starts_query = word.keyword == Keyword::FROM && self.is_start_of_query();
         let first = self.previous().is_none();
         match word.keyword {
@@ -161,6 +179,93 @@ impl Rewriter {
         }
         self.out.push(token.clone());
         1
+    }
+
+    /// `EXCLUDE …` at the end of a window: puts its marker before the frame and leaves it out here.
+    fn frame_exclusion(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
+        const FORMS: [(&[&str], &str); 4] = [
+            (&["CURRENT", "ROW"], "EXCLUDE CURRENT ROW"),
+            (&["GROUP"], "EXCLUDE GROUP"),
+            (&["TIES"], "EXCLUDE TIES"),
+            (&["NO", "OTHERS"], "EXCLUDE NO OTHERS"),
+        ];
+        let behind_frame = |k: Keyword| matches!(k, Keyword::ROW | Keyword::PRECEDING | Keyword::FOLLOWING);
+        if !self.previous().and_then(keyword_of).is_some_and(behind_frame) {
+            return None;
+        }
+        let is_form = |(words, _): &&(&[&str], &str)| {
+            let is_word = |(n, w): (usize, &&str)| matches!(nth(raw, i, n), Some(Token::Word(t)) if t.value.eq_ignore_ascii_case(w));
+            words.iter().enumerate().all(is_word) && nth(raw, i, words.len()) == Some(&Token::RParen)
+        };
+        let (words, mark) = FORMS.iter().find(is_form)?;
+        let open = self.open_bracket()?;
+        let is_units = |k| matches!(k, Keyword::ROWS | Keyword::RANGE | Keyword::GROUPS);
+        let at = self.here(open).rev().find(|&at| keyword_of(&self.out[at].token).is_some_and(is_units))?;
+        let ordered = self.order_by(open).is_some();
+        let span = raw[i].span;
+        let token = |token| TokenWithSpan::new(token, span);
+        let word = |value: &str, quote_style, keyword| {
+            token(Token::Word(Word { value: value.into(), quote_style, keyword }))
+        };
+        let blank = || token(Token::Whitespace(Whitespace::Space));
+        let mut tokens = if ordered {
+            vec![token(Token::Comma), blank()]
+        } else {
+            vec![word("ORDER", None, Keyword::ORDER), blank(), word("BY", None, Keyword::BY), blank()]
+        };
+        tokens.extend([word(mark, Some(fluxql::MARK), Keyword::NoKeyword), blank()]);
+        self.out.splice(at..at, tokens);
+        Some(taken_with(raw, i, words.len()))
+    }
+
+    /// `IGNORE NULLS` or `RESPECT NULLS` behind the ORDER BY of arguments: moves it before that.
+    fn null_treatment(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
+        let is_end = nth(raw, i, 0).and_then(keyword_of) == Some(Keyword::NULLS)
+            && nth(raw, i, 1) == Some(&Token::RParen);
+        if !is_end {
+            return None;
+        }
+        let at = self.order_by(self.open_bracket()?)?;
+        let taken = taken_with(raw, i, 1);
+        let blank = TokenWithSpan::new(Token::Whitespace(Whitespace::Space), raw[i].span);
+        self.out.splice(at..at, raw[i..i + taken].iter().cloned().chain([blank]));
+        Some(taken)
+    }
+
+    /// Where the bracket that is open here lies in the output.
+    fn open_bracket(&self) -> Option<usize> {
+        let mut depth = 0;
+        self.out.iter().rposition(|t| {
+            match t.token {
+                Token::RParen | Token::RBracket | Token::RBrace => depth += 1,
+                Token::LParen | Token::LBracket | Token::LBrace => depth -= 1,
+                _ => {}
+            }
+            depth < 0
+        })
+    }
+
+    /// The tokens behind an open bracket that are in no further one.
+    fn here(&self, open: usize) -> std::vec::IntoIter<usize> {
+        let mut depth = 0;
+        let mut places = vec![];
+        for (at, t) in self.out.iter().enumerate().skip(open + 1) {
+            match t.token {
+                Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+                Token::RParen | Token::RBracket | Token::RBrace => depth -= 1,
+                _ if depth == 0 => places.push(at),
+                _ => {}
+            }
+        }
+        places.into_iter()
+    }
+
+    /// Where the ORDER BY within an open bracket lies.
+    fn order_by(&self, open: usize) -> Option<usize> {
+        self.here(open).find(|&at| {
+            keyword_of(&self.out[at].token) == Some(Keyword::ORDER)
+                && next(&self.out, at).and_then(keyword_of) == Some(Keyword::BY)
+        })
     }
 
     fn level(&mut self) -> &mut Level {
@@ -236,6 +341,20 @@ fn nth(raw: &[TokenWithSpan], i: usize, n: usize) -> Option<&Token> {
     raw[i + 1..].iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_))).nth(n)
 }
 
+/// The keyword that a token is.
+fn keyword_of(token: &Token) -> Option<Keyword> {
+    match token {
+        Token::Word(w) if w.quote_style.is_none() => Some(w.keyword),
+        _ => None,
+    }
+}
+
+/// How many tokens lie from `i` up to the `n`th behind it that is not blank.
+fn taken_with(raw: &[TokenWithSpan], i: usize, n: usize) -> usize {
+    let visible = raw[i + 1..].iter().enumerate().filter(|(_, t)| !matches!(t.token, Token::Whitespace(_)));
+    n.checked_sub(1).and_then(|n| visible.map(|(at, _)| at).nth(n)).map_or(1, |at| at + 2)
+}
+
 fn is_operand(token: Option<&Token>) -> bool {
     match token {
         Some(Token::SingleQuotedString(_) | Token::LParen) => true,
@@ -280,6 +399,29 @@ mod tests {
             "WITH x AS (FROM y) FROM x SELECT * WHERE z"
         );
         assert_eq!(rewritten("INSERT INTO t FROM u WHERE z"), "INSERT INTO t FROM u SELECT * WHERE z");
+    }
+
+    #[test]
+    fn what_a_frame_excludes_goes_before_it() {
+        let window = "sum(x) OVER (ORDER BY f(a, b) ROWS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES)";
+        assert_eq!(
+            rewritten(window),
+            "sum(x) OVER (ORDER BY f(a, b) , `EXCLUDE TIES` ROWS BETWEEN 1 PRECEDING AND CURRENT ROW )"
+        );
+        let window = "sum(x) OVER (PARTITION BY (SELECT a ORDER BY b) ROWS 1 PRECEDING EXCLUDE CURRENT ROW)";
+        assert!(rewritten(window).contains(") ORDER BY `EXCLUDE CURRENT ROW` ROWS 1 PRECEDING )"));
+        let plain = "SELECT * EXCLUDE (a) FROM t WHERE following EXCLUDE";
+        assert_eq!(rewritten(plain), plain);
+    }
+
+    #[test]
+    fn null_treatment_goes_before_the_order() {
+        assert_eq!(
+            rewritten("first_value(x ORDER BY y IGNORE NULLS) OVER w"),
+            "first_value(x IGNORE NULLS ORDER BY y ) OVER w"
+        );
+        let plain = "first_value(x IGNORE NULLS) OVER w";
+        assert_eq!(rewritten(plain), plain);
     }
 
     #[test]

@@ -197,6 +197,24 @@ impl Unnest<'_> {
                 let (input, hoisted) = self.hoist(*input)?;
                 self.hoist_through_aggregate(input, group_by, aggregates, hoisted)
             }
+            LogicalPlan::Window { input, mut partition_by, order_by, calls } => {
+                let (input, mut hoisted) = self.hoist(*input)?;
+                let inner = ColumnSet::yielded(&input);
+                // The rows that one outer row sees become partitions of their own.
+                let keys = inner_keys(&mut hoisted, &inner)?;
+                let is_free = |e: &&Expr| self.uses_outer(e);
+                if partition_by.iter().chain(order_by.iter().map(|k| &k.expr)).any(|e| is_free(&e))
+                    || calls.iter().any(|(_, call)| call.exprs().iter().any(is_free))
+                {
+                    return None;
+                }
+                for key in keys {
+                    if !partition_by.iter().any(|e| same(e, &key)) {
+                        partition_by.push(key);
+                    }
+                }
+                Some((LogicalPlan::Window { input: Box::new(input), partition_by, order_by, calls }, hoisted))
+            }
             LogicalPlan::Distinct { input, mut on } => {
                 let (input, mut hoisted) = self.hoist(*input)?;
                 let keys = inner_keys(&mut hoisted, &ColumnSet::yielded(&input))?;
@@ -626,6 +644,15 @@ impl Unnest<'_> {
                 gaps.columns.splice(behind..behind, added);
                 gaps.series += domain.columns.len();
                 Ok((LogicalPlan::GapFill { input: Box::new(input), gaps }, stand))
+            }
+            LogicalPlan::Window { input, mut partition_by, mut order_by, mut calls } => {
+                let (input, stand) = self.push(*input, domain)?;
+                let keys = partition_by.iter_mut().chain(order_by.iter_mut().map(|k| &mut k.expr));
+                let args = calls.iter_mut().flat_map(|(_, call)| call.exprs_mut());
+                keys.chain(args).for_each(|e| put_stand(e, &stand));
+                partition_by.extend(domain.columns.iter().map(|c| stand[&c.id].expr()));
+                let plan = LogicalPlan::Window { input: Box::new(input), partition_by, order_by, calls };
+                Ok((plan, stand))
             }
             LogicalPlan::Distinct { input, mut on } => {
                 let (input, stand) = self.push(*input, domain)?;

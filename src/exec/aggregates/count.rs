@@ -1,12 +1,13 @@
 //! `count(*)` and `count(x)`.
 
 use std::any::Any;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array};
 
-use super::GroupStates;
-use super::fixed::same;
+use super::fixed::{like, run, same};
+use super::{GroupStates, each_of};
 use crate::exec::error::Result;
 
 /// Rows per group; with an argument, rows where it is not NULL.
@@ -46,6 +47,30 @@ impl GroupStates for Count {
             self.counts[*t as usize] += other.counts[*f as usize];
         }
         Ok(())
+    }
+
+    fn update_ranges(&mut self, args: &[ArrayRef], ranges: &[Range<u32>]) -> Result<()> {
+        let nulls = args.first().and_then(arrow_array::Array::logical_nulls).filter(|n| n.null_count() > 0);
+        for (count, range) in self.counts.iter_mut().zip(ranges) {
+            let rows = range.len();
+            let nulls = nulls.as_ref().map_or(0, |n| n.slice(range.start as usize, rows).null_count());
+            *count += (rows - nulls) as i64;
+        }
+        Ok(())
+    }
+
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        each_of(ranges, |group, from| self.counts[group] += other.counts[from]);
+        Ok(true)
+    }
+
+    fn update_running(&mut self, args: &[ArrayRef], rows: usize, starts: &[u32]) -> Result<bool> {
+        let nulls = args.first().and_then(arrow_array::Array::logical_nulls).filter(|n| n.null_count() > 0);
+        run(&mut self.counts, rows, starts, |count, row| {
+            *count += i64::from(nulls.as_ref().is_none_or(|n| n.is_valid(row)));
+        });
+        Ok(true)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

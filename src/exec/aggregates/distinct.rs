@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -12,9 +13,9 @@ use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, Int64Array, downcast_integer_array};
 use arrow_schema::{DataType, TimeUnit};
 
-use super::GroupStates;
-use super::fixed::same;
+use super::fixed::{like, same};
 use super::registry::{Chosen, Registry};
+use super::{GroupStates, each_of};
 use crate::column::types::LogicalType;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::Result;
@@ -192,6 +193,13 @@ impl GroupStates for ApproxDistinct {
         }
         self.heap = self.sketches.iter().map(Sketch::heap).sum();
         Ok(())
+    }
+
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        each_of(ranges, |group, from| self.sketches[group].merge(&other.sketches[from]));
+        self.heap = self.sketches.iter().map(Sketch::heap).sum();
+        Ok(true)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

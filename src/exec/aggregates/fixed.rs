@@ -1,18 +1,19 @@
 //! States of a fixed size, one struct a group, over one or two primitive arguments.
 
 use std::any::Any;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
 use arrow_buffer::NullBuffer;
 
-use super::GroupStates;
+use super::{GroupStates, each_of};
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 
 /// What one value does to the state of one group.
-pub(crate) trait Accumulate: Clone + Default + Send + 'static {
+pub(crate) trait Accumulate: Clone + Default + Send + Sync + 'static {
     /// The layout of the argument.
     type Input: ArrowPrimitiveType;
 
@@ -63,6 +64,34 @@ pub(crate) fn same<T: 'static>(other: &mut dyn GroupStates) -> Result<&mut T> {
         .as_any_mut()
         .downcast_mut()
         .ok_or_else(|| ExecError::Internal("states of different aggregates were merged".into()))
+}
+
+/// The other states of a merge that leaves them as they are.
+pub(crate) fn like<T: 'static>(other: &dyn GroupStates) -> Result<&T> {
+    let other: &dyn Any = other;
+    other
+        .downcast_ref()
+        .ok_or_else(|| ExecError::Internal("states of different aggregates were merged".into()))
+}
+
+/// Fills `states` with running states: see [`GroupStates::update_running`]. `add` adds a row to a state.
+pub(crate) fn run<S: Clone + Default>(
+    states: &mut Vec<S>,
+    rows: usize,
+    starts: &[u32],
+    mut add: impl FnMut(&mut S, usize),
+) {
+    let mut state = states.first().cloned().unwrap_or_default();
+    states.clear();
+    states.reserve(rows);
+    let mut starts = starts.iter().map(|s| *s as usize).peekable();
+    for row in 0..rows {
+        if starts.next_if_eq(&row).is_some() {
+            state = S::default();
+        }
+        add(&mut state, row);
+        states.push(state.clone());
+    }
 }
 
 /// An argument as an array of a primitive type.
@@ -125,6 +154,58 @@ impl<S: Accumulate> GroupStates for Fixed<S> {
         Ok(())
     }
 
+    fn update_ranges(&mut self, args: &[ArrayRef], ranges: &[Range<u32>]) -> Result<()> {
+        let array = values_of::<S::Input>(args, 0)?;
+        let values = array.values();
+        let bounds = |r: &Range<u32>| r.start as usize..r.end as usize;
+        match some_nulls(array) {
+            None => {
+                for (state, range) in self.states.iter_mut().zip(ranges) {
+                    state.add_slice(&values[bounds(range)]);
+                }
+            }
+            Some(nulls) => {
+                for (state, range) in self.states.iter_mut().zip(ranges) {
+                    let range = bounds(range);
+                    if range.len() >= 64 {
+                        state.add_masked(&values[range.clone()], &nulls.slice(range.start, range.len()));
+                        continue;
+                    }
+                    for i in range {
+                        if nulls.is_valid(i) {
+                            state.add(values[i]);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        for (state, range) in self.states.iter_mut().zip(ranges) {
+            for from in &other.states[range.start as usize..range.end as usize] {
+                state.merge(from);
+            }
+        }
+        Ok(true)
+    }
+
+    fn update_running(&mut self, args: &[ArrayRef], rows: usize, starts: &[u32]) -> Result<bool> {
+        let array = values_of::<S::Input>(args, 0)?;
+        let values = &array.values()[..rows];
+        match some_nulls(array) {
+            None => run(&mut self.states, rows, starts, |state, i| state.add(values[i])),
+            Some(nulls) => run(&mut self.states, rows, starts, |state, i| {
+                if nulls.is_valid(i) {
+                    state.add(values[i]);
+                }
+            }),
+        }
+        Ok(true)
+    }
+
     fn finish(&mut self) -> Result<ArrayRef> {
         S::finish(&self.states, &self.ty)
     }
@@ -139,7 +220,7 @@ impl<S: Accumulate> GroupStates for Fixed<S> {
 }
 
 /// What a pair of values does to the state of one group; pairs with a NULL are left out.
-pub(crate) trait AccumulatePair: Clone + Default + Send + 'static {
+pub(crate) trait AccumulatePair: Clone + Default + Send + Sync + 'static {
     /// The layout of the first argument.
     type First: ArrowPrimitiveType;
     /// The layout of the second argument.
@@ -205,6 +286,32 @@ impl<S: AccumulatePair> GroupStates for FixedPair<S> {
             self.states[*t as usize].merge(&other.states[*f as usize]);
         }
         Ok(())
+    }
+
+    fn update_ranges(&mut self, args: &[ArrayRef], ranges: &[Range<u32>]) -> Result<()> {
+        let (a, b) = (values_of::<S::First>(args, 0)?, values_of::<S::Second>(args, 1)?);
+        each_of(ranges, |group, row| {
+            if a.is_valid(row) && b.is_valid(row) {
+                self.states[group].add(a.value(row), b.value(row));
+            }
+        });
+        Ok(())
+    }
+
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        each_of(ranges, |group, from| self.states[group].merge(&other.states[from]));
+        Ok(true)
+    }
+
+    fn update_running(&mut self, args: &[ArrayRef], rows: usize, starts: &[u32]) -> Result<bool> {
+        let (a, b) = (values_of::<S::First>(args, 0)?, values_of::<S::Second>(args, 1)?);
+        run(&mut self.states, rows, starts, |state, row| {
+            if a.is_valid(row) && b.is_valid(row) {
+                state.add(a.value(row), b.value(row));
+            }
+        });
+        Ok(true)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cmp::Ordering;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
@@ -12,8 +13,8 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray};
 use arrow_buffer::IntervalMonthDayNano;
 use arrow_schema::{DataType, TimeUnit};
 
-use super::GroupStates;
-use super::fixed::{Accumulate, Fixed, collect, same, some_nulls};
+use super::fixed::{Accumulate, Fixed, collect, like, same, some_nulls};
+use super::{GroupStates, each_of};
 use crate::column::scalar::{Scalar, interval_nanos};
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
@@ -195,6 +196,16 @@ impl<const MAX: bool> GroupStates for ExtremeBytes<MAX> {
         Ok(())
     }
 
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        each_of(ranges, |group, from| {
+            if let Some(v) = &other.values[from] {
+                self.offer(group, v);
+            }
+        });
+        Ok(true)
+    }
+
     fn finish(&mut self) -> Result<ArrayRef> {
         if self.text {
             let mut out = StringViewBuilder::with_capacity(self.values.len());
@@ -281,6 +292,16 @@ impl<const MAX: bool> GroupStates for ExtremeBool<MAX> {
         Ok(())
     }
 
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        each_of(ranges, |group, from| {
+            if let Some(v) = other.values[from] {
+                self.offer(group, v);
+            }
+        });
+        Ok(true)
+    }
+
     fn finish(&mut self) -> Result<ArrayRef> {
         Ok(Arc::new(self.values.iter().copied().collect::<BooleanArray>()))
     }
@@ -339,6 +360,12 @@ impl<const MAX: bool> GroupStates for ExtremeAny<MAX> {
             self.offer(*t as usize, v);
         }
         Ok(())
+    }
+
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        each_of(ranges, |group, from| self.offer(group, other.values[from].clone()));
+        Ok(true)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

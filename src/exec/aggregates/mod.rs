@@ -16,10 +16,12 @@ mod regression;
 mod sum;
 mod values;
 
+use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, UInt32Array};
 
 pub use registry::{catalog, is_aggregate};
 
@@ -60,7 +62,7 @@ pub fn bind_aggregate(
 
 /// The states of one aggregate for groups `0 .. len`, one after another in memory: no per-group
 /// allocation where the state has a fixed size.
-pub trait GroupStates: Send {
+pub trait GroupStates: Any + Send + Sync {
     /// Makes room for groups up to `groups`; new ones are empty.
     fn resize(&mut self, groups: usize);
 
@@ -76,6 +78,27 @@ pub trait GroupStates: Send {
     /// `other` is of the same kind and holds *later* rows; what is taken out of it need not be left in it.
     fn merge(&mut self, other: &mut dyn GroupStates, from: &[u32], to: &[u32]) -> Result<()>;
 
+    /// Adds rows `ranges[i]` of the arguments to group `i`, for every `i`: frames of a window, which may overlap.
+    fn update_ranges(&mut self, args: &[ArrayRef], ranges: &[Range<u32>]) -> Result<()> {
+        let mut groups = vec![];
+        each_of(ranges, |group, _| groups.push(group as u32));
+        let rows: UInt32Array = ranges.iter().cloned().flatten().collect::<Vec<u32>>().into();
+        let args = args.iter().map(|a| arrow_select::take::take(a, &rows, None));
+        self.update(&args.collect::<Result<Vec<_>, _>>()?, &groups)
+    }
+
+    /// Adds groups `ranges[i]` of `other`, in order, to group `i`, for every `i`; `other` stays as it is. Returns
+    /// whether it could: `false` of an aggregate whose states are too large to be copied.
+    fn merge_ranges(&mut self, _other: &dyn GroupStates, _ranges: &[Range<u32>]) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Makes group `i`, for each of `rows` rows, the state of row `i` and all before it, back to the last of
+    /// `starts`, which ascend. What group 0 holds before counts as rows before row 0. Returns whether it could.
+    fn update_running(&mut self, _args: &[ArrayRef], _rows: usize, _starts: &[u32]) -> Result<bool> {
+        Ok(false)
+    }
+
     /// The results of all groups, in order, in the layout of the function's `return_type`.
     fn finish(&mut self) -> Result<ArrayRef>;
 
@@ -83,7 +106,14 @@ pub trait GroupStates: Send {
     fn size(&self) -> usize;
 
     /// For `merge`: the concrete type behind `other`.
-    fn as_any_mut(&mut self) -> &mut dyn std::any::Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+/// Calls `f` with each range's number and each of its members.
+fn each_of(ranges: &[Range<u32>], mut f: impl FnMut(usize, usize)) {
+    for (group, range) in ranges.iter().enumerate() {
+        range.clone().for_each(|member| f(group, member as usize));
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
@@ -12,11 +13,11 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 
-use super::GroupStates;
-use super::fixed::same;
+use super::fixed::{like, same};
 use super::minmax::Ordered;
 use super::registry::{Chosen, Maker, Registry};
 use super::values::{heap_size, to_array};
+use super::{GroupStates, each_of};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::error::Result;
@@ -124,6 +125,17 @@ impl GroupStates for Pick {
         Ok(())
     }
 
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        each_of(ranges, |group, from| {
+            if other.seen[from] && (!self.seen[group] || self.which == Which::Last) {
+                self.values[group] = other.values[from].clone();
+                self.seen[group] = true;
+            }
+        });
+        Ok(true)
+    }
+
     fn finish(&mut self) -> Result<ArrayRef> {
         to_array(&self.values, &self.ty)
     }
@@ -138,9 +150,9 @@ impl GroupStates for Pick {
 }
 
 /// A key to compare rows by.
-trait Key: Send + 'static {
+trait Key: Send + Sync + 'static {
     type Column<'a>;
-    type Stored: Clone + Send + 'static;
+    type Stored: Clone + Send + Sync + 'static;
     fn open<'a>(&self, array: &'a ArrayRef) -> Self::Column<'a>;
     fn get(&self, column: &Self::Column<'_>, row: usize) -> Self::Stored;
     fn compare(&self, column: &Self::Column<'_>, row: usize, stored: &Self::Stored) -> Ordering;
@@ -278,6 +290,19 @@ impl<K: Key> GroupStates for ArgExtreme<K> {
             }
         }
         Ok(())
+    }
+
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        each_of(ranges, |group, from| {
+            let Some(k) = &other.keys[from] else { return };
+            let own = self.keys[group].as_ref();
+            if own.is_none_or(|own| Self::wins(self.max, self.later, K::order(k, own))) {
+                self.keys[group] = Some(k.clone());
+                self.values[group] = other.values[from].clone();
+            }
+        });
+        Ok(true)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

@@ -8,10 +8,11 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveAr
 use arrow_buffer::{IntervalMonthDayNano, NullBuffer};
 use std::any::Any;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::GroupStates;
-use super::fixed::{Accumulate, Fixed, collect, same};
+use super::fixed::{Accumulate, Fixed, collect, like, same};
+use super::{GroupStates, each_of};
 use crate::column::types::LogicalType;
 use crate::exec::cast::number::{Integer, POWERS};
 use crate::exec::error::{ExecError, Result};
@@ -60,7 +61,7 @@ impl Output for Avg {
         let power = POWERS[usize::from(scale)] as f64;
         let values: Result<Vec<Option<f64>>> = states
             .iter()
-            .map(|s| Ok((s.count() > 0).then_some(s.total()? as f64 / s.count() as f64 / power)))
+            .map(|s| Ok((s.count() > 0).then_some(s.total()? as f64 / (s.count() as f64 * power))))
             .collect();
         Ok(collect::<Float64Type>(values?.into_iter(), &LogicalType::Double))
     }
@@ -511,6 +512,16 @@ impl GroupStates for BoolSum {
             s.1 |= o.1;
         }
         Ok(())
+    }
+
+    fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
+        let other = like::<Self>(other)?;
+        each_of(ranges, |group, from| {
+            let (s, o) = (&mut self.states[group], other.states[from]);
+            s.0 += o.0;
+            s.1 |= o.1;
+        });
+        Ok(true)
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {

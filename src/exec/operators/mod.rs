@@ -15,4 +15,5 @@ pub(crate) mod project;
 pub(crate) mod scan;
 pub(crate) mod sort;
 pub(crate) mod values;
+pub(crate) mod window;
 pub(crate) mod write;

@@ -15,6 +15,7 @@ use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::Arguments;
 use crate::sql::bind::scope::Scope;
 use crate::sql::bind::subquery::PendingSubquery;
+use crate::sql::bind::window::Windows;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::optimize::columns::ColumnSet;
@@ -71,6 +72,7 @@ impl Binder<'_> {
         let mut inner = ExprContext::new(cx.scope, cx.outer, cx.clause);
         inner.aggregates = Aggregates::Nested;
         inner.aliases = cx.aliases;
+        inner.windows = Windows::Refused("aggregate function calls cannot contain window function calls");
         let call = self.aggregate_over_rows(name, function, args, &mut inner)?;
         let subqueries = std::mem::take(&mut inner.subqueries);
         let Aggregates::Collected(collector) = &mut cx.aggregates else {
@@ -87,7 +89,7 @@ impl Binder<'_> {
         Ok(expr)
     }
 
-    fn aggregate_over_rows(
+    pub(super) fn aggregate_over_rows(
         &mut self,
         name: &str,
         function: &Function,
@@ -150,7 +152,7 @@ impl Binder<'_> {
         Ok(AggregateCall { function: aggregate, args, distinct, filter, order_by, ty })
     }
 
-    fn bind_aggregate_order(
+    pub(super) fn bind_aggregate_order(
         &mut self,
         keys: &[ast::OrderByExpr],
         cx: &mut ExprContext<'_>,
@@ -212,7 +214,7 @@ impl Binder<'_> {
 }
 
 /// Whether two calls give the same value for any group.
-fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {
+pub(super) fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {
     a.function.name == b.function.name
         && a.function.arg_types == b.function.arg_types
         && a.ty == b.ty

@@ -19,6 +19,7 @@ use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
 use crate::sql::bind::select::{Item, ItemSource};
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::types::bind_type;
+use crate::sql::bind::window::Windows;
 use crate::sql::bind::{Binder, EXPRESSION_DEPTH_MAX, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql::parse_duration;
@@ -38,6 +39,8 @@ pub struct ExprContext<'c> {
     pub clause: &'c str,
     /// What becomes of calls of aggregate functions.
     pub aggregates: Aggregates<'c>,
+    /// What becomes of calls of window functions.
+    pub windows: Windows<'c>,
     /// Names that the select list gives to its items.
     pub aliases: Option<Aliases<'c>>,
     /// Subqueries found, to be joined to the input of whatever evaluates the expression.
@@ -67,6 +70,7 @@ impl<'c> ExprContext<'c> {
             outer,
             clause,
             aggregates: Aggregates::Forbidden,
+            windows: Windows::Forbidden,
             aliases: None,
             subqueries: vec![],
             allow_subqueries: true,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     self, DuplicateTreatment, Expr as Syntax, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments,
+    FunctionArguments, NullTreatment,
 };
 
 use crate::column::scalar::Scalar;
@@ -12,6 +12,7 @@ use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::aggregates::is_aggregate;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::functions::{BindError, bind_scalar, bind_struct_pack};
+use crate::exec::window::WindowFunction;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::name::function_name;
 use crate::sql::bind::{Binder, coerce};
@@ -47,20 +48,19 @@ pub(super) struct Arguments<'q> {
     pub star: bool,
     pub distinct: bool,
     pub order_by: &'q [ast::OrderByExpr],
+    pub null_treatment: Option<NullTreatment>,
 }
 
 impl Binder<'_> {
     pub(super) fn bind_function(&mut self, function: &Function, cx: &mut ExprContext<'_>) -> Result<Expr> {
         let name = function_name(&function.name);
-        if function.over.is_some() {
-            return Err(SqlError::unsupported(format!(
-                "window functions such as {name}(…) OVER are not supported yet"
-            )));
-        }
-        if function.null_treatment.is_some() {
-            return Err(SqlError::unsupported("IGNORE NULLS and RESPECT NULLS are not supported yet"));
-        }
         let args = arguments(function)?;
+        if let Some(over) = &function.over {
+            return self.bind_window_call(&name, function, over, &args, cx);
+        }
+        if args.null_treatment.is_some() {
+            return Err(SqlError::parser("RESPECT/IGNORE NULLS is not supported for non-window functions"));
+        }
         if name == "mean" || name == "percentile" || is_aggregate(&name) {
             return self.bind_aggregate_call(&name, function, &args, cx);
         }
@@ -132,8 +132,14 @@ impl Binder<'_> {
             }
             (name, []) => match self.current(name) {
                 Some(value) => Ok(value),
+                None if WindowFunction::find(name).is_some() => {
+                    Err(SqlError::binder("Window functions are not supported here"))
+                }
                 None => self.call(name, vec![]),
             },
+            (name, [_, ..]) if WindowFunction::find(name).is_some() => {
+                Err(SqlError::binder("Window functions are not supported here"))
+            }
             (name, args) => self.bind_call(name, args, cx),
         }
     }
@@ -193,8 +199,14 @@ pub(super) fn unknown_function(name: &str, similar: &[String]) -> SqlError {
 
 /// Takes the arguments of a call apart.
 pub(super) fn arguments(function: &Function) -> Result<Arguments<'_>> {
-    let mut out =
-        Arguments { positional: vec![], named: vec![], star: false, distinct: false, order_by: &[] };
+    let mut out = Arguments {
+        positional: vec![],
+        named: vec![],
+        star: false,
+        distinct: false,
+        order_by: &[],
+        null_treatment: function.null_treatment,
+    };
     let list = match &function.args {
         FunctionArguments::None => return Ok(out),
         FunctionArguments::Subquery(_) => {
@@ -226,6 +238,7 @@ pub(super) fn arguments(function: &Function) -> Result<Arguments<'_>> {
     for clause in &list.clauses {
         match clause {
             FunctionArgumentClause::OrderBy(keys) => out.order_by = keys,
+            FunctionArgumentClause::IgnoreOrRespectNulls(nulls) => out.null_treatment = Some(*nulls),
             other => return Err(SqlError::unsupported(format!("{other} in a call is not supported yet"))),
         }
     }

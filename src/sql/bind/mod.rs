@@ -21,6 +21,7 @@ mod select;
 mod star;
 mod subquery;
 pub mod types;
+mod window;
 
 use std::rc::Rc;
 use std::sync::Arc;

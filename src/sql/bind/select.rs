@@ -16,7 +16,8 @@ use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::name::column_name;
 use crate::sql::bind::query::{Tail, ordinal};
 use crate::sql::bind::scope::{Outer, Scope};
-use crate::sql::bind::subquery::{PendingSubquery, attach};
+use crate::sql::bind::subquery::{BoundFilter, PendingSubquery, attach};
+use crate::sql::bind::window::{WindowCollector, Windows};
 use crate::sql::bind::{Binder, BoundQuery, coerce, every, star};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::optimize::columns::ColumnSet;
@@ -104,15 +105,25 @@ impl Binder<'_> {
         let mut collector = Collector::default();
         let mut cx = ExprContext::new(&scope, outer, "SELECT clause");
         cx.aggregates = Aggregates::Collected(&mut collector);
+        let mut windows = WindowCollector::new(&select.named_window)?;
+        cx.windows = Windows::Collected(&mut windows);
         let mut outputs = self.bind_items(&items, &mut cx)?;
         let mut above = std::mem::take(&mut cx.subqueries);
 
-        cx.clause = "HAVING clause";
         cx.aliases = Some(all);
+        cx.clause = "QUALIFY clause";
+        let mut qualify = match &select.qualify {
+            Some(condition) => self.bind_filter(condition, &mut cx)?,
+            None => BoundFilter::default(),
+        };
+
+        cx.clause = "HAVING clause";
+        let collected = std::mem::replace(&mut cx.windows, Windows::Forbidden);
         let having = match &select.having {
             Some(condition) => Some(self.bind_filter(condition, &mut cx)?),
             None => None,
         };
+        cx.windows = collected;
 
         cx.clause = "ORDER BY clause";
         cx.aliases = Some(Aliases { first: true, ..all });
@@ -128,17 +139,23 @@ impl Binder<'_> {
         };
         above.append(&mut cx.subqueries);
         let spans = std::mem::take(&mut cx.spans);
+        if let (Some(condition), true) = (&select.qualify, windows.is_empty()) {
+            return Err(SqlError::binder(
+                "at least one window function must appear in the SELECT column or QUALIFY clause",
+            )
+            .at(condition));
+        }
 
         let mut below = vec![];
         let keys = match &select.group_by {
-            GroupByExpr::All(_) => all_keys(&outputs, &collector, &above),
+            GroupByExpr::All(_) => all_keys(&outputs, &collector, &windows, &above),
             GroupByExpr::Expressions(exprs, modifiers) => {
                 if !modifiers.is_empty() {
                     return Err(
                         SqlError::unsupported("GROUP BY with a modifier is not supported yet").at(select)
                     );
                 }
-                self.bind_keys(exprs, &outputs, all, (&scope, outer), &collector, &mut below)?
+                self.bind_keys(exprs, &outputs, all, (&scope, outer), (&collector, &windows), &mut below)?
             }
         };
         let group_by_all = matches!(select.group_by, GroupByExpr::All(_));
@@ -161,12 +178,15 @@ impl Binder<'_> {
                 .chain(order.iter_mut().filter_map(|o| o.expr.over_rows()))
                 .chain(distinct_on.iter_mut().filter_map(OrderExpr::over_rows))
                 .chain(above.iter_mut().flat_map(|s| &mut s.on))
+                .chain(windows.exprs_mut())
+                .chain(qualify.exprs_mut())
                 .chain(having.exprs_mut());
             let grouping = Grouping::new(&groups.replacements, &scope);
             for expr in exprs {
                 grouping.rewrite(expr, &spans)?;
             }
-            for subquery in above.iter().chain(having.subqueries()) {
+            let subqueries = above.iter().chain(having.subqueries());
+            for subquery in subqueries.chain(&windows.subqueries).chain(qualify.subqueries()) {
                 grouping.check_subquery(subquery, &spans)?;
             }
             if every.is_some() {
@@ -189,6 +209,7 @@ impl Binder<'_> {
             }
             plan = having.apply(plan);
         }
+        plan = qualify.apply(windows.apply(plan));
         plan = attach(plan, above);
         self.finish_select(select, plan, outputs, order, distinct_on, tail)
     }
@@ -258,7 +279,7 @@ impl Binder<'_> {
         outputs: &[Output],
         aliases: Aliases<'_>,
         (scope, outer): (&Scope, Option<&Outer<'_>>),
-        collector: &Collector,
+        (collector, windows): (&Collector, &WindowCollector),
         below: &mut Vec<PendingSubquery>,
     ) -> Result<Vec<Key>> {
         let mut keys = vec![];
@@ -273,6 +294,11 @@ impl Binder<'_> {
                         if collector.calls.iter().any(|(c, _)| ColumnSet::of(&output.expr).contains(c.id)) {
                             return Err(
                                 SqlError::binder("GROUP BY clause cannot contain aggregates!").at(expr)
+                            );
+                        }
+                        if !ColumnSet::of(&output.expr).is_disjoint(&windows.columns().collect()) {
+                            return Err(
+                                SqlError::binder("GROUP BY clause cannot contain window functions!").at(expr)
                             );
                         }
                         keys.push(Key { name: output.name.clone(), expr: output.expr.clone() });
@@ -458,8 +484,14 @@ impl OrderExpr {
 }
 
 /// The keys of GROUP BY ALL: all items without aggregates.
-fn all_keys(outputs: &[Output], collector: &Collector, above: &[PendingSubquery]) -> Vec<Key> {
+fn all_keys(
+    outputs: &[Output],
+    collector: &Collector,
+    windows: &WindowCollector,
+    above: &[PendingSubquery],
+) -> Vec<Key> {
     let mut computed: ColumnSet = collector.calls.iter().map(|(c, _)| c.id).collect();
+    computed.extend(windows.columns());
     for subquery in above {
         computed.add_all(&ColumnSet::yielded(&subquery.plan));
         if let crate::sql::plan::JoinType::Mark(mark) = &subquery.kind {
@@ -474,11 +506,7 @@ fn all_keys(outputs: &[Output], collector: &Collector, above: &[PendingSubquery]
 }
 
 fn refuse_unsupported(select: &Select) -> Result<()> {
-    let what = if select.qualify.is_some() {
-        "QUALIFY"
-    } else if !select.named_window.is_empty() {
-        "WINDOW"
-    } else if select.top.is_some() {
+    let what = if select.top.is_some() {
         "TOP (use LIMIT)"
     } else if select.into.is_some() {
         "SELECT INTO (use CREATE TABLE AS)"

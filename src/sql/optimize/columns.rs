@@ -157,6 +157,10 @@ fn add_yielded(plan: &LogicalPlan, out: &mut ColumnSet) {
             out.extend(group_by.iter().map(|d| d.column.id));
             out.extend(aggregates.iter().map(|(c, _)| c.id));
         }
+        LogicalPlan::Window { input, calls, .. } => {
+            add_yielded(input, out);
+            out.extend(calls.iter().map(|(c, _)| c.id));
+        }
         makes_all => add_made(makes_all, out),
     }
 }
@@ -176,6 +180,7 @@ fn add_made(plan: &LogicalPlan, out: &mut ColumnSet) {
             out.extend(group_by.iter().filter(|d| !d.is_pass()).map(|d| d.column.id));
             out.extend(aggregates.iter().map(|(c, _)| c.id));
         }
+        LogicalPlan::Window { calls, .. } => out.extend(calls.iter().map(|(c, _)| c.id)),
         LogicalPlan::Join { kind: JoinType::Mark(mark), .. } => out.insert(mark.id),
         LogicalPlan::Write { count, .. } => out.insert(count.id),
         LogicalPlan::Filter { .. }

@@ -28,6 +28,7 @@ pub fn propagate_empty(plan: LogicalPlan) -> LogicalPlan {
         | LogicalPlan::Sort { ref input, .. }
         | LogicalPlan::Limit { ref input, .. }
         | LogicalPlan::Distinct { ref input, .. }
+        | LogicalPlan::Window { ref input, .. }
             if is_empty(input) =>
         {
             empty(plan.columns())

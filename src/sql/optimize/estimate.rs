@@ -162,7 +162,7 @@ pub fn estimate_operator(plan: &LogicalPlan, inputs: Vec<Estimate>) -> Estimate 
             let rows = combinations.min(below.rows);
             Estimate { rows, domain_rows: rows, columns: below.columns }
         }
-        LogicalPlan::Sort { .. } | LogicalPlan::GapFill { .. } => next(),
+        LogicalPlan::Sort { .. } | LogicalPlan::GapFill { .. } | LogicalPlan::Window { .. } => next(),
         LogicalPlan::Limit { limit, offset, .. } => {
             let mut input = next();
             input.rows = (input.rows - *offset as f64).max(0.0);

@@ -45,6 +45,11 @@ fn walk(plan: LogicalPlan, ordered: bool) -> LogicalPlan {
             let ordered = aggregates.iter().any(|(_, call)| by_order(call));
             LogicalPlan::Aggregate { input: Box::new(walk(*input, ordered)), group_by, aggregates }
         }
+        // Among equal rows, and where the window has no order, that of the input decides.
+        LogicalPlan::Window { input, partition_by, order_by, calls } => {
+            let input = Box::new(walk(*input, true));
+            LogicalPlan::Window { input, partition_by, order_by, calls }
+        }
         LogicalPlan::Join { left, right, kind, on, dependent } => {
             let right_matters =
                 ordered && !matches!(kind, JoinType::Semi | JoinType::Anti | JoinType::Mark(_));

@@ -2,6 +2,7 @@
 
 use crate::column::predicate::CompareOp;
 use crate::exec::expr::Expr;
+use crate::exec::window::WindowFunction;
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::exprs::rejects_null;
 use crate::sql::plan::{ColumnId, Definition, JoinType, LogicalPlan};
@@ -50,6 +51,10 @@ pub fn never_null(plan: &LogicalPlan, wanted: &ColumnSet) -> ColumnSet {
             out = never_null(input, wanted);
             let filled = gaps.columns.iter().skip(1 + gaps.series).filter_map(as_column);
             out.remove_all(&filled.collect());
+        }
+        LogicalPlan::Window { input, calls, .. } => {
+            out = never_null(input, wanted);
+            out.extend(calls.iter().filter(|(_, call)| call.is_never_null()).map(|(c, _)| c.id));
         }
         LogicalPlan::Join { left, right, kind, on, .. } => match kind {
             JoinType::Inner => {
@@ -163,6 +168,16 @@ pub fn is_unique(plan: &LogicalPlan, key: &ColumnSet) -> bool {
         LogicalPlan::GapFill { input, .. }
         | LogicalPlan::Sort { input, .. }
         | LogicalPlan::Limit { input, .. } => is_unique(input, key),
+        LogicalPlan::Window { input, partition_by, calls, .. } => {
+            // The number of a row identifies it, together with its partition.
+            let numbered = calls.iter().any(|(c, call)| {
+                matches!(call.function, WindowFunction::RowNumber)
+                    && call.order_by.is_empty()
+                    && key.contains(c.id)
+            });
+            let in_key = |e: &Expr| matches!(e, Expr::Column { index, .. } if key.contains(*index));
+            numbered && partition_by.iter().all(in_key) || is_unique(input, key)
+        }
         LogicalPlan::Project { input, definitions } => {
             let mut below = ColumnSet::new();
             for d in definitions {
@@ -240,7 +255,9 @@ pub fn has_exactly_one_row(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Aggregate { group_by, .. } => group_by.is_empty(),
         LogicalPlan::Values { rows, .. } => rows.len() == 1,
-        LogicalPlan::Project { input, .. } | LogicalPlan::Sort { input, .. } => has_exactly_one_row(input),
+        LogicalPlan::Project { input, .. }
+        | LogicalPlan::Sort { input, .. }
+        | LogicalPlan::Window { input, .. } => has_exactly_one_row(input),
         LogicalPlan::Limit { input, limit, offset: 0 } => *limit != Some(0) && has_exactly_one_row(input),
         LogicalPlan::Write { .. } => true,
         LogicalPlan::Join { left, right, kind, on, .. } => match kind {

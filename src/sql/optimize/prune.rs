@@ -62,6 +62,15 @@ fn prune(plan: LogicalPlan, required: &ColumnSet) -> LogicalPlan {
             let needed = with_exprs(&ColumnSet::new(), &plan);
             prune_inputs(plan, &needed)
         }
+        LogicalPlan::Window { input, partition_by, order_by, mut calls } => {
+            calls.retain(|(c, _)| required.contains(c.id));
+            if calls.is_empty() {
+                return prune(*input, required);
+            }
+            let plan = LogicalPlan::Window { input, partition_by, order_by, calls };
+            let needed = with_exprs(required, &plan);
+            prune_inputs(plan, &needed)
+        }
         LogicalPlan::Distinct { ref input, on: None } => {
             // All columns take part in the distinction.
             let needed = ColumnSet::yielded(input);

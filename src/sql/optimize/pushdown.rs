@@ -79,6 +79,15 @@ impl Pushdown<'_> {
                 let input = Box::new(self.push(*input, down));
                 filter(LogicalPlan::Aggregate { input, group_by, aggregates }, stay)
             }
+            LogicalPlan::Window { input, partition_by, order_by, calls } => {
+                // Only whole partitions may be missing.
+                let keys: ColumnSet =
+                    partition_by.iter().filter_map(crate::sql::optimize::properties::as_column).collect();
+                let (down, stay): (Vec<_>, Vec<_>) =
+                    conditions.into_iter().partition(|c| is_over(c, &keys) && !is_volatile(c));
+                let input = Box::new(self.push(*input, down));
+                filter(LogicalPlan::Window { input, partition_by, order_by, calls }, stay)
+            }
             LogicalPlan::Distinct { input, on } => {
                 let keys = on.as_ref().map(|on| {
                     let columns = on.iter().filter_map(crate::sql::optimize::properties::as_column);

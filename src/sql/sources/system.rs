@@ -255,6 +255,9 @@ fn functions() -> RowsBuilder {
     for f in crate::exec::aggregates::catalog() {
         rows.push([text(f.name), text("aggregate"), text(f.description), text(f.example)]);
     }
+    for f in crate::exec::window::catalog() {
+        rows.push([text(f.name), text("window"), text(f.description), text(f.example)]);
+    }
     rows
 }
 

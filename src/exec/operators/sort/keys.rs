@@ -8,14 +8,32 @@ use arrow_array::{Array, ArrayRef, PrimitiveArray, UInt32Array};
 use arrow_row::{RowConverter, Rows, SortField};
 use arrow_schema::{DataType, SortOptions};
 
-use super::run::prefix;
 use crate::column::scalar::interval_nanos;
 use crate::exec::error::Result;
 use crate::exec::expr::SortKey;
 use crate::exec::operators::groups::rows::canonical;
 
 /// Bytes of a key that are compared as numbers, before the rest.
-pub(super) const PREFIX_BYTES: usize = 16;
+const PREFIX_BYTES: usize = 16;
+
+/// A row to be sorted: the beginning of its key, and where it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    /// The first bytes of the key.
+    pub prefix: (u64, u64),
+    /// The row.
+    pub row: u32,
+}
+
+/// The first bytes of a key, as numbers that compare as the bytes do.
+#[inline]
+pub(crate) fn prefix(key: &[u8]) -> (u64, u64) {
+    let mut bytes = [0; PREFIX_BYTES];
+    let len = key.len().min(PREFIX_BYTES);
+    bytes[..len].copy_from_slice(&key[..len]);
+    let all = u128::from_be_bytes(bytes);
+    ((all >> 64) as u64, all as u64)
+}
 
 /// Turns key columns into bytes.
 pub(crate) struct KeyEncoder {
@@ -80,7 +98,7 @@ impl KeyEncoder {
 }
 
 /// The column in a layout whose byte order is the SQL order.
-fn comparable(column: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn comparable(column: &ArrayRef) -> Result<ArrayRef> {
     if let DataType::Interval(_) = column.data_type() {
         let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
         let lengths: PrimitiveArray<Decimal128Type> =

@@ -9,7 +9,8 @@ use arrow_array::{Array, UInt32Array};
 use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 
-use super::run::{Entry, Run};
+use super::keys::Entry;
+use super::run::Run;
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;

@@ -7,6 +7,7 @@
 
 pub(crate) mod keys;
 mod merge;
+pub(crate) mod parallel;
 mod run;
 #[cfg(test)]
 mod tests;

@@ -9,30 +9,13 @@ use arrow_row::Rows;
 use arrow_schema::DataType;
 use arrow_select::take::take;
 
-use super::keys::PREFIX_BYTES;
+use super::keys::{Entry, prefix};
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::eval::flatten;
 use crate::exec::memory::{Reservation, batch_bytes};
 use crate::exec::operators::coalesce::concat_arrays;
-
-/// A row in a run: the beginning of its key, and where it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
-    pub prefix: (u64, u64),
-    pub row: u32,
-}
-
-/// The first bytes of a key, as numbers that compare as the bytes do.
-#[inline]
-pub(super) fn prefix(key: &[u8]) -> (u64, u64) {
-    let mut bytes = [0; PREFIX_BYTES];
-    let len = key.len().min(PREFIX_BYTES);
-    bytes[..len].copy_from_slice(&key[..len]);
-    let all = u128::from_be_bytes(bytes);
-    ((all >> 64) as u64, all as u64)
-}
 
 /// Rows in the order they came, and their keys. After [`Run::seal`] the keys are sorted and the rows are one batch.
 pub(super) struct Run {
