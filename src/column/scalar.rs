@@ -212,7 +212,7 @@ impl Scalar {
     /// If the row does not exist, or the array does not have the layout of `ty`.
     pub fn from_array(array: &dyn Array, row: usize, ty: &LogicalType) -> Self {
         assert!(row < array.len(), "row {row} of an array of {}", array.len());
-        if array.is_null(row) {
+        if array.data_type() == &DataType::Null || array.is_null(row) {
             return Self::Null;
         }
         macro_rules! int {

@@ -313,7 +313,8 @@ fn negate(op: CompareOp) -> CompareOp {
 
 fn comparison(e: &mut Expr, context: &ExecContext) {
     let Expr::Compare { op, left, right } = e else { return };
-    if matches!(**left, Expr::Literal { .. }) && !matches!(**right, Expr::Literal { .. }) {
+    let literals = (matches!(**left, Expr::Literal { .. }), matches!(**right, Expr::Literal { .. }));
+    if literals == (true, false) || is_null_literal(left) {
         std::mem::swap(left, right);
         *op = op.swap();
     }
