@@ -12,6 +12,7 @@ use crate::exec::batch::{Batch, Field, arrow_schema, to_record_batch};
 use crate::exec::context::CancelToken;
 use crate::exec::error::ExecError;
 use crate::exec::functions::flatten;
+use crate::exec::zone::Zone;
 use crate::formats::BuiltinFormats;
 use crate::sql::SqlError;
 use crate::sql::bind::Tables;
@@ -73,8 +74,9 @@ impl Connection {
     ///
     /// The statement is not SQL, does not fit what exists, or failed. Its effects are undone.
     pub fn run(&self, sql: &str) -> Result<StatementResult> {
-        Ok(match self.session.lock().run(sql)? {
-            Outcome::Rows(rows) => StatementResult::Rows(Rows::new(rows)),
+        let mut session = self.session.lock();
+        Ok(match session.run(sql)? {
+            Outcome::Rows(rows) => StatementResult::Rows(Rows::new(rows, session.settings.time_zone.clone())),
             Outcome::Changed(rows) => StatementResult::Changed(rows),
             Outcome::Done => StatementResult::Done,
         })
@@ -210,20 +212,26 @@ impl ProgressHandle {
 pub struct Rows {
     rows: ResultRows,
     arrow: SchemaRef,
+    zone: Zone,
 }
 
 impl Rows {
-    fn new(rows: ResultRows) -> Self {
-        Self { arrow: arrow_schema(rows.schema()), rows }
+    fn new(rows: ResultRows, zone: Zone) -> Self {
+        Self { arrow: arrow_schema(rows.schema()), rows, zone }
     }
 
     fn empty() -> Self {
-        Self::new(ResultRows::Static(Arc::new([]), std::collections::VecDeque::new()))
+        Self::new(ResultRows::Static(Arc::new([]), std::collections::VecDeque::new()), Zone::utc())
     }
 
     /// Names and types of the columns.
     pub fn columns(&self) -> &[Field] {
         self.rows.schema()
+    }
+
+    /// The session's time zone, in which a `TIMESTAMP WITH TIME ZONE` is meant to be shown.
+    pub fn time_zone(&self) -> &Zone {
+        &self.zone
     }
 
     /// The Arrow schema of the batches that the iterator yields.

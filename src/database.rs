@@ -210,6 +210,7 @@ impl Shared {
             default_nulls_first: false,
             optimizer: true,
             lock_timeout_ms: 1_000,
+            time_zone: crate::exec::zone::Zone::system(),
         };
         Arc::new(Self { storage, gate: Arc::default(), settings })
     }

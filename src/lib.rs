@@ -22,6 +22,7 @@ pub use error::{Error, Result};
 pub use exec::batch::{Batch, Field, arrow_schema, to_record_batch};
 pub use exec::cast::text::{Writer as ValueWriter, json_string, write_value};
 pub use exec::context::CancelToken;
+pub use exec::zone::Zone as TimeZone;
 pub use sql::Position;
 pub use sql::parser::{is_keyword, keywords};
 pub use sql::split::{StatementSplitter, is_blank, split_statements};

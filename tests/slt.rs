@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fluxdb::{Connection, Database, Error, Options, StatementResult, write_value};
+use fluxdb::{Connection, Database, Error, Options, StatementResult, ValueWriter};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
 
 /// How the statements of a file are run.
@@ -19,13 +19,16 @@ enum Config {
 
 struct Engine {
     config: Config,
+    /// The settings so far, which a connection that is opened again has to be told.
+    settings: Vec<String>,
     dir: tempfile::TempDir,
     open: Option<(Database, Connection)>,
 }
 
 impl Engine {
     fn new(config: Config) -> Self {
-        Self { config, dir: tempfile::tempdir().unwrap(), open: None }
+        let settings = vec!["SET TimeZone = 'UTC'".to_owned()];
+        Self { config, settings, dir: tempfile::tempdir().unwrap(), open: None }
     }
 
     fn connection(&mut self) -> Result<&Connection, Error> {
@@ -40,6 +43,9 @@ impl Engine {
                 }
             };
             let connection = db.connect();
+            for setting in &self.settings {
+                connection.run(setting)?;
+            }
             self.open = Some((db, connection));
         }
         Ok(&self.open.as_ref().unwrap().1)
@@ -51,15 +57,21 @@ impl DB for Engine {
     type ColumnType = DefaultColumnType;
 
     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
-        let output = match self.connection()?.run(sql)? {
+        let result = self.connection()?.run(sql)?;
+        let word = sql.trim_start().split_whitespace().next().unwrap_or_default();
+        if ["set", "reset"].iter().any(|w| word.eq_ignore_ascii_case(w)) {
+            self.settings.push(sql.to_owned());
+        }
+        let output = match result {
             StatementResult::Rows(mut rows) => {
+                let zone = rows.time_zone().clone();
                 let columns = rows.columns().to_vec();
                 let mut lines = vec![];
                 while let Some(batch) = rows.next_batch() {
                     let batch = batch?;
                     for row in 0..batch.rows {
                         let cells = columns.iter().zip(&batch.columns);
-                        lines.push(cells.map(|(c, array)| cell(array, row, &c.ty)).collect());
+                        lines.push(cells.map(|(c, array)| cell(array, row, &c.ty, &zone)).collect());
                     }
                 }
                 DBOutput::Rows { types: vec![DefaultColumnType::Text; columns.len()], rows: lines }
@@ -81,12 +93,17 @@ impl DB for Engine {
     }
 }
 
-fn cell(array: &arrow_array::ArrayRef, row: usize, ty: &fluxdb::LogicalType) -> String {
+fn cell(
+    array: &arrow_array::ArrayRef,
+    row: usize,
+    ty: &fluxdb::LogicalType,
+    zone: &fluxdb::TimeZone,
+) -> String {
     if *ty == fluxdb::LogicalType::Null || array.is_null(row) {
         return "NULL".to_owned();
     }
     let mut text = String::new();
-    write_value(array, row, ty, &mut text).unwrap();
+    ValueWriter::in_zone(array, ty, zone).unwrap().write(row, &mut text);
     if text.is_empty() { "(empty)".to_owned() } else { text.replace('\n', "\\n") }
 }
 

@@ -19,7 +19,7 @@ use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType, TimeUnit};
 pub const TYPE_DEPTH_MAX: usize = 64;
 
 /// The tags of types without parameters. Numbers are for ever.
-const PLAIN: [(u8, LogicalType); 21] = [
+const PLAIN: [(u8, LogicalType); 24] = [
     (1, LogicalType::Null),
     (2, LogicalType::Boolean),
     (3, LogicalType::TinyInt),
@@ -31,6 +31,7 @@ const PLAIN: [(u8, LogicalType); 21] = [
     (9, LogicalType::USmallInt),
     (10, LogicalType::UInteger),
     (11, LogicalType::UBigInt),
+    (12, LogicalType::UHugeInt),
     (13, LogicalType::Float),
     (14, LogicalType::Double),
     (16, LogicalType::Varchar),
@@ -41,7 +42,8 @@ const PLAIN: [(u8, LogicalType); 21] = [
     (21, LogicalType::Time),
     (23, LogicalType::TimestampTz),
     (24, LogicalType::Interval),
-    // Taken: 12 UHUGEINT, 26 TIMETZ, 27 BIT.
+    (26, LogicalType::TimeTz),
+    (27, LogicalType::Bit),
 ];
 
 const DECIMAL: u8 = 15;

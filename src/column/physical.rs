@@ -58,7 +58,7 @@ impl Physical {
             T::TinyInt => int(1, true),
             T::SmallInt => int(2, true),
             T::Integer | T::Date => int(4, true),
-            T::BigInt | T::Time | T::Timestamp(_) | T::TimestampTz => int(8, true),
+            T::BigInt | T::Time | T::TimeTz | T::Timestamp(_) | T::TimestampTz => int(8, true),
             T::HugeInt => int(16, true),
             T::UTinyInt => int(1, false),
             T::USmallInt => int(2, false),
@@ -70,8 +70,8 @@ impl Physical {
                 int(if *width <= crate::column::types::DECIMAL64_MAX_WIDTH { 8 } else { 16 }, true)
             }
             T::Varchar | T::Json => Some(Self::Bytes { text: true }),
-            T::Blob => Some(Self::Bytes { text: false }),
-            T::Uuid => Some(Self::Uuid),
+            T::Blob | T::Bit => Some(Self::Bytes { text: false }),
+            T::Uuid | T::UHugeInt => Some(Self::Uuid),
             T::Interval => Some(Self::Interval),
             T::List(_) => Some(Self::Nested(Nesting::List)),
             T::Map(..) => Some(Self::Nested(Nesting::Map)),
@@ -136,5 +136,8 @@ pub(crate) fn type_tag(ty: &LogicalType) -> (u8, u16) {
         T::Array(..) => (25, 0),
         T::Struct(_) => (26, 0),
         T::Map(..) => (27, 0),
+        T::UHugeInt => (28, 0),
+        T::TimeTz => (29, 0),
+        T::Bit => (30, 0),
     }
 }

@@ -226,6 +226,7 @@ impl Scalar {
             };
         }
         match array.data_type() {
+            DataType::Null => Self::Null,
             DataType::Boolean => Self::Boolean(array.as_boolean().value(row)),
             DataType::Int8 => int!(Int8Type),
             DataType::Int16 => int!(Int16Type),

@@ -36,6 +36,8 @@ pub enum LogicalType {
     UInteger,
     /// 64-bit unsigned integer.
     UBigInt,
+    /// 128-bit unsigned integer. In memory 16 bytes, big-endian, so that bytes sort as numbers do.
+    UHugeInt,
     /// 32-bit IEEE 754.
     Float,
     /// 64-bit IEEE 754.
@@ -51,6 +53,9 @@ pub enum LogicalType {
     Varchar,
     /// Bytes.
     Blob,
+    /// A string of bits. In memory the bits, the first in the highest place, zeros to fill the last byte, and a byte
+    /// with how many bits of that are used.
+    Bit,
     /// 128-bit identifier, in memory big-endian as RFC 9562 prints it, so that bytes sort as text does.
     Uuid,
     /// JSON text, valid when stored.
@@ -59,6 +64,9 @@ pub enum LogicalType {
     Date,
     /// Microseconds since midnight.
     Time,
+    /// A time of day with an offset from UTC. In memory one number that orders as the instants do: `offset` is
+    /// `57599 - seconds east of Greenwich`, the number `(microseconds + offset * 1000000) << 24 | offset`.
+    TimeTz,
     /// Instant without a zone, in the given unit since 1970-01-01.
     Timestamp(TimeUnit),
     /// Microseconds since 1970-01-01 UTC, shown in the session's zone.
@@ -71,7 +79,7 @@ pub enum LogicalType {
     List(Box<LogicalType>),
     /// A fixed number of values of one type.
     Array(Box<LogicalType>, u32),
-    /// Named values.
+    /// Named values; values without names where all names are empty.
     Struct(Arc<[(Box<str>, LogicalType)]>),
     /// Keys to values.
     Map(Box<LogicalType>, Box<LogicalType>),
@@ -97,7 +105,7 @@ impl LogicalType {
             Self::TinyInt => DataType::Int8,
             Self::SmallInt => DataType::Int16,
             Self::Integer => DataType::Int32,
-            Self::BigInt => DataType::Int64,
+            Self::BigInt | Self::TimeTz => DataType::Int64,
             Self::HugeInt => DataType::Decimal128(38, 0),
             Self::UTinyInt => DataType::UInt8,
             Self::USmallInt => DataType::UInt16,
@@ -110,8 +118,8 @@ impl LogicalType {
             }
             Self::Decimal { width, scale } => DataType::Decimal128(*width, *scale as i8),
             Self::Varchar | Self::Json => DataType::Utf8View,
-            Self::Blob => DataType::BinaryView,
-            Self::Uuid => DataType::FixedSizeBinary(16),
+            Self::Blob | Self::Bit => DataType::BinaryView,
+            Self::Uuid | Self::UHugeInt => DataType::FixedSizeBinary(16),
             Self::Date => DataType::Date32,
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
             Self::Timestamp(unit) => DataType::Timestamp(*unit, None),
@@ -186,7 +194,7 @@ impl LogicalType {
         })
     }
 
-    /// Whether this is an integer of any width and sign.
+    /// Whether this is an integer of any width and sign that fits 128 bits signed: all but `UHUGEINT`.
     pub fn is_integer(&self) -> bool {
         self.is_signed_integer() || self.is_unsigned_integer()
     }
@@ -206,19 +214,24 @@ impl LogicalType {
         matches!(self, Self::Float | Self::Double)
     }
 
-    /// Whether this is an integer, a decimal or a float.
+    /// Whether this is an integer (but `UHUGEINT`), a decimal or a float.
     pub fn is_numeric(&self) -> bool {
         self.is_integer() || self.is_float() || matches!(self, Self::Decimal { .. })
     }
 
-    /// Whether this is a date or a timestamp of any kind.
+    /// Whether this is a date, a time or a timestamp of any kind.
     pub fn is_temporal(&self) -> bool {
-        matches!(self, Self::Date | Self::Time | Self::Timestamp(_) | Self::TimestampTz)
+        matches!(self, Self::Date | Self::Time | Self::TimeTz | Self::Timestamp(_) | Self::TimestampTz)
     }
 
     /// Whether values are made of other values.
     pub fn is_nested(&self) -> bool {
         matches!(self, Self::List(_) | Self::Array(..) | Self::Struct(_) | Self::Map(..))
+    }
+
+    /// Whether this is a struct whose fields have no names, as `row` makes it.
+    pub fn is_tuple(&self) -> bool {
+        matches!(self, Self::Struct(fields) if !fields.is_empty() && fields.iter().all(|(n, _)| n.is_empty()))
     }
 
     /// The range of an integer type, both ends included.
@@ -258,15 +271,18 @@ impl fmt::Display for LogicalType {
             Self::USmallInt => f.write_str("USMALLINT"),
             Self::UInteger => f.write_str("UINTEGER"),
             Self::UBigInt => f.write_str("UBIGINT"),
+            Self::UHugeInt => f.write_str("UHUGEINT"),
             Self::Float => f.write_str("FLOAT"),
             Self::Double => f.write_str("DOUBLE"),
             Self::Decimal { width, scale } => write!(f, "DECIMAL({width},{scale})"),
             Self::Varchar => f.write_str("VARCHAR"),
             Self::Blob => f.write_str("BLOB"),
+            Self::Bit => f.write_str("BIT"),
             Self::Uuid => f.write_str("UUID"),
             Self::Json => f.write_str("JSON"),
             Self::Date => f.write_str("DATE"),
             Self::Time => f.write_str("TIME"),
+            Self::TimeTz => f.write_str("TIME WITH TIME ZONE"),
             Self::Timestamp(TimeUnit::Second) => f.write_str("TIMESTAMP_S"),
             Self::Timestamp(TimeUnit::Millisecond) => f.write_str("TIMESTAMP_MS"),
             Self::Timestamp(TimeUnit::Microsecond) => f.write_str("TIMESTAMP"),
@@ -282,6 +298,13 @@ impl fmt::Display for LogicalType {
             }
             Self::List(item) => write!(f, "{item}[]"),
             Self::Array(item, n) => write!(f, "{item}[{n}]"),
+            Self::Struct(fields) if self.is_tuple() => {
+                f.write_str("TUPLE(")?;
+                for (i, (_, ty)) in fields.iter().enumerate() {
+                    write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
+                }
+                f.write_str(")")
+            }
             Self::Struct(fields) => {
                 f.write_str("STRUCT(")?;
                 for (i, (name, ty)) in fields.iter().enumerate() {

@@ -37,7 +37,8 @@ pub fn implicit_cast_cost(from: &LogicalType, to: &LogicalType) -> Option<u32> {
             let (a, b) = (a.integer_range()?, b.integer_range()?);
             b.0 <= a.0 && a.1 <= b.1
         }
-        (a, T::Float | T::Double | T::Decimal { .. }) if a.is_integer() => true,
+        (a, T::Float | T::Double | T::Decimal { .. }) if a.is_integer() || *a == T::UHugeInt => true,
+        (a, T::UHugeInt) if a.is_unsigned_integer() => true,
         (T::Float, T::Double) => true,
         (T::Decimal { .. }, T::Float | T::Double) => true,
         (T::Decimal { width: w1, scale: s1 }, T::Decimal { width: w2, scale: s2 }) => {
@@ -46,6 +47,7 @@ pub fn implicit_cast_cost(from: &LogicalType, to: &LogicalType) -> Option<u32> {
         (T::Date, T::Timestamp(_) | T::TimestampTz) => true,
         (T::Timestamp(a), T::Timestamp(b)) => precision(*b) >= precision(*a) || *b == TimeUnit::Microsecond,
         (T::Timestamp(_), T::TimestampTz) => true,
+        (T::Time, T::TimeTz) => true,
         (T::Enum(_) | T::Json, T::Varchar) => true,
         (T::Varchar, T::Json) => true,
         (T::List(a) | T::Array(a, _), T::List(b)) => return implicit_cast_cost(a, b).map(|c| c + 1),
@@ -53,7 +55,7 @@ pub fn implicit_cast_cost(from: &LogicalType, to: &LogicalType) -> Option<u32> {
         (T::Struct(a), T::Struct(b)) if a.len() == b.len() => {
             let mut cost = 0;
             for ((n, x), (m, y)) in a.iter().zip(b.iter()) {
-                if !n.eq_ignore_ascii_case(m) {
+                if !n.is_empty() && !m.is_empty() && !n.eq_ignore_ascii_case(m) {
                     return None;
                 }
                 cost += implicit_cast_cost(x, y)?;
@@ -90,6 +92,7 @@ pub fn argument_cost(arg: &ArgInfo, to: &LogicalType) -> Option<u32> {
         // An integer literal has any type that holds it.
         Some(Scalar::Int(v)) if arg.ty.is_integer() => {
             let (min, max) = match to {
+                LogicalType::UHugeInt => (0, i128::MAX),
                 LogicalType::Decimal { width, scale } => {
                     let digits = u32::from(width - scale).min(38);
                     let limit = 10i128.checked_pow(digits).unwrap_or(i128::MAX);
@@ -112,7 +115,7 @@ fn integer_as_decimal(ty: &LogicalType) -> Option<(u8, u8)> {
         LogicalType::Integer | LogicalType::UInteger => (10, 0),
         LogicalType::BigInt => (19, 0),
         LogicalType::UBigInt => (20, 0),
-        LogicalType::HugeInt => (38, 0),
+        LogicalType::HugeInt | LogicalType::UHugeInt => (38, 0),
         LogicalType::Boolean => (1, 0),
         _ => return None,
     })
@@ -156,11 +159,14 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
     Some(match (a, b) {
         (T::Null, other) | (other, T::Null) => other.clone(),
         (x, y) if x.is_integer() && y.is_integer() => common_integer(x, y)?,
-        (T::Boolean, x) | (x, T::Boolean) if x.is_integer() => x.clone(),
-        (T::Double, x) | (x, T::Double) if x.is_numeric() => T::Double,
-        (T::Float, x) | (x, T::Float) if x.is_numeric() => T::Float,
+        (T::Json, x) | (x, T::Json) if *x != T::Varchar => T::Json,
+        (T::Boolean, x) | (x, T::Boolean) if x.is_integer() || *x == T::UHugeInt => x.clone(),
+        (T::UHugeInt, x) | (x, T::UHugeInt) if x.is_unsigned_integer() => T::UHugeInt,
+        (T::UHugeInt, x) | (x, T::UHugeInt) if x.is_signed_integer() => T::Double,
+        (T::Double, x) | (x, T::Double) if x.is_numeric() || *x == T::UHugeInt => T::Double,
+        (T::Float, x) | (x, T::Float) if x.is_numeric() || *x == T::UHugeInt => T::Float,
         (T::Decimal { .. }, x) | (x, T::Decimal { .. })
-            if x.is_integer() || matches!(x, T::Decimal { .. }) =>
+            if x.is_integer() || matches!(x, T::Decimal { .. } | T::UHugeInt) =>
         {
             common_decimal(decimal_of(a)?, decimal_of(b)?)
         }
@@ -170,12 +176,28 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
             T::Timestamp(if precision(*x) >= precision(*y) { *x } else { *y })
         }
         (T::Timestamp(TimeUnit::Nanosecond), T::TimestampTz)
-        | (T::TimestampTz, T::Timestamp(TimeUnit::Nanosecond)) => T::TimestampTz,
+        | (T::TimestampTz, T::Timestamp(TimeUnit::Nanosecond)) => return None,
         (T::Timestamp(_), T::TimestampTz) | (T::TimestampTz, T::Timestamp(_)) => T::TimestampTz,
-        (T::Enum(_) | T::Json, T::Varchar) | (T::Varchar, T::Enum(_) | T::Json) => T::Varchar,
+        (T::Json, T::Varchar) | (T::Varchar, T::Json) => T::Json,
+        (T::Enum(_), T::Varchar) | (T::Varchar, T::Enum(_)) => T::Varchar,
         (T::Enum(_), T::Enum(_)) => T::Varchar,
         (T::Array(x, n), T::Array(y, m)) if n == m => T::Array(Box::new(common_type(x, y)?), *n),
+        (T::List(x), T::Array(y, n)) | (T::Array(y, n), T::List(x)) => {
+            T::Array(Box::new(common_type(x, y)?), *n)
+        }
         (T::List(x) | T::Array(x, _), T::List(y) | T::Array(y, _)) => T::List(Box::new(common_type(x, y)?)),
+        (T::Struct(x), T::Struct(y)) if a.is_tuple() || b.is_tuple() => {
+            if x.len() != y.len() {
+                return None;
+            }
+            let named = if a.is_tuple() { y } else { x };
+            let fields = x.iter().zip(y.iter()).zip(named.iter());
+            T::Struct(
+                fields
+                    .map(|(((_, x), (_, y)), (name, _))| Some((name.clone(), common_type(x, y)?)))
+                    .collect::<Option<_>>()?,
+            )
+        }
         (T::Struct(x), T::Struct(y)) => {
             let mut fields: Vec<(Box<str>, LogicalType)> = x.to_vec();
             for (name, ty) in y.iter() {
@@ -194,32 +216,34 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
 }
 
 /// The type of a column that two queries of a set operation, or two rows of VALUES, share: where there is
-/// no common type, the one that is later in this order: numbers, times, text, bytes.
+/// no common type, the one that is later in this order: numbers, times, text, bytes. Whether its values can be
+/// converted is another question.
 pub fn union_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
     use LogicalType as T;
     fn rank(ty: &LogicalType) -> u8 {
         match ty {
             T::Null => 0,
             T::Boolean => 1,
-            t if t.is_numeric() => 2,
-            T::Time => 3,
-            T::Date => 4,
-            T::Timestamp(_) | T::TimestampTz => 5,
-            T::Interval => 6,
-            T::Varchar => 7,
-            T::Json => 8,
-            T::Blob => 9,
-            T::Uuid => 10,
-            T::Enum(_) => 11,
-            _ => 12,
+            t if t.is_numeric() || *t == T::UHugeInt => 2,
+            T::Date => 3,
+            T::TimeTz => 4,
+            T::Time => 5,
+            T::TimestampTz => 6,
+            T::Timestamp(_) => 7,
+            T::Interval => 8,
+            T::Varchar | T::Enum(_) => 9,
+            T::Json => 10,
+            T::Bit => 11,
+            T::Blob => 12,
+            T::Uuid => 13,
+            _ => 14,
         }
     }
     if let Some(common) = common_type(a, b) {
         return Some(common);
     }
-    if a.is_nested() || b.is_nested() {
-        let text = *a == T::Varchar || *b == T::Varchar;
-        return text.then_some(T::Varchar);
+    if let (T::List(x) | T::Array(x, _), T::List(y) | T::Array(y, _)) = (a, b) {
+        return Some(T::List(Box::new(union_type(x, y)?)));
     }
     let winner = if rank(a) >= rank(b) { a } else { b };
     Some(if matches!(winner, T::Enum(_)) { T::Varchar } else { winner.clone() })
@@ -245,6 +269,10 @@ pub fn comparison_type(a: &ArgInfo, b: &ArgInfo) -> Option<LogicalType> {
     }
     match (&a.ty, &b.ty) {
         (T::Varchar, T::Json | T::Enum(_)) | (T::Json | T::Enum(_), T::Varchar) => Some(T::Varchar),
+        (T::Json, other) | (other, T::Json) => Some(other.clone()),
+        (T::Time, T::TimeTz) | (T::TimeTz, T::Time) => Some(T::Time),
+        (T::Bit, T::Blob) | (T::Blob, T::Bit) => Some(T::Blob),
+        (T::Bit, x) | (x, T::Bit) if x.is_numeric() || matches!(x, T::Boolean | T::UHugeInt) => Some(T::Bit),
         (T::Varchar, other) | (other, T::Varchar) => {
             let literal = if a.ty == T::Varchar { &a.literal } else { &b.literal };
             match other {
@@ -255,6 +283,8 @@ pub fn comparison_type(a: &ArgInfo, b: &ArgInfo) -> Option<LogicalType> {
             }
         }
         (T::Boolean, x) | (x, T::Boolean) if x.is_numeric() => Some(x.clone()),
+        (T::Boolean, T::UHugeInt) | (T::UHugeInt, T::Boolean) => Some(T::UHugeInt),
+        (x, y) if x.is_nested() && y.is_nested() => union_type(x, y),
         (x, y) => common_type(x, y),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::exec::error::{ExecError, Result};
 use crate::exec::profile::Profile;
+use crate::exec::zone::Zone;
 
 /// Asks a running query to stop. Cheap to clone; any thread may call it.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +89,8 @@ pub struct ExecContext {
     pub memory: MemoryTracker,
     /// Work counted while the query runs.
     pub counters: Counters,
+    /// The session's time zone.
+    pub zone: Zone,
     /// Rows and time by operator, for `EXPLAIN ANALYZE`; costs nothing where absent.
     pub profile: Option<Profile>,
 }
@@ -100,6 +103,7 @@ impl ExecContext {
             cancel,
             memory: MemoryTracker::new(memory_limit),
             counters: Counters::default(),
+            zone: Zone::utc(),
             profile: None,
         }
     }

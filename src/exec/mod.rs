@@ -24,7 +24,9 @@ mod scheduler;
 pub mod sinks;
 pub mod source;
 mod stream;
+pub mod timetz;
 pub mod window;
+pub mod zone;
 
 pub use execute::execute;
 pub use stream::QueryStream;

@@ -6,7 +6,9 @@
 //!   stands where EVERY may stand (behind GROUP BY, before HAVING), and nothing else uses it;
 //! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
 //! * `f(x ORDER BY y IGNORE NULLS)` becomes `f(x IGNORE NULLS ORDER BY y)`;
-//! * `^`, `**`, `^@`, `&&` and `GLOB` become custom operators.
+//! * `^`, `**`, `^@`, `&&` and `GLOB` become custom operators;
+//! * `b'0101'` becomes one token;
+//! * `[:-:2]` becomes `[:NULL:2]`.
 
 use sqlparser::ast::Ident;
 use sqlparser::dialect::Dialect;
@@ -51,6 +53,8 @@ struct Level {
     from_first: bool,
     /// It began with INSERT.
     insert: bool,
+    /// It is within square brackets.
+    square: bool,
     /// Tokens since the last comma.
     run: usize,
 }
@@ -100,7 +104,8 @@ impl Rewriter {
         };
         let replaced = match &token.token {
             Token::LParen | Token::LBracket | Token::LBrace => {
-                self.levels.push(Level::default());
+                let square = token.token == Token::LBracket;
+                self.levels.push(Level { square, ..Level::default() });
                 self.depth = self.depth.max(self.levels.len());
                 token.token.clone()
             }
@@ -114,6 +119,27 @@ impl Rewriter {
             Token::Comma | Token::SemiColon => {
                 self.run -= std::mem::take(&mut self.level().run);
                 token.token.clone()
+            }
+            // `[a:b:step]`, where `-` is a bound left out and `:2` looks like a parameter.
+            Token::Placeholder(name) if self.level().square && name.starts_with(':') => {
+                let bound = &name[1..];
+                self.out.push(TokenWithSpan::new(Token::Colon, token.span));
+                let bound = match bound.bytes().all(|b| b.is_ascii_digit()) {
+                    true => Token::Number(bound.into(), false),
+                    false => Token::make_word(bound, None),
+                };
+                self.out.push(TokenWithSpan::new(bound, token.span));
+                return 1;
+            }
+            Token::Minus
+                if self.level().square
+                    && matches!(self.previous(), Some(Token::LBracket | Token::Colon))
+                    && matches!(
+                        next(raw, i),
+                        Some(Token::Colon | Token::DoubleColon | Token::RBracket | Token::Placeholder(_))
+                    ) =>
+            {
+                Token::make_keyword("NULL")
             }
             Token::Caret if is(1, &Token::AtSign) => custom(STARTS_WITH, 2),
             Token::CaretAt => custom(STARTS_WITH, 1),
@@ -129,6 +155,14 @@ impl Rewriter {
 
     fn word(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> usize {
         let token = &raw[i];
+        // A bit string, `b'0101'`.
+        if word.value.eq_ignore_ascii_case("b")
+            && let Some(Token::SingleQuotedString(bits)) = raw.get(i + 1).map(|t| &t.token)
+        {
+            let token = Token::SingleQuotedByteStringLiteral(bits.clone());
+            self.out.push(TokenWithSpan::new(token, raw[i].span));
+            return 2;
+        }
         if word.value.eq_ignore_ascii_case("every") && is_every_clause(raw, i) {
             self.end_of_from(token.span);
             self.push_word("CLUSTER", Keyword::CLUSTER, token.span);

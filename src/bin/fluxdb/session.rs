@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use fluxdb::{Connection, Database, Error, StatementResult, StatementSplitter};
 
 use crate::dot;
-use crate::format::{Display, Format};
+use crate::format::{Columns, Display, Format};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -331,7 +331,7 @@ impl Session {
                 return Err(Failure::Statement(e));
             }
             progress.clear();
-            writer.begin(result.columns(), out)?;
+            writer.begin(&Columns::of(&result), out)?;
             while let Some(batch) = next {
                 let batch = batch.map_err(Failure::Statement)?;
                 *rows += batch.rows as u64;

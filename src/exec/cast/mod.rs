@@ -3,12 +3,14 @@
 //! [`cast`] converts whole columns; an element that cannot be converted is an error, or NULL for `TRY_CAST`.
 //! [`text::write_value`] spells one value as `CAST(… AS VARCHAR)` does.
 
+pub(crate) mod bits;
 pub(crate) mod nested;
 pub(crate) mod number;
 pub mod parse;
 pub mod parse_time;
 pub(crate) mod temporal;
 pub mod text;
+pub(crate) mod uhuge;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use arrow_schema::TimeUnit;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::flatten;
+use crate::exec::zone::Zone;
 
 /// The name of a type as DuckDB's messages about conversions have it (`INT32`, not `INTEGER`).
 pub(crate) fn physical_name(ty: &LogicalType) -> String {
@@ -37,59 +40,84 @@ pub(crate) fn physical_name(ty: &LogicalType) -> String {
         LogicalType::USmallInt => "UINT16".into(),
         LogicalType::UInteger => "UINT32".into(),
         LogicalType::UBigInt => "UINT64".into(),
+        LogicalType::UHugeInt => "UINT128".into(),
         other => other.to_string(),
     }
 }
 
-/// What becomes of elements that cannot be converted.
+/// How to convert.
 #[derive(Clone, Copy)]
-pub(crate) struct Mode {
-    or_null: bool,
+pub struct Mode<'z> {
+    /// An element that cannot be converted is NULL, not an error.
+    pub or_null: bool,
+    /// The zone in which instants are read and shown.
+    pub zone: &'z Zone,
 }
 
-/// Whether there is a conversion from one type to the other at all; the binder asks.
+/// Whether there is a conversion from one type to the other at all.
 pub fn can_cast(from: &LogicalType, to: &LogicalType) -> bool {
     use LogicalType as T;
     if from == to {
         return true;
     }
+    let number = |t: &T| t.is_numeric() || matches!(t, T::Boolean | T::UHugeInt);
     match (from, to) {
-        (T::Null | T::Varchar | T::Json, _) | (_, T::Varchar | T::Json) => true,
-        (a, b) if (a.is_numeric() || *a == T::Boolean) && (b.is_numeric() || *b == T::Boolean) => true,
+        (T::Null | T::Varchar | T::Json | T::Enum(_), _) | (_, T::Varchar | T::Json) => true,
+        (a, b) if number(a) && number(b) => true,
+        (T::Bit, b) => *b == T::Blob || number(b) && !matches!(b, T::Decimal { .. }),
+        (a, T::Bit) => *a == T::Blob || number(a) && !matches!(a, T::Decimal { .. }),
         (T::Date, T::Timestamp(_) | T::TimestampTz) => true,
-        (T::Timestamp(_) | T::TimestampTz, T::Timestamp(_) | T::TimestampTz | T::Date | T::Time) => true,
-        (T::Time, T::Interval) | (T::Interval, T::Time) => true,
-        (T::Enum(_), T::Enum(_)) => true,
+        (T::Time | T::TimeTz, T::Time | T::TimeTz) => true,
+        (T::Timestamp(_), T::Timestamp(_) | T::TimestampTz | T::Date | T::Time) => true,
+        (T::Timestamp(TimeUnit::Microsecond), T::TimeTz) => true,
+        (T::TimestampTz, T::Timestamp(_) | T::Date | T::TimeTz) => true,
         (T::Blob, T::Uuid) | (T::Uuid, T::Blob) => true,
-        (T::Uuid, T::HugeInt) | (T::HugeInt, T::Uuid) => true,
+        (T::Uuid, T::UHugeInt) | (T::UHugeInt, T::Uuid) => true,
         (T::List(a) | T::Array(a, _), T::List(b) | T::Array(b, _)) => can_cast(a, b),
         (T::Struct(a), T::Struct(b)) => {
-            a.len() == b.len() && nested::pair_fields(a, b).iter().all(|(i, j)| can_cast(&a[*i].1, &b[*j].1))
+            nested::pair_fields(a, b).iter().all(|(i, j)| can_cast(&a[*i].1, &b[*j].1))
         }
+        (T::Struct(a), T::Map(k, v)) => can_cast(&T::Varchar, k) && a.iter().all(|(_, ty)| can_cast(ty, v)),
         (T::Map(ak, av), T::Map(bk, bv)) => can_cast(ak, bk) && can_cast(av, bv),
         _ => false,
     }
 }
 
-/// Converts a column. `array` has the layout of `from` (or is a dictionary of it), the result that of
-/// `to`. An element that cannot be converted is an error, or NULL if `or_null`.
+/// [`cast_in`] where no zone matters, or UTC is meant.
 pub fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, or_null: bool) -> Result<ArrayRef> {
+    cast_in(array, from, to, Mode { or_null, zone: Zone::utc_ref() })
+}
+
+/// Converts a column. `array` has the layout of `from` (or is a dictionary of it), the result that of
+/// `to`. An element that cannot be converted is an error, or NULL, as the mode says. So is any element but NULL
+/// where there is no conversion between the types.
+pub fn cast_in(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     use LogicalType as T;
     let array = &flatten(array)?;
     if from == to {
         return Ok(array.clone());
     }
-    let mode = Mode { or_null };
     match (from, to) {
         (T::Null, _) => Ok(new_null_array(&to.arrow(), array.len())),
         (T::Json, T::Varchar) => Ok(array.clone()),
         (T::Varchar, T::Json) => json_from_text(array, mode),
-        (T::Json, _) => cast_json(array, to, or_null),
+        (T::Json, _) => cast_json(array, to, mode),
         (T::Varchar, _) => from_text(array, to, mode),
         (T::Enum(names), T::Varchar) => enum_to_text(array, names),
-        (T::Enum(names), _) => cast(&enum_to_text(array, names)?, &T::Varchar, to, or_null),
-        (_, T::Varchar) => to_text(array, from),
-        (_, T::Json) => to_json(array, from),
+        (T::Enum(names), _) => cast_in(&enum_to_text(array, names)?, &T::Varchar, to, mode),
+        (_, T::Varchar) => to_text(array, from, mode),
+        (_, T::Json) => to_json(array, from, mode),
+        _ if !can_cast(from, to) => {
+            if mode.or_null || array.logical_null_count() == array.len() {
+                return Ok(new_null_array(&to.arrow(), array.len()));
+            }
+            Err(ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})")))
+        }
+        (T::Bit, _) => bits::to_value(array, to, mode),
+        (_, T::Bit) => bits::from_value(array, from),
+        (T::Uuid, T::UHugeInt) | (T::UHugeInt, T::Uuid) => Ok(array.clone()),
+        (T::UHugeInt, _) => uhuge::to_number(array, to, mode),
+        (_, T::UHugeInt) => uhuge::from_number(array, from, mode),
         (T::Boolean, b) if b.is_numeric() => number::from_bool(array.as_boolean(), to),
         (a, T::Boolean) if a.is_numeric() => number::to_bool(array, from),
         (a, b) if a.is_numeric() && b.is_numeric() => number::cast(array, from, to, mode),
@@ -99,14 +127,10 @@ pub fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, or_null: boo
             array.as_fixed_size_binary().iter().for_each(|v| out.append_option(v));
             Ok(Arc::new(out.finish()))
         }
-        (
-            T::Date | T::Timestamp(_) | T::TimestampTz | T::Time | T::Interval,
-            T::Date | T::Timestamp(_) | T::TimestampTz | T::Time | T::Interval,
-        ) if can_cast(from, to) => temporal::cast(array, from, to, mode),
-        (T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..), _) if can_cast(from, to) => {
-            nested::cast(array, from, to, or_null)
+        (T::Date | T::Timestamp(_) | T::TimestampTz | T::Time | T::TimeTz, _) => {
+            temporal::cast(array, from, to, mode)
         }
-        _ => Err(ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})"))),
+        _ => nested::cast(array, from, to, mode),
     }
 }
 
@@ -114,7 +138,7 @@ pub fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, or_null: boo
 pub(crate) fn try_map<A, B>(
     array: &PrimitiveArray<A>,
     to: &LogicalType,
-    mode: Mode,
+    mode: Mode<'_>,
     f: impl Fn(A::Native) -> Option<B::Native>,
     message: impl Fn(A::Native) -> String,
 ) -> Result<ArrayRef>
@@ -146,9 +170,9 @@ where
     Ok(Arc::new(PrimitiveArray::<B>::new(values.into(), nulls).with_data_type(to.arrow())))
 }
 
-fn to_text(array: &ArrayRef, from: &LogicalType) -> Result<ArrayRef> {
+fn to_text(array: &ArrayRef, from: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     let mut out = StringViewBuilder::with_capacity(array.len());
-    let writer = text::Writer::new(array, from)?;
+    let writer = text::Writer::in_zone(array, from, mode.zone)?;
     let mut buffer = String::new();
     for row in 0..array.len() {
         if writer.is_null(row) {
@@ -174,7 +198,7 @@ fn enum_to_text(array: &ArrayRef, names: &Arc<[Box<str>]>) -> Result<ArrayRef> {
 fn parse_primitive<B: ArrowPrimitiveType>(
     array: &ArrayRef,
     to: &LogicalType,
-    mode: Mode,
+    mode: Mode<'_>,
     parse: impl Fn(&str) -> Result<B::Native, String>,
 ) -> Result<ArrayRef> {
     let strings = array.as_string_view();
@@ -220,7 +244,7 @@ pub(crate) fn not_a(text: &str, to: &LogicalType) -> String {
     }
 }
 
-fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode) -> Result<ArrayRef> {
+fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     use LogicalType as T;
     macro_rules! integer {
         ($t:ty, $n:ty) => {
@@ -270,8 +294,17 @@ fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode) -> Result<ArrayRef>
             }),
         },
         T::TimestampTz => {
-            parse_primitive::<TimestampMicrosecondType>(array, to, mode, parse_time::timestamp_tz)
+            let clock = mode.zone.clock();
+            parse_primitive::<TimestampMicrosecondType>(array, to, mode, |s| {
+                parse_time::timestamp_tz(s, &clock)
+            })
         }
+        T::TimeTz => {
+            let offset = temporal::present_offset(mode.zone);
+            parse_primitive::<Int64Type>(array, to, mode, |s| parse_time::time_tz(s, offset))
+        }
+        T::UHugeInt => uhuge::from_text(array, mode),
+        T::Bit => bits::from_text(array, mode),
         T::Interval => parse_primitive::<IntervalMonthDayNanoType>(array, to, mode, parse_time::interval),
         T::Boolean => bool_from_text(array, mode),
         T::Blob => blob_from_text(array, mode),
@@ -283,12 +316,12 @@ fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode) -> Result<ArrayRef>
                 .map(|p| p as u32)
                 .ok_or_else(|| format!("Could not convert string '{s}' to {to}"))
         }),
-        T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..) => nested::from_text(array, to, mode.or_null),
+        T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..) => nested::from_text(array, to, mode),
         T::Null | T::Varchar | T::Json => Ok(array.clone()),
     }
 }
 
-fn bool_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+fn bool_from_text(array: &ArrayRef, mode: Mode<'_>) -> Result<ArrayRef> {
     let strings = array.as_string_view();
     let mut bits = arrow_buffer::BooleanBufferBuilder::new(strings.len());
     let mut invalid = vec![];
@@ -311,7 +344,7 @@ fn bool_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
     Ok(Arc::new(BooleanArray::new(bits.finish(), nulls)))
 }
 
-fn blob_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+fn blob_from_text(array: &ArrayRef, mode: Mode<'_>) -> Result<ArrayRef> {
     let mut out = BinaryViewBuilder::with_capacity(array.len());
     for s in array.as_string_view() {
         match s.map(parse::blob) {
@@ -324,7 +357,7 @@ fn blob_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-fn uuid_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+fn uuid_from_text(array: &ArrayRef, mode: Mode<'_>) -> Result<ArrayRef> {
     let mut out = FixedSizeBinaryBuilder::with_capacity(array.len(), 16);
     for s in array.as_string_view() {
         match s.map(|s| parse::uuid(s).ok_or(s)) {
@@ -337,7 +370,7 @@ fn uuid_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-fn blob_to_uuid(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+fn blob_to_uuid(array: &ArrayRef, mode: Mode<'_>) -> Result<ArrayRef> {
     let mut out = FixedSizeBinaryBuilder::with_capacity(array.len(), 16);
     for b in array.as_binary_view() {
         match b {
@@ -354,7 +387,7 @@ fn blob_to_uuid(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-fn json_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
+fn json_from_text(array: &ArrayRef, mode: Mode<'_>) -> Result<ArrayRef> {
     let strings = array.as_string_view();
     let mut invalid = vec![];
     for row in 0..strings.len() {
@@ -379,7 +412,7 @@ fn json_from_text(array: &ArrayRef, mode: Mode) -> Result<ArrayRef> {
 }
 
 /// JSON to anything but text: a JSON string stands for its content, `null` for NULL.
-fn cast_json(array: &ArrayRef, to: &LogicalType, or_null: bool) -> Result<ArrayRef> {
+fn cast_json(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     let mut out = StringViewBuilder::with_capacity(array.len());
     for s in array.as_string_view() {
         match s.map(str::trim) {
@@ -392,12 +425,12 @@ fn cast_json(array: &ArrayRef, to: &LogicalType, or_null: bool) -> Result<ArrayR
         }
     }
     let strings: ArrayRef = Arc::new(out.finish());
-    cast(&strings, &LogicalType::Varchar, to, or_null)
+    cast_in(&strings, &LogicalType::Varchar, to, mode)
 }
 
-fn to_json(array: &ArrayRef, from: &LogicalType) -> Result<ArrayRef> {
+fn to_json(array: &ArrayRef, from: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     let mut out = StringViewBuilder::with_capacity(array.len());
-    let writer = text::Writer::new(array, from)?;
+    let writer = text::Writer::in_zone(array, from, mode.zone)?;
     let mut buffer = String::new();
     for row in 0..array.len() {
         if writer.is_null(row) {

@@ -10,6 +10,7 @@ use arrow_array::{
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field as ArrowField};
 
+use super::Mode;
 use super::text::shorten;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
@@ -19,6 +20,12 @@ pub(super) fn pair_fields(
     from: &[(Box<str>, LogicalType)],
     to: &[(Box<str>, LogicalType)],
 ) -> Vec<(usize, usize)> {
+    // Values without names go by place.
+    let unnamed = |fields: &[(Box<str>, LogicalType)]| fields.iter().any(|(n, _)| n.is_empty());
+    if unnamed(from) || unnamed(to) {
+        let places = if from.len() == to.len() { from.len() } else { 0 };
+        return (0..places).map(|i| (i, i)).collect();
+    }
     let by_name: Vec<(usize, usize)> = to
         .iter()
         .enumerate()
@@ -66,18 +73,19 @@ pub(super) fn cast(
     array: &ArrayRef,
     from: &LogicalType,
     to: &LogicalType,
-    or_null: bool,
+    mode: Mode<'_>,
 ) -> Result<ArrayRef> {
     use LogicalType as T;
+    let strict = Mode { or_null: false, ..mode };
     match (from, to) {
         (T::List(a) | T::Array(a, _), T::List(b)) => {
             let (values, offsets, nulls) = list_parts(array)?;
-            list_array(b, offsets, super::cast(&values, a, b, or_null)?, nulls)
+            list_array(b, offsets, super::cast_in(&values, a, b, mode)?, nulls)
         }
         (T::List(a) | T::Array(a, _), T::Array(b, n)) => {
             let (values, offsets, nulls) = list_parts(array)?;
-            let values = super::cast(&values, a, b, or_null)?;
-            fixed_list(&values, &offsets, nulls.as_ref(), b, *n as usize, or_null)
+            let values = super::cast_in(&values, a, b, mode)?;
+            fixed_list(&values, &offsets, nulls.as_ref(), b, *n as usize, mode.or_null)
         }
         (T::Struct(a), T::Struct(b)) => {
             let s = array.as_struct();
@@ -86,7 +94,7 @@ pub(super) fn cast(
                 .iter()
                 .enumerate()
                 .map(|(j, (_, ty))| match pairs.iter().find(|p| p.1 == j) {
-                    Some((i, _)) => super::cast(s.column(*i), &a[*i].1, ty, or_null),
+                    Some((i, _)) => super::cast_in(s.column(*i), &a[*i].1, ty, mode),
                     None => Ok(new_null_array(&ty.arrow(), s.len())),
                 })
                 .collect::<Result<Vec<_>>>()?;
@@ -94,9 +102,29 @@ pub(super) fn cast(
         }
         (T::Map(ak, av), T::Map(bk, bv)) => {
             let m = array.as_map();
-            let keys = super::cast(m.keys(), ak, bk, false)?;
-            let values = super::cast(m.values(), av, bv, or_null)?;
+            let keys = super::cast_in(m.keys(), ak, bk, strict)?;
+            let values = super::cast_in(m.values(), av, bv, mode)?;
             map_array(to, m.offsets().clone(), keys, values, m.nulls().cloned())
+        }
+        (T::Struct(fields), T::Map(key, value)) => {
+            let s = array.as_struct();
+            let names: StringViewArray = fields.iter().map(|(n, _)| Some(n.as_ref())).collect();
+            let names = super::cast_in(&(Arc::new(names) as ArrayRef), &T::Varchar, key, strict)?;
+            let columns = s
+                .columns()
+                .iter()
+                .zip(fields.iter())
+                .map(|(c, (_, ty))| super::cast_in(c, ty, value, mode))
+                .collect::<Result<Vec<_>>>()?;
+            let (rows, width) = (s.len(), fields.len());
+            let all = arrow_select::concat::concat(&columns.iter().map(AsRef::as_ref).collect::<Vec<_>>())?;
+            // Row by row the value of each column.
+            let places = (0..rows).flat_map(|row| (0..width).map(move |c| (c * rows + row) as u32));
+            let values = arrow_select::take::take(&all, &UInt32Array::from_iter_values(places), None)?;
+            let repeated = (0..rows).flat_map(|_| 0..width as u32);
+            let keys = arrow_select::take::take(&names, &UInt32Array::from_iter_values(repeated), None)?;
+            let offsets = OffsetBuffer::from_repeated_length(width, rows);
+            map_array(to, offsets, keys, values, s.nulls().cloned())
         }
         _ => Err(ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})"))),
     }
@@ -164,8 +192,10 @@ fn fixed_list(
 }
 
 /// Text to a nested type: the parts are cut out, then converted as columns of their own.
-pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, or_null: bool) -> Result<ArrayRef> {
+pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     use LogicalType as T;
+    let or_null = mode.or_null;
+    let strict = Mode { or_null: false, ..mode };
     let strings = array.as_string_view();
     let mut valid = Vec::with_capacity(strings.len());
     let bad = |s: &str| {
@@ -190,7 +220,7 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, or_null: bool) -> Re
                 parts.extend(split.unwrap_or_default());
                 offsets.push(i32::try_from(parts.len()).map_err(|_| bad("…"))?);
             }
-            let values = super::cast(&part(parts), &text, item, or_null)?;
+            let values = super::cast_in(&part(parts), &text, item, mode)?;
             let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
             let nulls = Some(NullBuffer::from(valid));
             if let T::Array(_, n) = to {
@@ -222,7 +252,7 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, or_null: bool) -> Re
             let columns = columns
                 .into_iter()
                 .zip(fields.iter())
-                .map(|(c, (_, ty))| super::cast(&part(c), &text, ty, or_null))
+                .map(|(c, (_, ty))| super::cast_in(&part(c), &text, ty, mode))
                 .collect::<Result<Vec<_>>>()?;
             struct_array(to, columns, Some(NullBuffer::from(valid)), strings.len())
         }
@@ -242,8 +272,8 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, or_null: bool) -> Re
                 }
                 offsets.push(i32::try_from(keys.len()).map_err(|_| bad("…"))?);
             }
-            let keys = super::cast(&part(keys), &text, key, false)?;
-            let values = super::cast(&part(values), &text, value, or_null)?;
+            let keys = super::cast_in(&part(keys), &text, key, strict)?;
+            let values = super::cast_in(&part(values), &text, value, mode)?;
             let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
             map_array(to, offsets, keys, values, Some(NullBuffer::from(valid)))
         }

@@ -11,6 +11,7 @@ use arrow_schema::DataType;
 use super::{Mode, physical_name, text, try_map};
 use crate::column::types::{DECIMAL64_MAX_WIDTH, LogicalType};
 use crate::exec::error::{ExecError, Result};
+use crate::exec::zone::Zone;
 
 /// A whole number in memory.
 pub(crate) trait Integer: Copy + Default + PartialEq + 'static {
@@ -125,7 +126,12 @@ fn scale_of(ty: &LogicalType) -> u8 {
 }
 
 /// Numeric to numeric.
-pub(super) fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mode) -> Result<ArrayRef> {
+pub(super) fn cast(
+    array: &ArrayRef,
+    from: &LogicalType,
+    to: &LogicalType,
+    mode: Mode<'_>,
+) -> Result<ArrayRef> {
     match (from, to) {
         (LogicalType::Float, LogicalType::Double) => {
             Ok(Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float64Type>(f64::from)))
@@ -153,7 +159,12 @@ pub(super) fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode:
 }
 
 /// Integers and decimals to integers and decimals.
-fn whole_to_whole(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mode) -> Result<ArrayRef> {
+fn whole_to_whole(
+    array: &ArrayRef,
+    from: &LogicalType,
+    to: &LogicalType,
+    mode: Mode<'_>,
+) -> Result<ArrayRef> {
     with_integer_layout!(array.data_type(), A => {
         let array = array.as_primitive::<A>();
         with_integer_layout!(to.arrow(), B => rescale::<A, B>(array, from, to, mode), Err(unsupported(from, to)))
@@ -175,7 +186,7 @@ fn rescale<A, B>(
     array: &PrimitiveArray<A>,
     from: &LogicalType,
     to: &LogicalType,
-    mode: Mode,
+    mode: Mode<'_>,
 ) -> Result<ArrayRef>
 where
     A: ArrowPrimitiveType,
@@ -306,7 +317,12 @@ pub(crate) fn decimal_to_f64(v: i128, scale: u8) -> f64 {
 }
 
 /// Rounds a float and checks that it fits; halves go to even for integers, away from zero for decimals.
-fn float_to_whole(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mode) -> Result<ArrayRef> {
+fn float_to_whole(
+    array: &ArrayRef,
+    from: &LogicalType,
+    to: &LogicalType,
+    mode: Mode<'_>,
+) -> Result<ArrayRef> {
     let array = array.as_primitive::<Float64Type>();
     if let LogicalType::Decimal { width, scale } = to {
         let (power, limit) = (power_f64(*scale), power_f64(*width));
@@ -350,12 +366,12 @@ pub(super) fn from_bool(array: &BooleanArray, to: &LogicalType) -> Result<ArrayR
         return if *to == LogicalType::Double {
             Ok(doubles)
         } else {
-            cast(&doubles, &LogicalType::Double, to, Mode { or_null: false })
+            cast(&doubles, &LogicalType::Double, to, Mode { or_null: false, zone: Zone::utc_ref() })
         };
     }
     let values: Vec<i8> = bits().map(i8::from).collect();
     let ints: ArrayRef = Arc::new(PrimitiveArray::<Int8Type>::new(values.into(), nulls));
-    cast(&ints, &LogicalType::TinyInt, to, Mode { or_null: false })
+    cast(&ints, &LogicalType::TinyInt, to, Mode { or_null: false, zone: Zone::utc_ref() })
 }
 
 /// Anything but zero is true.

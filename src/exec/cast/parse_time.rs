@@ -9,6 +9,8 @@ use crate::exec::calendar::{
     NANOS_PER_MICRO, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY, days_from_civil, is_valid_date,
     timestamp_is_finite,
 };
+use crate::exec::timetz;
+use crate::exec::zone::{Clock, Zone};
 
 /// Why a text is no date or time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,10 +138,20 @@ fn clock_at(c: &mut Cursor<'_>) -> Result<i64, Fault> {
     Ok(i64::from(hour * 3600 + minute * 60 + second) * 1_000_000_000 + nanos)
 }
 
-/// A zone at the front: seconds east of Greenwich, `None` if there is none.
-fn zone_at(c: &mut Cursor<'_>) -> Result<Option<i64>, Fault> {
-    if c.eat(b'Z') || c.eat(b'z') {
-        return Ok(Some(0));
+/// A zone as a text states it.
+enum Stated {
+    /// Seconds east of Greenwich.
+    Offset(i64),
+    /// By its name.
+    Zone(Zone),
+}
+
+/// A zone at the front; `None` if there is none.
+fn zone_at(c: &mut Cursor<'_>) -> Result<Option<Stated>, Fault> {
+    let alone = |c: &Cursor<'_>| c.bytes.get(c.at + 1).is_none_or(|b| !b.is_ascii_alphanumeric());
+    if matches!(c.peek(), Some(b'Z' | b'z')) && alone(c) {
+        c.at += 1;
+        return Ok(Some(Stated::Offset(0)));
     }
     let sign = match c.peek() {
         Some(b'+') => 1,
@@ -150,13 +162,10 @@ fn zone_at(c: &mut Cursor<'_>) -> Result<Option<i64>, Fault> {
             if len == 0 {
                 return Ok(None);
             }
-            let name = &name[..len];
-            let utc = [&b"UTC"[..], b"GMT", b"Etc/UTC", b"Etc/GMT", b"Zulu", b"UCT"];
-            if !utc.iter().any(|z| name.eq_ignore_ascii_case(z)) {
-                return Err(Fault::Zone);
-            }
+            let name = std::str::from_utf8(&name[..len]).unwrap_or_default();
+            let zone = Zone::named(name).map_err(|_| Fault::Zone)?;
             c.at += len;
-            return Ok(Some(0));
+            return Ok(Some(Stated::Zone(zone)));
         }
     };
     c.at += 1;
@@ -170,7 +179,7 @@ fn zone_at(c: &mut Cursor<'_>) -> Result<Option<i64>, Fault> {
     } else if c.peek().is_some_and(|b| b.is_ascii_digit()) {
         minutes = c.two().ok_or(Fault::Format)?;
     }
-    Ok(Some(sign * i64::from(hours * 3600 + minutes * 60 + seconds)))
+    Ok(Some(Stated::Offset(sign * i64::from(hours * 3600 + minutes * 60 + seconds))))
 }
 
 /// A `DATE`; a time behind it is ignored.
@@ -213,26 +222,30 @@ pub fn time(text: &str) -> Result<i64, String> {
         format!("time field value out of range: \"{text}\", expected format is ([YYYY-MM-DD ]HH:MM:SS[.MS])")
     };
     let mut c = Cursor { bytes: text.trim_ascii().as_bytes(), at: 0 };
-    let parsed = match clock_at(&mut c) {
-        Err(Fault::Format) => {
-            c.at = 0;
-            date_at(&mut c).map_err(|_| message())?;
-            if !(c.eat(b' ') || c.eat(b'T')) {
-                return Err(message());
-            }
-            clock_at(&mut c)
-        }
-        other => other,
-    };
-    let nanos = parsed.map_err(|_| message())?;
+    let nanos = clock_behind_date(&mut c).map_err(|_| message())?;
     if !c.is_end() {
         return Err(message());
     }
     Ok(nanos / NANOS_PER_MICRO)
 }
 
+/// A time of day, perhaps with a date before it, which is ignored.
+fn clock_behind_date(c: &mut Cursor<'_>) -> Result<i64, Fault> {
+    match clock_at(c) {
+        Err(Fault::Format) => {
+            c.at = 0;
+            date_at(c)?;
+            if !(c.eat(b' ') || c.eat(b'T')) {
+                return Err(Fault::Format);
+            }
+            clock_at(c)
+        }
+        other => other,
+    }
+}
+
 /// Days, nanoseconds of the day and the zone of a timestamp's text.
-fn timestamp_parts(text: &str) -> Result<(i32, i64, Option<i64>), Fault> {
+fn timestamp_parts(text: &str) -> Result<(i32, i64, Option<Stated>), Fault> {
     let mut c = Cursor { bytes: text.trim_ascii().as_bytes(), at: 0 };
     let days = date_at(&mut c)?;
     if days == DATE_INFINITY || days == DATE_NEG_INFINITY {
@@ -298,13 +311,38 @@ pub fn timestamp(text: &str, unit: TimeUnit) -> Result<i64, String> {
         .map_err(|fault| timestamp_fault(text, fault))
 }
 
-/// A `TIMESTAMP WITH TIME ZONE` in microseconds; without a zone it is UTC.
-pub fn timestamp_tz(text: &str) -> Result<i64, String> {
+/// A `TIMESTAMP WITH TIME ZONE` in microseconds; without a zone it is what the clock shows.
+pub fn timestamp_tz(text: &str, clock: &Clock<'_>) -> Result<i64, String> {
     timestamp_parts(text)
         .and_then(|(days, nanos, zone)| {
-            assemble(days, nanos, zone.unwrap_or(0), TimeUnit::Microsecond).ok_or(Fault::Range)
+            let micros = |seconds| assemble(days, nanos, seconds, TimeUnit::Microsecond).ok_or(Fault::Range);
+            match zone {
+                None => micros(0).map(|t| clock.instant(t)),
+                Some(Stated::Offset(seconds)) => micros(seconds),
+                Some(Stated::Zone(zone)) => micros(0).map(|t| zone.instant(t)),
+            }
         })
         .map_err(|fault| timestamp_fault(text, fault))
+}
+
+/// A `TIME WITH TIME ZONE`, packed; without an offset it is the given one, in seconds.
+pub fn time_tz(text: &str, present: i64) -> Result<i64, String> {
+    let message = || {
+        format!("time field value out of range: \"{text}\", expected format is ([YYYY-MM-DD ]HH:MM:SS[.MS])")
+    };
+    let mut c = Cursor { bytes: text.trim_ascii().as_bytes(), at: 0 };
+    let nanos = clock_behind_date(&mut c).map_err(|_| message())?;
+    c.blanks();
+    let offset = match c.peek() {
+        None => present,
+        Some(b'+' | b'-') => match zone_at(&mut c) {
+            Ok(Some(Stated::Offset(seconds))) if seconds.abs() <= timetz::OFFSET_MAX => seconds,
+            _ => return Err(message()),
+        },
+        _ => return Err(message()),
+    };
+    c.blanks();
+    if c.is_end() { Ok(timetz::pack(nanos / NANOS_PER_MICRO, offset)) } else { Err(message()) }
 }
 
 /// A part of an interval: what one unit is worth.
@@ -515,7 +553,7 @@ mod tests {
         assert_eq!(timestamp("1970-01-01 10:11", us), Ok((10 * 60 + 11) * 60_000_000));
         assert_eq!(timestamp("1970-01-02", us), Ok(MICROS_PER_DAY));
         assert_eq!(timestamp("1970-01-01 02:00:00+02", us), Ok(2 * MICROS_PER_HOUR));
-        assert_eq!(timestamp_tz("1970-01-01 02:00:00+02"), Ok(0));
+        assert_eq!(timestamp_tz("1970-01-01 02:00:00+02", &Zone::utc().clock()), Ok(0));
         assert_eq!(timestamp("1970-01-01 00:00:00.123456789", us), Ok(123_456));
         assert_eq!(timestamp("1970-01-01 00:00:00.123456789", TimeUnit::Nanosecond), Ok(123_456_789));
         assert_eq!(timestamp("1970-01-01 00:00:12.9", TimeUnit::Second), Ok(13));

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray};
-use arrow_buffer::IntervalMonthDayNano;
+use arrow_array::{ArrayRef, ArrowPrimitiveType};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::{Mode, try_map};
-use crate::column::types::LogicalType;
+use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::{
     DATE_INFINITY, DATE_NEG_INFINITY, MICROS_PER_DAY, NANOS_PER_MICRO, TIMESTAMP_INFINITY,
     TIMESTAMP_NEG_INFINITY, date_is_finite, timestamp_is_finite,
 };
 use crate::exec::error::{ExecError, Result};
+use crate::exec::timetz;
+use crate::exec::zone::Zone;
 
 /// Units of a timestamp in a day.
 pub(crate) fn units_per_day(unit: TimeUnit) -> i64 {
@@ -68,13 +69,13 @@ pub(crate) fn change_unit(v: i64, from: TimeUnit, to: TimeUnit) -> Option<i64> {
     if b >= a { v.checked_mul(b / a) } else { Some(v.div_euclid(a / b)) }
 }
 
-fn from_timestamp<A>(array: &ArrayRef, unit: TimeUnit, to: &LogicalType, mode: Mode) -> Result<ArrayRef>
+fn from_timestamp<A>(array: &ArrayRef, unit: TimeUnit, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef>
 where
     A: ArrowPrimitiveType<Native = i64>,
 {
     let array = array.as_primitive::<A>();
     match to {
-        LogicalType::Timestamp(_) | LogicalType::TimestampTz => {
+        LogicalType::Timestamp(_) => {
             let target = unit_of(to);
             let message = |_| "Could not convert Timestamp to higher precision.".to_owned();
             with_unit!(target, B => {
@@ -106,9 +107,53 @@ where
     }
 }
 
-pub(super) fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mode) -> Result<ArrayRef> {
+/// What the zone is ahead of UTC now, in seconds.
+pub(crate) fn present_offset(zone: &Zone) -> i64 {
+    if zone.is_utc() {
+        return 0;
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    zone.offset_seconds(now.as_micros() as i64)
+}
+
+/// Instants as the clock times of a zone, in the layout of `TIMESTAMP`.
+pub(crate) fn to_local(array: &ArrayRef, zone: &Zone) -> ArrayRef {
+    let array = array.as_primitive::<TimestampMicrosecondType>();
+    let clock = zone.clock();
+    Arc::new(array.unary::<_, TimestampMicrosecondType>(|t| clock.local(t)))
+}
+
+/// Clock times of a zone as instants.
+pub(crate) fn to_instant(array: &ArrayRef, zone: &Zone) -> ArrayRef {
+    let array = array.as_primitive::<TimestampMicrosecondType>();
+    let clock = zone.clock();
+    let out = array.unary::<_, TimestampMicrosecondType>(|t| clock.instant(t));
+    Arc::new(out.with_data_type(LogicalType::TimestampTz.arrow()))
+}
+
+pub(super) fn cast(
+    array: &ArrayRef,
+    from: &LogicalType,
+    to: &LogicalType,
+    mode: Mode<'_>,
+) -> Result<ArrayRef> {
+    use LogicalType as T;
     match (from, to) {
-        (LogicalType::Date, LogicalType::Timestamp(_) | LogicalType::TimestampTz) => {
+        (_, T::TimestampTz) => {
+            let local = super::cast_in(array, from, &TIMESTAMP, mode)?;
+            Ok(to_instant(&local, mode.zone))
+        }
+        (T::TimestampTz, T::TimeTz) => {
+            let clock = mode.zone.clock();
+            let array = array.as_primitive::<TimestampMicrosecondType>();
+            Ok(Arc::new(array.unary_opt::<_, Int64Type>(|t| {
+                let offset = clock.offset(t);
+                timestamp_is_finite(t)
+                    .then(|| timetz::pack(clock.local(t).rem_euclid(MICROS_PER_DAY), offset))
+            })))
+        }
+        (T::TimestampTz, _) => super::cast_in(&to_local(array, mode.zone), &TIMESTAMP, to, mode),
+        (T::Date, T::Timestamp(_)) => {
             let unit = unit_of(to);
             let per_day = units_per_day(unit);
             let convert = |d: i32| match d {
@@ -124,20 +169,23 @@ pub(super) fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode:
             };
             with_unit!(unit, B => try_map::<Date32Type, B>(array.as_primitive(), to, mode, convert, message))
         }
-        (LogicalType::Timestamp(_) | LogicalType::TimestampTz, _) => {
+        (T::Timestamp(_), T::TimeTz) => {
+            let times = super::cast_in(array, from, &T::Time, mode)?;
+            let times = times.as_primitive::<Time64MicrosecondType>();
+            Ok(Arc::new(times.unary::<_, Int64Type>(|t| timetz::pack(t, 0))))
+        }
+        (T::Timestamp(_), _) => {
             let unit = unit_of(from);
             with_unit!(unit, A => from_timestamp::<A>(array, unit, to, mode))
         }
-        (LogicalType::Time, LogicalType::Interval) => {
-            Ok(Arc::new(array.as_primitive::<Time64MicrosecondType>().unary::<_, IntervalMonthDayNanoType>(
-                |t| IntervalMonthDayNano::new(0, 0, t * NANOS_PER_MICRO),
-            )))
+        (T::Time, T::TimeTz) => {
+            let offset = present_offset(mode.zone);
+            let times = array.as_primitive::<Time64MicrosecondType>();
+            Ok(Arc::new(times.unary::<_, Int64Type>(|t| timetz::pack(t, offset))))
         }
-        (LogicalType::Interval, LogicalType::Time) => {
-            let out: PrimitiveArray<Time64MicrosecondType> = array
-                .as_primitive::<IntervalMonthDayNanoType>()
-                .unary(|v| (v.nanoseconds / NANOS_PER_MICRO).rem_euclid(MICROS_PER_DAY));
-            Ok(Arc::new(out))
+        (T::TimeTz, T::Time) => {
+            let packed = array.as_primitive::<Int64Type>();
+            Ok(Arc::new(packed.unary::<_, Time64MicrosecondType>(|t| timetz::unpack(t).0)))
         }
         _ => Err(ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})"))),
     }

@@ -13,9 +13,11 @@ use arrow_schema::{DataType, TimeUnit};
 use crate::column::types::LogicalType;
 use crate::exec::calendar::{
     DATE_INFINITY, DATE_NEG_INFINITY, NANOS_PER_MICRO, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
-    civil_from_days,
+    civil_from_days, timestamp_is_finite,
 };
 use crate::exec::error::{ExecError, Result};
+use crate::exec::timetz;
+use crate::exec::zone::{Clock, Zone};
 
 /// Writes the value of one row, without quotes; nothing for NULL. `array` has the layout of `ty` or is a
 /// dictionary of it. Who writes a whole column makes a [`Writer`] once.
@@ -56,7 +58,10 @@ enum Kind<'a> {
     Date(&'a [i32]),
     Time(&'a [i64]),
     Timestamp(&'a [i64], TimeUnit),
-    TimestampTz(&'a [i64]),
+    TimestampTz(&'a [i64], Clock<'a>),
+    TimeTz(&'a [i64]),
+    UHuge(&'a FixedSizeBinaryArray),
+    Bit(&'a BinaryViewArray),
     Interval(&'a PrimitiveArray<IntervalMonthDayNanoType>),
     Enum(&'a [u32], &'a [Box<str>]),
     Dictionary(&'a PrimitiveArray<UInt32Type>, Box<Writer<'a>>),
@@ -67,13 +72,18 @@ enum Kind<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// A writer for a column that has the layout of `ty`, or is a dictionary of it.
+    /// A writer for a column that has the layout of `ty`, or is a dictionary of it. Instants are shown in UTC.
     pub fn new(array: &'a ArrayRef, ty: &'a LogicalType) -> Result<Self> {
+        Self::in_zone(array, ty, Zone::utc_ref())
+    }
+
+    /// A writer that shows instants in a zone.
+    pub fn in_zone(array: &'a ArrayRef, ty: &'a LogicalType, zone: &'a Zone) -> Result<Self> {
         use LogicalType as T;
         let wrong = || ExecError::Internal(format!("a column of type {ty} came as {}", array.data_type()));
         if let DataType::Dictionary(..) = array.data_type() {
             let d = array.as_dictionary_opt::<UInt32Type>().ok_or_else(wrong)?;
-            let values = Self::new(d.values(), ty)?;
+            let values = Self::in_zone(d.values(), ty, zone)?;
             return Ok(Self {
                 kind: Kind::Dictionary(d.keys(), Box::new(values)),
                 nulls: array.logical_nulls(),
@@ -117,16 +127,19 @@ impl<'a> Writer<'a> {
                 };
                 Kind::Timestamp(values, *unit)
             }
-            T::TimestampTz => Kind::TimestampTz(values!(TimestampMicrosecondType)),
+            T::TimestampTz => Kind::TimestampTz(values!(TimestampMicrosecondType), zone.clock()),
+            T::TimeTz => Kind::TimeTz(values!(Int64Type)),
+            T::UHugeInt => Kind::UHuge(array.as_fixed_size_binary_opt().ok_or_else(wrong)?),
+            T::Bit => Kind::Bit(array.as_binary_view_opt().ok_or_else(wrong)?),
             T::Interval => Kind::Interval(array.as_primitive_opt().ok_or_else(wrong)?),
             T::Enum(names) => Kind::Enum(values!(UInt32Type), names),
             T::List(item) => {
                 let list = array.as_list_opt::<i32>().ok_or_else(wrong)?;
-                Kind::List(list.value_offsets(), Box::new(Self::new(list.values(), item)?))
+                Kind::List(list.value_offsets(), Box::new(Self::in_zone(list.values(), item, zone)?))
             }
             T::Array(item, n) => {
                 let list = array.as_fixed_size_list_opt().ok_or_else(wrong)?;
-                Kind::Array(*n as usize, Box::new(Self::new(list.values(), item)?))
+                Kind::Array(*n as usize, Box::new(Self::in_zone(list.values(), item, zone)?))
             }
             T::Struct(fields) => {
                 let columns = array.as_struct_opt().ok_or_else(wrong)?;
@@ -135,15 +148,17 @@ impl<'a> Writer<'a> {
                 }
                 let fields = fields.iter().zip(columns.columns());
                 Kind::Struct(
-                    fields.map(|((name, ty), c)| Ok((&**name, Self::new(c, ty)?))).collect::<Result<_>>()?,
+                    fields
+                        .map(|((name, ty), c)| Ok((&**name, Self::in_zone(c, ty, zone)?)))
+                        .collect::<Result<_>>()?,
                 )
             }
             T::Map(key, value) => {
                 let map = array.as_map_opt().ok_or_else(wrong)?;
                 Kind::Map(
                     map.value_offsets(),
-                    Box::new(Self::new(map.keys(), key)?),
-                    Box::new(Self::new(map.values(), value)?),
+                    Box::new(Self::in_zone(map.keys(), key, zone)?),
+                    Box::new(Self::in_zone(map.values(), value, zone)?),
                 )
             }
         };
@@ -180,12 +195,10 @@ impl<'a> Writer<'a> {
             Kind::Date(v) => write_date(v[row], out),
             Kind::Time(v) => write_time(v[row], out),
             Kind::Timestamp(v, unit) => write_timestamp(v[row], *unit, out),
-            Kind::TimestampTz(v) => {
-                write_timestamp(v[row], TimeUnit::Microsecond, out);
-                if v[row] != TIMESTAMP_INFINITY && v[row] != TIMESTAMP_NEG_INFINITY {
-                    out.push_str("+00");
-                }
-            }
+            Kind::TimestampTz(v, clock) => write_instant(v[row], clock, out),
+            Kind::TimeTz(v) => write_time_tz(v[row], out),
+            Kind::UHuge(v) => integer(super::uhuge::value(v, row), out),
+            Kind::Bit(v) => super::bits::write(v.value(row), out),
             Kind::Interval(v) => write_interval(v.value(row), out),
             Kind::Enum(v, names) => {
                 out.push_str(names.get(v[row] as usize).map_or("", |n| n));
@@ -195,6 +208,14 @@ impl<'a> Writer<'a> {
                 item.write_list(offsets[row] as usize..offsets[row + 1] as usize, out);
             }
             Kind::Array(n, item) => item.write_list(row * n..(row + 1) * n, out),
+            Kind::Struct(fields) if !fields.is_empty() && fields.iter().all(|(n, _)| n.is_empty()) => {
+                out.push('(');
+                for (i, (_, value)) in fields.iter().enumerate() {
+                    out.push_str(if i == 0 { "" } else { ", " });
+                    value.write_inner(row, out);
+                }
+                out.push_str(if fields.len() == 1 { ",)" } else { ")" });
+            }
             Kind::Struct(fields) => {
                 out.push('{');
                 for (i, (name, value)) in fields.iter().enumerate() {
@@ -253,6 +274,7 @@ impl<'a> Writer<'a> {
                 | Kind::I32(_)
                 | Kind::I64(_)
                 | Kind::I128(_)
+                | Kind::UHuge(_)
                 | Kind::U8(_)
                 | Kind::U16(_)
                 | Kind::U32(_)
@@ -290,6 +312,7 @@ impl<'a> Writer<'a> {
             | Kind::I32(_)
             | Kind::I64(_)
             | Kind::I128(_)
+            | Kind::UHuge(_)
             | Kind::U8(_)
             | Kind::U16(_)
             | Kind::U32(_)
@@ -639,6 +662,35 @@ pub fn write_timestamp(v: i64, unit: TimeUnit, out: &mut String) {
     }
     out.push(' ');
     write_clock(seconds.rem_euclid(86_400), fraction as u32, out);
+}
+
+/// Writes an instant as what the clock shows then, with the hours that it is ahead of UTC.
+fn write_instant(v: i64, clock: &Clock<'_>, out: &mut String) {
+    write_timestamp(clock.local(v), TimeUnit::Microsecond, out);
+    if timestamp_is_finite(v) {
+        // A clock of local mean time is ahead by seconds too, which are left out here.
+        let offset = clock.offset(v);
+        write_offset(offset / 60 * 60, out);
+    }
+}
+
+/// Writes seconds ahead of UTC as `+HH[:MM[:SS]]`.
+pub fn write_offset(seconds: i64, out: &mut String) {
+    let (sign, s) = (if seconds < 0 { '-' } else { '+' }, seconds.abs());
+    let _ = write!(out, "{sign}{:02}", s / 3_600);
+    if s % 3_600 != 0 {
+        let _ = write!(out, ":{:02}", s / 60 % 60);
+    }
+    if s % 60 != 0 {
+        let _ = write!(out, ":{:02}", s % 60);
+    }
+}
+
+/// Writes a time with its offset: `12:00:00+02`.
+pub fn write_time_tz(packed: i64, out: &mut String) {
+    let (micros, offset) = timetz::unpack(packed);
+    write_time(micros, out);
+    write_offset(offset, out);
 }
 
 /// Writes an interval: `1 year 2 months 3 days 04:05:06`.

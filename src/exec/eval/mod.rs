@@ -199,16 +199,17 @@ fn eval_cast(
     if from == *to {
         return Ok(value);
     }
+    let mode = cast::Mode { or_null, zone: &context.zone };
     if value.is_dictionary() {
         if matches!(to, LogicalType::Varchar | LogicalType::Json) {
             return Ok(value);
         }
-        if let Some(done) = over_dictionary(&value.array, |v| cast::cast(v, &from, to, or_null)) {
+        if let Some(done) = over_dictionary(&value.array, |v| cast::cast_in(v, &from, to, mode)) {
             return Ok(Value::rows(done?));
         }
         value.flatten()?;
     }
-    Ok(Value { array: cast::cast(&value.array, &from, to, or_null)?, constant: value.constant })
+    Ok(Value { array: cast::cast_in(&value.array, &from, to, mode)?, constant: value.constant })
 }
 
 #[inline(never)]

@@ -8,6 +8,7 @@ use arrow_array::ArrowPrimitiveType;
 use arrow_array::types::*;
 use arrow_buffer::IntervalMonthDayNano;
 
+use super::date::zoned::on_clock;
 use super::decimal;
 use super::kernel::{binary, checked, primitive, unary};
 use super::registry::{Def, Make, P, R, Registry, def};
@@ -18,6 +19,8 @@ use crate::exec::calendar::{
 };
 use crate::exec::cast::physical_name;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::timetz;
+use crate::exec::zone::Zone;
 
 /// Arithmetic of integers that says whether the result is out of range.
 pub(crate) trait Checked: Copy + Display + PartialEq + Default {
@@ -351,6 +354,50 @@ pub(crate) fn shift(t: i64, v: IntervalMonthDayNano) -> Result<i64> {
     })
 }
 
+/// An instant and an interval: months and days on the session's calendar, then the rest.
+fn shift_instant(t: i64, v: IntervalMonthDayNano, zone: &Zone) -> Result<i64> {
+    if v.months == 0 && v.days == 0 {
+        return shift(t, v);
+    }
+    let local = shift(zone.local(t), IntervalMonthDayNano::new(v.months, v.days, 0))?;
+    shift(zone.instant(local), IntervalMonthDayNano::new(0, 0, v.nanoseconds))
+}
+
+/// `instant + interval`, or `instant - interval`.
+pub(super) fn shift_instants(minus: bool) -> ScalarKernel {
+    let plain = primitive::<(Micros, I), Micros>(move |(t, v)| {
+        shift(t, if minus { negated(v)? } else { v }).map(Some)
+    });
+    Box::new(move |args, ty, rows, ctx| {
+        if ctx.zone.is_utc() {
+            return plain(args, ty, rows, ctx);
+        }
+        let zone = ctx.zone.clone();
+        let kernel = primitive::<(Micros, I), Micros>(move |(t, v)| {
+            shift_instant(t, if minus { negated(v)? } else { v }, &zone).map(Some)
+        });
+        kernel(args, ty, rows, ctx)
+    })
+}
+
+/// A packed time with an offset and an interval; only the clock part counts.
+fn time_tz_shift(packed: i64, v: IntervalMonthDayNano) -> i64 {
+    let (micros, offset) = timetz::unpack(packed);
+    timetz::pack(time_shift(micros, v), offset)
+}
+
+/// The instant of a date and a time with an offset.
+fn date_time_tz(d: i32, packed: i64) -> Result<i64> {
+    let (micros, offset) = timetz::unpack(packed);
+    match d {
+        calendar::DATE_INFINITY => Ok(calendar::TIMESTAMP_INFINITY),
+        calendar::DATE_NEG_INFINITY => Ok(calendar::TIMESTAMP_NEG_INFINITY),
+        d => join_timestamp(d, micros)
+            .and_then(|t| t.checked_sub(offset * calendar::MICROS_PER_SECOND))
+            .ok_or_else(|| out_of_range("Timestamp with time zone")),
+    }
+}
+
 fn date_shift(d: i32, v: IntervalMonthDayNano) -> Result<i64> {
     match d {
         calendar::DATE_INFINITY => Ok(calendar::TIMESTAMP_INFINITY),
@@ -444,7 +491,10 @@ fn temporal(d: Def, minus: bool) -> Def {
                 primitive::<(Micros, Micros), I>(|(a, b)| timestamp_difference(a, b).map(Some))
             })
             .map(&[T::TimestampTz, T::TimestampTz], iv.clone(), |_| {
-                primitive::<(Micros, Micros), I>(|(a, b)| timestamp_difference(a, b).map(Some))
+                on_clock(
+                    &[0, 1],
+                    primitive::<(Micros, Micros), I>(|(a, b)| timestamp_difference(a, b).map(Some)),
+                )
             })
             .map(&[T::Date, iv.clone()], TIMESTAMP, |_| {
                 primitive::<(Date32Type, I), Micros>(|(a, v)| date_shift(a, negated(v)?).map(Some))
@@ -452,13 +502,14 @@ fn temporal(d: Def, minus: bool) -> Def {
             .map(&[TIMESTAMP, iv.clone()], TIMESTAMP, |_| {
                 primitive::<(Micros, I), Micros>(|(a, v)| shift(a, negated(v)?).map(Some))
             })
-            .map(&[T::TimestampTz, iv.clone()], T::TimestampTz, |_| {
-                primitive::<(Micros, I), Micros>(|(a, v)| shift(a, negated(v)?).map(Some))
-            })
+            .map(&[T::TimestampTz, iv.clone()], T::TimestampTz, |_| shift_instants(true))
             .map(&[T::Time, iv.clone()], T::Time, |_| {
                 primitive::<(Time64MicrosecondType, I), Time64MicrosecondType>(|(a, v)| {
                     Ok(Some(time_shift(a, negated(v)?)))
                 })
+            })
+            .map(&[T::TimeTz, iv.clone()], T::TimeTz, |_| {
+                primitive::<(Int64Type, I), Int64Type>(|(a, v)| Ok(Some(time_tz_shift(a, negated(v)?))))
             })
             .map(&[iv.clone(), iv.clone()], iv.clone(), |_| {
                 primitive::<(I, I), I>(|(a, b)| interval_sum(a, negated(b)?).map(Some))
@@ -493,17 +544,28 @@ fn temporal(d: Def, minus: bool) -> Def {
     .map(&[iv.clone(), TIMESTAMP], TIMESTAMP, |_| {
         primitive::<(I, Micros), Micros>(|(v, a)| shift(a, v).map(Some))
     })
-    .map(&[T::TimestampTz, iv.clone()], T::TimestampTz, |_| {
-        primitive::<(Micros, I), Micros>(|(a, v)| shift(a, v).map(Some))
-    })
+    .map(&[T::TimestampTz, iv.clone()], T::TimestampTz, |_| shift_instants(false))
     .map(&[iv.clone(), T::TimestampTz], T::TimestampTz, |_| {
-        primitive::<(I, Micros), Micros>(|(v, a)| shift(a, v).map(Some))
+        let inner = shift_instants(false);
+        Box::new(move |args, ty, rows, ctx| inner(&[args[1].clone(), args[0].clone()], ty, rows, ctx))
     })
     .map(&[T::Time, iv.clone()], T::Time, |_| {
         primitive::<(Time64MicrosecondType, I), Time64MicrosecondType>(|(a, v)| Ok(Some(time_shift(a, v))))
     })
     .map(&[iv.clone(), T::Time], T::Time, |_| {
         primitive::<(I, Time64MicrosecondType), Time64MicrosecondType>(|(v, a)| Ok(Some(time_shift(a, v))))
+    })
+    .map(&[T::TimeTz, iv.clone()], T::TimeTz, |_| {
+        primitive::<(Int64Type, I), Int64Type>(|(a, v)| Ok(Some(time_tz_shift(a, v))))
+    })
+    .map(&[iv.clone(), T::TimeTz], T::TimeTz, |_| {
+        primitive::<(I, Int64Type), Int64Type>(|(v, a)| Ok(Some(time_tz_shift(a, v))))
+    })
+    .map(&[T::Date, T::TimeTz], T::TimestampTz, |_| {
+        primitive::<(Date32Type, Int64Type), Micros>(|(d, t)| date_time_tz(d, t).map(Some))
+    })
+    .map(&[T::TimeTz, T::Date], T::TimestampTz, |_| {
+        primitive::<(Int64Type, Date32Type), Micros>(|(t, d)| date_time_tz(d, t).map(Some))
     })
     .map(&[iv.clone(), iv.clone()], iv, |_| primitive::<(I, I), I>(|(a, b)| interval_sum(a, b).map(Some)))
 }

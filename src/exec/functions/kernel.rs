@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arrow_array::builder::{ArrayBuilder, BinaryViewBuilder, StringViewBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryViewArray, BooleanArray, PrimitiveArray, StringViewArray,
-    new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray,
+    StringViewArray, new_null_array,
 };
 use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 
@@ -53,6 +53,30 @@ impl Input for Bytes {
     type Item<'a> = &'a [u8];
     #[inline(always)]
     fn get(column: &BinaryViewArray, row: usize) -> &[u8] {
+        column.value(row)
+    }
+}
+
+/// `UHUGEINT`.
+pub(crate) struct UHuge;
+
+impl Input for UHuge {
+    type Column = FixedSizeBinaryArray;
+    type Item<'a> = u128;
+    #[inline(always)]
+    fn get(column: &FixedSizeBinaryArray, row: usize) -> u128 {
+        crate::exec::cast::uhuge::value(column, row)
+    }
+}
+
+/// `UUID`.
+pub(crate) struct Uuid;
+
+impl Input for Uuid {
+    type Column = FixedSizeBinaryArray;
+    type Item<'a> = &'a [u8];
+    #[inline(always)]
+    fn get(column: &FixedSizeBinaryArray, row: usize) -> &[u8] {
         column.value(row)
     }
 }
@@ -290,6 +314,27 @@ pub(crate) fn text<I: Inputs>(
             }
         }
         Ok(Arc::new(out.finish()))
+    })
+}
+
+/// A function from values to `UHUGEINT`; `None` is NULL.
+pub(crate) fn uhuge<I: Inputs>(
+    f: impl for<'a> Fn(I::Items<'a>) -> Result<Option<u128>> + Send + Sync + 'static,
+) -> ScalarKernel {
+    Box::new(move |args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let columns = I::open(args, rows)?;
+        let values = (0..rows)
+            .map(|row| match &nulls {
+                Some(n) if n.is_null(row) => Ok(None),
+                _ => f(I::get(&columns, row)),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        crate::exec::cast::uhuge::array(values.into_iter())
     })
 }
 

@@ -287,7 +287,7 @@ fn sign_kernel(ty: &LogicalType) -> ScalarKernel {
         LogicalType::Float => float!(Float32Type),
         LogicalType::Double => float!(F),
         ty => with_integer!(ty, N => unary::<N, Int8Type>(|v| {
-            if Checked::is_negative(v) { -1 } else { i8::from(v != Default::default()) }
+            if Checked::is_negative(v) { -1 } else { i8::from(v != <N as ArrowPrimitiveType>::Native::default()) }
         })),
     }
 }

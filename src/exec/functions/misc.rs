@@ -272,7 +272,7 @@ fn register_json(r: &mut Registry) {
             .aliases(&["json_quote", "array_to_json", "row_to_json"])
             .on([P::Any], R::T(T::Json), |site| {
                 let ty = site.types[0].clone();
-                Box::new(move |args, _, _, _| {
+                Box::new(move |args, _, _, ctx| {
                     // A text becomes a JSON string; only other casts read it as JSON.
                     if ty == LogicalType::Varchar {
                         let mut out = StringViewBuilder::with_capacity(args[0].len());
@@ -289,7 +289,12 @@ fn register_json(r: &mut Registry) {
                         }
                         return Ok(Arc::new(out.finish()));
                     }
-                    cast::cast(&args[0], &ty, &LogicalType::Json, false)
+                    cast::cast_in(
+                        &args[0],
+                        &ty,
+                        &LogicalType::Json,
+                        cast::Mode { or_null: false, zone: &ctx.zone },
+                    )
                 })
             }),
     );
@@ -308,12 +313,12 @@ fn register_json(r: &mut Registry) {
 
 fn json_make(site: &CallSite<'_>, object: bool) -> ScalarKernel {
     let types = site.types.to_vec();
-    Box::new(move |args, _, rows, _| {
+    Box::new(move |args, _, rows, ctx| {
         if object && args.len() % 2 != 0 {
             return Err(ExecError::InvalidInput("json_object() requires an even number of arguments".into()));
         }
         let writers: Vec<Writer<'_>> =
-            args.iter().zip(&types).map(|(a, t)| Writer::new(a, t)).collect::<Result<_>>()?;
+            args.iter().zip(&types).map(|(a, t)| Writer::in_zone(a, t, &ctx.zone)).collect::<Result<_>>()?;
         let mut out = StringViewBuilder::with_capacity(rows);
         let (mut buffer, mut key) = (String::new(), String::new());
         for row in 0..rows {

@@ -5,22 +5,27 @@
 //! beside the code; [`catalog`] lists them all.
 
 mod arithmetic;
+mod bits;
 mod date;
 mod decimal;
 mod digest;
 mod kernel;
 pub(crate) mod list;
+mod maps;
 mod math;
 mod misc;
 mod registry;
 mod string;
+mod struct_fields;
 mod structs;
+mod uhuge;
 
 use std::fmt;
 
 use arrow_array::ArrayRef;
 
 pub use crate::exec::eval::flatten;
+use arithmetic::by_zero;
 pub(crate) use arithmetic::{Checked, with_integer};
 pub use registry::{FunctionInfo, catalog, is_scalar};
 pub(crate) use registry::{closest, no_match};

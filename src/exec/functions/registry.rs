@@ -158,6 +158,16 @@ impl Registry {
         }
         self.defs.push(def);
     }
+
+    /// Gives a function more overloads.
+    pub fn extend(&mut self, name: &str, with: impl FnOnce(Def) -> Def) {
+        let at = self.names.get(name).copied();
+        debug_assert!(at.is_some(), "there is no function {name} to extend");
+        if let Some(at) = at {
+            let before = std::mem::replace(&mut self.defs[at], def("", "", ""));
+            self.defs[at] = with(before);
+        }
+    }
 }
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
@@ -168,7 +178,11 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     super::date::register(&mut r);
     super::list::register(&mut r);
     super::structs::register(&mut r);
+    super::struct_fields::register(&mut r);
+    super::maps::register(&mut r);
     super::misc::register(&mut r);
+    super::bits::register(&mut r);
+    super::uhuge::register(&mut r);
     r
 });
 

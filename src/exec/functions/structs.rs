@@ -198,11 +198,12 @@ pub(super) fn register(r: &mut Registry) {
         def("struct_extract", "The value of a field", "struct_extract({'i': 3}, 'i')")
             .custom(&["(STRUCT, VARCHAR) -> ANY", "(STRUCT, BIGINT) -> ANY"], extract),
     );
+    r.extend("array_extract", |d| d.custom(&["(STRUCT, VARCHAR) -> ANY"], extract));
     r.add(def("row", "A struct of the arguments, without names", "row(1, 'a')").sees_nulls().custom(
         &["(ANY...) -> STRUCT"],
         |args| {
             let fields: Arc<[(Box<str>, LogicalType)]> =
-                args.iter().enumerate().map(|(i, a)| (format!("v{}", i + 1).into(), a.ty.clone())).collect();
+                args.iter().map(|a| ("".into(), a.ty.clone())).collect();
             Some(Ok(Resolution {
                 arg_types: args.iter().map(|a| a.ty.clone()).collect(),
                 return_type: T::Struct(fields),

@@ -19,6 +19,7 @@ use crate::exec::cast::nested::{list_array, map_array, struct_array};
 use crate::exec::cast::text::{json_string, write_float};
 use crate::exec::cast::{cast, parse as cast_parse, parse_time};
 use crate::exec::error::{ExecError, Result};
+use crate::exec::zone::Zone;
 use crate::io::json::lex::{Kind, Value};
 use crate::io::json::shape::Shape;
 use crate::io::parse;
@@ -174,7 +175,11 @@ pub(super) fn builder<'t>(
                     let text = string(value, scratch)?;
                     match parse::moment(text) {
                         Some(m) => m.timestamp(TimestampMicrosecondType::UNIT),
-                        None => parse_time::timestamp_tz(std::str::from_utf8(text).ok()?).ok(),
+                        None => parse_time::timestamp_tz(
+                            std::str::from_utf8(text).ok()?,
+                            &Zone::utc_ref().clock(),
+                        )
+                        .ok(),
                     }
                 }))
             }

@@ -454,7 +454,9 @@ fn parquet_type(name: &str, ty: &LogicalType, repetition: Repetition) -> Result<
         T::Decimal { width, scale } => return decimal(name, *width, *scale, repetition),
         T::Varchar | T::Enum(_) => (Physical::BYTE_ARRAY, Some(Annotation::String)),
         T::Json => (Physical::BYTE_ARRAY, Some(Annotation::Json)),
-        T::Blob => (Physical::BYTE_ARRAY, None),
+        T::Blob | T::Bit => (Physical::BYTE_ARRAY, None),
+        T::UHugeInt => (Physical::FIXED_LEN_BYTE_ARRAY, None),
+        T::TimeTz => (Physical::INT64, integer(64, true)),
         T::Uuid => (Physical::FIXED_LEN_BYTE_ARRAY, Some(Annotation::Uuid)),
         T::Date => (Physical::INT32, Some(Annotation::Date)),
         T::Time => {

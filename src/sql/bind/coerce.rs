@@ -2,11 +2,9 @@
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
-use crate::exec::cast::can_cast;
 use crate::exec::coerce::{common_type, comparison_type, union_type};
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::functions::ArgInfo;
-use crate::sql::bind::expr::is_constant;
 use crate::sql::error::{Result, SqlError};
 
 /// What overload resolution needs to know of an argument.
@@ -26,6 +24,11 @@ pub fn cast(expr: Expr, to: &LogicalType) -> Expr {
     match expr {
         Expr::Literal { value: Scalar::Null, .. } => Expr::literal(Scalar::Null, to.clone()),
         Expr::Literal { value: Scalar::Int(v), ty }
+            if ty.is_integer() && *to == LogicalType::UHugeInt && v >= 0 =>
+        {
+            Expr::literal(Scalar::bytes(v.unsigned_abs().to_be_bytes()), to.clone())
+        }
+        Expr::Literal { value: Scalar::Int(v), ty }
             if ty.is_integer() && to.integer_range().is_some_and(|(lo, hi)| lo <= v && v <= hi) =>
         {
             Expr::literal(Scalar::Int(v), to.clone())
@@ -39,9 +42,6 @@ pub fn explicit(expr: Expr, to: &LogicalType, or_null: bool) -> Result<Expr> {
     let from = expr.ty();
     if from == *to {
         return Ok(expr);
-    }
-    if !can_cast(&from, to) {
-        return Err(SqlError::binder(format!("Unimplemented type for cast ({from} -> {to})")));
     }
     if or_null {
         return Ok(Expr::Cast { input: Box::new(expr), to: to.clone(), or_null });
@@ -71,13 +71,6 @@ pub fn compare(op: CompareOp, left: Expr, right: Expr) -> Result<Expr> {
             a.ty, b.ty
         ))
     })?;
-    // The zone is UTC, so a constant instant is as good without it, and the column needs no cast.
-    let zoned = |e: &Expr| is_constant(e) && e.ty() == LogicalType::TimestampTz;
-    let ty = match (&a.ty, &b.ty) {
-        (LogicalType::Timestamp(_), LogicalType::TimestampTz) if zoned(&right) => a.ty.clone(),
-        (LogicalType::TimestampTz, LogicalType::Timestamp(_)) if zoned(&left) => b.ty.clone(),
-        _ => ty,
-    };
     // Two bare NULLs are compared as anything.
     let ty = if ty == LogicalType::Null { LogicalType::Integer } else { ty };
     let (left, right) = (cast(left, &ty), cast(right, &ty));
@@ -92,6 +85,28 @@ pub fn unify(exprs: Vec<Expr>, what: &str) -> Result<(Vec<Expr>, LogicalType)> {
 
 /// The type that all have in common.
 pub fn common<'e>(exprs: impl Iterator<Item = &'e Expr> + Clone, what: &str) -> Result<LogicalType> {
+    // A whole number takes an integer type of the others that holds it.
+    let whole = |e: &Expr| match e {
+        Expr::Literal { value: Scalar::Int(v), ty } if ty.is_integer() => Some(*v),
+        _ => None,
+    };
+    let mut others =
+        exprs.clone().filter(|e| whole(e).is_none()).map(Expr::ty).filter(|t| *t != LogicalType::Null);
+    if let Some(first) = others.next()
+        && (first.is_integer() || first == LogicalType::UHugeInt)
+    {
+        let ty = others.try_fold(first, |acc, ty| common_type(&acc, &ty));
+        let range = |ty: &LogicalType| match ty {
+            LogicalType::UHugeInt => Some((0, i128::MAX)),
+            ty => ty.integer_range(),
+        };
+        if let Some(ty) = ty
+            && let Some((min, max)) = range(&ty)
+            && exprs.clone().filter_map(whole).all(|v| min <= v && v <= max)
+        {
+            return Ok(ty);
+        }
+    }
     let is_text = |e: &Expr| matches!(e, Expr::Literal { value: Scalar::Text(_), ty: LogicalType::Varchar });
     let fold = |mut types: Box<dyn Iterator<Item = LogicalType> + '_>| {
         types.try_fold(LogicalType::Null, |acc, ty| {

@@ -356,16 +356,16 @@ impl Binder<'_> {
                     };
                     self.call(name, vec![bound, index])?
                 }
-                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None }) => {
+                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
                     let mut bound_of = |e: &Option<ast::Expr>| match e {
                         Some(e) => self.bind_expr(e, cx),
                         None => Ok(Expr::literal(Scalar::Null, LogicalType::BigInt)),
                     };
-                    let (lower, upper) = (bound_of(lower_bound)?, bound_of(upper_bound)?);
-                    self.call("array_slice", vec![bound, lower, upper])?
-                }
-                AccessExpr::Subscript(Subscript::Slice { .. }) => {
-                    return Err(SqlError::unsupported("slices with a step are not supported yet"));
+                    let mut args = vec![bound, bound_of(lower_bound)?, bound_of(upper_bound)?];
+                    if stride.is_some() {
+                        args.push(bound_of(stride)?);
+                    }
+                    self.call("array_slice", args)?
                 }
             };
         }
@@ -511,6 +511,7 @@ impl Binder<'_> {
             BinaryOperator::Custom(op) if op == tokens::STARTS_WITH => "starts_with".into(),
             BinaryOperator::Custom(op) if op == tokens::OVERLAPS => "list_has_any".into(),
             BinaryOperator::AtArrow => "list_has_all".into(),
+            BinaryOperator::ArrowAt => "<@".into(),
             BinaryOperator::Arrow => "json_extract".into(),
             BinaryOperator::LongArrow => "json_extract_string".into(),
             BinaryOperator::Plus
@@ -710,7 +711,7 @@ impl Binder<'_> {
         let or_null = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
         match coerce::explicit(input, &to, or_null)? {
             // A literal that was cast is none any more: it does not take the type of what is around it.
-            literal @ Expr::Literal { value: Scalar::Int(_), .. } => {
+            literal @ Expr::Literal { value: Scalar::Int(_) | Scalar::Text(_), .. } => {
                 Ok(Expr::Cast { input: Box::new(literal), to, or_null })
             }
             other => Ok(other),

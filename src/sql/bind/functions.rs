@@ -10,10 +10,12 @@ use sqlparser::ast::{
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::aggregates::is_aggregate;
+use crate::exec::calendar::MICROS_PER_DAY;
 use crate::exec::expr::{CompareOp, Expr};
-use crate::exec::functions::{BindError, bind_scalar, bind_struct_pack};
+use crate::exec::functions::{ArgInfo, BindError, bind_scalar, bind_struct_pack};
+use crate::exec::timetz;
 use crate::exec::window::WindowFunction;
-use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::expr::{ExprContext, is_constant};
 use crate::sql::bind::name::function_name;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
@@ -22,6 +24,8 @@ use crate::sql::error::{Result, SqlError};
 pub const SPECIAL_FUNCTIONS: &[&str] = &[
     "coalesce",
     "current_date",
+    "current_localtime",
+    "current_localtimestamp",
     "current_time",
     "current_timestamp",
     "if",
@@ -98,6 +102,18 @@ impl Binder<'_> {
             }
             return self.struct_pack(fields);
         }
+        if let ("struct_insert" | "struct_update", [of]) = (name, &args.positional[..]) {
+            let of = self.bind_expr(of, cx)?;
+            let mut fields = vec![];
+            for (field, value) in &args.named {
+                fields.push((field.clone(), self.bind_expr(value, cx)?));
+            }
+            if fields.is_empty() {
+                return Err(SqlError::binder(format!("{name} takes named arguments: {name}(s, a := 1)")));
+            }
+            let fields = self.struct_pack(fields)?;
+            return self.call(name, vec![of, fields]);
+        }
         if let Some((first, _)) = args.named.first() {
             return Err(SqlError::binder(format!("{name} has no argument named \"{first}\"")));
         }
@@ -146,17 +162,18 @@ impl Binder<'_> {
 
     /// The present time, the same throughout a statement, if that is what a function without arguments is for.
     pub(super) fn current(&self, name: &str) -> Option<Expr> {
-        const DAY_MICROS: i64 = 86_400_000_000;
         let now = self.env.now_micros;
+        let offset = self.env.settings.time_zone.offset_seconds(now);
+        let local = now + offset * 1_000_000;
+        let time = local.rem_euclid(MICROS_PER_DAY);
         let (value, ty) = match name {
             "now" | "current_timestamp" | "get_current_timestamp" | "transaction_timestamp" => {
                 (now, LogicalType::TimestampTz)
             }
-            "localtimestamp" => (now, TIMESTAMP),
-            "current_date" | "today" => (now.div_euclid(DAY_MICROS), LogicalType::Date),
-            "current_time" | "localtime" | "get_current_time" => {
-                (now.rem_euclid(DAY_MICROS), LogicalType::Time)
-            }
+            "localtimestamp" | "current_localtimestamp" => (local, TIMESTAMP),
+            "current_date" | "today" => (local.div_euclid(MICROS_PER_DAY), LogicalType::Date),
+            "current_time" | "get_current_time" => (timetz::pack(time, offset), LogicalType::TimeTz),
+            "localtime" | "current_localtime" => (time, LogicalType::Time),
             _ => return None,
         };
         Some(Expr::literal(Scalar::Int(i128::from(value)), ty))
@@ -164,13 +181,22 @@ impl Binder<'_> {
 
     /// Calls a function with bound arguments.
     pub(super) fn call(&mut self, name: &str, args: Vec<Expr>) -> Result<Expr> {
-        let infos: Vec<_> = args.iter().map(coerce::arg_info).collect();
+        let infos: Vec<_> = args.iter().map(|a| self.argument_info(a)).collect();
         let bound = bind_scalar(name, &infos).map_err(|e| match e {
             BindError::Unknown(similar) => unknown_function(name, &similar),
             BindError::NoMatch(message) => SqlError::binder(message),
         })?;
         let args = args.into_iter().zip(&bound.arg_types).map(|(a, ty)| coerce::cast(a, ty)).collect();
         Ok(Expr::Call { function: bound.function, args, ty: bound.return_type })
+    }
+
+    /// What is known of an argument; the value also of a constant list, such as `['%Y', '%d']`.
+    fn argument_info(&self, arg: &Expr) -> ArgInfo {
+        let mut info = coerce::arg_info(arg);
+        if matches!(info.ty, LogicalType::List(_)) && info.literal.is_none() && is_constant(arg) {
+            info.literal = self.evaluate(arg).ok();
+        }
+        info
     }
 
     /// A struct of these fields.

@@ -7,7 +7,7 @@ use sqlparser::ast::Value;
 use crate::column::scalar::Scalar;
 use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType};
 use crate::exec::expr::Expr;
-use crate::sql::error::{Result, SqlError};
+use crate::sql::error::{Result, SqlError, SqlErrorKind};
 
 /// The constant that a literal stands for.
 pub fn bind_literal(value: &Value) -> Result<Expr> {
@@ -25,6 +25,11 @@ pub fn bind_literal(value: &Value) -> Result<Expr> {
             let bytes = parse_hex(hex)
                 .ok_or_else(|| SqlError::parser(format!("X'{hex}' is no pair-wise hexadecimal number")))?;
             Expr::literal(Scalar::Bytes(bytes.into()), LogicalType::Blob)
+        }
+        Value::SingleQuotedByteStringLiteral(bits) => {
+            let bits = crate::exec::cast::bits::parse(bits)
+                .map_err(|e| SqlError::new(SqlErrorKind::Conversion, e))?;
+            Expr::literal(Scalar::bytes(bits), LogicalType::Bit)
         }
         Value::Placeholder(name) => {
             return Err(SqlError::unsupported(format!("parameters such as {name} are not supported yet")));
@@ -72,7 +77,10 @@ pub fn bind_number(digits: &str, negative: bool) -> Result<Expr> {
         Ok(v) if i32::try_from(v).is_ok() => Expr::literal(Scalar::Int(v), LogicalType::Integer),
         Ok(v) if i64::try_from(v).is_ok() => Expr::literal(Scalar::Int(v), LogicalType::BigInt),
         Ok(v) => Expr::literal(Scalar::Int(v), LogicalType::HugeInt),
-        Err(_) => double(&digits)?,
+        Err(_) => match text.parse::<u128>() {
+            Ok(v) => Expr::literal(Scalar::bytes(v.to_be_bytes()), LogicalType::UHugeInt),
+            Err(_) => double(&digits)?,
+        },
     })
 }
 

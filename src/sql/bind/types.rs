@@ -69,6 +69,9 @@ pub fn bind_type(ty: &DataType) -> Result<LogicalType> {
         DataType::JSON => L::Json,
         DataType::Date | DataType::Date32 => L::Date,
         DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => L::Time,
+        DataType::Time(..) => L::TimeTz,
+        DataType::Bit(_) | DataType::BitVarying(_) | DataType::VarBit(_) => L::Bit,
+        DataType::UHugeInt => L::UHugeInt,
         DataType::Datetime(_) => TIMESTAMP,
         DataType::Timestamp(digits, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => match digits {
             None => TIMESTAMP,
@@ -173,6 +176,11 @@ fn named(name: &ObjectName, modifiers: &[String]) -> Result<LogicalType> {
         "timestamp_us" => TIMESTAMP,
         "timestamp_ns" => L::Timestamp(TimeUnit::Nanosecond),
         "timestamptz" => L::TimestampTz,
+        "timetz" => L::TimeTz,
+        "uhugeint" | "uint128" => L::UHugeInt,
+        "bitstring" => L::Bit,
+        "guid" => L::Uuid,
+        "null" => L::Null,
         "json" => L::Json,
         _ => return Err(unknown(&text)),
     })
@@ -181,6 +189,7 @@ fn named(name: &ObjectName, modifiers: &[String]) -> Result<LogicalType> {
 fn unknown(name: &str) -> SqlError {
     const NAMES: &[&str] = &[
         "BIGINT",
+        "BIT",
         "BLOB",
         "BOOLEAN",
         "DATE",
@@ -199,6 +208,7 @@ fn unknown(name: &str) -> SqlError {
         "TIMESTAMPTZ",
         "TINYINT",
         "UBIGINT",
+        "UHUGEINT",
         "UINTEGER",
         "USMALLINT",
         "UTINYINT",

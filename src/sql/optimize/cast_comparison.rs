@@ -12,13 +12,14 @@ use crate::column::predicate::CompareOp;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
+use crate::exec::zone::Zone;
 use crate::sql::optimize::exprs::{compare, is_null, null};
 
 /// Whole doubles up to here stand for one integer only.
 const EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
 /// The same comparison or IN list without the cast of its input, if there is one.
-pub fn without_cast(e: &Expr) -> Option<Expr> {
+pub fn without_cast(e: &Expr, zone: &Zone) -> Option<Expr> {
     match e {
         Expr::Compare { op, left, right } => {
             let Expr::Cast { input, to, .. } = &**left else { return None };
@@ -26,7 +27,7 @@ pub fn without_cast(e: &Expr) -> Option<Expr> {
             let from = input.ty();
             match value {
                 Scalar::Int(n) => {
-                    let factor = factor(&from, to)?;
+                    let factor = factor(&from, to, zone)?;
                     Some(narrowed(*op, input, &from, n.div_euclid(factor), n.rem_euclid(factor) == 0))
                 }
                 Scalar::Float(x) if *to == LogicalType::Double && from.is_integer() => {
@@ -42,7 +43,7 @@ pub fn without_cast(e: &Expr) -> Option<Expr> {
         Expr::InList { input, list, negated } => {
             let Expr::Cast { input, to, .. } = &**input else { return None };
             let from = input.ty();
-            let factor = factor(&from, to)?;
+            let factor = factor(&from, to, zone)?;
             let mut kept = vec![];
             for value in list.iter() {
                 match value {
@@ -64,7 +65,7 @@ pub fn without_cast(e: &Expr) -> Option<Expr> {
 }
 
 /// What a cast that loses nothing multiplies the whole number in memory with.
-fn factor(from: &LogicalType, to: &LogicalType) -> Option<i128> {
+fn factor(from: &LogicalType, to: &LogicalType, zone: &Zone) -> Option<i128> {
     let digits = |n: u8| 10i128.checked_pow(u32::from(n));
     match (from, to) {
         (from, to) if from.is_integer() && to.is_integer() => {
@@ -74,6 +75,10 @@ fn factor(from: &LogicalType, to: &LogicalType) -> Option<i128> {
         (from, LogicalType::Decimal { scale, .. }) if from.is_integer() => digits(*scale),
         (LogicalType::Decimal { scale: a, .. }, LogicalType::Decimal { scale: b, .. }) if a <= b => {
             digits(b - a)
+        }
+        // In UTC the clock shows the instant.
+        (from, LogicalType::TimestampTz) if zone.is_utc() => {
+            factor(from, &LogicalType::Timestamp(TimeUnit::Microsecond), zone)
         }
         (LogicalType::Date, LogicalType::Timestamp(unit)) => Some(86_400 * per_second(*unit)),
         (LogicalType::Timestamp(a), LogicalType::Timestamp(b)) if per_second(*a) <= per_second(*b) => {

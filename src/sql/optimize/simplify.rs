@@ -132,7 +132,7 @@ fn local(e: &mut Expr, context: &ExecContext) {
         Expr::Compare { .. } => comparison(e, context),
         Expr::Case { .. } => case(e),
         Expr::Coalesce(_) => coalesce(e),
-        Expr::InList { .. } => in_list(e),
+        Expr::InList { .. } => in_list(e, context),
         Expr::Cast { input, to, .. } if input.ty() == *to => {
             *e = std::mem::replace(input, boolean(true));
             return;
@@ -178,7 +178,7 @@ fn connect(e: &mut Expr, and: bool, context: &ExecContext) {
         }
     }
     if !and {
-        merge_equalities(&mut all);
+        merge_equalities(&mut all, context);
         if let Some(factored) = factor(&mut all) {
             *e = factored;
             simplify(e, context);
@@ -194,7 +194,7 @@ fn connect(e: &mut Expr, and: bool, context: &ExecContext) {
 }
 
 /// `x = 1 OR x = 2 OR x IN (3, 4)` becomes `x IN (1, 2, 3, 4)`.
-fn merge_equalities(all: &mut Vec<Expr>) {
+fn merge_equalities(all: &mut Vec<Expr>, context: &ExecContext) {
     let constants = |e: &Expr| -> Option<(Expr, Vec<Scalar>)> {
         match e {
             Expr::Compare { op: CompareOp::Eq, left, right } => match &**right {
@@ -225,7 +225,7 @@ fn merge_equalities(all: &mut Vec<Expr>) {
     for (i, input, list, count) in groups {
         if count > 1 && list.len() >= IN_LIST_MIN {
             all[i] = Expr::InList { input: Box::new(input), list: list.into(), negated: false };
-            in_list(&mut all[i]);
+            in_list(&mut all[i], context);
         }
     }
     let mut at = 0;
@@ -341,7 +341,7 @@ fn comparison(e: &mut Expr, context: &ExecContext) {
         }
         _ => {}
     }
-    if let Some(better) = cast_comparison::without_cast(e) {
+    if let Some(better) = cast_comparison::without_cast(e, &context.zone) {
         *e = better;
         if !matches!(e, Expr::Compare { .. }) {
             simplify(e, context);
@@ -377,7 +377,7 @@ fn coalesce(e: &mut Expr) {
     }
 }
 
-fn in_list(e: &mut Expr) {
+fn in_list(e: &mut Expr, context: &ExecContext) {
     let Expr::InList { input, list, negated } = e else { return };
     if list.is_empty() || list.iter().all(Scalar::is_null) {
         return;
@@ -395,7 +395,7 @@ fn in_list(e: &mut Expr) {
     if values.len() < list.len() {
         *list = Arc::from(values);
     }
-    if let Some(better) = cast_comparison::without_cast(e) {
+    if let Some(better) = cast_comparison::without_cast(e, &context.zone) {
         *e = better;
     }
 }

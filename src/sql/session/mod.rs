@@ -117,7 +117,10 @@ impl Session {
 
     /// A context for a query, under the present settings.
     pub(super) fn context(&self) -> ExecContext {
-        ExecContext::new(self.settings.threads, self.settings.memory_limit_bytes, self.cancel.clone())
+        let cancel = self.cancel.clone();
+        let mut context = ExecContext::new(self.settings.threads, self.settings.memory_limit_bytes, cancel);
+        context.zone = self.settings.time_zone.clone();
+        context
     }
 
     /// Binds something against a view of the database.

@@ -1,6 +1,7 @@
 //! Settings of one connection, and their names in SET.
 
 use crate::column::scalar::Scalar;
+use crate::exec::zone::Zone;
 use crate::sql::error::{Result, SqlError};
 
 /// Settings of one connection.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub optimizer: bool,
     /// Milliseconds to wait for another connection's open transaction.
     pub lock_timeout_ms: u64,
+    /// The zone in which TIMESTAMP WITH TIME ZONE is read and shown.
+    pub time_zone: Zone,
 }
 
 /// A setting as SET knows it.
@@ -111,11 +114,11 @@ const KNOWN: &[Known] = &[
     Known {
         name: "timezone",
         aliases: &["time zone"],
-        description: "The zone in which TIMESTAMP WITH TIME ZONE is shown; always UTC",
-        get: |_| "UTC".into(),
-        set: |_, v| match word(v)?.as_str() {
-            "utc" | "etc/utc" => Ok(()),
-            _ => Err("only UTC is supported yet".into()),
+        description: "The zone in which TIMESTAMP WITH TIME ZONE is read and shown",
+        get: |s| s.time_zone.name().to_owned(),
+        set: |s, v| match v {
+            Scalar::Text(name) => Zone::named(name).map(|zone| s.time_zone = zone),
+            _ => Err("it must be a text".into()),
         },
     },
 ];
@@ -241,6 +244,7 @@ mod tests {
             default_nulls_first: false,
             optimizer: true,
             lock_timeout_ms: 1_000,
+            time_zone: Zone::utc(),
         }
     }
 

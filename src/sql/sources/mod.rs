@@ -36,8 +36,8 @@ pub fn table_function(
     args: &TableFunctionArgs,
 ) -> Option<Result<Arc<dyn Source>>> {
     match name {
-        "generate_series" => Some(series::source(name, args, true)),
-        "range" => Some(series::source(name, args, false)),
+        "generate_series" => Some(series::source(name, args, true, &env.settings.time_zone)),
+        "range" => Some(series::source(name, args, false, &env.settings.time_zone)),
         _ => system::table_function(env, name, args),
     }
 }

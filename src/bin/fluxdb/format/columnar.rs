@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrow_ipc::writer::StreamWriter;
 use fluxdb::arrow_types::Schema;
-use fluxdb::{Batch, Field, arrow_schema, to_record_batch};
+use fluxdb::{Batch, arrow_schema, to_record_batch};
 use parquet::arrow::ArrowWriter as ParquetArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::ResultWriter;
+use super::{Columns, ResultWriter};
 
 /// One Arrow IPC stream a result.
 #[derive(Default)]
@@ -26,7 +26,7 @@ fn drain(buffer: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 impl ResultWriter for ArrowWriter {
-    fn begin(&mut self, columns: &[Field], out: &mut dyn Write) -> io::Result<()> {
+    fn begin(&mut self, columns: &Columns, out: &mut dyn Write) -> io::Result<()> {
         let schema = arrow_schema(columns);
         let mut writer = StreamWriter::try_new(vec![], &schema).map_err(io::Error::other)?;
         drain(writer.get_mut(), out)?;
@@ -55,7 +55,7 @@ pub struct ParquetWriter {
 }
 
 impl ResultWriter for ParquetWriter {
-    fn begin(&mut self, columns: &[Field], _: &mut dyn Write) -> io::Result<()> {
+    fn begin(&mut self, columns: &Columns, _: &mut dyn Write) -> io::Result<()> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(122_880))

@@ -2,28 +2,28 @@
 
 use std::io::{self, Write};
 
-use fluxdb::{Batch, Field};
+use fluxdb::Batch;
 
-use super::ResultWriter;
+use super::{Columns, ResultWriter};
 
 /// Values between delimiters, quoted where need be. NULL is an empty field, the empty string is `""`.
 pub struct DelimitedWriter {
     delimiter: u8,
     headers: bool,
-    columns: Vec<Field>,
+    columns: Columns,
     value: String,
     line: Vec<u8>,
 }
 
 impl DelimitedWriter {
     pub fn new(delimiter: u8, headers: bool) -> Self {
-        Self { delimiter, headers, columns: vec![], value: String::new(), line: vec![] }
+        Self { delimiter, headers, columns: Columns::default(), value: String::new(), line: vec![] }
     }
 }
 
 impl ResultWriter for DelimitedWriter {
-    fn begin(&mut self, columns: &[Field], out: &mut dyn Write) -> io::Result<()> {
-        self.columns = columns.to_vec();
+    fn begin(&mut self, columns: &Columns, out: &mut dyn Write) -> io::Result<()> {
+        self.columns = columns.clone();
         if !self.headers {
             return Ok(());
         }

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use fluxdb::arrow_array::cast::AsArray;
 use fluxdb::arrow_array::{Array, ArrayRef};
-use fluxdb::{Batch, Field, LogicalType, write_value};
+use fluxdb::{Batch, LogicalType, write_value};
 
-use super::ResultWriter;
+use super::{Columns, ResultWriter};
 
 /// Rows of one statement.
 const ROWS: usize = 500;
@@ -14,19 +14,19 @@ const ROWS: usize = 500;
 /// Statements that insert the rows into a table.
 pub struct InsertWriter {
     table: String,
-    columns: Vec<Field>,
+    columns: Columns,
 }
 
 impl InsertWriter {
     /// For a table of this name, which is quoted where it needs to be.
     pub fn new(table: &str) -> Self {
-        Self { table: table.to_owned(), columns: vec![] }
+        Self { table: table.to_owned(), columns: Columns::default() }
     }
 }
 
 impl ResultWriter for InsertWriter {
-    fn begin(&mut self, columns: &[Field], _: &mut dyn Write) -> io::Result<()> {
-        self.columns = columns.to_vec();
+    fn begin(&mut self, columns: &Columns, _: &mut dyn Write) -> io::Result<()> {
+        self.columns = columns.clone();
         Ok(())
     }
 
@@ -38,7 +38,7 @@ impl ResultWriter for InsertWriter {
             if row % ROWS == 0 {
                 text.push_str(&format!("INSERT INTO {} VALUES", self.table));
             }
-            for (i, (array, column)) in batch.columns.iter().zip(&self.columns).enumerate() {
+            for (i, (array, column)) in batch.columns.iter().zip(self.columns.iter()).enumerate() {
                 text.push_str(if i == 0 { "\n(" } else { ", " });
                 if writers[i].is_null(row) {
                     text.push_str("NULL");

@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use fluxdb::{Batch, Field, ValueWriter, json_string};
+use fluxdb::{Batch, ValueWriter, json_string};
 
-use super::ResultWriter;
+use super::{Columns, ResultWriter};
 
 /// Rows as JSON objects. Numbers, booleans, lists and structs are JSON's own; all else is text.
 pub struct JsonWriter {
     lines: bool,
-    columns: Vec<Field>,
+    columns: Columns,
     /// The names, quoted, each with its colon.
     keys: Vec<String>,
     rows: u64,
@@ -17,18 +17,18 @@ pub struct JsonWriter {
 
 impl JsonWriter {
     pub fn array() -> Self {
-        Self { lines: false, columns: vec![], keys: vec![], rows: 0 }
+        Self { lines: false, columns: Columns::default(), keys: vec![], rows: 0 }
     }
 
     pub fn lines() -> Self {
-        Self { lines: true, columns: vec![], keys: vec![], rows: 0 }
+        Self { lines: true, columns: Columns::default(), keys: vec![], rows: 0 }
     }
 }
 
 impl ResultWriter for JsonWriter {
-    fn begin(&mut self, columns: &[Field], out: &mut dyn Write) -> io::Result<()> {
-        self.columns = columns.to_vec();
-        for column in columns {
+    fn begin(&mut self, columns: &Columns, out: &mut dyn Write) -> io::Result<()> {
+        self.columns = columns.clone();
+        for column in columns.iter() {
             let mut key = String::new();
             json_string(&column.name, &mut key);
             key.push(':');

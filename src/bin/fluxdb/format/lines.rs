@@ -2,20 +2,20 @@
 
 use std::io::{self, Write};
 
-use fluxdb::{Batch, Field};
+use fluxdb::Batch;
 
-use super::ResultWriter;
 use super::table::{cell_text, is_right_aligned};
+use super::{Columns, ResultWriter};
 
 /// A Markdown table; `|` and line ends in values are escaped.
 pub struct MarkdownWriter {
     null: String,
-    columns: Vec<Field>,
+    columns: Columns,
 }
 
 impl MarkdownWriter {
     pub fn new(null: &str) -> Self {
-        Self { null: null.to_owned(), columns: vec![] }
+        Self { null: null.to_owned(), columns: Columns::default() }
     }
 }
 
@@ -24,8 +24,8 @@ fn escape_markdown(value: &str) -> String {
 }
 
 impl ResultWriter for MarkdownWriter {
-    fn begin(&mut self, columns: &[Field], out: &mut dyn Write) -> io::Result<()> {
-        self.columns = columns.to_vec();
+    fn begin(&mut self, columns: &Columns, out: &mut dyn Write) -> io::Result<()> {
+        self.columns = columns.clone();
         let names: Vec<_> = columns.iter().map(|c| escape_markdown(&c.name)).collect();
         let rules: Vec<_> =
             columns.iter().map(|c| if is_right_aligned(&c.ty) { "---:" } else { "---" }).collect();
@@ -51,20 +51,20 @@ impl ResultWriter for MarkdownWriter {
 /// `name = value`, a line each, rows parted by an empty line.
 pub struct VerticalWriter {
     null: String,
-    columns: Vec<Field>,
+    columns: Columns,
     width: usize,
     row: u64,
 }
 
 impl VerticalWriter {
     pub fn new(null: &str) -> Self {
-        Self { null: null.to_owned(), columns: vec![], width: 0, row: 0 }
+        Self { null: null.to_owned(), columns: Columns::default(), width: 0, row: 0 }
     }
 }
 
 impl ResultWriter for VerticalWriter {
-    fn begin(&mut self, columns: &[Field], _: &mut dyn Write) -> io::Result<()> {
-        self.columns = columns.to_vec();
+    fn begin(&mut self, columns: &Columns, _: &mut dyn Write) -> io::Result<()> {
+        self.columns = columns.clone();
         self.width = columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
         Ok(())
     }

@@ -11,7 +11,7 @@ pub use table::thousands;
 
 use std::io::{self, Write};
 
-use fluxdb::{Batch, Field, ValueWriter};
+use fluxdb::{Batch, Field, Rows, TimeZone, ValueWriter};
 
 /// The output formats of the shell's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,10 +141,32 @@ impl Display {
     }
 }
 
+/// The columns of a result, and the zone in which instants are shown.
+#[derive(Clone, Default)]
+pub struct Columns {
+    fields: Vec<Field>,
+    zone: TimeZone,
+}
+
+impl Columns {
+    /// Those of a result.
+    pub fn of(rows: &Rows) -> Self {
+        Self { fields: rows.columns().to_vec(), zone: rows.time_zone().clone() }
+    }
+}
+
+impl std::ops::Deref for Columns {
+    type Target = [Field];
+
+    fn deref(&self) -> &[Field] {
+        &self.fields
+    }
+}
+
 /// Writes one result: the columns, then its batches, then the end.
 pub trait ResultWriter {
     /// The columns, before any row.
-    fn begin(&mut self, columns: &[Field], out: &mut dyn Write) -> io::Result<()>;
+    fn begin(&mut self, columns: &Columns, out: &mut dyn Write) -> io::Result<()>;
     /// Some rows.
     fn batch(&mut self, batch: &Batch, out: &mut dyn Write) -> io::Result<()>;
     /// No more rows.
@@ -152,15 +174,18 @@ pub trait ResultWriter {
 }
 
 /// What writes the values of each column of a batch.
-fn value_writers<'a>(columns: &'a [Field], batch: &'a Batch) -> io::Result<Vec<ValueWriter<'a>>> {
-    let writers = columns.iter().zip(&batch.columns).map(|(c, array)| ValueWriter::new(array, &c.ty));
+fn value_writers<'a>(columns: &'a Columns, batch: &'a Batch) -> io::Result<Vec<ValueWriter<'a>>> {
+    let writers = columns
+        .iter()
+        .zip(&batch.columns)
+        .map(|(c, array)| ValueWriter::in_zone(array, &c.ty, &columns.zone));
     writers.collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
 struct NullWriter;
 
 impl ResultWriter for NullWriter {
-    fn begin(&mut self, _: &[Field], _: &mut dyn Write) -> io::Result<()> {
+    fn begin(&mut self, _: &Columns, _: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 

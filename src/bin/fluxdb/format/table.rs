@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
-use fluxdb::{Batch, Field, LogicalType, ValueWriter};
+use fluxdb::{Batch, LogicalType, ValueWriter};
 use unicode_width::UnicodeWidthStr;
 
-use super::{Display, ResultWriter};
+use super::{Columns, Display, ResultWriter};
 
 /// The narrowest that a column is cut to.
 const NARROWEST: usize = 8;
@@ -20,7 +20,7 @@ pub struct TableWriter {
     widths: Vec<usize>,
     /// Rows shown of a long result from its start, and as many from its end.
     half: usize,
-    columns: Vec<Field>,
+    columns: Columns,
     /// Terminal width to fit into; `None` shows everything.
     width: Option<usize>,
     head: Vec<Vec<String>>,
@@ -43,7 +43,7 @@ impl TableWriter {
             headers: display.headers,
             widths: display.widths.clone(),
             half: if display.max_rows == 0 { usize::MAX / 2 } else { display.max_rows.div_ceil(2) },
-            columns: vec![],
+            columns: Columns::default(),
             width: None,
             head: vec![],
             tail: vec![],
@@ -77,8 +77,8 @@ impl TableWriter {
 }
 
 impl ResultWriter for TableWriter {
-    fn begin(&mut self, columns: &[Field], _: &mut dyn Write) -> io::Result<()> {
-        self.columns = columns.to_vec();
+    fn begin(&mut self, columns: &Columns, _: &mut dyn Write) -> io::Result<()> {
+        self.columns = columns.clone();
         Ok(())
     }
 

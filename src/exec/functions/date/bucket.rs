@@ -10,12 +10,16 @@ use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::IntervalMonthDayNano;
 
+use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
+use crate::exec::coerce::argument_cost;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::ArgInfo;
 use crate::exec::functions::ScalarKernel;
-use crate::exec::functions::kernel::primitive;
-use crate::exec::functions::registry::{Registry, def};
+use crate::exec::functions::kernel::{Cache, Str, primitive};
+use crate::exec::functions::registry::{Registry, Resolution, def};
+use crate::exec::zone::Zone;
 
 /// Monday, 2000-01-03, in days since 1970.
 const ORIGIN_DAY: i64 = 10_959;
@@ -29,7 +33,7 @@ enum Width {
     Months(i64),
 }
 
-fn width(v: IntervalMonthDayNano) -> Result<Width> {
+fn width_of(v: IntervalMonthDayNano) -> Result<Width> {
     let positive = || ExecError::Unsupported("Period must be greater than 0".into());
     if v.months != 0 {
         if v.days != 0 || v.nanoseconds != 0 {
@@ -90,12 +94,12 @@ type Ts = TimestampMicrosecondType;
 
 /// Width and time; a constant width, the usual case, is looked at once.
 fn simple(origin: Option<i64>) -> ScalarKernel {
-    let general = primitive::<(I, Ts), Ts>(move |(w, t)| bucket(width(w)?, t, origin).map(Some));
+    let general = primitive::<(I, Ts), Ts>(move |(w, t)| bucket(width_of(w)?, t, origin).map(Some));
     Box::new(move |args, ty, rows, ctx| {
         if args[0].len() != 1 || rows == 1 || args[0].is_null(0) {
             return general(args, ty, rows, ctx);
         }
-        let w = width(args[0].as_primitive::<I>().value(0))?;
+        let w = width_of(args[0].as_primitive::<I>().value(0))?;
         let array = args[1].as_primitive::<Ts>();
         let out = array.try_unary::<_, Ts, ExecError>(|t| bucket(w, t, origin))?;
         Ok(Arc::new(out.with_data_type(ty.arrow())))
@@ -115,7 +119,7 @@ fn on_dates(which: &'static [usize], inner: ScalarKernel) -> ScalarKernel {
 }
 
 fn with_offset() -> ScalarKernel {
-    primitive::<(I, Ts, I), Ts>(|(w, t, by)| bucket_offset(width(w)?, t, by).map(Some))
+    primitive::<(I, Ts, I), Ts>(|(w, t, by)| bucket_offset(width_of(w)?, t, by).map(Some))
 }
 
 fn with_origin() -> ScalarKernel {
@@ -123,8 +127,32 @@ fn with_origin() -> ScalarKernel {
         if !timestamp_is_finite(origin) {
             return Ok(None);
         }
-        bucket(width(w)?, t, Some(origin)).map(Some)
+        bucket(width_of(w)?, t, Some(origin)).map(Some)
     })
+}
+
+/// The name of a zone as the third argument: buckets are cut on its clock.
+fn in_zone(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
+    let [width, _, third] = args else { return None };
+    let names_zone = match &third.literal {
+        Some(Scalar::Text(text)) => Zone::named(text).is_ok(),
+        _ => true,
+    };
+    if third.ty != LogicalType::Varchar || !names_zone {
+        return None;
+    }
+    let takes = |arg: &ArgInfo, ty: &LogicalType| argument_cost(arg, ty).is_some();
+    if !takes(width, &LogicalType::Interval) || !takes(&args[1], &LogicalType::TimestampTz) {
+        return None;
+    }
+    let cache: Cache<Zone> = Cache::new();
+    let kernel = primitive::<(I, Ts, Str), Ts>(move |(w, t, name)| {
+        let zone =
+            cache.get(name, |n| Zone::named(n).map_err(|e| ExecError::Unsupported(format!("{e}!"))))?;
+        Ok(Some(zone.instant(bucket(width_of(w)?, zone.local(t), None)?)))
+    });
+    let arg_types = vec![LogicalType::Interval, LogicalType::TimestampTz, LogicalType::Varchar];
+    Some(Ok(Resolution { arg_types, return_type: LogicalType::TimestampTz, kernel }))
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -141,6 +169,7 @@ pub(super) fn register(r: &mut Registry) {
             .map(&[iv.clone(), t.clone(), iv.clone()], t.clone(), |_| with_offset())
             .map(&[iv.clone(), t.clone(), t.clone()], t.clone(), |_| with_origin());
     }
+    d = d.custom(&["(INTERVAL, TIMESTAMP WITH TIME ZONE, VARCHAR) -> TIMESTAMP WITH TIME ZONE"], in_zone);
     r.add(
         d.map(&[iv.clone(), T::Date], T::Date, |_| on_dates(&[1], simple(None)))
             .map(&[iv.clone(), T::Date, iv.clone()], T::Date, |_| on_dates(&[1], with_offset()))
@@ -184,7 +213,7 @@ mod tests {
         assert_eq!(bucket(minutes, ts("2020-01-01 00:07:00"), origin).unwrap(), ts("2020-01-01 00:06:00"));
         assert_eq!(bucket(minutes, TIMESTAMP_INFINITY, None).unwrap(), TIMESTAMP_INFINITY);
         assert!(bucket(Width::Micros(MICROS_PER_DAY), i64::MIN + 2, None).is_err());
-        assert!(width(IntervalMonthDayNano::new(1, 1, 0)).is_err());
-        assert!(width(IntervalMonthDayNano::new(0, -1, 0)).is_err());
+        assert!(width_of(IntervalMonthDayNano::new(1, 1, 0)).is_err());
+        assert!(width_of(IntervalMonthDayNano::new(0, -1, 0)).is_err());
     }
 }

@@ -4,6 +4,7 @@ use arrow_array::types::*;
 use arrow_buffer::IntervalMonthDayNano;
 
 use super::Part;
+use super::zoned::on_clock;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
 use crate::exec::error::{ExecError, Result};
@@ -129,8 +130,15 @@ fn overloads(d: Def, diff: bool) -> Def {
                 })
             })
             .map(&[T::Varchar, T::TimestampTz, T::TimestampTz], T::BigInt, |_| {
-                primitive::<(Str, Ts, Ts), Int64Type>(|(p, a, b)| {
-                    finite_pair(a, b, |a, b| $f(Part::parse(p)?, a, b))
+                Box::new(|args, ty, rows, ctx| {
+                    let zone = ctx.zone.clone();
+                    let kernel = primitive::<(Str, Ts, Ts), Int64Type>(move |(p, a, b)| {
+                        let part = Part::parse(p)?;
+                        // Days and more are counted on the calendar, the rest on the clock's hand.
+                        let on_hand = |t| if part.is_of_clock() { t } else { zone.local(t) };
+                        finite_pair(on_hand(a), on_hand(b), |a, b| $f(part, a, b))
+                    });
+                    kernel(args, ty, rows, ctx)
                 })
             })
             .map(&[T::Varchar, T::Date, T::Date], T::BigInt, |_| {
@@ -195,9 +203,12 @@ pub(super) fn register(r: &mut Registry) {
             })
         })
         .map(&[T::TimestampTz, T::TimestampTz], T::Interval, |_| {
-            primitive::<(Ts, Ts), IntervalMonthDayNanoType>(|(a, b)| {
-                Ok((timestamp_is_finite(a) && timestamp_is_finite(b)).then(|| age_parts(a, b)))
-            })
+            on_clock(
+                &[0, 1],
+                primitive::<(Ts, Ts), IntervalMonthDayNanoType>(|(a, b)| {
+                    Ok((timestamp_is_finite(a) && timestamp_is_finite(b)).then(|| age_parts(a, b)))
+                }),
+            )
         }),
     );
 }

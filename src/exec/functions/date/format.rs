@@ -84,7 +84,7 @@ fn week_of_year(days: i32, first_day: u32) -> u32 {
 }
 
 /// Writes a time: date, microseconds of the day, and a remainder in nanoseconds.
-fn write(pieces: &[Piece], days: i32, micros: i64, nanos: i64, zoned: bool, out: &mut String) {
+fn write(pieces: &[Piece], days: i32, micros: i64, nanos: i64, zone: Option<(i64, &str)>, out: &mut String) {
     let (year, month, day) = civil_from_days(days);
     let seconds = micros / MICROS_PER_SECOND;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -145,8 +145,8 @@ fn write(pieces: &[Piece], days: i32, micros: i64, nanos: i64, zoned: bool, out:
                 let _ =
                     if (0..=9999).contains(&year) { write!(out, "{year:04}") } else { write!(out, "{year}") };
             }
-            'z' => out.push_str("+00"),
-            'Z' => out.push_str(if zoned { "UTC" } else { "" }),
+            'z' => crate::exec::cast::text::write_offset(zone.map_or(0, |(offset, _)| offset), out),
+            'Z' => out.push_str(zone.map_or("", |(_, name)| name)),
             _ => {}
         }
     }
@@ -156,30 +156,49 @@ fn infinity(negative: bool, out: &mut String) {
     out.push_str(if negative { "-infinity" } else { "infinity" });
 }
 
-fn timestamp(pieces: &[Piece], t: i64, zoned: bool, out: &mut String) {
+fn timestamp(pieces: &[Piece], t: i64, out: &mut String) {
     if !timestamp_is_finite(t) {
         return infinity(t < 0, out);
     }
     let (days, micros) = split_timestamp(t);
-    write(pieces, days, micros, 0, zoned, out);
+    write(pieces, days, micros, 0, None, out);
 }
 
-fn timestamps(zoned: bool, pattern_first: bool) -> ScalarKernel {
+fn timestamps(pattern_first: bool) -> ScalarKernel {
     let cache: Cache<Vec<Piece>> = Cache::new();
     if pattern_first {
         return text::<(Str, TimestampMicrosecondType)>(move |(p, t), out| {
-            timestamp(&cache.get(p, pieces)?, t, zoned, out);
+            timestamp(&cache.get(p, pieces)?, t, out);
             Ok(true)
         });
     }
     text::<(TimestampMicrosecondType, Str)>(move |(t, p), out| {
-        timestamp(&cache.get(p, pieces)?, t, zoned, out);
+        timestamp(&cache.get(p, pieces)?, t, out);
         Ok(true)
     })
 }
 
+/// Instants as the clock of the session's zone shows them.
+fn instants() -> ScalarKernel {
+    Box::new(|args, ty, rows, ctx| {
+        let zone = ctx.zone.clone();
+        let cache: Cache<Vec<Piece>> = Cache::new();
+        let kernel = text::<(TimestampMicrosecondType, Str)>(move |(t, p), out| {
+            if !timestamp_is_finite(t) {
+                infinity(t < 0, out);
+                return Ok(true);
+            }
+            let offset = zone.offset_seconds(t);
+            let (days, micros) = split_timestamp(t.saturating_add(offset * MICROS_PER_SECOND));
+            write(&cache.get(p, pieces)?, days, micros, 0, Some((offset, zone.name())), out);
+            Ok(true)
+        });
+        kernel(args, ty, rows, ctx)
+    })
+}
+
 fn date(pieces: &[Piece], d: i32, out: &mut String) {
-    if date_is_finite(d) { write(pieces, d, 0, 0, false, out) } else { infinity(d < 0, out) }
+    if date_is_finite(d) { write(pieces, d, 0, 0, None, out) } else { infinity(d < 0, out) }
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -206,9 +225,9 @@ pub(super) fn register(r: &mut Registry) {
                 Ok(true)
             })
         })
-        .map(&[TIMESTAMP, s.clone()], s.clone(), |_| timestamps(false, false))
-        .map(&[s.clone(), TIMESTAMP], s.clone(), |_| timestamps(false, true))
-        .map(&[T::TimestampTz, s.clone()], s.clone(), |_| timestamps(true, false))
+        .map(&[TIMESTAMP, s.clone()], s.clone(), |_| timestamps(false))
+        .map(&[s.clone(), TIMESTAMP], s.clone(), |_| timestamps(true))
+        .map(&[T::TimestampTz, s.clone()], s.clone(), |_| instants())
         .map(&[nanos, s.clone()], s, |_| {
             let cache: Cache<Vec<Piece>> = Cache::new();
             text::<(TimestampNanosecondType, Str)>(move |(t, p), out| {
@@ -217,7 +236,7 @@ pub(super) fn register(r: &mut Registry) {
                     return Ok(true);
                 }
                 let (days, micros) = split_timestamp(t.div_euclid(1000));
-                write(&cache.get(p, pieces)?, days, micros, t.rem_euclid(1000), false, out);
+                write(&cache.get(p, pieces)?, days, micros, t.rem_euclid(1000), None, out);
                 Ok(true)
             })
         }),
@@ -233,7 +252,7 @@ mod tests {
         let show = |p: &str| {
             let mut out = String::new();
             // 2020-03-04 05:06:07.891234
-            timestamp(&pieces(p).unwrap(), 1_583_298_367_891_234, false, &mut out);
+            timestamp(&pieces(p).unwrap(), 1_583_298_367_891_234, &mut out);
             out
         };
         assert_eq!(show("%a|%A|%b|%B|%c"), "Wed|Wednesday|Mar|March|2020-03-04 05:06:07");

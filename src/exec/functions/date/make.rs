@@ -3,12 +3,16 @@
 use arrow_array::types::*;
 use arrow_buffer::IntervalMonthDayNano;
 
+use super::zoned::on_clock;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
+use crate::exec::cast::temporal::present_offset;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::ScalarKernel;
-use crate::exec::functions::kernel::{Column, Nulls, Str, nulls_of, primitive};
+use crate::exec::functions::kernel::{Cache, Column, Nulls, Str, nulls_of, primitive};
 use crate::exec::functions::registry::{Registry, def};
+use crate::exec::timetz;
+use crate::exec::zone::Zone;
 
 type Ts = TimestampMicrosecondType;
 type I = IntervalMonthDayNanoType;
@@ -79,29 +83,24 @@ fn times(n: i64, by: i64) -> Result<i64> {
     n.checked_mul(by).ok_or_else(|| ExecError::OutOfRange(format!("Interval value {n} out of range")))
 }
 
-/// Seconds east of Greenwich of a zone: UTC, or an offset such as `+02:00`.
-fn zone_offset(name: &str) -> Result<i64> {
-    let unknown = || {
-        ExecError::Unsupported(format!(
-            "time zone '{name}': only UTC and offsets such as +02:00 are supported"
-        ))
-    };
-    let upper = name.trim().to_ascii_uppercase();
-    if ["UTC", "GMT", "Z", "ETC/UTC", "ZULU", "UCT"].contains(&upper.as_str()) {
-        return Ok(0);
-    }
-    let (sign, rest) = match upper.split_at_checked(1) {
-        Some(("+", r)) => (1, r),
-        Some(("-", r)) => (-1, r),
-        _ => return Err(unknown()),
-    };
-    let mut parts = rest.split(':');
-    let number = |p: Option<&str>| p.map_or(Ok(0), |p| p.parse::<i64>().map_err(|_| unknown()));
-    let (h, m) = (number(parts.next())?, number(parts.next())?);
-    if parts.next().is_some() || !(0..=15).contains(&h) || !(0..60).contains(&m) {
-        return Err(unknown());
-    }
-    Ok(sign * (h * 3600 + m * 60))
+/// The zone of a name, as kernels want it.
+fn zone(name: &str) -> Result<Zone> {
+    Zone::named(name).map_err(|e| ExecError::Unsupported(format!("{e}!")))
+}
+
+/// Clock times of a zone as instants, or the other way round.
+fn convert(instants: bool) -> ScalarKernel {
+    let cache: Cache<Zone> = Cache::new();
+    primitive::<(Str, Ts), Ts>(move |(name, t)| {
+        let zone = cache.get(name, zone)?;
+        Ok(Some(if instants { zone.local(t) } else { zone.instant(t) }))
+    })
+}
+
+/// A packed time as the clock with another offset shows it.
+fn with_offset(packed: i64, offset: i64) -> i64 {
+    let (micros, from) = timetz::unpack(packed);
+    timetz::pack((micros + (offset - from) * MICROS_PER_SECOND).rem_euclid(MICROS_PER_DAY), offset)
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -143,7 +142,26 @@ pub(super) fn register(r: &mut Registry) {
             "The timestamp with time zone of six parts, or of microseconds since 1970",
             "make_timestamptz(1992, 9, 20, 13, 34, 27.123456)",
         )
-        .map(&six, T::TimestampTz, |_| timestamp_of_parts())
+        .map(&six, T::TimestampTz, |_| on_clock(&[], timestamp_of_parts()))
+        .map(&[&six[..], &[T::Varchar]].concat(), T::TimestampTz, |_| {
+            let cache: Cache<Zone> = Cache::new();
+            let parts = timestamp_of_parts();
+            Box::new(move |args, ty, rows, ctx| {
+                let local = parts(&args[..6], &TIMESTAMP, rows, ctx)?;
+                let local = Column::<Ts>::open(std::slice::from_ref(&local), 0, rows)?;
+                let names = Column::<Str>::open(args, 6, rows)?;
+                let nulls = nulls_of(args, rows);
+                let mut out = crate::exec::functions::kernel::PrimitiveOut::<Ts>::new(rows);
+                for row in 0..rows {
+                    out.push(match &nulls {
+                        Nulls::All => None,
+                        Nulls::Some(n) if n.is_null(row) => None,
+                        _ => Some(cache.get(names.get(row), zone)?.instant(local.get(row))),
+                    });
+                }
+                Ok(out.finish(ty))
+            })
+        })
         .map(&[big.clone()], T::TimestampTz, |_| primitive::<(Int64Type,), Ts>(|(t,)| Ok(Some(t)))),
     );
     r.add(
@@ -253,25 +271,27 @@ pub(super) fn register(r: &mut Registry) {
                 primitive::<(Ts, I), Ts>(|(t, v)| super::super::arithmetic::shift(t, v).map(Some))
             })
             .map(&[T::TimestampTz, T::Interval], T::TimestampTz, |_| {
-                primitive::<(Ts, I), Ts>(|(t, v)| super::super::arithmetic::shift(t, v).map(Some))
+                super::super::arithmetic::shift_instants(false)
             }),
     );
     r.add(
-        def(
+        super::part::zone_overloads(def(
             "timezone",
-            "A clock time in a zone as an instant, or an instant as the clock time there",
-            "timezone('UTC', TIMESTAMP '2001-02-16 20:38:40')",
-        )
-        .map(&[T::Varchar, TIMESTAMP], T::TimestampTz, |_| {
-            primitive::<(Str, Ts), Ts>(|(z, t)| {
-                let offset = zone_offset(z)? * MICROS_PER_SECOND;
-                Ok(Some(if timestamp_is_finite(t) { t.saturating_sub(offset) } else { t }))
+            "A clock time in a zone as an instant, or an instant as the clock time there; of one time what its \
+             zone is ahead of UTC, in seconds",
+            "timezone('America/Denver', TIMESTAMP '2001-02-16 20:38:40')",
+        ))
+        .map(&[T::Varchar, TIMESTAMP], T::TimestampTz, |_| convert(false))
+        .map(&[T::Varchar, T::TimestampTz], TIMESTAMP, |_| convert(true))
+        .map(&[T::Varchar, T::TimeTz], T::TimeTz, |_| {
+            let cache: Cache<Zone> = Cache::new();
+            primitive::<(Str, Int64Type), Int64Type>(move |(name, t)| {
+                Ok(Some(with_offset(t, present_offset(&*cache.get(name, zone)?))))
             })
         })
-        .map(&[T::Varchar, T::TimestampTz], TIMESTAMP, |_| {
-            primitive::<(Str, Ts), Ts>(|(z, t)| {
-                let offset = zone_offset(z)? * MICROS_PER_SECOND;
-                Ok(Some(if timestamp_is_finite(t) { t.saturating_add(offset) } else { t }))
+        .map(&[T::Interval, T::TimeTz], T::TimeTz, |_| {
+            primitive::<(I, Int64Type), Int64Type>(|(v, t)| {
+                Ok(Some(with_offset(t, interval_micros(v) / MICROS_PER_SECOND)))
             })
         }),
     );

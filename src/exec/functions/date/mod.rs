@@ -10,6 +10,7 @@ mod make;
 mod part;
 mod strptime;
 mod trunc;
+pub(super) mod zoned;
 
 use super::registry::Registry;
 

@@ -7,14 +7,18 @@ use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Float64Array, Int64Array, new_null_array};
 use arrow_buffer::{IntervalMonthDayNano, NullBuffer};
 
+use super::zoned::on_clock;
 use super::{DAY_NAMES, MONTH_NAMES};
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
+use crate::exec::cast::temporal::to_local;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::kernel::{Column, Nulls, Str, nulls_of, text};
 use crate::exec::functions::registry::{Def, Registry, Resolution, def};
 use crate::exec::functions::{ArgInfo, ScalarKernel};
+use crate::exec::timetz;
+use crate::exec::zone::Zone;
 
 /// A part of a date or time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(crate) enum Part {
     YearWeek,
     Era,
     Zone,
+    ZoneHour,
+    ZoneMinute,
     Epoch,
     Julian,
 }
@@ -69,13 +75,29 @@ impl Part {
             "isoyear" => Self::IsoYear,
             "yearweek" => Self::YearWeek,
             "era" => Self::Era,
-            "timezone" | "timezone_hour" | "timezone_minute" => Self::Zone,
+            "timezone" => Self::Zone,
+            "timezone_hour" => Self::ZoneHour,
+            "timezone_minute" => Self::ZoneMinute,
             "epoch" => Self::Epoch,
             "julian" | "jd" => Self::Julian,
             _ => {
                 return Err(ExecError::Conversion(format!("extract specifier \"{name}\" not recognized")));
             }
         })
+    }
+
+    /// Whether the part is of a time of day.
+    pub fn is_of_clock(self) -> bool {
+        matches!(
+            self,
+            Self::Hour
+                | Self::Minute
+                | Self::Second
+                | Self::Millisecond
+                | Self::Microsecond
+                | Self::Nanosecond
+                | Self::Epoch
+        )
     }
 
     /// Whether the part is a float.
@@ -105,7 +127,7 @@ impl Part {
                 let (y, w) = iso_week(days);
                 i64::from(y) * 100 + if y < 0 { -i64::from(w) } else { i64::from(w) }
             }
-            Self::Zone => 0,
+            Self::Zone | Self::ZoneHour | Self::ZoneMinute => 0,
             Self::Year => civil_from_days(days).0.into(),
             Self::Month => civil_from_days(days).1.into(),
             Self::Day => civil_from_days(days).2.into(),
@@ -125,6 +147,16 @@ impl Part {
             Self::Epoch => (i64::from(days) as f64 * MICROS_PER_DAY as f64 + micros as f64) / 1e6,
             Self::Julian => i64::from(days) as f64 + 2_440_588.0 + micros as f64 / MICROS_PER_DAY as f64,
             other => other.of(days, micros) as f64,
+        }
+    }
+
+    /// A part of an offset from UTC in seconds, if it is one.
+    fn of_offset(self, seconds: i64) -> Option<i64> {
+        match self {
+            Self::Zone => Some(seconds),
+            Self::ZoneHour => Some(seconds / 3_600),
+            Self::ZoneMinute => Some(seconds / 60 % 60),
+            _ => None,
         }
     }
 
@@ -164,7 +196,9 @@ impl Part {
             | Self::Millisecond
             | Self::Microsecond
             | Self::Nanosecond
-            | Self::Zone => Ok(self.of(0, micros) as f64),
+            | Self::Zone
+            | Self::ZoneHour
+            | Self::ZoneMinute => Ok(self.of(0, micros) as f64),
             Self::Epoch => Ok(micros as f64 / 1e6),
             other => Err(ExecError::Unsupported(format!("\"time\" units {other:?} not recognized"))),
         }
@@ -176,7 +210,9 @@ impl Part {
 enum Of {
     Date,
     Timestamp,
+    Instant,
     Time,
+    TimeTz,
     Interval,
 }
 
@@ -185,7 +221,9 @@ impl Of {
         match ty {
             LogicalType::Date => Self::Date,
             LogicalType::Time => Self::Time,
+            LogicalType::TimeTz => Self::TimeTz,
             LogicalType::Interval => Self::Interval,
+            LogicalType::TimestampTz => Self::Instant,
             _ => Self::Timestamp,
         }
     }
@@ -205,7 +243,7 @@ fn finite<T: ArrowPrimitiveType>(
 }
 
 /// One part of a whole column.
-fn extract(part: Part, of: Of, array: &ArrayRef) -> Result<ArrayRef> {
+fn extract(part: Part, of: Of, array: &ArrayRef, zone: &Zone) -> Result<ArrayRef> {
     macro_rules! collect {
         ($values:expr, $nulls:expr, $int:expr, $float:expr) => {{
             let (values, nulls) = ($values, $nulls);
@@ -217,6 +255,31 @@ fn extract(part: Part, of: Of, array: &ArrayRef) -> Result<ArrayRef> {
         }};
     }
     match of {
+        Of::Instant => {
+            if part.of_offset(0).is_some() {
+                let clock = zone.clock();
+                let a = array.as_primitive::<TimestampMicrosecondType>();
+                let offsets = a.unary_opt::<_, Int64Type>(|t| {
+                    let seconds = if timestamp_is_finite(t) { clock.offset(t) } else { return None };
+                    part.of_offset(seconds)
+                });
+                return Ok(Arc::new(offsets));
+            }
+            // Seconds since 1970 are counted in UTC.
+            if part == Part::Epoch || zone.is_utc() {
+                return extract(part, Of::Timestamp, array, zone);
+            }
+            extract(part, Of::Timestamp, &to_local(array, zone), zone)
+        }
+        Of::TimeTz => {
+            let packed = array.as_primitive::<Int64Type>();
+            if part.of_offset(0).is_some() {
+                let of = |t| part.of_offset(timetz::unpack(t).1).unwrap_or_default();
+                return Ok(Arc::new(packed.unary::<_, Int64Type>(of)));
+            }
+            let times: ArrayRef = Arc::new(packed.unary::<_, Time64MicrosecondType>(|t| timetz::unpack(t).0));
+            extract(part, Of::Time, &times, zone)
+        }
         Of::Date => {
             let a = array.as_primitive::<Date32Type>();
             collect!(a.values(), finite(a, date_is_finite), |d| part.of(*d, 0), |d| part.float_of(*d, 0))
@@ -273,11 +336,17 @@ fn extract(part: Part, of: Of, array: &ArrayRef) -> Result<ArrayRef> {
 }
 
 fn part_kernel(part: Part, of: Of) -> ScalarKernel {
-    Box::new(move |args, _, _, _| extract(part, of, &args[0]))
+    Box::new(move |args, _, _, ctx| extract(part, of, &args[0], &ctx.zone))
 }
 
-const TYPES: [LogicalType; 5] =
-    [LogicalType::Date, TIMESTAMP, LogicalType::TimestampTz, LogicalType::Interval, LogicalType::Time];
+const TYPES: [LogicalType; 6] = [
+    LogicalType::Date,
+    TIMESTAMP,
+    LogicalType::TimestampTz,
+    LogicalType::Interval,
+    LogicalType::Time,
+    LogicalType::TimeTz,
+];
 
 /// The type that an argument of `date_part` is read as.
 fn temporal_type(arg: &ArgInfo) -> Option<LogicalType> {
@@ -301,7 +370,8 @@ fn date_part(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
                 Err(e) => return Some(Err(e.to_string())),
             };
             let ret = if part.is_float() { LogicalType::Double } else { LogicalType::BigInt };
-            let kernel: ScalarKernel = Box::new(move |args, _, _, _| extract(part, of, &args[1]));
+            let kernel: ScalarKernel =
+                Box::new(move |args, _, _, ctx| extract(part, of, &args[1], &ctx.zone));
             Some(Ok(Resolution { arg_types: vec![LogicalType::Varchar, ty], return_type: ret, kernel }))
         }
         Some(Scalar::Nested(list)) => {
@@ -315,15 +385,16 @@ fn date_part(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
                 (n.as_str().into(), ty)
             };
             let ret = LogicalType::Struct(names.iter().zip(&parts).map(field).collect());
-            let kernel: ScalarKernel = Box::new(move |args, ty, rows, _| {
-                let columns = parts.iter().map(|p| extract(*p, of, &args[1])).collect::<Result<Vec<_>>>()?;
+            let kernel: ScalarKernel = Box::new(move |args, ty, rows, ctx| {
+                let columns =
+                    parts.iter().map(|p| extract(*p, of, &args[1], &ctx.zone)).collect::<Result<Vec<_>>>()?;
                 crate::exec::cast::nested::struct_array(ty, columns, args[1].nulls().cloned(), rows)
             });
             Some(Ok(Resolution { arg_types: vec![name.ty.clone(), ty], return_type: ret, kernel }))
         }
         _ if name.ty == LogicalType::Varchar => {
             // Names differ from row to row: all parts come as floats.
-            let kernel: ScalarKernel = Box::new(move |args, ty, rows, _| {
+            let kernel: ScalarKernel = Box::new(move |args, ty, rows, ctx| {
                 let nulls = match nulls_of(args, rows) {
                     Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
                     Nulls::None => None,
@@ -338,7 +409,7 @@ fn date_part(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
                     }
                     let at = if args[1].len() == rows { row } else { 0 };
                     let part = Part::parse(names.get(row))?;
-                    let v = extract(part, of, &args[1].slice(at, 1))?;
+                    let v = extract(part, of, &args[1].slice(at, 1), &ctx.zone)?;
                     out.push(v.is_valid(0).then(|| match v.as_primitive_opt::<Float64Type>() {
                         Some(f) => f.value(0),
                         None => v.as_primitive::<Int64Type>().value(0) as f64,
@@ -363,7 +434,7 @@ macro_rules! part_functions {
         let mut d: Def = def($name, $what, concat!($name, "(TIMESTAMP '2021-08-03 11:59:44.123456')"))
             .aliases(&[$($alias),*]);
         for t in &TYPES {
-            if *t == LogicalType::Time && !$times {
+            if matches!(t, LogicalType::Time | LogicalType::TimeTz) && !$times {
                 continue;
             }
             d = d.map(&[t.clone()], ret.clone(), |site| part_kernel(Part::$part, Of::new(&site.types[0])));
@@ -395,6 +466,8 @@ pub(super) fn register(r: &mut Registry) {
         "yearweek" [] YearWeek false, "Year and week by ISO 8601, as a number YYYYWW";
         "era" [] Era false, "1 for years of our era, else 0";
         "epoch" [] Epoch true, "Seconds since 1970";
+        "timezone_hour" [] ZoneHour true, "Hours that the zone is ahead of UTC";
+        "timezone_minute" [] ZoneMinute true, "Minutes of what the zone is ahead of UTC";
         "julian" [] Julian false, "Julian day";
     }
     r.add(
@@ -424,9 +497,12 @@ pub(super) fn register(r: &mut Registry) {
                 })
             })
             .map(&[LogicalType::TimestampTz], LogicalType::Varchar, |_| {
-                text::<(TimestampMicrosecondType,)>(|(t,), out| {
-                    named(timestamp_is_finite(t), day_name(split_timestamp(t).0), out)
-                })
+                on_clock(
+                    &[0],
+                    text::<(TimestampMicrosecondType,)>(|(t,), out| {
+                        named(timestamp_is_finite(t), day_name(split_timestamp(t).0), out)
+                    }),
+                )
             }),
     );
     r.add(
@@ -440,9 +516,12 @@ pub(super) fn register(r: &mut Registry) {
                 })
             })
             .map(&[LogicalType::TimestampTz], LogicalType::Varchar, |_| {
-                text::<(TimestampMicrosecondType,)>(|(t,), out| {
-                    named(timestamp_is_finite(t), month_name(split_timestamp(t).0), out)
-                })
+                on_clock(
+                    &[0],
+                    text::<(TimestampMicrosecondType,)>(|(t,), out| {
+                        named(timestamp_is_finite(t), month_name(split_timestamp(t).0), out)
+                    }),
+                )
             }),
     );
 }
@@ -458,4 +537,12 @@ fn day_name(d: i32) -> &'static str {
 
 fn month_name(d: i32) -> &'static str {
     MONTH_NAMES[civil_from_days(d).1 as usize - 1]
+}
+
+/// `timezone(time)`: what its zone is ahead of UTC, in seconds; overloads for `timezone`.
+pub(super) fn zone_overloads(mut d: Def) -> Def {
+    for t in &TYPES {
+        d = d.map(&[t.clone()], LogicalType::BigInt, |site| part_kernel(Part::Zone, Of::new(&site.types[0])));
+    }
+    d
 }

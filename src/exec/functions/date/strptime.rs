@@ -13,6 +13,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::kernel::{Cache, PrimitiveOut};
 use crate::exec::functions::registry::{Registry, Resolution, def};
 use crate::exec::functions::{ArgInfo, ScalarKernel};
+use crate::exec::zone::Zone;
 
 /// What was read so far.
 struct Fields {
@@ -27,7 +28,9 @@ struct Fields {
     /// From `%p`.
     afternoon: Option<bool>,
     /// Seconds east of Greenwich.
-    zone: i64,
+    offset: Option<i64>,
+    /// The zone, by its name.
+    zone: Option<Zone>,
 }
 
 /// Digits at the front, at least one and at most `max`.
@@ -54,7 +57,7 @@ fn name(s: &str, at: &mut usize, names: &[&str], short: bool) -> Option<usize> {
 }
 
 /// Reads a text; errors come with the byte position.
-fn parse(s: &str, pattern: &[Piece]) -> Result<i64, (usize, &'static str)> {
+fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usize, &'static str)> {
     let mut f = Fields {
         year: 1900,
         month: 1,
@@ -65,7 +68,8 @@ fn parse(s: &str, pattern: &[Piece]) -> Result<i64, (usize, &'static str)> {
         second: 0,
         nanos: 0,
         afternoon: None,
-        zone: 0,
+        offset: None,
+        zone: None,
     };
     let trimmed = s.trim_end();
     let mut at = s.len() - s.trim_start().len();
@@ -182,12 +186,13 @@ fn parse(s: &str, pattern: &[Piece]) -> Result<i64, (usize, &'static str)> {
                         at += 2;
                         f.afternoon = Some(pm);
                     }
-                    'z' => f.zone = zone(s, &mut at).ok_or((start, "Expected +HH[MM] or -HH[MM]"))?,
+                    'z' => f.offset = Some(zone(s, &mut at).ok_or((start, "Expected +HH[MM] or -HH[MM]"))?),
                     'Z' => {
                         at += s.as_bytes()[at..]
                             .iter()
                             .take_while(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(b))
                             .count();
+                        f.zone = Some(Zone::named(&s[start..at]).map_err(|_| (start, "Unknown TimeZone"))?);
                     }
                     'u' | 'w' => {
                         number(s, &mut at, 1).ok_or(expected)?;
@@ -218,10 +223,16 @@ fn parse(s: &str, pattern: &[Piece]) -> Result<i64, (usize, &'static str)> {
         }
         None => return Err((0, "Day out of range for the month")),
     };
-    let seconds = i64::from(f.hour * 3600 + f.minute * 60 + f.second) - f.zone;
-    join_timestamp(days, 0)
+    let seconds = i64::from(f.hour * 3600 + f.minute * 60 + f.second) - f.offset.unwrap_or(0);
+    let local = join_timestamp(days, 0)
         .and_then(|t| t.checked_add(seconds * MICROS_PER_SECOND + f.nanos / 1000))
-        .ok_or(out_of_range)
+        .ok_or(out_of_range)?;
+    Ok(match (f.offset, f.zone) {
+        (Some(_), _) => local,
+        (None, Some(zone)) => zone.instant(local),
+        // Only where one of several patterns has a zone does the session's matter.
+        (None, None) => session.map_or(local, |zone| zone.instant(local)),
+    })
 }
 
 fn zone(s: &str, at: &mut usize) -> Option<i64> {
@@ -246,7 +257,8 @@ fn zone(s: &str, at: &mut usize) -> Option<i64> {
 /// Patterns of a row, tried in order.
 fn kernel(or_null: bool) -> ScalarKernel {
     let cache: Cache<Vec<Piece>> = Cache::new();
-    Box::new(move |args: &[ArrayRef], ty, rows, _| {
+    Box::new(move |args: &[ArrayRef], ty, rows, ctx| {
+        let session = (*ty == LogicalType::TimestampTz).then_some(&ctx.zone);
         let strings = args[0].as_string_view();
         let mut out = PrimitiveOut::<TimestampMicrosecondType>::new(rows);
         for row in 0..rows {
@@ -259,7 +271,7 @@ fn kernel(or_null: bool) -> ScalarKernel {
             let s = strings.value(i);
             let mut first_error: Option<(String, (usize, &'static str))> = None;
             let mut read = |pattern: &str| -> Result<Option<i64>> {
-                match parse(s, &cache.get(pattern, pieces)?) {
+                match parse(s, &cache.get(pattern, pieces)?, session) {
                     Ok(t) => Ok(Some(t)),
                     Err(e) => {
                         first_error.get_or_insert((pattern.to_owned(), e));
@@ -351,7 +363,7 @@ mod tests {
     use crate::exec::cast::parse_time::timestamp;
 
     fn at(s: &str, p: &str) -> Result<i64, (usize, &'static str)> {
-        parse(s, &pieces(p).unwrap())
+        parse(s, &pieces(p).unwrap(), None)
     }
 
     #[test]

@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, new_null_array};
 use arrow_buffer::IntervalMonthDayNano;
 
 use super::Part;
+use super::zoned::on_clock;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
 use crate::exec::error::{ExecError, Result};
@@ -133,6 +134,12 @@ fn last_day(d: i32) -> Option<i32> {
     days_from_civil(y, m, days_in_month(y, m))
 }
 
+fn last_day_of_timestamp() -> ScalarKernel {
+    primitive::<(TimestampMicrosecondType,), Date32Type>(|(t,)| {
+        Ok(if timestamp_is_finite(t) { last_day(split_timestamp(t).0) } else { None })
+    })
+}
+
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
     r.add(
@@ -143,7 +150,7 @@ pub(super) fn register(r: &mut Registry) {
         )
         .aliases(&["datetrunc"])
         .map(&[T::Varchar, TIMESTAMP], TIMESTAMP, |_| timestamps())
-        .map(&[T::Varchar, T::TimestampTz], T::TimestampTz, |_| timestamps())
+        .map(&[T::Varchar, T::TimestampTz], T::TimestampTz, |_| on_clock(&[1], timestamps()))
         .map(&[T::Varchar, T::Date], TIMESTAMP, |_| dates())
         .map(&[T::Varchar, T::Interval], T::Interval, |_| {
             primitive::<(Str, IntervalMonthDayNanoType), IntervalMonthDayNanoType>(|(p, v)| {
@@ -154,10 +161,7 @@ pub(super) fn register(r: &mut Registry) {
     r.add(
         def("last_day", "The last day of the month", "last_day(DATE '1992-09-20')")
             .map(&[T::Date], T::Date, |_| primitive::<(Date32Type,), Date32Type>(|(d,)| Ok(last_day(d))))
-            .map(&[TIMESTAMP], T::Date, |_| {
-                primitive::<(TimestampMicrosecondType,), Date32Type>(|(t,)| {
-                    Ok(if timestamp_is_finite(t) { last_day(split_timestamp(t).0) } else { None })
-                })
-            }),
+            .map(&[TIMESTAMP], T::Date, |_| last_day_of_timestamp())
+            .map(&[T::TimestampTz], T::Date, |_| on_clock(&[0], last_day_of_timestamp())),
     );
 }

@@ -11,9 +11,9 @@ use super::{MAX_TEXT, byte_of, char_count};
 use crate::column::types::LogicalType;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::functions::ScalarKernel;
 use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, text};
 use crate::exec::functions::registry::{CallSite, P, R, Registry, def};
+use crate::exec::functions::{ArgInfo, ScalarKernel};
 
 fn too_long() -> ExecError {
     ExecError::OutOfRange("the text would be longer than 1 GiB".into())
@@ -107,9 +107,9 @@ fn translate(s: &str, from: &str, to: &str, out: &mut String) {
 /// Joins all arguments but NULLs as text; with `separator` the first argument goes between them.
 fn join(site: &CallSite<'_>, separator: bool) -> ScalarKernel {
     let types: Vec<LogicalType> = site.types.to_vec();
-    Box::new(move |args, _, rows, _| {
+    Box::new(move |args, _, rows, ctx| {
         let writers: Vec<Writer<'_>> =
-            args.iter().zip(&types).map(|(a, t)| Writer::new(a, t)).collect::<Result<_>>()?;
+            args.iter().zip(&types).map(|(a, t)| Writer::in_zone(a, t, &ctx.zone)).collect::<Result<_>>()?;
         let place = |i: usize, row: usize| if args[i].len() == rows { row } else { 0 };
         let mut out = StringViewBuilder::with_capacity(rows);
         let (mut buffer, mut between) = (String::new(), String::new());
@@ -153,8 +153,11 @@ fn concat_operator(site: &CallSite<'_>) -> ScalarKernel {
         });
     }
     let types = site.types.to_vec();
-    Box::new(move |args, _, rows, _| {
-        let (a, b) = (Writer::new(&args[0], &types[0])?, Writer::new(&args[1], &types[1])?);
+    Box::new(move |args, _, rows, ctx| {
+        let (a, b) = (
+            Writer::in_zone(&args[0], &types[0], &ctx.zone)?,
+            Writer::in_zone(&args[1], &types[1], &ctx.zone)?,
+        );
         let mut out = StringViewBuilder::with_capacity(rows);
         let mut buffer = String::new();
         for row in 0..rows {
@@ -333,7 +336,18 @@ pub(super) fn register(r: &mut Registry) {
             .on([P::ListOfSame, P::ListOfSame], R::ListOfSame, |_| {
                 super::super::list::concat_operator_kernel()
             })
-            .on([P::Any, P::Any], R::T(s.clone()), concat_operator),
+            .on([P::Any, P::Any], R::T(s.clone()), concat_operator)
+            .custom(&[], |args| {
+                let [a, b] = args else { return None };
+                let is_list = |a: &ArgInfo| matches!(a.ty, T::List(_) | T::Array(..));
+                let is_other = |a: &ArgInfo| !is_list(a) && a.ty != T::Null;
+                (is_list(a) && is_other(b) || is_other(a) && is_list(b)).then(|| {
+                    Err(format!(
+                        "Cannot concatenate types {} and {} - an explicit cast is required",
+                        a.ty, b.ty
+                    ))
+                })
+            }),
     );
     r.add(
         def("bar", "A bar whose width shows where x lies between min and max", "bar(5, 0, 20, 10)")

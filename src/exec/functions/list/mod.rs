@@ -3,6 +3,9 @@
 //! What selects, orders or repeats elements computes the places of the elements wanted and gathers them
 //! in one go.
 
+mod distance;
+mod pick;
+
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -23,6 +26,7 @@ use crate::exec::calendar::{add_interval, timestamp_is_finite};
 use crate::exec::cast::nested::list_array;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::zone::Zone;
 
 /// No list made by a function is longer.
 const MAX_ELEMENTS: usize = 1 << 27;
@@ -295,8 +299,10 @@ fn slice_kernel(step: bool) -> ScalarKernel {
                 continue;
             }
             let range = lists.range(row);
-            let (from, to) = slice_bounds(range.len() as i64, bound(1, row), bound(2, row));
             let by = if step { bound(3, row).unwrap_or(1) } else { 1 };
+            // A step back goes from the first bound down to the second.
+            let (low, high) = if by < 0 { (2, 1) } else { (1, 2) };
+            let (from, to) = slice_bounds(range.len() as i64, bound(low, row), bound(high, row));
             let to = to.min(range.len() as i64);
             let mut picked: Vec<i64> = match by {
                 0 => return Err(ExecError::InvalidInput("Slice step cannot be zero".into())),
@@ -336,29 +342,34 @@ fn text_slice_kernel() -> ScalarKernel {
     })
 }
 
+/// An order as the words `ASC`, `DESC`, `NULLS FIRST` and `NULLS LAST` of constant arguments give it.
+fn sort_options(words: &[ArrayRef], default_descending: bool) -> Result<SortOptions> {
+    let (mut descending, mut nulls_first) = (default_descending, false);
+    for words in words {
+        let word = words
+            .as_string_view_opt()
+            .filter(|w| !w.is_empty() && w.is_valid(0))
+            .map(|w| w.value(0).trim().to_ascii_uppercase());
+        match word.as_deref() {
+            Some("ASC" | "ASCENDING") => descending = false,
+            Some("DESC" | "DESCENDING") => descending = true,
+            Some("NULLS FIRST" | "NULLS_FIRST") => nulls_first = true,
+            Some("NULLS LAST" | "NULLS_LAST") => nulls_first = false,
+            other => {
+                return Err(ExecError::InvalidInput(format!(
+                    "Sorting order must be either ASC or DESC, NULLS FIRST or NULLS LAST, not {}",
+                    other.unwrap_or("NULL")
+                )));
+            }
+        }
+    }
+    Ok(SortOptions { descending, nulls_first })
+}
+
 /// Elements in order.
 fn sort_kernel(default_descending: bool) -> ScalarKernel {
     Box::new(move |args, ty, rows, _| {
-        let word = |i: usize| -> Option<String> {
-            let a = args.get(i)?.as_string_view_opt()?;
-            (!a.is_empty() && a.is_valid(0)).then(|| a.value(0).trim().to_ascii_uppercase())
-        };
-        let (mut descending, mut nulls_first) = (default_descending, false);
-        for i in 1..args.len() {
-            match word(i).as_deref() {
-                Some("ASC" | "ASCENDING") => descending = false,
-                Some("DESC" | "DESCENDING") => descending = true,
-                Some("NULLS FIRST") => nulls_first = true,
-                Some("NULLS LAST") => nulls_first = false,
-                other => {
-                    return Err(ExecError::InvalidInput(format!(
-                        "Sorting order must be either ASC or DESC, NULLS FIRST or NULLS LAST, not {}",
-                        other.unwrap_or("NULL")
-                    )));
-                }
-            }
-        }
-        let options = SortOptions { descending, nulls_first };
+        let options = sort_options(&args[1..], default_descending)?;
         let lists = Lists::open(args, 0, rows)?;
         let compare = comparator(lists.values(), lists.values(), options)?;
         let mut out = Gather::new(rows);
@@ -457,7 +468,7 @@ fn flatten_kernel() -> ScalarKernel {
 
 fn join_kernel(site: &CallSite<'_>) -> ScalarKernel {
     let item = item_type(&site.types[0]);
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, ctx| {
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
@@ -465,7 +476,7 @@ fn join_kernel(site: &CallSite<'_>) -> ScalarKernel {
         };
         let lists = Lists::open(args, 0, rows)?;
         let between = Column::<Str>::open(args, 1, rows)?;
-        let writer = Writer::new(lists.values(), &item)?;
+        let writer = Writer::in_zone(lists.values(), &item, &ctx.zone)?;
         let mut out = StringViewBuilder::with_capacity(rows);
         let mut buffer = String::new();
         for row in 0..rows {
@@ -605,7 +616,9 @@ fn range_kernel(inclusive: bool) -> ScalarKernel {
 
 /// `range` and `generate_series` of timestamps.
 fn time_range_kernel(inclusive: bool) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, ctx| {
+        let zoned = item_type(ty) == LogicalType::TimestampTz;
+        let zone = if zoned { &ctx.zone } else { Zone::utc_ref() };
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
@@ -618,7 +631,7 @@ fn time_range_kernel(inclusive: bool) -> ScalarKernel {
         let mut offsets = vec![0];
         for row in 0..rows {
             if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
-                time_range(from.get(row), to.get(row), by.get(row), inclusive, &mut values)?;
+                time_range(from.get(row), to.get(row), by.get(row), inclusive, zone, &mut values)?;
             }
             offsets.push(list_end(values.len())?);
         }
@@ -629,11 +642,12 @@ fn time_range_kernel(inclusive: bool) -> ScalarKernel {
 }
 
 /// The timestamps of a series, appended.
-pub(crate) fn time_range(
+fn time_range(
     from: i64,
     to: i64,
     by: IntervalMonthDayNano,
     inclusive: bool,
+    zone: &Zone,
     out: &mut Vec<i64>,
 ) -> Result<()> {
     let bad = |m: &str| Err(ExecError::InvalidInput(m.into()));
@@ -663,7 +677,8 @@ pub(crate) fn time_range(
             return Err(ExecError::OutOfRange("Lists larger than 2^27 elements are not supported".into()));
         }
         out.push(t);
-        match add_interval(t, by.months, by.days, by.nanoseconds) {
+        let local = add_interval(zone.local(t), by.months, by.days, 0);
+        match local.and_then(|local| add_interval(zone.instant(local), 0, 0, by.nanoseconds)) {
             Some(next) if next != t => t = next,
             _ => return Ok(()),
         }
@@ -687,13 +702,31 @@ macro_rules! list_aggregates {
 
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
+    distance::register(r);
+    pick::register(r);
     let big = T::BigInt;
     r.add(
         def("list_value", "A list of the arguments", "[1, 2, 3]")
-            .aliases(&["list_pack", "array_value"])
+            .aliases(&["list_pack"])
             .sees_nulls()
             .variadic([], P::Same, R::ListOfSame, |_| value_kernel()),
     );
+    r.add(def("array_value", "An array of the arguments", "array_value(4, 5, 6)").sees_nulls().variadic(
+        [P::Same],
+        P::Same,
+        R::Of(|types| {
+            let item = types.first().cloned().unwrap_or(LogicalType::Null);
+            LogicalType::Array(Box::new(item), types.len() as u32)
+        }),
+        |_| {
+            let list = value_kernel();
+            Box::new(move |args, ty, rows, ctx| {
+                let as_list = LogicalType::List(Box::new(item_type(ty)));
+                let made = list(args, &as_list, rows, ctx)?;
+                crate::exec::cast::cast(&made, &as_list, ty, false)
+            })
+        },
+    ));
     r.add(
         def(
             "list_extract",
@@ -751,6 +784,14 @@ pub(super) fn register(r: &mut Registry) {
         .aliases(&["array_has_all", "@>"])
         .on([P::ListOfSame, P::ListOfSame], R::T(T::Boolean), |_| has_kernel(true)),
     );
+    r.add(def("<@", "Whether all elements of the first list are in the second", "[2] <@ [1, 2]").on(
+        [P::ListOfSame, P::ListOfSame],
+        R::T(T::Boolean),
+        |_| {
+            let inner = has_kernel(true);
+            Box::new(move |args, ty, rows, ctx| inner(&[args[1].clone(), args[0].clone()], ty, rows, ctx))
+        },
+    ));
     r.add(
         def("list_concat", "All lists one after another", "list_concat([2, 3], [4, 5])")
             .aliases(&["list_cat", "array_concat", "array_cat"])
@@ -817,7 +858,8 @@ pub(super) fn register(r: &mut Registry) {
             .aliases(&["array_distinct"])
             .on([P::List], R::Arg(0), |_| {
                 rearrange(|values, range, out| {
-                    out.extend(distinct_places(values, range)?.into_iter().map(|i| Some(i as u32)));
+                    // The order is nobody's promise; this is the one that DuckDB's short lists have.
+                    out.extend(distinct_places(values, range)?.into_iter().rev().map(|i| Some(i as u32)));
                     Ok(())
                 })
             }),
