@@ -13,7 +13,7 @@ use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
 enum Config {
     Memory,
     OneThread,
-    /// On a file with the smallest pages that is closed and opened again after every statement.
+    /// On a file with the smallest pages that is closed and opened again after every statement outside a transaction.
     Reopened,
 }
 
@@ -23,12 +23,14 @@ struct Engine {
     settings: Vec<String>,
     dir: tempfile::TempDir,
     open: Option<(Database, Connection)>,
+    /// BEGIN was given.
+    in_transaction: bool,
 }
 
 impl Engine {
     fn new(config: Config) -> Self {
         let settings = vec!["SET TimeZone = 'UTC'".to_owned()];
-        Self { config, settings, dir: tempfile::tempdir().unwrap(), open: None }
+        Self { config, settings, dir: tempfile::tempdir().unwrap(), open: None, in_transaction: false }
     }
 
     fn connection(&mut self) -> Result<&Connection, Error> {
@@ -57,9 +59,14 @@ impl DB for Engine {
     type ColumnType = DefaultColumnType;
 
     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
+        let word = sql.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+        match word.as_str() {
+            "begin" | "start" => self.in_transaction = true,
+            "commit" | "rollback" | "end" | "abort" => self.in_transaction = false,
+            _ => {}
+        }
         let result = self.connection()?.run(sql)?;
-        let word = sql.trim_start().split_whitespace().next().unwrap_or_default();
-        if ["set", "reset"].iter().any(|w| word.eq_ignore_ascii_case(w)) {
+        if matches!(word.as_str(), "set" | "reset") {
             self.settings.push(sql.to_owned());
         }
         let output = match result {
@@ -80,6 +87,7 @@ impl DB for Engine {
             _ => DBOutput::StatementComplete(0),
         };
         if let Config::Reopened = self.config
+            && !self.in_transaction
             && let Some((db, connection)) = self.open.take()
         {
             drop(connection);

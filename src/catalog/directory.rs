@@ -4,9 +4,11 @@
 //! lists the segments:
 //!
 //! ```text
-//! header | table id u64 | rows u64 | bytes u64
+//! header | table id u64 | rows u64 | deleted rows u64 | bytes u64
 //!        | count u32, then for each segment: slot u64 | rows u64 | row groups u32
 //! ```
+//!
+//! Version 1 had no deleted rows, nor the field for their number.
 //!
 //! A segment record lists row groups, at most 128, with what may change about them and what prunes
 //! them without a look at their own records:
@@ -15,7 +17,7 @@
 //! header | count u32, then for each row group (56 bytes):
 //!          record's slot u64 | rows u32 | deleted rows u32
 //!          | delete vector: first page u64, pages u32 (0, 0: none)
-//!          | bytes of its extent u64 | flags u32 (zero)
+//!          | bytes of its extent u64 | checksum of the delete vector u32 (0: none)
 //!          | least time i64 | greatest time i64 (least > greatest: not known)
 //! ```
 
@@ -48,6 +50,8 @@ pub struct DirectoryRecord {
     pub table: TableId,
     /// Rows of all row groups, deleted ones among them.
     pub rows: u64,
+    /// How many of them are deleted.
+    pub deleted_rows: u64,
     /// Bytes of all row groups' extents.
     pub bytes: u64,
     /// The segments, in the order of the rows.
@@ -60,6 +64,7 @@ impl DirectoryRecord {
         let mut w = RecordWriter::new(RecordKind::Directory);
         w.u64(self.table.0);
         w.u64(self.rows);
+        w.u64(self.deleted_rows);
         w.u64(self.bytes);
         w.count(self.segments.len());
         for segment in &self.segments {
@@ -73,7 +78,9 @@ impl DirectoryRecord {
     /// Reads a record.
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
         let mut r = RecordReader::new(bytes, RecordKind::Directory)?;
-        let (table, rows, data_bytes) = (TableId(r.u64()?), r.u64()?, r.u64()?);
+        let (table, rows) = (TableId(r.u64()?), r.u64()?);
+        let deleted_rows = if r.version() == 1 { 0 } else { r.u64()? };
+        let data_bytes = r.u64()?;
         let count = r.count(REF_BYTES)?;
         let mut segments = Vec::with_capacity(count);
         let mut sum = 0u64;
@@ -89,8 +96,22 @@ impl DirectoryRecord {
         if sum != rows {
             return Err(Malformed::Bytes(format!("it has {rows} rows, its segments {sum}")));
         }
-        Ok(Self { table, rows, bytes: data_bytes, segments })
+        if deleted_rows > rows {
+            return Err(Malformed::Bytes(format!("{deleted_rows} of {rows} rows are deleted")));
+        }
+        Ok(Self { table, rows, deleted_rows, bytes: data_bytes, segments })
     }
+}
+
+/// Where a row group's delete vector is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeletesRef {
+    /// First page of its extent.
+    pub page: u64,
+    /// Pages of that extent.
+    pub pages: u32,
+    /// The vector's checksum, so that none that was there before is taken for it.
+    pub checksum: u32,
 }
 
 /// A row group as its segment knows it.
@@ -102,8 +123,8 @@ pub struct SegmentEntry {
     pub rows: u32,
     /// How many of them are deleted.
     pub deleted_rows: u32,
-    /// Where its delete vector is: first page and number of pages.
-    pub deletes: Option<(u64, u32)>,
+    /// Where its delete vector is, if rows are deleted.
+    pub deletes: Option<DeletesRef>,
     /// Bytes of its extent.
     pub bytes: u64,
     /// Least and greatest time of its rows, in the unit of the table's time column.
@@ -126,11 +147,12 @@ impl SegmentRecord {
             w.u64(entry.record.to_u64());
             w.u32(entry.rows);
             w.u32(entry.deleted_rows);
-            let (page, pages) = entry.deletes.unwrap_or((0, 0));
-            w.u64(page);
-            w.u32(pages);
+            let none = DeletesRef { page: 0, pages: 0, checksum: 0 };
+            let deletes = entry.deletes.unwrap_or(none);
+            w.u64(deletes.page);
+            w.u32(deletes.pages);
             w.u64(entry.bytes);
-            w.u32(0);
+            w.u32(deletes.checksum);
             let (least, greatest) = entry.time_range.unwrap_or((i64::MAX, i64::MIN));
             w.u64(least as u64);
             w.u64(greatest as u64);
@@ -151,15 +173,12 @@ impl SegmentRecord {
             if rows == 0 || deleted_rows > rows {
                 return Err(Malformed::Bytes(format!("{deleted_rows} of {rows} rows are deleted")));
             }
-            let deletes = match (r.u64()?, r.u32()?) {
-                (0, 0) if deleted_rows == 0 => None,
-                (page, pages) if page > 0 && pages > 0 && deleted_rows > 0 => Some((page, pages)),
+            let (page, pages, bytes, checksum) = (r.u64()?, r.u32()?, r.u64()?, r.u32()?);
+            let deletes = match (page, pages, checksum) {
+                (0, 0, 0) if deleted_rows == 0 => None,
+                _ if page > 0 && pages > 0 && deleted_rows > 0 => Some(DeletesRef { page, pages, checksum }),
                 _ => return Err("rows are deleted without a delete vector, or the reverse".into()),
             };
-            let bytes = r.u64()?;
-            if r.u32()? != 0 {
-                return Err("the flags of a row group are not known".into());
-            }
             let time_range = Some((r.u64()? as i64, r.u64()? as i64)).filter(|(least, most)| least <= most);
             entries.push(SegmentEntry { record, rows, deleted_rows, deletes, bytes, time_range });
         }
@@ -199,6 +218,7 @@ mod tests {
         let directory = DirectoryRecord {
             table: TableId(7),
             rows: 30,
+            deleted_rows: 5,
             bytes: 1000,
             segments: vec![
                 SegmentRef { slot: at(0x50_0001), rows: 10, row_groups: 128 },
@@ -206,10 +226,20 @@ mod tests {
             ],
         };
         assert_eq!(DirectoryRecord::decode(&directory.encode()).unwrap(), directory);
-        let wrong = DirectoryRecord { rows: 31, ..directory };
-        assert!(DirectoryRecord::decode(&wrong.encode()).is_err());
+        for wrong in [
+            DirectoryRecord { rows: 31, ..directory.clone() },
+            DirectoryRecord { deleted_rows: 31, ..directory.clone() },
+        ] {
+            assert!(DirectoryRecord::decode(&wrong.encode()).is_err());
+        }
+        // Version 1.
+        let mut old = directory.encode();
+        old[1] = 1;
+        old.drain(20..28);
+        assert_eq!(DirectoryRecord::decode(&old).unwrap(), DirectoryRecord { deleted_rows: 0, ..directory });
 
-        let deleted = SegmentEntry { deleted_rows: 5, deletes: Some((9, 1)), ..entry() };
+        let deletes = Some(DeletesRef { page: 9, pages: 1, checksum: 77 });
+        let deleted = SegmentEntry { deleted_rows: 5, deletes, ..entry() };
         let timed = SegmentEntry { time_range: Some((-5, i64::MAX)), ..entry() };
         let segment = SegmentRecord { entries: vec![entry(), deleted, timed] };
         assert_eq!(SegmentRecord::decode(&segment.encode()).unwrap(), segment);
@@ -217,7 +247,8 @@ mod tests {
         for wrong in [
             SegmentEntry { rows: 0, ..entry() },
             SegmentEntry { deleted_rows: 1, ..entry() },
-            SegmentEntry { deleted_rows: 101, deletes: Some((9, 1)), ..entry() },
+            SegmentEntry { deleted_rows: 101, deletes, ..entry() },
+            SegmentEntry { deletes, ..entry() },
         ] {
             assert!(SegmentRecord::decode(&SegmentRecord { entries: vec![wrong] }.encode()).is_err());
         }

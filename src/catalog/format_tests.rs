@@ -90,7 +90,8 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         ty: LogicalType::Enum(vec!["sad".into(), "ok".into()].into()),
     };
     let segments = vec![SegmentRef { slot: slot(4, 1), rows: 122_890, row_groups: 2 }];
-    let directory = DirectoryRecord { table: TableId(2), rows: 122_890, bytes: 1_000_064, segments };
+    let directory =
+        DirectoryRecord { table: TableId(2), rows: 122_890, deleted_rows: 3, bytes: 1_000_064, segments };
     let entry = |at, rows, bytes| SegmentEntry {
         record: slot(4, at),
         rows,
@@ -100,7 +101,8 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         time_range: None,
     };
     let mut second = entry(3, 10, 64);
-    (second.deleted_rows, second.deletes, second.time_range) = (3, Some((900, 1)), Some((-1, 256)));
+    second.deletes = Some(DeletesRef { page: 900, pages: 1, checksum: 0x1234_5678 });
+    (second.deleted_rows, second.time_range) = (3, Some((-1, 256)));
     let segment = SegmentRecord { entries: vec![entry(0, 122_880, 1_000_000), second] };
     let meta = ChunkMeta {
         extent_page: U64::new(5),

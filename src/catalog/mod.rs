@@ -44,7 +44,9 @@ mod value;
 mod view;
 
 pub use constraint::{ConstraintDefinition, ConstraintKind, IndexDefinition};
-pub use directory::{DirectoryRecord, SEGMENT_ENTRIES_MAX, SegmentEntry, SegmentRecord, SegmentRef};
+pub use directory::{
+    DeletesRef, DirectoryRecord, SEGMENT_ENTRIES_MAX, SegmentEntry, SegmentRecord, SegmentRef,
+};
 pub use error::{CatalogError, Result};
 pub use macros::{MacroDefinition, MacroKind, MacroOverload, MacroParameter};
 pub use names::{NameMap, fold, similar};

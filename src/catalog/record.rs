@@ -48,10 +48,9 @@ impl RecordKind {
     /// The latest version of its layout.
     pub const fn version(self) -> u8 {
         match self {
-            Self::Root | Self::Table => 2,
+            Self::Root | Self::Table | Self::Directory => 2,
             Self::Schema
             | Self::View
-            | Self::Directory
             | Self::Segment
             | Self::RowGroup
             | Self::Sequence

@@ -45,6 +45,7 @@ pub use memory_file::MemoryFile;
 pub use os_file::{Access, OsFile};
 pub use page::{
     DEFAULT_PAGE_SIZE, Extent, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PAGE_HEADER_BYTES, PageHeader, PageId, PageKind,
+    checksum,
 };
 pub use space::{FreeRange, SpaceTable, SparseHeapPage};
 pub use store::{Options, Pager, Roots, Snapshot};

@@ -89,6 +89,11 @@ impl WriteTxn {
         self.before.sequence + 1
     }
 
+    /// The size of the file's pages in bytes.
+    pub fn page_size(&self) -> u64 {
+        self.inner.page_size as u64
+    }
+
     /// The roots as set so far.
     pub fn roots(&self) -> Roots {
         self.state.lock().roots

@@ -192,7 +192,7 @@ fn short_count(n: u64) -> String {
 fn line(plan: &Plan) -> String {
     match &plan.node {
         PlanNode::TableScan { table, columns, output, filter } => {
-            let name = |c: &usize| table.definition().columns[*c].name.to_string();
+            let name = |c: &usize| table.column_name(*c).to_owned();
             let names = columns.iter().map(name).collect();
             scan_line(&format!("SCAN {}", table.name()), names, output, filter.as_ref())
         }

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use crate::catalog::TableDefinition;
 use crate::table::encode::{EncodedGroup, check_rows};
 use crate::table::error::{Result, TableError};
-use crate::table::workspace::{PlacedGroup, Workspace};
+use crate::table::fresh::{Content, FreshGroup};
+use crate::table::workspace::Workspace;
 
 /// Arrays of small row groups that a transaction holds until it commits, in bytes, per appender. What comes
 /// beyond that is written at once, and so is not merged with its neighbours.
@@ -39,23 +40,15 @@ struct Pending {
     groups: Vec<PendingGroup>,
     held_bytes: usize,
     rows: u64,
+    /// What it was for has been undone, so nothing more is taken.
+    closed: bool,
 }
 
-/// A row group that waits for the commit.
+/// A row group that the transaction has not looked at yet.
 #[derive(Debug)]
-pub(super) struct PendingGroup {
-    pub(super) position: u64,
-    pub(super) rows: usize,
-    pub(super) content: Content,
-}
-
-/// What there is of it.
-#[derive(Debug)]
-pub(super) enum Content {
-    /// Its rows, in memory.
-    Held(Vec<ArrayRef>),
-    /// It is in the file.
-    Written(PlacedGroup),
+struct PendingGroup {
+    position: u64,
+    group: FreshGroup,
 }
 
 impl AppendState {
@@ -72,11 +65,19 @@ impl AppendState {
         &self.definition
     }
 
-    /// What was added, in the order of the positions. The workspace is closed by now, so nobody adds more.
-    pub(super) fn take(&self) -> Vec<PendingGroup> {
-        let mut groups = std::mem::take(&mut *self.pending.lock()).groups;
-        groups.sort_by_key(|group| group.position);
-        groups
+    /// What was added since the last call, in the order of the positions.
+    pub(super) fn take(&self) -> Vec<FreshGroup> {
+        let mut pending = self.pending.lock();
+        pending.held_bytes = 0;
+        let mut groups = std::mem::take(&mut pending.groups);
+        drop(pending);
+        groups.sort_by_key(|pending| pending.position);
+        groups.into_iter().map(|pending| pending.group).collect()
+    }
+
+    /// Takes no more rows. What [`take`](Self::take) returns then is the last.
+    pub(super) fn close(&self) {
+        self.pending.lock().closed = true;
     }
 }
 
@@ -126,14 +127,15 @@ impl TableAppender {
         let bytes: usize = columns.iter().map(|array| array.get_array_memory_size()).sum();
         if rows * 2 <= shared.row_group_rows {
             let mut pending = shared.pending.lock();
+            if pending.closed {
+                return Err(TableError::Ended);
+            }
             if pending.held_bytes + bytes <= HELD_BYTES_MAX {
+                let ids = shared.definition.columns.iter().map(|column| column.id);
+                let held = Content::Held(ids.zip(columns.iter().cloned()).collect());
                 pending.held_bytes += bytes;
                 pending.rows += rows as u64;
-                pending.groups.push(PendingGroup {
-                    position,
-                    rows,
-                    content: Content::Held(columns.to_vec()),
-                });
+                pending.groups.push(PendingGroup { position, group: FreshGroup::new(rows as u32, held) });
                 return Ok(());
             }
         }
@@ -143,8 +145,13 @@ impl TableAppender {
         }
         let placed = work.write_group(encoded)?;
         let mut pending = shared.pending.lock();
+        if pending.closed {
+            work.discard(&placed)?;
+            return Err(TableError::Ended);
+        }
         pending.rows += rows as u64;
-        pending.groups.push(PendingGroup { position, rows, content: Content::Written(placed) });
+        let written = Content::Written(placed, Arc::clone(&shared.workspace));
+        pending.groups.push(PendingGroup { position, group: FreshGroup::new(rows as u32, written) });
         Ok(())
     }
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use arrow_array::Array;
 
 use crate::catalog::record::RecordKind;
-use crate::catalog::{SegmentEntry, TableDefinition};
+use crate::catalog::{DeletesRef, SegmentEntry, TableDefinition};
 use crate::pager::{Extent, Owner, PageId, PagerError, SlotId};
 use crate::table::Pin;
 use crate::table::data::TableData;
 use crate::table::error::Result;
-use crate::table::row_group::RowGroup;
+use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::{Snapshot, list_row_groups};
 use crate::table::storage::Storage;
 
@@ -143,15 +143,24 @@ impl Checker<'_> {
         // A handle of its own, so that what is verified here is read again, not taken from memory.
         let fresh = data.directory.map(|slot| TableData::load(self.pin, table.id, slot));
         let Some(fresh) = fresh.and_then(|fresh| self.expect(&name, fresh)) else { return };
-        if (fresh.rows, fresh.row_groups()) != (data.rows, data.row_groups()) {
+        if (fresh.rows, fresh.deleted, fresh.row_groups()) != (data.rows, data.deleted, data.sealed_groups())
+        {
             self.find(&name, "its directory in the file is not the one in memory");
         }
         let listed = list_row_groups(&fresh, table, &snapshot.pin);
         let Some(row_groups) = self.expect(&name, listed) else { return };
-        let mut bytes = 0;
+        let (mut bytes, mut deleted) = (0, 0);
         for row_group in &row_groups {
             bytes += row_group.bytes();
+            deleted += row_group.deleted_rows() as u64;
             self.row_group(table, row_group);
+        }
+        if deleted != fresh.deleted {
+            let said = fresh.deleted;
+            self.find(
+                &name,
+                format_args!("its directory says {said} deleted rows, its row groups {deleted}"),
+            );
         }
         if bytes != fresh.bytes {
             self.find(
@@ -162,13 +171,15 @@ impl Checker<'_> {
     }
 
     fn row_group(&mut self, table: &TableDefinition, row_group: &RowGroup) {
+        let Source::Sealed(group) = row_group.source() else { return };
         self.report.row_groups += 1;
         let name = format!("table \"{}\", row group {}", table.name, row_group.index());
-        let group = Arc::clone(row_group.group());
         let SegmentEntry { record: slot, deletes, bytes, .. } = group.entry;
         self.record(slot, &name);
-        if let Some((page, pages)) = deletes {
-            self.extent(page, u64::from(pages), format_args!("the delete vector of {name}"));
+        if let Some(DeletesRef { page, pages, .. }) = deletes {
+            let what = format!("the delete vector of {name}");
+            self.extent(page, u64::from(pages), &what);
+            self.expect(&what, row_group.deletes());
         }
         let Some(record) = self.expect(&name, group.record(self.pin)) else { return };
         let header = record.header();

@@ -5,22 +5,23 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, BooleanArray};
 use parking_lot::RwLock;
 
 use crate::catalog::record::RecordKind;
 use crate::catalog::{
-    Catalog, CatalogRoot, Object, RootEntry, SEGMENT_ENTRIES_MAX, SegmentRecord, TableDefinition, TableId,
+    Catalog, CatalogRoot, DeletesRef, Object, RootEntry, SEGMENT_ENTRIES_MAX, SegmentEntry, SegmentRecord,
+    TableDefinition, TableId,
 };
-use crate::column::ChunkReader;
-use crate::pager::{Extent, PageId, SlotId, WriteTxn};
-use crate::table::append::{Content, PendingGroup};
-use crate::table::data::{Group, Segment, TableData};
-use crate::table::decode::{concat, read_rows};
+use crate::pager::{SlotId, WriteTxn};
+use crate::table::data::{Delta, Group, Segment, TableData};
+use crate::table::decode::{self, concat, read_rows};
+use crate::table::deletes::DeleteVector;
 use crate::table::encode::EncodedGroup;
 use crate::table::error::Result;
-use crate::table::merge::plan_merges;
-use crate::table::row_group::{RowGroup, chunk_place};
+use crate::table::fresh::Content;
+use crate::table::merge::{Candidate, plan_merges};
+use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::Snapshot;
 use crate::table::workspace::write_group;
 
@@ -32,27 +33,49 @@ pub(super) struct Builder<'a> {
     pub(super) txn: &'a WriteTxn,
     pub(super) base: &'a Snapshot,
     pub(super) row_group_rows: usize,
+    /// Deleted rows are worth removing where there are few of them, too.
+    pub(super) tidy: bool,
     pub(super) tables: BTreeMap<TableId, Arc<TableData>>,
 }
 
-/// A row group at the end of a table under construction.
-enum Tail {
-    Old(Arc<Group>),
-    New(PendingGroup),
+/// A row group of a table under construction.
+struct Part {
+    source: Source,
+    /// Its deleted rows, where they are not those that the file knows.
+    deletes: Option<Arc<DeleteVector>>,
 }
 
-impl Tail {
-    fn rows(&self) -> u64 {
-        match self {
-            Self::Old(group) => u64::from(group.entry.rows),
-            Self::New(group) => group.rows as u64,
+impl Part {
+    fn deleted(&self) -> u32 {
+        match (&self.deletes, &self.source) {
+            (Some(deletes), _) => deletes.deleted(),
+            (None, Source::Sealed(group)) => group.entry.deleted_rows,
+            (None, Source::Fresh(_)) => 0,
         }
+    }
+
+    fn rows_left(&self) -> u64 {
+        u64::from(self.source.rows() - self.deleted())
+    }
+
+    /// Whether it has so many deleted rows that it is written without them.
+    fn is_worn(&self, tidy: bool) -> bool {
+        let (rows, deleted) = (u64::from(self.source.rows()), u64::from(self.deleted()));
+        deleted * (if tidy { 8 } else { 2 }) > rows
+    }
+
+    fn candidate(&self, tidy: bool) -> Candidate {
+        let held =
+            matches!(&self.source, Source::Fresh(group) if matches!(group.content(), Content::Held(_)));
+        let written = held || self.is_worn(tidy);
+        let fresh = matches!(self.source, Source::Fresh(_));
+        Candidate { rows: self.rows_left(), changed: fresh || written, written }
     }
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(txn: &'a WriteTxn, base: &'a Snapshot, row_group_rows: usize) -> Self {
-        Self { txn, base, row_group_rows, tables: base.tables.clone() }
+    pub(super) fn new(txn: &'a WriteTxn, base: &'a Snapshot, row_group_rows: usize, tidy: bool) -> Self {
+        Self { txn, base, row_group_rows, tidy, tables: base.tables.clone() }
     }
 
     /// Frees all that a table has.
@@ -71,111 +94,171 @@ impl<'a> Builder<'a> {
     }
 
     fn free_group(&self, group: &Group) -> Result<()> {
-        let header = group.record(&self.base.pin)?.header();
-        let (start, pages) = (PageId(header.extent_page.get()), header.extent_pages.get());
-        self.txn.free_extent(Extent { start, pages })?;
-        if let Some((page, pages)) = group.entry.deletes {
-            self.txn.free_extent(Extent { start: PageId(page), pages: u64::from(pages) })?;
+        self.txn.free_extent(group.extent(&self.base.pin)?)?;
+        if let Some(extent) = group.deletes_extent() {
+            self.txn.free_extent(extent)?;
         }
         Ok(self.txn.heap_delete(group.entry.record)?)
     }
 
-    /// Frees the row groups of a table that is not there any more.
-    pub(super) fn discard(&self, pending: Vec<PendingGroup>) -> Result<()> {
-        for group in pending {
-            if let Content::Written(placed) = group.content {
-                self.txn.free_extent(placed.extent)?;
-            }
-        }
-        Ok(())
+    /// Frees what the row groups of a table take that is not there any more.
+    pub(super) fn discard(&self, delta: &Delta) -> Result<()> {
+        delta.groups.iter().try_for_each(|group| self.free(&Source::Fresh(Arc::clone(group))))
     }
 
-    /// Adds row groups behind those of a table; merges small ones at its end.
-    pub(super) fn append(&mut self, table: &Arc<TableDefinition>, pending: Vec<PendingGroup>) -> Result<()> {
-        if pending.is_empty() {
+    fn free(&self, source: &Source) -> Result<()> {
+        match source {
+            Source::Sealed(group) => self.free_group(group),
+            Source::Fresh(group) => match group.content() {
+                Content::Held(_) => Ok(()),
+                Content::Written(placed, _) => Ok(self.txn.free_extent(placed.extent)?),
+            },
+        }
+    }
+
+    /// Seals a table's changes: adds row groups behind its own, removes rows, and merges row groups that are small.
+    pub(super) fn change(&mut self, table: &Arc<TableDefinition>, delta: &Delta) -> Result<()> {
+        let old = self.tables.get(&table.id).cloned().unwrap_or_default();
+        let worn = if self.tidy { self.first_worn(&old)? } else { None };
+        if delta.is_empty() && worn.is_none() {
             return Ok(());
         }
-        let old = self.tables.get(&table.id).cloned().unwrap_or_default();
-        let keep = old.segments.len().saturating_sub(TAIL_SEGMENTS);
-        let mut tail = vec![];
-        for segment in &old.segments[keep..] {
-            tail.extend(segment.groups(&self.base.pin)?.iter().cloned().map(Tail::Old));
-        }
-        let new = pending.len();
-        tail.extend(pending.into_iter().map(Tail::New));
+        let deletes = delta.deletes.keys().next().copied().into_iter().chain(worn);
+        let first = deletes.map(|index| index / SEGMENT_ENTRIES_MAX).min();
+        let tail = old.segments.len().saturating_sub(TAIL_SEGMENTS);
+        let keep = first.map_or(tail, |first| first.min(tail));
 
-        let sizes: Vec<u64> = tail.iter().map(Tail::rows).collect();
-        let plan = plan_merges(&sizes, new, self.row_group_rows as u64);
-        let groups = self.merge(table, tail, plan)?;
+        let mut sources = vec![];
+        for segment in &old.segments[keep..] {
+            sources.extend(segment.groups(&self.base.pin)?.iter().cloned().map(Source::Sealed));
+        }
+        sources.extend(delta.groups.iter().cloned().map(Source::Fresh));
+        let mut parts = Vec::with_capacity(sources.len());
+        for (i, source) in sources.into_iter().enumerate() {
+            let part =
+                Part { source, deletes: delta.deletes.get(&(keep * SEGMENT_ENTRIES_MAX + i)).cloned() };
+            if part.rows_left() == 0 {
+                self.free(&part.source)?;
+            } else {
+                parts.push(part);
+            }
+        }
+        let candidates: Vec<_> = parts.iter().map(|part| part.candidate(self.tidy)).collect();
+        let plan = plan_merges(&candidates, self.row_group_rows as u64);
+        let groups = self.merge(table, parts, plan)?;
 
         let data = self.rebuild(table.id, &old, keep, groups, false)?;
         self.tables.insert(table.id, Arc::new(data));
         Ok(())
     }
 
+    /// The first row group with deleted rows that is worth writing anew.
+    fn first_worn(&self, data: &TableData) -> Result<Option<usize>> {
+        if data.deleted == 0 {
+            return Ok(None);
+        }
+        let mut index = 0;
+        for segment in &data.segments {
+            for group in segment.groups(&self.base.pin)? {
+                let part = Part { source: Source::Sealed(Arc::clone(group)), deletes: None };
+                if part.is_worn(true) {
+                    return Ok(Some(index));
+                }
+                index += 1;
+            }
+        }
+        Ok(None)
+    }
+
     /// Carries out a plan of merging.
     fn merge(
         &self,
         table: &Arc<TableDefinition>,
-        tail: Vec<Tail>,
+        parts: Vec<Part>,
         plan: Vec<Range<usize>>,
     ) -> Result<Vec<Arc<Group>>> {
-        let (mut groups, mut tail) = (Vec::with_capacity(plan.len()), tail.into_iter());
+        let (mut groups, mut rest) = (Vec::with_capacity(plan.len()), parts.into_iter());
         for range in plan {
-            let mut parts: Vec<Tail> = tail.by_ref().take(range.len()).collect();
-            groups.push(match (parts.len(), parts.pop()) {
-                (1, Some(Tail::Old(group))) => group,
-                (1, Some(Tail::New(PendingGroup { content: Content::Written(placed), .. }))) => {
-                    Arc::new(placed.record(self.txn, table)?)
-                }
-                (_, last) => {
-                    parts.extend(last);
-                    Arc::new(self.rewrite(table, &parts)?)
-                }
+            let parts: Vec<Part> = rest.by_ref().take(range.len()).collect();
+            groups.push(match &parts[..] {
+                [part] if !part.candidate(self.tidy).written => self.keep(table, part)?,
+                parts => Arc::new(self.rewrite(table, parts)?),
             });
         }
         Ok(groups)
     }
 
-    /// Makes one row group of some, a column at a time, and frees the old ones.
-    fn rewrite(&self, table: &Arc<TableDefinition>, parts: &[Tail]) -> Result<Group> {
-        let rows: u64 = parts.iter().map(Tail::rows).sum();
+    /// A row group whose rows stay where they are; it may have lost some.
+    fn keep(&self, table: &Arc<TableDefinition>, part: &Part) -> Result<Arc<Group>> {
+        let group = match (&part.source, &part.deletes) {
+            (Source::Sealed(group), None) => return Ok(Arc::clone(group)),
+            (Source::Sealed(group), Some(_)) => {
+                if let Some(extent) = group.deletes_extent() {
+                    self.txn.free_extent(extent)?;
+                }
+                Arc::clone(group)
+            }
+            (Source::Fresh(group), _) => match group.content() {
+                Content::Written(placed, _) => Arc::new(placed.clone().record(self.txn, table)?),
+                Content::Held(_) => return Ok(Arc::new(self.rewrite(table, std::slice::from_ref(part))?)),
+            },
+        };
+        let Some(deletes) = &part.deletes else { return Ok(group) };
+        let bytes = deletes.encode(table.id);
+        let extent = self.txn.alloc_extent(bytes.len() as u64)?;
+        self.txn.write_extent(extent, &bytes)?;
+        let place = DeletesRef {
+            page: extent.start.0,
+            pages: extent.pages as u32,
+            checksum: DeleteVector::checksum_of(&bytes),
+        };
+        Ok(Arc::new(group.with_entry(SegmentEntry {
+            deleted_rows: deletes.deleted(),
+            deletes: Some(place),
+            ..group.entry
+        })))
+    }
+
+    /// Makes one row group of the rows that are left of some, a column at a time, and frees the old ones.
+    fn rewrite(&self, table: &Arc<TableDefinition>, parts: &[Part]) -> Result<Group> {
+        let rows: u64 = parts.iter().map(Part::rows_left).sum();
+        let left = parts.iter().map(|part| self.rows_kept(table, part)).collect::<Result<Vec<_>>>()?;
         let mut encoded = EncodedGroup::new(rows as usize);
-        for column in 0..table.columns.len() {
-            let arrays: Vec<_> =
-                parts.iter().map(|part| self.read_column(table, part, column)).collect::<Result<_>>()?;
-            encoded.push(table, column, &concat(&arrays, &table.columns[column].ty)?)?;
+        for (column, definition) in table.columns.iter().enumerate() {
+            let read = |(part, left): (&Part, &Option<BooleanArray>)| {
+                let array = self.read_column(table, part, column)?;
+                left.as_ref().map_or(Ok(Arc::clone(&array)), |left| decode::keep(&array, left))
+            };
+            let arrays: Vec<ArrayRef> = parts.iter().zip(&left).map(read).collect::<Result<_>>()?;
+            encoded.push(table, column, &concat(&arrays, &definition.ty.arrow())?)?;
         }
         for part in parts {
-            match part {
-                Tail::Old(group) => self.free_group(group)?,
-                Tail::New(PendingGroup { content: Content::Written(placed), .. }) => {
-                    self.txn.free_extent(placed.extent)?;
-                }
-                Tail::New(PendingGroup { content: Content::Held(_), .. }) => {}
-            }
+            self.free(&part.source)?;
         }
         write_group(self.txn, encoded)?.record(self.txn, table)
     }
 
+    /// True for each row of a part that is left; `None` if all are.
+    fn rows_kept(&self, table: &TableDefinition, part: &Part) -> Result<Option<BooleanArray>> {
+        let deletes = match (&part.deletes, &part.source) {
+            (Some(deletes), _) => Some(Arc::clone(deletes)),
+            (None, Source::Sealed(group)) => group.deletes(&self.base.pin, table.id)?,
+            (None, Source::Fresh(_)) => None,
+        };
+        Ok(deletes.map(|deletes| deletes.left()))
+    }
+
     /// A column of one part of a row group to be.
-    fn read_column(&self, table: &Arc<TableDefinition>, part: &Tail, column: usize) -> Result<ArrayRef> {
-        match part {
-            Tail::Old(group) => {
-                let (group, pin) = (Arc::clone(group), Arc::clone(&self.base.pin));
-                RowGroup::new(group, Arc::clone(table), pin, 0, 0).read_column(column)
-            }
-            Tail::New(PendingGroup { content: Content::Held(columns), .. }) => {
-                Ok(Arc::clone(&columns[column]))
-            }
-            Tail::New(PendingGroup { content: Content::Written(placed), .. }) => {
-                let (definition, (_, meta)) = (&table.columns[column], &placed.chunks[column]);
-                let (offset, bytes) = (meta.byte_offset.get(), meta.byte_len.get() as usize);
-                let bytes = self.txn.read_extent_range(placed.extent, offset, bytes)?;
-                let place = chunk_place(table, &definition.name, definition.id.0, 0);
-                read_rows(&ChunkReader::open(bytes, &definition.ty, place)?)
-            }
+    fn read_column(&self, table: &Arc<TableDefinition>, part: &Part, column: usize) -> Result<ArrayRef> {
+        // The transaction is closed to others by now, so what it wrote is read through the builder's own.
+        if let Source::Fresh(group) = &part.source
+            && let Content::Written(placed, _) = group.content()
+            && let Some(position) = placed.position(table.columns[column].id)
+        {
+            return read_rows(&placed.open_chunk(self.txn, position, table, column)?);
         }
+        let (source, pin) = (part.source.clone(), Arc::clone(&self.base.pin));
+        RowGroup::new(source, None, Arc::clone(table), pin, 0, 0).read_column(column)
     }
 
     /// The table's data with other row groups from segment `keep` on. Segments that stay as they are are
@@ -210,15 +293,21 @@ impl<'a> Builder<'a> {
         if let Some(directory) = old.directory {
             self.txn.heap_delete(directory)?;
         }
-        let gone: u64 = old.segments[keep.min(old.segments.len())..]
-            .iter()
-            .map(|segment| Ok(segment.groups(&self.base.pin)?.iter().map(|g| g.entry.bytes).sum::<u64>()))
-            .sum::<Result<u64>>()?;
+        let (mut gone_bytes, mut gone_deleted) = (0, 0);
+        for segment in &old.segments[keep..] {
+            for group in segment.groups(&self.base.pin)? {
+                gone_bytes += group.entry.bytes;
+                gone_deleted += u64::from(group.entry.deleted_rows);
+            }
+        }
         let mut data = TableData {
             directory: None,
             rows: segments.iter().map(|segment| segment.reference.rows).sum(),
-            bytes: old.bytes.saturating_sub(gone) + rest.iter().map(|g| g.entry.bytes).sum::<u64>(),
+            deleted: old.deleted.saturating_sub(gone_deleted)
+                + rest.iter().map(|g| u64::from(g.entry.deleted_rows)).sum::<u64>(),
+            bytes: old.bytes.saturating_sub(gone_bytes) + rest.iter().map(|g| g.entry.bytes).sum::<u64>(),
             segments,
+            delta: Delta::default(),
             statistics: RwLock::default(),
         };
         data.directory = Some(self.txn.heap_insert(&data.encode(table))?);

@@ -4,16 +4,26 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::catalog::{SegmentEntry, TableId};
+use crate::catalog::{Catalog, DeletesRef, SegmentEntry};
 use crate::column::le::U64;
-use crate::pager::{Extent, PageId};
+use crate::pager::Extent;
 use crate::table::commit::Builder;
-use crate::table::data::Group;
+use crate::table::data::{Delta, Group};
 use crate::table::error::Result;
 use crate::table::workspace::PlacedGroup;
 
-/// Moves what is worth moving. Returns whether that was anything.
-pub(super) fn compact(builder: &mut Builder<'_>) -> Result<bool> {
+/// Where something went that was moved.
+#[derive(Clone, Copy, Default)]
+struct Moved {
+    chunks: Option<Extent>,
+    deletes: Option<Extent>,
+}
+
+/// Removes deleted rows and moves what is worth moving. Returns whether that was anything.
+pub(super) fn compact(builder: &mut Builder<'_>, catalog: &Catalog) -> Result<bool> {
+    for table in catalog.tables() {
+        builder.change(table, &Delta::default()).map_err(|e| e.in_table(table))?;
+    }
     let moved = move_extents(builder)?;
     let mut any = !moved.is_empty();
     let tables: Vec<_> = builder.tables.iter().map(|(id, data)| (*id, Arc::clone(data))).collect();
@@ -25,13 +35,16 @@ pub(super) fn compact(builder: &mut Builder<'_>) -> Result<bool> {
         for segment in &data.segments {
             sparse |= builder.txn.is_sparse(segment.reference.slot);
             for group in segment.groups(&builder.base.pin)? {
-                let there = moved.get(&Arc::as_ptr(group)).copied();
-                let next = if there.is_some() || builder.txn.is_sparse(group.entry.record) {
-                    changed = true;
-                    Arc::new(rewrite_record(builder, group, there)?)
-                } else {
-                    Arc::clone(group)
-                };
+                let there = moved.get(&Arc::as_ptr(group)).copied().unwrap_or_default();
+                let mut next = Arc::clone(group);
+                if there.chunks.is_some() || builder.txn.is_sparse(group.entry.record) {
+                    next = Arc::new(rewrite_record(builder, group, there.chunks)?);
+                }
+                if let (Some(extent), Some(deletes)) = (there.deletes, next.entry.deletes) {
+                    let deletes = Some(DeletesRef { page: extent.start.0, ..deletes });
+                    next = Arc::new(next.with_entry(SegmentEntry { deletes, ..next.entry }));
+                }
+                changed |= !Arc::ptr_eq(group, &next);
                 groups.push(next);
             }
         }
@@ -44,34 +57,37 @@ pub(super) fn compact(builder: &mut Builder<'_>) -> Result<bool> {
     Ok(any)
 }
 
-/// Copies the row groups that lie last in the file to places before them, as long as there are such places.
-/// Returns where they went. Of the old extents only the marks are made; their records still name them.
-fn move_extents(builder: &Builder<'_>) -> Result<HashMap<*const Group, Extent>> {
+/// Copies the row groups and delete vectors that lie last in the file to places before them, as long as there are
+/// such places. Returns where they went. Of the old extents only the marks are made; their records still name them.
+fn move_extents(builder: &Builder<'_>) -> Result<HashMap<*const Group, Moved>> {
     let pin = &builder.base.pin;
-    let mut all: Vec<(u64, TableId, Arc<Group>)> = vec![];
-    for (id, data) in &builder.tables {
+    let mut all: Vec<(Extent, bool, Arc<Group>)> = vec![];
+    for data in builder.tables.values() {
         for segment in &data.segments {
             for group in segment.groups(pin)? {
-                let start = group.record(pin)?.header().extent_page.get();
-                all.push((start, *id, Arc::clone(group)));
+                all.push((group.extent(pin)?, false, Arc::clone(group)));
+                all.extend(group.deletes_extent().map(|extent| (extent, true, Arc::clone(group))));
             }
         }
     }
-    all.sort_by_key(|(start, ..)| std::cmp::Reverse(*start));
-    let mut moved = HashMap::new();
-    for (start, _, group) in all {
-        let header = group.record(pin)?.header();
-        let old = Extent { start: PageId(start), pages: header.extent_pages.get() };
-        let length = header.extent_bytes.get();
+    all.sort_by_key(|(extent, ..)| std::cmp::Reverse(extent.start));
+    let mut moved: HashMap<*const Group, Moved> = HashMap::new();
+    for (old, is_deletes, group) in all {
+        let length = if is_deletes {
+            old.pages * builder.txn.page_size()
+        } else {
+            group.record(pin)?.header().extent_bytes.get()
+        };
         let new = builder.txn.alloc_extent(length)?;
         if new.start > old.start {
             builder.txn.free_extent(new)?;
             break;
         }
-        let bytes = pin.read_extent_range(old, 0, length as usize)?;
+        let bytes = builder.txn.read_extent_range(old, 0, length as usize)?;
         builder.txn.write_extent(new, &bytes)?;
         builder.txn.free_extent(old)?;
-        moved.insert(Arc::as_ptr(&group), new);
+        let there = moved.entry(Arc::as_ptr(&group)).or_default();
+        *(if is_deletes { &mut there.deletes } else { &mut there.chunks }) = Some(new);
     }
     Ok(moved)
 }
@@ -80,8 +96,7 @@ fn move_extents(builder: &Builder<'_>) -> Result<HashMap<*const Group, Extent>> 
 fn rewrite_record(builder: &Builder<'_>, group: &Group, moved: Option<Extent>) -> Result<Group> {
     let record = group.record(&builder.base.pin)?;
     let header = record.header();
-    let extent =
-        moved.unwrap_or(Extent { start: PageId(header.extent_page.get()), pages: header.extent_pages.get() });
+    let extent = moved.map_or_else(|| group.extent(&builder.base.pin), Ok)?;
     let chunks = record.columns().iter().zip(record.chunks()).map(|(column, meta)| {
         let mut meta = *meta;
         meta.extent_page = U64::new(extent.start.0);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::tests::{assert_sound, definition, ids, rows};
+use super::tests::{assert_sound, definition, delete, ids, rows};
 use super::{Result, Storage, StorageOptions, TableError};
 use crate::catalog::{TableId, ViewDefinition};
 use crate::pager::fault::{Fate, Fault, FaultFile, FaultPlan};
@@ -25,6 +25,8 @@ enum Step {
     /// Adds row groups to a table, made first if it is not there.
     Append(&'static str, Vec<std::ops::Range<i64>>),
     Drop(&'static str),
+    /// Deletes the rows with ids in a range, adds a row group, and deletes some of that.
+    Delete(&'static str, std::ops::Range<i64>, std::ops::Range<i64>),
     View(&'static str),
     /// Drops one table and makes it anew with a row group, all at once.
     Replace(&'static str, std::ops::Range<i64>),
@@ -40,10 +42,15 @@ fn workload() -> Vec<Step> {
         Append("t", vec![131..140]),
         Append("u", (0..12).map(|i| i * 100..(i + 1) * 100).collect()),
         Append("t", vec![140..170, 170..200]),
+        Delete("u", 250..260, 1200..1210),
+        Delete("u", 255..430, 1210..1300),
+        Checkpoint,
         Replace("u", 7..57),
         Append("u", vec![57..60]),
         Drop("t"),
+        Delete("u", 10..12, 0..0),
         Checkpoint,
+        Delete("u", 0..1000, 100..102),
         Append("w", vec![0..100, 100..200, 200..300]),
         Append("u", vec![60..61]),
     ]
@@ -74,6 +81,12 @@ fn run(storage: &Arc<Storage>, step: &Step) -> Result<()> {
             }
         }
         Step::Drop(name) => transaction.drop_table(find(storage, name).unwrap())?,
+        Step::Delete(name, gone, new) => {
+            let id = find(storage, name).unwrap();
+            delete(&mut transaction, id, &gone.clone().collect::<Vec<_>>());
+            transaction.append(id)?.write_row_group(0, &rows(new.clone()))?;
+            delete(&mut transaction, id, &new.clone().filter(|id| id % 2 == 0).collect::<Vec<_>>());
+        }
         Step::View(name) => {
             let main = transaction.catalog().schema("main").unwrap().definition().id;
             transaction.create_object(ViewDefinition::new(main, name, "SELECT 1", vec![]))?;
@@ -96,6 +109,11 @@ fn apply(content: &mut Content, step: &Step) {
         }
         Step::Drop(name) => {
             content.tables.remove(*name);
+        }
+        Step::Delete(name, gone, new) => {
+            let ids = content.tables.get_mut(*name).unwrap();
+            ids.retain(|id| !gone.contains(id));
+            ids.extend(new.clone().filter(|id| id % 2 != 0));
         }
         Step::View(name) => content.views.push((*name).into()),
         Step::Replace(name, ids) => {

@@ -1,6 +1,9 @@
 //! Which row groups a version of a table has. Loaded at first touch, shared between versions.
+//!
+//! Most are *sealed*: in the file, and listed by segments. Others, and rows that were deleted since, may be known
+//! in memory only, to a transaction that has not committed: the [`Delta`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -11,9 +14,11 @@ use crate::catalog::{
     ColumnId, DirectoryRecord, RowGroupRecord, SegmentEntry, SegmentRecord, SegmentRef, TableId,
 };
 use crate::column::ChunkReader;
-use crate::pager::SlotId;
+use crate::pager::{Extent, PageId, SlotId};
 use crate::table::Pin;
+use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};
+use crate::table::fresh::FreshGroup;
 use crate::table::statistics::ColumnStatistics;
 
 /// A version of a table's rows: immutable, and shared by all snapshots that have it.
@@ -21,12 +26,16 @@ use crate::table::statistics::ColumnStatistics;
 pub(super) struct TableData {
     /// Where its directory is; `None` as long as it has no rows.
     pub(super) directory: Option<SlotId>,
-    /// Rows.
+    /// Rows of the sealed row groups, deleted ones among them.
     pub(super) rows: u64,
-    /// Bytes of all row groups' extents that are in use.
+    /// How many of these are marked as deleted in the file.
+    pub(super) deleted: u64,
+    /// Bytes of all sealed row groups' extents that are in use.
     pub(super) bytes: u64,
-    /// Row groups, in parts.
+    /// Sealed row groups, in parts.
     pub(super) segments: Vec<Arc<Segment>>,
+    /// What the file does not know yet.
+    pub(super) delta: Delta,
     /// What was asked for of its columns, so that it is put together once as long as the rows are these.
     pub(super) statistics: RwLock<HashMap<ColumnId, Arc<ColumnStatistics>>>,
 }
@@ -46,8 +55,10 @@ impl TableData {
         Ok(Self {
             directory: Some(slot),
             rows: record.rows,
+            deleted: record.deleted_rows,
             bytes: record.bytes,
             segments,
+            delta: Delta::default(),
             statistics: RwLock::default(),
         })
     }
@@ -55,13 +66,145 @@ impl TableData {
     /// The record of this version's directory.
     pub(super) fn encode(&self, table: TableId) -> Vec<u8> {
         let segments = self.segments.iter().map(|segment| segment.reference).collect();
-        DirectoryRecord { table, rows: self.rows, bytes: self.bytes, segments }.encode()
+        let Self { rows, deleted: deleted_rows, bytes, .. } = *self;
+        DirectoryRecord { table, rows, deleted_rows, bytes, segments }.encode()
+    }
+
+    /// The number of sealed row groups.
+    pub(super) fn sealed_groups(&self) -> usize {
+        self.segments.iter().map(|segment| segment.reference.row_groups as usize).sum()
     }
 
     /// The number of row groups.
     pub(super) fn row_groups(&self) -> usize {
-        self.segments.iter().map(|segment| segment.reference.row_groups as usize).sum()
+        self.sealed_groups() + self.delta.groups.len()
     }
+
+    /// All rows, deleted ones among them.
+    pub(super) fn all_rows(&self) -> u64 {
+        self.rows + self.delta.rows
+    }
+
+    /// How many of all rows are deleted.
+    pub(super) fn deleted_rows(&self) -> u64 {
+        self.deleted + self.delta.deleted
+    }
+
+    /// The same sealed row groups with another delta.
+    pub(super) fn with_delta(&self, delta: Delta) -> Self {
+        Self {
+            directory: self.directory,
+            rows: self.rows,
+            deleted: self.deleted,
+            bytes: self.bytes,
+            segments: self.segments.clone(),
+            delta,
+            statistics: RwLock::default(),
+        }
+    }
+}
+
+/// What a version of a table has beyond its sealed row groups, or without some of their rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Delta {
+    /// Row groups behind the sealed ones.
+    pub(super) groups: Vec<Arc<FreshGroup>>,
+    /// The deleted rows of row groups that lost some: all of them, also those that the file knows. By the place
+    /// of the row group in the table, sealed ones first.
+    pub(super) deletes: BTreeMap<usize, Arc<DeleteVector>>,
+    /// Rows of `groups`.
+    pub(super) rows: u64,
+    /// Rows in `deletes`, but for those that the file knows as deleted.
+    pub(super) deleted: u64,
+}
+
+impl Delta {
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.deletes.is_empty()
+    }
+
+    /// Puts a row group in the place of the last `united`, whose rows are the first of its own. `sealed` is how many
+    /// row groups there are before these.
+    pub(super) fn replace(&mut self, sealed: usize, united: usize, group: Arc<FreshGroup>) {
+        let keep = self.groups.len() - united;
+        let old = self.groups.split_off(keep);
+        let first = sealed + keep;
+        let vectors: Vec<_> = (first..first + united).map(|index| self.deletes.remove(&index)).collect();
+        if vectors.iter().any(Option::is_some) {
+            let rest = group.rows() - old.iter().map(|group| group.rows()).sum::<u32>();
+            let parts = old.iter().zip(&vectors).map(|(group, vector)| (group.rows(), vector.as_deref()));
+            let parts = parts.chain([(rest, None)]).map(|(rows, vector)| (rows as usize, vector));
+            if let Some(vector) = DeleteVector::concat(parts) {
+                self.deletes.insert(first, Arc::new(vector));
+            }
+        }
+        self.rows += u64::from(group.rows()) - old.iter().map(|group| u64::from(group.rows())).sum::<u64>();
+        self.groups.push(group);
+    }
+
+    /// Marks rows as deleted, which are named by their place in the table. `sealed` is the table without this delta.
+    /// Returns how many were not deleted before.
+    pub(super) fn delete(
+        &mut self,
+        pin: &Pin,
+        table: TableId,
+        sealed: &TableData,
+        rows: &[u64],
+    ) -> Result<u64> {
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
+        let (mut rest, mut index, mut first) = (&rows[..], 0, 0);
+        let before = self.deleted;
+        'done: {
+            for segment in &sealed.segments {
+                let end = first + segment.reference.rows;
+                if rest.first().is_none_or(|row| *row >= end) {
+                    (first, index) = (end, index + segment.reference.row_groups as usize);
+                    continue;
+                }
+                for group in segment.groups(pin)? {
+                    let (here, others) = split_rows(rest, first + u64::from(group.entry.rows));
+                    if !here.is_empty() {
+                        let old = match self.deletes.get(&index) {
+                            Some(old) => Some(Arc::clone(old)),
+                            None => group.deletes(pin, table)?,
+                        };
+                        self.mark(index, group.entry.rows, old, here, first);
+                    }
+                    (rest, first, index) = (others, first + u64::from(group.entry.rows), index + 1);
+                    if rest.is_empty() {
+                        break 'done;
+                    }
+                }
+            }
+            for at in 0..self.groups.len() {
+                let count = self.groups[at].rows();
+                let (here, others) = split_rows(rest, first + u64::from(count));
+                if !here.is_empty() {
+                    self.mark(index, count, self.deletes.get(&index).cloned(), here, first);
+                }
+                (rest, first, index) = (others, first + u64::from(count), index + 1);
+            }
+        }
+        match rest.first() {
+            None => Ok(self.deleted - before),
+            Some(row) => Err(TableError::NoSuchRow { table, row: *row }),
+        }
+    }
+
+    fn mark(&mut self, index: usize, count: u32, old: Option<Arc<DeleteVector>>, rows: &[u64], first: u64) {
+        let was = old.as_ref().map_or(0, |old| old.deleted());
+        let offsets = rows.iter().map(|row| (row - first) as usize);
+        if let Some(new) = DeleteVector::with(old.as_deref(), count as usize, offsets) {
+            self.deleted += u64::from(new.deleted() - was);
+            self.deletes.insert(index, Arc::new(new));
+        }
+    }
+}
+
+/// Sorted rows before `end`, and the others.
+fn split_rows(rows: &[u64], end: u64) -> (&[u64], &[u64]) {
+    rows.split_at(rows.partition_point(|row| *row < end))
 }
 
 /// A part of a table's row groups.
@@ -109,7 +252,8 @@ impl Segment {
 pub(super) struct Group {
     /// What its segment says about it.
     pub(super) entry: SegmentEntry,
-    loaded: OnceLock<Loaded>,
+    loaded: Arc<OnceLock<Loaded>>,
+    deletes: OnceLock<Option<Arc<DeleteVector>>>,
 }
 
 #[derive(Debug)]
@@ -121,13 +265,39 @@ struct Loaded {
 
 impl Group {
     fn new(entry: SegmentEntry) -> Self {
-        Self { entry, loaded: OnceLock::new() }
+        Self { entry, loaded: Arc::default(), deletes: OnceLock::new() }
     }
 
     /// A row group that was just written, with the bytes of its record.
     pub(super) fn written(entry: SegmentEntry, record: Bytes) -> Result<Self> {
         let record = RowGroupRecord::new(record).map_err(|e| e.at(RecordKind::RowGroup, entry.record))?;
-        Ok(Self { entry, loaded: OnceLock::from(Loaded::new(record)) })
+        Ok(Self { entry, loaded: Arc::new(Loaded::new(record).into()), deletes: OnceLock::new() })
+    }
+
+    /// The same row group, of which its segment says something else.
+    pub(super) fn with_entry(&self, entry: SegmentEntry) -> Self {
+        Self { entry, loaded: Arc::clone(&self.loaded), deletes: OnceLock::new() }
+    }
+
+    /// Its deleted rows; read at the first call.
+    pub(super) fn deletes(&self, pin: &Pin, table: TableId) -> Result<Option<Arc<DeleteVector>>> {
+        if let Some(deletes) = self.deletes.get() {
+            return Ok(deletes.clone());
+        }
+        let deletes = DeleteVector::load(pin, table, &self.entry)?.map(Arc::new);
+        Ok(self.deletes.get_or_init(|| deletes).clone())
+    }
+
+    /// Where its chunks are.
+    pub(super) fn extent(&self, pin: &Pin) -> Result<Extent> {
+        let header = self.record(pin)?.header();
+        Ok(Extent { start: PageId(header.extent_page.get()), pages: header.extent_pages.get() })
+    }
+
+    /// Where its delete vector is.
+    pub(super) fn deletes_extent(&self) -> Option<Extent> {
+        let deletes = self.entry.deletes?;
+        Some(Extent { start: PageId(deletes.page), pages: u64::from(deletes.pages) })
     }
 
     fn load(&self, pin: &Pin) -> Result<&Loaded> {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, new_empty_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, new_empty_array};
 use arrow_schema::{ArrowError, DataType};
 
 use crate::column::ChunkReader;
-use crate::column::types::LogicalType;
 use crate::table::error::{Result, TableError};
 
 /// All rows of a chunk, in the layout of its type: where blocks share a dictionary, the values themselves.
@@ -16,19 +15,24 @@ pub(super) fn read_rows(reader: &ChunkReader) -> Result<ArrayRef> {
     for block in 0..reader.blocks() {
         blocks.push(plain(reader.read_block(block)?).map_err(unexpected)?);
     }
-    concat(&blocks, reader.ty())
+    concat(&blocks, &reader.ty().arrow())
 }
 
 /// Arrays of a type one after another.
-pub(super) fn concat(arrays: &[ArrayRef], ty: &LogicalType) -> Result<ArrayRef> {
+pub(super) fn concat(arrays: &[ArrayRef], ty: &DataType) -> Result<ArrayRef> {
     match arrays {
-        [] => Ok(new_empty_array(&ty.arrow())),
+        [] => Ok(new_empty_array(ty)),
         [one] => Ok(Arc::clone(one)),
         many => {
             let parts: Vec<&dyn Array> = many.iter().map(AsRef::as_ref).collect();
             arrow_select::concat::concat(&parts).map_err(unexpected)
         }
     }
+}
+
+/// The rows of an array that are left.
+pub(super) fn keep(array: &ArrayRef, left: &BooleanArray) -> Result<ArrayRef> {
+    arrow_select::filter::filter(array, left).map_err(unexpected)
 }
 
 fn plain(array: ArrayRef) -> Result<ArrayRef, ArrowError> {

@@ -1,6 +1,6 @@
 //! What can go wrong in a table's storage.
 
-use crate::catalog::{CatalogError, TableDefinition};
+use crate::catalog::{CatalogError, TableDefinition, TableId};
 use crate::column::error::ColumnError;
 use crate::pager::PagerError;
 
@@ -40,6 +40,14 @@ pub enum TableError {
         table: String,
         /// What does not fit.
         what: String,
+    },
+    /// A row that is to be deleted is not there: a mistake of the caller.
+    #[error("there is no row {row} in {table}")]
+    NoSuchRow {
+        /// The table.
+        table: TableId,
+        /// The number of the row.
+        row: u64,
     },
     /// Pages or records that contradict each other.
     #[error("Corrupt database: {0}")]

@@ -6,12 +6,15 @@
 //!
 //! # How a commit goes
 //!
-//! Rows were encoded and written by [`TableAppender`] before, to extents that nobody refers to. Then:
+//! Rows were encoded and written by [`TableAppender`] before, to extents that nobody refers to, or are still in
+//! memory; which rows are deleted is in memory too. All this is the transaction's [`Delta`](data::Delta) of each table,
+//! which its own view shows. Then:
 //!
 //! 1. The transaction is closed to appenders; their row groups are put in order.
 //! 2. Small row groups that are still in memory, and small ones at the end of the table, are merged
-//!    (`merge.rs`) and written to new extents. Extents and records of dropped tables and merged row groups
-//!    are marked free.
+//!    (`merge.rs`) and written to new extents, and so are those that have lost more than half of their rows, without
+//!    these. Others that lost rows get a new delete vector. Extents and records of dropped tables, of merged row groups
+//!    and of those without rows are marked free.
 //! 3. For each table that changed: the records of new row groups, the last segment, the directory.
 //! 4. The records of definitions that changed, and the catalog's root.
 //! 5. The pager makes all of it durable, then flips the superblock. This is the moment of the commit; up to
@@ -27,8 +30,7 @@
 //! # What comes later
 //!
 //! Small commits take these steps too, which costs two syncs each. With a write-ahead log, they will append
-//! to the log and to a delta that the snapshot holds, and steps 1 to 6 become the checkpoint. Deleted rows
-//! will be marked in delete vectors, for which segment entries and [`RowGroup::deletes`] have room.
+//! to the log and to a delta that the snapshot holds, and steps 1 to 6 become the checkpoint.
 
 mod append;
 mod check;
@@ -38,8 +40,12 @@ mod compact;
 mod crash_tests;
 mod data;
 mod decode;
+#[cfg(test)]
+mod delete_tests;
+mod deletes;
 mod encode;
 mod error;
+mod fresh;
 mod gate;
 mod merge;
 mod row_group;
@@ -57,10 +63,10 @@ pub use append::TableAppender;
 pub use check::{CheckReport, Finding};
 pub use error::{Result, TableError};
 pub use row_group::RowGroup;
-pub use snapshot::{Snapshot, TableSnapshot};
+pub use snapshot::{ROW_ID, ROW_ID_NAME, Snapshot, TableSnapshot};
 pub use statistics::ColumnStatistics;
 pub use storage::{Storage, StorageOptions};
-pub use transaction::WriteTransaction;
+pub use transaction::{Savepoint, WriteTransaction};
 
 /// A commit of the file that something still looks at.
 type Pin = Arc<crate::pager::Snapshot>;

@@ -6,13 +6,14 @@ use arrow_array::{ArrayRef, new_null_array};
 use arrow_buffer::BooleanBuffer;
 
 use crate::catalog::TableDefinition;
-use crate::column::{ChunkMeta, ChunkPlace, ChunkReader, EncodedChunk, encode_chunk};
+use crate::column::{ChunkMeta, ChunkPlace, ChunkReader};
 use crate::pager::{Extent, PageId, PagerError};
 use crate::table::Pin;
 use crate::table::data::Group;
 use crate::table::decode::read_rows;
-use crate::table::encode::encode_options;
+use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};
+use crate::table::fresh::{Chunk, FreshGroup};
 
 /// A run of rows of a table, with one chunk for each column. Nothing of it is read before it is asked for.
 ///
@@ -20,31 +21,46 @@ use crate::table::error::{Result, TableError};
 /// [`TableSnapshot`](crate::table::TableSnapshot) or the snapshot: afterwards its pages may be used again.
 #[derive(Debug)]
 pub struct RowGroup {
-    group: Arc<Group>,
+    source: Source,
+    /// Its deleted rows, where they are not those that the file knows.
+    deletes: Option<Arc<DeleteVector>>,
     definition: Arc<TableDefinition>,
     pin: Pin,
     index: usize,
     first_row: u64,
     /// Stand-ins for columns that the table got after the row group was written.
-    absent: OnceLock<Box<[OnceLock<Absent>]>>,
+    absent: OnceLock<Box<[OnceLock<Chunk>]>>,
 }
 
-/// A column of NULLs.
-#[derive(Debug)]
-struct Absent {
-    meta: ChunkMeta,
-    reader: Arc<ChunkReader>,
+/// What versions of a table share of a row group.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// It is part of a commit.
+    Sealed(Arc<Group>),
+    /// It is not.
+    Fresh(Arc<FreshGroup>),
+}
+
+impl Source {
+    /// Its rows, deleted ones among them.
+    pub(super) fn rows(&self) -> u32 {
+        match self {
+            Self::Sealed(group) => group.entry.rows,
+            Self::Fresh(group) => group.rows(),
+        }
+    }
 }
 
 impl RowGroup {
     pub(super) fn new(
-        group: Arc<Group>,
+        source: Source,
+        deletes: Option<Arc<DeleteVector>>,
         definition: Arc<TableDefinition>,
         pin: Pin,
         index: usize,
         first_row: u64,
     ) -> Self {
-        Self { group, definition, pin, index, first_row, absent: OnceLock::new() }
+        Self { source, deletes, definition, pin, index, first_row, absent: OnceLock::new() }
     }
 
     /// Its place among the row groups of the table.
@@ -54,32 +70,51 @@ impl RowGroup {
 
     /// How many rows it has, deleted ones among them.
     pub fn rows(&self) -> usize {
-        self.group.entry.rows as usize
+        self.source.rows() as usize
     }
 
-    /// The number of its first row in the table.
+    /// How many of its rows are deleted. Known without reading anything.
+    pub fn deleted_rows(&self) -> usize {
+        match (&self.deletes, &self.source) {
+            (Some(deletes), _) => deletes.deleted() as usize,
+            (None, Source::Sealed(group)) => group.entry.deleted_rows as usize,
+            (None, Source::Fresh(_)) => 0,
+        }
+    }
+
+    /// The number of its first row in the table: rows are numbered in their order, deleted ones too.
     pub fn first_row(&self) -> u64 {
         self.first_row
     }
 
     /// Bytes of its chunks in the file.
     pub fn bytes(&self) -> u64 {
-        self.group.entry.bytes
+        match &self.source {
+            Source::Sealed(group) => group.entry.bytes,
+            Source::Fresh(group) => group.bytes(),
+        }
     }
 
     /// Least and greatest time of its rows, where that was recorded.
     pub fn time_range(&self) -> Option<(i64, i64)> {
-        self.group.entry.time_range
+        match &self.source {
+            Source::Sealed(group) => group.entry.time_range,
+            Source::Fresh(_) => None,
+        }
     }
 
     /// Which rows are deleted (set bits), or `None` if none is.
     pub fn deletes(&self) -> Result<Option<BooleanBuffer>> {
-        match self.group.entry.deletes {
-            None => Ok(None),
-            Some(_) => Err(TableError::Unsupported(format!(
-                "table \"{}\" has deleted rows, which this version of FluxDB does not read",
-                self.definition.name
-            ))),
+        Ok(self.delete_vector()?.map(|deletes| deletes.bits().clone()))
+    }
+
+    fn delete_vector(&self) -> Result<Option<Arc<DeleteVector>>> {
+        match (&self.deletes, &self.source) {
+            (Some(deletes), _) => Ok(Some(Arc::clone(deletes))),
+            (None, Source::Sealed(group)) => {
+                group.deletes(&self.pin, self.definition.id).map_err(|e| e.in_table(&self.definition))
+            }
+            (None, Source::Fresh(_)) => Ok(None),
         }
     }
 
@@ -88,12 +123,20 @@ impl RowGroup {
     /// # Panics
     /// If the table has no such column.
     pub fn chunk_meta(&self, column: usize) -> Result<&ChunkMeta> {
-        let id = self.definition.columns[column].id;
-        let record = self.group.record(&self.pin).map_err(|e| e.in_table(&self.definition))?;
-        match record.position(id) {
-            Some(position) => Ok(&record.chunks()[position]),
-            None => Ok(&self.absent(column)?.meta),
+        match &self.source {
+            Source::Sealed(group) => {
+                let record = group.record(&self.pin).map_err(|e| e.in_table(&self.definition))?;
+                if let Some(position) = record.position(self.definition.columns[column].id) {
+                    return Ok(&record.chunks()[position]);
+                }
+            }
+            Source::Fresh(group) => {
+                if let Some(chunk) = group.chunk(&self.definition, column)? {
+                    return Ok(&chunk.meta);
+                }
+            }
         }
+        Ok(&self.absent(column)?.meta)
     }
 
     /// The reader of that chunk; the same one for all queries, so that what is verified once stays so.
@@ -101,12 +144,20 @@ impl RowGroup {
     /// # Panics
     /// If the table has no such column.
     pub fn chunk(&self, column: usize) -> Result<Arc<ChunkReader>> {
-        let id = self.definition.columns[column].id;
-        let record = self.group.record(&self.pin).map_err(|e| e.in_table(&self.definition))?;
-        let Some(position) = record.position(id) else {
-            return Ok(Arc::clone(&self.absent(column)?.reader));
+        let found = match &self.source {
+            Source::Sealed(group) => self.sealed_chunk(group, column)?,
+            Source::Fresh(group) => {
+                group.chunk(&self.definition, column)?.map(|chunk| Arc::clone(&chunk.reader))
+            }
         };
-        self.group.reader(&self.pin, position, || {
+        found.map_or_else(|| Ok(Arc::clone(&self.absent(column)?.reader)), Ok)
+    }
+
+    fn sealed_chunk(&self, group: &Group, column: usize) -> Result<Option<Arc<ChunkReader>>> {
+        let id = self.definition.columns[column].id;
+        let record = group.record(&self.pin).map_err(|e| e.in_table(&self.definition))?;
+        let Some(position) = record.position(id) else { return Ok(None) };
+        let reader = group.reader(&self.pin, position, || {
             let (header, meta) = (record.header(), &record.chunks()[position]);
             let extent = Extent { start: PageId(header.extent_page.get()), pages: header.extent_pages.get() };
             let bytes = usize::try_from(meta.byte_len.get())
@@ -122,17 +173,21 @@ impl RowGroup {
                 )));
             }
             Ok(reader)
-        })
+        })?;
+        Ok(Some(reader))
     }
 
     /// What versions of the table share.
-    pub(super) fn group(&self) -> &Arc<Group> {
-        &self.group
+    pub(super) fn source(&self) -> &Source {
+        &self.source
     }
 
-    /// All rows of a column.
+    /// All rows of a column, deleted ones among them.
     pub(super) fn read_column(&self, column: usize) -> Result<ArrayRef> {
-        read_rows(&*self.chunk(column)?)
+        match &self.source {
+            Source::Sealed(_) => read_rows(&*self.chunk(column)?),
+            Source::Fresh(group) => group.read_column(&self.definition, column),
+        }
     }
 
     /// What errors say about where a chunk belongs.
@@ -141,18 +196,15 @@ impl RowGroup {
         chunk_place(&self.definition, &column.name, column.id.0, self.index as u64)
     }
 
-    fn absent(&self, column: usize) -> Result<&Absent> {
+    fn absent(&self, column: usize) -> Result<&Chunk> {
         let all =
             self.absent.get_or_init(|| self.definition.columns.iter().map(|_| OnceLock::new()).collect());
         if let Some(absent) = all[column].get() {
             return Ok(absent);
         }
-        let ty = &self.definition.columns[column].ty;
-        let nulls = new_null_array(&ty.arrow(), self.rows());
-        let place = self.place(column);
-        let EncodedChunk { bytes, meta } = encode_chunk(&nulls, ty, &encode_options(&place))?;
-        let reader = Arc::new(ChunkReader::open(bytes.into(), ty, place)?);
-        Ok(all[column].get_or_init(|| Absent { meta, reader }))
+        let nulls = new_null_array(&self.definition.columns[column].ty.arrow(), self.rows());
+        let absent = Chunk::encode(&self.definition, column, &nulls)?;
+        Ok(all[column].get_or_init(|| absent))
     }
 }
 

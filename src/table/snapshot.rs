@@ -12,8 +12,15 @@ use crate::pager::SlotId;
 use crate::table::Pin;
 use crate::table::data::TableData;
 use crate::table::error::Result;
-use crate::table::row_group::RowGroup;
+use crate::table::row_group::{RowGroup, Source};
 use crate::table::statistics::{Accumulator, ColumnStatistics};
+
+/// Stands for a column in lists of a table's columns: the number of the row, as [`RowGroup::first_row`] counts. Good
+/// as long as one snapshot is looked at; in another the same row may have another.
+pub const ROW_ID: usize = usize::MAX;
+
+/// What [`ROW_ID`] is called in SQL.
+pub const ROW_ID_NAME: &str = "rowid";
 
 /// The database at one moment: immutable, and good as long as it is held. Holding one keeps the pages that
 /// it can see from being used again.
@@ -95,12 +102,25 @@ impl TableSnapshot {
         &self.definition
     }
 
-    /// How many rows it has. Known without reading anything.
+    /// How many rows it has, without deleted ones. Known without reading anything.
     pub fn rows(&self) -> u64 {
-        self.data.rows
+        self.data.all_rows() - self.data.deleted_rows()
     }
 
-    /// Bytes of its chunks in the file. Known without reading anything.
+    /// How many rows of its row groups are deleted. Known without reading anything.
+    pub fn deleted_rows(&self) -> u64 {
+        self.data.deleted_rows()
+    }
+
+    /// The name of a column, or of [`ROW_ID`].
+    ///
+    /// # Panics
+    /// If the table has no such column.
+    pub fn column_name(&self, column: usize) -> &str {
+        if column == ROW_ID { ROW_ID_NAME } else { &self.definition.columns[column].name }
+    }
+
+    /// Bytes of its chunks in the file, as far as they are committed. Known without reading anything.
     pub fn bytes(&self) -> u64 {
         self.data.bytes
     }
@@ -121,12 +141,16 @@ impl TableSnapshot {
         Ok(self.row_groups.get_or_init(|| row_groups))
     }
 
-    /// What is known of a column of the whole table. The first call looks at the statistics of each of
-    /// its chunks, so it costs something on a table that nobody has touched since the database was opened.
+    /// What is known of a column of the whole table, or of [`ROW_ID`]. The first call looks at the statistics of
+    /// each of its chunks, so it costs something on a table that nobody has touched since the database was opened.
+    /// Deleted rows are counted as well, and then no bound is said to be exact.
     ///
     /// # Panics
     /// If the table has no such column.
     pub fn column_stats(&self, column: usize) -> Result<Arc<ColumnStatistics>> {
+        if column == ROW_ID {
+            return Ok(Arc::new(ColumnStatistics::of_row_ids(self.data.all_rows())));
+        }
         let ColumnDefinition { id, ty, .. } = &self.definition.columns[column];
         if let Some(statistics) = self.data.statistics.read().get(id) {
             return Ok(Arc::clone(statistics));
@@ -135,7 +159,11 @@ impl TableSnapshot {
         for row_group in self.row_groups()? {
             whole.add(row_group.chunk_meta(column)?.stats(ty));
         }
-        let statistics = Arc::new(whole.finish());
+        let mut statistics = whole.finish();
+        if self.deleted_rows() > 0 {
+            (statistics.min_exact, statistics.max_exact) = (false, false);
+        }
+        let statistics = Arc::new(statistics);
         Ok(Arc::clone(self.data.statistics.write().entry(*id).or_insert(statistics)))
     }
 }
@@ -147,13 +175,16 @@ pub(super) fn list_row_groups(
     pin: &Pin,
 ) -> Result<Vec<Arc<RowGroup>>> {
     let (mut list, mut first_row) = (Vec::with_capacity(data.row_groups()), 0);
+    let mut push = |source: Source| {
+        let (index, rows) = (list.len(), u64::from(source.rows()));
+        let deletes = data.delta.deletes.get(&index).cloned();
+        let (definition, pin) = (Arc::clone(definition), Arc::clone(pin));
+        list.push(Arc::new(RowGroup::new(source, deletes, definition, pin, index, first_row)));
+        first_row += rows;
+    };
     for segment in &data.segments {
-        for group in segment.groups(pin)? {
-            let (group, definition) = (Arc::clone(group), Arc::clone(definition));
-            let rows = u64::from(group.entry.rows);
-            list.push(Arc::new(RowGroup::new(group, definition, Arc::clone(pin), list.len(), first_row)));
-            first_row += rows;
-        }
+        segment.groups(pin)?.iter().cloned().map(Source::Sealed).for_each(&mut push);
     }
+    data.delta.groups.iter().cloned().map(Source::Fresh).for_each(&mut push);
     Ok(list)
 }

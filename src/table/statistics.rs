@@ -24,6 +24,20 @@ pub struct ColumnStatistics {
     pub distinct: Option<u64>,
 }
 
+impl ColumnStatistics {
+    /// Of the numbers of so many rows.
+    pub(super) fn of_row_ids(rows: u64) -> Self {
+        let last = rows.checked_sub(1);
+        Self {
+            rows,
+            min: last.map(|_| Scalar::Int(0)),
+            max: last.map(|last| Scalar::Int(last.into())),
+            distinct: last.map(|_| rows),
+            ..Self::default()
+        }
+    }
+}
+
 /// Puts chunks together, in the order of the rows.
 #[derive(Debug, Default)]
 pub(super) struct Accumulator {

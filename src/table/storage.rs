@@ -18,6 +18,10 @@ use crate::table::snapshot::Snapshot;
 use crate::table::transaction::WriteTransaction;
 use crate::table::workspace::Workspace;
 
+/// Commits of a checkpoint at most: one that rewrites what has lost rows, one that moves things into the space of that,
+/// one that cuts the file, and one for what the others left.
+const CHECKPOINT_PASSES: usize = 4;
+
 /// How to open a database.
 #[derive(Debug, Clone)]
 pub struct StorageOptions {
@@ -128,13 +132,20 @@ impl Storage {
         Ok(WriteTransaction::new(Arc::clone(self), self.snapshot(), workspace, pass))
     }
 
-    /// Tidies up: moves row groups into gaps before them and records out of mostly empty pages, and gives the
-    /// end of the file back to the system as far as no snapshot can see it. Takes work and space in proportion to
-    /// what is scattered.
+    /// Tidies up: removes deleted rows, moves row groups into gaps before them and records out of mostly empty pages,
+    /// and gives the end of the file back to the system as far as no snapshot can see it. Takes work and space in
+    /// proportion to what is scattered.
     pub fn checkpoint(self: &Arc<Self>) -> Result<()> {
-        self.begin()?.commit_and(true)?;
-        // What the first commit left behind is free for the second, which cuts the file.
-        self.begin()?.commit_and(true)?;
+        // What a commit leaves behind is free for the next, which then cuts the file.
+        let mut before = u64::MAX;
+        for pass in 0..CHECKPOINT_PASSES {
+            self.begin()?.commit_and(true)?;
+            let bytes = self.file_bytes()?;
+            if pass > 0 && bytes >= before {
+                break;
+            }
+            before = bytes;
+        }
         Ok(())
     }
 

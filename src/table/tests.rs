@@ -46,23 +46,43 @@ pub(super) fn insert(storage: &Arc<Storage>, table: TableId, ids: std::ops::Rang
     transaction.commit().unwrap();
 }
 
+/// Deletes the rows with these ids.
+pub(super) fn delete(transaction: &mut WriteTransaction, table: TableId, ids: &[i64]) -> u64 {
+    let numbers: Vec<u64> = numbered(&transaction.view().unwrap().table(table).unwrap())
+        .into_iter()
+        .filter(|(_, id)| ids.contains(id))
+        .map(|(number, _)| number)
+        .collect();
+    transaction.delete(table, &numbers).unwrap()
+}
+
 /// The ids of all rows; checks the text of each.
 pub(super) fn ids(table: &TableSnapshot) -> Vec<i64> {
+    numbered(table).into_iter().map(|(_, id)| id).collect()
+}
+
+/// The number and the id of each row; checks its text.
+fn numbered(table: &TableSnapshot) -> Vec<(u64, i64)> {
     let (mut ids, mut first) = (vec![], 0);
     for (i, row_group) in table.row_groups().unwrap().iter().enumerate() {
         assert_eq!((row_group.index(), row_group.first_row()), (i, first));
         let chunk = row_group.chunk(0).unwrap();
         let texts = row_group.read_column(1).unwrap();
         assert_eq!(chunk.rows(), row_group.rows());
-        for (id, text) in
-            chunk.read_all().unwrap().as_primitive::<Int64Type>().values().iter().zip(texts.as_string_view())
+        let deletes = row_group.deletes().unwrap();
+        assert_eq!(deletes.as_ref().map_or(0, |d| d.count_set_bits()), row_group.deleted_rows());
+        let all = chunk.read_all().unwrap();
+        for (row, (id, text)) in
+            all.as_primitive::<Int64Type>().values().iter().zip(texts.as_string_view()).enumerate()
         {
             assert_eq!(text.map(String::from), (id % 7 != 0).then(|| format!("row number {id}")));
-            ids.push(*id);
+            if deletes.as_ref().is_none_or(|deletes| !deletes.value(row)) {
+                ids.push((first + row as u64, *id));
+            }
         }
         first += row_group.rows() as u64;
     }
-    assert_eq!(table.rows(), first);
+    assert_eq!((table.rows(), table.rows() + table.deleted_rows()), (ids.len() as u64, first));
     ids
 }
 

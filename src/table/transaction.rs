@@ -1,7 +1,7 @@
 //! The write transaction: definitions change in a copy of the catalog, rows go to fresh space, and a commit
 //! makes both the next snapshot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalog::{
@@ -11,16 +11,20 @@ use crate::pager::Roots;
 use crate::table::append::{AppendState, TableAppender};
 use crate::table::commit::Builder;
 use crate::table::compact::compact;
+use crate::table::data::Delta;
 use crate::table::error::{Result, TableError};
+use crate::table::fresh::{Content, FreshGroup};
 use crate::table::gate::WriterPass;
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::Storage;
 use crate::table::workspace::Workspace;
 
+/// Bytes of rows that a transaction holds in memory for one table; what is more goes to the file before the commit.
+const HELD_BYTES_MAX: usize = 64 << 20;
+
 /// Changes that become visible all at once, or not at all. One runs at a time; dropping it undoes it.
 ///
-/// What it changes is seen in its own [`catalog`](Self::catalog), but rows that it added are seen by nobody
-/// before the commit.
+/// Before the commit only its own [`catalog`](Self::catalog) and [`view`](Self::view) show what it changes.
 #[derive(Debug)]
 pub struct WriteTransaction {
     storage: Arc<Storage>,
@@ -28,10 +32,22 @@ pub struct WriteTransaction {
     catalog: Catalog,
     catalog_changed: bool,
     workspace: Arc<Workspace>,
-    /// In the order in which they were begun.
+    /// Those that may still add rows, in the order in which they were begun.
     appends: Vec<Arc<AppendState>>,
+    /// What it has changed of the rows of each table.
+    changes: BTreeMap<TableId, Delta>,
+    /// What it looks like to itself; made when asked for.
+    view: Option<Arc<Snapshot>>,
     /// Dropped last, when nothing of this transaction is left.
     _pass: WriterPass,
+}
+
+/// What a transaction had done at some moment, to which it can go back.
+#[derive(Debug)]
+pub struct Savepoint {
+    catalog: Catalog,
+    catalog_changed: bool,
+    changes: BTreeMap<TableId, Delta>,
 }
 
 impl WriteTransaction {
@@ -48,11 +64,13 @@ impl WriteTransaction {
             catalog_changed: false,
             workspace: Arc::new(workspace),
             appends: vec![],
+            changes: BTreeMap::new(),
+            view: None,
             _pass: pass,
         }
     }
 
-    /// The snapshot that it began with. Its tables are what a query inside the transaction may read.
+    /// The snapshot that it began with.
     pub fn base(&self) -> &Arc<Snapshot> {
         &self.base
     }
@@ -65,7 +83,133 @@ impl WriteTransaction {
     fn change<T>(&mut self, change: impl FnOnce(&mut Catalog) -> Result<T, CatalogError>) -> Result<T> {
         let changed = change(&mut self.catalog)?;
         self.catalog_changed = true;
+        self.view = None;
         Ok(changed)
+    }
+
+    /// The database as this transaction has it: with its definitions, the rows that were added, and without those
+    /// that were deleted. What comes later does not change the result.
+    ///
+    /// Row groups that the transaction has written can be read until it ends; afterwards reading them fails.
+    ///
+    /// # Errors
+    /// Those of writing, when the transaction holds more rows than should stay in memory.
+    pub fn view(&mut self) -> Result<Arc<Snapshot>> {
+        self.settle()?;
+        if let Some(view) = &self.view {
+            return Ok(Arc::clone(view));
+        }
+        let view = if self.catalog_changed || !self.changes.is_empty() {
+            let mut tables = self.base.tables.clone();
+            for (id, delta) in &self.changes {
+                let sealed = tables.get(id).cloned().unwrap_or_default();
+                tables.insert(*id, Arc::new(sealed.with_delta(delta.clone())));
+            }
+            let catalog = if self.catalog_changed {
+                Arc::new(self.catalog.clone())
+            } else {
+                Arc::clone(&self.base.catalog)
+            };
+            let (root, pin) = (self.base.root.clone(), Arc::clone(&self.base.pin));
+            Arc::new(Snapshot::new(self.base.sequence, catalog, root, tables, pin))
+        } else {
+            Arc::clone(&self.base)
+        };
+        self.view = Some(Arc::clone(&view));
+        Ok(view)
+    }
+
+    /// Deletes rows of a table, which are named by their numbers in the [`view`](Self::view) that was made last
+    /// ([`RowGroup::first_row`](crate::table::RowGroup::first_row) and on). Numbers of rows stay the same when rows are
+    /// deleted or added. Returns how many of these were not deleted before.
+    ///
+    /// # Errors
+    /// There is no such table or row, or the file cannot be read.
+    pub fn delete(&mut self, id: TableId, rows: &[u64]) -> Result<u64> {
+        let definition = self.find_table(id)?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let sealed = self.base.tables.get(&id).cloned().unwrap_or_default();
+        let delta = self.changes.entry(id).or_default();
+        self.view = None;
+        delta.delete(&self.base.pin, id, &sealed, rows).map_err(|e| e.in_table(&definition))
+    }
+
+    /// What it has done so far.
+    ///
+    /// # Errors
+    /// Those of [`view`](Self::view).
+    pub fn savepoint(&mut self) -> Result<Savepoint> {
+        self.settle()?;
+        Ok(Savepoint {
+            catalog: self.catalog.clone(),
+            catalog_changed: self.catalog_changed,
+            changes: self.changes.clone(),
+        })
+    }
+
+    /// Undoes all that was done after a savepoint. Appenders that were begun take no more rows.
+    ///
+    /// # Errors
+    /// The transaction has ended.
+    pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<()> {
+        self.appends.iter().for_each(|append| append.close());
+        let work = self.workspace.enter()?;
+        let discard = |group: &FreshGroup| match group.content() {
+            Content::Held(_) => Ok(()),
+            Content::Written(placed, _) => work.discard(placed),
+        };
+        for append in std::mem::take(&mut self.appends) {
+            append.take().iter().try_for_each(discard)?;
+        }
+        for (id, delta) in &self.changes {
+            let before = savepoint.changes.get(id).map_or(&[][..], |delta| &delta.groups);
+            let kept = |group: &Arc<FreshGroup>| before.iter().any(|other| Arc::ptr_eq(group, other));
+            delta.groups.iter().filter(|group| !kept(group)).try_for_each(|group| discard(group))?;
+        }
+        self.catalog = savepoint.catalog.clone();
+        self.catalog_changed = savepoint.catalog_changed;
+        self.changes = savepoint.changes.clone();
+        self.view = None;
+        Ok(())
+    }
+
+    /// Takes over what appenders have added.
+    fn settle(&mut self) -> Result<()> {
+        let mut appends = std::mem::take(&mut self.appends);
+        let settled = appends.iter().try_for_each(|append| {
+            let definition = append.definition();
+            append.take().into_iter().try_for_each(|group| self.push(definition, group))
+        });
+        // Those whose appenders are gone add no more.
+        appends.retain(|append| Arc::strong_count(append) > 1);
+        self.appends = appends;
+        settled
+    }
+
+    /// Adds a row group to a table's. Small ones are united, and go to the file when they are large.
+    fn push(&mut self, definition: &Arc<TableDefinition>, group: FreshGroup) -> Result<()> {
+        self.view = None;
+        let rows_max = self.storage.options().row_group_rows;
+        let sealed = self.base.tables.get(&definition.id).map_or(0, |data| data.sealed_groups());
+        let delta = self.changes.entry(definition.id).or_default();
+        let held: usize = delta.groups.iter().map(|group| group.held_bytes()).sum();
+        let (mut group, united) = group.push_united(&delta.groups, rows_max)?;
+        if group.held_bytes() > 0 && (group.rows() as usize * 2 > rows_max || held > HELD_BYTES_MAX) {
+            group = group.write(definition, &self.workspace)?;
+        }
+        delta.replace(sealed, united, Arc::new(group));
+        Ok(())
+    }
+
+    fn find_table(&self, id: TableId) -> Result<Arc<TableDefinition>, CatalogError> {
+        let found = self.catalog.table_by_id(id).cloned();
+        found.ok_or_else(|| CatalogError::NotFound {
+            kind: ObjectKind::Table,
+            name: format!("(with id {})", id.0),
+            similar: vec![],
+        })
     }
 
     /// Makes a schema.
@@ -92,14 +236,7 @@ impl WriteTransaction {
     /// Rows that are there have NULL in a new column, so it must be nullable if there are any.
     pub fn alter_table(&mut self, table: TableDefinition) -> Result<()> {
         let id = table.id;
-        if self.appends.iter().any(|append| append.definition().id == id) {
-            return Err(CatalogError::Invalid(format!(
-                "table \"{}\" has rows of this transaction; it can be altered after the commit",
-                table.name
-            ))
-            .into());
-        }
-        let has_rows = self.base.tables.get(&id).is_some_and(|data| data.rows > 0);
+        let has_rows = self.view()?.tables.get(&id).is_some_and(|data| data.all_rows() > 0);
         if let Some(old) = self.catalog.table_by_id(id).filter(|_| has_rows) {
             for column in &table.columns {
                 let before = old.columns.iter().find(|c| c.id == column.id);
@@ -147,13 +284,9 @@ impl WriteTransaction {
     /// Begins to add rows to a table, which may be one that this transaction made. Rows come behind those
     /// that were there and those of appends begun earlier.
     pub fn append(&mut self, id: TableId) -> Result<TableAppender> {
-        let definition = self.catalog.table_by_id(id).ok_or_else(|| CatalogError::NotFound {
-            kind: ObjectKind::Table,
-            name: format!("(with id {})", id.0),
-            similar: vec![],
-        })?;
+        let definition = self.find_table(id)?;
         let rows = self.storage.options().row_group_rows;
-        let state = AppendState::new(Arc::clone(definition), Arc::clone(&self.workspace), rows);
+        let state = AppendState::new(definition, Arc::clone(&self.workspace), rows);
         self.appends.push(Arc::clone(&state));
         Ok(TableAppender::new(state))
     }
@@ -171,36 +304,29 @@ impl WriteTransaction {
     /// As [`commit`](Self::commit), and moves what lies scattered if `tidy`.
     pub(super) fn commit_and(mut self, tidy: bool) -> Result<Arc<Snapshot>> {
         // 1. Nobody adds rows any more.
+        self.appends.iter().for_each(|append| append.close());
+        self.settle()?;
         let txn = self.workspace.close().ok_or(TableError::Ended)?;
-        let appends = std::mem::take(&mut self.appends);
-        let mut pending: Vec<_> = appends
-            .iter()
-            .map(|a| (a.definition().id, a.take()))
-            .filter(|(_, new)| !new.is_empty())
-            .collect();
+        let changes = std::mem::take(&mut self.changes);
         // Where the sequences stand; they go on while this is written, which the next commit sees to.
         let moved: Vec<_> = self.catalog.sequences().filter(|s| s.counter.is_dirty()).cloned().collect();
         let moved: Vec<_> = moved.into_iter().map(|s| (s.counter.state(), s)).collect();
-        if !self.catalog_changed && pending.is_empty() && moved.is_empty() && !tidy {
+        if !self.catalog_changed && changes.is_empty() && moved.is_empty() && !tidy {
             return Ok(Arc::clone(&self.base));
         }
         // 2. and 3. Row groups and their records.
-        let mut builder = Builder::new(&txn, &self.base, self.storage.options().row_group_rows);
+        let mut builder = Builder::new(&txn, &self.base, self.storage.options().row_group_rows, tidy);
         let gone: Vec<_> = self.base.catalog.tables().map(|table| table.id).collect();
         for id in gone.into_iter().filter(|id| self.catalog.table_by_id(*id).is_none()) {
             builder.drop_table(id)?;
         }
-        while !pending.is_empty() {
-            let id = pending[0].0;
-            let (same, others): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(table, _)| *table == id);
-            pending = others;
-            let groups = same.into_iter().flat_map(|(_, groups)| groups).collect();
-            match self.catalog.table_by_id(id) {
-                Some(table) => builder.append(table, groups).map_err(|e| e.in_table(table))?,
-                None => builder.discard(groups)?,
+        for (id, delta) in &changes {
+            match self.catalog.table_by_id(*id) {
+                Some(table) => builder.change(table, delta).map_err(|e| e.in_table(table))?,
+                None => builder.discard(delta)?,
             }
         }
-        if tidy && !compact(&mut builder)? && self.base.root.is_none() {
+        if tidy && !compact(&mut builder, &self.catalog)? && self.base.root.is_none() {
             return Ok(Arc::clone(&self.base));
         }
         // 4. Definitions and the root.

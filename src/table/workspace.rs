@@ -3,12 +3,13 @@
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::catalog::{ColumnId, ColumnRole, SegmentEntry, TableDefinition, encode_row_group};
-use crate::column::ChunkMeta;
 use crate::column::scalar::Scalar;
+use crate::column::{ChunkMeta, ChunkReader};
 use crate::pager::{Extent, SlotId, WriteTxn};
 use crate::table::data::Group;
 use crate::table::encode::EncodedGroup;
 use crate::table::error::{Result, TableError};
+use crate::table::row_group::chunk_place;
 
 /// A pager's transaction that many threads may use until one ends it.
 #[derive(Debug)]
@@ -39,12 +40,33 @@ pub(super) struct Work<'a>(RwLockReadGuard<'a, Option<WriteTxn>>);
 impl Work<'_> {
     /// Writes a row group to an extent of its own.
     pub(super) fn write_group(&self, encoded: EncodedGroup) -> Result<PlacedGroup> {
-        write_group(self.0.as_ref().ok_or(TableError::Ended)?, encoded)
+        write_group(self.txn()?, encoded)
+    }
+
+    /// Opens a chunk of a row group that this transaction wrote: that at `position` of it, which is the table's
+    /// `column`.
+    pub(super) fn open_chunk(
+        &self,
+        placed: &PlacedGroup,
+        position: usize,
+        table: &TableDefinition,
+        column: usize,
+    ) -> Result<ChunkReader> {
+        placed.open_chunk(self.txn()?, position, table, column)
+    }
+
+    /// Undoes the writing of a row group.
+    pub(super) fn discard(&self, placed: &PlacedGroup) -> Result<()> {
+        Ok(self.txn()?.free_extent(placed.extent)?)
+    }
+
+    fn txn(&self) -> Result<&WriteTxn> {
+        self.0.as_ref().ok_or(TableError::Ended)
     }
 }
 
 /// A row group that is in the file, but in no table yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct PlacedGroup {
     pub(super) rows: u32,
     pub(super) extent: Extent,
@@ -62,6 +84,33 @@ pub(super) fn write_group(txn: &WriteTxn, mut encoded: EncodedGroup) -> Result<P
 }
 
 impl PlacedGroup {
+    /// The place of a column's chunk among its own; `None` if the column came later.
+    pub(super) fn position(&self, column: ColumnId) -> Option<usize> {
+        self.chunks.iter().position(|(id, _)| *id == column)
+    }
+
+    /// Opens a chunk: that at `position`, which is the table's `column`.
+    pub(super) fn open_chunk(
+        &self,
+        txn: &WriteTxn,
+        position: usize,
+        table: &TableDefinition,
+        column: usize,
+    ) -> Result<ChunkReader> {
+        let (definition, (_, meta)) = (&table.columns[column], &self.chunks[position]);
+        let (offset, bytes) = (meta.byte_offset.get(), meta.byte_len.get() as usize);
+        let bytes = txn.read_extent_range(self.extent, offset, bytes)?;
+        let place = chunk_place(table, &definition.name, definition.id.0, 0);
+        let reader = ChunkReader::open(bytes, &definition.ty, place)?;
+        if reader.header_crc() != meta.header_crc.get() {
+            return Err(TableError::Corrupt(format!(
+                "the chunk at {} is not the one that was written",
+                self.extent
+            )));
+        }
+        Ok(reader)
+    }
+
     /// Writes the record that makes it a row group of a table.
     pub(super) fn record(self, txn: &WriteTxn, table: &TableDefinition) -> Result<Group> {
         let time_range = self.time_range(table);

@@ -23,6 +23,7 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_query;
 use crate::sql::plan::{Column, JoinType, LogicalPlan};
 use crate::sql::{sources, stack};
+use crate::table::{ROW_ID, ROW_ID_NAME};
 
 /// A plan and the names of its columns.
 #[derive(Debug)]
@@ -329,6 +330,9 @@ impl Binder<'_> {
             positions.push(position);
             stored.push(self.ids.column(&*column.name, column.ty.clone()));
         }
+        let row_id = self.ids.column(ROW_ID_NAME, LogicalType::BigInt);
+        positions.push(ROW_ID);
+        stored.push(row_id.clone());
         let plan = LogicalPlan::TableGet {
             table: snapshot,
             alias: table.name.to_string(),
@@ -340,6 +344,7 @@ impl Binder<'_> {
         let relation = Relation {
             name: table.name.to_string(),
             schema: Some(schema_or_main(schema).to_owned()),
+            row_id: Some(ScopeColumn::new(row_id)),
             columns: columns
                 .into_iter()
                 .zip(&table.columns)

@@ -24,6 +24,8 @@ pub struct Relation {
     pub schema: Option<String>,
     /// Its columns, in order.
     pub columns: Vec<ScopeColumn>,
+    /// The number of the row, which is found by its name, unless a column has that, but is not one of the columns.
+    pub row_id: Option<ScopeColumn>,
 }
 
 /// One column of a table of FROM.
@@ -67,12 +69,14 @@ pub enum Found<'s> {
 impl Relation {
     /// A relation of these columns.
     pub fn new(name: impl Into<String>, columns: Vec<Column>) -> Self {
-        Self { name: name.into(), schema: None, columns: columns.into_iter().map(ScopeColumn::new).collect() }
+        let columns = columns.into_iter().map(ScopeColumn::new).collect();
+        Self { name: name.into(), schema: None, columns, row_id: None }
     }
 
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&ScopeColumn> {
-        self.columns.iter().find(|c| c.column.name.eq_ignore_ascii_case(name))
+        let mut all = self.columns.iter().chain(&self.row_id);
+        all.find(|c| c.column.name.eq_ignore_ascii_case(name))
     }
 
     /// Whether a qualifier means this relation.
@@ -94,10 +98,17 @@ impl Scope {
 
     /// The column that an unqualified name means.
     pub fn find(&self, name: &str) -> Found<'_> {
+        match self.find_in(name, |relation| &relation.columns) {
+            Found::Nothing => self.find_in(name, |relation| relation.row_id.as_slice()),
+            found => found,
+        }
+    }
+
+    fn find_in(&self, name: &str, columns: impl Fn(&Relation) -> &[ScopeColumn]) -> Found<'_> {
         let mut found: Option<(&Relation, &ScopeColumn)> = None;
         let mut many = vec![];
         for relation in &self.relations {
-            for column in &relation.columns {
+            for column in columns(relation) {
                 if column.merged_away || !column.column.name.eq_ignore_ascii_case(name) {
                     continue;
                 }
@@ -131,9 +142,9 @@ impl Scope {
         self.relations.iter().flat_map(|r| &r.columns).filter(|c| !c.merged_away && !c.hidden)
     }
 
-    /// All columns.
+    /// All columns, numbers of rows among them.
     pub fn columns(&self) -> impl Iterator<Item = &ScopeColumn> {
-        self.relations.iter().flat_map(|r| &r.columns)
+        self.relations.iter().flat_map(|r| r.columns.iter().chain(&r.row_id))
     }
 
     /// Adds the relations of another scope. Two relations cannot have the same name.

@@ -14,7 +14,7 @@ pub fn never_null(plan: &LogicalPlan, wanted: &ColumnSet) -> ColumnSet {
         LogicalPlan::TableGet { table, positions, columns, filters, .. } => {
             add_rejecting(filters, &mut out);
             for (position, column) in positions.iter().zip(columns) {
-                let required = || !table.definition().columns[*position].nullable;
+                let required = || table.definition().columns.get(*position).is_none_or(|c| !c.nullable);
                 let none = || table.column_stats(*position).is_ok_and(|s| s.null_count == 0);
                 if wanted.contains(column.id) && (required() || none()) {
                     out.insert(column.id);

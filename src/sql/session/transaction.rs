@@ -1,11 +1,10 @@
 //! Transactions of a session.
 //!
 //! Outside BEGIN … COMMIT every statement that writes is a transaction of its own. Inside, the first statement
-//! that writes begins a write transaction, of which a database has one at a time; all statements read the
-//! snapshot taken at BEGIN. Rows that a transaction wrote cannot be read inside it: that is an error, not a
-//! wrong answer. After a failed write the transaction can only be rolled back.
+//! that writes begins a write transaction, of which a database has one at a time. All statements read the snapshot
+//! taken at BEGIN, with what those before them changed. A statement that fails leaves nothing behind; if it failed while
+//! it ran, the transaction can only be rolled back.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use crate::sql::ast::Statement;
 use crate::sql::bind::Tables;
 use crate::sql::error::{SqlError, SqlErrorKind};
 use crate::sql::session::{Failure, Session};
-use crate::table::{Snapshot, Storage, TableError, TableSnapshot, WriteTransaction};
+use crate::table::{Savepoint, Snapshot, Storage, TableError, TableSnapshot, WriteTransaction};
 
 /// Tells whether some connection has an open transaction that writes.
 #[derive(Debug, Default)]
@@ -38,10 +37,9 @@ pub(super) enum Transaction {
 
 #[derive(Debug)]
 pub(super) struct OpenTransaction {
+    /// The database as the transaction sees it.
     snapshot: Arc<Snapshot>,
     write: Option<WriteTransaction>,
-    /// Tables whose rows it changed.
-    changed: BTreeSet<TableId>,
     gate: Arc<TransactionGate>,
 }
 
@@ -68,10 +66,14 @@ impl Transaction {
         }
     }
 
-    /// A statement inside failed. What could not be understood changed nothing.
+    /// A statement inside failed. What did not begin to run may be given again, rightly.
     pub fn statement_failed(&mut self, failure: &Failure) {
-        let wrote = matches!(self, Self::Open(open) if open.write.is_some());
-        if wrote && !matches!(failure, Failure::Sql(_)) {
+        use SqlErrorKind as K;
+        let began = match failure {
+            Failure::Sql(e) => matches!(e.kind, K::Conversion | K::OutOfRange | K::Io | K::Internal),
+            _ => true,
+        };
+        if began && matches!(self, Self::Open(_)) {
             *self = Self::Failed;
         }
     }
@@ -79,56 +81,41 @@ impl Transaction {
     /// What a statement reads.
     pub fn read_view(&self, storage: &Arc<Storage>) -> ReadView {
         match self {
-            Self::Open(open) => ReadView {
-                snapshot: Arc::clone(&open.snapshot),
-                catalog: open.write.as_ref().map(|w| Arc::new(w.catalog().clone())),
-                changed: open.changed.clone(),
-            },
+            Self::Open(open) => ReadView::of(Arc::clone(&open.snapshot)),
             _ => ReadView::of(storage.snapshot()),
         }
     }
 }
 
-/// What a statement reads: a snapshot, and what the open transaction changed in its catalog.
+/// What a statement reads.
 #[derive(Debug, Clone)]
 pub struct ReadView {
     snapshot: Arc<Snapshot>,
-    catalog: Option<Arc<Catalog>>,
-    changed: BTreeSet<TableId>,
 }
 
 impl ReadView {
     /// A snapshot as it is.
     pub fn of(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot, catalog: None, changed: BTreeSet::new() }
+        Self { snapshot }
     }
 }
 
 impl Tables for ReadView {
     fn catalog(&self) -> &Catalog {
-        self.catalog.as_deref().unwrap_or_else(|| self.snapshot.catalog())
+        self.snapshot.catalog()
     }
 
     fn table(&self, id: TableId) -> Result<Arc<TableSnapshot>, TableError> {
-        let is_new = self.snapshot.catalog().table_by_id(id).is_none();
-        let is_altered = self
-            .catalog
-            .as_ref()
-            .is_some_and(|c| c.table_by_id(id) != self.snapshot.catalog().table_by_id(id));
-        if is_new || is_altered || self.changed.contains(&id) {
-            return Err(TableError::Unsupported(
-                "reading a table that the same transaction has changed is not supported yet; COMMIT first"
-                    .into(),
-            ));
-        }
         self.snapshot.table(id)
     }
 }
 
-/// A transaction in which a statement writes: its own, or the session's.
+/// A transaction in which a statement writes: its own, or the session's. Dropping it undoes what the statement did.
 pub(in crate::sql) struct Writer<'s> {
     session: &'s mut Session,
     own: Option<WriteTransaction>,
+    /// Where the session's transaction was before the statement.
+    before: Option<Savepoint>,
 }
 
 impl Session {
@@ -140,7 +127,6 @@ impl Session {
         self.transaction = Transaction::Open(Box::new(OpenTransaction {
             snapshot: self.storage.snapshot(),
             write: None,
-            changed: BTreeSet::new(),
             gate: Arc::clone(&self.gate),
         }));
         Ok(())
@@ -193,10 +179,12 @@ impl Session {
                     open.write = Some(write);
                 }
             }
-            return Ok(Writer { session: self, own: None });
+            let mut writer = Writer { session: self, own: None, before: None };
+            writer.before = Some(writer.transaction()?.savepoint()?);
+            return Ok(writer);
         }
         let own = wait_to_write(&self.storage, &self.gate, self.settings.lock_timeout_ms, &self.cancel)?;
-        Ok(Writer { session: self, own: Some(own) })
+        Ok(Writer { session: self, own: Some(own), before: None })
     }
 }
 
@@ -247,35 +235,32 @@ impl Writer<'_> {
         }
     }
 
-    /// What the statement reads: the catalog as this transaction has it, rows as of its beginning.
+    /// What the statement reads: the database as the transaction has it.
     pub fn read_view(&mut self) -> Result<ReadView, Failure> {
-        let changed = match &self.session.transaction {
-            Transaction::Open(open) => open.changed.clone(),
-            _ => BTreeSet::new(),
-        };
-        let transaction = self.transaction()?;
-        Ok(ReadView {
-            snapshot: Arc::clone(transaction.base()),
-            catalog: Some(Arc::new(transaction.catalog().clone())),
-            changed,
-        })
-    }
-
-    /// Notes that the rows of a table change.
-    pub fn changes(&mut self, table: TableId) {
-        if let Transaction::Open(open) = &mut self.session.transaction {
-            open.changed.insert(table);
-        }
+        Ok(ReadView::of(self.transaction()?.view()?))
     }
 
     /// The end of the statement: commits a transaction of its own.
-    pub fn finish(self) -> Result<(), Failure> {
-        match self.own {
-            Some(own) => {
-                own.commit()?;
-                Ok(())
-            }
-            None => Ok(()),
+    pub fn finish(mut self) -> Result<(), Failure> {
+        if let Some(own) = self.own.take() {
+            own.commit()?;
+            return Ok(());
+        }
+        let view = self.transaction()?.view()?;
+        if let Transaction::Open(open) = &mut self.session.transaction {
+            open.snapshot = view;
+        }
+        self.before = None;
+        Ok(())
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        let Some(before) = self.before.take() else { return };
+        let undone = self.transaction().and_then(|transaction| Ok(transaction.rollback_to(&before)?));
+        if undone.is_err() {
+            self.session.transaction = Transaction::Failed;
         }
     }
 }

@@ -27,7 +27,6 @@ pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure
         Ok(())
     })?;
     table.validate().map_err(|e| SqlError::from_catalog(&e).at(&alter.name))?;
-    writer.changes(table.id);
     writer.transaction()?.alter_table(table)?;
     writer.finish()?;
     Ok(Outcome::Done)

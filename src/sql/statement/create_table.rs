@@ -74,7 +74,6 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
     let mut rows = None;
     if let Some((plan, mut ids)) = source {
         let sink = table_sink(writer.transaction()?.append(id)?);
-        writer.changes(id);
         let count = ids.column("Count", LogicalType::BigInt);
         let plan = LogicalPlan::Write { input: Box::new(plan), sink, count };
         let plan = writer.session().plan(plan, &mut ids)?;

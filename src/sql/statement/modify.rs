@@ -73,7 +73,6 @@ pub fn apply(
     let input = Box::new(plan);
     let plan = LogicalPlan::Write { input, sink: Arc::<ModifySink>::clone(&sink) as _, count };
     let plan = writer.session().plan(plan, &mut ids)?;
-    writer.changes(id);
     for batch in writer.session().start_in(plan, context)? {
         batch?;
     }
@@ -92,9 +91,7 @@ pub fn apply(
         let removed = gather(&removed, &mut modified.removed_keys);
         checker.check(&keys, &added, &removed, &modified)?;
     }
-    if !modified.removed.is_empty() {
-        return Err(SqlError::unsupported("removing rows is not supported yet").into());
-    }
+    writer.transaction()?.delete(id, &modified.removed)?;
     Ok(Changed { rows: modified.rows, returning: returning.map(|schema| (schema, returned)) })
 }
 

@@ -146,6 +146,7 @@ fn decode(bytes: &[u8]) -> Result<(&'static str, Value), String> {
             json!({
                 "table": d.table.0,
                 "rows": d.rows,
+                "deleted_rows": d.deleted_rows,
                 "bytes": d.bytes,
                 "segments": d.segments.iter().map(|s| json!({
                     "slot": s.slot.to_string(), "rows": s.rows, "row_groups": s.row_groups,
@@ -159,6 +160,7 @@ fn decode(bytes: &[u8]) -> Result<(&'static str, Value), String> {
                     "record": e.record.to_string(),
                     "rows": e.rows,
                     "deleted_rows": e.deleted_rows,
+                    "deletes_page": e.deletes.map(|d| d.page),
                     "bytes": e.bytes,
                     "least_time": e.time_range.map(|t| t.0),
                     "greatest_time": e.time_range.map(|t| t.1),

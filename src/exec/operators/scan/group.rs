@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, NullArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, NullArray};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_select::filter::filter;
 
@@ -11,13 +11,15 @@ use super::TableScan;
 use super::conjunct::{evaluation_order, prune};
 use crate::column::ChunkReader;
 use crate::column::predicate::{Predicate, Prune};
+use crate::column::scalar::Scalar;
+use crate::column::stats::ChunkStats;
 use crate::exec::batch::Batch;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::evaluate_predicate;
 use crate::exec::execute::HintKind;
 use crate::exec::operators::coalesce::Coalescer;
 use crate::exec::operators::groups::FindCache;
-use crate::table::{RowGroup, TableError};
+use crate::table::{ROW_ID, RowGroup, TableError};
 
 /// With fewer rows left than one in this many, rows are read one by one.
 const SPARSE: usize = 4;
@@ -48,6 +50,19 @@ struct Work {
     rows: u64,
     blocks_skipped: u64,
     bytes: u64,
+}
+
+/// The statistics of the numbers of rows in a row.
+fn row_id_stats(first: u64, rows: usize) -> ChunkStats {
+    let rows = rows as u64;
+    ChunkStats {
+        rows,
+        min: Some(Scalar::Int(first.into())),
+        max: Some(Scalar::Int((first + rows.saturating_sub(1)).into())),
+        sorted: true,
+        distinct: Some(rows),
+        ..ChunkStats::default()
+    }
 }
 
 /// The rows of a block that are left.
@@ -151,9 +166,9 @@ impl GroupScan {
         let scan = self.scan.clone();
         let types = &scan.table.definition().columns;
         let group = self.group.clone();
-        let stats = |column: usize| {
-            let column = scan.columns[column];
-            Ok(group.chunk_meta(column)?.stats(&types[column].ty))
+        let stats = |column: usize| match scan.columns[column] {
+            ROW_ID => Ok(row_id_stats(group.first_row(), group.rows())),
+            column => Ok(group.chunk_meta(column)?.stats(&types[column].ty)),
         };
         let mut left = vec![];
         for (i, conjunct) in scan.conjuncts.iter().enumerate() {
@@ -175,21 +190,58 @@ impl GroupScan {
         self.hints = useful;
         self.conjuncts = evaluation_order(&scan.conjuncts, left);
         self.deletes = self.group.deletes()?;
-        if scan.columns.is_empty() {
-            // Only the number of rows is wanted.
-            self.block_rows = crate::exec::pipeline::BATCH_ROWS;
-            self.blocks = self.group.rows().div_ceil(self.block_rows);
-        } else {
-            let first = scan.output.first().copied().unwrap_or(0);
-            let reader = self.reader(
-                self.conjuncts
-                    .first()
-                    .map_or(first, |&c| scan.conjuncts[c].columns.first().copied().unwrap_or(first)),
-            )?;
+        // The first column to be read says how the row group is cut.
+        let conditions = self.conjuncts.iter().flat_map(|&c| &scan.conjuncts[c].columns);
+        let mut stored = conditions.chain(&scan.output).filter(|&&column| !self.is_row_id(column));
+        if let Some(&first) = stored.next() {
+            let reader = self.reader(first)?;
             self.block_rows = reader.block_rows();
             self.blocks = reader.blocks();
+        } else {
+            // Only the number of rows is wanted, or their numbers.
+            self.block_rows = crate::exec::pipeline::BATCH_ROWS;
+            self.blocks = self.group.rows().div_ceil(self.block_rows);
         }
         Ok(())
+    }
+
+    fn is_row_id(&self, column: usize) -> bool {
+        self.scan.columns[column] == ROW_ID
+    }
+
+    /// What is known of a column in a block.
+    fn block_stats(&mut self, column: usize, index: usize) -> Result<ChunkStats> {
+        if self.is_row_id(column) {
+            let start = index * self.block_rows;
+            let rows = self.block_rows.min(self.group.rows() - start);
+            return Ok(row_id_stats(self.group.first_row() + start as u64, rows));
+        }
+        Ok(self.reader(column)?.block_stats(index).map_err(TableError::from)?)
+    }
+
+    fn prune_block(&mut self, column: usize, index: usize, predicate: &Predicate) -> Result<Prune> {
+        if self.is_row_id(column) {
+            return Ok(self.block_stats(column, index)?.prune(predicate));
+        }
+        Ok(self.reader(column)?.prune_block(index, predicate).map_err(TableError::from)?)
+    }
+
+    /// The rows of a block that satisfy a condition, if that can be told from the encoded values.
+    fn filter_block(
+        &mut self,
+        column: usize,
+        index: usize,
+        predicate: &Predicate,
+    ) -> Result<Option<BooleanBuffer>> {
+        if self.is_row_id(column) {
+            return Ok(None);
+        }
+        let reader = self.reader(column)?;
+        let mask = reader.filter_block(index, predicate).map_err(TableError::from)?;
+        if mask.is_some() {
+            self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
+        }
+        Ok(mask)
     }
 
     fn skip(&mut self) -> Result<()> {
@@ -218,12 +270,8 @@ impl GroupScan {
         for i in 0..self.conjuncts.len() {
             let conjunct = &scan.conjuncts[self.conjuncts[i]];
             let verdict = match &conjunct.simple {
-                Some((column, predicate)) => {
-                    self.reader(*column)?.prune_block(index, predicate).map_err(TableError::from)?
-                }
-                None => prune(&conjunct.expr, &mut |column| {
-                    Ok(self.reader(column)?.block_stats(index).map_err(TableError::from)?)
-                })?,
+                Some((column, predicate)) => self.prune_block(*column, index, predicate)?,
+                None => prune(&conjunct.expr, &mut |column| self.block_stats(column, index))?,
             };
             match verdict {
                 Prune::None => {
@@ -236,8 +284,8 @@ impl GroupScan {
         }
         let mut hints = vec![];
         for i in 0..self.hints.len() {
-            let column = self.hints[i].0;
-            match self.reader(column)?.prune_block(index, &self.hints[i].1).map_err(TableError::from)? {
+            let (column, predicate) = self.hints[i].clone();
+            match self.prune_block(column, index, &predicate)? {
                 Prune::None => {
                     self.work.blocks_skipped += 1;
                     return Ok(None);
@@ -262,11 +310,8 @@ impl GroupScan {
             if selection.left == 0 {
                 return Ok(None);
             }
-            let (column, predicate) = &self.hints[i];
-            let reader = self.readers[*column].clone();
-            if let Some(reader) = reader
-                && let Some(mask) = reader.filter_block(index, predicate).map_err(TableError::from)?
-            {
+            let (column, predicate) = self.hints[i].clone();
+            if let Some(mask) = self.filter_block(column, index, &predicate)? {
                 selection.and(mask);
             }
         }
@@ -321,14 +366,11 @@ impl GroupScan {
         let before = selection.left;
         if let Some((column, predicate)) = &conjunct.simple
             && decoded[*column].is_none()
+            && let Some(mask) = self.filter_block(*column, index, predicate)?
         {
-            let reader = self.reader(*column)?;
-            if let Some(mask) = reader.filter_block(index, predicate).map_err(TableError::from)? {
-                self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
-                selection.and(mask);
-                conjunct.observe(before, selection.left);
-                return Ok(());
-            }
+            selection.and(mask);
+            conjunct.observe(before, selection.left);
+            return Ok(());
         }
         // Fallible conditions see only rows that are left; so do all if those are few.
         let compact = selection.mask.is_some() && (conjunct.fallible || selection.is_sparse());
@@ -366,12 +408,23 @@ impl GroupScan {
     }
 
     fn read_whole(&mut self, column: usize, index: usize) -> Result<ArrayRef> {
+        if self.is_row_id(column) {
+            let start = index * self.block_rows;
+            let first = self.group.first_row() + start as u64;
+            let rows = self.block_rows.min(self.group.rows() - start) as u64;
+            return Ok(Arc::new(Int64Array::from_iter_values((first..first + rows).map(|row| row as i64))));
+        }
         let reader = self.reader(column)?;
         self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
         Ok(reader.read_block(index).map_err(TableError::from)?)
     }
 
     fn read_rows(&mut self, column: usize, index: usize, rows: &[u16]) -> Result<ArrayRef> {
+        if self.is_row_id(column) {
+            let first = self.group.first_row() + (index * self.block_rows) as u64;
+            let ids = rows.iter().map(|&row| (first + u64::from(row)) as i64);
+            return Ok(Arc::new(Int64Array::from_iter_values(ids)));
+        }
         let reader = self.reader(column)?;
         self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
         Ok(reader.read_rows(index, rows).map_err(TableError::from)?)

@@ -7,20 +7,16 @@ use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
 use crate::exec::error::Result;
 use crate::exec::expr::{AggregateCall, Expr};
-use crate::table::TableSnapshot;
+use crate::table::{ROW_ID, TableSnapshot};
 
 /// The one row of an aggregation of a whole table without keys and conditions, if the table's statistics know
-/// every aggregate in it exactly. `columns` are those of the table that the calls' columns mean.
+/// every aggregate in it exactly. `columns` are those of the table that the calls' columns mean. Statistics of chunks
+/// know nothing of deleted rows.
 pub(crate) fn aggregate_from_statistics(
     table: &Arc<TableSnapshot>,
     columns: &[usize],
     calls: &[AggregateCall],
 ) -> Result<Option<Batch>> {
-    for group in table.row_groups()? {
-        if group.deletes()?.is_some() {
-            return Ok(None);
-        }
-    }
     let mut row = vec![];
     for call in calls {
         let Some(value) = one(table, columns, call)? else { return Ok(None) };
@@ -46,6 +42,9 @@ fn one(table: &Arc<TableSnapshot>, columns: &[usize], call: &AggregateCall) -> R
         [Expr::Column { index, .. }] => columns[*index],
         _ => return Ok(None),
     };
+    if table.deleted_rows() > 0 || column == ROW_ID {
+        return Ok(None);
+    }
     let ty = &table.definition().columns[column].ty;
     match name {
         "count" => {

@@ -16,9 +16,7 @@ use crate::sql::bind::{Binder, BoundQuery, Tables, coerce, object_name, schema_o
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::{Column, Definition, LogicalPlan};
-
-/// Stands for the number of the row in lists of a table's columns.
-const ROW_ID: usize = usize::MAX;
+use crate::table::{ROW_ID, ROW_ID_NAME};
 
 /// The table that a statement changes, and what the statement calls it.
 #[derive(Debug, Clone)]
@@ -123,7 +121,7 @@ impl Binder<'_> {
                 stored.push(self.ids.column(&*column.name, column.ty.clone()));
             }
         }
-        let id = self.ids.column("rowid", ROW_ID_TYPE);
+        let id = self.ids.column(ROW_ID_NAME, ROW_ID_TYPE);
         positions.push(ROW_ID);
         stored.push(id.clone());
         let plan = LogicalPlan::TableGet {
@@ -134,7 +132,9 @@ impl Binder<'_> {
             filters: vec![],
         };
         let (plan, columns) = self.add_generated(table, plan, &stored)?;
-        Ok((plan, target.relation(columns), id))
+        let mut relation = target.relation(columns);
+        relation.row_id = Some(ScopeColumn::new(id.clone()));
+        Ok((plan, relation, id))
     }
 
     /// The default of a column, as one of its type.
