@@ -120,7 +120,10 @@ impl Session {
 
     /// Writes what is left and closes the database.
     pub fn close(mut self) -> Result<(), Error> {
-        if let Err(message) = self.flush() {
+        if let Err(message) = self.flush()
+            && !self.failed
+        {
+            // What failed before has been told.
             eprintln!("Error: {message}");
         }
         let Self { database, connection, .. } = self;

@@ -77,7 +77,7 @@ pub const COMMANDS: &[DotCommand] = commands![
     ".indexes" "[TABLE]" "indexes" catalog::indexes,
     ".databases" "" "the open database and its file" catalog::databases,
     ".open" "[--readonly] [FILE]" "another database, or one in memory" catalog::open,
-    ".import" "FILE TABLE [--OPTION VALUE]..." "a file into a table, made if it is not there" data::import,
+    ".import" "FILE TABLE [--OPTION VALUE]" "a file into a table, made if it is not there" data::import,
     ".dump" "[TABLE]" "statements that make everything again" data::dump,
     ".read" "FILE" "run the statements in a file" read,
     ".mode" "[FORMAT [TABLE]]" "how results look, or what they could look like" results::mode,
@@ -156,9 +156,11 @@ fn after(outcome: Outcome) -> Next {
 
 fn help(session: &mut Session, words: &Words<'_>) -> Result<Next, String> {
     let only = words.at_most_one()?.map(|w| if w.starts_with('.') { w.to_owned() } else { format!(".{w}") });
+    let usage = |c: &DotCommand| format!("{} {}", c.name, c.words);
+    let width = COMMANDS.iter().map(|c| usage(c).len()).max().unwrap_or(0) + 2;
     let mut text = String::new();
     for command in COMMANDS.iter().filter(|c| only.as_ref().is_none_or(|o| c.name.starts_with(o.as_str()))) {
-        text += &format!("{:26}{}\n", format!("{} {}", command.name, command.words), command.help);
+        text += &format!("{:width$}{}\n", usage(command), command.help);
     }
     if text.is_empty() {
         return Err(format!("unknown command {}; .help lists what there is", only.unwrap_or_default()));

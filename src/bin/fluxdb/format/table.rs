@@ -64,6 +64,18 @@ impl TableWriter {
         }
     }
 
+    /// The text of a cell, filled up to the width of its column if that is set by hand.
+    fn padded(&self, column: usize, mut text: String) -> String {
+        let missing = self.widths.get(column).map_or(0, |w| w.saturating_sub(text.width()));
+        let blanks = " ".repeat(missing);
+        if is_right_aligned(&self.columns[column].ty) {
+            blanks + &text
+        } else {
+            text.push_str(&blanks);
+            text
+        }
+    }
+
     /// The shown rows, and whether some are left out behind the first `head` rows.
     fn shown(&mut self) -> (Vec<Vec<String>>, Option<usize>) {
         let head = self.head.len();
@@ -139,7 +151,7 @@ impl ResultWriter for TableWriter {
         for (n, row) in rows.iter().enumerate() {
             table.add_row(shown.iter().map(|c| match c {
                 Some(i) => {
-                    let cell = Cell::new(cut(&row[*i], widths[*i]));
+                    let cell = Cell::new(self.padded(*i, cut(&row[*i], widths[*i])));
                     if gap == Some(n) {
                         cell.set_alignment(CellAlignment::Center)
                     } else if is_right_aligned(&self.columns[*i].ty) {

@@ -59,6 +59,10 @@ pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
                     continue;
                 }
                 let _ = editor.add_history_entry(text);
+                if let Some(path) = &history {
+                    // Saved as it grows: the terminal may be closed at any time.
+                    let _ = editor.append_history(path);
+                }
                 match session.run_text(text, true) {
                     Outcome::Ok | Outcome::Failed => {}
                     end @ (Outcome::Quit | Outcome::Closed) => break end,
@@ -72,11 +76,6 @@ pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
             }
         }
     };
-    if let Some(path) = &history
-        && let Err(e) = editor.save_history(path)
-    {
-        eprintln!("Warning: the history was not saved in {}: {e}", path.display());
-    }
     // In an interactive session a failed statement is no failure of the session.
     if outcome == Outcome::Failed { Outcome::Failed } else { Outcome::Ok }
 }
@@ -99,7 +98,7 @@ struct LineHelper {
 impl LineHelper {
     fn new() -> Self {
         Self {
-            completer: SqlCompleter::new(),
+            completer: SqlCompleter::default(),
             highlighter: SqlHighlighter,
             hinter: rustyline::hint::HistoryHinter::new(),
         }
