@@ -19,7 +19,7 @@ use crate::exec::operators::aggregate::aggregate;
 use crate::exec::operators::filter::Filter;
 use crate::exec::operators::gap_fill::gap_fill;
 use crate::exec::operators::join::{
-    HashBuild, HashProbe, JoinShape, NestedLoop, build_hash, build_rows, unmatched,
+    BuildRequest, HashBuild, HashProbe, JoinShape, NestedLoop, build_hash, build_rows, unmatched,
 };
 use crate::exec::operators::limit::limit;
 use crate::exec::operators::project::Project;
@@ -74,8 +74,8 @@ pub(crate) enum HintKind {
     Predicate(Predicate),
     /// A condition that gets tighter while the query runs.
     Bound(Arc<RunningBound>),
-    /// The value must be a key of a join's build side.
-    Members(Arc<HashBuild>),
+    /// The value must be one of the key of this number on a join's build side.
+    Members(Arc<HashBuild>, usize),
 }
 
 /// A hash join without its inputs.
@@ -107,6 +107,16 @@ fn right_hints(hints: &[Hint], shape: &JoinShape) -> Vec<Hint> {
         .filter(|h| h.column >= width)
         .map(|h| Hint { column: h.column - width, kind: h.kind.clone() })
         .collect()
+}
+
+/// Hints on the keys of groups that hold for the rows: all rows of a group have its keys, so that those of a group that
+/// does not matter do not matter either.
+fn key_hints(hints: Vec<Hint>, keys: &[Expr]) -> Vec<Hint> {
+    let of_key = |hint: Hint| match keys.get(hint.column) {
+        Some(Expr::Column { index, .. }) => Some(Hint { column: *index, ..hint }),
+        _ => None,
+    };
+    hints.into_iter().filter_map(of_key).collect()
 }
 
 /// All keys equal, and the rest true.
@@ -214,7 +224,8 @@ impl Builder {
                         .chain(order)
                         .for_each(|e| read_columns(e, &mut wanted));
                 }
-                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
+                let hints = key_hints(hints, &group_by);
+                let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 let batches = self.timed(id, || aggregate(&pipeline, group_by, aggregates, &self.context))?;
                 Ok(self.batches(id, batches))
             }
@@ -352,23 +363,21 @@ impl Builder {
         let right_id = id + 1 + nodes(&left);
         let right_hints = right_hints(&hints, &shape);
         let pipeline = self.build(right, right_id, right_hints, right_read)?;
-        let build = self.timed(id, || {
-            build_hash(
-                pipeline,
-                &shape.right,
-                &right_keys,
-                &right_wanted,
-                join.null_equals_null,
-                shape.tracks_right(),
-                &self.context,
-            )
-        })?;
+        let filters_left = shape.drops_unmatched_left() && !join.null_equals_null;
+        let request = BuildRequest {
+            keys: &right_keys,
+            wanted: &right_wanted,
+            null_equals_null: join.null_equals_null,
+            track: shape.tracks_right(),
+            asking: if filters_left { left.estimated_rows.unwrap_or(u64::MAX) } else { 0 },
+        };
+        let build = self.timed(id, || build_hash(pipeline, &shape.right, request, &self.context))?;
         if build.has_no_keys() && shape.drops_unmatched_left() && !shape.tracks_right() {
             return Ok(self.batches(id, vec![]));
         }
         let build = Arc::new(build);
         let mut hints = left_hints(hints, &shape);
-        if shape.drops_unmatched_left() && !join.null_equals_null {
+        if filters_left {
             for (k, key) in left_keys.iter().enumerate() {
                 if let Expr::Column { index, .. } = key {
                     let column = *index;
@@ -378,8 +387,8 @@ impl Builder {
                             .into_iter()
                             .map(|p| Hint { column, kind: HintKind::Predicate(p) }),
                     );
-                    if left_keys.len() == 1 {
-                        hints.push(Hint { column, kind: HintKind::Members(build.clone()) });
+                    if build.knows_members(k) {
+                        hints.push(Hint { column, kind: HintKind::Members(build.clone(), k) });
                     }
                 }
             }

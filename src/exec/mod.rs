@@ -25,6 +25,7 @@ pub mod sinks;
 pub mod source;
 mod stream;
 pub mod timetz;
+mod views;
 pub mod window;
 pub mod zone;
 

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, UInt32Array};
 
 pub use registry::{catalog, is_aggregate};
+pub(crate) use sum::average;
 
 use crate::column::types::LogicalType;
 use crate::exec::error::Result;

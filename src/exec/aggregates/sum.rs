@@ -52,17 +52,20 @@ impl Output for Sum {
     }
 }
 
+/// `avg` of `count` numbers of type `summed`, whose sum in units of the last digit is `total`.
+pub(crate) fn average(total: i128, count: u64, summed: &LogicalType) -> Option<f64> {
+    let scale = if let LogicalType::Decimal { scale, .. } = summed { *scale } else { 0 };
+    let power = POWERS[usize::from(scale)] as f64;
+    (count > 0).then_some(total as f64 / (count as f64 * power))
+}
+
 /// `avg` as `DOUBLE`. Unlike the others it is given the type of what was summed, for its scale.
 pub(super) struct Avg;
 
 impl Output for Avg {
     fn finish<S: Total>(states: &[S], summed: &LogicalType) -> Result<ArrayRef> {
-        let scale = if let LogicalType::Decimal { scale, .. } = summed { *scale } else { 0 };
-        let power = POWERS[usize::from(scale)] as f64;
-        let values: Result<Vec<Option<f64>>> = states
-            .iter()
-            .map(|s| Ok((s.count() > 0).then_some(s.total()? as f64 / (s.count() as f64 * power))))
-            .collect();
+        let values: Result<Vec<Option<f64>>> =
+            states.iter().map(|s| Ok(average(s.total()?, s.count(), summed))).collect();
         Ok(collect::<Float64Type>(values?.into_iter(), &LogicalType::Double))
     }
 }

@@ -8,6 +8,7 @@ use crate::exec::batch::Batch;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::flatten;
 use crate::exec::pipeline::BATCH_ROWS;
+use crate::exec::views::concat_views;
 
 /// Batches of at least this many rows pass as they are.
 const LARGE_ENOUGH: usize = BATCH_ROWS / 4;
@@ -73,6 +74,9 @@ pub(crate) fn concat_arrays(parts: &[ArrayRef]) -> Result<ArrayRef> {
     };
     if flat.len() == 1 {
         return Ok(flat[0].clone());
+    }
+    if let Some(views) = concat_views(&flat) {
+        return Ok(views);
     }
     let refs: Vec<&dyn Array> = flat.iter().map(|p| p as &dyn Array).collect();
     concat(&refs).map_err(|e| ExecError::Internal(format!("cannot append to {}: {e}", first.data_type())))

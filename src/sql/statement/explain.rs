@@ -4,7 +4,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::sql::ast::Statement;
 use crate::sql::error::SqlError;
-use crate::sql::explain::render;
+use crate::sql::explain::{render, render_analyzed};
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::query;
@@ -37,8 +37,11 @@ pub fn run(session: &Session, analyze: bool, statement: &Statement) -> Result<Ou
         for batch in &mut stream {
             batch?;
         }
-        drop(stream);
-        ("analyzed_plan", render(&shown))
+        let text = match &stream.context().profile {
+            Some(profile) => render_analyzed(&shown, profile),
+            None => render(&shown),
+        };
+        ("analyzed_plan", text)
     } else {
         ("physical_plan", render(&plan))
     };

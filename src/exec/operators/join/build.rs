@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{Array, ArrayRef, BooleanArray, NullArray, UInt32Array};
-use arrow_buffer::NullBuffer;
+use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_schema::DataType;
 use arrow_select::take::take;
 
 use parking_lot::Mutex;
 
+use super::key_filter::KeyFilter;
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -25,6 +27,7 @@ use crate::exec::operators::groups::{FindCache, GroupTable, MISSING, group_table
 use crate::exec::operators::project::Project;
 use crate::exec::pipeline::Pipeline;
 use crate::exec::scheduler::parallel;
+use crate::exec::views::compact;
 
 /// Build sides of fewer rows are not worth a thread.
 const PARALLEL_ROWS: usize = 1 << 16;
@@ -89,7 +92,7 @@ fn unite(
         if !wanted(c) || parts.is_empty() {
             return Ok(Arc::new(NullArray::new(rows)));
         }
-        flatten(&concat_arrays(&parts)?)
+        Ok(compact(flatten(&concat_arrays(&parts)?)?))
     };
     let columns = if rows < PARALLEL_ROWS {
         (0..width).map(append).collect::<Result<_>>()?
@@ -134,6 +137,8 @@ pub(crate) struct HashBuild {
     pub has_null_key: bool,
     /// For each key, what all rows' values lie between, where that is known.
     ranges: Vec<Option<(Scalar, Scalar)>>,
+    /// For each key, which values there are, where somebody may ask and the table is not as good an answer.
+    filters: Vec<Option<KeyFilter>>,
     _memory: Reservation,
 }
 
@@ -183,24 +188,61 @@ impl HashBuild {
         }
     }
 
-    /// The rows of an array of single keys that are in the table.
-    pub fn members(&self, key: &ArrayRef, cache: &mut FindCache) -> Result<BooleanArray> {
+    /// Whether [`HashBuild::members`] can tell something about key `k`.
+    pub fn knows_members(&self, k: usize) -> bool {
+        self.filters.len() == 1 || self.filters[k].is_some()
+    }
+
+    /// The rows of an array of values of key `k` that may be in the table; some of them may not.
+    pub fn members(&self, k: usize, key: &ArrayRef, cache: &mut FindCache) -> Result<BooleanArray> {
+        if let Some(filter) = &self.filters[k] {
+            return filter.members(key);
+        }
         let mut ids = vec![];
         self.table.find(std::slice::from_ref(key), key.len(), &mut ids, cache)?;
-        Ok(ids.iter().map(|id| Some(*id != MISSING)).collect())
+        Ok(BooleanArray::new(BooleanBuffer::collect_bool(ids.len(), |i| ids[i] != MISSING), None))
     }
+}
+
+/// What is asked of a build side.
+#[derive(Clone, Copy)]
+pub(crate) struct BuildRequest<'a> {
+    /// Over the build side's columns.
+    pub keys: &'a [Expr],
+    /// Columns that somebody reads, beside the keys.
+    pub wanted: &'a [bool],
+    pub null_equals_null: bool,
+    /// Which rows have found a partner matters.
+    pub track: bool,
+    /// How many rows may ask which values the keys have before they are looked up.
+    pub asking: u64,
+}
+
+/// Tables of this many keys stay in the caches, so that a smaller filter before them is of little use.
+const SMALL_TABLE: usize = 1 << 14;
+
+/// For each key, which values there are. Not where the table itself is as good an answer.
+fn key_filters(keys: &[ArrayRef], asking: u64) -> Result<Vec<Option<KeyFilter>>> {
+    let filter = |key: &ArrayRef| -> Result<Option<KeyFilter>> {
+        let rows = key.len();
+        let small = keys.len() == 1 && rows < SMALL_TABLE;
+        let text = matches!(key.data_type(), DataType::Utf8View | DataType::BinaryView);
+        if asking < rows as u64 || (keys.len() == 1 && text) || *key.data_type() == DataType::Null {
+            return Ok(None);
+        }
+        Ok(Some(KeyFilter::new(key)?).filter(|f| !small || f.is_exact()))
+    };
+    keys.iter().map(filter).collect()
 }
 
 /// Runs the build side and makes a table of its keys.
 pub(crate) fn build_hash(
     mut pipeline: Pipeline,
     types: &[LogicalType],
-    keys: &[Expr],
-    wanted: &[bool],
-    null_equals_null: bool,
-    track: bool,
+    request: BuildRequest<'_>,
     context: &Arc<ExecContext>,
 ) -> Result<HashBuild> {
+    let BuildRequest { keys, wanted, null_equals_null, track, asking } = request;
     // Keys that are no columns are computed by the workers.
     let computed: Vec<&Expr> = keys.iter().filter(|k| !matches!(k, Expr::Column { .. })).collect();
     if !computed.is_empty() {
@@ -230,8 +272,9 @@ pub(crate) fn build_hash(
         type_empty(&mut batch, types);
         let rows = BuildRows { batch, matched: track.then(Vec::new), _memory: memory };
         let ranges = keys.iter().map(|_| None).collect();
+        let filters = keys.iter().map(|_| None).collect();
         let memory = Reservation::new(context);
-        return Ok(HashBuild { rows, table, lists: None, has_null_key, ranges, _memory: memory });
+        return Ok(HashBuild { rows, table, lists: None, has_null_key, ranges, filters, _memory: memory });
     }
     let mut key_arrays: Vec<ArrayRef> = key_columns.iter().map(|&c| batch.columns[c].clone()).collect();
     let mut keyed = batch.rows;
@@ -262,6 +305,7 @@ pub(crate) fn build_hash(
             Some((Scalar::Int(min.into()), Scalar::Int(max.into())))
         })
         .collect();
+    let filters = key_filters(&key_arrays, asking)?;
     let mut memory_of_table = Reservation::new(context);
     let mut ids = vec![];
     table.expect(keyed);
@@ -269,7 +313,9 @@ pub(crate) fn build_hash(
     // Without lists, a key's number is its row. A table may number NULL out of turn.
     let unique = table.len() == keyed && ids.iter().enumerate().all(|(row, &id)| id as usize == row);
     let lists = (!unique).then(|| lists(&ids, table.len()));
-    memory_of_table.resize(table.size() + if unique { 0 } else { (keyed + table.len()) * 4 })?;
+    let filter_bytes: usize = filters.iter().flatten().map(KeyFilter::size).sum();
+    memory_of_table
+        .resize(table.size() + filter_bytes + if unique { 0 } else { (keyed + table.len()) * 4 })?;
     for (c, column) in batch.columns.iter_mut().enumerate().take(types.len()) {
         if !wanted[c] {
             *column = Arc::new(NullArray::new(batch.rows));
@@ -277,7 +323,7 @@ pub(crate) fn build_hash(
     }
     batch.columns.truncate(types.len());
     let rows = BuildRows { matched: track.then(|| bitmap(batch.rows)), batch, _memory: memory };
-    Ok(HashBuild { rows, table, lists, has_null_key, ranges, _memory: memory_of_table })
+    Ok(HashBuild { rows, table, lists, has_null_key, ranges, filters, _memory: memory_of_table })
 }
 
 /// The rows of each key, in order.

@@ -8,6 +8,7 @@
 
 mod build;
 mod hash;
+mod key_filter;
 mod matcher;
 mod nested_loop;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use crate::exec::context::ExecContext;
 use crate::exec::expr::Expr;
 use crate::exec::plan::JoinKind;
 
-pub(crate) use build::{HashBuild, build_hash, build_rows};
+pub(crate) use build::{BuildRequest, HashBuild, build_hash, build_rows};
 pub(crate) use hash::HashProbe;
 pub(crate) use nested_loop::NestedLoop;
 pub(crate) use unmatched::unmatched;

@@ -22,9 +22,39 @@ pub(super) struct Conjunct {
     /// It may fail for some values, so it is asked only about rows that satisfy all before it.
     pub fallible: bool,
     cost: f64,
-    /// Rows it was asked about, and those of them that satisfied it; for the order of evaluation.
+    observed: Observed,
+}
+
+/// Rows that a condition was asked about, and those of them that satisfied it, by all workers of a scan.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
     seen: AtomicU64,
     kept: AtomicU64,
+}
+
+impl Observed {
+    /// Notes that `kept` of `seen` rows satisfied it.
+    pub fn add(&self, seen: usize, kept: usize) {
+        self.seen.fetch_add(seen as u64, Ordering::Relaxed);
+        self.kept.fetch_add(kept as u64, Ordering::Relaxed);
+    }
+
+    /// How many rows it was asked about.
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// The share of rows that it drops.
+    pub fn dropped(&self) -> f64 {
+        let kept = self.kept.load(Ordering::Relaxed) as f64;
+        let seen = self.seen() as f64;
+        if seen > 0.0 { 1.0 - kept / seen } else { 0.5 }
+    }
+
+    /// What it costs for each row that it drops. The lower, the earlier it is evaluated.
+    pub fn rank(&self, cost: f64) -> f64 {
+        cost / self.dropped().max(0.01)
+    }
 }
 
 impl Conjunct {
@@ -40,23 +70,18 @@ impl Conjunct {
             simple,
             columns,
             expr,
-            seen: AtomicU64::new(0),
-            kept: AtomicU64::new(0),
+            observed: Observed::default(),
         }
     }
 
     /// Notes how selective it was.
     pub fn observe(&self, seen: usize, kept: usize) {
-        self.seen.fetch_add(seen as u64, Ordering::Relaxed);
-        self.kept.fetch_add(kept as u64, Ordering::Relaxed);
+        self.observed.add(seen, kept);
     }
 
-    /// The lower, the earlier it is evaluated: cost for each row that it drops.
-    fn rank(&self) -> f64 {
-        let seen = self.seen.load(Ordering::Relaxed) as f64;
-        let kept = self.kept.load(Ordering::Relaxed) as f64;
-        let dropped = if seen > 0.0 { 1.0 - kept / seen } else { 0.5 };
-        self.cost / dropped.max(0.01)
+    /// The lower, the earlier it is evaluated.
+    pub fn rank(&self) -> f64 {
+        self.observed.rank(self.cost)
     }
 }
 
@@ -75,18 +100,6 @@ pub(super) fn split(filter: Expr) -> Vec<Conjunct> {
     let mut out = vec![];
     collect(filter, &mut out);
     out
-}
-
-/// The order in which these conjuncts are best evaluated. Those that may fail come last and stay in the order they
-/// were written in.
-pub(super) fn evaluation_order(conjuncts: &[Conjunct], mut which: Vec<usize>) -> Vec<usize> {
-    which.sort_by(|&a, &b| {
-        let (a, b) = (&conjuncts[a], &conjuncts[b]);
-        a.fallible
-            .cmp(&b.fallible)
-            .then_with(|| if a.fallible { std::cmp::Ordering::Equal } else { a.rank().total_cmp(&b.rank()) })
-    });
-    which
 }
 
 fn collect_columns(expr: &Expr, out: &mut Vec<usize>) {

@@ -8,7 +8,7 @@ use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_select::filter::filter;
 
 use super::TableScan;
-use super::conjunct::{evaluation_order, prune};
+use super::conjunct::prune;
 use crate::column::ChunkReader;
 use crate::column::predicate::{Predicate, Prune};
 use crate::column::scalar::Scalar;
@@ -16,7 +16,7 @@ use crate::column::stats::ChunkStats;
 use crate::exec::batch::Batch;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::evaluate_predicate;
-use crate::exec::execute::HintKind;
+use crate::exec::execute::{Hint, HintKind};
 use crate::exec::operators::coalesce::Coalescer;
 use crate::exec::operators::groups::FindCache;
 use crate::table::{ROW_ID, RowGroup, TableError};
@@ -33,8 +33,10 @@ pub(super) struct GroupScan {
     /// What is left to evaluate, in order; known once the scan has begun.
     conjuncts: Vec<usize>,
     hints: Vec<(usize, Predicate)>,
+    /// In which order conditions and members are asked.
+    steps: Vec<Step>,
     /// One for each of the scan's hints.
-    members: Vec<Members>,
+    caches: Vec<FindCache>,
     deletes: Option<BooleanBuffer>,
     begun: bool,
     block: usize,
@@ -105,19 +107,39 @@ fn spread(mask: &BooleanArray, indices: &[u16], rows: usize) -> BooleanBuffer {
     whole.finish()
 }
 
-/// How many rows a look into a join's build side has dropped in this row group.
-#[derive(Default)]
-struct Members {
-    cache: FindCache,
-    seen: usize,
-    kept: usize,
+/// What rows must satisfy that statistics cannot tell.
+#[derive(Clone, Copy)]
+enum Step {
+    /// A condition, by its number.
+    Conjunct(usize),
+    /// Being a key of a join behind the scan, by the number of the hint.
+    Members(usize),
 }
 
-impl Members {
-    /// The join looks again for what is kept, so half of the rows must go.
-    fn pays(&self) -> bool {
-        self.seen < 8192 || self.kept * 2 < self.seen
-    }
+/// Rows after which it is known whether asking a join for members pays.
+const MEMBERS_TRIAL: u64 = 16_384;
+/// The join asks again for what is kept, so that this share of the rows must go.
+const MEMBERS_MIN_DROPPED: f64 = 0.25;
+/// What it costs to ask about a row; see `conjunct::cost`.
+const MEMBERS_COST: f64 = 2.0;
+
+/// The order in which conditions and members are best asked. Conditions that may fail come last and stay in the order
+/// they were written in.
+fn evaluation_order(scan: &TableScan, conjuncts: &[usize]) -> Vec<Step> {
+    let members = (0..scan.hints.len()).filter(|&h| {
+        let observed = &scan.observed[h];
+        matches!(scan.hints[h].kind, HintKind::Members(..))
+            && (observed.seen() < MEMBERS_TRIAL || observed.dropped() >= MEMBERS_MIN_DROPPED)
+    });
+    let mut steps: Vec<(bool, f64, Step)> = members
+        .map(|h| (false, scan.observed[h].rank(MEMBERS_COST), Step::Members(h)))
+        .chain(conjuncts.iter().map(|&c| {
+            let conjunct = &scan.conjuncts[c];
+            (conjunct.fallible, if conjunct.fallible { 0.0 } else { conjunct.rank() }, Step::Conjunct(c))
+        }))
+        .collect();
+    steps.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    steps.into_iter().map(|(_, _, step)| step).collect()
 }
 
 /// The columns of a block that were decoded whole.
@@ -126,14 +148,15 @@ type Decoded = Vec<Option<ArrayRef>>;
 impl GroupScan {
     pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>) -> Self {
         let width = scan.columns.len();
-        let scan_members = scan.hints.iter().map(|_| Members::default()).collect();
+        let caches = scan.hints.iter().map(|_| FindCache::default()).collect();
         Self {
             scan,
             group,
             readers: vec![None; width],
             conjuncts: vec![],
             hints: vec![],
-            members: scan_members,
+            steps: vec![],
+            caches,
             deletes: None,
             begun: false,
             block: 0,
@@ -188,7 +211,8 @@ impl GroupScan {
             }
         }
         self.hints = useful;
-        self.conjuncts = evaluation_order(&scan.conjuncts, left);
+        self.steps = evaluation_order(&scan, &left);
+        self.conjuncts = left;
         self.deletes = self.group.deletes()?;
         // The first column to be read says how the row group is cut.
         let conditions = self.conjuncts.iter().flat_map(|&c| &scan.conjuncts[c].columns);
@@ -256,7 +280,7 @@ impl GroupScan {
             match &hint.kind {
                 HintKind::Predicate(p) => self.hints.push((hint.column, p.clone())),
                 HintKind::Bound(bound) => self.hints.extend(bound.get().map(|p| (hint.column, p))),
-                HintKind::Members(_) => {}
+                HintKind::Members(..) => {}
             }
         }
     }
@@ -300,56 +324,69 @@ impl GroupScan {
             selection.and(!&deletes.slice(index * self.block_rows, rows));
         }
         let mut decoded: Decoded = vec![None; scan.columns.len()];
-        for c in left {
-            if selection.left == 0 {
-                return Ok(None);
-            }
-            self.apply(c, index, &mut selection, &mut decoded)?;
-        }
+        // Those on encoded values first: they are cheap. Where a join tells which values it has, their range adds
+        // nothing.
         for i in hints {
             if selection.left == 0 {
                 return Ok(None);
             }
             let (column, predicate) = self.hints[i].clone();
+            let asks_join = |h: &Hint| h.column == column && matches!(h.kind, HintKind::Members(..));
+            if scan.hints.iter().any(asks_join) {
+                continue;
+            }
             if let Some(mask) = self.filter_block(column, index, &predicate)? {
                 selection.and(mask);
             }
         }
-        self.keep_members(index, &mut selection, &mut decoded)?;
+        for s in 0..self.steps.len() {
+            if selection.left == 0 {
+                break;
+            }
+            match self.steps[s] {
+                Step::Conjunct(c) if left.contains(&c) => {
+                    self.apply(c, index, &mut selection, &mut decoded)?;
+                }
+                Step::Conjunct(_) => {}
+                Step::Members(h) => self.keep_members(h, index, &mut selection, &mut decoded)?,
+            }
+        }
         if selection.left == 0 {
             return Ok(None);
         }
         self.output(index, &selection, &decoded).map(Some)
     }
 
-    /// Drops rows that have no partner in a join behind the scan, as long as that drops enough to pay.
-    fn keep_members(&mut self, index: usize, selection: &mut Selection, decoded: &mut Decoded) -> Result<()> {
+    /// Drops rows that have no partner in a join behind the scan.
+    fn keep_members(
+        &mut self,
+        hint: usize,
+        index: usize,
+        selection: &mut Selection,
+        decoded: &mut Decoded,
+    ) -> Result<()> {
         let scan = self.scan.clone();
-        for (h, hint) in scan.hints.iter().enumerate() {
-            let HintKind::Members(build) = &hint.kind else { continue };
-            if selection.left == 0 {
-                return Ok(());
-            }
-            if !self.members[h].pays() {
-                continue;
-            }
-            let before = selection.left;
-            let sparse = selection.is_sparse() && decoded[hint.column].is_none();
-            let indices = if sparse { selection.indices() } else { vec![] };
-            let key = if sparse {
-                self.read_rows(hint.column, index, &indices)?
-            } else {
-                self.read_block(hint.column, index, decoded)?
-            };
-            let mask = build.members(&key, &mut self.members[h].cache)?;
-            if sparse {
-                selection.and(spread(&mask, &indices, selection.rows));
-            } else {
-                selection.and(mask.values().clone());
-            }
-            self.members[h].seen += before;
-            self.members[h].kept += selection.left;
+        let observed = &scan.observed[hint];
+        let HintKind::Members(build, key) = &scan.hints[hint].kind else { return Ok(()) };
+        if observed.seen() >= MEMBERS_TRIAL && observed.dropped() < MEMBERS_MIN_DROPPED {
+            return Ok(());
         }
+        let column = scan.hints[hint].column;
+        let before = selection.left;
+        let sparse = selection.is_sparse() && decoded[column].is_none();
+        let indices = if sparse { selection.indices() } else { vec![] };
+        let values = if sparse {
+            self.read_rows(column, index, &indices)?
+        } else {
+            self.read_block(column, index, decoded)?
+        };
+        let mask = build.members(*key, &values, &mut self.caches[hint])?;
+        if sparse {
+            selection.and(spread(&mask, &indices, selection.rows));
+        } else {
+            selection.and(mask.values().clone());
+        }
+        observed.add(before, selection.left);
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use crate::exec::expr::Expr;
 use crate::exec::source::{Morsel, SourceScan};
 use crate::table::TableSnapshot;
 
-use conjunct::Conjunct;
+use conjunct::{Conjunct, Observed};
 use group::GroupScan;
 
 pub(crate) use statistics::aggregate_from_statistics;
@@ -37,6 +37,8 @@ struct TableScan {
     conjuncts: Vec<Conjunct>,
     /// Positions in `columns`, and what rows must satisfy to matter to somebody behind the scan.
     hints: Vec<Hint>,
+    /// For each hint that asks for members, how many rows it drops.
+    observed: Vec<Observed>,
     context: Arc<ExecContext>,
 }
 
@@ -59,8 +61,10 @@ pub(crate) fn table_scan(
     context.counters.rows_expected.fetch_add(table.rows(), Ordering::Relaxed);
     let count = table.row_groups()?.len();
     let conjuncts = filter.map(conjunct::split).unwrap_or_default();
-    let hints = hints.into_iter().map(|hint| Hint { column: output[hint.column], ..hint }).collect();
-    let scan = TableScan { table, columns, output, conjuncts, hints, context: context.clone() };
+    let hints: Vec<Hint> =
+        hints.into_iter().map(|hint| Hint { column: output[hint.column], ..hint }).collect();
+    let observed = hints.iter().map(|_| Observed::default()).collect();
+    let scan = TableScan { table, columns, output, conjuncts, hints, observed, context: context.clone() };
     Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), count }))
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::aggregates::average;
 use crate::exec::batch::Batch;
 use crate::exec::error::Result;
 use crate::exec::expr::{AggregateCall, Expr};
@@ -60,19 +61,35 @@ fn one(table: &Arc<TableSnapshot>, columns: &[usize], call: &AggregateCall) -> R
                 if name == "min" { (&stats.min, stats.min_exact) } else { (&stats.max, stats.max_exact) };
             Ok(value.clone().filter(|_| exact))
         }
-        "sum" if ty.is_integer() || matches!(ty, LogicalType::Decimal { .. }) => {
-            let mut total = None;
-            for group in table.row_groups()? {
-                let stats = group.chunk_meta(column)?.stats(ty);
-                if stats.nulls == stats.rows {
-                    continue;
-                }
-                let Some(Scalar::Int(sum)) = stats.sum else { return Ok(None) };
-                let Some(sum) = total.unwrap_or(0i128).checked_add(sum) else { return Ok(None) };
-                total = Some(sum);
-            }
-            Ok(Some(total.map_or(Scalar::Null, Scalar::Int)))
+        "sum" if is_summed(ty) => {
+            let Some((sum, count)) = sum_and_count(table, column)? else { return Ok(None) };
+            Ok(Some(if count == 0 { Scalar::Null } else { Scalar::Int(sum) }))
+        }
+        "avg" if is_summed(ty) && call.ty == LogicalType::Double => {
+            let Some((sum, count)) = sum_and_count(table, column)? else { return Ok(None) };
+            Ok(Some(average(sum, count, ty).map_or(Scalar::Null, Scalar::Float)))
         }
         _ => Ok(None),
     }
+}
+
+fn is_summed(ty: &LogicalType) -> bool {
+    ty.is_integer() || matches!(ty, LogicalType::Decimal { .. })
+}
+
+/// The exact sum of a column and the number of its values, if the statistics of all chunks know them.
+fn sum_and_count(table: &Arc<TableSnapshot>, column: usize) -> Result<Option<(i128, u64)>> {
+    let ty = &table.definition().columns[column].ty;
+    let (mut total, mut count) = (0i128, 0);
+    for group in table.row_groups()? {
+        let stats = group.chunk_meta(column)?.stats(ty);
+        if stats.nulls == stats.rows {
+            continue;
+        }
+        let Some(Scalar::Int(sum)) = stats.sum else { return Ok(None) };
+        let Some(sum) = total.checked_add(sum) else { return Ok(None) };
+        total = sum;
+        count += stats.rows - stats.nulls;
+    }
+    Ok(Some((total, count)))
 }

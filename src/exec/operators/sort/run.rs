@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, UInt32Array};
 use arrow_row::Rows;
 use arrow_schema::DataType;
@@ -16,6 +15,7 @@ use crate::exec::error::Result;
 use crate::exec::eval::flatten;
 use crate::exec::memory::{Reservation, batch_bytes};
 use crate::exec::operators::coalesce::concat_arrays;
+use crate::exec::views::compact;
 
 /// Rows in the order they came, and their keys. After [`Run::seal`] the keys are sorted and the rows are one batch.
 pub(super) struct Run {
@@ -205,14 +205,5 @@ impl Run {
             self.account()?;
         }
         Ok(self.entries.last().copied())
-    }
-}
-
-/// A copy that holds no bytes it does not need.
-fn compact(array: ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Utf8View => Arc::new(array.as_string_view().gc()),
-        DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
-        _ => array,
     }
 }

@@ -1,0 +1,254 @@
+//! Arrays of text and bytes put together from rows of others.
+//!
+//! Arrow's `concat` lists the buffers of all its inputs one after another, also where many inputs point into the
+//! same ones. Batches that come out of a join share the buffers of its build side, so a few such steps in a row would
+//! list the same buffers many thousand times.
+
+// Views are copied from valid arrays, and only the number of their buffer changes; checking them all again would cost
+// more than copying them.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{BinaryViewType, ByteViewType, StringViewType};
+use arrow_array::{Array, ArrayRef, GenericByteViewArray};
+use arrow_buffer::{Buffer, NullBuffer, NullBufferBuilder, ScalarBuffer};
+use arrow_schema::DataType;
+use hashbrown::HashMap;
+
+/// The longest string that lies in its view.
+const INLINE: u32 = 12;
+/// Bytes that nobody points to are kept up to this many.
+const SLACK_BYTES: usize = 1 << 16;
+/// The most bytes of a buffer that views can point into.
+const MAX_BUFFER: usize = i32::MAX as usize;
+/// A buffer that no view was found to point to yet.
+const UNUSED: u32 = u32::MAX;
+
+/// All rows of arrays of views, in order; `None` if they are no such arrays, or not all of one type.
+pub(crate) fn concat_views(parts: &[ArrayRef]) -> Option<ArrayRef> {
+    match parts.first()?.data_type() {
+        DataType::Utf8View => concat::<StringViewType>(parts),
+        DataType::BinaryView => concat::<BinaryViewType>(parts),
+        _ => None,
+    }
+}
+
+/// The array with its long strings in a buffer of their own, if that frees more than half of what it holds on to.
+pub(crate) fn compact(array: ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Utf8View => compact_views::<StringViewType>(array),
+        DataType::BinaryView => compact_views::<BinaryViewType>(array),
+        _ => array,
+    }
+}
+
+fn compact_views<T: ByteViewType>(array: ArrayRef) -> ArrayRef {
+    let views = array.as_byte_view::<T>();
+    let used: usize = views.views().iter().map(|v| long(*v)).sum();
+    let held: usize = views.data_buffers().iter().map(Buffer::len).sum();
+    if used.saturating_mul(2).saturating_add(SLACK_BYTES) >= held || used > MAX_BUFFER {
+        return array;
+    }
+    Arc::new(views.gc())
+}
+
+/// Bytes of a string that lie outside of its view.
+fn long(view: u128) -> usize {
+    if view as u32 > INLINE { view as u32 as usize } else { 0 }
+}
+
+/// The buffers of an array that is being made.
+#[derive(Default)]
+struct Buffers {
+    list: Vec<Buffer>,
+    /// Their numbers by where they lie.
+    numbers: HashMap<(usize, usize), u32>,
+}
+
+impl Buffers {
+    fn number(&mut self, buffer: &Buffer) -> u32 {
+        *self.numbers.entry((buffer.as_ptr() as usize, buffer.len())).or_insert_with(|| {
+            self.list.push(buffer.clone());
+            self.list.len() as u32 - 1
+        })
+    }
+}
+
+fn concat<T: ByteViewType>(parts: &[ArrayRef]) -> Option<ArrayRef> {
+    let parts: Vec<&GenericByteViewArray<T>> =
+        parts.iter().map(|p| p.as_byte_view_opt::<T>()).collect::<Option<_>>()?;
+    let rows = parts.iter().map(|p| p.len()).sum();
+    let mut views: Vec<u128> = Vec::with_capacity(rows);
+    let first = parts.first()?.data_buffers();
+    let buffers: Arc<[Buffer]> = if parts.iter().all(|p| same_list(p.data_buffers(), first)) {
+        parts.iter().for_each(|p| views.extend_from_slice(p.views()));
+        Arc::clone(first)
+    } else {
+        let mut buffers = Buffers::default();
+        // New numbers of the buffers of the list that was seen last.
+        let mut numbers: Vec<u32> = vec![];
+        let mut last: Option<&Arc<[Buffer]>> = None;
+        for part in &parts {
+            let list = part.data_buffers();
+            if !last.is_some_and(|last| same_list(last, list)) {
+                numbers.clear();
+                numbers.resize(list.len(), UNUSED);
+                last = Some(list);
+            }
+            if list.is_empty() {
+                views.extend_from_slice(part.views());
+                continue;
+            }
+            views.extend(part.views().iter().map(|&view| {
+                if view as u32 <= INLINE {
+                    return view;
+                }
+                let old = (view >> 64) as u32 as usize;
+                let mut new = numbers[old];
+                if new == UNUSED {
+                    new = buffers.number(&list[old]);
+                    numbers[old] = new;
+                }
+                view & !(u128::from(u32::MAX) << 64) | u128::from(new) << 64
+            }));
+        }
+        buffers.list.into()
+    };
+    let nulls = concat_nulls(&parts, rows);
+    // SAFETY: every view is that of a valid array. A long one has the number of the same buffer in the new list, at
+    // the same offset. The NULLs are as many as the views.
+    let array =
+        unsafe { GenericByteViewArray::<T>::new_unchecked(ScalarBuffer::from(views), buffers, nulls) };
+    Some(Arc::new(array))
+}
+
+fn same_list(a: &Arc<[Buffer]>, b: &Arc<[Buffer]>) -> bool {
+    Arc::ptr_eq(a, b) || a.is_empty() && b.is_empty()
+}
+
+fn concat_nulls<T: ByteViewType>(parts: &[&GenericByteViewArray<T>], rows: usize) -> Option<NullBuffer> {
+    if parts.iter().all(|p| p.null_count() == 0) {
+        return None;
+    }
+    let mut out = NullBufferBuilder::new(rows);
+    for part in parts {
+        match part.nulls() {
+            Some(nulls) => out.append_buffer(nulls),
+            None => out.append_n_non_nulls(part.len()),
+        }
+    }
+    out.finish()
+}
+
+/// Rows of arrays of views that are collected one by one.
+pub(crate) struct Views<T: ByteViewType> {
+    /// Invariant: each is that of a valid array of `T`, but for the number of its buffer, which is that of the same
+    /// buffer among `buffers`.
+    views: Vec<u128>,
+    buffers: Vec<Buffer>,
+    /// The buffer that the last long view pointed into: where it lies, and its number.
+    last: (usize, u32),
+    of: PhantomData<T>,
+}
+
+impl<T: ByteViewType> Views<T> {
+    /// None yet, with room for some.
+    pub fn with_capacity(rows: usize) -> Self {
+        Self { views: Vec::with_capacity(rows), buffers: vec![], last: (0, 0), of: PhantomData }
+    }
+
+    /// Adds a row of an array.
+    ///
+    /// # Panics
+    ///
+    /// If the array does not have such a row.
+    #[inline]
+    pub fn push(&mut self, array: &GenericByteViewArray<T>, row: usize) {
+        let view = array.views()[row];
+        if view as u32 <= INLINE {
+            self.views.push(view);
+            return;
+        }
+        let buffer = &array.data_buffers()[(view >> 64) as u32 as usize];
+        let same = self.last.0 == buffer.as_ptr() as usize
+            && self.buffers.get(self.last.1 as usize).is_some_and(|last| last.ptr_eq(buffer));
+        if !same {
+            self.last = (buffer.as_ptr() as usize, self.number(buffer));
+        }
+        self.views.push(view & !(u128::from(u32::MAX) << 64) | u128::from(self.last.1) << 64);
+    }
+
+    /// Adds an empty string, which may stand for a NULL.
+    #[inline]
+    pub fn push_empty(&mut self) {
+        self.views.push(0);
+    }
+
+    fn number(&mut self, buffer: &Buffer) -> u32 {
+        // Rows that come one after another mostly point into the same few buffers.
+        let known = self.buffers.iter().rev().take(8).position(|b| b.ptr_eq(buffer));
+        match known {
+            Some(back) => (self.buffers.len() - 1 - back) as u32,
+            None => {
+                self.buffers.push(buffer.clone());
+                self.buffers.len() as u32 - 1
+            }
+        }
+    }
+
+    /// The rows as an array.
+    ///
+    /// # Panics
+    ///
+    /// If there is not a NULL or not for each.
+    pub fn into_array(self, nulls: Option<NullBuffer>) -> ArrayRef {
+        assert!(nulls.as_ref().is_none_or(|n| n.len() == self.views.len()), "a NULL or not for each row");
+        let views = ScalarBuffer::from(self.views);
+        // SAFETY: by the invariant of `views`, and as many NULLs as views were just checked.
+        Arc::new(unsafe { GenericByteViewArray::<T>::new_unchecked(views, self.buffers.into(), nulls) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringViewArray;
+
+    use super::*;
+
+    fn texts(values: &[Option<&str>]) -> ArrayRef {
+        Arc::new(values.iter().copied().collect::<StringViewArray>())
+    }
+
+    #[test]
+    fn appended_rows_are_valid_and_share_buffers() {
+        let a = texts(&[Some("short"), Some("a text of more than twelve bytes"), None]);
+        let b = texts(&[Some("another text of more than twelve bytes"), Some("")]);
+        let parts = [a.slice(1, 2), b.clone(), a.clone(), b, a];
+        let all = concat_views(&parts).unwrap();
+        all.to_data().validate_full().unwrap();
+        let expected: Vec<Option<&str>> = parts.iter().flat_map(|p| p.as_string_view().iter()).collect();
+        assert_eq!(all.as_string_view().iter().collect::<Vec<_>>(), expected);
+        assert_eq!(all.as_string_view().data_buffers().len(), 2);
+    }
+
+    #[test]
+    fn numbers_are_no_views() {
+        let numbers: ArrayRef = Arc::new(arrow_array::Int64Array::from(vec![1]));
+        assert!(concat_views(&[numbers]).is_none());
+        assert!(concat_views(&[]).is_none());
+    }
+
+    #[test]
+    fn little_of_much_is_copied() {
+        let many: Vec<String> = (0..5000).map(|i| format!("a text of more than twelve bytes {i}")).collect();
+        let all: ArrayRef = Arc::new(many.iter().map(|s| Some(s.as_str())).collect::<StringViewArray>());
+        let few = compact(all.slice(100, 2));
+        assert_eq!(few.as_string_view().value(1), many[101]);
+        assert!(few.get_buffer_memory_size() < 1000);
+        let most = compact(all.slice(0, 4000));
+        assert!(Arc::ptr_eq(most.as_string_view().data_buffers(), all.as_string_view().data_buffers()));
+    }
+}
