@@ -35,6 +35,21 @@ impl CompareOp {
         }
     }
 
+    /// The operator that is true where this one is false, NULLs aside.
+    #[must_use]
+    pub fn negate(self) -> Self {
+        match self {
+            Self::Eq => Self::NotEq,
+            Self::NotEq => Self::Eq,
+            Self::Lt => Self::GtEq,
+            Self::LtEq => Self::Gt,
+            Self::Gt => Self::LtEq,
+            Self::GtEq => Self::Lt,
+            Self::DistinctFrom => Self::NotDistinctFrom,
+            Self::NotDistinctFrom => Self::DistinctFrom,
+        }
+    }
+
     /// The SQL spelling.
     pub fn sql(self) -> &'static str {
         match self {

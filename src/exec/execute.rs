@@ -5,27 +5,36 @@
 //! input's pipeline to its end and starts a new one with its result. So when the last pipeline is complete, all
 //! that can be done before the first row is done, and that pipeline feeds the [`QueryStream`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::Int64Array;
+use parking_lot::Mutex;
 
 use crate::column::predicate::Predicate;
 use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
-use crate::exec::error::Result;
+use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{CompareOp, Expr, SortKey};
 use crate::exec::operators::aggregate::aggregate;
+use crate::exec::operators::collect::{Collected, collect};
+use crate::exec::operators::cte::{MaterialisedScan, RecursiveScan};
+use crate::exec::operators::expand::Expand;
 use crate::exec::operators::filter::Filter;
 use crate::exec::operators::gap_fill::gap_fill;
 use crate::exec::operators::join::{
     BuildRequest, HashBuild, HashProbe, JoinShape, NestedLoop, build_hash, build_rows, unmatched,
 };
 use crate::exec::operators::limit::limit;
+use crate::exec::operators::limit_by::{LimitBy, limit_by};
+use crate::exec::operators::or_else::or_else;
 use crate::exec::operators::project::Project;
+use crate::exec::operators::sample::sample;
 use crate::exec::operators::scan::{aggregate_from_statistics, table_scan};
 use crate::exec::operators::sort::sort;
 use crate::exec::operators::sort::top_n::{RunningBound, top_n};
+use crate::exec::operators::unnest::Unnest;
 use crate::exec::operators::values::values;
 use crate::exec::operators::window::{Windows, window};
 use crate::exec::operators::write::write;
@@ -41,7 +50,7 @@ use crate::table::TableSnapshot;
 /// while the stream is read; dropping the stream ends it.
 pub fn execute(plan: Plan, context: Arc<ExecContext>) -> Result<QueryStream> {
     let schema = plan.schema.clone();
-    let builder = Builder { context: context.clone() };
+    let builder = Builder { context: context.clone(), ctes: Mutex::default() };
     let prepare = Box::new(move || {
         // A limit at the top is applied by the stream, which stops the workers when it is reached.
         let (plan, root, offset, limit) = match plan.node {
@@ -140,13 +149,24 @@ fn all_of(keys: Vec<(Expr, Expr)>, rest: Option<Expr>, left_width: usize) -> Exp
     if all.len() == 1 { all.remove(0) } else { Expr::And(all) }
 }
 
+/// Rows of common table expressions, by id.
+type CteRows = HashMap<usize, Arc<Collected>>;
+
 struct Builder {
     context: Arc<ExecContext>,
+    /// Those that have been computed.
+    ctes: Mutex<CteRows>,
 }
 
 /// The number of nodes of a plan.
 fn nodes(plan: &Plan) -> usize {
     1 + plan.node.inputs().into_iter().map(nodes).sum::<usize>()
+}
+
+/// Whether a plan scans the rows of that id.
+fn scans(plan: &Plan, cte: usize) -> bool {
+    matches!(&plan.node, PlanNode::CteScan { id, .. } if *id == cte)
+        || plan.node.inputs().into_iter().any(|p| scans(p, cte))
 }
 
 /// Marks the columns that an expression reads.
@@ -299,6 +319,75 @@ impl Builder {
                 }
                 Ok(self.source(id, Arc::new(SequenceSource::new(sources))))
             }
+            PlanNode::Unnest { input, lists, ordinality, keep_empty } => {
+                let width = input.schema.len();
+                wanted.truncate(width);
+                let behind = wanted.clone();
+                for list in &lists {
+                    read_columns(list, &mut wanted);
+                }
+                let hints = hints.into_iter().filter(|h| h.column < width).collect();
+                let pipeline = self.build(*input, id + 1, hints, wanted)?;
+                let operator = Unnest::new(lists, ordinality, keep_empty, behind, &self.context);
+                Ok(self.stream(id, pipeline, Arc::new(operator)))
+            }
+            PlanNode::Expand { input, keys, sets } => {
+                wanted.truncate(input.schema.len());
+                for key in &keys {
+                    read_columns(key, &mut wanted);
+                }
+                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
+                Ok(self.stream(id, pipeline, Arc::new(Expand::new(keys, sets, &self.context))))
+            }
+            PlanNode::OrElse { input, condition, row } => {
+                read_columns(&condition, &mut wanted);
+                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
+                let pipeline = or_else(pipeline, condition, row, plan.schema, &self.context);
+                Ok(self.source(id, pipeline.into_source()))
+            }
+            PlanNode::LimitBy { input, limit, offset, percent } => {
+                limit.iter().chain(&offset).for_each(|e| read_columns(e, &mut wanted));
+                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
+                let by = LimitBy { limit, offset, percent };
+                let batches = self.timed(id, || limit_by(&pipeline, &by, &self.context))?;
+                Ok(self.batches(id, batches))
+            }
+            PlanNode::Sample { input, choice, seed } => {
+                let pipeline = self.build(*input, id + 1, vec![], wanted)?;
+                let batches = self.timed(id, || sample(&pipeline, choice, seed, &self.context))?;
+                Ok(self.batches(id, batches))
+            }
+            PlanNode::With { id: cte, definition, body, .. } => {
+                let body_id = id + 1 + nodes(&definition);
+                let rows = self.timed(id, || self.collect(*definition, id + 1))?;
+                self.ctes.lock().insert(cte, Arc::new(rows));
+                self.build(*body, body_id, hints, wanted)
+            }
+            PlanNode::CteScan { id: cte, name, columns } => {
+                let rows = self.ctes.lock().get(&cte).cloned();
+                let rows =
+                    rows.ok_or_else(|| ExecError::Internal(format!("the rows of \"{name}\" are not there")))?;
+                Ok(self.source(id, Arc::new(MaterialisedScan::new(rows, columns))))
+            }
+            PlanNode::Recursive { id: cte, all, anchor, step, kind, .. } => {
+                let types = types_of(&anchor);
+                let step_id = id + 1 + nodes(&anchor);
+                let anchor = self.timed(id, || self.collect(*anchor, id + 1))?;
+                let wants_all = scans(&step, all);
+                let ctes = self.ctes.lock().clone();
+                let context = self.context.clone();
+                let run = move |working, rest: Option<Collected>| {
+                    let builder = Self { context: context.clone(), ctes: Mutex::new(ctes.clone()) };
+                    let mut rows = builder.ctes.lock();
+                    rows.insert(cte, Arc::new(working));
+                    rows.extend(rest.map(|rest| (all, Arc::new(rest))));
+                    drop(rows);
+                    builder.collect((*step).clone(), step_id)
+                };
+                let run = Box::new(run);
+                let scan = RecursiveScan::new(anchor, &types, &kind, wants_all, run, &self.context)?;
+                Ok(self.source(id, Arc::new(scan)))
+            }
             PlanNode::Write { input, sink } => {
                 let wanted = vec![true; input.schema.len()];
                 let pipeline = self.build(*input, id + 1, vec![], wanted)?;
@@ -307,6 +396,13 @@ impl Builder {
                 Ok(self.batches(id, vec![Batch::new(vec![Arc::new(count)], 1)]))
             }
         }
+    }
+
+    /// All rows of a plan.
+    fn collect(&self, plan: Plan, id: usize) -> Result<Collected> {
+        let wanted = vec![true; plan.schema.len()];
+        let pipeline = self.build(plan, id, vec![], wanted)?;
+        collect(&pipeline, &self.context)
     }
 
     /// What a join reads of its inputs, from what is read of its output.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::column::scalar::Scalar;
 use crate::exec::batch::Schema;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
+pub use crate::exec::operators::sample::Choice;
 use crate::exec::source::{Sink, Source};
 use crate::exec::window::WindowCall;
 use crate::table::TableSnapshot;
@@ -77,6 +78,22 @@ pub enum JoinKind {
     /// All left rows, and a boolean that says whether there is a partner (NULL as `IN` has it). Output:
     /// left columns and the mark.
     Mark,
+}
+
+/// What a recursion keeps of the rows that a step makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recursion {
+    /// All.
+    All,
+    /// Those that were not there before.
+    Distinct,
+    /// One row for each key, the last.
+    Keyed {
+        /// Positions of the key columns.
+        keys: Vec<usize>,
+        /// A row that leaves its key's row as it was does not take part in the next step.
+        distinct: bool,
+    },
 }
 
 /// An operator, its inputs, and what it yields.
@@ -224,6 +241,93 @@ pub enum PlanNode {
         /// Inputs.
         inputs: Vec<Plan>,
     },
+    /// Rows of the input, each once for each item of its lists. Output: the input's columns, the items of each
+    /// list, and the item's number if it is asked for.
+    Unnest {
+        /// Input.
+        input: Box<Plan>,
+        /// Lists over the input.
+        lists: Vec<Expr>,
+        /// The number of the item is yielded, from 1.
+        ordinality: bool,
+        /// A row without items stays, with NULLs.
+        keep_empty: bool,
+    },
+    /// Rows of the input, each once for each grouping set. Output: the input's columns, the keys (NULL where the
+    /// set lacks them), the number of the set.
+    Expand {
+        /// Input.
+        input: Box<Plan>,
+        /// Keys over the input.
+        keys: Vec<Expr>,
+        /// For each set, which keys it has.
+        sets: Vec<Vec<bool>>,
+    },
+    /// The input's rows, and a constant one if none of them satisfies the condition.
+    OrElse {
+        /// Input.
+        input: Box<Plan>,
+        /// Condition over the input.
+        condition: Expr,
+        /// The constant row.
+        row: Vec<Expr>,
+    },
+    /// Some of the rows in the order of the input; the expressions are the same in all rows.
+    LimitBy {
+        /// Input.
+        input: Box<Plan>,
+        /// How many rows, or percent of all; all where NULL.
+        limit: Option<Expr>,
+        /// How many to skip.
+        offset: Option<Expr>,
+        /// The limit is in percent.
+        percent: bool,
+    },
+    /// Some of the rows, chosen at random.
+    Sample {
+        /// Input.
+        input: Box<Plan>,
+        /// Which.
+        choice: Choice,
+        /// With a seed, the same rows each time.
+        seed: Option<u64>,
+    },
+    /// Rows that are computed once, for the scans of this id in the body. Output: that of the body.
+    With {
+        /// Names the rows.
+        id: usize,
+        /// For people.
+        name: String,
+        /// The rows.
+        definition: Box<Plan>,
+        /// What uses them.
+        body: Box<Plan>,
+    },
+    /// Some columns of the rows of a [`PlanNode::With`] or of a step of a [`PlanNode::Recursive`].
+    CteScan {
+        /// Names the rows.
+        id: usize,
+        /// For people.
+        name: String,
+        /// Their columns.
+        columns: Vec<usize>,
+    },
+    /// The rows of the anchor, then those that the step makes of the rows before, until it makes none. The types
+    /// of both are those of the output.
+    Recursive {
+        /// The rows of the step before.
+        id: usize,
+        /// All rows so far.
+        all: usize,
+        /// For people.
+        name: String,
+        /// Where it starts.
+        anchor: Box<Plan>,
+        /// What is made of the rows before.
+        step: Box<Plan>,
+        /// What is kept.
+        kind: Recursion,
+    },
     /// Writes its input somewhere. Output: one `BIGINT`, the number of rows.
     Write {
         /// Input.
@@ -237,8 +341,15 @@ impl PlanNode {
     /// The inputs, left to right.
     pub fn inputs(&self) -> Vec<&Plan> {
         match self {
-            Self::TableScan { .. } | Self::SourceScan { .. } | Self::Values { .. } => vec![],
+            Self::TableScan { .. } | Self::SourceScan { .. } | Self::Values { .. } | Self::CteScan { .. } => {
+                vec![]
+            }
             Self::Filter { input, .. }
+            | Self::Unnest { input, .. }
+            | Self::Expand { input, .. }
+            | Self::OrElse { input, .. }
+            | Self::LimitBy { input, .. }
+            | Self::Sample { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
             | Self::GapFill { input, .. }
@@ -250,6 +361,8 @@ impl PlanNode {
             Self::HashJoin { left, right, .. } | Self::NestedLoopJoin { left, right, .. } => {
                 vec![left, right]
             }
+            Self::With { definition, body, .. } => vec![definition, body],
+            Self::Recursive { anchor, step, .. } => vec![anchor, step],
             Self::UnionAll { inputs } => inputs.iter().collect(),
         }
     }

@@ -12,7 +12,8 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use crate::sql::fluxql;
-use crate::sql::tokens::{GLOB, POWER};
+use crate::sql::forms::{self, MARK};
+use crate::sql::tokens::{AND_SAMPLE, GLOB, IN, NOT_IN, PERCENT, POWER};
 
 /// The dialect.
 #[derive(Debug)]
@@ -30,12 +31,14 @@ const MULTIPLY: u8 = 90;
 const PLUS: u8 = 80;
 const XOR: u8 = 75;
 const OTHER: u8 = 70;
-const BETWEEN_LIKE: u8 = 60;
+/// That of `IN`, `BETWEEN`, `LIKE`.
+pub const BETWEEN_LIKE: u8 = 60;
 const COMPARE: u8 = 50;
 const IS: u8 = 40;
 const NOT: u8 = 30;
 const AND: u8 = 20;
 const OR: u8 = 10;
+const LAST: u8 = 5;
 
 impl Dialect for FluxDialect {
     /// Takes the paths of the parser that are made for DuckDB.
@@ -84,7 +87,8 @@ impl Dialect for FluxDialect {
             Token::Word(w) if w.keyword == Keyword::XOR => self.prec_unknown(),
             Token::LBracket => BRACKET,
             Token::CustomBinaryOperator(op) if op == POWER || op == "^" => CARET,
-            Token::CustomBinaryOperator(op) if op == GLOB => BETWEEN_LIKE,
+            Token::CustomBinaryOperator(op) if op == GLOB || op == IN || op == NOT_IN => BETWEEN_LIKE,
+            Token::CustomBinaryOperator(op) if op == AND_SAMPLE || op == PERCENT => LAST,
             Token::Arrow
             | Token::LongArrow
             | Token::AtArrow
@@ -112,7 +116,9 @@ impl Dialect for FluxDialect {
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         match &parser.peek_token_ref().token {
             Token::Number(..) => fluxql::parse_duration_literal(parser).map(Ok),
-            Token::Word(w) if fluxql::is_every_marker(w) => Some(fluxql::parse_every(parser)),
+            Token::Word(w) if w.quote_style == Some(MARK) => forms::parse_marked(&w.clone(), parser),
+            Token::LBracket => Some(forms::parse_brackets(parser)),
+            Token::Sharp => forms::parse_position(parser),
             Token::Minus => Some(parse_negation(parser)),
             Token::EscapedStringLiteral(text) => {
                 let value = Value::SingleQuotedString(text.clone());
@@ -190,6 +196,9 @@ impl Dialect for FluxDialect {
         true
     }
     fn supports_select_wildcard_ilike(&self) -> bool {
+        true
+    }
+    fn supports_select_expr_star(&self) -> bool {
         true
     }
     fn supports_notnull_operator(&self) -> bool {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
-use crate::exec::plan::{JoinKind, Plan, PlanNode};
+use crate::exec::plan::{Choice, JoinKind, Plan, PlanNode, Recursion};
 use crate::exec::profile::Profile;
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
@@ -174,6 +174,22 @@ fn logical_line(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> String {
             line
         }
         LogicalPlan::Union { columns: of, .. } => format!("UNION ALL [{}]", columns(of)),
+        LogicalPlan::Unnest { lists, .. } => {
+            format!("UNNEST {}", lists.iter().map(define).collect::<Vec<_>>().join(", "))
+        }
+        LogicalPlan::Expand { keys, sets, .. } => {
+            let keys = keys.iter().map(define).collect::<Vec<_>>().join(", ");
+            format!("EXPAND {} sets of {keys}", sets.len())
+        }
+        LogicalPlan::OrElse { condition, .. } => format!("OR ELSE WITHOUT {}", write_expr(condition, name)),
+        LogicalPlan::LimitBy { limit, percent, .. } => {
+            let limit = limit.as_ref().map_or_else(|| "ALL".to_string(), |e| write_expr(e, name));
+            format!("LIMIT BY {limit}{}", if *percent { "%" } else { "" })
+        }
+        LogicalPlan::Sample { .. } => "SAMPLE".to_string(),
+        LogicalPlan::With { name, .. } => format!("WITH {name}"),
+        LogicalPlan::CteScan { name, columns: of, .. } => format!("CTE {name} [{}]", columns(of)),
+        LogicalPlan::Recursive { name, columns: of, .. } => format!("RECURSIVE {name} [{}]", columns(of)),
         LogicalPlan::Write { sink, .. } => sink.describe(),
     }
 }
@@ -254,6 +270,41 @@ fn line(plan: &Plan) -> String {
             None => format!("NESTED_LOOP_JOIN {}", kind_name(*kind)),
         },
         PlanNode::UnionAll { .. } => "UNION_ALL".to_string(),
+        PlanNode::Unnest { input, lists, keep_empty, .. } => {
+            let outer = if *keep_empty { " OUTER" } else { "" };
+            format!("UNNEST{outer} {}", list(lists, &names(input)))
+        }
+        PlanNode::Expand { input, keys, sets } => {
+            let names = names(input);
+            let set = |set: &Vec<bool>| {
+                let keys = keys.iter().zip(set).filter(|(_, has)| **has);
+                format!("({})", keys.map(|(k, _)| expr(k, &names)).collect::<Vec<_>>().join(", "))
+            };
+            format!("GROUPING_SETS {}", sets.iter().map(set).collect::<Vec<_>>().join(", "))
+        }
+        PlanNode::OrElse { .. } => "GRAND_TOTAL".to_string(),
+        PlanNode::LimitBy { input, limit, offset, percent } => {
+            let names = names(input);
+            let text = |e: &Option<Expr>| e.as_ref().map(|e| expr(e, &names));
+            let limit = text(limit).unwrap_or_else(|| "ALL".into());
+            let offset = text(offset).map(|o| format!(" OFFSET {o}")).unwrap_or_default();
+            format!("LIMIT {limit}{}{offset}", if *percent { "%" } else { "" })
+        }
+        PlanNode::Sample { choice, .. } => match choice {
+            Choice::Rows(share) => format!("SAMPLE {}% BERNOULLI", share * 100.0),
+            Choice::Batches(share) => format!("SAMPLE {}% SYSTEM", share * 100.0),
+            Choice::Count(rows) => format!("SAMPLE {rows} ROWS"),
+            Choice::Share(share) => format!("SAMPLE {}% RESERVOIR", share * 100.0),
+        },
+        PlanNode::With { name, .. } => format!("WITH {name}"),
+        PlanNode::CteScan { name, .. } => {
+            format!("CTE_SCAN {name} [{}]", names(plan).join(", "))
+        }
+        PlanNode::Recursive { name, kind, .. } => match kind {
+            Recursion::All => format!("RECURSIVE {name} UNION ALL"),
+            Recursion::Distinct => format!("RECURSIVE {name} UNION"),
+            Recursion::Keyed { .. } => format!("RECURSIVE {name} USING KEY"),
+        },
         PlanNode::Write { sink, .. } => sink.describe(),
     }
 }

@@ -11,9 +11,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, Word};
 
-/// A quoting that this dialect does not read, so no text can have it: it marks what this module has made.
-/// One that `sqlparser` can print, since tokens get into its messages.
-pub const MARK: char = '`';
+use crate::sql::forms::MARK;
 
 /// The token that stands for a word EVERY which begins a clause.
 pub fn every_marker() -> Word {

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod expr_text;
 pub mod external;
 pub mod fluxql;
+mod forms;
 pub mod optimize;
 pub mod parse_modify;
 pub mod parser;

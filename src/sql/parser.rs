@@ -266,7 +266,7 @@ fn relation(parser: &mut Parser) -> Parsed<Box<Query>> {
 }
 
 /// A table reference as the query `FROM …`.
-fn from_query(parser: &mut Parser) -> Parsed<Box<Query>> {
+pub fn from_query(parser: &mut Parser) -> Result<Box<Query>, ParserError> {
     let mut query = empty_from_query()?;
     let table = parser.parse_table_and_joins()?;
     match &mut *query.body {
@@ -287,6 +287,15 @@ pub fn table_query(name: ObjectName) -> Result<Box<Query>> {
         && let sqlparser::ast::TableFactor::Table { name: slot, .. } = &mut select.from[0].relation
     {
         *slot = name;
+    }
+    Ok(query)
+}
+
+/// The query `FROM table`.
+pub fn factor_query(table: sqlparser::ast::TableFactor) -> Result<Box<Query>> {
+    let mut query = empty_from_query()?;
+    if let sqlparser::ast::SetExpr::Select(select) = &mut *query.body {
+        select.from = vec![sqlparser::ast::TableWithJoins { relation: table, joins: vec![] }];
     }
     Ok(query)
 }

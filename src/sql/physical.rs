@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 
 use crate::column::predicate::CompareOp;
+use crate::column::scalar::Scalar;
 use crate::exec::aggregates::bind_aggregate;
 use crate::exec::batch::Field;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::ArgInfo;
-use crate::exec::plan::{GapFill, JoinKind, Plan, PlanNode};
+use crate::exec::plan::{Choice, GapFill, JoinKind, Plan, PlanNode};
 use crate::exec::window::WindowCall;
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::estimate::{Estimate, estimate_operator};
 use crate::sql::optimize::exprs::{and_all, compare};
 use crate::sql::optimize::properties::as_column;
-use crate::sql::plan::{Column, ColumnId, Definition, Gaps, JoinType, LogicalPlan};
+use crate::sql::plan::{Column, ColumnId, Definition, Gaps, JoinType, LogicalPlan, SampleMethod, SampleSize};
 
 /// Makes the physical plan of a logical one without dependent joins. Its output columns are those of
 /// the logical plan, in the same order.
@@ -243,6 +244,85 @@ impl Planner {
             LogicalPlan::Union { inputs, columns } => {
                 let inputs = inputs.iter().map(|p| self.in_order(p)).collect::<Result<Vec<_>>>()?;
                 Ok(Built::new(PlanNode::UnionAll { inputs }, columns.clone()))
+            }
+            LogicalPlan::Unnest { input, lists, ordinality, keep_empty } => {
+                let input = self.build(input, &needed(required, lists.iter().map(|d| &d.expr)))?;
+                let positions = input.positions();
+                let exprs = lists.iter().map(|d| positions.resolve(&d.expr)).collect::<Result<_>>()?;
+                let mut columns = input.columns;
+                columns.extend(lists.iter().map(|d| d.column.clone()));
+                columns.extend(ordinality.clone());
+                let node = PlanNode::Unnest {
+                    input: Box::new(input.plan),
+                    lists: exprs,
+                    ordinality: ordinality.is_some(),
+                    keep_empty: *keep_empty,
+                };
+                Ok(Built::new(node, columns))
+            }
+            LogicalPlan::Expand { input, keys, sets, set } => {
+                let input = self.build(input, &needed(required, keys.iter().map(|d| &d.expr)))?;
+                let positions = input.positions();
+                let exprs = keys.iter().map(|d| positions.resolve(&d.expr)).collect::<Result<_>>()?;
+                let mut columns = input.columns;
+                columns.extend(keys.iter().map(|d| d.column.clone()));
+                columns.push(set.clone());
+                let input = Box::new(input.plan);
+                Ok(Built::new(PlanNode::Expand { input, keys: exprs, sets: sets.clone() }, columns))
+            }
+            LogicalPlan::OrElse { input, condition, row } => {
+                let input = self.build(input, &needed(required, [condition]))?;
+                let condition = input.positions().resolve(condition)?;
+                let value = |c: &Column| {
+                    let given = row.iter().find(|d| d.column.id == c.id);
+                    given.map_or_else(|| Expr::literal(Scalar::Null, c.ty.clone()), |d| d.expr.clone())
+                };
+                let row = input.columns.iter().map(value).collect();
+                let node = PlanNode::OrElse { input: Box::new(input.plan), condition, row };
+                Ok(Built::new(node, input.columns))
+            }
+            LogicalPlan::LimitBy { input, limit, offset, percent } => {
+                let input = self.build(input, &needed(required, limit.iter().chain(offset)))?;
+                let positions = input.positions();
+                let resolve = |e: &Option<Expr>| e.as_ref().map(|e| positions.resolve(e)).transpose();
+                let node = PlanNode::LimitBy {
+                    limit: resolve(limit)?,
+                    offset: resolve(offset)?,
+                    percent: *percent,
+                    input: Box::new(input.plan),
+                };
+                Ok(Built::new(node, input.columns))
+            }
+            LogicalPlan::Sample { input, sample } => {
+                let input = self.build(input, required)?;
+                let choice = match (sample.size, sample.method) {
+                    (SampleSize::Rows(n), _) => Choice::Count(n),
+                    (SampleSize::Percent(share), SampleMethod::Bernoulli) => Choice::Rows(share / 100.0),
+                    (SampleSize::Percent(share), SampleMethod::System) => Choice::Batches(share / 100.0),
+                    (SampleSize::Percent(share), SampleMethod::Reservoir) => Choice::Share(share / 100.0),
+                };
+                let node = PlanNode::Sample { input: Box::new(input.plan), choice, seed: sample.seed };
+                Ok(Built::new(node, input.columns))
+            }
+            LogicalPlan::With { id, name, definition, body } => {
+                let definition = Box::new(self.in_order(definition)?);
+                let body = self.build(body, required)?;
+                let (id, name) = (*id, name.clone());
+                let node = PlanNode::With { id, name, definition, body: Box::new(body.plan) };
+                Ok(Built::new(node, body.columns))
+            }
+            LogicalPlan::CteScan { id, name, positions, columns, .. } => {
+                let read = || positions.iter().zip(columns).filter(|(_, c)| required.contains(c.id));
+                let positions = read().map(|(p, _)| *p).collect();
+                let node = PlanNode::CteScan { id: *id, name: name.clone(), columns: positions };
+                Ok(Built::new(node, read().map(|(_, c)| c.clone()).collect()))
+            }
+            LogicalPlan::Recursive { id, all, name, anchor, step, columns, kind } => {
+                let (id, all, name) = (*id, *all, name.clone());
+                let anchor = Box::new(self.in_order(anchor)?);
+                let step = Box::new(self.in_order(step)?);
+                let node = PlanNode::Recursive { id, all, name, anchor, step, kind: kind.clone() };
+                Ok(Built::new(node, columns.clone()))
             }
             LogicalPlan::Write { input, sink, count } => {
                 let input = Box::new(self.in_order(input)?);

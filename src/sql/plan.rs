@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
+pub use crate::exec::plan::Recursion;
 use crate::exec::plan::{Fill, Step};
 use crate::exec::source::{Sink, Source};
 use crate::exec::window::WindowCall;
@@ -16,6 +17,9 @@ use crate::table::TableSnapshot;
 
 /// Names one column in one query.
 pub type ColumnId = usize;
+
+/// Names one common table expression in one query.
+pub type CteId = usize;
 
 /// Hands out the column ids of one query.
 #[derive(Debug, Default)]
@@ -74,6 +78,37 @@ pub enum JoinType {
     Mark(Column),
     /// Left rows and the columns of the one partner or NULL: a scalar subquery.
     Single,
+}
+
+/// How many rows a sample takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SampleSize {
+    /// So many.
+    Rows(u64),
+    /// This share of them, 0 to 100.
+    Percent(f64),
+}
+
+/// How a sample chooses rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleMethod {
+    /// Each row by itself.
+    Bernoulli,
+    /// Whole batches.
+    System,
+    /// A fixed number, each row as likely as any other.
+    Reservoir,
+}
+
+/// `TABLESAMPLE` and `USING SAMPLE`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// How many rows.
+    pub size: SampleSize,
+    /// How they are chosen.
+    pub method: SampleMethod,
+    /// `REPEATABLE`: the same rows each time.
+    pub seed: Option<u64>,
 }
 
 /// A column defined by an expression.
@@ -234,6 +269,100 @@ pub enum LogicalPlan {
         /// The ids they have here.
         columns: Vec<Column>,
     },
+    /// Rows of the input, each once for each item of its lists. The lists of a row go side by side, the shorter
+    /// ones filled up with NULL; a row without items is dropped. Yields the input's columns, the items, and the
+    /// item's number.
+    Unnest {
+        /// Input.
+        input: Box<LogicalPlan>,
+        /// Lists, and the columns of their items.
+        lists: Vec<Definition>,
+        /// The column of the item's number, from 1.
+        ordinality: Option<Column>,
+        /// A row without items stays, with NULLs.
+        keep_empty: bool,
+    },
+    /// Rows of the input, each once for each grouping set, with those keys that the set has and NULL for the
+    /// others. Yields the input's columns, the keys, and the number of the set.
+    Expand {
+        /// Input.
+        input: Box<LogicalPlan>,
+        /// Keys under ids of their own.
+        keys: Vec<Definition>,
+        /// For each set, which keys it has.
+        sets: Vec<Vec<bool>>,
+        /// The number of the set.
+        set: Column,
+    },
+    /// The input's rows, and a constant one if no row of the input satisfies the condition.
+    OrElse {
+        /// Input.
+        input: Box<LogicalPlan>,
+        /// The condition.
+        condition: Expr,
+        /// The constant row: columns of the input and their values. A column that is not listed is NULL.
+        row: Vec<Definition>,
+    },
+    /// Some of the rows, how many being computed by the query: the expressions have the same value in all rows.
+    LimitBy {
+        /// Input.
+        input: Box<LogicalPlan>,
+        /// How many rows, or percent of all rows; all where NULL.
+        limit: Option<Expr>,
+        /// How many to skip.
+        offset: Option<Expr>,
+        /// The limit is in percent.
+        percent: bool,
+    },
+    /// Some of the rows, chosen at random.
+    Sample {
+        /// Input.
+        input: Box<LogicalPlan>,
+        /// How.
+        sample: Sample,
+    },
+    /// A common table expression that is computed once, and what uses it.
+    With {
+        /// Its id.
+        id: CteId,
+        /// Its name.
+        name: String,
+        /// What it is; the columns go by position.
+        definition: Box<LogicalPlan>,
+        /// What uses it.
+        body: Box<LogicalPlan>,
+    },
+    /// Rows of a common table expression, or of the last step of a recursive one. `columns[i]` is its column
+    /// `positions[i]`.
+    CteScan {
+        /// Its id.
+        id: CteId,
+        /// Its name.
+        name: String,
+        /// Its column positions.
+        positions: Vec<usize>,
+        /// The ids they have here.
+        columns: Vec<Column>,
+        /// A guess of its rows.
+        rows: f64,
+    },
+    /// A recursive common table expression. Columns of the anchor and of the step go by position.
+    Recursive {
+        /// The rows of the step before, for [`LogicalPlan::CteScan`].
+        id: CteId,
+        /// All rows so far, for a scan of `recurring.name`.
+        all: CteId,
+        /// Its name.
+        name: String,
+        /// Where it starts.
+        anchor: Box<LogicalPlan>,
+        /// What is made of the rows of the step before.
+        step: Box<LogicalPlan>,
+        /// The ids of its columns.
+        columns: Vec<Column>,
+        /// What is kept.
+        kind: Recursion,
+    },
     /// Writes its input; yields one `BIGINT` count.
     Write {
         /// Input, in the sink's order of columns.
@@ -252,12 +381,30 @@ impl LogicalPlan {
             Self::TableGet { columns, .. }
             | Self::SourceGet { columns, .. }
             | Self::Values { columns, .. }
-            | Self::Union { columns, .. } => columns.clone(),
+            | Self::Union { columns, .. }
+            | Self::CteScan { columns, .. }
+            | Self::Recursive { columns, .. } => columns.clone(),
             Self::Filter { input, .. }
             | Self::GapFill { input, .. }
             | Self::Distinct { input, .. }
             | Self::Sort { input, .. }
-            | Self::Limit { input, .. } => input.columns(),
+            | Self::Limit { input, .. }
+            | Self::LimitBy { input, .. }
+            | Self::OrElse { input, .. }
+            | Self::Sample { input, .. }
+            | Self::With { body: input, .. } => input.columns(),
+            Self::Unnest { input, lists, ordinality, .. } => {
+                let mut out = input.columns();
+                out.extend(lists.iter().map(|d| d.column.clone()));
+                out.extend(ordinality.clone());
+                out
+            }
+            Self::Expand { input, keys, set, .. } => {
+                let mut out = input.columns();
+                out.extend(keys.iter().map(|d| d.column.clone()));
+                out.push(set.clone());
+                out
+            }
             Self::Project { definitions, .. } => definitions.iter().map(|d| d.column.clone()).collect(),
             Self::Aggregate { group_by, aggregates, .. } => {
                 let keys = group_by.iter().map(|d| d.column.clone());
@@ -284,7 +431,9 @@ impl LogicalPlan {
     /// The inputs, left to right.
     pub fn inputs(&self) -> Vec<&LogicalPlan> {
         match self {
-            Self::TableGet { .. } | Self::SourceGet { .. } | Self::Values { .. } => vec![],
+            Self::TableGet { .. } | Self::SourceGet { .. } | Self::Values { .. } | Self::CteScan { .. } => {
+                vec![]
+            }
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
@@ -293,8 +442,15 @@ impl LogicalPlan {
             | Self::Distinct { input, .. }
             | Self::Sort { input, .. }
             | Self::Limit { input, .. }
+            | Self::Unnest { input, .. }
+            | Self::Expand { input, .. }
+            | Self::OrElse { input, .. }
+            | Self::LimitBy { input, .. }
+            | Self::Sample { input, .. }
             | Self::Write { input, .. } => vec![input],
             Self::Join { left, right, .. } => vec![left, right],
+            Self::With { definition, body, .. } => vec![definition, body],
+            Self::Recursive { anchor, step, .. } => vec![anchor, step],
             Self::Union { inputs, .. } => inputs.iter().collect(),
         }
     }
@@ -302,7 +458,9 @@ impl LogicalPlan {
     /// The inputs, for rewriting in place.
     pub fn inputs_mut(&mut self) -> Vec<&mut LogicalPlan> {
         match self {
-            Self::TableGet { .. } | Self::SourceGet { .. } | Self::Values { .. } => vec![],
+            Self::TableGet { .. } | Self::SourceGet { .. } | Self::Values { .. } | Self::CteScan { .. } => {
+                vec![]
+            }
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }
@@ -311,8 +469,15 @@ impl LogicalPlan {
             | Self::Distinct { input, .. }
             | Self::Sort { input, .. }
             | Self::Limit { input, .. }
+            | Self::Unnest { input, .. }
+            | Self::Expand { input, .. }
+            | Self::OrElse { input, .. }
+            | Self::LimitBy { input, .. }
+            | Self::Sample { input, .. }
             | Self::Write { input, .. } => vec![input],
             Self::Join { left, right, .. } => vec![left, right],
+            Self::With { definition, body, .. } => vec![definition, body],
+            Self::Recursive { anchor, step, .. } => vec![anchor, step],
             Self::Union { inputs, .. } => inputs.iter_mut().collect(),
         }
     }
@@ -336,7 +501,18 @@ impl LogicalPlan {
             Self::Distinct { on, .. } => on.iter().flatten().collect(),
             Self::Sort { keys, .. } => keys.iter().map(|k| &k.expr).collect(),
             Self::Join { on, .. } => on.iter().collect(),
-            Self::Limit { .. } | Self::Union { .. } | Self::Write { .. } => vec![],
+            Self::Unnest { lists: definitions, .. } | Self::Expand { keys: definitions, .. } => {
+                definitions.iter().map(|d| &d.expr).collect()
+            }
+            Self::OrElse { condition, .. } => vec![condition],
+            Self::LimitBy { limit, offset, .. } => limit.iter().chain(offset).collect(),
+            Self::Limit { .. }
+            | Self::Sample { .. }
+            | Self::With { .. }
+            | Self::CteScan { .. }
+            | Self::Recursive { .. }
+            | Self::Union { .. }
+            | Self::Write { .. } => vec![],
         }
     }
 
@@ -359,7 +535,18 @@ impl LogicalPlan {
             Self::Distinct { on, .. } => on.iter_mut().flatten().collect(),
             Self::Sort { keys, .. } => keys.iter_mut().map(|k| &mut k.expr).collect(),
             Self::Join { on, .. } => on.iter_mut().collect(),
-            Self::Limit { .. } | Self::Union { .. } | Self::Write { .. } => vec![],
+            Self::Unnest { lists: definitions, .. } | Self::Expand { keys: definitions, .. } => {
+                definitions.iter_mut().map(|d| &mut d.expr).collect()
+            }
+            Self::OrElse { condition, .. } => vec![condition],
+            Self::LimitBy { limit, offset, .. } => limit.iter_mut().chain(offset).collect(),
+            Self::Limit { .. }
+            | Self::Sample { .. }
+            | Self::With { .. }
+            | Self::CteScan { .. }
+            | Self::Recursive { .. }
+            | Self::Union { .. }
+            | Self::Write { .. } => vec![],
         }
     }
 
@@ -369,7 +556,14 @@ impl LogicalPlan {
             Self::TableGet { columns, .. }
             | Self::SourceGet { columns, .. }
             | Self::Values { columns, .. }
-            | Self::Union { columns, .. } => columns.iter_mut().collect(),
+            | Self::Union { columns, .. }
+            | Self::CteScan { columns, .. }
+            | Self::Recursive { columns, .. } => columns.iter_mut().collect(),
+            Self::Unnest { lists, ordinality, .. } => {
+                lists.iter_mut().map(|d| &mut d.column).chain(ordinality).collect()
+            }
+            Self::Expand { keys, set, .. } => keys.iter_mut().map(|d| &mut d.column).chain([set]).collect(),
+            Self::OrElse { row, .. } => row.iter_mut().map(|d| &mut d.column).collect(),
             Self::Project { definitions, .. } => definitions.iter_mut().map(|d| &mut d.column).collect(),
             Self::Aggregate { group_by, aggregates, .. } => {
                 let keys = group_by.iter_mut().map(|d| &mut d.column);
@@ -383,6 +577,9 @@ impl LogicalPlan {
             | Self::Distinct { .. }
             | Self::Sort { .. }
             | Self::Limit { .. }
+            | Self::LimitBy { .. }
+            | Self::Sample { .. }
+            | Self::With { .. }
             | Self::Join { .. } => vec![],
         }
     }

@@ -6,7 +6,9 @@
 //!   stands where EVERY may stand (behind GROUP BY, before HAVING), and nothing else uses it;
 //! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
 //! * `f(x ORDER BY y IGNORE NULLS)` becomes `f(x IGNORE NULLS ORDER BY y)`;
-//! * `^`, `**`, `^@`, `&&` and `GLOB` become custom operators;
+//! * `^`, `**`, `^@`, `&&`, `GLOB`, `x IN list` and the `%` of LIMIT become custom operators;
+//! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
+//!   announced by a marker (see [`crate::sql::forms`]);
 //! * `b'0101'` becomes one token;
 //! * `[:-:2]` becomes `[:NULL:2]`.
 
@@ -17,6 +19,7 @@ use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Wo
 
 use crate::sql::error::Result;
 use crate::sql::fluxql;
+use crate::sql::forms;
 
 /// The operator that `**` becomes; `^`, which means the same, becomes `^`.
 pub const POWER: &str = "**";
@@ -29,8 +32,19 @@ pub const OVERLAPS: &str = "&&";
 
 /// The rows that a frame leaves out, if this is the marker that stands for `EXCLUDE …`: the words behind it.
 pub fn exclusion(ident: &Ident) -> Option<&str> {
-    if ident.quote_style == Some(fluxql::MARK) { ident.value.strip_prefix("EXCLUDE ") } else { None }
+    if ident.quote_style == Some(forms::MARK) { ident.value.strip_prefix("EXCLUDE ") } else { None }
 }
+
+/// The operator that parts a condition of QUALIFY from the sample behind it.
+pub const AND_SAMPLE: &str = "USING SAMPLE";
+/// The operator that `IN` becomes where no parenthesis follows.
+pub const IN: &str = "IN";
+/// The operator that `NOT IN` becomes where no parenthesis follows.
+pub const NOT_IN: &str = "NOT IN";
+/// The operator that `%` and PERCENT become behind LIMIT; its right side means nothing.
+pub const PERCENT: &str = "PERCENT";
+/// Parts the name of an operator from the pattern in `* LIKE 'pattern'`, both of which stand in one text.
+pub const STAR_PATTERN: char = '\u{1}';
 
 /// The tokens of a statement, and how deep their syntax can get.
 #[derive(Debug)]
@@ -53,10 +67,29 @@ struct Level {
     from_first: bool,
     /// It began with INSERT.
     insert: bool,
-    /// It is within square brackets.
-    square: bool,
     /// Tokens since the last comma.
     run: usize,
+    clause: Clause,
+    /// QUALIFY was seen.
+    qualify: bool,
+    /// The word before the bracket.
+    opener: Option<Keyword>,
+    /// It is in square brackets.
+    square: bool,
+    /// FOR was seen in square brackets.
+    comprehension: bool,
+    /// It is in the parentheses of a PIVOT (true) or an UNPIVOT (false) behind a table.
+    pivot: Option<bool>,
+}
+
+/// Where in a query a token stands.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Clause {
+    #[default]
+    Other,
+    Select,
+    From,
+    Limit,
 }
 
 /// Cuts a statement into tokens and rewrites them.
@@ -68,10 +101,13 @@ pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
         depth: 1,
         run: 0,
         run_max: 0,
+        aliases: vec![],
     };
     let mut i = 0;
     while i < raw.len() {
-        i += rewriter.take(&raw, i);
+        let taken = rewriter.take(&raw, i);
+        i += taken;
+        rewriter.end_of_factor(i);
     }
     Ok(Tokens { tokens: rewriter.out, run: rewriter.run_max, depth: rewriter.depth })
 }
@@ -83,6 +119,8 @@ struct Rewriter {
     /// Sum of the levels' runs, and the most it has been.
     run: usize,
     run_max: usize,
+    /// Tables whose alias came before them: where they end, and the alias.
+    aliases: Vec<(usize, TokenWithSpan)>,
 }
 
 impl Rewriter {
@@ -104,15 +142,15 @@ impl Rewriter {
         };
         let replaced = match &token.token {
             Token::LParen | Token::LBracket | Token::LBrace => {
-                let square = token.token == Token::LBracket;
-                self.levels.push(Level { square, ..Level::default() });
-                self.depth = self.depth.max(self.levels.len());
+                self.open(token.token == Token::LBracket);
                 token.token.clone()
             }
             Token::RParen | Token::RBracket | Token::RBrace => {
                 if self.levels.len() > 1 {
                     self.run -= self.level().run;
-                    self.levels.pop();
+                    if let Some(Level { pivot: Some(is_pivot), .. }) = self.levels.pop() {
+                        self.end_of_pivot(is_pivot, token.span);
+                    }
                 }
                 token.token.clone()
             }
@@ -146,6 +184,21 @@ impl Rewriter {
             Token::Caret => custom("^", 1),
             Token::Overlap => custom(OVERLAPS, 1),
             Token::Mul if is(1, &Token::Mul) && self.is_behind_operand() => custom(POWER, 2),
+            Token::Mul if self.is_unpacked_columns(raw, i) => {
+                self.push_marker(forms::UNPACKED_COLUMNS, token.span);
+                return next_index(raw, i, 0).map_or(1, |at| at - i + 1);
+            }
+            Token::Mul if self.is_by_all(raw, i) => {
+                self.push_word("ALL", Keyword::ALL, token.span);
+                return 1;
+            }
+            Token::Mod if self.is_percent_of_limit(raw, i) => {
+                self.percent(token.span);
+                return 1;
+            }
+            Token::Word(word) if self.is_prefix_alias(raw, i) => {
+                return self.prefix_alias(raw, i, word);
+            }
             Token::Word(word) if word.quote_style.is_none() => return self.word(raw, i, word),
             other => other.clone(),
         };
@@ -180,6 +233,9 @@ impl Rewriter {
         {
             return taken;
         }
+        if let Some(taken) = self.special_word(raw, i, word) {
+            return taken;
+        }
         let starts_query = word.keyword == Keyword::FROM && self.is_start_of_query();
         let first = self.previous().is_none();
         match word.keyword {
@@ -187,14 +243,20 @@ impl Rewriter {
                 let level = self.level();
                 level.in_select_list = true;
                 level.from_first = false;
+                level.clause = Clause::Select;
+                level.qualify = false;
             }
             Keyword::FROM => {
                 let level = self.level();
                 level.from_first = starts_query;
                 level.in_select_list = false;
+                level.clause = Clause::From;
             }
-            Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::QUALIFY => {
+            Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::QUALIFY | Keyword::WINDOW => {
                 self.end_of_from(token.span);
+                let level = self.level();
+                level.clause = Clause::Other;
+                level.qualify |= word.keyword == Keyword::QUALIFY;
             }
             Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::ORDER | Keyword::LIMIT => {
                 let level = self.level();
@@ -202,8 +264,11 @@ impl Rewriter {
                 // `* EXCEPT (a)` is within a select list.
                 if word.keyword != Keyword::EXCEPT {
                     level.in_select_list = false;
+                    level.clause = if word.keyword == Keyword::LIMIT { Clause::Limit } else { Clause::Other };
                 }
             }
+            Keyword::OFFSET | Keyword::SET => self.level().clause = Clause::Other,
+            Keyword::FOR if self.level().square => self.level().comprehension = true,
             Keyword::INSERT if first => self.level().insert = true,
             Keyword::GLOB if self.is_behind_operand() && is_operand(next(raw, i)) => {
                 self.out.push(TokenWithSpan::new(Token::CustomBinaryOperator(GLOB.into()), token.span));
@@ -247,7 +312,7 @@ impl Rewriter {
         } else {
             vec![word("ORDER", None, Keyword::ORDER), blank(), word("BY", None, Keyword::BY), blank()]
         };
-        tokens.extend([word(mark, Some(fluxql::MARK), Keyword::NoKeyword), blank()]);
+        tokens.extend([word(mark, Some(forms::MARK), Keyword::NoKeyword), blank()]);
         self.out.splice(at..at, tokens);
         Some(taken_with(raw, i, words.len()))
     }
@@ -300,6 +365,345 @@ impl Rewriter {
             keyword_of(&self.out[at].token) == Some(Keyword::ORDER)
                 && next(&self.out, at).and_then(keyword_of) == Some(Keyword::BY)
         })
+    }
+
+    /// A bracket opens.
+    fn open(&mut self, square: bool) {
+        let opener = match self.previous() {
+            Some(Token::Word(w)) if w.quote_style.is_none() => Some(w.keyword),
+            _ => None,
+        };
+        self.levels.push(Level { opener, square, ..Level::default() });
+        self.depth = self.depth.max(self.levels.len());
+    }
+
+    /// Words that begin a form of their own; returns how many tokens were taken.
+    fn special_word(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> Option<usize> {
+        let span = raw[i].span;
+        let lower = word.value.to_lowercase();
+        let taken = |n: usize| next_index(raw, i, n).map_or(1, |at| at - i + 1);
+        match lower.as_str() {
+            "using" if word_at(raw, i, 0) == "sample" => {
+                self.end_of_from(span);
+                if self.level().qualify {
+                    self.push(Token::CustomBinaryOperator(AND_SAMPLE.into()), span);
+                } else {
+                    self.push_word("QUALIFY", Keyword::QUALIFY, span);
+                }
+                let level = self.level();
+                (level.qualify, level.clause) = (true, Clause::Other);
+                self.push_marker(forms::SAMPLE, span);
+                Some(taken(0))
+            }
+            "tablesample" => {
+                self.out.push(raw[i].clone());
+                self.push_marker(forms::SAMPLE, span);
+                Some(1)
+            }
+            "using" if word_at(raw, i, 0) == "key" && nth(raw, i, 1) == Some(&Token::LParen) => {
+                self.open_cte_options(span);
+                self.push_marker(forms::USING_KEY, span);
+                self.push(Token::Comma, span);
+                Some(taken(1))
+            }
+            "materialized" if self.is_behind_as() => {
+                let not = self.drop_word(Keyword::NOT);
+                let _as = self.drop_word(Keyword::AS);
+                self.open_cte_options(span);
+                self.push_marker(if not { forms::NOT_MATERIALIZED } else { forms::MATERIALIZED }, span);
+                self.levels.pop();
+                self.push(Token::RParen, span);
+                self.push_word("AS", Keyword::AS, span);
+                Some(1)
+            }
+            "grouping" if word_at(raw, i, 0) == "sets" => {
+                self.push_marker(forms::GROUPING_SETS, span);
+                Some(taken(0))
+            }
+            "isnull" if self.is_behind_operand() && next(raw, i) != Some(&Token::LParen) => {
+                self.push_word("IS", Keyword::IS, span);
+                self.push_word("NULL", Keyword::NULL, span);
+                Some(1)
+            }
+            "filter"
+                if next(raw, i) == Some(&Token::LParen)
+                    && self.previous() == Some(&Token::RParen)
+                    && word_at(raw, i, 1) != "where" =>
+            {
+                self.out.push(raw[i].clone());
+                self.open(false);
+                self.push(Token::LParen, span);
+                self.push_word("WHERE", Keyword::WHERE, span);
+                Some(taken(0))
+            }
+            "percent" if self.level().clause == Clause::Limit && self.is_behind_operand() => {
+                self.percent(span);
+                Some(1)
+            }
+            "in" if self.is_in_without_list(raw, i) => {
+                let not = self.drop_word(Keyword::NOT);
+                let op = if not { NOT_IN } else { IN };
+                self.push(Token::CustomBinaryOperator(op.into()), span);
+                Some(1)
+            }
+            "not" | "like" | "ilike" | "glob" | "similar" if self.is_behind_star() => {
+                self.star_pattern(raw, i)
+            }
+            "pivot" | "unpivot" if self.level().clause == Clause::From && self.is_behind_operand() => {
+                self.pivot_of_table(raw, i, lower == "pivot")
+            }
+            "pivot" | "pivot_wider" | "unpivot" | "pivot_longer" if self.is_pivot_statement(raw, i) => {
+                let is_pivot = lower.starts_with("pivot") && lower != "pivot_longer";
+                self.push_word("SELECT", Keyword::SELECT, span);
+                self.push_marker(if is_pivot { forms::PIVOT } else { forms::UNPIVOT }, span);
+                Some(1)
+            }
+            _ => None,
+        }
+    }
+
+    /// Opens, or opens again, the column list of a CTE for an option.
+    fn open_cte_options(&mut self, span: Span) {
+        self.drop_blanks();
+        if self.previous() == Some(&Token::RParen) {
+            self.out.pop();
+            self.open(false);
+            self.push(Token::Comma, span);
+        } else {
+            self.open(false);
+            self.push(Token::LParen, span);
+        }
+    }
+
+    fn drop_blanks(&mut self) {
+        while matches!(self.out.last().map(|t| &t.token), Some(Token::Whitespace(_))) {
+            self.out.pop();
+        }
+    }
+
+    /// Takes back the word that was taken last, if it is this one.
+    fn drop_word(&mut self, keyword: Keyword) -> bool {
+        let is_it = matches!(self.previous(), Some(Token::Word(w)) if w.quote_style.is_none() && w.keyword == keyword);
+        if is_it {
+            self.drop_blanks();
+            self.out.pop();
+        }
+        is_it
+    }
+
+    /// Behind `AS` or `AS NOT`.
+    fn is_behind_as(&self) -> bool {
+        let mut words = self.out.iter().rev().map(|t| &t.token);
+        let mut words = words.by_ref().filter(|t| !matches!(t, Token::Whitespace(_)));
+        let is = |t: Option<&Token>, k: Keyword| matches!(t, Some(Token::Word(w)) if w.keyword == k);
+        let last = words.next();
+        is(last, Keyword::AS) || is(last, Keyword::NOT) && is(words.next(), Keyword::AS)
+    }
+
+    /// `*COLUMNS(` that is no multiplication.
+    fn is_unpacked_columns(&self, raw: &[TokenWithSpan], i: usize) -> bool {
+        word_at(raw, i, 0) == "columns" && nth(raw, i, 1) == Some(&Token::LParen) && !self.is_behind_operand()
+    }
+
+    /// `GROUP BY *` and `ORDER BY *`.
+    fn is_by_all(&self, raw: &[TokenWithSpan], i: usize) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        let mut is = |keywords: &[Keyword]| matches!(before.next(), Some(Token::Word(w)) if keywords.contains(&w.keyword));
+        is(&[Keyword::BY])
+            && is(&[Keyword::GROUP, Keyword::ORDER])
+            && !matches!(next(raw, i), Some(Token::LParen | Token::Number(..)))
+    }
+
+    /// The `%` behind LIMIT, unless it has a right side.
+    fn is_percent_of_limit(&mut self, raw: &[TokenWithSpan], i: usize) -> bool {
+        self.level().clause == Clause::Limit
+            && match next(raw, i) {
+                None | Some(Token::RParen | Token::SemiColon | Token::EOF) => true,
+                Some(Token::Word(w)) => matches!(w.keyword, Keyword::OFFSET),
+                _ => false,
+            }
+    }
+
+    fn percent(&mut self, span: Span) {
+        self.push(Token::CustomBinaryOperator(PERCENT.into()), span);
+        self.push(Token::Number("1".into(), false), span);
+    }
+
+    /// A name and a colon where an item of the select list or a table begins.
+    fn is_prefix_alias(&mut self, raw: &[TokenWithSpan], i: usize) -> bool {
+        let clause = self.level().clause;
+        let begins = match self.previous() {
+            Some(Token::Comma) => true,
+            Some(Token::Word(w)) if clause == Clause::Select => {
+                matches!(w.keyword, Keyword::SELECT | Keyword::DISTINCT | Keyword::ALL)
+            }
+            Some(Token::Word(w)) => matches!(w.keyword, Keyword::FROM | Keyword::JOIN),
+            _ => false,
+        };
+        begins && matches!(clause, Clause::Select | Clause::From) && next(raw, i) == Some(&Token::Colon)
+    }
+
+    fn prefix_alias(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> usize {
+        let taken = next_index(raw, i, 0).map_or(1, |at| at - i + 1);
+        if self.level().clause == Clause::Select {
+            self.push_marker(&format!("{}{}", forms::ALIAS, word.value), raw[i].span);
+        } else {
+            let quoted = Word { quote_style: Some('"'), ..word.clone() };
+            let alias = TokenWithSpan::new(Token::Word(quoted), raw[i].span);
+            self.aliases.push((end_of_table(raw, i + taken), alias));
+        }
+        taken
+    }
+
+    /// Adds the alias of a table that ends before `i`.
+    fn end_of_factor(&mut self, i: usize) {
+        if let Some((_, alias)) = self.aliases.pop_if(|(end, _)| *end <= i) {
+            let span = alias.span;
+            self.push(Token::Whitespace(Whitespace::Space), span);
+            self.push_word("AS", Keyword::AS, span);
+            self.out.push(alias);
+        }
+    }
+
+    /// `x IN list`, where no parenthesis follows.
+    fn is_in_without_list(&mut self, raw: &[TokenWithSpan], i: usize) -> bool {
+        let level = *self.level();
+        if next(raw, i) == Some(&Token::LParen)
+            || level.comprehension
+            || level.pivot.is_some()
+            || level.opener == Some(Keyword::POSITION)
+        {
+            return false;
+        }
+        let is_operand = match next(raw, i) {
+            Some(Token::LBracket) => true,
+            Some(Token::Word(w)) => {
+                w.quote_style.is_some()
+                    || !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword)
+            }
+            Some(Token::SingleQuotedString(_) | Token::Placeholder(_)) => true,
+            _ => false,
+        };
+        is_operand
+            && (self.is_behind_operand()
+                || matches!(self.previous(), Some(Token::Word(w)) if w.keyword == Keyword::NOT))
+    }
+
+    /// Behind the `*` of a select list.
+    fn is_behind_star(&mut self) -> bool {
+        if self.level().clause != Clause::Select {
+            return false;
+        }
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        before.next() == Some(&Token::Mul)
+            && match before.next() {
+                Some(Token::Comma | Token::Period) => true,
+                Some(Token::Word(w)) => {
+                    matches!(w.keyword, Keyword::SELECT | Keyword::DISTINCT | Keyword::ALL)
+                }
+                _ => false,
+            }
+    }
+
+    /// `* [NOT] LIKE 'pattern'` and the like become the one of them that the grammar has.
+    fn star_pattern(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
+        let mut at = i;
+        let mut operator = vec![];
+        while let Token::Word(w) = &raw[at].token {
+            operator.push(w.value.to_lowercase());
+            at = next_index(raw, at, 0)?;
+        }
+        let Token::SingleQuotedString(pattern) = &raw[at].token else { return None };
+        let operator = operator.join(" ");
+        const KNOWN: &[&str] =
+            &["like", "not like", "ilike", "not ilike", "glob", "not glob", "similar to", "not similar to"];
+        if !KNOWN.contains(&operator.as_str()) {
+            return None;
+        }
+        self.push_word("ILIKE", Keyword::ILIKE, raw[i].span);
+        self.push(Token::SingleQuotedString(format!("{operator}{STAR_PATTERN}{pattern}")), raw[at].span);
+        Some(at - i + 1)
+    }
+
+    /// PIVOT or UNPIVOT behind a table: what stands in its parentheses becomes one marked expression.
+    fn pivot_of_table(&mut self, raw: &[TokenWithSpan], i: usize, is_pivot: bool) -> Option<usize> {
+        let span = raw[i].span;
+        let mut at = next_index(raw, i, 0)?;
+        let mut include = false;
+        if !is_pivot && matches!(word_at(raw, i, 0).as_str(), "include" | "exclude") {
+            include = word_at(raw, i, 0) == "include";
+            at = next_index(raw, i, 2)?;
+        }
+        if raw[at].token != Token::LParen {
+            return None;
+        }
+        self.out.push(raw[i].clone());
+        self.push(Token::Whitespace(Whitespace::Space), span);
+        if include {
+            self.push_word("INCLUDE", Keyword::INCLUDE, span);
+            self.push_word("NULLS", Keyword::NULLS, span);
+        }
+        self.open(false);
+        self.level().pivot = Some(is_pivot);
+        self.push(Token::LParen, span);
+        if is_pivot {
+            self.push_word("pivot", Keyword::NoKeyword, span);
+            self.push(Token::LParen, span);
+        }
+        self.push_marker(if is_pivot { forms::PIVOT_BODY } else { forms::UNPIVOT_BODY }, span);
+        Some(at - i + 1)
+    }
+
+    /// Before the parenthesis that ends a PIVOT behind a table: what the grammar wants to see there.
+    fn end_of_pivot(&mut self, is_pivot: bool, span: Span) {
+        if is_pivot {
+            self.push(Token::RParen, span);
+        }
+        self.push(Token::Whitespace(Whitespace::Space), span);
+        self.push_word("FOR", Keyword::FOR, span);
+        self.push_word("x", Keyword::NoKeyword, span);
+        self.push_word("IN", Keyword::IN, span);
+        self.push(Token::LParen, span);
+        self.push_word("x", Keyword::NoKeyword, span);
+        self.push(Token::RParen, span);
+    }
+
+    /// PIVOT or UNPIVOT where a query may begin.
+    fn is_pivot_statement(&self, raw: &[TokenWithSpan], i: usize) -> bool {
+        let of_table = match next(raw, i) {
+            Some(Token::Word(w)) => {
+                w.quote_style.is_some()
+                    || w.keyword == Keyword::NoKeyword
+                    || !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword)
+                        && !matches!(
+                            w.keyword,
+                            Keyword::IS
+                                | Keyword::IN
+                                | Keyword::AND
+                                | Keyword::OR
+                                | Keyword::NOT
+                                | Keyword::LIKE
+                                | Keyword::ILIKE
+                                | Keyword::BETWEEN
+                                | Keyword::AS
+                                | Keyword::OVER
+                        )
+            }
+            Some(Token::LParen | Token::SingleQuotedString(_)) => true,
+            _ => false,
+        };
+        of_table && self.is_start_of_query()
+    }
+
+    fn push(&mut self, token: Token, span: Span) {
+        self.out.push(TokenWithSpan::new(token, span));
+    }
+
+    fn push_marker(&mut self, name: &str, span: Span) {
+        self.push(Token::Word(forms::marker(name)), span);
+        self.push(Token::Whitespace(Whitespace::Space), span);
     }
 
     fn level(&mut self) -> &mut Level {
@@ -363,6 +767,40 @@ impl Rewriter {
             Some(Token::RParen | Token::RBracket) => true,
             _ => false,
         }
+    }
+}
+
+/// Where a table that begins at `i` ends: a name, with arguments or not, a text, or something in parentheses.
+fn end_of_table(raw: &[TokenWithSpan], i: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut end = i;
+    let mut named = false;
+    for (at, token) in raw.iter().enumerate().skip(i) {
+        match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::LParen => depth += 1,
+            Token::RParen if depth > 1 => depth -= 1,
+            Token::RParen if depth == 1 => return at + 1,
+            _ if depth > 0 => {}
+            Token::Period => named = false,
+            Token::Word(_) | Token::SingleQuotedString(_) if !named => named = true,
+            _ => break,
+        }
+        end = at + 1;
+    }
+    end
+}
+
+/// Where the `n`-th token behind `i` that is not blank stands, from 0.
+fn next_index(raw: &[TokenWithSpan], i: usize, n: usize) -> Option<usize> {
+    (i + 1..raw.len()).filter(|at| !matches!(raw[*at].token, Token::Whitespace(_))).nth(n)
+}
+
+/// The `n`-th token behind `i` that is not blank, in lower case if it is a plain word.
+fn word_at(raw: &[TokenWithSpan], i: usize, n: usize) -> String {
+    match nth(raw, i, n) {
+        Some(Token::Word(Word { value, quote_style: None, .. })) => value.to_lowercase(),
+        _ => String::new(),
     }
 }
 

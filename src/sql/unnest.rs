@@ -24,7 +24,7 @@ use crate::sql::optimize::columns::{
 };
 use crate::sql::optimize::exprs::{boolean, compare, is_not_null, is_null_literal, is_volatile, same};
 use crate::sql::optimize::join_order::with_columns;
-use crate::sql::plan::{Column, ColumnId, ColumnIds, Definition, JoinType, LogicalPlan};
+use crate::sql::plan::{Column, ColumnId, ColumnIds, CteId, Definition, JoinType, LogicalPlan, Recursion};
 
 /// Turns every dependent join of a plan into a plain one.
 pub fn remove_dependent_joins(mut plan: LogicalPlan, ids: &mut ColumnIds) -> Result<LogicalPlan> {
@@ -39,7 +39,8 @@ pub fn remove_dependent_joins(mut plan: LogicalPlan, ids: &mut ColumnIds) -> Res
                 JoinType::Mark(mark) => columns.push(mark.clone()),
                 _ => columns.extend(right.columns()),
             }
-            let plan = Unnest { outer: ColumnSet::yielded(&left), ids }.join(*left, *right, kind, on)?;
+            let outer = ColumnSet::yielded(&left);
+            let plan = Unnest { outer, ids, carried: vec![] }.join(*left, *right, kind, on)?;
             Ok(with_columns(plan, columns))
         }
         other => Ok(other),
@@ -51,6 +52,16 @@ struct Unnest<'a> {
     /// The columns of the left side.
     outer: ColumnSet,
     ids: &'a mut ColumnIds,
+    /// Recursions whose rows carry the outer columns along, the innermost last.
+    carried: Vec<Carried>,
+}
+
+/// A recursion whose rows carry the outer columns along.
+struct Carried {
+    /// What its scans are called.
+    ids: [CteId; 2],
+    /// The columns before those.
+    width: usize,
 }
 
 /// What hoisting takes out of a plan.
@@ -94,6 +105,10 @@ impl Unnest<'_> {
         if matches!(kind, JoinType::Right | JoinType::Full) {
             return Err(ExecError::Unsupported("RIGHT or FULL join with a lateral right side".into()));
         }
+        let (left, right, on) = match unnest_in_place(left, right, &kind, on) {
+            Ok(plan) => return Ok(plan),
+            Err(unchanged) => unchanged,
+        };
         let existence = matches!(kind, JoinType::Semi | JoinType::Anti | JoinType::Mark(_));
         match self.hoist_below_projection(right.clone()) {
             // A row that is missing can be made up for where the join itself asks nothing of it.
@@ -114,7 +129,39 @@ impl Unnest<'_> {
     }
 
     fn is_correlated(&self, plan: &LogicalPlan) -> bool {
-        !ColumnSet::free(plan).is_disjoint(&self.outer)
+        !ColumnSet::free(plan).is_disjoint(&self.outer) || self.carries(plan)
+    }
+
+    /// Whether a plan has rows of a recursion that carries the outer columns along.
+    fn carries(&self, plan: &LogicalPlan) -> bool {
+        !self.carried.is_empty()
+            && (matches!(plan, LogicalPlan::CteScan { id, .. } if self.carried.iter().any(|c| c.ids.contains(id)))
+                || plan.inputs().into_iter().any(|p| self.carries(p)))
+    }
+}
+
+/// `t, unnest(t.list)` needs no join: the lists of each row are unnested where the row is.
+fn unnest_in_place(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    kind: &JoinType,
+    on: Vec<Expr>,
+) -> std::result::Result<LogicalPlan, (LogicalPlan, LogicalPlan, Vec<Expr>)> {
+    let is_unit = |p: &LogicalPlan| matches!(p, LogicalPlan::Values { rows, columns } if rows.len() == 1 && columns.is_empty());
+    match (right, kind) {
+        (LogicalPlan::Unnest { input, lists, ordinality, keep_empty }, JoinType::Inner)
+            if is_unit(&input) =>
+        {
+            let input = Box::new(left);
+            Ok(filter(LogicalPlan::Unnest { input, lists, ordinality, keep_empty }, on))
+        }
+        (LogicalPlan::Unnest { input, lists, ordinality, keep_empty: false }, JoinType::Left)
+            if is_unit(&input) && on.is_empty() =>
+        {
+            let input = Box::new(left);
+            Ok(LogicalPlan::Unnest { input, lists, ordinality, keep_empty: true })
+        }
+        (right, _) => Err((left, right, on)),
     }
 }
 
@@ -537,7 +584,7 @@ fn two_valued(condition: Expr, inner: &ColumnSet, not_null: &mut Vec<Expr>) -> E
 }
 
 /// What an aggregate yields of no rows.
-fn empty_value(call: &AggregateCall) -> Expr {
+pub fn empty_value(call: &AggregateCall) -> Expr {
     let ty = call.ty.clone();
     let mut states = (call.function.new_states)();
     states.resize(1);
@@ -697,12 +744,7 @@ impl Unnest<'_> {
             LogicalPlan::Union { inputs, columns } => {
                 let mut pushed = vec![];
                 for input in inputs {
-                    let own = input.columns();
-                    let (input, stand) = self.push(input, domain)?;
-                    let mut definitions: Vec<_> = own.into_iter().map(Definition::pass).collect();
-                    // Columns of a union go by position.
-                    definitions.extend(domain.columns.iter().map(|c| Definition::pass(stand[&c.id].clone())));
-                    pushed.push(project(input, definitions));
+                    pushed.push(self.push_in_place(input, domain)?);
                 }
                 Ok(self.union(pushed, columns, domain))
             }
@@ -712,8 +754,75 @@ impl Unnest<'_> {
             LogicalPlan::TableGet { .. } | LogicalPlan::SourceGet { .. } => {
                 Err(ExecError::Internal("a scan with conditions on outer columns".into()))
             }
+            LogicalPlan::Unnest { input, mut lists, ordinality, keep_empty } => {
+                let (input, stand) = self.push(*input, domain)?;
+                for d in &mut lists {
+                    put_stand(&mut d.expr, &stand);
+                }
+                Ok((LogicalPlan::Unnest { input: Box::new(input), lists, ordinality, keep_empty }, stand))
+            }
+            LogicalPlan::Expand { input, mut keys, sets, set } => {
+                let (input, stand) = self.push(*input, domain)?;
+                for d in &mut keys {
+                    put_stand(&mut d.expr, &stand);
+                }
+                Ok((LogicalPlan::Expand { input: Box::new(input), keys, sets, set }, stand))
+            }
+            LogicalPlan::With { id, name, definition, body } if !self.is_correlated(&definition) => {
+                let (body, stand) = self.push(*body, domain)?;
+                Ok((LogicalPlan::With { id, name, definition, body: Box::new(body) }, stand))
+            }
+            LogicalPlan::With { .. } => Err(ExecError::Internal("a correlated WITH was not inlined".into())),
+            LogicalPlan::CteScan { id, name, mut positions, mut columns, rows } => {
+                // The rows of a step have the domain's columns behind their own.
+                let Some(carried) = self.carried.iter().rev().find(|c| c.ids.contains(&id)) else {
+                    return Err(ExecError::Internal("a scan of rows without the outer columns".into()));
+                };
+                let width = carried.width;
+                let mut stand = Stand::new();
+                for (i, c) in domain.columns.iter().enumerate() {
+                    let column = self.ids.column(c.name.clone(), c.ty.clone());
+                    positions.push(width + i);
+                    columns.push(column.clone());
+                    stand.insert(c.id, column);
+                }
+                Ok((LogicalPlan::CteScan { id, name, positions, columns, rows }, stand))
+            }
+            LogicalPlan::Recursive { id, all, name, anchor, step, columns, mut kind } => {
+                let width = columns.len();
+                let anchor = self.push_in_place(*anchor, domain)?;
+                self.carried.push(Carried { ids: [id, all], width });
+                let step = self.push_in_place(*step, domain);
+                self.carried.pop();
+                let inputs = vec![anchor, step?];
+                // Rows of different outer rows are different rows, and keys.
+                if let Recursion::Keyed { keys, .. } = &mut kind {
+                    keys.extend((0..domain.columns.len()).map(|i| width + i));
+                }
+                let (union, stand) = self.union(inputs, columns, domain);
+                let LogicalPlan::Union { mut inputs, columns } = union else {
+                    return Err(ExecError::Internal("a union is one".into()));
+                };
+                let (Some(step), Some(anchor)) = (inputs.pop(), inputs.pop()) else {
+                    return Err(ExecError::Internal("a recursion has two parts".into()));
+                };
+                let (anchor, step) = (Box::new(anchor), Box::new(step));
+                Ok((LogicalPlan::Recursive { id, all, name, anchor, step, columns, kind }, stand))
+            }
+            LogicalPlan::Sample { .. } => unsupported("a sample"),
+            LogicalPlan::LimitBy { .. } => unsupported("a limit that is no constant"),
+            LogicalPlan::OrElse { .. } => unsupported("grouping sets with a grand total"),
             LogicalPlan::Write { .. } => unsupported("a statement that writes"),
         }
+    }
+
+    /// Joins the domain into a plan whose columns go by position: the domain's come last.
+    fn push_in_place(&mut self, plan: LogicalPlan, domain: &Domain) -> Result<LogicalPlan> {
+        let own = plan.columns();
+        let (plan, stand) = self.push(plan, domain)?;
+        let mut definitions: Vec<_> = own.into_iter().map(Definition::pass).collect();
+        definitions.extend(domain.columns.iter().map(|c| Definition::pass(stand[&c.id].clone())));
+        Ok(project(plan, definitions))
     }
 
     fn push_into_join(

@@ -252,7 +252,7 @@ fn next_after(x: f64, towards: f64) -> f64 {
 static SEED: AtomicU64 = AtomicU64::new(0);
 
 /// The next random 64 bits.
-pub(super) fn random_bits() -> u64 {
+pub(crate) fn random_bits() -> u64 {
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     if SEED.load(Ordering::Relaxed) == 0 {
         use std::hash::{BuildHasher, Hasher};

@@ -6,10 +6,12 @@
 
 mod arithmetic;
 mod bits;
+mod collate;
 mod date;
 mod decimal;
 mod digest;
 mod kernel;
+mod lambda;
 pub(crate) mod list;
 mod maps;
 mod math;
@@ -27,6 +29,9 @@ use arrow_array::ArrayRef;
 pub use crate::exec::eval::flatten;
 use arithmetic::by_zero;
 pub(crate) use arithmetic::{Checked, with_integer};
+pub use collate::{apply, collated, collation, collation_key, comparison_key};
+pub use lambda::{LambdaKind, lambda_function};
+pub(crate) use math::random_bits;
 pub use registry::{FunctionInfo, catalog, is_scalar};
 pub(crate) use registry::{closest, no_match};
 pub use structs::bind_struct_pack;
@@ -89,6 +94,8 @@ pub struct ScalarFunction {
     pub volatile: bool,
     /// The computation.
     pub kernel: ScalarKernel,
+    /// The function that it was given, if it takes one: calls of functions of one name may still differ in it.
+    pub lambda: Option<std::sync::Arc<crate::exec::expr::Expr>>,
 }
 
 impl fmt::Debug for ScalarFunction {

@@ -383,6 +383,7 @@ pub(super) fn bind(name: &str, args: &[ArgInfo]) -> Result<BoundScalar, BindErro
             strict: def.strict,
             volatile: def.volatile,
             kernel,
+            lambda: None,
         }),
         arg_types,
         return_type,

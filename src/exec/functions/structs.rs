@@ -30,6 +30,7 @@ pub fn bind_struct_pack(names: &[String], args: &[ArgInfo]) -> BoundScalar {
             strict: false,
             volatile: false,
             kernel: pack_kernel(),
+            lambda: None,
         }),
         arg_types: args.iter().map(|a| a.ty.clone()).collect(),
         return_type: LogicalType::Struct(fields),

@@ -19,6 +19,7 @@ use crate::sql::bind::window::Windows;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::optimize::exprs::same_lambda;
 use crate::sql::plan::{Column, ColumnId, Definition};
 
 /// The percentile of `percentile(v)`.
@@ -43,6 +44,8 @@ pub struct Collector {
     pub subqueries: Vec<PendingSubquery>,
     /// Where the first of them stands.
     pub first: Option<Span>,
+    /// Calls of GROUPING, each a column until the keys are known.
+    pub groupings: Vec<(Column, Vec<Expr>)>,
 }
 
 impl Binder<'_> {
@@ -73,6 +76,7 @@ impl Binder<'_> {
         inner.aggregates = Aggregates::Nested;
         inner.aliases = cx.aliases;
         inner.windows = Windows::Refused("aggregate function calls cannot contain window function calls");
+        inner.lambda_params.clone_from(&cx.lambda_params);
         let call = self.aggregate_over_rows(name, function, args, &mut inner)?;
         let subqueries = std::mem::take(&mut inner.subqueries);
         let Aggregates::Collected(collector) = &mut cx.aggregates else {
@@ -86,6 +90,26 @@ impl Binder<'_> {
         let column = self.ids.column(name, call.ty.clone());
         let expr = column.expr();
         collector.calls.push((column, call));
+        Ok(expr)
+    }
+
+    /// `GROUPING(a, b)`.
+    pub(super) fn bind_grouping(&mut self, args: &Arguments<'_>, cx: &mut ExprContext<'_>) -> Result<Expr> {
+        if !matches!(cx.aggregates, Aggregates::Collected(_)) {
+            return Err(SqlError::binder("GROUPING statement cannot be used without groups"));
+        }
+        let mut inner = ExprContext::new(cx.scope, cx.outer, cx.clause);
+        inner.allow_subqueries = false;
+        inner.aliases = cx.aliases;
+        let mut bound = Vec::with_capacity(args.positional.len());
+        for arg in &args.positional {
+            bound.push(self.bind_expr(arg, &mut inner)?);
+        }
+        let column = self.ids.column("grouping", LogicalType::BigInt);
+        let expr = column.expr();
+        if let Aggregates::Collected(collector) = &mut cx.aggregates {
+            collector.groupings.push((column, bound));
+        }
         Ok(expr)
     }
 
@@ -141,6 +165,7 @@ impl Binder<'_> {
             Some(filter) => Some(self.bind_condition(filter, cx)?),
             None => None,
         };
+        // `count()` counts rows.
         let distinct = args.distinct && !bound.is_empty();
         let aggregate = self.choose_aggregate(name, &bound, distinct)?;
         let args: Vec<Expr> =
@@ -250,7 +275,7 @@ pub fn same_expr(a: &Expr, b: &Expr) -> bool {
             Expr::Case { branches: y, otherwise: p, ty: t },
         ) => s == t && x.len() == y.len() && o.is_some() == p.is_some(),
         (Expr::Call { function: x, ty: s, .. }, Expr::Call { function: y, ty: t, .. }) => {
-            s == t && !x.volatile && (Arc::ptr_eq(x, y) || x.name == y.name)
+            s == t && !x.volatile && (Arc::ptr_eq(x, y) || x.name == y.name && same_lambda(x, y))
         }
         (Expr::And(_), Expr::And(_))
         | (Expr::Or(_), Expr::Or(_))

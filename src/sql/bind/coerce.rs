@@ -4,7 +4,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::coerce::{common_type, comparison_type, union_type};
 use crate::exec::expr::{CompareOp, Expr};
-use crate::exec::functions::ArgInfo;
+use crate::exec::functions::{ArgInfo, apply, collation};
 use crate::sql::error::{Result, SqlError};
 
 /// What overload resolution needs to know of an argument.
@@ -64,6 +64,7 @@ pub fn boolean(expr: Expr) -> Result<Expr> {
 
 /// Compares two values in the type that both can be compared in.
 pub fn compare(op: CompareOp, left: Expr, right: Expr) -> Result<Expr> {
+    let (left, right) = with_collation(left, right);
     let (a, b) = (arg_info(&left), arg_info(&right));
     let ty = comparison_type(&a, &b).ok_or_else(|| {
         SqlError::binder(format!(
@@ -75,6 +76,18 @@ pub fn compare(op: CompareOp, left: Expr, right: Expr) -> Result<Expr> {
     let ty = if ty == LogicalType::Null { LogicalType::Integer } else { ty };
     let (left, right) = (cast(left, &ty), cast(right, &ty));
     Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right) })
+}
+
+/// Two texts as what they compare by: the collation of one is that of both.
+fn with_collation(left: Expr, right: Expr) -> (Expr, Expr) {
+    let plain = |e: &Expr| collation(e).map_or_else(|| e.clone(), |(text, _)| text.clone());
+    let key = collation(&left).or_else(|| collation(&right)).map(|(_, key)| key.clone());
+    match key {
+        Some(key) if left.ty() == LogicalType::Varchar && right.ty() == LogicalType::Varchar => {
+            (apply(&key, &plain(&left)), apply(&key, &plain(&right)))
+        }
+        _ => (left, right),
+    }
 }
 
 /// Gives all expressions the one type that they have in common; literals of text take the others' type.

@@ -12,18 +12,20 @@ use sqlparser::tokenizer::Span;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
+use crate::exec::functions::{collated, collation_key};
 use crate::sql::bind::aggregate::Aggregates;
 use crate::sql::bind::literal::{bind_literal, bind_number};
 use crate::sql::bind::name::operator;
-use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
+use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn};
 use crate::sql::bind::select::{Item, ItemSource};
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::types::bind_type;
+use crate::sql::bind::unnest::Unnests;
 use crate::sql::bind::window::Windows;
 use crate::sql::bind::{Binder, EXPRESSION_DEPTH_MAX, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql::parse_duration;
-use crate::sql::plan::ColumnId;
+use crate::sql::plan::{Column, ColumnId, Definition};
 use crate::sql::tokens;
 
 /// Expressions that expanding aliases may make in one statement.
@@ -49,6 +51,12 @@ pub struct ExprContext<'c> {
     pub allow_subqueries: bool,
     /// Where each column was last seen.
     pub spans: HashMap<ColumnId, Span>,
+    /// Parameters of the lambdas around, the innermost last. They come before columns.
+    pub lambda_params: Vec<Vec<Column>>,
+    /// What becomes of calls of UNNEST.
+    pub unnest: Unnests,
+    /// Lists found in calls of UNNEST, and the columns of their items.
+    pub unnests: Vec<Definition>,
 }
 
 /// Names that the select list gives to its items.
@@ -75,6 +83,9 @@ impl<'c> ExprContext<'c> {
             subqueries: vec![],
             allow_subqueries: true,
             spans: HashMap::new(),
+            lambda_params: vec![],
+            unnest: Unnests::Forbidden,
+            unnests: vec![],
         }
     }
 }
@@ -191,14 +202,13 @@ impl Binder<'_> {
                 let items: Vec<&ast::Expr> = items.iter().collect();
                 self.bind_call("row", &items, cx)
             }
+            E::Named { expr, .. } => self.bind_expr(expr, cx),
             E::CompoundFieldAccess { root, access_chain } => self.bind_access(root, access_chain, cx),
-            E::Collate { collation, .. } => {
-                Err(SqlError::unsupported(format!("COLLATE {collation} is not supported yet")))
-            }
+            E::Collate { expr, collation } => self.bind_collate(expr, collation, cx),
             E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => {
-                Err(SqlError::unsupported("GROUPING SETS, ROLLUP and CUBE are not supported yet"))
+                Err(SqlError::binder("GROUPING SETS, ROLLUP and CUBE stand in GROUP BY only"))
             }
-            E::Lambda(_) => Err(SqlError::unsupported("lambda functions are not supported yet")),
+            E::Lambda(lambda) => self.bind_arrow(lambda, cx),
             E::Wildcard(_) | E::QualifiedWildcard(..) => {
                 Err(SqlError::binder("* may stand only in the select list and in count(*)"))
             }
@@ -209,6 +219,9 @@ impl Binder<'_> {
     // --- names ---
 
     fn bind_name(&mut self, ident: &Ident, cx: &mut ExprContext<'_>) -> Result<Expr> {
+        if let Some(param) = lambda_param(ident, cx) {
+            return Ok(param);
+        }
         if let Some(aliases) = cx.aliases
             && aliases.first
             && let Some(expr) = self.bind_alias(ident, aliases, cx)?
@@ -236,6 +249,9 @@ impl Binder<'_> {
                 Found::Nothing => {}
             }
         }
+        if let Some(row) = self.bind_whole_row(ident, cx)? {
+            return Ok(row);
+        }
         // Words that are functions without parentheses.
         let name = ident.value.to_lowercase();
         if ident.quote_style.is_none()
@@ -245,6 +261,58 @@ impl Binder<'_> {
             return Ok(value);
         }
         Err(cx.scope.unknown_column(ident))
+    }
+
+    /// The row of a table as a struct, or the column of a function that yields one only.
+    fn bind_whole_row(&mut self, ident: &Ident, cx: &mut ExprContext<'_>) -> Result<Option<Expr>> {
+        for (level, scope) in std::iter::once(cx.scope).chain(Outer::chain(cx.outer)).enumerate() {
+            let Some(relation) = scope.relation(None, &ident.value).filter(|r| !r.name.is_empty()) else {
+                continue;
+            };
+            let columns: Vec<&ScopeColumn> = relation.columns.iter().collect();
+            if level == 0 {
+                cx.spans.extend(columns.iter().map(|c| (c.column.id, ident.span)));
+            }
+            if let ([only], true) = (&columns[..], relation.is_function) {
+                return Ok(Some(only.column.expr()));
+            }
+            let mut fields: Vec<(String, Expr)> = vec![];
+            for column in columns {
+                // A subquery may yield two columns of one name.
+                if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(&column.column.name)) {
+                    fields.push((column.column.name.clone(), column.column.expr()));
+                }
+            }
+            return self.struct_pack(fields).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// `column -> path`, which reads as a lambda with one parameter.
+    fn bind_arrow(&mut self, lambda: &ast::LambdaFunction, cx: &mut ExprContext<'_>) -> Result<Expr> {
+        match (&lambda.params, &lambda.syntax) {
+            (ast::OneOrManyWithParens::One(param), ast::LambdaSyntax::Arrow) if param.data_type.is_none() => {
+                let value = self.bind_name(&param.name, cx)?;
+                let path = self.bind_expr(&lambda.body, cx)?;
+                self.call("json_extract", vec![value, path])
+            }
+            _ => Err(SqlError::binder(
+                "a lambda function is only allowed as an argument of a function that takes one",
+            )),
+        }
+    }
+
+    /// A column of FROM by its number.
+    pub(super) fn bind_position(&mut self, digits: &str, cx: &mut ExprContext<'_>) -> Result<Expr> {
+        let columns: Vec<&ScopeColumn> = cx.scope.star().collect();
+        match digits.parse::<usize>() {
+            Ok(0) => Err(SqlError::parser("Positional reference node needs to be >= 1")),
+            Ok(n) if n <= columns.len() => Ok(columns[n - 1].unqualified()),
+            _ => Err(SqlError::binder(format!(
+                "Positional reference {digits} out of range (total {} columns)",
+                columns.len()
+            ))),
+        }
     }
 
     /// Expands a name of the select list into the expression that it names.
@@ -281,6 +349,9 @@ impl Binder<'_> {
     }
 
     fn bind_qualified(&mut self, parts: &[Ident], cx: &mut ExprContext<'_>) -> Result<Expr> {
+        if let Some(param) = lambda_param(&parts[0], cx) {
+            return self.fields(param, &parts[1..]);
+        }
         let names: Vec<&str> = parts.iter().map(|p| p.value.as_str()).collect();
         let mut missing: Option<SqlError> = None;
         for (level, scope) in std::iter::once(cx.scope).chain(Outer::chain(cx.outer)).enumerate() {
@@ -300,7 +371,10 @@ impl Binder<'_> {
                 missing.get_or_insert_with(|| no_such_column(relation, &parts[at]));
             }
             if let Found::One(column) = scope.find(names[0])
-                && matches!(column.column.ty, LogicalType::Struct(_))
+                && (matches!(
+                    column.column.ty,
+                    LogicalType::Struct(_) | LogicalType::Map(..) | LogicalType::Json
+                ) || missing.is_none() && scope.relation(None, names[0]).is_none())
             {
                 if level == 0 {
                     cx.spans.insert(column.column.id, parts[0].span);
@@ -315,7 +389,19 @@ impl Binder<'_> {
     fn fields(&mut self, mut expr: Expr, names: &[Ident]) -> Result<Expr> {
         for name in names {
             let key = Expr::literal(Scalar::Text(Arc::from(name.value.as_str())), LogicalType::Varchar);
-            expr = self.call("struct_extract", vec![expr, key]).map_err(|e| e.at_span(name.span))?;
+            let function = match expr.ty() {
+                LogicalType::Struct(_) => "struct_extract",
+                LogicalType::Map(..) => "map_extract_value",
+                LogicalType::Json => "json_extract",
+                _ => {
+                    return Err(SqlError::binder(format!(
+                        "Cannot extract field '{}' from expression because it is not a struct, union, map, or json",
+                        name.value
+                    ))
+                    .at_span(name.span));
+                }
+            };
+            expr = self.call(function, vec![expr, key]).map_err(|e| e.at_span(name.span))?;
         }
         Ok(expr)
     }
@@ -326,6 +412,24 @@ impl Binder<'_> {
         chain: &[AccessExpr],
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
+        // `x.f(y)` is `f(x, y)`.
+        let is_call = |a: &AccessExpr| matches!(a, AccessExpr::Dot(ast::Expr::Function(_)));
+        if let Some(at) = chain.iter().position(is_call)
+            && let AccessExpr::Dot(ast::Expr::Function(function)) = &chain[at]
+        {
+            let first = match at {
+                0 => root.clone(),
+                at => ast::Expr::CompoundFieldAccess {
+                    root: Box::new(root.clone()),
+                    access_chain: chain[..at].to_vec(),
+                },
+            };
+            let call = ast::Expr::Function(with_first_argument(function.clone(), first)?);
+            return match &chain[at + 1..] {
+                [] => self.bind_expr(&call, cx),
+                rest => self.bind_access(&call, rest, cx),
+            };
+        }
         // `t.s[1]` and `t.s.f[1]` come with the dots in the chain.
         let mut rest = chain;
         let mut bound = match root {
@@ -370,6 +474,25 @@ impl Binder<'_> {
             };
         }
         Ok(bound)
+    }
+
+    fn bind_collate(
+        &mut self,
+        expr: &ast::Expr,
+        collation: &ast::ObjectName,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let name = collation.0.iter().filter_map(|p| p.as_ident()).map(|i| i.value.as_str());
+        let name = name.collect::<Vec<_>>().join(".");
+        let value = self.bind_expr(expr, cx)?;
+        if !matches!(value.ty(), LogicalType::Varchar | LogicalType::Null) {
+            return Err(SqlError::binder("collations are only supported for type varchar"));
+        }
+        let key = collation_key(&name).ok_or_else(|| {
+            SqlError::catalog(format!("Collation with name {name} does not exist!"))
+                .did_you_mean(&name, ["NOCASE", "NOACCENT", "BINARY", "C", "POSIX"])
+        })?;
+        Ok(collated(coerce::cast(value, &LogicalType::Varchar), key))
     }
 
     // --- constants ---
@@ -496,6 +619,18 @@ impl Binder<'_> {
         right: &ast::Expr,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
+        if let BinaryOperator::Custom(op) = op
+            && (op == tokens::IN || op == tokens::NOT_IN)
+        {
+            let (value, list) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+            let function = match list.ty() {
+                LogicalType::Map(..) => "map_contains",
+                LogicalType::Varchar => "contains",
+                _ => "list_contains",
+            };
+            let found = self.call(function, vec![list, value])?;
+            return Ok(negate_if(op == tokens::NOT_IN, found));
+        }
         let negated = matches!(
             op,
             BinaryOperator::PGRegexNotMatch
@@ -543,7 +678,7 @@ impl Binder<'_> {
         right: &ast::Expr,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
-        if let (ast::Expr::Tuple(a), ast::Expr::Tuple(b)) = (left, right) {
+        if let (Some(a), Some(b)) = (row_of(left), row_of(right)) {
             return self.bind_rows(op, a, b, cx);
         }
         let (left, right) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
@@ -565,17 +700,38 @@ impl Binder<'_> {
                 right.len()
             )));
         }
-        let each = match op {
-            CompareOp::Eq | CompareOp::NotEq => CompareOp::Eq,
-            CompareOp::DistinctFrom | CompareOp::NotDistinctFrom => CompareOp::NotDistinctFrom,
-            _ => return Err(SqlError::unsupported("rows can be compared with = and <> only")),
-        };
-        let mut all = vec![];
+        // Within a row NULL is a value like any other, and greater than all.
+        let mut pairs = vec![];
         for (a, b) in left.iter().zip(right) {
-            all.push(self.bind_comparison(each, a, b, cx)?);
+            if let (ast::Expr::Tuple(a), ast::Expr::Tuple(b)) = (a, b) {
+                let equal = self.bind_rows(CompareOp::Eq, a, b, cx)?;
+                let less = self.bind_rows(CompareOp::Lt, a, b, cx)?;
+                pairs.push((equal, less));
+                continue;
+            }
+            let (a, b) = (self.bind_expr(a, cx)?, self.bind_expr(b, cx)?);
+            let equal = coerce::compare(CompareOp::NotDistinctFrom, a.clone(), b.clone())?;
+            let less = coerce::compare(CompareOp::Lt, a.clone(), b.clone())?;
+            let is_null = |e: Expr, negated| Expr::IsNull { input: Box::new(e), negated };
+            let null_last = Expr::And(vec![is_null(a, true), is_null(b, false)]);
+            pairs.push((equal, Expr::Coalesce(vec![less, null_last])));
         }
-        let all = conjunction(all);
-        Ok(negate_if(matches!(op, CompareOp::NotEq | CompareOp::DistinctFrom), all))
+        let equal =
+            |pairs: Vec<(Expr, Expr)>| conjunction(pairs.into_iter().map(|(equal, _)| equal).collect());
+        let less = |pairs: Vec<(Expr, Expr)>, or_equal: bool| {
+            pairs.into_iter().rev().fold(
+                Expr::literal(Scalar::Boolean(or_equal), LogicalType::Boolean),
+                |rest, (equal, less)| Expr::Or(vec![less, Expr::And(vec![equal, rest])]),
+            )
+        };
+        Ok(match op {
+            CompareOp::Eq | CompareOp::NotDistinctFrom => equal(pairs),
+            CompareOp::NotEq | CompareOp::DistinctFrom => negate_if(true, equal(pairs)),
+            CompareOp::Lt => less(pairs, false),
+            CompareOp::LtEq => less(pairs, true),
+            CompareOp::Gt => negate_if(true, less(pairs, true)),
+            CompareOp::GtEq => negate_if(true, less(pairs, false)),
+        })
     }
 
     fn bind_truth(
@@ -612,12 +768,11 @@ impl Binder<'_> {
         negated: bool,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
-        if let ast::Expr::Tuple(row) = expr {
+        if let Some(row) = row_of(expr)
+            && let Some(others) = list.iter().map(row_of).collect::<Option<Vec<_>>>()
+        {
             let mut any = vec![];
-            for item in list {
-                let ast::Expr::Tuple(other) = item else {
-                    return Err(SqlError::binder("a row can be IN a list of rows only").at(item));
-                };
+            for other in others {
                 any.push(self.bind_rows(CompareOp::Eq, row, other, cx)?);
             }
             return Ok(negate_if(negated, disjunction(any)));
@@ -688,15 +843,30 @@ impl Binder<'_> {
             ast::Expr::Subquery(query) => Some(query),
             _ => None,
         };
-        match (op, any, query) {
-            (BinaryOperator::Eq, true, Some(query)) => self.bind_in_subquery(left, query, false, cx),
-            (BinaryOperator::NotEq, false, Some(query)) => self.bind_in_subquery(left, query, true, cx),
-            (BinaryOperator::Eq, true, None) => self.bind_call("list_contains", &[right, left], cx),
-            _ => Err(SqlError::unsupported(format!(
-                "{op} {} is not supported yet; = ANY and <> ALL are",
-                if any { "ANY" } else { "ALL" }
-            ))),
-        }
+        let compare = match op {
+            BinaryOperator::Eq => CompareOp::Eq,
+            BinaryOperator::NotEq => CompareOp::NotEq,
+            BinaryOperator::Lt => CompareOp::Lt,
+            BinaryOperator::LtEq => CompareOp::LtEq,
+            BinaryOperator::Gt => CompareOp::Gt,
+            BinaryOperator::GtEq => CompareOp::GtEq,
+            other => {
+                return Err(SqlError::parser(format!(
+                    "ANY and ALL operators require one of =,<>,>,<,>=,<= comparisons, not {other}"
+                )));
+            }
+        };
+        // ALL is that there is none for which the opposite holds.
+        let compare = if any { compare } else { compare.negate() };
+        let found = match query {
+            Some(query) => self.bind_any_of_subquery(compare, left, query, cx)?,
+            None => {
+                let value = self.bind_expr(left, cx)?;
+                let list = self.bind_expr(right, cx)?;
+                self.any_of_list(compare, value, list)?
+            }
+        };
+        Ok(negate_if(!any, found))
     }
 
     fn bind_cast(
@@ -820,6 +990,31 @@ impl Binder<'_> {
         }
         self.call(name, bound)
     }
+}
+
+/// The parameter of a lambda around that a name means.
+fn lambda_param(ident: &Ident, cx: &ExprContext<'_>) -> Option<Expr> {
+    let mut params = cx.lambda_params.iter().rev().flatten();
+    params.find(|p| p.name.eq_ignore_ascii_case(&ident.value)).map(Column::expr)
+}
+
+/// The values of a row: `(a, b)` or `ROW(a, b)`.
+fn row_of(expr: &ast::Expr) -> Option<&[ast::Expr]> {
+    match expr {
+        ast::Expr::Tuple(items) => Some(items),
+        ast::Expr::Nested(inner) => row_of(inner),
+        _ => None,
+    }
+}
+
+/// A call with one argument more, before all others.
+pub(super) fn with_first_argument(mut function: ast::Function, first: ast::Expr) -> Result<ast::Function> {
+    let argument = ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(first));
+    match &mut function.args {
+        ast::FunctionArguments::List(list) => list.args.insert(0, argument),
+        _ => return Err(SqlError::parser(format!("syntax error at or near \"{}\"", function.name))),
+    }
+    Ok(function)
 }
 
 /// The operands of a chain of one connective, left to right, without recursion on the left.

@@ -4,24 +4,27 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     self, Expr as Syntax, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
-    TableFunctionArgs as SyntaxArgs, TableWithJoins,
+    TableWithJoins,
 };
 
 use crate::catalog::{Object, TableDefinition, ViewDefinition};
+use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::source::{Source, TableFunctionArgs};
-use crate::sql::bind::expr::{ExprContext, conjuncts};
+use crate::sql::bind::cte::Cte;
+use crate::sql::bind::expr::{ExprContext, conjuncts, is_constant};
 use crate::sql::bind::name::function_name;
-use crate::sql::bind::query::Cte;
 use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn};
 use crate::sql::bind::subquery::{attach, depends_on, filter};
+use crate::sql::bind::unnest::is_unnest;
 use crate::sql::bind::{
     Binder, BoundQuery, QUERY_DEPTH_MAX, TABLES_MAX, coerce, object_name, schema_or_main,
 };
 use crate::sql::error::{Result, SqlError};
-use crate::sql::parser::parse_query;
-use crate::sql::plan::{Column, JoinType, LogicalPlan};
+use crate::sql::forms::{self, SampleSyntax};
+use crate::sql::parser::{factor_query, parse_query};
+use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan, Sample, SampleMethod, SampleSize};
 use crate::sql::{sources, stack};
 use crate::table::{ROW_ID, ROW_ID_NAME};
 
@@ -168,14 +171,43 @@ impl Binder<'_> {
         if subqueries.is_empty() {
             return self.join(left, right, kind, on);
         }
-        if kind != JoinType::Inner {
-            return Err(SqlError::unsupported(
-                "a subquery in the condition of an outer join is not supported yet",
-            )
-            .at(condition));
+        match kind {
+            JoinType::Inner => {
+                let joined = self.join(left, right, kind, vec![])?;
+                Ok(Bound { plan: filter(attach(joined.plan, subqueries), on), scope: joined.scope })
+            }
+            // The condition filters the other side for each row that is kept.
+            JoinType::Left | JoinType::Semi | JoinType::Anti => {
+                let plan = self.only_columns(filter(attach(right.plan, subqueries), on), &right.scope);
+                self.join(left, Bound { plan, scope: right.scope }, kind, vec![])
+            }
+            JoinType::Right => {
+                let plan = self.only_columns(filter(attach(left.plan, subqueries), on), &left.scope);
+                let dependent = depends_on(&plan, &right.plan);
+                let mut scope = left.scope;
+                scope.join(right.scope)?;
+                let plan = LogicalPlan::Join {
+                    left: Box::new(right.plan),
+                    right: Box::new(plan),
+                    kind: JoinType::Left,
+                    on: vec![],
+                    dependent,
+                };
+                Ok(Bound { plan, scope })
+            }
+            _ => {
+                Err(SqlError::unsupported("a subquery in the condition of a FULL join is not supported yet")
+                    .at(condition))
+            }
         }
-        let joined = self.join(left, right, kind, vec![])?;
-        Ok(Bound { plan: filter(attach(joined.plan, subqueries), on), scope: joined.scope })
+    }
+
+    /// The columns of a scope, and nothing else that the plan yields.
+    fn only_columns(&self, plan: LogicalPlan, scope: &Scope) -> LogicalPlan {
+        let mut seen = std::collections::HashSet::new();
+        let columns = scope.columns().filter(|c| seen.insert(c.column.id));
+        let definitions = columns.map(|c| Definition::pass(c.column.clone())).collect();
+        LogicalPlan::Project { input: Box::new(plan), definitions }
     }
 
     fn join_using(
@@ -229,35 +261,34 @@ impl Binder<'_> {
                 SqlError::binder(format!("the statement uses more than {TABLES_MAX} tables")).at(factor)
             );
         }
+        let visible = before.map(|scope| Outer { scope, parent: outer });
+        let lateral = visible.as_ref().or(outer);
         match factor {
             TableFactor::Table {
                 name, alias, args, with_hints, version, with_ordinality, sample, ..
             } => {
-                if sample.is_some() {
-                    return Err(SqlError::unsupported("TABLESAMPLE is not supported yet").at(name));
-                }
-                if *with_ordinality || version.is_some() || !with_hints.is_empty() {
+                if version.is_some() || !with_hints.is_empty() {
                     return Err(
                         SqlError::unsupported("this form of a table reference is not supported").at(name)
                     );
                 }
                 let bound = match args {
-                    Some(args) => self.bind_table_function(name, args)?,
-                    None => self.bind_table(name)?,
+                    Some(args) => self.bind_table_function(name, &args.args, *with_ordinality, lateral)?,
+                    None if *with_ordinality => {
+                        return Err(SqlError::parser("WITH ORDINALITY is for table functions").at(name));
+                    }
+                    // Other than a subquery, a name sees no tables to its left.
+                    None => self.bind_table(name, outer)?,
                 };
+                self.sampled(with_alias(bound, alias.as_ref())?, sample.as_ref())
+            }
+            TableFactor::Function { name, args, with_ordinality, alias, .. } => {
+                let bound = self.bind_table_function(name, args, *with_ordinality, lateral)?;
                 with_alias(bound, alias.as_ref())
             }
-            TableFactor::Derived { subquery, alias, sample: None, .. } => {
-                let visible;
-                let outer = match before {
-                    Some(scope) => {
-                        visible = Outer { scope, parent: outer };
-                        Some(&visible)
-                    }
-                    None => outer,
-                };
-                let bound = self.bind_query(subquery, outer)?;
-                with_alias(derived("", bound), alias.as_ref())
+            TableFactor::Derived { subquery, alias, sample, .. } => {
+                let bound = self.bind_query(subquery, lateral)?;
+                self.sampled(with_alias(derived("", bound), alias.as_ref())?, sample.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let bound = self.bind_table_with_joins(table_with_joins, before, outer)?;
@@ -272,25 +303,111 @@ impl Binder<'_> {
                     }
                 }
             }
-            TableFactor::UNNEST { .. } => {
-                Err(SqlError::unsupported("UNNEST is not supported yet").at(factor))
+            TableFactor::Pivot { table, aggregate_functions, alias, .. } => {
+                let source = factor_query((**table).clone())?;
+                let body = aggregate_functions.first().map(|f| &f.expr);
+                let Some(pivot) = body.and_then(first_argument).and_then(forms::pivot) else {
+                    return Err(SqlError::internal("a PIVOT without what is in it"));
+                };
+                let bound = self.bind_pivot(&pivot, &source, lateral)?;
+                with_alias(derived("", bound), alias.as_ref())
             }
-            TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => {
-                Err(SqlError::unsupported("PIVOT and UNPIVOT are not supported yet").at(factor))
+            TableFactor::Unpivot { table, value, null_inclusion, alias, .. } => {
+                let source = factor_query((**table).clone())?;
+                let Some(mut unpivot) = forms::unpivot(value) else {
+                    return Err(SqlError::internal("an UNPIVOT without what is in it"));
+                };
+                unpivot.include_nulls = *null_inclusion == Some(ast::NullInclusion::IncludeNulls);
+                let bound = self.bind_unpivot(&unpivot, &source, lateral)?;
+                with_alias(derived("", bound), alias.as_ref())
             }
             _ => Err(SqlError::unsupported("this form of a table reference is not supported").at(factor)),
         }
     }
 
+    /// A sample of a table.
+    fn sampled(&mut self, bound: Bound, sample: Option<&ast::TableSampleKind>) -> Result<Bound> {
+        let sample = match sample {
+            None => return Ok(bound),
+            Some(
+                ast::TableSampleKind::AfterTableAlias(sample)
+                | ast::TableSampleKind::BeforeTableAlias(sample),
+            ) => sample,
+        };
+        let syntax = sample.quantity.as_ref().and_then(|q| forms::sample(&q.value));
+        let Some(syntax) = syntax else {
+            return Err(SqlError::parser("syntax error in a TABLESAMPLE"));
+        };
+        let sample = self.bind_sample(&syntax)?;
+        Ok(Bound { plan: LogicalPlan::Sample { input: Box::new(bound.plan), sample }, scope: bound.scope })
+    }
+
+    /// What a sample takes.
+    pub(super) fn bind_sample(&mut self, syntax: &SampleSyntax<'_>) -> Result<Sample> {
+        let number = self.bind_constant_as(syntax.size, &LogicalType::Double, "SAMPLE")?;
+        let Scalar::Float(number) = number else {
+            return Err(SqlError::parser("the size of a sample cannot be NULL").at(syntax.size));
+        };
+        let size = if syntax.percent {
+            if !(0.0..=100.0).contains(&number) {
+                return Err(SqlError::parser(format!(
+                    "Sample sample_size {number:.6} out of range, must be between 0 and 100"
+                ))
+                .at(syntax.size));
+            }
+            SampleSize::Percent(number)
+        } else {
+            if number < 0.0 {
+                return Err(SqlError::parser(format!(
+                    "Sample rows {number:.0} out of range, must be bigger than or equal to 0"
+                ))
+                .at(syntax.size));
+            }
+            SampleSize::Rows(number as u64)
+        };
+        let method = match syntax.method {
+            None if syntax.percent => SampleMethod::System,
+            None | Some("reservoir") => SampleMethod::Reservoir,
+            Some("bernoulli") => SampleMethod::Bernoulli,
+            Some("system") => SampleMethod::System,
+            Some(other) => {
+                return Err(SqlError::parser(format!(
+                    "Unrecognized sampling method {other}, expected system, bernoulli or reservoir"
+                ))
+                .at(syntax.size));
+            }
+        };
+        if !syntax.percent && method != SampleMethod::Reservoir {
+            let name = if method == SampleMethod::System { "System" } else { "Bernoulli" };
+            return Err(SqlError::parser(format!(
+                "Sample method {name} cannot be used with a discrete sample count, either switch to reservoir sampling or use a sample_size"
+            ))
+            .at(syntax.size));
+        }
+        let seed = match syntax.seed {
+            None => None,
+            Some(seed) => match self.bind_constant_as(seed, &LogicalType::BigInt, "REPEATABLE")? {
+                Scalar::Int(seed) => Some(seed as u64),
+                _ => None,
+            },
+        };
+        Ok(Sample { size, method, seed })
+    }
+
     // --- names ---
 
-    fn bind_table(&mut self, name: &ObjectName) -> Result<Bound> {
+    fn bind_table(&mut self, name: &ObjectName, outer: Option<&Outer<'_>>) -> Result<Bound> {
         let (schema, object) = object_name(name)?;
+        if schema.is_some_and(|s| s.value.eq_ignore_ascii_case("recurring"))
+            && let Some(bound) = self.bind_recurring(object)
+        {
+            return Ok(bound);
+        }
         if schema.is_none()
             && object.quote_style != Some('\'')
             && let Some(cte) = Cte::find(self.ctes.as_ref(), &object.value)
         {
-            return self.bind_cte(&cte, &object.value);
+            return self.bind_cte(&cte, object, outer);
         }
         if let Some(bound) = self.bind_system_view(schema, object) {
             return bound;
@@ -345,6 +462,7 @@ impl Binder<'_> {
             name: table.name.to_string(),
             schema: Some(schema_or_main(schema).to_owned()),
             row_id: Some(ScopeColumn::new(row_id)),
+            is_function: false,
             columns: columns
                 .into_iter()
                 .zip(&table.columns)
@@ -379,16 +497,6 @@ impl Binder<'_> {
         Ok(bound)
     }
 
-    fn bind_cte(&mut self, cte: &std::rc::Rc<Cte>, name: &str) -> Result<Bound> {
-        // It sees the CTEs before it, not those of where it is used.
-        let here = std::mem::replace(&mut self.ctes, cte.visible());
-        let bound = self.bind_query(cte.query(), None);
-        self.ctes = here;
-        let mut bound = derived(name, bound?);
-        rename_columns(&mut bound.scope.relations[0], cte.columns())?;
-        Ok(bound)
-    }
-
     fn bind_file(&mut self, path: &str, at: &Ident) -> Result<Bound> {
         let source = self.env.formats.open(path).map_err(|e| SqlError::from_exec(&e).at_span(at.span))?;
         let stem = path.rsplit(['/', '\\']).next().unwrap_or(path);
@@ -410,10 +518,25 @@ impl Binder<'_> {
         Some(Ok(self.source(source, &name.value)))
     }
 
-    fn bind_table_function(&mut self, name: &ObjectName, args: &SyntaxArgs) -> Result<Bound> {
+    fn bind_table_function(
+        &mut self,
+        name: &ObjectName,
+        args: &[ast::FunctionArg],
+        with_ordinality: bool,
+        lateral: Option<&Outer<'_>>,
+    ) -> Result<Bound> {
         let function = function_name(name);
+        if is_unnest(&function) {
+            return self.bind_unnest_table(args, with_ordinality, lateral);
+        }
+        if let Some(bound) = self.bind_lateral_series(&function, args, with_ordinality, lateral)? {
+            return Ok(bound);
+        }
+        if with_ordinality {
+            return Err(SqlError::unsupported("WITH ORDINALITY is not supported for this function").at(name));
+        }
         let mut given = TableFunctionArgs::default();
-        for arg in &args.args {
+        for arg in args {
             self.bind_table_argument(&function, arg, &mut given)?;
         }
         let made = sources::table_function(&self.env, &function, &given)
@@ -429,7 +552,44 @@ impl Binder<'_> {
                 .did_you_mean(&function, known));
             }
         };
-        Ok(self.source(source, &function))
+        let mut bound = self.source(source, &function);
+        bound.scope.relations[0].is_function = true;
+        Ok(bound)
+    }
+
+    /// `range` and `generate_series` of columns of tables to the left, or with the numbers of its rows: the items of
+    /// the list that the function of the same name makes.
+    fn bind_lateral_series(
+        &mut self,
+        function: &str,
+        args: &[ast::FunctionArg],
+        with_ordinality: bool,
+        lateral: Option<&Outer<'_>>,
+    ) -> Result<Option<Bound>> {
+        if !matches!(function, "range" | "generate_series") {
+            return Ok(None);
+        }
+        let exprs: Option<Vec<&Syntax>> = args
+            .iter()
+            .map(|arg| match arg {
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e)) => Some(e),
+                _ => None,
+            })
+            .collect();
+        let Some(exprs) = exprs else { return Ok(None) };
+        let scope = Scope::default();
+        let mut cx = ExprContext::new(&scope, lateral, "arguments of a table function");
+        let mut bound = Vec::with_capacity(exprs.len());
+        for expr in exprs {
+            bound.push(self.bind_expr(expr, &mut cx)?);
+        }
+        if !with_ordinality && cx.subqueries.is_empty() && bound.iter().all(is_constant) {
+            return Ok(None);
+        }
+        let unit = LogicalPlan::Values { rows: vec![vec![]], columns: vec![] };
+        let input = attach(unit, std::mem::take(&mut cx.subqueries));
+        let list = self.call(function, bound)?;
+        Ok(Some(self.unnest_rows(input, list, function, with_ordinality)))
     }
 
     fn bind_table_argument(
@@ -510,9 +670,26 @@ fn with_alias(mut bound: Bound, alias: Option<&TableAlias>) -> Result<Bound> {
     if let LogicalPlan::TableGet { alias: shown, .. } = &mut bound.plan {
         shown.clone_from(&alias.name.value);
     }
-    let names: Vec<Ident> = alias.columns.iter().map(|c| c.name.clone()).collect();
+    let mut names: Vec<Ident> = alias.columns.iter().map(|c| c.name.clone()).collect();
+    if relation.is_function {
+        // `unnest(l) AS x` names the items.
+        if names.is_empty() && relation.columns.first().is_some_and(|c| c.column.name == "unnest") {
+            names.push(alias.name.clone());
+        }
+        names.truncate(relation.columns.len());
+    }
     rename_columns(relation, &names)?;
     Ok(bound)
+}
+
+/// The first argument of a call.
+fn first_argument(expr: &Syntax) -> Option<&Syntax> {
+    let Syntax::Function(function) = expr else { return None };
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    match list.args.first() {
+        Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e))) => Some(e),
+        _ => None,
+    }
 }
 
 /// The first columns get these names.

@@ -15,10 +15,13 @@ use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::functions::{ArgInfo, BindError, bind_scalar, bind_struct_pack};
 use crate::exec::timetz;
 use crate::exec::window::WindowFunction;
-use crate::sql::bind::expr::{ExprContext, is_constant};
+use crate::sql::bind::expr::{ExprContext, is_constant, with_first_argument};
+use crate::sql::bind::lambda::lambda_kind;
 use crate::sql::bind::name::function_name;
+use crate::sql::bind::unnest::is_unnest;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
+use crate::sql::forms;
 
 /// Functions that the binder itself knows.
 pub const SPECIAL_FUNCTIONS: &[&str] = &[
@@ -58,12 +61,24 @@ pub(super) struct Arguments<'q> {
 impl Binder<'_> {
     pub(super) fn bind_function(&mut self, function: &Function, cx: &mut ExprContext<'_>) -> Result<Expr> {
         let name = function_name(&function.name);
+        if let Some(digits) = forms::position(&Syntax::Function(function.clone())) {
+            return self.bind_position(digits, cx);
+        }
+        if let Some(call) = self.chained(function, cx)? {
+            return self.bind_function(&call, cx);
+        }
         let args = arguments(function)?;
         if let Some(over) = &function.over {
             return self.bind_window_call(&name, function, over, &args, cx);
         }
         if args.null_treatment.is_some() {
             return Err(SqlError::parser("RESPECT/IGNORE NULLS is not supported for non-window functions"));
+        }
+        if is_unnest(&name) {
+            return self.bind_unnest(&args, cx);
+        }
+        if matches!(&*name, "grouping" | "grouping_id") && !args.positional.is_empty() {
+            return self.bind_grouping(&args, cx);
         }
         if name == "mean" || name == "percentile" || is_aggregate(&name) {
             return self.bind_aggregate_call(&name, function, &args, cx);
@@ -84,6 +99,27 @@ impl Binder<'_> {
             return Err(SqlError::binder(format!("{name}(*) makes no sense; count(*) does")));
         }
         self.bind_scalar_call(&name, &args, cx)
+    }
+
+    /// `column.f(x)` as the call `f(column, x)`, if what stands before the dot is a column.
+    fn chained(&mut self, function: &Function, cx: &mut ExprContext<'_>) -> Result<Option<Function>> {
+        let parts: Option<Vec<_>> = function.name.0.iter().map(|p| p.as_ident().cloned()).collect();
+        let Some((name, before)) = parts.as_deref().and_then(|p| p.split_last()) else { return Ok(None) };
+        let first = match before {
+            [] => return Ok(None),
+            [one] => Syntax::Identifier(one.clone()),
+            many => Syntax::CompoundIdentifier(many.to_vec()),
+        };
+        let is_schema = matches!(before, [one] if self.env.tables.catalog().schema(&one.value).is_ok());
+        let mut probe = ExprContext::new(cx.scope, cx.outer, cx.clause);
+        probe.aliases = cx.aliases;
+        probe.lambda_params.clone_from(&cx.lambda_params);
+        if is_schema || self.bind_expr(&first, &mut probe).is_err() {
+            return Ok(None);
+        }
+        let mut call = with_first_argument(function.clone(), first)?;
+        call.name = ast::ObjectName::from(vec![name.clone()]);
+        Ok(Some(call))
     }
 
     fn bind_scalar_call(
@@ -116,6 +152,9 @@ impl Binder<'_> {
         }
         if let Some((first, _)) = args.named.first() {
             return Err(SqlError::binder(format!("{name} has no argument named \"{first}\"")));
+        }
+        if let Some(kind) = lambda_kind(name) {
+            return self.bind_lambda_call(name, kind, &args.positional, cx);
         }
         match (name, &args.positional[..]) {
             ("list_value" | "list_pack", items) => self.bind_list(items, cx),

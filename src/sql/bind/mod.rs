@@ -8,19 +8,24 @@
 
 mod aggregate;
 mod coerce;
+mod cte;
 mod every;
 mod expr;
 mod from;
 mod functions;
+mod grouping;
+mod lambda;
 mod literal;
 pub mod modify;
 pub mod name;
+mod pivot;
 mod query;
 pub mod scope;
 mod select;
 mod star;
 mod subquery;
 pub mod types;
+mod unnest;
 mod window;
 
 use std::rc::Rc;
@@ -34,8 +39,8 @@ use crate::column::types::LogicalType;
 use crate::exec::context::ExecContext;
 use crate::exec::eval::evaluate_constant;
 use crate::exec::expr::Expr;
+use crate::sql::bind::cte::{Cte, Frame};
 use crate::sql::bind::expr::ExprContext;
-use crate::sql::bind::query::Cte;
 use crate::sql::bind::scope::Scope;
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::external::Formats;
@@ -81,6 +86,9 @@ pub struct Binder<'e> {
     pub ids: ColumnIds,
     /// Common table expressions that can be seen.
     ctes: Option<Rc<Cte>>,
+    /// CTEs that were bound, by the query that they belong to, and which query that is now.
+    frames: Vec<Frame>,
+    frame: usize,
     query_depth: usize,
     expr_depth: usize,
     tables: usize,
@@ -105,6 +113,8 @@ impl<'e> Binder<'e> {
             env,
             ids: ColumnIds::default(),
             ctes: None,
+            frames: vec![],
+            frame: 0,
             query_depth: 0,
             expr_depth: 0,
             tables: 0,

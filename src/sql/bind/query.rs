@@ -1,7 +1,5 @@
 //! Queries: WITH, set operations, VALUES, ORDER BY, LIMIT.
 
-use std::rc::Rc;
-
 use sqlparser::ast::{
     self, Expr as Syntax, Ident, LimitClause, OrderByKind, OrderByOptions, OrderBySort, Query, SetExpr,
     SetOperator, SetQuantifier,
@@ -10,78 +8,58 @@ use sqlparser::ast::{
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr, SortKey};
+use crate::exec::functions::comparison_key;
 use crate::sql::bind::aggregate::same_expr;
+use crate::sql::bind::cte::{Frame, close_frame};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::storable;
 use crate::sql::bind::scope::{Outer, Relation, Scope};
+use crate::sql::bind::subquery::{PendingSubquery, attach};
 use crate::sql::bind::{Binder, BoundQuery, QUERY_DEPTH_MAX, coerce};
-use crate::sql::error::{Result, SqlError};
+use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::parser::table_query;
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
-
-/// CTEs that one statement can define.
-const CTES_MAX: usize = 1_000;
-
-/// A common table expression, and those before it.
-#[derive(Debug)]
-pub struct Cte {
-    name: String,
-    query: Query,
-    columns: Vec<Ident>,
-    before: Option<Rc<Cte>>,
-    count: usize,
-}
-
-impl Cte {
-    /// The innermost one of that name.
-    pub fn find(list: Option<&Rc<Self>>, name: &str) -> Option<Rc<Self>> {
-        std::iter::successors(list, |c| c.before.as_ref())
-            .find(|c| c.name.eq_ignore_ascii_case(name))
-            .cloned()
-    }
-
-    /// All names.
-    pub fn names(list: Option<&Rc<Self>>) -> Vec<String> {
-        std::iter::successors(list, |c| c.before.as_ref()).map(|c| c.name.clone()).collect()
-    }
-
-    /// Its query.
-    pub fn query(&self) -> &Query {
-        &self.query
-    }
-
-    /// Names given to its columns.
-    pub fn columns(&self) -> &[Ident] {
-        &self.columns
-    }
-
-    /// What its query can see.
-    pub fn visible(&self) -> Option<Rc<Self>> {
-        self.before.clone()
-    }
-}
+use crate::sql::tokens::PERCENT;
 
 /// What stands behind the body of a query.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct Tail<'q> {
     pub order_by: Option<&'q ast::OrderBy>,
     pub limit: Limit,
 }
 
 /// LIMIT and OFFSET.
-#[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Limit {
-    pub limit: Option<u64>,
-    pub offset: u64,
+#[derive(Debug, Default)]
+pub(super) enum Limit {
+    /// All rows.
+    #[default]
+    None,
+    /// Numbers that are known.
+    Constant { limit: Option<u64>, offset: u64 },
+    /// A share of the rows, or numbers that the query computes.
+    Computed { limit: Option<Expr>, offset: Option<Expr>, percent: bool, subqueries: Vec<PendingSubquery> },
 }
 
 impl Limit {
-    /// The rows of a plan that are wanted.
-    pub fn apply(self, plan: LogicalPlan) -> LogicalPlan {
-        if self.limit.is_none() && self.offset == 0 {
-            return plan;
+    /// The rows of a plan in an order that are wanted.
+    pub fn apply(self, plan: LogicalPlan, keys: Vec<SortKey>) -> LogicalPlan {
+        let sorted = |plan: LogicalPlan| match keys.is_empty() {
+            true => plan,
+            false => LogicalPlan::Sort { input: Box::new(plan), keys },
+        };
+        match self {
+            Self::None => sorted(plan),
+            Self::Constant { limit, offset } => {
+                LogicalPlan::Limit { input: Box::new(sorted(plan)), limit, offset }
+            }
+            // A join keeps no order: what the limit is computed from comes first.
+            Self::Computed { limit, offset, percent, subqueries } => LogicalPlan::LimitBy {
+                input: Box::new(sorted(attach(plan, subqueries))),
+                limit,
+                offset,
+                percent,
+            },
         }
-        LogicalPlan::Limit { input: Box::new(plan), limit: self.limit, offset: self.offset }
     }
 }
 
@@ -94,12 +72,25 @@ impl Binder<'_> {
             ))
             .at(query));
         }
+        let outermost = self.query_depth == 0;
         self.query_depth += 1;
         let ctes = self.ctes.clone();
+        let frame = self.frame;
+        if outermost {
+            self.frame = self.frames.len();
+            self.frames.push(Frame::default());
+        }
         let bound = self.bind_query_inner(query, outer);
         self.ctes = ctes;
         self.query_depth -= 1;
-        bound
+        if !outermost {
+            return bound;
+        }
+        self.frame = frame;
+        let frame = self.frames.pop().unwrap_or_default();
+        let bound = bound?;
+        let plan = close_frame(frame, bound.plan, &mut self.ids);
+        Ok(BoundQuery { plan, columns: bound.columns })
     }
 
     fn bind_query_inner(&mut self, query: &Query, outer: Option<&Outer<'_>>) -> Result<BoundQuery> {
@@ -110,7 +101,7 @@ impl Binder<'_> {
             return Err(SqlError::unsupported("this form of a query is not supported").at(query));
         }
         if let Some(with) = &query.with {
-            self.bind_with(with)?;
+            self.bind_with(with, outer)?;
         }
         let limit = self.bind_limit(query)?;
         let tail = Tail { order_by: query.order_by.as_ref(), limit };
@@ -118,38 +109,21 @@ impl Binder<'_> {
             return self.bind_select(select, tail, outer);
         }
         let bound = self.bind_set_expr(&query.body, outer)?;
-        let plan = match tail.order_by {
-            Some(order_by) => self.bind_outer_order(bound.plan, &bound.columns, order_by, outer)?,
-            None => bound.plan,
-        };
-        Ok(BoundQuery { plan: limit.apply(plan), columns: bound.columns })
+        self.finish_query(bound, tail, outer)
     }
 
-    pub(super) fn bind_with(&mut self, with: &ast::With) -> Result<()> {
-        for cte in &with.cte_tables {
-            let name = &cte.alias.name;
-            let count = self.ctes.as_ref().map_or(0, |c| c.count) + 1;
-            if count > CTES_MAX {
-                return Err(SqlError::binder(format!("more than {CTES_MAX} CTEs")).at_span(name.span));
-            }
-            let same_list = with.cte_tables.iter().take_while(|c| !std::ptr::eq(*c, cte));
-            if same_list.into_iter().any(|c| c.alias.name.value.eq_ignore_ascii_case(&name.value)) {
-                return Err(
-                    SqlError::parser(format!("Duplicate CTE name \"{}\"", name.value)).at_span(name.span)
-                );
-            }
-            if with.recursive && mentions(&cte.query, &name.value) {
-                return Err(SqlError::unsupported("recursive CTEs are not supported yet").at_span(name.span));
-            }
-            self.ctes = Some(Rc::new(Cte {
-                name: name.value.clone(),
-                query: (*cte.query).clone(),
-                columns: cte.alias.columns.iter().map(|c| c.name.clone()).collect(),
-                before: self.ctes.take(),
-                count,
-            }));
-        }
-        Ok(())
+    /// The rows of a query body in the order and number that stands behind it.
+    pub(super) fn finish_query(
+        &mut self,
+        bound: BoundQuery,
+        tail: Tail<'_>,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<BoundQuery> {
+        let keys = match tail.order_by {
+            Some(order_by) => self.bind_outer_order(&bound.columns, order_by, outer)?,
+            None => vec![],
+        };
+        Ok(BoundQuery { plan: tail.limit.apply(bound.plan, keys), columns: bound.columns })
     }
 
     fn bind_limit(&mut self, query: &Query) -> Result<Limit> {
@@ -170,26 +144,63 @@ impl Binder<'_> {
             Some(fetch) => fetch.quantity.as_ref(),
             None => None,
         };
-        let limit = match limit.or(fetch) {
-            Some(limit) => self.bind_row_count(limit, "LIMIT")?,
-            None => query.fetch.as_ref().map(|_| 1),
+        let limit = limit.or(fetch);
+        if limit.is_none() && offset.is_none() && query.fetch.is_none() {
+            return Ok(Limit::None);
+        }
+        let one = Expr::literal(Scalar::Int(1), LogicalType::BigInt);
+        let mut subqueries = vec![];
+        let (limit, percent) = match limit {
+            Some(Syntax::BinaryOp { left, op: ast::BinaryOperator::Custom(op), .. }) if op == PERCENT => {
+                (self.bind_row_count(left, &LogicalType::Double, &mut subqueries)?, true)
+            }
+            Some(limit) => (self.bind_row_count(limit, &LogicalType::BigInt, &mut subqueries)?, false),
+            None => (query.fetch.as_ref().map(|_| one), false),
         };
         let offset = match offset {
-            Some(offset) => self.bind_row_count(offset, "OFFSET")?.unwrap_or(0),
-            None => 0,
+            Some(offset) => self.bind_row_count(offset, &LogicalType::BigInt, &mut subqueries)?,
+            None => None,
         };
-        Ok(Limit { limit, offset })
+        let count = |e: &Option<Expr>| match e {
+            None => Some(None),
+            Some(Expr::Literal { value: Scalar::Int(n), .. }) => u64::try_from(*n).ok().map(Some),
+            Some(_) => None,
+        };
+        Ok(match (count(&limit), count(&offset)) {
+            (Some(limit), Some(offset)) if !percent => Limit::Constant { limit, offset: offset.unwrap_or(0) },
+            _ => Limit::Computed { limit, offset, percent, subqueries },
+        })
     }
 
-    /// A number of rows; NULL means all.
-    fn bind_row_count(&mut self, expr: &Syntax, clause: &str) -> Result<Option<u64>> {
-        if matches!(expr, Syntax::Identifier(i) if i.value.eq_ignore_ascii_case("all")) {
+    /// A number of rows, or percent of them; NULL means all.
+    fn bind_row_count(
+        &mut self,
+        expr: &Syntax,
+        ty: &LogicalType,
+        subqueries: &mut Vec<PendingSubquery>,
+    ) -> Result<Option<Expr>> {
+        if matches!(expr, Syntax::Identifier(i) if i.quote_style.is_none() && i.value.eq_ignore_ascii_case("all"))
+        {
             return Ok(None);
         }
-        match self.bind_constant_as(expr, &LogicalType::BigInt, &format!("{clause} clause"))? {
+        let scope = Scope::default();
+        let mut cx = ExprContext::new(&scope, None, "LIMIT clause");
+        let bound = self.bind_expr(expr, &mut cx)?;
+        subqueries.append(&mut cx.subqueries);
+        let bound = coerce::explicit(bound, ty, false).map_err(|e| e.at(expr))?;
+        if !super::expr::is_constant(&bound) {
+            return Ok(Some(bound));
+        }
+        let value = self.evaluate(&bound).map_err(|e| e.at(expr))?;
+        match value {
             Scalar::Null => Ok(None),
-            Scalar::Int(n) if n >= 0 => Ok(Some(n as u64)),
-            _ => Err(SqlError::binder(format!("{clause} cannot be negative")).at(expr)),
+            Scalar::Int(n) if n < 0 => Err(SqlError::binder("LIMIT/OFFSET cannot be negative").at(expr)),
+            Scalar::Float(share) if !(0.0..=100.0).contains(&share) => Err(SqlError::new(
+                SqlErrorKind::OutOfRange,
+                "Limit percent out of range, should be between 0% and 100%",
+            )
+            .at(expr)),
+            value => Ok(Some(Expr::literal(value, ty.clone()))),
         }
     }
 
@@ -299,19 +310,24 @@ impl Binder<'_> {
             SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName
         );
         if by_name {
-            inputs = self.align_by_name(inputs);
+            inputs = self.align_by_name(inputs)?;
         }
         let inputs = self.align(inputs)?;
-        let first = &inputs[0];
+        let BoundQuery { plan, columns } = self.union_all(inputs);
+        let all = matches!(quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+        let plan = if all { plan } else { LogicalPlan::Distinct { input: Box::new(plan), on: None } };
+        Ok(BoundQuery { plan, columns })
+    }
+
+    /// All rows of queries whose columns have the same types.
+    fn union_all(&mut self, inputs: Vec<BoundQuery>) -> BoundQuery {
         let columns: Vec<Column> =
-            first.columns.iter().map(|c| self.ids.column(c.name.clone(), c.ty.clone())).collect();
+            inputs[0].columns.iter().map(|c| self.ids.column(c.name.clone(), c.ty.clone())).collect();
         let plan = LogicalPlan::Union {
             inputs: inputs.into_iter().map(BoundQuery::into_plan).collect(),
             columns: columns.clone(),
         };
-        let all = matches!(quantifier, SetQuantifier::All | SetQuantifier::AllByName);
-        let plan = if all { plan } else { LogicalPlan::Distinct { input: Box::new(plan), on: None } };
-        Ok(BoundQuery { plan, columns })
+        BoundQuery { plan, columns }
     }
 
     /// EXCEPT and INTERSECT: distinct rows of the left that have, or have not, an equal one on the right.
@@ -321,15 +337,15 @@ impl Binder<'_> {
         quantifier: SetQuantifier,
         kind: JoinType,
     ) -> Result<BoundQuery> {
-        if !matches!(quantifier, SetQuantifier::None | SetQuantifier::Distinct) {
-            return Err(SqlError::unsupported(
-                "EXCEPT and INTERSECT with ALL or BY NAME are not supported yet",
-            ));
-        }
         let mut inputs = self.align(inputs)?.into_iter();
         let (Some(left), Some(right)) = (inputs.next(), inputs.next()) else {
             return Err(SqlError::internal("a set operation has two sides"));
         };
+        match quantifier {
+            SetQuantifier::None | SetQuantifier::Distinct => {}
+            SetQuantifier::All => return self.counted_membership(left, right, kind),
+            _ => return Err(SqlError::parser("BY NAME is for UNION only")),
+        }
         let on = left.columns.iter().zip(&right.columns).map(|(l, r)| Expr::Compare {
             op: CompareOp::NotDistinctFrom,
             left: Box::new(l.expr()),
@@ -348,16 +364,56 @@ impl Binder<'_> {
         Ok(BoundQuery { plan, columns })
     }
 
+    /// EXCEPT ALL and INTERSECT ALL: each row as often as both sides have it, or as the left has it more often
+    /// than the right. Equal rows of both sides are counted, and come out so many times.
+    fn counted_membership(
+        &mut self,
+        left: BoundQuery,
+        right: BoundQuery,
+        kind: JoinType,
+    ) -> Result<BoundQuery> {
+        let one = || Expr::literal(Scalar::Int(1), LogicalType::Integer);
+        let null = || Expr::literal(Scalar::Null, LogicalType::Integer);
+        let mut sides = vec![];
+        for (input, marks) in [(left, [one(), null()]), (right, [null(), one()])] {
+            let mut definitions: Vec<_> = input.columns.iter().cloned().map(Definition::pass).collect();
+            for (mark, name) in marks.into_iter().zip(["left", "right"]) {
+                definitions.push(Definition { column: self.ids.column(name, mark.ty()), expr: mark });
+            }
+            let columns = definitions.iter().map(|d| d.column.clone()).collect();
+            let plan = LogicalPlan::Project { input: Box::new(input.plan), definitions };
+            sides.push(BoundQuery { plan, columns });
+        }
+        let BoundQuery { plan, mut columns } = self.union_all(sides);
+        let marks = columns.split_off(columns.len() - 2);
+        let mut aggregates = vec![];
+        for mark in &marks {
+            aggregates.push(self.aggregate_call(mark.name.clone(), "count", vec![mark.expr()])?);
+        }
+        let counts: Vec<Expr> = aggregates.iter().map(|(c, _)| c.expr()).collect();
+        let group_by = columns.iter().cloned().map(Definition::pass).collect();
+        let plan = LogicalPlan::Aggregate { input: Box::new(plan), group_by, aggregates };
+        let times = self.call(if kind == JoinType::Anti { "-" } else { "least" }, counts)?;
+        let list = self.call("range", vec![coerce::cast(times, &LogicalType::BigInt)])?;
+        let item = self.ids.column("time", LogicalType::BigInt);
+        let plan = LogicalPlan::Unnest {
+            input: Box::new(plan),
+            lists: vec![Definition { column: item, expr: list }],
+            ordinality: None,
+            keep_empty: false,
+        };
+        Ok(BoundQuery { plan, columns })
+    }
+
     /// Gives all inputs the same types, column by column, and ids of their own.
     fn align(&mut self, inputs: Vec<BoundQuery>) -> Result<Vec<BoundQuery>> {
         let width = inputs[0].columns.len();
         let mut types: Vec<LogicalType> = inputs[0].columns.iter().map(|c| c.ty.clone()).collect();
         for input in &inputs[1..] {
             if input.columns.len() != width {
-                return Err(SqlError::binder(format!(
-                    "Set operations can only apply to expressions with the same number of result columns: {width} and {}",
-                    input.columns.len()
-                )));
+                return Err(SqlError::binder(
+                    "Set operations can only apply to expressions with the same number of result columns",
+                ));
             }
             for (ty, column) in types.iter_mut().zip(&input.columns) {
                 *ty = coerce::union(ty, &column.ty)?;
@@ -386,8 +442,19 @@ impl Binder<'_> {
     }
 
     /// Puts the columns of all inputs in one order by their names; what an input lacks is NULL.
-    fn align_by_name(&mut self, inputs: Vec<BoundQuery>) -> Vec<BoundQuery> {
+    fn align_by_name(&mut self, inputs: Vec<BoundQuery>) -> Result<Vec<BoundQuery>> {
         let mut names: Vec<String> = vec![];
+        for (i, input) in inputs.iter().enumerate() {
+            for (at, column) in input.columns.iter().enumerate() {
+                if input.columns[..at].iter().any(|c| c.name.eq_ignore_ascii_case(&column.name)) {
+                    return Err(SqlError::binder(format!(
+                        "UNION (ALL) BY NAME operation doesn't support duplicate names in the SELECT list - the name \"{}\" occurs multiple times in the {} side",
+                        column.name,
+                        if i == 0 { "left" } else { "right" }
+                    )));
+                }
+            }
+        }
         for column in inputs.iter().flat_map(|i| &i.columns) {
             if !names.iter().any(|n| n.eq_ignore_ascii_case(&column.name)) {
                 names.push(column.name.clone());
@@ -412,17 +479,16 @@ impl Binder<'_> {
                 columns,
             });
         }
-        out
+        Ok(out)
     }
 
     /// ORDER BY behind a set operation or VALUES: over the output columns.
     fn bind_outer_order(
         &mut self,
-        plan: LogicalPlan,
         columns: &[Column],
         order_by: &ast::OrderBy,
         outer: Option<&Outer<'_>>,
-    ) -> Result<LogicalPlan> {
+    ) -> Result<Vec<SortKey>> {
         let scope = Scope::of(Relation::new("", columns.to_vec()));
         let mut keys: Vec<SortKey> = vec![];
         match &order_by.kind {
@@ -448,7 +514,7 @@ impl Binder<'_> {
                 }
             }
         }
-        Ok(LogicalPlan::Sort { input: Box::new(plan), keys })
+        Ok(keys)
     }
 
     /// A sort key with the session's defaults: ascending, NULLs last.
@@ -463,6 +529,7 @@ impl Binder<'_> {
             }
         };
         let nulls_first = options.nulls_first.unwrap_or(settings.default_nulls_first);
+        let expr = comparison_key(expr);
         // A bare NULL sorts as anything.
         let expr =
             if expr.ty() == LogicalType::Null { coerce::cast(expr, &LogicalType::Integer) } else { expr };
@@ -482,14 +549,4 @@ pub(super) fn ordinal(expr: &Syntax, width: usize, clause: &str) -> Result<Optio
         }
         Err(_) => Ok(None),
     }
-}
-
-/// Whether a query names a table.
-fn mentions(query: &Query, name: &str) -> bool {
-    use std::ops::ControlFlow;
-    let found = ast::visit_relations(query, |relation| {
-        let is_it = matches!(&relation.0[..], [part] if part.as_ident().is_some_and(|i| i.value.eq_ignore_ascii_case(name)));
-        if is_it { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    found.is_break()
 }

@@ -26,6 +26,8 @@ pub struct Relation {
     pub columns: Vec<ScopeColumn>,
     /// The number of the row, which is found by its name, unless a column has that, but is not one of the columns.
     pub row_id: Option<ScopeColumn>,
+    /// It is the result of a function: if it has one column only, its name means that column.
+    pub is_function: bool,
 }
 
 /// One column of a table of FROM.
@@ -70,7 +72,7 @@ impl Relation {
     /// A relation of these columns.
     pub fn new(name: impl Into<String>, columns: Vec<Column>) -> Self {
         let columns = columns.into_iter().map(ScopeColumn::new).collect();
-        Self { name: name.into(), schema: None, columns, row_id: None }
+        Self { name: name.into(), schema: None, columns, row_id: None, is_function: false }
     }
 
     /// The column of that name.

@@ -6,21 +6,25 @@
 
 use std::borrow::Cow;
 
-use sqlparser::ast::{self, Distinct, Expr as Syntax, GroupByExpr, OrderByKind, Select, SelectFlavor};
+use sqlparser::ast::{
+    self, Distinct, Expr as Syntax, GroupByExpr, OrderByKind, Select, SelectFlavor, SelectItem,
+};
 
 use crate::exec::expr::{Expr, SortKey};
 use crate::sql::bind::aggregate::{Aggregates, Collector, Grouping, same_expr};
 use crate::sql::bind::every::{Bucket, Filled};
 use crate::sql::bind::expr::{Aliases, ExprContext};
 use crate::sql::bind::from::{Bound, storable};
-use crate::sql::bind::name::column_name;
+use crate::sql::bind::grouping::{Key, KeyContext, Keys};
 use crate::sql::bind::query::{Tail, ordinal};
-use crate::sql::bind::scope::{Outer, Scope};
+use crate::sql::bind::scope::Outer;
 use crate::sql::bind::subquery::{BoundFilter, PendingSubquery, attach};
+use crate::sql::bind::unnest::Unnests;
 use crate::sql::bind::window::{WindowCollector, Windows};
 use crate::sql::bind::{Binder, BoundQuery, coerce, every, star};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::forms;
+use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute, substitute_in_plan};
 use crate::sql::plan::{Column, ColumnIds, Definition, LogicalPlan};
 
 /// An item of the select list.
@@ -56,12 +60,6 @@ pub(super) struct Output {
     pub expr: Expr,
 }
 
-/// A key of GROUP BY: its expression over the rows, and the name it has in messages and headers.
-pub(super) struct Key {
-    pub name: String,
-    pub expr: Expr,
-}
-
 /// A key of ORDER BY.
 struct Order {
     expr: OrderExpr,
@@ -82,13 +80,34 @@ impl Binder<'_> {
         tail: Tail<'_>,
         outer: Option<&Outer<'_>>,
     ) -> Result<BoundQuery> {
+        let (qualify_syntax, sample) = forms::qualify_and_sample(select.qualify.as_ref());
         refuse_unsupported(select)?;
+        if let [SelectItem::UnnamedExpr(only)] = &select.projection[..] {
+            let bound = if let Some(pivot) = forms::pivot(only)
+                && let Some(source) = pivot.source
+            {
+                Some(self.bind_pivot(&pivot, source, outer)?)
+            } else if let Some(unpivot) = forms::unpivot(only)
+                && let Some(source) = unpivot.source
+            {
+                Some(self.bind_unpivot(&unpivot, source, outer)?)
+            } else {
+                None
+            };
+            if let Some(bound) = bound {
+                return self.finish_query(bound, tail, outer);
+            }
+        }
         let every = every::clause(select)?;
         let Bound { mut plan, scope } = self.bind_from(&select.from, outer)?;
+        if let Some(sample) = sample {
+            let sample = self.bind_sample(&sample)?;
+            plan = LogicalPlan::Sample { input: Box::new(plan), sample };
+        }
         let items = if select.flavor == SelectFlavor::FromFirstNoSelect {
             star::everything(&scope)
         } else {
-            star::expand(&select.projection, &scope)?
+            self.expand_items(&select.projection, &scope)?
         };
         if items.is_empty() {
             return Err(SqlError::parser("SELECT clause without selection list").at(select));
@@ -96,6 +115,8 @@ impl Binder<'_> {
         let all = Aliases { items: &items, visible: items.len(), first: false };
 
         if let Some(condition) = &select.selection {
+            let expanded = self.expand_condition(condition, &scope)?;
+            let condition = expanded.as_ref().unwrap_or(condition);
             let mut cx = ExprContext::new(&scope, outer, "WHERE clause");
             cx.aliases = Some(all);
             plan = self.bind_filter(condition, &mut cx)?.apply(plan);
@@ -107,12 +128,14 @@ impl Binder<'_> {
         cx.aggregates = Aggregates::Collected(&mut collector);
         let mut windows = WindowCollector::new(&select.named_window)?;
         cx.windows = Windows::Collected(&mut windows);
+        cx.unnest = Unnests::Allowed;
         let mut outputs = self.bind_items(&items, &mut cx)?;
         let mut above = std::mem::take(&mut cx.subqueries);
 
+        cx.unnest = Unnests::Forbidden;
         cx.aliases = Some(all);
         cx.clause = "QUALIFY clause";
-        let mut qualify = match &select.qualify {
+        let mut qualify = match qualify_syntax {
             Some(condition) => self.bind_filter(condition, &mut cx)?,
             None => BoundFilter::default(),
         };
@@ -126,20 +149,24 @@ impl Binder<'_> {
         cx.windows = collected;
 
         cx.clause = "ORDER BY clause";
+        cx.unnest = Unnests::Allowed;
         cx.aliases = Some(Aliases { first: true, ..all });
         let mut order = match tail.order_by {
-            Some(order_by) => self.bind_order(order_by, &items, &mut cx)?,
+            Some(order_by) => self.bind_order(order_by, &outputs, &mut cx)?,
             None => vec![],
         };
         let mut distinct_on = match &select.distinct {
-            Some(Distinct::On(exprs)) => {
-                exprs.iter().map(|e| self.bind_order_expr(e, &items, &mut cx)).collect::<Result<Vec<_>>>()?
-            }
+            Some(Distinct::On(exprs)) => exprs
+                .iter()
+                .map(|e| self.bind_order_expr(e, &outputs, &mut cx))
+                .collect::<Result<Vec<_>>>()?,
             _ => vec![],
         };
         above.append(&mut cx.subqueries);
         let spans = std::mem::take(&mut cx.spans);
-        if let (Some(condition), true) = (&select.qualify, windows.is_empty()) {
+        let mut unnests = std::mem::take(&mut cx.unnests);
+        let unnested: ColumnSet = unnests.iter().map(|d| d.column.id).collect();
+        if let (Some(condition), true) = (qualify_syntax, windows.is_empty()) {
             return Err(SqlError::binder(
                 "at least one window function must appear in the SELECT column or QUALIFY clause",
             )
@@ -148,30 +175,91 @@ impl Binder<'_> {
 
         let mut below = vec![];
         let keys = match &select.group_by {
-            GroupByExpr::All(_) => all_keys(&outputs, &collector, &windows, &above),
+            GroupByExpr::All(_) => {
+                let keys = all_keys(&outputs, &collector, &windows, &above);
+                if keys.iter().any(|k| !ColumnSet::of(&k.expr).is_disjoint(&unnested)) {
+                    return Err(SqlError::binder("Cannot group on an UNNEST or UNLIST clause").at(select));
+                }
+                Keys { keys, sets: None, is_given: true }
+            }
             GroupByExpr::Expressions(exprs, modifiers) => {
                 if !modifiers.is_empty() {
                     return Err(
                         SqlError::unsupported("GROUP BY with a modifier is not supported yet").at(select)
                     );
                 }
-                self.bind_keys(exprs, &outputs, all, (&scope, outer), (&collector, &windows), &mut below)?
+                self.bind_keys(
+                    exprs,
+                    &mut KeyContext {
+                        outputs: &outputs,
+                        aliases: all,
+                        scope: &scope,
+                        outer,
+                        collector: &collector,
+                        below: &mut below,
+                        unnested: &unnested,
+                        windows: &windows.columns().collect(),
+                    },
+                )?
             }
         };
-        let group_by_all = matches!(select.group_by, GroupByExpr::All(_));
         let has_aggregates = having.is_some() || !collector.calls.is_empty();
+        if !has_aggregates && !keys.is_given && !collector.groupings.is_empty() {
+            return Err(SqlError::binder("GROUPING statement cannot be used without groups").at(select));
+        }
         if let (Some(every), true) = (&every, collector.calls.is_empty()) {
             let error = SqlError::binder("EVERY needs aggregates in the select list, such as avg(value)");
             return Err(error.at_span(every.span));
         }
-        if has_aggregates || !keys.is_empty() || group_by_all {
+        if has_aggregates || keys.is_given || every.is_some() {
             below.append(&mut collector.subqueries);
             let bucket = match &every {
                 Some(every) => Some(self.bind_bucket(every, &scope)?),
                 None => None,
             };
-            let groups = self.make_groups(keys, bucket.as_ref());
+            if bucket.is_some() && keys.sets.is_some() {
+                return Err(SqlError::unsupported("EVERY with grouping sets is not supported").at(select));
+            }
+            let mut groups = self.make_groups(&keys, bucket.as_ref());
             let mut having = having.unwrap_or_default();
+            let conditions = match &plan {
+                LogicalPlan::Filter { predicates, .. } => predicates.clone(),
+                _ => vec![],
+            };
+            let calls = std::mem::take(&mut collector.calls);
+            let input = attach(plan, below);
+            let definitions = std::mem::take(&mut groups.definitions);
+            let (mut grouped, set) = match &keys.sets {
+                None => {
+                    let group_by = definitions.clone();
+                    let aggregates = calls.clone();
+                    (LogicalPlan::Aggregate { input: Box::new(input), group_by, aggregates }, None)
+                }
+                Some(sets) => {
+                    let (plan, set) = self.group_by_sets(input, definitions.clone(), sets, calls.clone());
+                    (plan, Some(set))
+                }
+            };
+            groups.definitions = definitions;
+            let mut groupings = Substitution::new();
+            for (column, args) in &collector.groupings {
+                groupings.insert(column.id, self.grouping_value(args, &keys, set.as_ref())?);
+            }
+            // Subqueries see a key that is a bare column under its own id.
+            let moved: Substitution = groups
+                .replacements
+                .iter()
+                .filter_map(|d| match &d.expr {
+                    Expr::Column { index, .. } if *index != d.column.id => Some((*index, d.column.expr())),
+                    _ => None,
+                })
+                .collect();
+            if !moved.is_empty() {
+                let subqueries = above.iter_mut().chain(having.subqueries_mut());
+                for subquery in subqueries.chain(&mut windows.subqueries).chain(qualify.subqueries_mut()) {
+                    substitute_in_plan(&mut subquery.plan, &moved);
+                }
+            }
             let exprs = outputs
                 .iter_mut()
                 .map(|o| &mut o.expr)
@@ -180,10 +268,12 @@ impl Binder<'_> {
                 .chain(above.iter_mut().flat_map(|s| &mut s.on))
                 .chain(windows.exprs_mut())
                 .chain(qualify.exprs_mut())
+                .chain(unnests.iter_mut().map(|d| &mut d.expr))
                 .chain(having.exprs_mut());
             let grouping = Grouping::new(&groups.replacements, &scope);
             for expr in exprs {
                 grouping.rewrite(expr, &spans)?;
+                substitute(expr, &groupings);
             }
             let subqueries = above.iter().chain(having.subqueries());
             for subquery in subqueries.chain(&windows.subqueries).chain(qualify.subqueries()) {
@@ -192,25 +282,22 @@ impl Binder<'_> {
             if every.is_some() {
                 groups.arrange(&mut outputs, &mut order, tail.order_by.is_none());
             }
-            let conditions = match &plan {
-                LogicalPlan::Filter { predicates, .. } => predicates.clone(),
-                _ => vec![],
-            };
-            let Groups { definitions, .. } = groups;
-            let calls = std::mem::take(&mut collector.calls);
-            plan = LogicalPlan::Aggregate {
-                input: Box::new(attach(plan, below)),
-                group_by: definitions.clone(),
-                aggregates: calls.clone(),
-            };
             if let (Some(every), Some(bucket)) = (&every, &bucket) {
-                let filled = Filled { keys: &definitions, values: &calls, conditions: &conditions };
-                plan = self.bind_fill(every, bucket, &filled, plan)?;
+                let filled = Filled { keys: &groups.definitions, values: &calls, conditions: &conditions };
+                grouped = self.bind_fill(every, bucket, &filled, grouped)?;
             }
-            plan = having.apply(plan);
+            plan = having.apply(grouped);
         }
         plan = qualify.apply(windows.apply(plan));
         plan = attach(plan, above);
+        if !unnests.is_empty() {
+            plan = LogicalPlan::Unnest {
+                input: Box::new(plan),
+                lists: unnests,
+                ordinality: None,
+                keep_empty: false,
+            };
+        }
         self.finish_select(select, plan, outputs, order, distinct_on, tail)
     }
 
@@ -226,6 +313,10 @@ impl Binder<'_> {
                 ItemSource::Syntax(syntax) => {
                     // An item sees the aliases to its left.
                     cx.aliases = Some(Aliases { items, visible: i, first: false });
+                    if let Some(columns) = self.bind_unnest_item(syntax, &item.name, item.is_alias, cx)? {
+                        outputs.extend(columns);
+                        continue;
+                    }
                     self.bind_expr(syntax, cx)?
                 }
             };
@@ -237,17 +328,24 @@ impl Binder<'_> {
     fn bind_order(
         &mut self,
         order_by: &ast::OrderBy,
-        items: &[Item<'_>],
+        outputs: &[Output],
         cx: &mut ExprContext<'_>,
     ) -> Result<Vec<Order>> {
         match &order_by.kind {
-            OrderByKind::All(options) => Ok((0..items.len())
+            OrderByKind::All(options) => Ok((0..outputs.len())
                 .map(|i| Order { expr: OrderExpr::Output(i), options: options.clone() })
                 .collect()),
             OrderByKind::Expressions(list) => {
                 let mut out = Vec::with_capacity(list.len());
                 for item in list {
-                    let expr = self.bind_order_expr(&item.expr, items, cx)?;
+                    if let Some(columns) = self.columns_of_call(&item.expr, cx.scope)? {
+                        for column in columns {
+                            let expr = self.bind_order_expr(&column, outputs, cx)?;
+                            out.push(Order { expr, options: item.options.clone() });
+                        }
+                        continue;
+                    }
+                    let expr = self.bind_order_expr(&item.expr, outputs, cx)?;
                     out.push(Order { expr, options: item.options.clone() });
                 }
                 Ok(out)
@@ -259,67 +357,25 @@ impl Binder<'_> {
     fn bind_order_expr(
         &mut self,
         expr: &Syntax,
-        items: &[Item<'_>],
+        outputs: &[Output],
         cx: &mut ExprContext<'_>,
     ) -> Result<OrderExpr> {
-        if let Some(i) = ordinal(expr, items.len(), "ORDER")? {
+        if let Some(i) = ordinal(expr, outputs.len(), "ORDER")? {
             return Ok(OrderExpr::Output(i));
         }
         if let Syntax::Identifier(name) = expr
-            && let Some(i) = items.iter().position(|item| item.name.eq_ignore_ascii_case(&name.value))
+            && let Some(i) = outputs.iter().position(|o| o.name.eq_ignore_ascii_case(&name.value))
         {
             return Ok(OrderExpr::Output(i));
         }
         Ok(OrderExpr::Expr(self.bind_expr(expr, cx)?))
     }
 
-    fn bind_keys(
-        &mut self,
-        exprs: &[Syntax],
-        outputs: &[Output],
-        aliases: Aliases<'_>,
-        (scope, outer): (&Scope, Option<&Outer<'_>>),
-        (collector, windows): (&Collector, &WindowCollector),
-        below: &mut Vec<PendingSubquery>,
-    ) -> Result<Vec<Key>> {
-        let mut keys = vec![];
-        let mut todo: Vec<&Syntax> = exprs.iter().rev().collect();
-        while let Some(expr) = todo.pop() {
-            match expr {
-                Syntax::Tuple(parts) => todo.extend(parts.iter().rev()),
-                Syntax::Nested(inner) => todo.push(inner),
-                expr => {
-                    if let Some(i) = ordinal(expr, outputs.len(), "GROUP BY")? {
-                        let output = &outputs[i];
-                        if collector.calls.iter().any(|(c, _)| ColumnSet::of(&output.expr).contains(c.id)) {
-                            return Err(
-                                SqlError::binder("GROUP BY clause cannot contain aggregates!").at(expr)
-                            );
-                        }
-                        if !ColumnSet::of(&output.expr).is_disjoint(&windows.columns().collect()) {
-                            return Err(
-                                SqlError::binder("GROUP BY clause cannot contain window functions!").at(expr)
-                            );
-                        }
-                        keys.push(Key { name: output.name.clone(), expr: output.expr.clone() });
-                        continue;
-                    }
-                    let mut cx = ExprContext::new(scope, outer, "GROUP BY clause");
-                    cx.aliases = Some(aliases);
-                    let bound = self.bind_expr(expr, &mut cx)?;
-                    below.append(&mut cx.subqueries);
-                    keys.push(Key { name: column_name(expr), expr: bound });
-                }
-            }
-        }
-        Ok(keys)
-    }
-
-    fn make_groups(&mut self, keys: Vec<Key>, bucket: Option<&Bucket>) -> Groups {
+    fn make_groups(&mut self, keys: &Keys, bucket: Option<&Bucket>) -> Groups {
         let mut groups = Groups { definitions: vec![], replacements: vec![], names: vec![] };
         let bucket_time = bucket.map(|b| b.time.clone());
         let first = bucket.map(|b| Key { name: "time".into(), expr: b.start.clone() });
-        for key in first.into_iter().chain(keys) {
+        for key in first.iter().chain(&keys.keys) {
             if groups.replacements.iter().any(|d| same_expr(&d.expr, &key.expr)) {
                 continue;
             }
@@ -330,12 +386,14 @@ impl Binder<'_> {
             let ty = storable(&key.expr.ty());
             let column = match &key.expr {
                 // A bare column keeps its id: subqueries above the groups may use it.
-                Expr::Column { index, .. } => Column { id: *index, name: key.name.clone(), ty },
+                Expr::Column { index, .. } if keys.sets.is_none() => {
+                    Column { id: *index, name: key.name.clone(), ty }
+                }
                 _ => self.ids.column(key.name.clone(), ty),
             };
             groups.replacements.push(Definition { column: column.clone(), expr: key.expr.clone() });
-            groups.definitions.push(Definition { expr: coerce::cast(key.expr, &column.ty), column });
-            groups.names.push(key.name);
+            groups.definitions.push(Definition { expr: coerce::cast(key.expr.clone(), &column.ty), column });
+            groups.names.push(key.name.clone());
         }
         if let Some(time) = bucket_time {
             let column = groups.definitions[0].column.clone();
@@ -408,10 +466,7 @@ impl Binder<'_> {
             }
             plan = LogicalPlan::Distinct { input: Box::new(plan), on: Some(on) };
         }
-        if !keys.is_empty() {
-            plan = LogicalPlan::Sort { input: Box::new(plan), keys };
-        }
-        Ok(BoundQuery { plan: tail.limit.apply(plan), columns })
+        Ok(BoundQuery { plan: tail.limit.apply(plan, keys), columns })
     }
 }
 

@@ -108,6 +108,27 @@ impl Binder<'_> {
         Ok(negate_if(negated, expr))
     }
 
+    /// `value op ANY (subquery)`.
+    pub(super) fn bind_any_of_subquery(
+        &mut self,
+        op: CompareOp,
+        value: &ast::Expr,
+        query: &ast::Query,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        if op == CompareOp::Eq {
+            return self.bind_in_subquery(value, query, false, cx);
+        }
+        let left = self.bind_expr(value, cx)?;
+        let bound = self.bind_one_column(query, cx)?;
+        let on = coerce::compare(op, left, bound.columns[0].expr()).map_err(|e| e.at(value))?;
+        let mark = self.ids.column("any", LogicalType::Boolean);
+        let expr = mark.expr();
+        let plan = bound.into_plan();
+        cx.subqueries.push(PendingSubquery { plan, kind: JoinType::Mark(mark), on: vec![on] });
+        Ok(expr)
+    }
+
     /// The plan of a subquery and the conditions under which a value, or a row of them, is in it.
     fn bind_membership(
         &mut self,
@@ -227,6 +248,11 @@ impl BoundFilter {
     /// The plans of its subqueries.
     pub fn subqueries(&self) -> impl Iterator<Item = &PendingSubquery> {
         self.joins.iter().chain(&self.marks)
+    }
+
+    /// The plans of its subqueries, for rewriting in place.
+    pub fn subqueries_mut(&mut self) -> impl Iterator<Item = &mut PendingSubquery> {
+        self.joins.iter_mut().chain(&mut self.marks)
     }
 
     /// The rows of the plan for which the condition holds.

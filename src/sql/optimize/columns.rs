@@ -143,7 +143,15 @@ fn add_yielded(plan: &LogicalPlan, out: &mut ColumnSet) {
         | LogicalPlan::GapFill { input, .. }
         | LogicalPlan::Distinct { input, .. }
         | LogicalPlan::Sort { input, .. }
-        | LogicalPlan::Limit { input, .. } => add_yielded(input, out),
+        | LogicalPlan::Limit { input, .. }
+        | LogicalPlan::OrElse { input, .. }
+        | LogicalPlan::LimitBy { input, .. }
+        | LogicalPlan::Sample { input, .. }
+        | LogicalPlan::With { body: input, .. } => add_yielded(input, out),
+        LogicalPlan::Unnest { input, .. } | LogicalPlan::Expand { input, .. } => {
+            add_yielded(input, out);
+            add_made(plan, out);
+        }
         LogicalPlan::Join { left, right, kind, .. } => {
             add_yielded(left, out);
             match kind {
@@ -171,7 +179,15 @@ fn add_made(plan: &LogicalPlan, out: &mut ColumnSet) {
         LogicalPlan::TableGet { columns, .. }
         | LogicalPlan::SourceGet { columns, .. }
         | LogicalPlan::Values { columns, .. }
-        | LogicalPlan::Union { columns, .. } => out.extend(columns.iter().map(|c| c.id)),
+        | LogicalPlan::Union { columns, .. }
+        | LogicalPlan::CteScan { columns, .. }
+        | LogicalPlan::Recursive { columns, .. } => out.extend(columns.iter().map(|c| c.id)),
+        LogicalPlan::Unnest { lists, ordinality, .. } => {
+            out.extend(lists.iter().map(|d| &d.column).chain(ordinality).map(|c| c.id));
+        }
+        LogicalPlan::Expand { keys, set, .. } => {
+            out.extend(keys.iter().map(|d| &d.column).chain([set]).map(|c| c.id));
+        }
         // A passed column is made below, or is free: passing an outer column on does not make it.
         LogicalPlan::Project { definitions, .. } => {
             out.extend(definitions.iter().filter(|d| !d.is_pass()).map(|d| d.column.id));
@@ -188,6 +204,10 @@ fn add_made(plan: &LogicalPlan, out: &mut ColumnSet) {
         | LogicalPlan::Distinct { .. }
         | LogicalPlan::Sort { .. }
         | LogicalPlan::Limit { .. }
+        | LogicalPlan::OrElse { .. }
+        | LogicalPlan::LimitBy { .. }
+        | LogicalPlan::Sample { .. }
+        | LogicalPlan::With { .. }
         | LogicalPlan::Join { .. } => {}
     }
 }

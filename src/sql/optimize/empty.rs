@@ -27,6 +27,11 @@ pub fn propagate_empty(plan: LogicalPlan) -> LogicalPlan {
         | LogicalPlan::GapFill { ref input, .. }
         | LogicalPlan::Sort { ref input, .. }
         | LogicalPlan::Limit { ref input, .. }
+        | LogicalPlan::LimitBy { ref input, .. }
+        | LogicalPlan::Sample { ref input, .. }
+        | LogicalPlan::Unnest { ref input, .. }
+        | LogicalPlan::Expand { ref input, .. }
+        | LogicalPlan::With { body: ref input, .. }
         | LogicalPlan::Distinct { ref input, .. }
         | LogicalPlan::Window { ref input, .. }
             if is_empty(input) =>

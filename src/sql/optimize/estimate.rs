@@ -11,7 +11,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::sql::optimize::columns::ColumnSet;
-use crate::sql::plan::{Column, ColumnId, Definition, JoinType, LogicalPlan};
+use crate::sql::plan::{Column, ColumnId, Definition, JoinType, LogicalPlan, SampleSize};
 use crate::table::TableSnapshot;
 
 /// The share of rows taken to satisfy a condition of which nothing is known.
@@ -22,6 +22,10 @@ const EQUAL: f64 = 0.05;
 const MATCH: f64 = 0.1;
 /// Rows of a source that cannot tell.
 const SOURCE_ROWS: f64 = 100_000.0;
+/// Items of a list.
+const LIST_ITEMS: f64 = 5.0;
+/// Steps of a recursion, each taken to yield as many rows as its start.
+const RECURSION_STEPS: f64 = 10.0;
 /// The share of rows whose values are taken to be distinct where that is not known.
 const DISTINCT: f64 = 0.1;
 
@@ -195,6 +199,31 @@ pub fn estimate_operator(plan: &LogicalPlan, inputs: Vec<Estimate>) -> Estimate 
             out
         }
         LogicalPlan::Write { .. } => Estimate::of(1.0),
+        LogicalPlan::Unnest { .. } => {
+            let mut input = next();
+            input.rows *= LIST_ITEMS;
+            input
+        }
+        LogicalPlan::Expand { sets, .. } => {
+            let mut input = next();
+            input.rows *= sets.len() as f64;
+            input
+        }
+        LogicalPlan::OrElse { .. } | LogicalPlan::LimitBy { .. } => next(),
+        LogicalPlan::Sample { sample, .. } => {
+            let mut input = next();
+            input.rows = match sample.size {
+                SampleSize::Rows(n) => input.rows.min(n as f64),
+                SampleSize::Percent(share) => input.rows * share / 100.0,
+            };
+            input
+        }
+        LogicalPlan::With { .. } => {
+            next();
+            next()
+        }
+        LogicalPlan::CteScan { rows, .. } => Estimate::of(*rows),
+        LogicalPlan::Recursive { .. } => Estimate::of(next().rows * RECURSION_STEPS),
     }
 }
 

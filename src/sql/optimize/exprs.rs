@@ -6,6 +6,7 @@ use crate::column::predicate::CompareOp;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
+use crate::exec::functions::ScalarFunction;
 use crate::sql::optimize::columns::ColumnSet;
 
 /// A boolean constant.
@@ -152,11 +153,20 @@ pub fn same(a: &Expr, b: &Expr) -> bool {
         }
         (Expr::Call { function: f, args: a, ty: at }, Expr::Call { function: g, args: b, ty: bt }) => {
             !f.volatile
-                && (Arc::ptr_eq(f, g) || f.name == g.name)
+                && (Arc::ptr_eq(f, g) || f.name == g.name && same_lambda(f, g))
                 && at == bt
                 && all(a, b)
                 && a.iter().zip(b).all(|(a, b)| a.ty() == b.ty())
         }
+        _ => false,
+    }
+}
+
+/// Whether two functions of one name were given the same function.
+pub fn same_lambda(f: &ScalarFunction, g: &ScalarFunction) -> bool {
+    match (&f.lambda, &g.lambda) {
+        (None, None) => true,
+        (Some(a), Some(b)) => same(a, b),
         _ => false,
     }
 }

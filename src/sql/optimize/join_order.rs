@@ -12,7 +12,7 @@ use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::estimate::{Estimate, estimate, selectivity};
 use crate::sql::optimize::exprs::compare;
 use crate::sql::optimize::properties::{as_column, has_exactly_one_row};
-use crate::sql::plan::{Column, ColumnId, Definition, JoinType, LogicalPlan};
+use crate::sql::plan::{Column, ColumnId, CteId, Definition, JoinType, LogicalPlan};
 
 /// More inputs than this are ordered greedily: the number of sets grows as 3 to the power of inputs.
 const EXHAUSTIVE_MAX: usize = 11;
@@ -43,6 +43,18 @@ pub fn order_joins(plan: LogicalPlan) -> LogicalPlan {
         LogicalPlan::Write { input, sink, count } => {
             LogicalPlan::Write { input: Box::new(in_place(*input)), sink, count }
         }
+        LogicalPlan::With { id, name, definition, mut body } => {
+            let definition = in_place(*definition);
+            tell_rows(&mut body, id, estimate(&definition).rows);
+            let body = Box::new(order_joins(*body));
+            LogicalPlan::With { id, name, definition: Box::new(definition), body }
+        }
+        LogicalPlan::Recursive { id, all, name, anchor, mut step, columns, kind } => {
+            let anchor = Box::new(in_place(*anchor));
+            tell_rows(&mut step, id, estimate(&anchor).rows);
+            let step = Box::new(in_place(*step));
+            LogicalPlan::Recursive { id, all, name, anchor, step, columns, kind }
+        }
         mut other => {
             for input in other.inputs_mut() {
                 *input = order_joins(input.take());
@@ -50,6 +62,16 @@ pub fn order_joins(plan: LogicalPlan) -> LogicalPlan {
             other
         }
     }
+}
+
+/// Notes in all scans of a common table expression how many rows it may have.
+fn tell_rows(plan: &mut LogicalPlan, cte: CteId, guess: f64) {
+    if let LogicalPlan::CteScan { id, rows, .. } = plan
+        && *id == cte
+    {
+        *rows = guess;
+    }
+    plan.inputs_mut().into_iter().for_each(|p| tell_rows(p, cte, guess));
 }
 
 /// Orders the joins of a plan whose columns must stay in their order.

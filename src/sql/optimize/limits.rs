@@ -56,6 +56,9 @@ fn push(input: LogicalPlan, limit: Option<u64>, offset: u64) -> LogicalPlan {
             }
             other => limited(LogicalPlan::Sort { input: Box::new(other), keys }, limit, offset),
         },
+        LogicalPlan::With { id, name, definition, body } => {
+            LogicalPlan::With { id, name, definition, body: Box::new(push(*body, limit, offset)) }
+        }
         LogicalPlan::Union { inputs, columns } if reach.is_some() => {
             let inputs = inputs.into_iter().map(|p| push(p, reach, 0)).collect();
             limited(LogicalPlan::Union { inputs, columns }, limit, offset)

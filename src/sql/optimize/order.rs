@@ -57,6 +57,20 @@ fn walk(plan: LogicalPlan, ordered: bool) -> LogicalPlan {
             let right = Box::new(walk(*right, right_matters));
             LogicalPlan::Join { left, right, kind, on, dependent }
         }
+        LogicalPlan::LimitBy { input, limit, offset, percent } => {
+            LogicalPlan::LimitBy { input: Box::new(walk(*input, true)), limit, offset, percent }
+        }
+        // Whoever scans the definition may need its order.
+        LogicalPlan::With { id, name, definition, body } => {
+            let definition = Box::new(walk(*definition, true));
+            LogicalPlan::With { id, name, definition, body: Box::new(walk(*body, ordered)) }
+        }
+        mut plan @ LogicalPlan::Recursive { .. } => {
+            for input in plan.inputs_mut() {
+                *input = walk(input.take(), true);
+            }
+            plan
+        }
         mut other => {
             for input in other.inputs_mut() {
                 *input = walk(input.take(), ordered);

@@ -97,6 +97,20 @@ pub fn never_null(plan: &LogicalPlan, wanted: &ColumnSet) -> ColumnSet {
             }
         }
         LogicalPlan::Write { count, .. } => out.insert(count.id),
+        LogicalPlan::Unnest { input, ordinality, keep_empty, .. } => {
+            out = never_null(input, wanted);
+            if !keep_empty {
+                out.extend(ordinality.iter().map(|c| c.id));
+            }
+        }
+        LogicalPlan::Expand { input, set, .. } => {
+            out = never_null(input, wanted);
+            out.insert(set.id);
+        }
+        LogicalPlan::LimitBy { input, .. }
+        | LogicalPlan::Sample { input, .. }
+        | LogicalPlan::With { body: input, .. } => out = never_null(input, wanted),
+        LogicalPlan::OrElse { .. } | LogicalPlan::CteScan { .. } | LogicalPlan::Recursive { .. } => {}
     }
     out
 }
@@ -203,7 +217,17 @@ pub fn is_unique(plan: &LogicalPlan, key: &ColumnSet) -> bool {
         },
         LogicalPlan::Values { rows, .. } => rows.len() <= 1,
         LogicalPlan::Write { .. } => true,
-        LogicalPlan::TableGet { .. } | LogicalPlan::SourceGet { .. } | LogicalPlan::Union { .. } => false,
+        LogicalPlan::LimitBy { input, .. }
+        | LogicalPlan::Sample { input, .. }
+        | LogicalPlan::With { body: input, .. } => is_unique(input, key),
+        LogicalPlan::TableGet { .. }
+        | LogicalPlan::SourceGet { .. }
+        | LogicalPlan::Unnest { .. }
+        | LogicalPlan::Expand { .. }
+        | LogicalPlan::OrElse { .. }
+        | LogicalPlan::CteScan { .. }
+        | LogicalPlan::Recursive { .. }
+        | LogicalPlan::Union { .. } => false,
     }
 }
 

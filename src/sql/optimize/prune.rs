@@ -4,7 +4,7 @@
 use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute};
 use crate::sql::optimize::exprs::is_volatile;
 use crate::sql::optimize::properties::has_one_partner;
-use crate::sql::plan::{Definition, JoinType, LogicalPlan};
+use crate::sql::plan::{CteId, Definition, JoinType, LogicalPlan};
 
 /// Prunes a plan all of whose own columns are needed.
 pub fn prune_columns(plan: LogicalPlan) -> LogicalPlan {
@@ -39,9 +39,6 @@ fn prune(plan: LogicalPlan, required: &ColumnSet) -> LogicalPlan {
             let keep: Vec<bool> = columns.iter().map(|c| required.contains(c.id)).collect();
             if keep.iter().all(|k| *k) {
                 return LogicalPlan::Values { rows, columns };
-            }
-            fn kept<T>(all: Vec<T>, keep: &[bool]) -> Vec<T> {
-                all.into_iter().zip(keep).filter(|(_, k)| **k).map(|(x, _)| x).collect()
             }
             let rows = rows.into_iter().map(|row| kept(row, &keep)).collect();
             LogicalPlan::Values { rows, columns: kept(columns, &keep) }
@@ -90,23 +87,57 @@ fn prune(plan: LogicalPlan, required: &ColumnSet) -> LogicalPlan {
             let needed = with_exprs(required, &plan);
             prune_inputs(plan, &needed)
         }
+        LogicalPlan::Unnest { input, lists, ordinality, keep_empty } => {
+            // All lists decide how many rows there are; of the number nothing depends.
+            let ordinality = ordinality.filter(|c| required.contains(c.id));
+            let plan = LogicalPlan::Unnest { input, lists, ordinality, keep_empty };
+            let needed = with_exprs(required, &plan);
+            prune_inputs(plan, &needed)
+        }
+        LogicalPlan::Expand { input, mut keys, mut sets, set } => {
+            let keep: Vec<bool> = keys.iter().map(|d| required.contains(d.column.id)).collect();
+            if keep.iter().any(|k| !k) {
+                keys = kept(keys, &keep);
+                sets = sets.into_iter().map(|s| kept(s, &keep)).collect();
+            }
+            let plan = LogicalPlan::Expand { input, keys, sets, set };
+            let needed = with_exprs(required, &plan);
+            prune_inputs(plan, &needed)
+        }
+        LogicalPlan::OrElse { input, condition, mut row } => {
+            let mut needed = required.clone();
+            needed.add_expr(&condition);
+            row.retain(|d| needed.contains(d.column.id));
+            prune_inputs(LogicalPlan::OrElse { input, condition, row }, &needed)
+        }
+        LogicalPlan::With { id, name, definition, body } => {
+            let mut body = prune(*body, required);
+            let mut used = vec![false; definition.columns().len()];
+            cte_positions(&mut body, id, &mut |position| used[*position] = true);
+            let definition = prune_to(*definition, &used);
+            let mut place = vec![0; used.len()];
+            for (new, (old, _)) in used.iter().enumerate().filter(|(_, used)| **used).enumerate() {
+                place[old] = new;
+            }
+            cte_positions(&mut body, id, &mut |position| *position = place[*position]);
+            LogicalPlan::With { id, name, definition: Box::new(definition), body: Box::new(body) }
+        }
+        LogicalPlan::CteScan { id, name, positions, columns, rows } => {
+            let (positions, columns) =
+                positions.into_iter().zip(columns).filter(|(_, c)| required.contains(c.id)).unzip();
+            LogicalPlan::CteScan { id, name, positions, columns, rows }
+        }
+        LogicalPlan::Recursive { id, all, name, anchor, step, columns, kind } => {
+            // Every column may decide what the next step yields.
+            let whole = vec![true; columns.len()];
+            let anchor = Box::new(prune_to(*anchor, &whole));
+            let step = Box::new(prune_to(*step, &whole));
+            LogicalPlan::Recursive { id, all, name, anchor, step, columns, kind }
+        }
         LogicalPlan::Union { inputs, columns } => {
             let keep: Vec<bool> = columns.iter().map(|c| required.contains(c.id)).collect();
-            let inputs = inputs
-                .into_iter()
-                .map(|input| {
-                    let own = input.columns();
-                    let wanted: Vec<_> =
-                        own.iter().zip(&keep).filter(|(_, k)| **k).map(|(c, _)| c.clone()).collect();
-                    let input = prune(input, &wanted.iter().map(|c| c.id).collect());
-                    // Columns of a union go by position.
-                    if input.columns() == wanted {
-                        return input;
-                    }
-                    project(input, wanted.into_iter().map(Definition::pass).collect())
-                })
-                .collect();
-            let columns = columns.into_iter().zip(keep).filter(|(_, k)| *k).map(|(c, _)| c).collect();
+            let inputs = inputs.into_iter().map(|input| prune_to(input, &keep)).collect();
+            let columns = kept(columns, &keep);
             LogicalPlan::Union { inputs, columns }
         }
         LogicalPlan::Write { ref input, .. } => {
@@ -117,11 +148,37 @@ fn prune(plan: LogicalPlan, required: &ColumnSet) -> LogicalPlan {
         | LogicalPlan::GapFill { .. }
         | LogicalPlan::Distinct { .. }
         | LogicalPlan::Sort { .. }
+        | LogicalPlan::LimitBy { .. }
+        | LogicalPlan::Sample { .. }
         | LogicalPlan::Limit { .. } => {
             let needed = with_exprs(required, &plan);
             prune_inputs(plan, &needed)
         }
     }
+}
+
+/// Prunes a plan whose columns go by position to those that are to be kept.
+fn prune_to(plan: LogicalPlan, keep: &[bool]) -> LogicalPlan {
+    let wanted = kept(plan.columns(), keep);
+    let plan = prune(plan, &wanted.iter().map(|c| c.id).collect());
+    if plan.columns() == wanted {
+        return plan;
+    }
+    project(plan, wanted.into_iter().map(Definition::pass).collect())
+}
+
+fn kept<T>(all: Vec<T>, keep: &[bool]) -> Vec<T> {
+    all.into_iter().zip(keep).filter(|(_, k)| **k).map(|(x, _)| x).collect()
+}
+
+/// Visits the positions of all scans of a common table expression.
+fn cte_positions(plan: &mut LogicalPlan, cte: CteId, visit: &mut dyn FnMut(&mut usize)) {
+    if let LogicalPlan::CteScan { id, positions, .. } = plan
+        && *id == cte
+    {
+        positions.iter_mut().for_each(&mut *visit);
+    }
+    plan.inputs_mut().into_iter().for_each(|p| cte_positions(p, cte, visit));
 }
 
 fn prune_inputs(mut plan: LogicalPlan, needed: &ColumnSet) -> LogicalPlan {

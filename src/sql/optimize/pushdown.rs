@@ -121,6 +121,17 @@ impl Pushdown<'_> {
                 let inputs = inputs.into_iter().map(push_one).collect();
                 filter(LogicalPlan::Union { inputs, columns }, stay)
             }
+            LogicalPlan::With { id, name, definition, body } => {
+                let definition = Box::new(self.push(*definition, vec![]));
+                LogicalPlan::With { id, name, definition, body: Box::new(self.push(*body, conditions)) }
+            }
+            LogicalPlan::Unnest { input, lists, ordinality, keep_empty } => {
+                let of_input = ColumnSet::yielded(&input);
+                let (down, stay): (Vec<_>, Vec<_>) =
+                    conditions.into_iter().partition(|c| !is_volatile(c) && is_over(c, &of_input));
+                let input = Box::new(self.push(*input, down));
+                filter(LogicalPlan::Unnest { input, lists, ordinality, keep_empty }, stay)
+            }
             LogicalPlan::Join { left, right, kind: JoinType::Inner, on, dependent: false } => {
                 self.inner_joins(*left, *right, on, conditions)
             }

@@ -24,7 +24,7 @@ use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::storable;
 use crate::sql::bind::modify::keys::KeyChecks;
 use crate::sql::bind::scope::{Relation, Scope, ScopeColumn};
-use crate::sql::bind::{Binder, coerce, star};
+use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Column, LogicalPlan};
 
@@ -74,7 +74,7 @@ impl Binder<'_> {
     /// Binds a statement that changes the rows of a table.
     pub fn bind_modify(&mut self, statement: &Modify, target: &Target) -> Result<BoundChange> {
         if let Some(with) = &statement.with {
-            self.bind_with(with)?;
+            self.bind_with(with, None)?;
         }
         let returning = statement.returning.as_deref();
         let whole = match &statement.change {
@@ -102,7 +102,7 @@ impl Binder<'_> {
             relation.columns = further;
             scope.relations.push(relation);
         }
-        let items = star::expand(items, &scope)?;
+        let items = self.expand_items(items, &scope)?;
         let mut cx = ExprContext::new(&scope, None, "RETURNING clause");
         cx.allow_subqueries = false;
         let outputs = self.bind_items(&items, &mut cx)?;

@@ -1,0 +1,74 @@
+//! Texts that compare by a collation: `'a' COLLATE NOCASE`.
+
+use std::sync::Arc;
+
+use super::{ArgInfo, BindError, ScalarFunction, registry};
+use crate::column::types::LogicalType;
+use crate::exec::eval::repeat;
+use crate::exec::expr::Expr;
+
+/// The name of the function that only says by which collation a text compares.
+const NAME: &str = "collate";
+
+/// A text that compares by the keys that `key` makes of texts, and is otherwise itself. `key` is over one column.
+pub fn collated(value: Expr, key: Expr) -> Expr {
+    let function =
+        ScalarFunction {
+            name: NAME,
+            strict: true,
+            volatile: false,
+            kernel: Box::new(|args, _, rows, _| {
+                if args[0].len() == rows { Ok(args[0].clone()) } else { repeat(&args[0], rows) }
+            }),
+            lambda: Some(Arc::new(key)),
+        };
+    Expr::Call { function: Arc::new(function), args: vec![value], ty: LogicalType::Varchar }
+}
+
+/// The text itself, and what makes the keys that it compares by, if it has a collation.
+pub fn collation(value: &Expr) -> Option<(&Expr, &Expr)> {
+    let Expr::Call { function, args, .. } = value else { return None };
+    match (&function.lambda, &args[..]) {
+        (Some(key), [text]) if function.name == NAME => Some((text, key)),
+        _ => None,
+    }
+}
+
+/// What a text compares by: itself, unless it has a collation.
+pub fn comparison_key(value: Expr) -> Expr {
+    match collation(&value) {
+        Some((text, key)) => apply(key, text),
+        None => value,
+    }
+}
+
+/// `key` of a text.
+pub fn apply(key: &Expr, text: &Expr) -> Expr {
+    match key {
+        Expr::Column { .. } => text.clone(),
+        other => {
+            let mut out = other.clone();
+            for child in out.children_mut() {
+                *child = apply(child, text);
+            }
+            out
+        }
+    }
+}
+
+/// The key of a collation over one column, or `None` if there is none of that name. Names may be chained with dots.
+pub fn collation_key(name: &str) -> Option<Expr> {
+    let mut key = Expr::Column { index: 0, ty: LogicalType::Varchar };
+    for part in name.split('.') {
+        let function = match part.to_ascii_lowercase().as_str() {
+            "nocase" => "lower",
+            "noaccent" => "strip_accents",
+            "binary" | "c" | "posix" => continue,
+            _ => return None,
+        };
+        let bound: Result<_, BindError> = registry::bind(function, &[ArgInfo::of(LogicalType::Varchar)]);
+        let bound = bound.ok()?;
+        key = Expr::Call { function: bound.function, args: vec![key], ty: bound.return_type };
+    }
+    Some(key)
+}

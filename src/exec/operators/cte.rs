@@ -1,0 +1,317 @@
+//! Common table expressions: rows that are computed once and scanned many times, and recursive ones.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow_array::{Array, BooleanArray};
+use arrow_buffer::BooleanBuffer;
+use arrow_row::{OwnedRow, RowConverter, SortField};
+use arrow_select::interleave::interleave;
+use parking_lot::Mutex;
+
+use super::collect::Collected;
+use super::filter::filter_batch;
+use super::groups::rows::canonical;
+use super::groups::{GroupTable, group_table};
+use crate::column::types::LogicalType;
+use crate::exec::batch::Batch;
+use crate::exec::context::ExecContext;
+use crate::exec::error::Result;
+use crate::exec::eval::flatten;
+use crate::exec::memory::{Reservation, batch_bytes};
+use crate::exec::pipeline::split_batch;
+use crate::exec::plan::Recursion;
+use crate::exec::source::{Morsel, SourceScan};
+
+/// Rows of one morsel.
+const MORSEL_ROWS: usize = 1 << 16;
+
+/// A scan of some columns of rows in memory.
+pub(crate) struct MaterialisedScan {
+    rows: Arc<Collected>,
+    /// Runs of batches, a morsel each.
+    morsels: Vec<std::ops::Range<usize>>,
+    columns: Arc<[usize]>,
+    next: AtomicUsize,
+}
+
+impl MaterialisedScan {
+    /// A scan of these columns.
+    pub fn new(rows: Arc<Collected>, columns: Vec<usize>) -> Self {
+        let mut morsels = vec![];
+        let (mut start, mut count) = (0, 0);
+        for (i, batch) in rows.batches.iter().enumerate() {
+            count += batch.rows;
+            if count >= MORSEL_ROWS {
+                morsels.push(start..i + 1);
+                (start, count) = (i + 1, 0);
+            }
+        }
+        if start < rows.batches.len() {
+            morsels.push(start..rows.batches.len());
+        }
+        Self { rows, morsels, columns: columns.into(), next: AtomicUsize::new(0) }
+    }
+}
+
+impl SourceScan for MaterialisedScan {
+    fn next_morsel(&self) -> Result<Option<Morsel>> {
+        let i = self.next.fetch_add(1, Ordering::Relaxed);
+        let Some(range) = self.morsels.get(i).cloned() else { return Ok(None) };
+        let (rows, columns) = (self.rows.clone(), self.columns.clone());
+        let batches = range.map(move |b| {
+            let batch = &rows.batches[b];
+            Batch::new(columns.iter().map(|&c| batch.columns[c].clone()).collect(), batch.rows)
+        });
+        Ok(Some(Morsel { sequence: i as u64, batches: Box::new(batches.flat_map(split_batch).map(Ok)) }))
+    }
+
+    fn morsels_left(&self) -> Option<usize> {
+        Some(self.morsels.len().saturating_sub(self.next.load(Ordering::Relaxed)))
+    }
+}
+
+/// Computes the rows that a step makes: of those of the step before, and of all rows so far.
+pub(crate) type StepFn = Box<dyn Fn(Collected, Option<Collected>) -> Result<Collected> + Send + Sync>;
+
+/// The rows of a recursive common table expression, a step whenever more are wanted.
+pub(crate) struct RecursiveScan {
+    state: Mutex<State>,
+    step: StepFn,
+    context: Arc<ExecContext>,
+}
+
+struct State {
+    /// What the next step starts from; none before the first.
+    working: Option<Collected>,
+    kept: Kept,
+    ready: VecDeque<Batch>,
+    sequence: u64,
+    done: bool,
+}
+
+/// What is kept of the rows so far.
+enum Kept {
+    All,
+    Distinct { table: Box<dyn GroupTable>, memory: Reservation },
+    Keyed(Box<KeyedRows>),
+}
+
+impl RecursiveScan {
+    /// Starts from the rows of `anchor`. `wants_all`: the step looks at all rows so far.
+    pub fn new(
+        anchor: Collected,
+        types: &[LogicalType],
+        kind: &Recursion,
+        wants_all: bool,
+        step: StepFn,
+        context: &Arc<ExecContext>,
+    ) -> Result<Self> {
+        let kept = match kind {
+            Recursion::All => Kept::All,
+            Recursion::Distinct => {
+                Kept::Distinct { table: group_table(types)?, memory: Reservation::new(context) }
+            }
+            Recursion::Keyed { keys, distinct } => {
+                Kept::Keyed(Box::new(KeyedRows::new(types, keys, *distinct, wants_all, context)?))
+            }
+        };
+        let state = State { working: None, kept, ready: VecDeque::new(), sequence: 0, done: false };
+        let scan = Self { state: Mutex::new(state), step, context: context.clone() };
+        scan.take(&mut scan.state.lock(), anchor)?;
+        Ok(scan)
+    }
+
+    /// Takes the rows that the anchor or a step has made.
+    fn take(&self, state: &mut State, made: Collected) -> Result<()> {
+        let next = match &mut state.kept {
+            Kept::All => made,
+            Kept::Distinct { table, memory } => {
+                let batches = made.batches.iter().map(|b| first_ones(&mut **table, b));
+                let batches: Vec<Batch> = batches.collect::<Result<_>>()?;
+                memory.resize(table.size())?;
+                let batches = batches.into_iter().filter(|b| b.rows > 0).collect();
+                Collected { batches, memory: made.memory }
+            }
+            Kept::Keyed(rows) => rows.take(made)?,
+        };
+        if next.rows() == 0 {
+            state.done = true;
+            if let Kept::Keyed(rows) = &mut state.kept {
+                state.ready.extend(rows.rows()?);
+            }
+            return Ok(());
+        }
+        if !matches!(state.kept, Kept::Keyed(_)) {
+            state.ready.extend(next.batches.iter().cloned());
+        }
+        state.working = Some(next);
+        Ok(())
+    }
+}
+
+/// The rows that are new to the table.
+fn first_ones(table: &mut dyn GroupTable, batch: &Batch) -> Result<Batch> {
+    let mut known = table.len();
+    let mut groups = vec![];
+    table.intern(&batch.columns, batch.rows, &mut groups)?;
+    // Numbers are given in the order of first appearance.
+    let new = BooleanBuffer::from_iter(groups.iter().map(|g| {
+        let is_new = *g as usize == known;
+        known += usize::from(is_new);
+        is_new
+    }));
+    filter_batch(batch.clone(), &BooleanArray::new(new, None))
+}
+
+impl SourceScan for RecursiveScan {
+    fn next_morsel(&self) -> Result<Option<Morsel>> {
+        let mut state = self.state.lock();
+        loop {
+            if !state.ready.is_empty() {
+                let mut rows = 0;
+                let mut batches = vec![];
+                while rows < MORSEL_ROWS
+                    && let Some(batch) = state.ready.pop_front()
+                {
+                    rows += batch.rows;
+                    batches.push(batch);
+                }
+                let sequence = state.sequence;
+                state.sequence += 1;
+                let batches = Box::new(batches.into_iter().flat_map(split_batch).map(Ok));
+                return Ok(Some(Morsel { sequence, batches }));
+            }
+            let Some(working) = state.working.take().filter(|_| !state.done) else { return Ok(None) };
+            self.context.check_cancelled()?;
+            let all = match &mut state.kept {
+                Kept::Keyed(rows) if rows.wanted => Some(Collected { batches: rows.rows()?, memory: vec![] }),
+                _ => None,
+            };
+            let made = (self.step)(working, all)?;
+            self.take(&mut state, made)?;
+        }
+    }
+
+    fn morsels_left(&self) -> Option<usize> {
+        // Steps follow one another; what one yields is seldom worth a second worker.
+        let state = self.state.try_lock()?;
+        Some(state.ready.len() * 2_048 / MORSEL_ROWS)
+    }
+}
+
+/// The present row of each key.
+struct KeyedRows {
+    keys: Vec<usize>,
+    distinct: bool,
+    /// The step looks at all rows.
+    wanted: bool,
+    table: Box<dyn GroupTable>,
+    converter: RowConverter,
+    /// For each key, its row for comparison, and where it lies in `batches`.
+    rows: Vec<(OwnedRow, (usize, usize))>,
+    batches: Vec<Batch>,
+    memory: Reservation,
+}
+
+impl KeyedRows {
+    fn new(
+        types: &[LogicalType],
+        keys: &[usize],
+        distinct: bool,
+        wanted: bool,
+        context: &Arc<ExecContext>,
+    ) -> Result<Self> {
+        let key_types: Vec<LogicalType> = keys.iter().map(|k| types[*k].clone()).collect();
+        let fields = types.iter().map(|t| SortField::new(t.arrow())).collect();
+        Ok(Self {
+            keys: keys.to_vec(),
+            distinct,
+            wanted,
+            table: group_table(&key_types)?,
+            converter: RowConverter::new(fields)?,
+            rows: vec![],
+            batches: vec![],
+            memory: Reservation::new(context),
+        })
+    }
+
+    /// Puts new rows in the place of those of their keys; gives back what the next step starts from.
+    fn take(&mut self, made: Collected) -> Result<Collected> {
+        let mut changed = vec![];
+        let mut bytes = 0;
+        for batch in &made.batches {
+            let columns = batch.columns.iter().map(flatten).collect::<Result<_>>()?;
+            let batch = Batch::new(columns, batch.rows);
+            let keys: Vec<_> = self.keys.iter().map(|k| batch.columns[*k].clone()).collect();
+            let mut groups = vec![];
+            self.table.intern(&keys, batch.rows, &mut groups)?;
+            let plain = batch.columns.iter().map(canonical).collect::<Result<Vec<_>>>()?;
+            let rows = self.converter.convert_columns(&plain)?;
+            let place = self.batches.len();
+            for (i, group) in groups.iter().enumerate() {
+                let group = *group as usize;
+                let row = rows.row(i).owned();
+                bytes += row.as_ref().len() + 64;
+                match self.rows.get_mut(group) {
+                    Some(known) if known.0 == row => {}
+                    Some(known) => {
+                        *known = (row, (place, i));
+                        changed.push(group);
+                    }
+                    None => {
+                        self.rows.push((row, (place, i)));
+                        changed.push(group);
+                    }
+                }
+            }
+            bytes += batch_bytes(&batch);
+            self.batches.push(batch);
+        }
+        self.memory.grow(bytes)?;
+        let next = if self.distinct {
+            changed.sort_unstable();
+            changed.dedup();
+            Collected { batches: self.gather(&changed)?, memory: made.memory }
+        } else {
+            made
+        };
+        if self.batches.len() > 64 {
+            self.compact()?;
+        }
+        Ok(next)
+    }
+
+    /// The present rows of some keys.
+    fn gather(&self, groups: &[usize]) -> Result<Vec<Batch>> {
+        let Some(first) = self.batches.first().filter(|_| !groups.is_empty()) else { return Ok(vec![]) };
+        let places: Vec<(usize, usize)> = groups.iter().map(|g| self.rows[*g].1).collect();
+        let columns = (0..first.columns.len())
+            .map(|c| {
+                let parts: Vec<&dyn Array> = self.batches.iter().map(|b| &*b.columns[c]).collect();
+                Ok(interleave(&parts, &places)?)
+            })
+            .collect::<Result<_>>()?;
+        Ok(vec![Batch::new(columns, groups.len())])
+    }
+
+    /// All present rows.
+    fn rows(&mut self) -> Result<Vec<Batch>> {
+        self.compact()?;
+        Ok(self.batches.clone())
+    }
+
+    /// Forgets rows that are no more.
+    fn compact(&mut self) -> Result<()> {
+        let groups: Vec<usize> = (0..self.rows.len()).collect();
+        self.batches = self.gather(&groups)?;
+        let mut bytes = self.table.size();
+        for (i, (row, place)) in self.rows.iter_mut().enumerate() {
+            *place = (0, i);
+            bytes += row.as_ref().len() + 64;
+        }
+        bytes += self.batches.iter().map(batch_bytes).sum::<usize>();
+        self.memory.resize(bytes)
+    }
+}

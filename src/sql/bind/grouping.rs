@@ -1,0 +1,269 @@
+//! GROUP BY: keys, grouping sets, GROUPING.
+
+use sqlparser::ast::{Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments};
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::expr::{AggregateCall, CompareOp, Expr};
+use crate::sql::bind::Binder;
+use crate::sql::bind::aggregate::{Collector, same_expr};
+use crate::sql::bind::expr::{Aliases, ExprContext};
+use crate::sql::bind::name::{column_name, function_name};
+use crate::sql::bind::query::ordinal;
+use crate::sql::bind::scope::{Outer, Scope};
+use crate::sql::bind::select::Output;
+use crate::sql::bind::subquery::PendingSubquery;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::plan::{Column, Definition, LogicalPlan};
+use crate::sql::unnest::empty_value;
+
+/// Grouping sets of one query.
+const SETS_MAX: usize = 65_535;
+
+/// A key of GROUP BY: its expression over the rows, and the name it has in messages and headers.
+pub(super) struct Key {
+    pub name: String,
+    pub expr: Expr,
+}
+
+/// What GROUP BY says.
+#[derive(Default)]
+pub(super) struct Keys {
+    pub keys: Vec<Key>,
+    /// Which keys each grouping set has; none where all keys group.
+    pub sets: Option<Vec<Vec<usize>>>,
+    /// There is a GROUP BY, if only by nothing.
+    pub is_given: bool,
+}
+
+/// What is needed to bind the keys.
+pub(super) struct KeyContext<'a> {
+    pub outputs: &'a [Output],
+    pub aliases: Aliases<'a>,
+    pub scope: &'a Scope,
+    pub outer: Option<&'a Outer<'a>>,
+    pub collector: &'a Collector,
+    /// Subqueries in keys.
+    pub below: &'a mut Vec<PendingSubquery>,
+    /// Columns of unnested lists.
+    pub unnested: &'a ColumnSet,
+    /// Columns of window functions.
+    pub windows: &'a ColumnSet,
+}
+
+impl Binder<'_> {
+    pub(super) fn bind_keys(&mut self, exprs: &[Syntax], cx: &mut KeyContext<'_>) -> Result<Keys> {
+        let mut out = Keys { is_given: !exprs.is_empty(), ..Keys::default() };
+        let mut sets: Vec<Vec<usize>> = vec![vec![]];
+        for expr in exprs {
+            let own = self.grouping_sets(expr, &mut out.keys, cx)?;
+            if sets.len().saturating_mul(own.len()) > SETS_MAX {
+                return Err(
+                    SqlError::parser(format!("Maximum grouping set count of {SETS_MAX} exceeded")).at(expr)
+                );
+            }
+            sets = sets.iter().flat_map(|a| own.iter().map(move |b| union(a, b))).collect();
+        }
+        let plain = matches!(&sets[..], [only] if only.len() == out.keys.len());
+        if !plain {
+            out.sets = Some(sets);
+        }
+        Ok(out)
+    }
+
+    /// The grouping sets that one item of GROUP BY stands for.
+    fn grouping_sets(
+        &mut self,
+        expr: &Syntax,
+        keys: &mut Vec<Key>,
+        cx: &mut KeyContext<'_>,
+    ) -> Result<Vec<Vec<usize>>> {
+        match expr {
+            Syntax::Nested(inner) => self.grouping_sets(inner, keys, cx),
+            Syntax::Tuple(parts) => Ok(vec![self.bind_key_list(parts, keys, cx)?]),
+            Syntax::GroupingSets(sets) => {
+                let mut out = vec![];
+                for set in sets {
+                    match &set[..] {
+                        [one] => out.extend(self.grouping_sets(one, keys, cx)?),
+                        set => out.push(self.bind_key_list(set, keys, cx)?),
+                    }
+                }
+                Ok(out)
+            }
+            Syntax::Rollup(parts) | Syntax::Cube(parts) => {
+                let is_cube = matches!(expr, Syntax::Cube(_));
+                let mut units = vec![];
+                for part in parts {
+                    units.push(self.bind_key_list(part, keys, cx)?);
+                }
+                self.combine(&units, is_cube).map_err(|e| e.at(expr))
+            }
+            Syntax::Function(f) if matches!(&*function_name(&f.name), "rollup" | "cube") => {
+                let FunctionArguments::List(list) = &f.args else {
+                    return Ok(vec![self.bind_key_list(std::slice::from_ref(expr), keys, cx)?]);
+                };
+                let mut units = vec![];
+                for arg in &list.args {
+                    let FunctionArg::Unnamed(FunctionArgExpr::Expr(part)) = arg else {
+                        return Err(SqlError::parser(format!("syntax error at {arg}")).at(expr));
+                    };
+                    units.push(match part {
+                        Syntax::Tuple(parts) => self.bind_key_list(parts, keys, cx)?,
+                        part => self.bind_key_list(std::slice::from_ref(part), keys, cx)?,
+                    });
+                }
+                self.combine(&units, function_name(&f.name) == "cube").map_err(|e| e.at(expr))
+            }
+            one => Ok(vec![self.bind_key_list(std::slice::from_ref(one), keys, cx)?]),
+        }
+    }
+
+    /// All subsets of some units of keys, or those that leave units away from the end.
+    fn combine(&self, units: &[Vec<usize>], is_cube: bool) -> Result<Vec<Vec<usize>>> {
+        let join = |chosen: &mut dyn Iterator<Item = &Vec<usize>>| {
+            chosen.fold(vec![], |all: Vec<usize>, unit| union(&all, unit))
+        };
+        if !is_cube {
+            return Ok((0..=units.len()).rev().map(|n| join(&mut units[..n].iter())).collect());
+        }
+        if units.len() >= 16 {
+            return Err(SqlError::parser(format!("Maximum grouping set count of {SETS_MAX} exceeded")));
+        }
+        let all = (1_usize << units.len()) - 1;
+        let chosen = |bits: usize| {
+            let picked = units.iter().enumerate().filter(move |(i, _)| bits >> i & 1 == 1).map(|(_, u)| u);
+            join(&mut { picked })
+        };
+        Ok((0..=all).rev().map(chosen).collect())
+    }
+
+    fn bind_key_list(
+        &mut self,
+        parts: &[Syntax],
+        keys: &mut Vec<Key>,
+        cx: &mut KeyContext<'_>,
+    ) -> Result<Vec<usize>> {
+        let mut set = vec![];
+        for part in parts {
+            match part {
+                Syntax::Nested(inner) => {
+                    let inner = self.bind_key_list(std::slice::from_ref(inner), keys, cx)?;
+                    set = union(&set, &inner);
+                }
+                Syntax::Tuple(inner) => {
+                    let inner = self.bind_key_list(inner, keys, cx)?;
+                    set = union(&set, &inner);
+                }
+                part => {
+                    let key = self.bind_key(part, cx)?;
+                    let known = keys.iter().position(|k| same_expr(&k.expr, &key.expr));
+                    let at = known.unwrap_or_else(|| {
+                        keys.push(key);
+                        keys.len() - 1
+                    });
+                    set = union(&set, &[at]);
+                }
+            }
+        }
+        Ok(set)
+    }
+
+    fn bind_key(&mut self, expr: &Syntax, cx: &mut KeyContext<'_>) -> Result<Key> {
+        if let Some(i) = ordinal(expr, cx.outputs.len(), "GROUP BY")? {
+            let output = &cx.outputs[i];
+            let used = ColumnSet::of(&output.expr);
+            if cx.collector.calls.iter().any(|(c, _)| used.contains(c.id)) {
+                return Err(SqlError::binder("GROUP BY clause cannot contain aggregates!").at(expr));
+            }
+            if !used.is_disjoint(cx.windows) {
+                return Err(SqlError::binder("GROUP BY clause cannot contain window functions!").at(expr));
+            }
+            if !used.is_disjoint(cx.unnested) {
+                return Err(SqlError::binder("Cannot group on an UNNEST or UNLIST clause").at(expr));
+            }
+            return Ok(Key { name: output.name.clone(), expr: output.expr.clone() });
+        }
+        let mut inner = ExprContext::new(cx.scope, cx.outer, "GROUP BY clause");
+        inner.aliases = Some(cx.aliases);
+        let bound = self.bind_expr(expr, &mut inner)?;
+        cx.below.append(&mut inner.subqueries);
+        Ok(Key { name: column_name(expr), expr: bound })
+    }
+
+    /// Puts groups by several sets of keys on a plan. `keys` are the keys under ids of their own. Yields the plan
+    /// and the column with the number of the set.
+    pub(super) fn group_by_sets(
+        &mut self,
+        input: LogicalPlan,
+        keys: Vec<Definition>,
+        sets: &[Vec<usize>],
+        aggregates: Vec<(Column, AggregateCall)>,
+    ) -> (LogicalPlan, Column) {
+        let number = self.ids.column("set", LogicalType::BigInt);
+        let mut group_by: Vec<Definition> = keys.iter().map(|d| Definition::pass(d.column.clone())).collect();
+        group_by.push(Definition::pass(number.clone()));
+        let has = |set: &Vec<usize>| (0..keys.len()).map(|k| set.contains(&k)).collect();
+        let expand = LogicalPlan::Expand {
+            input: Box::new(input),
+            sets: sets.iter().map(has).collect(),
+            set: number.clone(),
+            keys,
+        };
+        let totals: Vec<Definition> = aggregates
+            .iter()
+            .map(|(column, call)| Definition { column: column.clone(), expr: empty_value(call) })
+            .collect();
+        let mut plan = LogicalPlan::Aggregate { input: Box::new(expand), group_by, aggregates };
+        for (i, _) in sets.iter().enumerate().filter(|(_, set)| set.is_empty()) {
+            // A group of all rows is there even if there are no rows.
+            let value = Expr::literal(Scalar::Int(i as i128), LogicalType::BigInt);
+            let mut row = totals.clone();
+            row.push(Definition { column: number.clone(), expr: value.clone() });
+            let condition =
+                Expr::Compare { op: CompareOp::Eq, left: Box::new(number.expr()), right: Box::new(value) };
+            plan = LogicalPlan::OrElse { input: Box::new(plan), condition, row };
+        }
+        (plan, number)
+    }
+
+    /// The value of `GROUPING(args)`: a bit for each argument that the set of the group lacks.
+    pub(super) fn grouping_value(&self, args: &[Expr], keys: &Keys, number: Option<&Column>) -> Result<Expr> {
+        let mut places = vec![];
+        for arg in args {
+            let Some(at) = keys.keys.iter().position(|k| same_expr(&k.expr, arg)) else {
+                return Err(SqlError::binder("GROUPING child must be a grouping column"));
+            };
+            places.push(at);
+        }
+        let literal = |bits: i128| Expr::literal(Scalar::Int(bits), LogicalType::BigInt);
+        let (Some(sets), Some(number)) = (&keys.sets, number) else { return Ok(literal(0)) };
+        let bits = |set: &Vec<usize>| {
+            places.iter().fold(0_i128, |bits, at| bits << 1 | i128::from(!set.contains(at)))
+        };
+        let mut branches: Vec<(Expr, Expr)> = sets
+            .iter()
+            .enumerate()
+            .map(|(i, set)| {
+                let condition = Expr::Compare {
+                    op: CompareOp::Eq,
+                    left: Box::new(number.expr()),
+                    right: Box::new(literal(i as i128)),
+                };
+                (condition, literal(bits(set)))
+            })
+            .collect();
+        let otherwise = branches.pop().map(|(_, value)| Box::new(value));
+        if branches.is_empty() {
+            return Ok(otherwise.map_or_else(|| literal(0), |e| *e));
+        }
+        Ok(Expr::Case { branches, otherwise, ty: LogicalType::BigInt })
+    }
+}
+
+fn union(a: &[usize], b: &[usize]) -> Vec<usize> {
+    let mut out = a.to_vec();
+    out.extend(b.iter().copied().filter(|k| !a.contains(k)));
+    out
+}

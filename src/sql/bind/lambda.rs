@@ -1,0 +1,248 @@
+//! Functions that take a function: `list_transform(l, lambda x: x + 1)`.
+
+use sqlparser::ast::{Expr as Syntax, LambdaFunction, OneOrManyWithParens};
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::expr::{CompareOp, Expr};
+use crate::exec::functions::{LambdaKind, lambda_function};
+use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::{Binder, coerce};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::optimize::exprs::is_volatile;
+use crate::sql::plan::Column;
+
+/// Functions that take a lambda, and what it is to them.
+pub const LAMBDA_FUNCTIONS: &[(&str, LambdaKind)] = &[
+    ("list_transform", LambdaKind::Transform),
+    ("list_apply", LambdaKind::Transform),
+    ("apply", LambdaKind::Transform),
+    ("array_transform", LambdaKind::Transform),
+    ("array_apply", LambdaKind::Transform),
+    ("list_filter", LambdaKind::Filter),
+    ("filter", LambdaKind::Filter),
+    ("array_filter", LambdaKind::Filter),
+    ("list_reduce", LambdaKind::Reduce { initial: false }),
+    ("reduce", LambdaKind::Reduce { initial: false }),
+    ("array_reduce", LambdaKind::Reduce { initial: false }),
+];
+
+/// What a function does with a lambda, if it takes one.
+pub fn lambda_kind(name: &str) -> Option<LambdaKind> {
+    LAMBDA_FUNCTIONS.iter().find(|(n, _)| *n == name).map(|(_, kind)| *kind)
+}
+
+fn parameters(lambda: &LambdaFunction) -> Vec<&str> {
+    match &lambda.params {
+        OneOrManyWithParens::One(one) => vec![&one.name.value],
+        OneOrManyWithParens::Many(many) => many.iter().map(|p| p.name.value.as_str()).collect(),
+    }
+}
+
+impl Binder<'_> {
+    pub(super) fn bind_lambda_call(
+        &mut self,
+        name: &str,
+        kind: LambdaKind,
+        args: &[&Syntax],
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let (list, lambda, initial) = match args {
+            [list, lambda] => (*list, *lambda, None),
+            [list, lambda, initial] if matches!(kind, LambdaKind::Reduce { .. }) => {
+                (*list, *lambda, Some(*initial))
+            }
+            _ => {
+                return Err(SqlError::binder(format!(
+                    "No function matches the given name and argument types: {name} takes a list and a lambda function"
+                )));
+            }
+        };
+        let mut syntax = lambda;
+        while let Syntax::Nested(inner) = syntax {
+            syntax = inner;
+        }
+        let Syntax::Lambda(lambda) = syntax else {
+            return Err(SqlError::binder(format!(
+                "No function matches the given name and argument types: {name} takes a lambda function, such as lambda x: x + 1"
+            ))
+            .at(lambda));
+        };
+        let bound = self.bind_expr(list, cx)?;
+        let (bound, item) = match bound.ty() {
+            LogicalType::List(item) => (bound, *item),
+            LogicalType::Array(item, _) => {
+                let ty = LogicalType::List(item.clone());
+                (coerce::cast(bound, &ty), *item)
+            }
+            LogicalType::Null => {
+                let ty = LogicalType::List(Box::new(LogicalType::Null));
+                (coerce::cast(bound, &ty), LogicalType::Null)
+            }
+            _ => {
+                return Err(
+                    SqlError::binder("Invalid LIST argument during lambda function binding!").at(list)
+                );
+            }
+        };
+        match kind {
+            LambdaKind::Transform | LambdaKind::Filter => self.map_list(kind, bound, &item, lambda, cx),
+            LambdaKind::Reduce { .. } => self.reduce_list(bound, &item, lambda, initial, cx),
+        }
+    }
+
+    fn map_list(
+        &mut self,
+        kind: LambdaKind,
+        list: Expr,
+        item: &LogicalType,
+        lambda: &LambdaFunction,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let names = parameters(lambda);
+        if names.len() > 2 {
+            return Err(SqlError::binder("This lambda function only supports up to two lambda parameters!"));
+        }
+        let types = [item.clone(), LogicalType::BigInt];
+        let params: Vec<Column> =
+            names.iter().zip(types).map(|(name, ty)| self.ids.column(*name, ty)).collect();
+        let body = self.bind_body(lambda, &params, cx)?;
+        let body = if kind == LambdaKind::Filter { coerce::boolean(body)? } else { body };
+        let ty = if kind == LambdaKind::Filter { list.ty() } else { LogicalType::List(Box::new(body.ty())) };
+        Ok(close(kind, vec![list], body, &params, 1, ty))
+    }
+
+    fn reduce_list(
+        &mut self,
+        list: Expr,
+        item: &LogicalType,
+        lambda: &LambdaFunction,
+        initial: Option<&Syntax>,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let names = parameters(lambda);
+        if !(2..=3).contains(&names.len()) {
+            return Err(SqlError::binder(
+                "list_reduce expects a function with 2 or 3 arguments: the value so far, the item, and its number",
+            ));
+        }
+        let initial = initial.map(|e| self.bind_expr(e, cx)).transpose()?;
+        let mut so_far = match &initial {
+            Some(e) => coerce::union(item, &e.ty())?,
+            None => item.clone(),
+        };
+        // What the function yields may be of a wider type than the items; then it takes that type too.
+        for _ in 0..3 {
+            let types = [so_far.clone(), so_far.clone(), LogicalType::BigInt];
+            let params: Vec<Column> =
+                names.iter().zip(types).map(|(name, ty)| self.ids.column(*name, ty)).collect();
+            let body = self.bind_body(lambda, &params, cx)?;
+            let wider = coerce::union(&so_far, &body.ty())?;
+            if wider != so_far {
+                so_far = wider;
+                continue;
+            }
+            let body = coerce::cast(body, &so_far);
+            let list = coerce::cast(list, &LogicalType::List(Box::new(so_far.clone())));
+            let kind = LambdaKind::Reduce { initial: initial.is_some() };
+            let mut args = vec![list];
+            args.extend(initial.map(|e| coerce::cast(e, &so_far)));
+            return Ok(close(kind, args, body, &params, 2, so_far));
+        }
+        Err(SqlError::binder("the type of what list_reduce computes cannot be found"))
+    }
+
+    /// The body of a lambda, which sees its parameters before all columns.
+    fn bind_body(
+        &mut self,
+        lambda: &LambdaFunction,
+        params: &[Column],
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let allow = std::mem::replace(&mut cx.allow_subqueries, false);
+        let clause = std::mem::replace(&mut cx.clause, "lambda expressions");
+        cx.lambda_params.push(params.to_vec());
+        let body = self.bind_expr(&lambda.body, cx);
+        cx.lambda_params.pop();
+        cx.clause = clause;
+        cx.allow_subqueries = allow;
+        body
+    }
+
+    /// `value op ANY (list)`: NULL where no item satisfies it and it is NULL for one.
+    pub(super) fn any_of_list(&mut self, op: CompareOp, value: Expr, list: Expr) -> Result<Expr> {
+        let item = match list.ty() {
+            LogicalType::List(item) | LogicalType::Array(item, _) => *item,
+            LogicalType::Null => LogicalType::Null,
+            other => {
+                return Err(SqlError::binder(format!(
+                    "Cannot compare with ANY or ALL of a value of type {other}: a list is needed"
+                )));
+            }
+        };
+        let list = coerce::cast(list, &LogicalType::List(Box::new(item.clone())));
+        let (one, other) = (self.ids.column("item", item), self.ids.column("value", value.ty()));
+        // A literal is compared as one.
+        let compared = if matches!(value, Expr::Literal { .. }) { value.clone() } else { other.expr() };
+        let body = coerce::compare(op, compared, one.expr())?;
+        let mut body = body;
+        let args = if ColumnSet::of(&body).contains(other.id) { vec![list, value] } else { vec![list] };
+        place(&mut body, &[one, other]);
+        let ty = LogicalType::List(Box::new(LogicalType::Boolean));
+        let function = lambda_function(LambdaKind::Transform, body, false, false);
+        let results = Expr::Call { function, args, ty };
+        let boolean = |b: bool| Expr::literal(Scalar::Boolean(b), LogicalType::Boolean);
+        let found = self.call("list_contains", vec![results.clone(), boolean(true)])?;
+        let known = self.call("list_count", vec![results.clone()])?;
+        let all = self.call("len", vec![results])?;
+        let unknown = coerce::compare(CompareOp::NotEq, known, all)?;
+        let null = Expr::literal(Scalar::Null, LogicalType::Boolean);
+        Ok(Expr::Case {
+            branches: vec![(found, boolean(true)), (unknown, null)],
+            otherwise: Some(Box::new(boolean(false))),
+            ty: LogicalType::Boolean,
+        })
+    }
+}
+
+/// Puts positions in the place of columns.
+fn place(body: &mut Expr, columns: &[Column]) {
+    if let Expr::Column { index, .. } = body {
+        if let Some(at) = columns.iter().position(|c| c.id == *index) {
+            *index = at;
+        }
+        return;
+    }
+    body.children_mut().into_iter().for_each(|e| place(e, columns));
+}
+
+/// Makes a call of a lambda: what its body takes from around it becomes further arguments. `fixed` is the number of
+/// parameters without the item's number.
+fn close(
+    kind: LambdaKind,
+    mut args: Vec<Expr>,
+    mut body: Expr,
+    params: &[Column],
+    fixed: usize,
+    ty: LogicalType,
+) -> Expr {
+    fn collect(e: &Expr, params: &[Column], out: &mut Vec<Column>) {
+        if let Expr::Column { index, ty } = e {
+            let known = |c: &Column| c.id == *index;
+            if !params.iter().any(known) && !out.iter().any(known) {
+                out.push(Column { id: *index, name: String::new(), ty: ty.clone() });
+            }
+            return;
+        }
+        e.children().into_iter().for_each(|e| collect(e, params, out));
+    }
+    let mut captured = vec![];
+    collect(&body, params, &mut captured);
+    args.extend(captured.iter().map(Column::expr));
+    let columns: Vec<Column> = params.iter().cloned().chain(captured).collect();
+    place(&mut body, &columns);
+    let volatile = is_volatile(&body);
+    let function = lambda_function(kind, body, params.len() > fixed, volatile);
+    Expr::Call { function, args, ty }
+}

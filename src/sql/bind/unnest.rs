@@ -1,0 +1,242 @@
+//! UNNEST, in the select list and in FROM.
+
+use sqlparser::ast::{self, Expr as Syntax, FunctionArguments};
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::expr::Expr;
+use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::from::{Bound, storable};
+use crate::sql::bind::functions::{Arguments, arguments};
+use crate::sql::bind::name::function_name;
+use crate::sql::bind::scope::{Outer, Relation, Scope};
+use crate::sql::bind::select::Output;
+use crate::sql::bind::subquery::attach;
+use crate::sql::bind::{Binder, coerce};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::plan::{Column, Definition, LogicalPlan};
+
+/// Whether a function is UNNEST.
+pub fn is_unnest(name: &str) -> bool {
+    matches!(name, "unnest" | "unlist")
+}
+
+/// How deep a call of UNNEST goes.
+struct Depth {
+    levels: usize,
+    recursive: bool,
+}
+
+fn wrong_type(ty: &LogicalType) -> SqlError {
+    SqlError::binder(format!("UNNEST() can only be applied to lists, structs and NULL, not {ty}"))
+}
+
+impl Binder<'_> {
+    /// The argument of UNNEST, and how deep it goes.
+    fn unnest_argument(&mut self, args: &Arguments<'_>, cx: &mut ExprContext<'_>) -> Result<(Expr, Depth)> {
+        let mut depth = Depth { levels: 1, recursive: false };
+        let (mut positional, mut named) = (args.positional.clone(), args.named.clone());
+        // `max_depth := n` may come without its name.
+        if positional.len() == 2 {
+            named.push(("max_depth".into(), positional.remove(1)));
+        }
+        for (name, value) in named {
+            match &*name {
+                "recursive" => {
+                    let value = self.bind_constant_as(value, &LogicalType::Boolean, "UNNEST")?;
+                    depth.recursive = matches!(value, Scalar::Boolean(true));
+                }
+                "max_depth" => {
+                    let n = self.bind_constant_as(value, &LogicalType::BigInt, "UNNEST")?;
+                    match n {
+                        Scalar::Int(n) if n > 0 => depth.levels = usize::try_from(n).unwrap_or(usize::MAX),
+                        _ => {
+                            return Err(
+                                SqlError::binder("UNNEST - max_depth must be greater than zero").at(value)
+                            );
+                        }
+                    }
+                    depth.recursive |= depth.levels > 1;
+                }
+                other => {
+                    return Err(SqlError::binder(format!("Invalid named parameter \"{other}\" for UNNEST")));
+                }
+            }
+        }
+        if depth.recursive && depth.levels == 1 {
+            depth.levels = usize::MAX;
+        }
+        let [argument] = positional[..] else {
+            return Err(SqlError::binder("UNNEST() requires exactly one argument"));
+        };
+        let allow = std::mem::replace(&mut cx.unnest, Unnests::Nested);
+        let bound = self.bind_expr(argument, cx);
+        cx.unnest = allow;
+        Ok((bound?, depth))
+    }
+
+    /// UNNEST of a list in an expression.
+    pub(super) fn bind_unnest(&mut self, args: &Arguments<'_>, cx: &mut ExprContext<'_>) -> Result<Expr> {
+        match cx.unnest {
+            Unnests::Allowed => {}
+            Unnests::Nested => {
+                return Err(SqlError::binder(
+                    "Nested UNNEST calls are not supported - use UNNEST(x, recursive := true) to unnest multiple levels",
+                ));
+            }
+            Unnests::Forbidden => return Err(SqlError::binder("UNNEST not supported here")),
+        }
+        let (list, depth) = self.unnest_argument(args, cx)?;
+        if matches!(list.ty(), LogicalType::Struct(_)) {
+            return Err(SqlError::binder(
+                "UNNEST() on a struct column can only be applied as the root element of a SELECT expression",
+            ));
+        }
+        Ok(self.unnested(list, &depth, cx)?.expr())
+    }
+
+    /// UNNEST as an item of the select list; one of structs yields a column for each field.
+    pub(super) fn bind_unnest_item(
+        &mut self,
+        syntax: &Syntax,
+        name: &str,
+        is_alias: bool,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Option<Vec<Output>>> {
+        let Syntax::Function(function) = syntax else { return Ok(None) };
+        if !is_unnest(&function_name(&function.name)) || !matches!(function.args, FunctionArguments::List(_))
+        {
+            return Ok(None);
+        }
+        let args = arguments(function)?;
+        let (value, depth) = self.unnest_argument(&args, cx).map_err(|e| e.at(syntax))?;
+        let is_struct = matches!(value.ty(), LogicalType::Struct(_));
+        let value = if is_struct {
+            value
+        } else {
+            self.unnested(value, &depth, cx).map_err(|e| e.at(syntax))?.expr()
+        };
+        let mut out = vec![];
+        match value.ty() {
+            LogicalType::Struct(_) if is_struct || depth.recursive => {
+                let levels = if is_struct { depth.levels } else { depth.levels.saturating_sub(1) };
+                self.expand_struct(value, levels.max(1), &mut out)?;
+                if let ([only], true) = (&mut out[..], is_alias) {
+                    only.name = name.to_owned();
+                }
+            }
+            _ => out.push(Output { name: name.to_owned(), expr: value }),
+        }
+        Ok(Some(out))
+    }
+
+    /// The fields of a struct as columns, those of structs in it too as deep as `levels` says.
+    fn expand_struct(&mut self, value: Expr, levels: usize, out: &mut Vec<Output>) -> Result<()> {
+        let LogicalType::Struct(fields) = value.ty() else { return Ok(()) };
+        for (name, ty) in fields.iter() {
+            let key = Expr::literal(Scalar::Text(std::sync::Arc::from(&**name)), LogicalType::Varchar);
+            let field = self.call("struct_extract", vec![value.clone(), key])?;
+            if levels > 1 && matches!(ty, LogicalType::Struct(_)) {
+                self.expand_struct(field, levels - 1, out)?;
+            } else {
+                out.push(Output { name: name.to_string(), expr: field });
+            }
+        }
+        Ok(())
+    }
+
+    /// The column of the items of a list; lists in it become one first, as deep as UNNEST goes.
+    fn unnested(&mut self, mut list: Expr, depth: &Depth, cx: &mut ExprContext<'_>) -> Result<Column> {
+        list = as_list(list)?;
+        for _ in 1..depth.levels {
+            let LogicalType::List(item) = list.ty() else { break };
+            if !matches!(*item, LogicalType::List(_) | LogicalType::Array(..)) {
+                break;
+            }
+            list = as_list(self.call("flatten", vec![list])?)?;
+        }
+        let LogicalType::List(item) = list.ty() else {
+            return Err(SqlError::internal("a list is one"));
+        };
+        let column = self.ids.column("unnest", storable(&item));
+        let list = coerce::cast(list, &LogicalType::List(Box::new(column.ty.clone())));
+        cx.unnests.push(Definition { column: column.clone(), expr: list });
+        Ok(column)
+    }
+
+    /// `FROM unnest(list)`.
+    pub(super) fn bind_unnest_table(
+        &mut self,
+        args: &[ast::FunctionArg],
+        with_ordinality: bool,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<Bound> {
+        let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(argument))] = args else {
+            if let Some(ast::FunctionArg::Named { name, .. }) = args.get(1) {
+                return Err(SqlError::binder(format!(
+                    "Invalid named parameter \"{}\" for function unnest",
+                    name.value
+                ))
+                .at_span(name.span));
+            }
+            return Err(SqlError::binder(
+                "No function matches the given name and argument types: unnest in FROM takes one list",
+            ));
+        };
+        let scope = Scope::default();
+        let mut cx = ExprContext::new(&scope, outer, "UNNEST");
+        let list = self.bind_expr(argument, &mut cx)?;
+        let list = as_list(list).map_err(|e| e.at(argument))?;
+        let subqueries = std::mem::take(&mut cx.subqueries);
+        let input = attach(LogicalPlan::Values { rows: vec![vec![]], columns: vec![] }, subqueries);
+        Ok(self.unnest_rows(input, list, "unnest", with_ordinality))
+    }
+
+    /// The items of a list as a table with one column.
+    pub(super) fn unnest_rows(
+        &mut self,
+        input: LogicalPlan,
+        list: Expr,
+        name: &str,
+        with_ordinality: bool,
+    ) -> Bound {
+        let item = match list.ty() {
+            LogicalType::List(item) => storable(&item),
+            other => storable(&other),
+        };
+        let list = coerce::cast(list, &LogicalType::List(Box::new(item.clone())));
+        let column = self.ids.column(name, item);
+        let ordinality = with_ordinality.then(|| self.ids.column("ordinality", LogicalType::BigInt));
+        let columns = std::iter::once(column.clone()).chain(ordinality.clone()).collect();
+        let mut relation = Relation::new(name, columns);
+        relation.is_function = true;
+        let plan = LogicalPlan::Unnest {
+            input: Box::new(input),
+            lists: vec![Definition { column, expr: list }],
+            ordinality,
+            keep_empty: false,
+        };
+        Bound { plan, scope: Scope::of(relation) }
+    }
+}
+
+/// What becomes of calls of UNNEST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unnests {
+    /// They are an error here.
+    Forbidden,
+    /// This is the argument of one.
+    Nested,
+    /// They are collected; each becomes a column.
+    Allowed,
+}
+
+/// The value as a list, if it is one.
+fn as_list(value: Expr) -> Result<Expr> {
+    match value.ty() {
+        LogicalType::List(_) => Ok(value),
+        LogicalType::Array(item, _) => Ok(coerce::cast(value, &LogicalType::List(item))),
+        LogicalType::Null => Ok(coerce::cast(value, &LogicalType::List(Box::new(LogicalType::Integer)))),
+        other => Err(wrong_type(&other)),
+    }
+}
