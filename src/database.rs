@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::connection::Connection;
 use crate::error::Result;
+use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
 use crate::sql::session::{Settings, TransactionGate};
 use crate::table::{CheckReport, Storage, StorageOptions};
 
@@ -167,6 +168,61 @@ impl Database {
     /// A new connection: settings, a transaction and a statement of its own.
     pub fn connect(&self) -> Connection {
         Connection::new(Arc::clone(&self.shared))
+    }
+
+    /// Writes points, all of them durable on return. Their measurements are made, and get columns, as needed.
+    ///
+    /// # Errors
+    ///
+    /// A point does not fit its measurement; then none is written.
+    pub fn write(&self, points: &[Point]) -> Result<()> {
+        let mut writer = self.point_writer();
+        for point in points {
+            writer.hold(point)?;
+        }
+        writer.flush()
+    }
+
+    /// A writer that gathers points and writes them in batches.
+    pub fn point_writer(&self) -> PointWriter {
+        PointWriter::new(Arc::clone(&self.shared))
+    }
+
+    /// Reads InfluxDB's line protocol. Points become durable in batches; a line that is wrong is reported, and keeps
+    /// no other from being written.
+    ///
+    /// ```
+    /// let db = fluxdb::Database::open_in_memory()?;
+    /// let lines = "cpu,host=a usage=1.5 1700000000\ncpu,host=a usage=oops\n";
+    /// let options = fluxdb::ImportOptions { precision: fluxdb::Precision::Seconds };
+    /// let report = db.import_line_protocol(lines.as_bytes(), options)?;
+    /// assert_eq!((report.points, report.rejected, report.errors[0].place), (1, 1, 2));
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Reading or writing failed. What was durable by then stays.
+    pub fn import_line_protocol(
+        &self,
+        input: impl std::io::Read,
+        options: ImportOptions,
+    ) -> Result<ImportReport> {
+        crate::measurement::import(self.point_writer(), input, options)
+    }
+
+    /// Reads line protocol from the files of a path or pattern, which may be compressed; `-` is standard input.
+    /// Reports come with the names of the files.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file, or reading or writing failed. What was durable by then stays.
+    pub fn import_files(&self, pattern: &str, options: ImportOptions) -> Result<Vec<(String, ImportReport)>> {
+        let mut reports = vec![];
+        for (name, input) in crate::io::open_files(pattern)? {
+            reports.push((name, self.import_line_protocol(input, options)?));
+        }
+        Ok(reports)
     }
 
     /// Reads the whole database and accounts for every page and record.

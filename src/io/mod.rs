@@ -25,6 +25,7 @@ mod format;
 mod glob;
 #[cfg(feature = "json")]
 mod json;
+pub(crate) mod line_protocol;
 #[cfg(any(feature = "csv", feature = "json"))]
 mod names;
 mod options;
@@ -64,6 +65,16 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "read_ndjson_objects",
     "read_parquet",
 ];
+
+/// The files of a path or pattern as streams of bytes, decompressed.
+pub(crate) fn open_files(pattern: &str) -> Result<Vec<(String, Box<dyn std::io::Read + Send>)>> {
+    let files = FileList::expand(&[pattern.to_owned()])?;
+    let open = |file: usize| {
+        let input: Box<dyn std::io::Read + Send> = Box::new(files.open(file)?);
+        Ok((files.paths()[file].clone(), input))
+    };
+    (0..files.len()).map(open).collect()
+}
 
 /// The table function of this name (lower case) with these arguments, or `None` if there is none.
 ///

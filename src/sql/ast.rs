@@ -239,6 +239,32 @@ pub enum Show {
     Schemas,
     /// Databases.
     Databases,
+    /// What measurements have.
+    Measurements(ShowMeasurements),
+}
+
+/// What SHOW lists of measurements: of one, or of all.
+#[derive(Debug, Clone)]
+pub struct ShowMeasurements {
+    /// What.
+    pub what: MeasurementPart,
+    /// Of this one.
+    pub of: Option<Ident>,
+}
+
+/// A part of a measurement.
+#[derive(Debug, Clone)]
+pub enum MeasurementPart {
+    /// The measurement itself.
+    Name,
+    /// Names of its tags.
+    TagKeys,
+    /// Values of some of its tags.
+    TagValues(Vec<Ident>),
+    /// Names and types of its fields.
+    FieldKeys,
+    /// Its series.
+    Series,
 }
 
 /// CREATE VIEW.

@@ -6,7 +6,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, Word};
 
-use crate::sql::ast::{Copy, CopySubject, CreateView, Show, Statement};
+use crate::sql::ast::{Copy, CopySubject, CreateView, MeasurementPart, Show, ShowMeasurements, Statement};
 use crate::sql::dialect::FluxDialect;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parse_modify;
@@ -339,12 +339,44 @@ fn show(parser: &mut Parser) -> Result<Statement> {
         ("all", "tables") => (Show::AllTables, 2),
         ("schemas", _) => (Show::Schemas, 1),
         ("databases", _) => (Show::Databases, 1),
+        ("measurements", "") => (Show::Measurements(measurements(MeasurementPart::Name)), 1),
+        ("series", "" | "from") => return show_measurements(parser, MeasurementPart::Series, 1),
+        ("tag", "keys") => return show_measurements(parser, MeasurementPart::TagKeys, 2),
+        ("tag", "values") => return show_measurements(parser, MeasurementPart::TagValues(vec![]), 2),
+        ("field", "keys") => return show_measurements(parser, MeasurementPart::FieldKeys, 2),
         _ => return Ok(Statement::Describe(relation(parser)?)),
     };
     for _ in 0..words {
         parser.advance_token();
     }
     Ok(Statement::Show(show))
+}
+
+fn measurements(what: MeasurementPart) -> ShowMeasurements {
+    ShowMeasurements { what, of: None }
+}
+
+/// `[FROM measurement] [WITH KEY = name | WITH KEY IN (name, …)]` behind the first words.
+fn show_measurements(parser: &mut Parser, what: MeasurementPart, words: usize) -> Result<Statement> {
+    for _ in 0..words {
+        parser.advance_token();
+    }
+    let mut show = measurements(what);
+    if parser.parse_keyword(Keyword::FROM) {
+        show.of = Some(parser.parse_identifier()?);
+    }
+    if let MeasurementPart::TagValues(keys) = &mut show.what {
+        parser.expect_keywords(&[Keyword::WITH, Keyword::KEY])?;
+        if parser.parse_keyword(Keyword::IN) {
+            parser.expect_token(&Token::LParen)?;
+            *keys = parser.parse_comma_separated(Parser::parse_identifier)?;
+            parser.expect_token(&Token::RParen)?;
+        } else {
+            parser.expect_token(&Token::Eq)?;
+            keys.push(parser.parse_identifier()?);
+        }
+    }
+    Ok(Statement::Show(Show::Measurements(show)))
 }
 
 fn set(parser: &mut Parser) -> Parsed<Statement> {

@@ -25,6 +25,12 @@ pub enum Subcommand {
     Demo,
     /// Verifies a file.
     Check,
+    /// Reads line protocol.
+    Import,
+    /// Writes a point.
+    Write,
+    /// Lists series.
+    Series,
 }
 
 impl Subcommand {
@@ -32,6 +38,9 @@ impl Subcommand {
         match word {
             "demo" => Some(Self::Demo),
             "check" => Some(Self::Check),
+            "import" => Some(Self::Import),
+            "write" => Some(Self::Write),
+            "series" => Some(Self::Series),
             _ => None,
         }
     }
@@ -126,6 +135,12 @@ FluxDB: an embedded analytical and time-series database
 Usage: fluxdb [OPTIONS] [DATABASE] [SQL]...
        fluxdb demo [DATABASE]       make a sample database and look at it
        fluxdb check DATABASE        verify every checksum and reference of a file
+       fluxdb import DATABASE FILE... [--precision ns|us|ms|s]
+                                    read InfluxDB line protocol (- is standard input)
+       fluxdb write DATABASE MEASUREMENT [--tag K=V]... --field K=V... [--time T]
+                                    write a point; values as in line protocol
+       fluxdb series DATABASE [MEASUREMENT]
+                                    list the series of measurements
 
 Without SQL, -c or -f, statements are read from standard input; on a terminal
 that is an interactive shell (.help lists its commands). Statements end with ;

@@ -6,6 +6,7 @@ mod demo;
 mod dot;
 mod format;
 mod interrupt;
+mod measurements;
 mod progress;
 mod repl;
 mod session;
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
         Ok(Command::Run(invocation)) => run(&invocation),
         Ok(Command::Subcommand(Subcommand::Demo, words)) => demo::run(&words),
         Ok(Command::Subcommand(Subcommand::Check, words)) => check::run(&words),
+        Ok(Command::Subcommand(Subcommand::Import, words)) => measurements::import(&words),
+        Ok(Command::Subcommand(Subcommand::Write, words)) => measurements::write(&words),
+        Ok(Command::Subcommand(Subcommand::Series, words)) => measurements::series(&words),
         Err(message) => bad_usage(&message),
     }
 }

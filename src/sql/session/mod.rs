@@ -13,6 +13,7 @@ pub use failure::Failure;
 pub use result::{Outcome, ResultRows};
 pub use settings::Settings;
 pub(super) use transaction::Writer;
+pub(crate) use transaction::wait_to_write;
 pub use transaction::{ReadView, TransactionGate};
 
 use crate::exec::context::{CancelToken, ExecContext};

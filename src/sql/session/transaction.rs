@@ -190,7 +190,7 @@ impl Session {
 
 /// Waits for the one write transaction. A statement of another connection ends by itself; an open transaction
 /// may wait for the very thread that waits for it, so that has a time limit.
-fn wait_to_write(
+pub(crate) fn wait_to_write(
     storage: &Arc<Storage>,
     gate: &TransactionGate,
     timeout_ms: u64,

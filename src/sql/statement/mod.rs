@@ -16,6 +16,7 @@ mod modify;
 mod query;
 mod setting;
 mod show;
+mod show_measurements;
 mod summarize;
 
 use sqlparser::ast::Statement as SqlStatement;

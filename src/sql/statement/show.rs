@@ -7,12 +7,14 @@ use crate::sql::ast::Show;
 use crate::sql::bind::Tables;
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::sources::{RowsBuilder, database_name};
+use crate::sql::statement::show_measurements;
 
 /// Lists what exists.
 pub fn run(session: &Session, what: &Show) -> Result<Outcome, Failure> {
     let view = session.read_view();
     let catalog = view.catalog();
     let rows = match what {
+        Show::Measurements(show) => return show_measurements::run(session, show),
         Show::Databases => {
             let mut rows = RowsBuilder::new(&[("database_name", T::Varchar)]);
             rows.push([Scalar::text(database_name())]);

@@ -1,0 +1,187 @@
+//! `fluxdb import`, `fluxdb write` and `fluxdb series`: measurements from the command line.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use fluxdb::{Database, ImportOptions, ImportReport, Options, Precision};
+
+use crate::bad_usage;
+
+const IMPORT_USAGE: &str = "usage: fluxdb import DATABASE FILE... [--precision ns|us|ms|s]";
+const WRITE_USAGE: &str = "usage: fluxdb write DATABASE MEASUREMENT [--tag NAME=VALUE]... --field NAME=VALUE... [--time T] [--precision P]";
+const SERIES_USAGE: &str = "usage: fluxdb series DATABASE [MEASUREMENT]";
+
+/// The words of a subcommand, its options taken out.
+struct Words {
+    positional: Vec<String>,
+    options: Vec<(String, String)>,
+}
+
+impl Words {
+    /// Options are `--name value` or `--name=value`.
+    fn parse(words: &[String], known: &[&str]) -> Result<Self, String> {
+        let mut out = Self { positional: vec![], options: vec![] };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let Some(option) = word.strip_prefix("--") else {
+                out.positional.push(word.clone());
+                continue;
+            };
+            let (name, value) = match option.split_once('=') {
+                Some((name, value)) => (name, value.to_owned()),
+                None => (option, words.next().cloned().ok_or_else(|| format!("--{option} needs a value"))?),
+            };
+            if !known.contains(&name) {
+                return Err(format!("unknown option --{name}"));
+            }
+            out.options.push((name.to_owned(), value));
+        }
+        Ok(out)
+    }
+
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.options.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    fn precision(&self) -> Result<Precision, String> {
+        match self.all("precision").last() {
+            None => Ok(Precision::default()),
+            Some(name) => Precision::from_name(name)
+                .ok_or_else(|| format!("unknown precision '{name}'; precisions are ns, us, ms, s")),
+        }
+    }
+}
+
+fn failed(e: impl std::fmt::Display) -> ExitCode {
+    eprintln!("Error: {e}");
+    ExitCode::FAILURE
+}
+
+/// Reads line protocol into a database.
+pub fn import(words: &[String]) -> ExitCode {
+    let parsed = Words::parse(words, &["precision"]).and_then(|w| Ok((w.precision()?, w.positional)));
+    let (precision, positional) = match parsed {
+        Ok(parsed) => parsed,
+        Err(e) => return bad_usage(&format!("{e}; {IMPORT_USAGE}")),
+    };
+    let [database, files @ ..] = &positional[..] else { return bad_usage(IMPORT_USAGE) };
+    if files.is_empty() {
+        return bad_usage(IMPORT_USAGE);
+    }
+    let db = match Database::open(Path::new(database)) {
+        Ok(db) => db,
+        Err(e) => return failed(e),
+    };
+    let mut rejected = 0;
+    for pattern in files {
+        match db.import_files(pattern, ImportOptions { precision }) {
+            Ok(reports) => {
+                for (file, report) in reports {
+                    tell(&file, &report);
+                    rejected += report.rejected;
+                }
+            }
+            Err(e) => return failed(e),
+        }
+    }
+    if rejected > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn tell(file: &str, report: &ImportReport) {
+    for error in &report.errors {
+        eprintln!("Error: {file}, line {}: {}", error.place, error.message);
+    }
+    let more = report.rejected - report.errors.len() as u64;
+    if more > 0 {
+        eprintln!("Error: {file}: {more} more lines were not read");
+    }
+    if report.cut_times > 0 {
+        eprintln!("Warning: {file}: {} times were cut to the precision of their tables", report.cut_times);
+    }
+    println!("{file}: {} points", report.points);
+}
+
+/// Writes one point.
+pub fn write(words: &[String]) -> ExitCode {
+    let line =
+        Words::parse(words, &["tag", "field", "time", "precision"]).and_then(|w| Ok((w.precision()?, w)));
+    let (precision, words) = match line {
+        Ok(parsed) => parsed,
+        Err(e) => return bad_usage(&format!("{e}; {WRITE_USAGE}")),
+    };
+    let [database, measurement] = &words.positional[..] else { return bad_usage(WRITE_USAGE) };
+    let escape = |text: &str| text.replace(',', "\\,").replace(' ', "\\ ");
+    let mut line = escape(measurement);
+    for tag in words.all("tag") {
+        let Some((name, value)) = tag.split_once('=') else {
+            return bad_usage(&format!("the tag '{tag}' is not NAME=VALUE; {WRITE_USAGE}"));
+        };
+        line += &format!(",{}={}", escape(name), escape(value).replace('=', "\\="));
+    }
+    let mut separator = ' ';
+    for field in words.all("field") {
+        let Some((name, value)) = field.split_once('=') else {
+            return bad_usage(&format!("the field '{field}' is not NAME=VALUE; {WRITE_USAGE}"));
+        };
+        line += &format!("{separator}{}={}", escape(name), field_value(value));
+        separator = ',';
+    }
+    if separator == ' ' {
+        return bad_usage(WRITE_USAGE);
+    }
+    if let Some(time) = words.all("time").last() {
+        line += &format!(" {time}");
+    }
+    let report = Database::open(Path::new(database))
+        .and_then(|db| db.import_line_protocol(line.as_bytes(), ImportOptions { precision }));
+    match report {
+        Ok(report) => match report.errors.first() {
+            Some(error) => failed(&error.message),
+            None => ExitCode::SUCCESS,
+        },
+        Err(e) => failed(e),
+    }
+}
+
+/// A value as line protocol has it; what is no number, boolean or quoted text is a text.
+fn field_value(value: &str) -> String {
+    let digits = value.strip_suffix(['i', 'u']).unwrap_or(value);
+    let boolean = ["t", "T", "true", "True", "TRUE", "f", "F", "false", "False", "FALSE"];
+    let quoted = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
+    if quoted || boolean.contains(&value) || digits.parse::<f64>().is_ok_and(f64::is_finite) {
+        return value.to_owned();
+    }
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Lists the series of all measurements, or of one.
+pub fn series(words: &[String]) -> ExitCode {
+    let (database, sql) = match words {
+        [database] => (database, "SHOW SERIES".to_owned()),
+        [database, measurement] => {
+            (database, format!("SHOW SERIES FROM \"{}\"", measurement.replace('"', "\"\"")))
+        }
+        _ => return bad_usage(SERIES_USAGE),
+    };
+    match list(database, &sql) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => failed(e),
+    }
+}
+
+/// Prints the texts of a query's first column, one a line.
+fn list(database: &str, sql: &str) -> fluxdb::Result<()> {
+    let db = Database::open_with(Path::new(database), Options::default().read_only(true))?;
+    let mut rows = db.connect().query(sql)?;
+    let ty = rows.columns()[0].ty.clone();
+    let mut line = String::new();
+    while let Some(batch) = rows.next_batch() {
+        let batch = batch?;
+        for row in 0..batch.rows {
+            line.clear();
+            fluxdb::write_value(&batch.columns[0], row, &ty, &mut line)?;
+            println!("{line}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Importing line protocol from anything that can be read.
+
+use std::io::Read;
+
+use crate::error::{Error, Result};
+use crate::exec::error::ExecError;
+use crate::io::line_protocol::{line_length, parse_line};
+use crate::measurement::writer::{PointWriter, Rejected, now_nanos};
+
+/// What one tick of a time in line protocol is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// A nanosecond: InfluxDB's default.
+    #[default]
+    Nanoseconds,
+    /// A microsecond.
+    Microseconds,
+    /// A millisecond.
+    Milliseconds,
+    /// A second.
+    Seconds,
+}
+
+impl Precision {
+    /// From `ns`, `us`, `ms` or `s`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "ns" | "n" => Self::Nanoseconds,
+            "us" | "u" | "µs" => Self::Microseconds,
+            "ms" => Self::Milliseconds,
+            "s" => Self::Seconds,
+            _ => return None,
+        })
+    }
+
+    fn nanos(self) -> i128 {
+        match self {
+            Self::Nanoseconds => 1,
+            Self::Microseconds => 1_000,
+            Self::Milliseconds => 1_000_000,
+            Self::Seconds => 1_000_000_000,
+        }
+    }
+}
+
+/// How line protocol is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ImportOptions {
+    /// What the times count.
+    pub precision: Precision,
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Points that are in the database.
+    pub points: u64,
+    /// Lines that are not.
+    pub rejected: u64,
+    /// The first of these, with their lines.
+    pub errors: Vec<Rejected>,
+    /// Points whose times were finer than the `time` of their table, and were cut.
+    pub cut_times: u64,
+}
+
+/// Errors that are kept.
+const ERRORS_MAX: usize = 100;
+/// A line may be that long.
+const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// Reads all lines. Points become durable in batches of a row group or so; a line that is wrong is reported and
+/// keeps no other from being written.
+pub(crate) fn import(
+    mut writer: PointWriter,
+    mut input: impl Read,
+    options: ImportOptions,
+) -> Result<ImportReport> {
+    const CHUNK: usize = 1 << 20;
+    let mut report = ImportReport::default();
+    let (now, nanos_per_tick) = (now_nanos(), options.precision.nanos());
+    let mut bytes: Vec<u8> = Vec::with_capacity(2 * CHUNK);
+    let mut line_number = 0_u64;
+    let mut at_end = false;
+    while !at_end {
+        let filled = bytes.len();
+        bytes.resize(filled + CHUNK, 0);
+        let read = read_some(&mut input, &mut bytes[filled..])?;
+        bytes.truncate(filled + read);
+        at_end = read == 0;
+        if at_end && !bytes.is_empty() && bytes.last() != Some(&b'\n') {
+            bytes.push(b'\n');
+        }
+        let mut from = 0;
+        loop {
+            let rest = &bytes[from..];
+            let length = match line_length(rest) {
+                Some(length) => length,
+                // A quote that is never closed: the line is cut at its first break, so that the next is read.
+                None if at_end && !rest.is_empty() => memchr::memchr(b'\n', rest).unwrap_or(rest.len()),
+                None => break,
+            };
+            line_number += 1;
+            let line = &rest[..length];
+            let outcome = parse_line(line).and_then(|line| match line {
+                Some(line) => writer.add_line(&line, nanos_per_tick, now),
+                None => Ok(()),
+            });
+            if let Err(message) = outcome {
+                report.rejected += 1;
+                if report.errors.len() < ERRORS_MAX {
+                    report.errors.push(Rejected { place: line_number, message });
+                }
+            }
+            line_number += memchr::memchr_iter(b'\n', line).count() as u64;
+            from += (length + 1).min(rest.len());
+            writer.flush_if_full()?;
+        }
+        bytes.drain(..from);
+        if bytes.len() > LINE_BYTES_MAX {
+            return Err(invalid(format!("line {} is longer than {LINE_BYTES_MAX} bytes", line_number + 1)));
+        }
+    }
+    writer.flush()?;
+    report.points = writer.written();
+    report.cut_times = writer.cut_times();
+    Ok(report)
+}
+
+fn read_some(input: &mut impl Read, into: &mut [u8]) -> Result<usize> {
+    loop {
+        match input.read(into) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(ExecError::Io(format!("cannot read line protocol: {e}")).into()),
+            Ok(read) => return Ok(read),
+        }
+    }
+}
+
+fn invalid(message: String) -> Error {
+    ExecError::InvalidInput(message).into()
+}

@@ -1,0 +1,149 @@
+//! What measurements promise: tables and columns come to be as points are written, and no point is lost to another.
+
+use fluxdb::{Database, ImportOptions, Point, Precision};
+
+const SECONDS: ImportOptions = ImportOptions { precision: Precision::Seconds };
+
+/// All rows of a query as text.
+fn rows(db: &Database, sql: &str) -> Vec<String> {
+    let mut rows = db.connect().query(sql).unwrap();
+    let columns = rows.columns().to_vec();
+    let mut out = vec![];
+    while let Some(batch) = rows.next_batch() {
+        let batch = batch.unwrap();
+        for row in 0..batch.rows {
+            let mut line = String::new();
+            for (column, array) in columns.iter().zip(&batch.columns) {
+                if !line.is_empty() {
+                    line.push('|');
+                }
+                if array.is_null(row) {
+                    line.push_str("NULL");
+                } else {
+                    fluxdb::write_value(array, row, &column.ty, &mut line).unwrap();
+                }
+            }
+            out.push(line);
+        }
+    }
+    out
+}
+
+#[test]
+fn columns_come_with_points() {
+    let db = Database::open_in_memory().unwrap();
+    db.write(&[Point::new("cpu").tag("host", "b").field("usage", 2.5).at_micros(0)]).unwrap();
+    db.write(&[
+        Point::new("cpu").tag("host", "a").tag("region", "eu").field("cores", 4_i64).at_micros(1_000_000),
+        Point::new("mem").field("free", 7_u64).field("swap", true).field("note", "it's").at_micros(5),
+    ])
+    .unwrap();
+    assert_eq!(
+        rows(&db, "SELECT * FROM cpu ORDER BY time"),
+        ["1970-01-01 00:00:00|b|2.5|NULL|NULL", "1970-01-01 00:00:01|a|NULL|eu|4"]
+    );
+    assert_eq!(rows(&db, "SELECT free, swap, note FROM mem"), ["7|true|it's"]);
+    assert_eq!(rows(&db, "SHOW MEASUREMENTS"), ["cpu", "mem"]);
+    assert_eq!(rows(&db, "SHOW TAG KEYS"), ["cpu|host", "cpu|region"]);
+    assert_eq!(rows(&db, "SHOW TAG VALUES FROM cpu WITH KEY = host"), ["cpu|host|a", "cpu|host|b"]);
+    assert_eq!(rows(&db, "SHOW FIELD KEYS FROM cpu"), ["cpu|usage|DOUBLE", "cpu|cores|BIGINT"]);
+    assert_eq!(rows(&db, "SHOW SERIES"), ["cpu,host=a,region=eu", "cpu,host=b", "mem"]);
+    // FluxQL sees the time by its mark.
+    assert_eq!(rows(&db, "SELECT count(*) FROM cpu EVERY 1h"), ["1970-01-01 00:00:00|2"]);
+}
+
+#[test]
+fn points_that_do_not_fit_are_refused_alone() {
+    let db = Database::open_in_memory().unwrap();
+    let lines = "\
+# a comment
+cpu,host=a usage=1.5,n=1i 10
+cpu,host=a usage=\"text\" 11
+cpu,host=a usage=2i 12
+
+cpu,host=b usage=3.5 13
+cpu,usage=x v=1 14
+cpu,host=a time=5 15
+cpu,host=a usage=1,usage=2 16
+cpu,host=a,host=b usage=1 17
+cpu,host=a usage=nan 18
+no fields
+cpu,host=a usage=9 99999999999999999
+cpu,host=c note=\"two
+lines\",usage=4 19
+cpu,host=a usage=5 noon
+cpu,host=a usage=6 20";
+    let report = db.import_line_protocol(lines.as_bytes(), SECONDS).unwrap();
+    let at: Vec<u64> = report.errors.iter().map(|e| e.place).collect();
+    assert_eq!(at, [3, 4, 7, 8, 9, 10, 11, 12, 13, 16], "{:#?}", report.errors);
+    assert_eq!((report.points, report.rejected), (4, 10));
+    assert!(report.errors[0].message.contains("\"usage\" of \"cpu\" is a float, and here it is a text"));
+    assert_eq!(
+        rows(&db, "SELECT epoch(time)::INT, host, usage, note FROM cpu ORDER BY time"),
+        ["10|a|1.5|NULL", "13|b|3.5|NULL", "19|c|4.0|two\nlines", "20|a|6.0|NULL"]
+    );
+    // The types are those of the table from now on.
+    let report =
+        db.import_line_protocol("cpu,host=a usage=1i 30\ncpu,n=5 v=1 31".as_bytes(), SECONDS).unwrap();
+    assert_eq!((report.points, report.rejected), (0, 2), "{report:?}");
+}
+
+#[test]
+fn tables_that_sql_made_are_measurements_too() {
+    let db = Database::open_in_memory().unwrap();
+    let connection = db.connect();
+    connection
+        .execute(
+            "CREATE TABLE m(time TIMESTAMP_NS, host VARCHAR, v REAL, small TINYINT); CREATE VIEW w AS FROM m",
+        )
+        .unwrap();
+    connection
+        .execute("CREATE TABLE keyed(time TIMESTAMP PRIMARY KEY, v DOUBLE); CREATE TABLE other(v DOUBLE)")
+        .unwrap();
+    let lines = "m,host=a y=1,v=1,v=2 1\nm,host=a v=0.5,small=7i 1\nw v=1 1\nkeyed v=1 1\nother v=1 1\nm,v=a x=1 1";
+    let report = db.import_line_protocol(lines.as_bytes(), ImportOptions::default()).unwrap();
+    assert_eq!((report.points, report.rejected, report.cut_times), (1, 5, 0), "{report:?}");
+    assert_eq!(rows(&db, "FROM m"), ["1970-01-01 00:00:00.000000001|a|0.5|7"]);
+    // What does not fit the column is told, and the table is as it was.
+    assert!(db.write(&[Point::new("m").field("small", 1000_i64)]).is_err());
+    assert_eq!(rows(&db, "SELECT count(*) FROM m"), ["1"]);
+}
+
+#[test]
+fn many_series_in_many_batches_are_all_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.flux");
+    let db = Database::open(&path).unwrap();
+    let mut text = String::new();
+    for i in 0..300_000_u64 {
+        // Out of order in time, and tags in two orders.
+        let (time, host) = (i * 7919 % 300_000, i % 50_000);
+        let tags = if i % 2 == 0 { format!("host=h{host},rack=r1") } else { format!("rack=r1,host=h{host}") };
+        text += &format!("cpu,{tags} usage={i} {time}\n");
+    }
+    let report = db.import_line_protocol(text.as_bytes(), SECONDS).unwrap();
+    assert_eq!((report.points, report.rejected), (300_000, 0));
+    drop(db);
+    let db = Database::open(&path).unwrap();
+    assert_eq!(
+        rows(
+            &db,
+            "SELECT count(*), count(DISTINCT host), count(DISTINCT time), sum(usage)::BIGINT, min(rack) FROM cpu"
+        ),
+        ["300000|50000|300000|44999850000|r1"]
+    );
+    assert!(db.check().is_sound());
+}
+
+#[test]
+fn a_writer_waits_for_no_transaction_of_its_own_thread() {
+    let db = Database::open_in_memory().unwrap();
+    let connection = db.connect();
+    connection.execute("CREATE TABLE t(a INT); BEGIN; INSERT INTO t VALUES (1)").unwrap();
+    let _ = db.write(&[Point::new("cpu").field("v", 1.0)]);
+    connection.execute("COMMIT").unwrap();
+    db.write(&[Point::new("cpu").field("v", 1.0)]).unwrap();
+    assert!(db.write(&[Point::new("cpu")]).is_err());
+    assert!(db.write(&[Point::new("").field("v", 1.0)]).is_err());
+    assert!(db.write(&[Point::new("cpu").field("v", f64::NAN)]).is_err());
+}
