@@ -100,7 +100,8 @@ fn tables_that_sql_made_are_measurements_too() {
     connection
         .execute("CREATE TABLE keyed(time TIMESTAMP PRIMARY KEY, v DOUBLE); CREATE TABLE other(v DOUBLE)")
         .unwrap();
-    let lines = "m,host=a y=1,v=1,v=2 1\nm,host=a v=0.5,small=7i 1\nw v=1 1\nkeyed v=1 1\nother v=1 1\nm,v=a x=1 1";
+    let lines =
+        "m,host=a y=1,v=1,v=2 1\nm,host=a v=0.5,small=7i 1\nw v=1 1\nkeyed v=1 1\nother v=1 1\nm,v=a x=1 1";
     let report = db.import_line_protocol(lines.as_bytes(), ImportOptions::default()).unwrap();
     assert_eq!((report.points, report.rejected, report.cut_times), (1, 5, 0), "{report:?}");
     assert_eq!(rows(&db, "FROM m"), ["1970-01-01 00:00:00.000000001|a|0.5|7"]);
