@@ -379,10 +379,22 @@ impl Catalog {
     /// Puts another definition in place of that of the object with the same id: another name, schema,
     /// comment, or whatever else may change about it.
     pub fn alter_object(&mut self, object: Object) -> Result<()> {
-        object.validate()?;
         let old = self.require(object.id())?;
         if let (Object::Table(old), Object::Table(new)) = (&old, &object) {
             check_altered(old, new)?;
+        }
+        self.replace_object(object)
+    }
+
+    /// As [`alter_table`](Self::alter_table), for a table all of whose rows are written anew: types may change too.
+    pub fn replace_table(&mut self, table: TableDefinition) -> Result<()> {
+        self.replace_object(table.into())
+    }
+
+    fn replace_object(&mut self, object: Object) -> Result<()> {
+        object.validate()?;
+        let old = self.require(object.id())?;
+        if let (Object::Table(_), Object::Table(new)) = (&old, &object) {
             self.check_references(new)?;
             self.check_referenced(new)?;
         }

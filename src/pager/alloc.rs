@@ -106,6 +106,12 @@ impl RangeSet {
         self.remove(start, pages).then_some(start)
     }
 
+    /// Takes `pages` from the start of the first range that holds them.
+    pub(crate) fn take_first_fit(&mut self, pages: u64) -> Option<u64> {
+        let start = *self.by_start.iter().find(|(_, length)| **length >= pages)?.0;
+        self.remove(start, pages).then_some(start)
+    }
+
     /// First page of the range that ends just before `end`.
     pub(crate) fn start_of_tail(&self, end: u64) -> Option<u64> {
         let (start, pages) = self.by_start.range(..end).next_back()?;
@@ -148,6 +154,8 @@ pub(crate) struct SparsePage {
 pub(crate) struct Space {
     /// The file's length in pages. It may be longer than the superblock says by what was allocated ahead.
     pub end: u64,
+    /// Pages are taken from the beginning of the file, so that its end becomes free.
+    pub first_fit: bool,
     pub free: RangeSet,
     /// By the commit that freed it.
     pub pending: BTreeMap<u64, RangeSet>,
@@ -160,7 +168,9 @@ pub(crate) struct Space {
 impl Space {
     /// Takes pages that are free, if there is a range that is long enough.
     pub(crate) fn allocate(&mut self, pages: u64) -> Option<Extent> {
-        self.free.take_best_fit(pages).map(|start| Extent { start: PageId(start), pages })
+        let start =
+            if self.first_fit { self.free.take_first_fit(pages) } else { self.free.take_best_fit(pages) };
+        start.map(|start| Extent { start: PageId(start), pages })
     }
 
     /// How many pages must be added to the file for `pages` in a row to be free at its end.

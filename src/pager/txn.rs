@@ -321,6 +321,18 @@ impl WriteTxn {
         state.space.sparse.get(&slot.page().0).is_some_and(|known| known.live_bytes < half)
     }
 
+    /// From now on, takes pages from the beginning of the file, so that its end becomes free and can be cut.
+    pub fn fill_from_start(&self) {
+        self.state.lock().space.first_fit = true;
+    }
+
+    /// Whether the page of a record lies behind all that would be in use if there were no gaps.
+    pub fn is_behind(&self, slot: SlotId) -> bool {
+        let state = self.state.lock();
+        let unused = state.space.free.pages() + state.space.pending_pages() + state.freed.pages();
+        slot.page().0 + unused > state.space.end
+    }
+
     /// Number of pages of the file that are free now or will be when readers leave.
     pub fn free_pages(&self) -> u64 {
         let state = self.state.lock();
@@ -388,6 +400,7 @@ impl WriteTxn {
         let snapshot = inner.publish(superblock);
         // 5.
         let mut space = std::mem::take(&mut state.space);
+        space.first_fit = false;
         space.table = table;
         let freed = std::mem::take(&mut state.freed);
         if !freed.is_empty() {

@@ -225,6 +225,9 @@ impl Dialect for FluxDialect {
     fn supports_parens_around_table_factor(&self) -> bool {
         true
     }
+    fn supports_alter_column_type_using(&self) -> bool {
+        true
+    }
     fn supports_comment_on(&self) -> bool {
         true
     }

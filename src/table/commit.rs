@@ -78,6 +78,11 @@ impl<'a> Builder<'a> {
         Self { txn, base, row_group_rows, tidy, tables: base.tables.clone() }
     }
 
+    /// Whether a record had better be elsewhere: its page is mostly empty, or keeps the file from being cut.
+    pub(super) fn is_scattered(&self, slot: SlotId) -> bool {
+        self.txn.is_sparse(slot) || self.txn.is_behind(slot)
+    }
+
     /// Frees all that a table has.
     pub(super) fn drop_table(&mut self, id: TableId) -> Result<()> {
         let Some(data) = self.tables.remove(&id) else { return Ok(()) };
@@ -103,7 +108,7 @@ impl<'a> Builder<'a> {
 
     /// Frees what the row groups of a table take that is not there any more.
     pub(super) fn discard(&self, delta: &Delta) -> Result<()> {
-        delta.groups.iter().try_for_each(|group| self.free(&Source::Fresh(Arc::clone(group))))
+        delta.added().try_for_each(|group| self.free(&Source::Fresh(Arc::clone(group))))
     }
 
     fn free(&self, source: &Source) -> Result<()> {
@@ -118,9 +123,13 @@ impl<'a> Builder<'a> {
 
     /// Seals a table's changes: adds row groups behind its own, removes rows, and merges row groups that are small.
     pub(super) fn change(&mut self, table: &Arc<TableDefinition>, delta: &Delta) -> Result<()> {
+        if delta.cleared {
+            self.drop_table(table.id)?;
+        }
+        delta.gone.iter().try_for_each(|group| self.free(&Source::Fresh(Arc::clone(group))))?;
         let old = self.tables.get(&table.id).cloned().unwrap_or_default();
         let worn = if self.tidy { self.first_worn(&old)? } else { None };
-        if delta.is_empty() && worn.is_none() {
+        if delta.groups.is_empty() && delta.deletes.is_empty() && worn.is_none() {
             return Ok(());
         }
         let deletes = delta.deletes.keys().next().copied().into_iter().chain(worn);
@@ -365,7 +374,7 @@ impl<'a> Builder<'a> {
     ) -> Result<SlotId> {
         if same
             && let Some(slot) = old.get(&id).map(|entry| entry.record)
-            && !(tidy && self.txn.is_sparse(slot))
+            && !(tidy && self.is_scattered(slot))
         {
             old.remove(&id);
             return Ok(slot);

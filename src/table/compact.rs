@@ -21,6 +21,7 @@ struct Moved {
 
 /// Removes deleted rows and moves what is worth moving. Returns whether that was anything.
 pub(super) fn compact(builder: &mut Builder<'_>, catalog: &Catalog) -> Result<bool> {
+    builder.txn.fill_from_start();
     for table in catalog.tables() {
         builder.change(table, &Delta::default()).map_err(|e| e.in_table(table))?;
     }
@@ -29,15 +30,15 @@ pub(super) fn compact(builder: &mut Builder<'_>, catalog: &Catalog) -> Result<bo
     let tables: Vec<_> = builder.tables.iter().map(|(id, data)| (*id, Arc::clone(data))).collect();
     for (id, data) in tables {
         let Some(directory) = data.directory else { continue };
-        let mut sparse = builder.txn.is_sparse(directory);
+        let mut sparse = builder.is_scattered(directory);
         let mut groups = Vec::with_capacity(data.row_groups());
         let mut changed = false;
         for segment in &data.segments {
-            sparse |= builder.txn.is_sparse(segment.reference.slot);
+            sparse |= builder.is_scattered(segment.reference.slot);
             for group in segment.groups(&builder.base.pin)? {
                 let there = moved.get(&Arc::as_ptr(group)).copied().unwrap_or_default();
                 let mut next = Arc::clone(group);
-                if there.chunks.is_some() || builder.txn.is_sparse(group.entry.record) {
+                if there.chunks.is_some() || builder.is_scattered(group.entry.record) {
                     next = Arc::new(rewrite_record(builder, group, there.chunks)?);
                 }
                 if let (Some(extent), Some(deletes)) = (there.deletes, next.entry.deletes) {

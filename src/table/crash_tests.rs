@@ -260,7 +260,8 @@ fn the_disk_is_full_at_any_write() {
         drop(storage);
         reopen(&file.image_after_power_cut(Fate::Lost, 0), states.len() - 1, false, &format!("full at {at}"));
     }
-    assert!(latched <= workload().len() + 1, "only the superblock's writes are past mending: {latched}");
+    // A checkpoint is a few commits.
+    assert!(latched <= workload().len() * 2, "only the superblock's writes are past mending: {latched}");
 }
 
 fn root(error: &TableError) -> &TableError {

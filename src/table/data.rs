@@ -90,8 +90,11 @@ impl TableData {
         self.deleted + self.delta.deleted
     }
 
-    /// The same sealed row groups with another delta.
+    /// The same sealed row groups, unless they are gone, with another delta.
     pub(super) fn with_delta(&self, delta: Delta) -> Self {
+        if delta.cleared {
+            return Self { delta, ..Self::default() };
+        }
         Self {
             directory: self.directory,
             rows: self.rows,
@@ -116,11 +119,27 @@ pub(super) struct Delta {
     pub(super) rows: u64,
     /// Rows in `deletes`, but for those that the file knows as deleted.
     pub(super) deleted: u64,
+    /// All sealed row groups are gone, and those of `groups` are the first.
+    pub(super) cleared: bool,
+    /// Row groups of the transaction that were in `groups` before all rows were removed.
+    pub(super) gone: Vec<Arc<FreshGroup>>,
 }
 
 impl Delta {
     pub(super) fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.deletes.is_empty()
+        self.groups.is_empty() && self.deletes.is_empty() && !self.cleared && self.gone.is_empty()
+    }
+
+    /// Removes all rows.
+    pub(super) fn clear(&mut self) {
+        self.gone.append(&mut self.groups);
+        self.deletes.clear();
+        (self.rows, self.deleted, self.cleared) = (0, 0, true);
+    }
+
+    /// All row groups that were added, whether or not they are still there.
+    pub(super) fn added(&self) -> impl Iterator<Item = &Arc<FreshGroup>> {
+        self.groups.iter().chain(&self.gone)
     }
 
     /// Puts a row group in the place of the last `united`, whose rows are the first of its own. `sealed` is how many

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use arrow_array::Array;
 use parking_lot::RwLock;
 
 use crate::catalog::{
@@ -139,6 +140,27 @@ impl TableSnapshot {
         let row_groups = list_row_groups(&self.data, &self.definition, &self.pin)
             .map_err(|e| e.in_table(&self.definition))?;
         Ok(self.row_groups.get_or_init(|| row_groups))
+    }
+
+    /// Whether a row has NULL in a column. Reads values only where there are NULLs and deleted rows.
+    ///
+    /// # Panics
+    /// If the table has no such column.
+    pub(super) fn has_nulls(&self, column: usize) -> Result<bool> {
+        for row_group in self.row_groups()? {
+            if row_group.chunk_meta(column)?.null_count.get() == 0 {
+                continue;
+            }
+            let Some(deletes) = row_group.deletes()? else { return Ok(true) };
+            let values = row_group.read_column(column)?;
+            let nulls = values.logical_nulls();
+            if (0..values.len())
+                .any(|row| !deletes.value(row) && nulls.as_ref().is_some_and(|n| n.is_null(row)))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What is known of a column of the whole table, or of [`ROW_ID`]. The first call looks at the statistics of

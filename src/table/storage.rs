@@ -141,7 +141,7 @@ impl Storage {
         for pass in 0..CHECKPOINT_PASSES {
             self.begin()?.commit_and(true)?;
             let bytes = self.file_bytes()?;
-            if pass > 0 && bytes >= before {
+            if pass > 1 && bytes >= before {
                 break;
             }
             before = bytes;

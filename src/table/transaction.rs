@@ -130,10 +130,36 @@ impl WriteTransaction {
         if rows.is_empty() {
             return Ok(0);
         }
-        let sealed = self.base.tables.get(&id).cloned().unwrap_or_default();
         let delta = self.changes.entry(id).or_default();
+        let sealed = self.base.tables.get(&id).filter(|_| !delta.cleared).cloned().unwrap_or_default();
         self.view = None;
         delta.delete(&self.base.pin, id, &sealed, rows).map_err(|e| e.in_table(&definition))
+    }
+
+    /// Removes all rows of a table. Returns how many there were.
+    ///
+    /// # Errors
+    /// There is no such table.
+    pub fn clear(&mut self, id: TableId) -> Result<u64> {
+        self.find_table(id)?;
+        let rows = self.view()?.table(id)?.rows();
+        if rows > 0 {
+            self.view = None;
+            self.changes.entry(id).or_default().clear();
+        }
+        Ok(rows)
+    }
+
+    /// Puts another definition and other rows in place of those of the table with the same id: those that the result
+    /// takes. All may change but the columns' ids that others refer to.
+    ///
+    /// # Errors
+    /// There is no such table, or the definition cannot be.
+    pub fn replace_table(&mut self, table: TableDefinition) -> Result<TableAppender> {
+        let id = table.id;
+        self.clear(id)?;
+        self.change(|catalog| catalog.replace_table(table))?;
+        self.append(id)
     }
 
     /// What it has done so far.
@@ -164,9 +190,9 @@ impl WriteTransaction {
             append.take().iter().try_for_each(discard)?;
         }
         for (id, delta) in &self.changes {
-            let before = savepoint.changes.get(id).map_or(&[][..], |delta| &delta.groups);
+            let before: Vec<_> = savepoint.changes.get(id).into_iter().flat_map(Delta::added).collect();
             let kept = |group: &Arc<FreshGroup>| before.iter().any(|other| Arc::ptr_eq(group, other));
-            delta.groups.iter().filter(|group| !kept(group)).try_for_each(|group| discard(group))?;
+            delta.added().filter(|group| !kept(group)).try_for_each(|group| discard(group))?;
         }
         self.catalog = savepoint.catalog.clone();
         self.catalog_changed = savepoint.catalog_changed;
@@ -192,8 +218,9 @@ impl WriteTransaction {
     fn push(&mut self, definition: &Arc<TableDefinition>, group: FreshGroup) -> Result<()> {
         self.view = None;
         let rows_max = self.storage.options().row_group_rows;
-        let sealed = self.base.tables.get(&definition.id).map_or(0, |data| data.sealed_groups());
         let delta = self.changes.entry(definition.id).or_default();
+        let sealed = self.base.tables.get(&definition.id).filter(|_| !delta.cleared);
+        let sealed = sealed.map_or(0, |data| data.sealed_groups());
         let held: usize = delta.groups.iter().map(|group| group.held_bytes()).sum();
         let (mut group, united) = group.push_united(&delta.groups, rows_max)?;
         if group.held_bytes() > 0 && (group.rows() as usize * 2 > rows_max || held > HELD_BYTES_MAX) {
@@ -233,23 +260,30 @@ impl WriteTransaction {
     }
 
     /// Changes the definition of the table with the same id: names, comments, defaults, order of columns.
-    /// Rows that are there have NULL in a new column, so it must be nullable if there are any.
+    /// Rows that are there have NULL in a new column.
+    ///
+    /// # Errors
+    /// There is no such table, the definition cannot be, or rows have NULL in a column that now is NOT NULL.
     pub fn alter_table(&mut self, table: TableDefinition) -> Result<()> {
+        let old = self.find_table(table.id)?;
+        let was_nullable = |id| old.columns.iter().find(|c| c.id == id).is_none_or(|c| c.nullable);
+        let strict: Vec<_> =
+            table.columns.iter().filter(|c| !c.nullable && was_nullable(c.id)).map(|c| c.id).collect();
         let id = table.id;
-        let has_rows = self.view()?.tables.get(&id).is_some_and(|data| data.all_rows() > 0);
-        if let Some(old) = self.catalog.table_by_id(id).filter(|_| has_rows) {
-            for column in &table.columns {
-                let before = old.columns.iter().find(|c| c.id == column.id);
-                if !column.nullable && before.is_none_or(|c| c.nullable) {
-                    return Err(CatalogError::Invalid(format!(
-                        "column \"{}\" cannot be NOT NULL: table \"{}\" has rows that may be NULL there",
-                        column.name, table.name
-                    ))
-                    .into());
-                }
+        self.change(|catalog| catalog.alter_table(table))?;
+        if strict.is_empty() {
+            return Ok(());
+        }
+        let view = self.view()?.table(id)?;
+        for (position, column) in view.definition().columns.iter().enumerate() {
+            if strict.contains(&column.id) && view.has_nulls(position)? {
+                return Err(TableError::NotNull {
+                    table: view.name().to_string(),
+                    column: column.name.to_string(),
+                });
             }
         }
-        self.change(|catalog| catalog.alter_table(table))
+        Ok(())
     }
 
     /// Changes the name or the comment of a schema.

@@ -5,7 +5,8 @@
 //! RETURNING find them at the positions they have in the table. What depends on other rows, such as keys that must
 //! be unique, is compared afterwards ([`keys`]).
 
-pub mod conflict;
+pub mod alter;
+mod conflict;
 mod generated;
 mod insert;
 pub mod keys;

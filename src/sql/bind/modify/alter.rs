@@ -1,0 +1,59 @@
+//! ALTER TABLE: the rows that are there, as rows of the altered table.
+
+use std::collections::HashMap;
+
+use sqlparser::ast::Expr as Syntax;
+
+use crate::catalog::ColumnId;
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::expr::Expr;
+use crate::sql::bind::modify::Target;
+use crate::sql::bind::scope::Scope;
+use crate::sql::bind::{Binder, coerce};
+use crate::sql::error::Result;
+use crate::sql::plan::{Definition, LogicalPlan};
+
+/// What the rows that are there get in a column that is new or has another type.
+#[derive(Debug, Clone)]
+pub enum AlteredValue {
+    /// The column's default.
+    Default,
+    /// What the column had, as one of its new type.
+    Converted,
+    /// An expression over the columns before, as one of the column's type.
+    Using(Syntax),
+}
+
+impl Binder<'_> {
+    /// The rows of `old` as rows of `new`, which is the same table altered. Columns that are not among `values` keep
+    /// what they had; new ones are NULL.
+    pub fn bind_altered(
+        &mut self,
+        old: &Target,
+        new: &Target,
+        values: &HashMap<ColumnId, AlteredValue>,
+    ) -> Result<LogicalPlan> {
+        let (plan, relation, _) = self.bind_target(old)?;
+        let scope = Scope::of(relation);
+        let columns = &scope.relations[0].columns;
+        let null = || Expr::literal(Scalar::Null, LogicalType::Null);
+        let mut definitions = vec![];
+        for (position, column) in new.table.columns.iter().enumerate() {
+            let before = old.table.columns.iter().position(|c| c.id == column.id);
+            let had = before.map_or_else(null, |before| columns[before].column.expr());
+            let expr = match values.get(&column.id) {
+                _ if column.generated.is_some() => coerce::explicit(null(), &column.ty, false)?,
+                None => coerce::explicit(had, &column.ty, false)?,
+                Some(AlteredValue::Default) => self.bind_default(new, position)?,
+                Some(AlteredValue::Converted) => coerce::explicit(had, &column.ty, false)?,
+                Some(AlteredValue::Using(syntax)) => {
+                    let bound = self.bind_over(syntax, &scope, "USING")?;
+                    coerce::explicit(bound, &column.ty, false).map_err(|e| e.at(syntax))?
+                }
+            };
+            definitions.push(Definition { column: self.ids.column(&*column.name, column.ty.clone()), expr });
+        }
+        Ok(LogicalPlan::Project { input: Box::new(plan), definitions })
+    }
+}
