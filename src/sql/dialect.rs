@@ -118,6 +118,7 @@ impl Dialect for FluxDialect {
             Token::Number(..) => fluxql::parse_duration_literal(parser).map(Ok),
             Token::Word(w) if w.quote_style == Some(MARK) => forms::parse_marked(&w.clone(), parser),
             Token::LBracket => Some(forms::parse_brackets(parser)),
+            Token::LParen if forms::is_query_without_select(parser) => Some(forms::parse_query(parser)),
             Token::Sharp => forms::parse_position(parser),
             Token::Minus => Some(parse_negation(parser)),
             Token::EscapedStringLiteral(text) => {
@@ -193,6 +194,9 @@ impl Dialect for FluxDialect {
         true
     }
     fn supports_select_wildcard_rename(&self) -> bool {
+        true
+    }
+    fn supports_in_empty_list(&self) -> bool {
         true
     }
     fn supports_select_wildcard_ilike(&self) -> bool {

@@ -168,6 +168,24 @@ fn expect_word(parser: &mut Parser, word: &str) -> Result<(), ParserError> {
     parser.expected_ref(&word.to_uppercase(), parser.peek_token_ref())
 }
 
+// --- subqueries ---
+
+/// `(FROM …` or `(VALUES …`, which the grammar does not take for a subquery in an expression.
+pub fn is_query_without_select(parser: &Parser) -> bool {
+    matches!(
+        (peek_word(parser, 1).as_str(), &parser.peek_nth_token_ref(2).token),
+        ("from", Token::Word(_) | Token::LParen | Token::SingleQuotedString(_)) | ("values", Token::LParen)
+    )
+}
+
+/// A subquery in parentheses.
+pub fn parse_query(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.expect_token(&Token::LParen)?;
+    let query = parser.parse_query()?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Subquery(query))
+}
+
 // --- positions ---
 
 /// `#1`.
@@ -357,7 +375,7 @@ fn comprehension(result: Expr, params: Vec<Ident>, list: Expr, condition: Option
         )
     };
     let Some(condition) = condition else {
-        return function("list_transform", vec![list, lambda(&params, result)]);
+        return function("list_apply", vec![list, lambda(&params, result)]);
     };
     if let [_] = params[..] {
         let filtered = function("list_filter", vec![list, lambda(&params, condition)]);

@@ -449,6 +449,18 @@ impl Rewriter {
             "not" | "like" | "ilike" | "glob" | "similar" if self.is_behind_star() => {
                 self.star_pattern(raw, i)
             }
+            "table"
+                if matches!(next(raw, i), Some(Token::Word(_)))
+                    && self.is_start_of_query()
+                    && !matches!(self.previous(), Some(Token::Word(w)) if matches!(w.keyword, Keyword::INTO | Keyword::DESCRIBE | Keyword::DESC | Keyword::ANALYZE)) =>
+            {
+                self.push_word("SELECT", Keyword::SELECT, span);
+                self.push(Token::Mul, span);
+                self.push(Token::Whitespace(Whitespace::Space), span);
+                self.push_word("FROM", Keyword::FROM, span);
+                self.level().clause = Clause::From;
+                Some(1)
+            }
             "pivot" | "unpivot" if self.level().clause == Clause::From && self.is_behind_operand() => {
                 self.pivot_of_table(raw, i, lower == "pivot")
             }

@@ -19,6 +19,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{AggregateCall, Expr};
+use crate::exec::window::{Frame, WindowCall, WindowFunction};
 use crate::sql::optimize::columns::{
     ColumnSet, Substitution, copy_with_fresh_ids, rename_in_plan, substitute,
 };
@@ -593,6 +594,20 @@ pub fn empty_value(call: &AggregateCall) -> Expr {
     Expr::Literal { value, ty }
 }
 
+/// The number of a row in its partition.
+fn row_number() -> WindowCall {
+    WindowCall {
+        function: WindowFunction::RowNumber,
+        args: vec![],
+        distinct: false,
+        filter: None,
+        order_by: vec![],
+        ignore_nulls: false,
+        frame: Frame::partition(),
+        ty: LogicalType::BigInt,
+    }
+}
+
 /// The outer columns that a subquery depends on, and where their distinct values come from.
 struct Domain {
     columns: Vec<Column>,
@@ -724,7 +739,40 @@ impl Unnest<'_> {
                 let on = domain.columns.iter().map(|c| stand[&c.id].expr()).collect();
                 Ok((LogicalPlan::Distinct { input: Box::new(input), on: Some(on) }, stand))
             }
-            LogicalPlan::Limit { .. } => unsupported("LIMIT of more than one row, or OFFSET,"),
+            LogicalPlan::Limit { input, limit, offset } => {
+                // The rows of each outer row are numbered in their order, and those with the wanted numbers stay.
+                let (input, order_by) = match *input {
+                    LogicalPlan::Sort { input, keys } => (*input, keys),
+                    other => (other, vec![]),
+                };
+                let (input, stand) = self.push(input, domain)?;
+                let mut order_by = order_by;
+                order_by.iter_mut().for_each(|k| put_stand(&mut k.expr, &stand));
+                let number = self.ids.column("number", LogicalType::BigInt);
+                let columns = input.columns();
+                let plan = LogicalPlan::Window {
+                    input: Box::new(input),
+                    partition_by: domain.columns.iter().map(|c| stand[&c.id].expr()).collect(),
+                    order_by: order_by.clone(),
+                    calls: vec![(number.clone(), row_number())],
+                };
+                let is = |op, n: u64| {
+                    let n = Expr::Literal { value: Scalar::Int(i128::from(n)), ty: LogicalType::BigInt };
+                    compare(op, number.expr(), n)
+                };
+                let mut predicates = vec![];
+                if offset > 0 {
+                    predicates.push(is(CompareOp::Gt, offset));
+                }
+                if let Some(limit) = limit {
+                    predicates.push(is(CompareOp::LtEq, limit.saturating_add(offset).min(i64::MAX as u64)));
+                }
+                let mut plan = filter(plan, predicates);
+                if !order_by.is_empty() {
+                    plan = LogicalPlan::Sort { input: Box::new(plan), keys: order_by };
+                }
+                Ok((project(plan, columns.into_iter().map(Definition::pass).collect()), stand))
+            }
             LogicalPlan::Values { rows, columns } => {
                 // Rows of expressions over outer columns: one projection of the domain for each row.
                 let mut inputs = vec![];
@@ -1101,12 +1149,13 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_several_rows_is_refused() {
+    fn a_limit_of_several_rows_numbers_them() {
         let mut q = Query::default();
         let (o, i) = tables(&mut q);
         let i = limit(filter(i, vec![compare(CompareOp::Eq, q.c("ik"), q.c("ok"))]), 3);
         let plan = dependent(o, i, JoinType::Inner, vec![]);
-        let error = super::remove_dependent_joins(plan, &mut q.ids).unwrap_err();
-        assert!(error.to_string().contains("LIMIT of more than one row"), "{error}");
+        let text = q.unnested(plan);
+        assert!(!text.contains("DEPENDENT"), "{text}");
+        assert!(text.contains("FILTER number <= 3"), "{text}");
     }
 }

@@ -13,7 +13,7 @@ use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::BindError;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::Arguments;
-use crate::sql::bind::scope::Scope;
+use crate::sql::bind::scope::{Outer, Scope};
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::window::Windows;
 use crate::sql::bind::{Binder, coerce};
@@ -79,6 +79,18 @@ impl Binder<'_> {
         inner.lambda_params.clone_from(&cx.lambda_params);
         let call = self.aggregate_over_rows(name, function, args, &mut inner)?;
         let subqueries = std::mem::take(&mut inner.subqueries);
+        if cx.outer.is_some() {
+            let mut used = ColumnSet::new();
+            used.add_exprs(call.exprs());
+            let of_outer = Outer::chain(cx.outer).flat_map(Scope::columns).map(|c| c.column.id);
+            let of_outer: ColumnSet = of_outer.collect();
+            if !used.is_empty() && used.is_subset(&of_outer) {
+                return Err(SqlError::unsupported(format!(
+                    "{name} over columns of a query around the subquery, which is an aggregate of that query"
+                ))
+                .at_span(span));
+            }
+        }
         let Aggregates::Collected(collector) = &mut cx.aggregates else {
             return Err(SqlError::internal("aggregates are collected here"));
         };
@@ -132,7 +144,21 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported("WITHIN GROUP with several keys is not supported"));
             }
             if key.options.sort == Some(ast::OrderBySort::Desc) {
-                return Err(SqlError::unsupported("WITHIN GROUP with DESC is not supported yet"));
+                // From the greatest down, a share lies where the rest of it lies from the least up.
+                let [share] = &mut bound[..] else {
+                    return Err(SqlError::unsupported(
+                        "WITHIN GROUP with DESC is not supported for this function",
+                    ));
+                };
+                if name != "percentile_cont" {
+                    return Err(SqlError::unsupported(format!(
+                        "{name} WITHIN GROUP with DESC is not supported yet"
+                    )));
+                }
+                let whole = Expr::literal(Scalar::Float(1.0), LogicalType::Double);
+                let rest = coerce::explicit(share.clone(), &LogicalType::Double, false)?;
+                let rest = self.call("-", vec![whole, rest])?;
+                *share = Expr::literal(self.evaluate(&rest)?, LogicalType::Double);
             }
             name = match name {
                 "percentile_cont" => "quantile_cont",

@@ -768,6 +768,10 @@ impl Binder<'_> {
         negated: bool,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
+        if list.is_empty() {
+            self.bind_expr(expr, cx)?;
+            return Ok(Expr::literal(Scalar::Boolean(negated), LogicalType::Boolean));
+        }
         if let Some(row) = row_of(expr)
             && let Some(others) = list.iter().map(row_of).collect::<Option<Vec<_>>>()
         {

@@ -23,6 +23,7 @@ use crate::sql::bind::{
 };
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms::{self, SampleSyntax};
+use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::parser::{factor_query, parse_query};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan, Sample, SampleMethod, SampleSize};
 use crate::sql::{sources, stack};
@@ -168,6 +169,24 @@ impl Binder<'_> {
         let bound = self.bind_condition(condition, &mut cx)?;
         let subqueries = std::mem::take(&mut cx.subqueries);
         let on = conjuncts(bound);
+        // Those that are about one side only are computed there.
+        let (mut left, mut right) = (left, right);
+        let mut both_sides = vec![];
+        for subquery in subqueries {
+            let mut used = ColumnSet::free(&subquery.plan);
+            used.add_exprs(&subquery.on);
+            used.remove_all(&ColumnSet::yielded(&subquery.plan));
+            let side = if used.is_subset(&ColumnSet::yielded(&left.plan)) {
+                &mut left
+            } else if used.is_subset(&ColumnSet::yielded(&right.plan)) {
+                &mut right
+            } else {
+                both_sides.push(subquery);
+                continue;
+            };
+            side.plan = attach(side.plan.take(), vec![subquery]);
+        }
+        let subqueries = both_sides;
         if subqueries.is_empty() {
             return self.join(left, right, kind, on);
         }

@@ -16,12 +16,15 @@ use crate::exec::functions::{ArgInfo, BindError, bind_scalar, bind_struct_pack};
 use crate::exec::timetz;
 use crate::exec::window::WindowFunction;
 use crate::sql::bind::expr::{ExprContext, is_constant, with_first_argument};
+use crate::sql::bind::from::storable;
 use crate::sql::bind::lambda::lambda_kind;
 use crate::sql::bind::name::function_name;
+use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::unnest::is_unnest;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
+use crate::sql::plan::{JoinType, LogicalPlan};
 
 /// Functions that the binder itself knows.
 pub const SPECIAL_FUNCTIONS: &[&str] = &[
@@ -61,6 +64,9 @@ pub(super) struct Arguments<'q> {
 impl Binder<'_> {
     pub(super) fn bind_function(&mut self, function: &Function, cx: &mut ExprContext<'_>) -> Result<Expr> {
         let name = function_name(&function.name);
+        if let (FunctionArguments::Subquery(query), "array") = (&function.args, &*name) {
+            return self.bind_array_subquery(query, cx);
+        }
         if let Some(digits) = forms::position(&Syntax::Function(function.clone())) {
             return self.bind_position(digits, cx);
         }
@@ -80,7 +86,9 @@ impl Binder<'_> {
         if matches!(&*name, "grouping" | "grouping_id") && !args.positional.is_empty() {
             return self.bind_grouping(&args, cx);
         }
-        if name == "mean" || name == "percentile" || is_aggregate(&name) {
+        if matches!(&*name, "mean" | "percentile" | "percentile_cont" | "percentile_disc")
+            || is_aggregate(&name)
+        {
             return self.bind_aggregate_call(&name, function, &args, cx);
         }
         if function.filter.is_some()
@@ -99,6 +107,23 @@ impl Binder<'_> {
             return Err(SqlError::binder(format!("{name}(*) makes no sense; count(*) does")));
         }
         self.bind_scalar_call(&name, &args, cx)
+    }
+
+    /// `ARRAY(SELECT …)`: the values of a subquery as a list, in its order.
+    fn bind_array_subquery(&mut self, query: &ast::Query, cx: &mut ExprContext<'_>) -> Result<Expr> {
+        let bound = self.bind_one_column(query, cx)?;
+        let value = bound.columns[0].expr();
+        let ty = LogicalType::List(Box::new(storable(&value.ty())));
+        let (column, call) = self.aggregate_call("array".into(), "list", vec![value])?;
+        let expr = column.expr();
+        let plan = LogicalPlan::Aggregate {
+            input: Box::new(bound.into_plan()),
+            group_by: vec![],
+            aggregates: vec![(column, call)],
+        };
+        cx.subqueries.push(PendingSubquery { plan, kind: JoinType::Single, on: vec![] });
+        let empty = coerce::cast(self.call("list_value", vec![])?, &ty);
+        Ok(Expr::Coalesce(vec![coerce::cast(expr, &ty), empty]))
     }
 
     /// `column.f(x)` as the call `f(column, x)`, if what stands before the dot is a column.

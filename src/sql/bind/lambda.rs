@@ -133,17 +133,18 @@ impl Binder<'_> {
             None => item.clone(),
         };
         // What the function yields may be of a wider type than the items; then it takes that type too.
-        for _ in 0..3 {
+        for attempt in 0..2 {
             let types = [so_far.clone(), so_far.clone(), LogicalType::BigInt];
             let params: Vec<Column> =
                 names.iter().zip(types).map(|(name, ty)| self.ids.column(*name, ty)).collect();
             let body = self.bind_body(lambda, &params, cx)?;
             let wider = coerce::union(&so_far, &body.ty())?;
-            if wider != so_far {
+            if wider != so_far && attempt == 0 {
                 so_far = wider;
                 continue;
             }
-            let body = coerce::cast(body, &so_far);
+            // Sums of decimals are wider each time: what does not fit in the end is an error.
+            let body = coerce::explicit(body, &so_far, false)?;
             let list = coerce::cast(list, &LogicalType::List(Box::new(so_far.clone())));
             let kind = LambdaKind::Reduce { initial: initial.is_some() };
             let mut args = vec![list];

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use sqlparser::ast::{
     AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, DataType, DuplicateTreatment, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
-    ObjectName, OrderByExpr, Subscript, TrimWhereField, UnaryOperator, Value,
+    LambdaSyntax, ObjectName, OneOrManyWithParens, OrderByExpr, Subscript, TrimWhereField, UnaryOperator,
+    Value,
 };
 
 use crate::column::types::LogicalType;
@@ -238,6 +239,19 @@ impl Printer {
             Expr::AtTimeZone { timestamp, time_zone } => {
                 let _ = write!(out, "timezone({}, {})", self.text(time_zone), self.text(timestamp));
             }
+            Expr::Lambda(lambda) => {
+                let params: Vec<String> = match &lambda.params {
+                    OneOrManyWithParens::One(one) => vec![quoted(&one.name.value)],
+                    OneOrManyWithParens::Many(many) => many.iter().map(|p| quoted(&p.name.value)).collect(),
+                };
+                let arrow = lambda.syntax == LambdaSyntax::Arrow;
+                let _ = if arrow {
+                    write!(out, "({} -> {})", params.join(", "), self.text(&lambda.body))
+                } else {
+                    write!(out, "(lambda {}: {})", params.join(", "), self.text(&lambda.body))
+                };
+            }
+            Expr::Named { expr, .. } => self.expr(expr, out),
             Expr::Collate { expr, collation } => {
                 let _ = write!(out, "{} COLLATE {collation}", self.text(expr));
             }
@@ -269,6 +283,10 @@ impl Printer {
                 operands.push(rest);
                 let texts: Vec<_> = operands.iter().rev().map(|e| self.text(e)).collect();
                 let _ = write!(out, "({})", texts.join(&format!(" {op} ")));
+            }
+            BinaryOperator::Custom(op) if op == tokens::IN || op == tokens::NOT_IN => {
+                let text = format!("contains({}, {})", self.text(right), self.text(left));
+                negate(op == tokens::NOT_IN, &text, out);
             }
             op => {
                 out.push('(');
@@ -326,7 +344,15 @@ impl Printer {
     }
 
     fn function(&mut self, function: &Function, out: &mut String) {
-        let name = function_name(&function.name);
+        let name = match &*function_name(&function.name) {
+            "grouping" | "grouping_id" => "GROUPING".to_owned(),
+            name => name.to_owned(),
+        };
+        // `a.f(x)` is printed as it is written.
+        let before = &function.name.0[..function.name.0.len().saturating_sub(1)];
+        for part in before.iter().filter_map(|p| p.as_ident()) {
+            let _ = write!(out, "{}.", quoted(&part.value));
+        }
         match &function.args {
             FunctionArguments::None => out.push_str(&name),
             FunctionArguments::Subquery(query) => {

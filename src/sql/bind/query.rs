@@ -13,7 +13,8 @@ use crate::sql::bind::aggregate::same_expr;
 use crate::sql::bind::cte::{Frame, close_frame};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::storable;
-use crate::sql::bind::scope::{Outer, Relation, Scope};
+use crate::sql::bind::name::column_name;
+use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
 use crate::sql::bind::subquery::{PendingSubquery, attach};
 use crate::sql::bind::{Binder, BoundQuery, QUERY_DEPTH_MAX, coerce};
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
@@ -26,6 +27,8 @@ use crate::sql::tokens::PERCENT;
 pub(super) struct Tail<'q> {
     pub order_by: Option<&'q ast::OrderBy>,
     pub limit: Limit,
+    /// What it stands behind, if that is no SELECT.
+    pub body: Option<&'q SetExpr>,
 }
 
 /// LIMIT and OFFSET.
@@ -104,7 +107,7 @@ impl Binder<'_> {
             self.bind_with(with, outer)?;
         }
         let limit = self.bind_limit(query)?;
-        let tail = Tail { order_by: query.order_by.as_ref(), limit };
+        let tail = Tail { order_by: query.order_by.as_ref(), limit, body: Some(&query.body) };
         if let SetExpr::Select(select) = &*query.body {
             return self.bind_select(select, tail, outer);
         }
@@ -120,7 +123,7 @@ impl Binder<'_> {
         outer: Option<&Outer<'_>>,
     ) -> Result<BoundQuery> {
         let keys = match tail.order_by {
-            Some(order_by) => self.bind_outer_order(&bound.columns, order_by, outer)?,
+            Some(order_by) => self.bind_outer_order(&bound.columns, order_by, tail.body, outer)?,
             None => vec![],
         };
         Ok(BoundQuery { plan: tail.limit.apply(bound.plan, keys), columns: bound.columns })
@@ -487,9 +490,17 @@ impl Binder<'_> {
         &mut self,
         columns: &[Column],
         order_by: &ast::OrderBy,
+        body: Option<&SetExpr>,
         outer: Option<&Outer<'_>>,
     ) -> Result<Vec<SortKey>> {
         let scope = Scope::of(Relation::new("", columns.to_vec()));
+        // A name that only a later part of a set operation gives to a column means it too.
+        let named_later = |expr: &Syntax| match expr {
+            Syntax::Identifier(name) if matches!(scope.find(&name.value), Found::Nothing) => {
+                body.and_then(|body| column_named_in(body, &name.value)).filter(|i| *i < columns.len())
+            }
+            _ => None,
+        };
         let mut keys: Vec<SortKey> = vec![];
         match &order_by.kind {
             OrderByKind::All(options) => {
@@ -499,7 +510,9 @@ impl Binder<'_> {
             }
             OrderByKind::Expressions(list) => {
                 for item in list {
-                    let expr = match ordinal(&item.expr, columns.len(), "ORDER")? {
+                    let expr = match ordinal(&item.expr, columns.len(), "ORDER")?
+                        .or_else(|| named_later(&item.expr))
+                    {
                         Some(i) => columns[i].expr(),
                         None => {
                             let mut cx = ExprContext::new(&scope, outer, "ORDER BY clause");
@@ -548,5 +561,21 @@ pub(super) fn ordinal(expr: &Syntax, width: usize, clause: &str) -> Result<Optio
                 .at_span(value.span))
         }
         Err(_) => Ok(None),
+    }
+}
+
+/// Where in the select lists of a set operation a column of that name stands.
+fn column_named_in(body: &SetExpr, name: &str) -> Option<usize> {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            column_named_in(left, name).or_else(|| column_named_in(right, name))
+        }
+        SetExpr::Query(query) => column_named_in(&query.body, name),
+        SetExpr::Select(select) => select.projection.iter().position(|item| match item {
+            ast::SelectItem::ExprWithAlias { alias, .. } => alias.value.eq_ignore_ascii_case(name),
+            ast::SelectItem::UnnamedExpr(expr) => column_name(expr).eq_ignore_ascii_case(name),
+            _ => false,
+        }),
+        _ => None,
     }
 }

@@ -110,7 +110,11 @@ impl Binder<'_> {
             self.expand_items(&select.projection, &scope)?
         };
         if items.is_empty() {
-            return Err(SqlError::parser("SELECT clause without selection list").at(select));
+            return Err(if select.projection.is_empty() {
+                SqlError::parser("SELECT clause without selection list").at(select)
+            } else {
+                SqlError::binder("SELECT list is empty after resolving * expressions!").at(select)
+            });
         }
         let all = Aliases { items: &items, visible: items.len(), first: false };
 
@@ -150,7 +154,7 @@ impl Binder<'_> {
 
         cx.clause = "ORDER BY clause";
         cx.unnest = Unnests::Allowed;
-        cx.aliases = Some(Aliases { first: true, ..all });
+        cx.aliases = Some(all);
         let mut order = match tail.order_by {
             Some(order_by) => self.bind_order(order_by, &outputs, &mut cx)?,
             None => vec![],
@@ -447,12 +451,12 @@ impl Binder<'_> {
                 keys.push(key);
             }
         }
-        let on: Vec<Expr> = distinct_on.into_iter().map(|key| place(self, key)).collect();
+        let mut on: Vec<Expr> = distinct_on.into_iter().map(|key| place(self, key)).collect();
+        let mut distinct = distinct;
         if distinct && projection.definitions.len() > width {
-            return Err(SqlError::binder(
-                "for SELECT DISTINCT, ORDER BY expressions must appear in select list!",
-            )
-            .at(select));
+            // Of equal rows the first in the order counts.
+            on = columns.iter().map(Column::expr).collect();
+            distinct = false;
         }
         let definitions = projection.definitions;
         let mut plan = LogicalPlan::Project { input: Box::new(plan), definitions };

@@ -369,7 +369,6 @@ fn star<'q>(
         Some(ilike) => Some(NamePattern::new(&ilike.pattern)?),
         None => None,
     };
-    let before = items.len();
     for column in columns {
         let name = &column.name;
         let is = |ident: &Ident| ident.value.eq_ignore_ascii_case(name);
@@ -409,9 +408,6 @@ fn star<'q>(
             ))
             .at_span(ident.span));
         }
-    }
-    if items.len() == before {
-        return Err(SqlError::binder("SELECT list is empty after resolving * expressions!").at(options));
     }
     Ok(())
 }

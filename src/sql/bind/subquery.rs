@@ -61,7 +61,7 @@ impl Binder<'_> {
         self.bind_query(query, Some(&outer))
     }
 
-    fn bind_one_column(&mut self, query: &ast::Query, cx: &ExprContext<'_>) -> Result<BoundQuery> {
+    pub(super) fn bind_one_column(&mut self, query: &ast::Query, cx: &ExprContext<'_>) -> Result<BoundQuery> {
         let bound = self.bind_subquery(query, cx)?;
         match bound.columns.len() {
             1 => Ok(bound),
