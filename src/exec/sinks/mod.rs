@@ -3,5 +3,5 @@
 mod modify;
 mod table;
 
-pub use modify::{Modified, ModifySink, ModifySpec, ROW_ID, RowCheck};
+pub use modify::{Modified, ModifySink, ModifySpec, RowCheck};
 pub use table::table_sink;

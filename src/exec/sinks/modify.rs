@@ -13,7 +13,6 @@ use arrow_array::{Array, BooleanArray, new_null_array};
 use parking_lot::Mutex;
 
 use crate::catalog::TableDefinition;
-use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
@@ -274,6 +273,3 @@ impl Sink for ModifySink {
         }
     }
 }
-
-/// The type of the ids of rows.
-pub const ROW_ID: LogicalType = LogicalType::BigInt;

@@ -14,8 +14,9 @@ use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::source::{Source, TableFunctionArgs};
 use crate::sql::bind::cte::Cte;
 use crate::sql::bind::expr::{ExprContext, conjuncts, is_constant};
+use crate::sql::bind::modify::Target;
 use crate::sql::bind::name::function_name;
-use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn};
+use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
 use crate::sql::bind::subquery::{attach, depends_on, filter};
 use crate::sql::bind::unnest::is_unnest;
 use crate::sql::bind::{
@@ -27,7 +28,6 @@ use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::parser::{factor_query, parse_query};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan, Sample, SampleMethod, SampleSize};
 use crate::sql::{sources, stack};
-use crate::table::{ROW_ID, ROW_ID_NAME};
 
 /// A plan and the names of its columns.
 #[derive(Debug)]
@@ -456,38 +456,8 @@ impl Binder<'_> {
     }
 
     fn bind_stored_table(&mut self, table: &Arc<TableDefinition>, schema: Option<&Ident>) -> Result<Bound> {
-        let snapshot = self
-            .env
-            .tables
-            .table(table.id)
-            .map_err(|e| SqlError::new(crate::sql::SqlErrorKind::Io, e.to_string()))?;
-        let (mut positions, mut stored) = (vec![], vec![]);
-        for (position, column) in table.columns.iter().enumerate().filter(|(_, c)| c.generated.is_none()) {
-            positions.push(position);
-            stored.push(self.ids.column(&*column.name, column.ty.clone()));
-        }
-        let row_id = self.ids.column(ROW_ID_NAME, LogicalType::BigInt);
-        positions.push(ROW_ID);
-        stored.push(row_id.clone());
-        let plan = LogicalPlan::TableGet {
-            table: snapshot,
-            alias: table.name.to_string(),
-            positions,
-            columns: stored.clone(),
-            filters: vec![],
-        };
-        let (plan, columns) = self.add_generated(table, plan, &stored)?;
-        let relation = Relation {
-            name: table.name.to_string(),
-            schema: Some(schema_or_main(schema).to_owned()),
-            row_id: Some(ScopeColumn::new(row_id)),
-            is_function: false,
-            columns: columns
-                .into_iter()
-                .zip(&table.columns)
-                .map(|(column, definition)| ScopeColumn { role: definition.role, ..ScopeColumn::new(column) })
-                .collect(),
-        };
+        let target = Target::new(Arc::clone(table), schema_or_main(schema));
+        let (plan, relation, _) = self.bind_target(&target)?;
         Ok(Bound { plan, scope: Scope::of(relation) })
     }
 

@@ -41,14 +41,12 @@ pub struct ScopeColumn {
     pub merged_away: bool,
     /// What its unqualified name stands for, if another column was merged into it.
     pub merged: Option<Expr>,
-    /// Only its name reaches it: `*` does not stand for it.
-    pub hidden: bool,
 }
 
 impl ScopeColumn {
     /// A column that nothing has happened to.
     pub fn new(column: Column) -> Self {
-        Self { column, role: ColumnRole::Plain, merged_away: false, merged: None, hidden: false }
+        Self { column, role: ColumnRole::Plain, merged_away: false, merged: None }
     }
 
     /// What its unqualified name stands for.
@@ -141,7 +139,7 @@ impl Scope {
 
     /// All columns that `*` stands for, with their expressions.
     pub fn star(&self) -> impl Iterator<Item = &ScopeColumn> {
-        self.relations.iter().flat_map(|r| &r.columns).filter(|c| !c.merged_away && !c.hidden)
+        self.relations.iter().flat_map(|r| &r.columns).filter(|c| !c.merged_away)
     }
 
     /// All columns, numbers of rows among them.

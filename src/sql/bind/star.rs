@@ -48,7 +48,7 @@ fn all_columns(scope: &Scope) -> Vec<StarColumn> {
     scope
         .relations
         .iter()
-        .flat_map(|r| r.columns.iter().filter(|c| !c.merged_away && !c.hidden).map(|c| of(&r.name, c)))
+        .flat_map(|r| r.columns.iter().filter(|c| !c.merged_away).map(|c| of(&r.name, c)))
         .collect()
 }
 
@@ -98,7 +98,7 @@ impl Binder<'_> {
         let (schema, table) = object_name(name)?;
         if let Some(relation) = scope.relation(schema.map(|s| s.value.as_str()), &table.value) {
             // Here a column that was merged into another is there too.
-            let columns = relation.columns.iter().filter(|c| !c.hidden).map(|c| StarColumn {
+            let columns = relation.columns.iter().map(|c| StarColumn {
                 table: relation.name.clone(),
                 name: c.column.name.clone(),
                 value: c.unqualified(),

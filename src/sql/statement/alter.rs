@@ -1,246 +1,492 @@
-//! ALTER TABLE: names, columns, defaults.
+//! ALTER TABLE: names, columns, types, defaults, constraints.
+//!
+//! Some changes are to the definition alone; others first ask whether the rows fit, and those that give rows new
+//! values write them again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, Expr as Syntax, Ident, RenameTableNameKind,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, DropBehavior,
+    Expr as Syntax, Ident, RenameTableNameKind, TableConstraint,
 };
 
-use crate::catalog::{ColumnId, ConstraintKind, TableDefinition};
+use crate::catalog::{CatalogError, ColumnId, ConstraintDefinition, ConstraintKind, TableDefinition, fold};
 use crate::column::types::LogicalType;
-use crate::exec::sinks::table_sink;
+use crate::exec::sinks::{ModifySink, ModifySpec};
 use crate::sql::bind::modify::alter::AlteredValue;
+use crate::sql::bind::modify::keys::UniqueKey;
 use crate::sql::bind::modify::{Target, names_in};
 use crate::sql::bind::types::bind_type;
-use crate::sql::bind::{Binder, Tables, coerce_assign, object_name, schema_or_main};
-use crate::sql::error::{Result, SqlError};
+use crate::sql::bind::{Binder, object_name, schema_or_main};
+use crate::sql::error::{Result, SqlError, SqlErrorKind};
+use crate::sql::expr_text::{canonical, rename_column};
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::LogicalPlan;
-use crate::sql::session::{Failure, Outcome, Session, Writer};
+use crate::sql::session::{Failure, Outcome, ReadView, Session, Writer};
+use crate::sql::statement::constraints::{check_expressions, column_constraints, table_constraint};
+use crate::sql::statement::create_index::check_unique;
 use crate::sql::statement::create_table::{check_default, define_column};
+use crate::sql::statement::modify::{first_key, violated};
+
+/// What a change asks of the rows that are there.
+#[derive(Debug, Default)]
+struct Demands {
+    /// Constraints that the rows must satisfy.
+    constraints: Vec<ConstraintDefinition>,
+    /// The values that rows get in columns that are new or have another type.
+    values: HashMap<ColumnId, AlteredValue>,
+}
 
 /// Changes the definition of a table.
 pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure> {
     let (schema, ident) = object_name(&alter.name)?;
     let mut writer = session.writer()?;
     let found = writer.transaction()?.catalog().table(schema_or_main(schema), &ident.value).cloned();
-    let table = match found {
+    let before = match found {
         Ok(table) => table,
-        Err(crate::catalog::CatalogError::NotFound { .. }) if alter.if_exists => return Ok(Outcome::Done),
+        Err(CatalogError::NotFound { .. }) if alter.if_exists => return Ok(Outcome::Done),
+        Err(CatalogError::WrongKind { .. }) => {
+            let message = "Can only modify table with ALTER TABLE statement";
+            return Err(SqlError::catalog(message).at(&alter.name).into());
+        }
         Err(e) => return Err(SqlError::from_catalog(&e).at(&alter.name).into()),
     };
+    let [operation] = &alter.operations[..] else {
+        return Err(SqlError::parser("Only one ALTER command per statement is supported").into());
+    };
     let view = writer.read_view()?;
-    let old = table;
-    let (mut table, mut values) = (TableDefinition::clone(&old), HashMap::new());
-    writer.session().bind(&view, |binder| {
-        for operation in &alter.operations {
-            apply(binder, &mut table, &mut values, operation)?;
-        }
-        Ok(())
+    let mut table = TableDefinition::clone(&before);
+    let demands = writer.session().bind(&view, |binder| {
+        let demands = apply(binder, &mut table, operation)?;
+        check_expressions(binder, &table)?;
+        Ok(demands)
     })?;
     table.validate().map_err(|e| SqlError::from_catalog(&e).at(&alter.name))?;
-    if values.is_empty() {
+    let target = Target::new(Arc::clone(&before), schema_or_main(schema));
+    check_rows(&writer, &view, &target, &demands)?;
+    if demands.values.is_empty() {
         writer.transaction()?.alter_table(table)?;
     } else {
-        rewrite(&mut writer, &view, old, table, &values)?;
+        rewrite(&mut writer, &view, &target, table, &demands.values)?;
     }
     writer.finish()?;
     Ok(Outcome::Done)
 }
 
+/// Whether the rows that are there satisfy what is asked of them.
+fn check_rows(
+    writer: &Writer<'_>,
+    view: &ReadView,
+    target: &Target,
+    demands: &Demands,
+) -> Result<(), Failure> {
+    let session = writer.session();
+    let table = &target.table;
+    for constraint in &demands.constraints {
+        match &constraint.kind {
+            ConstraintKind::Unique { .. } => {
+                let mut alone = TableDefinition::clone(table);
+                (alone.constraints, alone.indexes) = (vec![constraint.clone()], vec![]);
+                for key in UniqueKey::all(&alone)? {
+                    check_unique(session, view, target, &key)?;
+                }
+            }
+            ConstraintKind::Check { expression } => {
+                let broken = first_key(session, view, |binder| binder.check_broken(target, expression))?;
+                if broken.is_some() {
+                    return Err(violated(format!(
+                        "CHECK constraint failed on table \"{}\" with expression CHECK({expression})",
+                        table.name
+                    )));
+                }
+            }
+            ConstraintKind::ForeignKey { .. } => {
+                let lost = first_key(session, view, |binder| binder.references_lost(target, constraint))?;
+                if let Some(values) = lost {
+                    return Err(violated(format!(
+                        "Violates foreign key constraint because key \"{}\" does not exist in the referenced table",
+                        values.join(", ")
+                    )));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Writes the rows of a table anew, with other values in some columns.
 fn rewrite(
     writer: &mut Writer<'_>,
-    view: &dyn Tables,
-    old: Arc<TableDefinition>,
-    new: TableDefinition,
+    view: &ReadView,
+    before: &Target,
+    table: TableDefinition,
     values: &HashMap<ColumnId, AlteredValue>,
 ) -> Result<(), Failure> {
-    let (before, after) = (Target::new(old, ""), Target::new(Arc::new(new.clone()), ""));
+    let after = Target::new(Arc::new(table.clone()), "");
     let (plan, mut ids) = writer.session().bind(view, |binder| {
-        let plan = binder.bind_altered(&before, &after, values)?;
+        let plan = binder.bind_altered(before, &after, values)?;
         Ok((plan, std::mem::take(&mut binder.ids)))
     })?;
-    let sink = table_sink(writer.transaction()?.replace_table(new)?);
+    let appender = writer.transaction()?.replace_table(table)?;
+    let context = Arc::new(writer.session().context());
+    let spec = ModifySpec { name: "ALTER TABLE", ..ModifySpec::default() };
+    let sink = ModifySink::new(after.table, Some(appender), spec, Arc::clone(&context));
     let count = ids.column("Count", LogicalType::BigInt);
     let plan = LogicalPlan::Write { input: Box::new(plan), sink, count };
     let plan = writer.session().plan(plan, &mut ids)?;
-    writer.session().run_write(plan)?;
+    for batch in writer.session().start_in(plan, context)? {
+        batch?;
+    }
     Ok(())
 }
 
 fn apply(
     binder: &mut Binder<'_>,
     table: &mut TableDefinition,
-    values: &mut HashMap<ColumnId, AlteredValue>,
     operation: &AlterTableOperation,
-) -> Result<()> {
+) -> Result<Demands> {
     match operation {
         AlterTableOperation::AddColumn { if_not_exists, column_def, .. } => {
-            let exists = table.column_position(&column_def.name.value).is_some();
-            if exists && *if_not_exists {
-                return Ok(());
+            if table.column_position(&column_def.name.value).is_some() {
+                return if *if_not_exists { Ok(Demands::default()) } else { Err(taken(&column_def.name)) };
             }
-            if exists {
-                return Err(taken(&column_def.name));
-            }
-            let column = define_column(binder, table, column_def)?;
-            let default = column.default.is_some();
-            let id = table.add_column(column);
-            if default {
-                values.insert(id, AlteredValue::Default);
-            }
+            add_column(binder, table, column_def)
         }
-        AlterTableOperation::DropColumn { column_names, if_exists, .. } => {
+        AlterTableOperation::DropColumn { column_names, if_exists, drop_behavior, .. } => {
             for name in column_names {
-                match table.find_column(&name.value) {
+                match find(table, name) {
                     Ok(position) => {
-                        refuse_removal(table, position).map_err(|e| e.at_span(name.span))?;
-                        table.columns.remove(position);
+                        drop_column(table, position, *drop_behavior == Some(DropBehavior::Cascade))
+                            .map_err(|e| e.at_span(name.span))?;
                     }
                     Err(_) if *if_exists => {}
-                    Err(e) => return Err(SqlError::from_catalog(&e).at_span(name.span)),
+                    Err(e) => return Err(e),
                 }
             }
+            Ok(Demands::default())
         }
         AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
-            let position = find(table, old_column_name)?;
-            if table.column_position(&new_column_name.value).is_some_and(|p| p != position) {
-                return Err(taken(new_column_name));
-            }
-            table.columns[position].name = new_column_name.value.as_str().into();
+            rename(binder, table, old_column_name, new_column_name)?;
+            Ok(Demands::default())
         }
         AlterTableOperation::RenameTable {
             table_name: RenameTableNameKind::To(name) | RenameTableNameKind::As(name),
         } => {
-            table.name = object_name(name)?.1.value.as_str().into();
+            no_indexes(table)?;
+            is_not_referenced(binder, table)?;
+            let new = object_name(name)?.1;
+            let schema = binder.env.tables.catalog().schema_by_id(table.schema);
+            if let Some(other) = schema.and_then(|s| s.get(&new.value))
+                && other.id() != table.id.into()
+            {
+                return Err(SqlError::catalog(format!(
+                    "Could not rename \"{}\" to \"{}\": another entry with this name already exists!",
+                    table.name, new.value
+                ))
+                .at_span(new.span));
+            }
+            table.name = new.value.as_str().into();
+            Ok(Demands::default())
         }
         AlterTableOperation::AlterColumn { column_name, op } => {
             let position = find(table, column_name)?;
-            let column = &mut table.columns[position];
-            match op {
-                AlterColumnOperation::SetDefault { value } => {
-                    let scope = crate::sql::bind::scope::Scope::default();
-                    let bound = binder.bind_over(value, &scope, "DEFAULT value")?;
-                    coerce_assign(bound, &column.ty).map_err(|e| e.at(value))?;
-                    column.default = Some(value.to_string().into());
-                }
-                AlterColumnOperation::DropDefault => column.default = None,
-                AlterColumnOperation::DropNotNull => column.nullable = true,
-                AlterColumnOperation::SetNotNull => column.nullable = false,
-                AlterColumnOperation::SetDataType { data_type, using, .. } => {
-                    let (id, name) = (column.id, column.name.clone());
-                    column.ty = bind_type(data_type).map_err(|e| e.at_span(column_name.span))?;
-                    refuse_new_type(table, position).map_err(|e| e.at_span(column_name.span))?;
-                    if let Some(default) = table.columns[position].default.take() {
-                        let value = parse_expr(&default)?;
-                        check_default(binder, &value, &table.columns[position])?;
-                        table.columns[position].default = Some(default);
-                    }
-                    let value = match using {
-                        // The column itself is what there is without USING.
-                        Some(Syntax::Identifier(i)) if i.value.eq_ignore_ascii_case(&name) => None,
-                        other => other.clone(),
-                    };
-                    values.insert(id, value.map_or(AlteredValue::Converted, AlteredValue::Using));
-                }
-                _ => {
-                    return Err(SqlError::unsupported(format!("ALTER COLUMN {op} is not supported yet"))
-                        .at_span(column_name.span));
-                }
-            }
+            alter_column(binder, table, position, op).map_err(|e| e.at_span(column_name.span))
         }
-        other => return Err(SqlError::unsupported(format!("ALTER TABLE {other} is not supported yet"))),
+        AlterTableOperation::AddConstraint { constraint, .. } => add_constraint(binder, table, constraint),
+        AlterTableOperation::DropConstraint { if_exists, name, .. } => {
+            drop_constraint(binder, table, name, *if_exists)?;
+            Ok(Demands::default())
+        }
+        other => Err(SqlError::unsupported(format!("ALTER TABLE {other} is not supported"))),
     }
+}
+
+// --- columns ---
+
+fn add_column(binder: &mut Binder<'_>, table: &mut TableDefinition, def: &ColumnDef) -> Result<Demands> {
+    for option in &def.options {
+        let what = match &option.option {
+            ColumnOption::PrimaryKey(_) => "PRIMARY KEY",
+            ColumnOption::Check(_) => "CHECK",
+            ColumnOption::ForeignKey(_) => "FOREIGN KEY",
+            ColumnOption::Generated { .. } => {
+                let message = "Adding generated columns after table creation is not supported yet";
+                return Err(SqlError::parser(message).at_span(def.name.span));
+            }
+            _ => continue,
+        };
+        let message = format!("Adding columns with {what} constraints is not supported yet");
+        return Err(SqlError::parser(message).at_span(def.name.span));
+    }
+    let column = define_column(binder, table, def)?;
+    let (default, nullable) = (column.default.clone(), column.nullable);
+    let id = table.add_column(column);
+    column_constraints(table, def, binder)?;
+    let is_unique = table.is_unique(&[id]);
+    if is_unique && default.is_some() {
+        let message = "Adding columns with UNIQUE constraints and a default is not supported yet";
+        return Err(SqlError::unsupported(message).at_span(def.name.span));
+    }
+    let mut demands = Demands::default();
+    if default.is_some() || !nullable {
+        demands.values.insert(id, AlteredValue::Default);
+    }
+    Ok(demands)
+}
+
+/// What uses a column besides itself.
+fn is_used(text: &str, name: &str) -> bool {
+    parse_expr(text).is_ok_and(|e| names_in(&e).contains(&fold(name)))
+}
+
+fn drop_column(table: &mut TableDefinition, position: usize, cascade: bool) -> Result<()> {
+    let error = |message: String| Err(SqlError::catalog(message));
+    let column = table.columns[position].clone();
+    if column.generated.is_none() && table.columns.iter().filter(|c| c.generated.is_none()).count() == 1 {
+        return error("Cannot drop column: table only has one column remaining!".into());
+    }
+    no_indexes(table)?;
+    let mut gone = vec![column.id];
+    loop {
+        let names: Vec<&str> =
+            table.columns.iter().filter(|c| gone.contains(&c.id)).map(|c| &*c.name).collect();
+        let next = table.columns.iter().find(|c| {
+            !gone.contains(&c.id)
+                && c.generated.as_deref().is_some_and(|text| names.iter().any(|n| is_used(text, n)))
+        });
+        match next {
+            None => break,
+            Some(_) if !cascade => {
+                return error(
+                    "Cannot drop column: column is a dependency of 1 or more generated column(s)".into(),
+                );
+            }
+            Some(next) => gone.push(next.id),
+        }
+    }
+    for constraint in &table.constraints {
+        let what = match &constraint.kind {
+            ConstraintKind::Unique { primary: true, .. } => "PRIMARY KEY",
+            ConstraintKind::Unique { .. } => "UNIQUE",
+            ConstraintKind::ForeignKey { .. } => "FOREIGN KEY",
+            // A condition on the column alone goes with it.
+            ConstraintKind::Check { expression } => {
+                let others =
+                    table.columns.iter().any(|c| !gone.contains(&c.id) && is_used(expression, &c.name));
+                if is_used(expression, &column.name) && others {
+                    return error(depends("CHECK", &column.name));
+                }
+                continue;
+            }
+        };
+        if constraint.columns().iter().any(|id| gone.contains(id)) {
+            return error(depends(what, &column.name));
+        }
+    }
+    table.constraints.retain(
+        |c| !matches!(&c.kind, ConstraintKind::Check { expression } if is_used(expression, &column.name)),
+    );
+    table.columns.retain(|c| !gone.contains(&c.id));
     Ok(())
 }
 
-/// Whether the name of a column is in an expression.
-fn uses(text: &str, name: &str) -> bool {
-    parse_expr(text).is_ok_and(|e| names_in(&e).iter().any(|n| n.eq_ignore_ascii_case(name)))
+fn depends(constraint: &str, column: &str) -> String {
+    format!("Cannot drop column \"{column}\" because there is a {constraint} constraint that depends on it")
 }
 
-/// A column on which something else of the table depends stays. (A CHECK of the column alone goes with it.)
-fn refuse_removal(table: &mut TableDefinition, position: usize) -> Result<()> {
-    let column = &table.columns[position];
-    let refuse = |what: String| {
-        Err(SqlError::catalog(format!(
-            "Cannot drop column \"{}\" because there is a {what} that depends on it",
-            column.name
-        )))
-    };
-    let is_its_own = |text: &str| {
-        let others = table.columns.iter().filter(|c| c.id != column.id);
-        uses(text, &column.name) && !others.into_iter().any(|other| uses(text, &other.name))
-    };
-    for constraint in &table.constraints {
-        match &constraint.kind {
-            ConstraintKind::Unique { columns, .. } if columns.contains(&column.id) => {
-                return refuse("UNIQUE constraint".into());
-            }
-            ConstraintKind::ForeignKey { columns, .. } if columns.contains(&column.id) => {
-                return refuse("FOREIGN KEY constraint".into());
-            }
-            ConstraintKind::Check { expression }
-                if uses(expression, &column.name) && !is_its_own(expression) =>
-            {
-                return refuse("CHECK constraint".into());
-            }
-            _ => {}
-        }
+fn rename(binder: &Binder<'_>, table: &mut TableDefinition, old: &Ident, new: &Ident) -> Result<()> {
+    let position = find(table, old)?;
+    if table.column_position(&new.value).is_some_and(|p| p != position) {
+        return Err(taken(new));
     }
-    if let Some(by) =
-        table.columns.iter().find(|c| c.generated.as_deref().is_some_and(|g| uses(g, &column.name)))
-    {
-        return refuse(format!("generated column \"{}\"", by.name));
-    }
-    if table.indexes.iter().any(|index| index.keys.iter().any(|key| uses(key, &column.name))) {
-        return Err(SqlError::catalog("Cannot drop this column: an index depends on it!"));
-    }
-    let keep: Vec<bool> = table
+    no_indexes(table)?;
+    let id = table.columns[position].id;
+    let name = table.columns[position].name.to_string();
+    let in_foreign_key = table
         .constraints
         .iter()
-        .map(|c| !matches!(&c.kind, ConstraintKind::Check { expression } if is_its_own(expression)))
-        .collect();
-    let mut keep = keep.into_iter();
-    table.constraints.retain(|_| keep.next().unwrap_or(true));
+        .any(|c| matches!(c.kind, ConstraintKind::ForeignKey { .. }) && c.columns().contains(&id));
+    if in_foreign_key || is_referenced(binder, table, id) {
+        return Err(SqlError::catalog(format!(
+            "Cannot rename column \"{name}\" because this is involved in the foreign key constraint"
+        ))
+        .at_span(old.span));
+    }
+    for constraint in &mut table.constraints {
+        if let ConstraintKind::Check { expression } = &mut constraint.kind {
+            *expression = rename_column(expression, &name, &new.value)?.into();
+        }
+    }
+    for column in &mut table.columns {
+        if let Some(text) = &mut column.generated {
+            *text = rename_column(text, &name, &new.value)?.into();
+        }
+    }
+    table.columns[position].name = new.value.as_str().into();
     Ok(())
 }
 
-/// The type of a column on which something else of the table depends stays as it is.
-fn refuse_new_type(table: &TableDefinition, position: usize) -> Result<()> {
-    let column = &table.columns[position];
-    let uses = |text: &str| uses(text, &column.name);
-    if column.generated.is_some() {
-        return Err(SqlError::binder("Using generated columns in alter statement not supported"));
+fn alter_column(
+    binder: &mut Binder<'_>,
+    table: &mut TableDefinition,
+    position: usize,
+    op: &AlterColumnOperation,
+) -> Result<Demands> {
+    let name = table.columns[position].name.to_string();
+    let in_key = table.primary_key().is_some_and(|key| key.contains(&table.columns[position].id));
+    if table.columns[position].generated.is_some() {
+        return Err(SqlError::binder(format!("Cannot change \"{name}\": it is a generated column")));
     }
-    let by = table.columns.iter().find(|c| c.generated.as_deref().is_some_and(uses));
-    if let Some(by) = by {
-        return Err(SqlError::binder(format!(
-            "This column is referenced by the generated column \"{}\", so its type can not be changed",
-            by.name
-        )));
+    let mut demands = Demands::default();
+    match op {
+        AlterColumnOperation::SetDefault { value } => {
+            check_default(binder, value, &table.columns[position])?;
+            table.columns[position].default = Some(canonical(value).into());
+        }
+        AlterColumnOperation::DropDefault => table.columns[position].default = None,
+        AlterColumnOperation::DropNotNull if in_key => {
+            return Err(SqlError::catalog(format!("column \"{name}\" is in a primary key")));
+        }
+        AlterColumnOperation::DropNotNull => table.columns[position].nullable = true,
+        AlterColumnOperation::SetNotNull => {
+            table.columns[position].nullable = false;
+        }
+        AlterColumnOperation::SetDataType { data_type, using, .. } => {
+            let value = set_type(binder, table, position, data_type, using.as_ref())?;
+            demands.values.insert(table.columns[position].id, value);
+        }
+        AlterColumnOperation::AddGenerated { .. } => {
+            return Err(SqlError::unsupported(format!("ALTER COLUMN {op} is not supported")));
+        }
     }
+    Ok(demands)
+}
+
+/// Gives a column another type.
+fn set_type(
+    binder: &mut Binder<'_>,
+    table: &mut TableDefinition,
+    position: usize,
+    ty: &sqlparser::ast::DataType,
+    using: Option<&Syntax>,
+) -> Result<AlteredValue> {
+    let column = table.columns[position].clone();
     for constraint in &table.constraints {
         let what = match &constraint.kind {
             ConstraintKind::Unique { columns, .. } if columns.contains(&column.id) => "UNIQUE or PRIMARY KEY",
             ConstraintKind::ForeignKey { columns, .. } if columns.contains(&column.id) => "FOREIGN KEY",
-            ConstraintKind::Check { expression } if uses(expression) => "CHECK",
+            ConstraintKind::Check { expression } if is_used(expression, &column.name) => "CHECK",
             _ => continue,
         };
         return Err(SqlError::binder(format!(
             "Cannot change the type of a column that has a {what} constraint specified"
         )));
     }
-    if table.indexes.iter().any(|index| index.keys.iter().any(|key| uses(key))) {
+    if table.indexes.iter().flat_map(|i| &i.keys).any(|key| is_used(key, &column.name)) {
         return Err(SqlError::catalog("Cannot change the type of this column: an index depends on it!"));
     }
+    let user =
+        table.columns.iter().find(|c| c.generated.as_deref().is_some_and(|text| is_used(text, &column.name)));
+    if let Some(user) = user {
+        return Err(SqlError::binder(format!(
+            "This column is referenced by the generated column \"{}\", so its type can not be changed",
+            user.name
+        )));
+    }
+    let ty = match (ty, using) {
+        // `USING` alone says what the type is.
+        (sqlparser::ast::DataType::Unspecified, Some(using)) => {
+            let target = Target::new(Arc::new(table.clone()), "");
+            binder.type_over(&target, using, "ALTER TABLE")?
+        }
+        (ty, _) => bind_type(ty)?,
+    };
+    let column = &mut table.columns[position];
+    column.ty = ty;
+    if let Some(default) = column.default.take() {
+        check_default(binder, &parse_expr(&default)?, column)?;
+        column.default = Some(default);
+    }
+    Ok(using.map_or(AlteredValue::Converted, |value| AlteredValue::Using(value.clone())))
+}
+
+// --- constraints ---
+
+fn add_constraint(
+    binder: &mut Binder<'_>,
+    table: &mut TableDefinition,
+    constraint: &TableConstraint,
+) -> Result<Demands> {
+    if let (TableConstraint::PrimaryKey(_), Some(_)) = (constraint, table.primary_key()) {
+        return Err(SqlError::catalog(format!("table \"{}\" can have only one primary key", table.name))
+            .at(constraint));
+    }
+    table_constraint(table, constraint, binder).map_err(|e| e.at(constraint))?;
+    let constraints = table.constraints[table.constraints.len() - 1..].to_vec();
+    Ok(Demands { constraints, ..Demands::default() })
+}
+
+fn drop_constraint(
+    binder: &Binder<'_>,
+    table: &mut TableDefinition,
+    name: &Ident,
+    if_exists: bool,
+) -> Result<()> {
+    let called =
+        |c: &ConstraintDefinition| c.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&name.value));
+    let Some(at) = table.constraints.iter().position(called) else {
+        if if_exists {
+            return Ok(());
+        }
+        let message = format!("Constraint with name {} does not exist!", name.value);
+        return Err(SqlError::catalog(message).at_span(name.span));
+    };
+    let constraint = &table.constraints[at];
+    if matches!(constraint.kind, ConstraintKind::Unique { .. })
+        && constraint.columns().iter().any(|id| is_referenced(binder, table, *id))
+    {
+        return Err(cannot_alter(table).at_span(name.span));
+    }
+    table.constraints.remove(at);
     Ok(())
 }
 
+/// Whether a foreign key, of this table or another, references a column.
+fn is_referenced(binder: &Binder<'_>, table: &TableDefinition, column: ColumnId) -> bool {
+    let to_it = |t: &TableDefinition| {
+        t.constraints.iter().any(|c| {
+            matches!(&c.kind, ConstraintKind::ForeignKey { table: id, referenced, .. }
+                if *id == table.id && referenced.contains(&column))
+        })
+    };
+    to_it(table) || binder.env.tables.catalog().referencing(table.id).any(|t| to_it(t))
+}
+
+fn is_not_referenced(binder: &Binder<'_>, table: &TableDefinition) -> Result<()> {
+    let mut referencing = binder.env.tables.catalog().referencing(table.id);
+    if referencing.next().is_some() { Err(cannot_alter(table)) } else { Ok(()) }
+}
+
+fn no_indexes(table: &TableDefinition) -> Result<()> {
+    if table.indexes.is_empty() { Ok(()) } else { Err(cannot_alter(table)) }
+}
+
+fn cannot_alter(table: &TableDefinition) -> SqlError {
+    let message =
+        format!("Cannot alter entry \"{}\" because there are entries that depend on it.", table.name);
+    SqlError::new(SqlErrorKind::Dependency, message)
+}
+
 fn find(table: &TableDefinition, name: &Ident) -> Result<usize> {
-    table.find_column(&name.value).map_err(|e| SqlError::from_catalog(&e).at_span(name.span))
+    table.column_position(&name.value).ok_or_else(|| {
+        SqlError::binder(format!(
+            "Table \"{}\" does not have a column with name \"{}\"",
+            table.name, name.value
+        ))
+        .at_span(name.span)
+        .did_you_mean(&name.value, table.columns.iter().map(|c| &c.name))
+    })
 }
 
 fn taken(name: &Ident) -> SqlError {

@@ -91,7 +91,9 @@ pub fn apply(
         let removed = gather(&removed, &mut modified.removed_keys);
         checker.check(&keys, &added, &removed, &modified)?;
     }
-    writer.transaction()?.delete(id, &modified.removed)?;
+    if !modified.removed.is_empty() {
+        writer.transaction()?.delete(id, &modified.removed)?;
+    }
     Ok(Changed { rows: modified.rows, returning: returning.map(|schema| (schema, returned)) })
 }
 

@@ -1,17 +1,21 @@
-//! ALTER TABLE: the rows that are there, as rows of the altered table.
+//! ALTER TABLE: the rows that are there, as rows of the altered table, and what is asked of them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sqlparser::ast::Expr as Syntax;
 
-use crate::catalog::ColumnId;
+use crate::catalog::{ColumnId, ConstraintDefinition, ConstraintKind};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::sql::bind::modify::Target;
+use crate::sql::bind::modify::keys::{ForeignKey, positions};
 use crate::sql::bind::scope::Scope;
+use crate::sql::bind::subquery::filter;
 use crate::sql::bind::{Binder, coerce};
-use crate::sql::error::Result;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::parser::parse_expr;
 use crate::sql::plan::{Definition, LogicalPlan};
 
 /// What the rows that are there get in a column that is new or has another type.
@@ -55,5 +59,39 @@ impl Binder<'_> {
             definitions.push(Definition { column: self.ids.column(&*column.name, column.ty.clone()), expr });
         }
         Ok(LogicalPlan::Project { input: Box::new(plan), definitions })
+    }
+
+    /// A row for which a CHECK is false, as a text.
+    pub fn check_broken(&mut self, target: &Target, expression: &str) -> Result<LogicalPlan> {
+        let (plan, relation, id) = self.bind_target(target)?;
+        let scope = Scope::of(relation);
+        let condition = self.bind_over(&parse_expr(expression)?, &scope, "CHECK constraint")?;
+        let condition = coerce::explicit(condition, &LogicalType::Boolean, false)?;
+        let plan = filter(plan, vec![Expr::Not(Box::new(condition))]);
+        self.one_key(plan, &[id])
+    }
+
+    /// A key of a table that a foreign key does not find, as texts.
+    pub fn references_lost(
+        &mut self,
+        target: &Target,
+        constraint: &ConstraintDefinition,
+    ) -> Result<LogicalPlan> {
+        let ConstraintKind::ForeignKey { columns, table, referenced } = &constraint.kind else {
+            return Err(SqlError::internal("only a foreign key references"));
+        };
+        let parent = if *table == target.table.id {
+            Arc::clone(&target.table)
+        } else {
+            let found = self.env.tables.catalog().table_by_id(*table);
+            Arc::clone(found.ok_or_else(|| SqlError::internal("a referenced table is not there"))?)
+        };
+        let key = ForeignKey {
+            child: Arc::clone(&target.table),
+            columns: positions(&target.table, columns),
+            referenced: positions(&parent, referenced),
+            parent,
+        };
+        self.references_lost_in(target, &key)
     }
 }

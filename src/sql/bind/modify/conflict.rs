@@ -154,7 +154,7 @@ impl Binder<'_> {
         let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
         let old = old_positions(&plan, &old)?;
         let keys = self.bind_key_checks(target, &changes, &|column| old_column(target, &old, column))?;
-        let returning = self.bind_returning(target, returning, vec![])?;
+        let returning = self.bind_returning(target, returning, None)?;
         let spec = ModifySpec {
             name: "INSERT",
             row_ids: Some(position(&plan, &id)?),

@@ -51,7 +51,7 @@ impl Binder<'_> {
         returning: Option<&[SelectItem]>,
     ) -> Result<BoundModify> {
         let keys = self.bind_key_checks(target, &Changes::Insert, &|_| None)?;
-        let returning = self.bind_returning(target, returning, vec![])?;
+        let returning = self.bind_returning(target, returning, None)?;
         let spec = ModifySpec {
             name: "INSERT",
             checks: self.bind_checks(target)?,

@@ -376,6 +376,18 @@ impl Binder<'_> {
         self.one_key(plan, &new_columns)
     }
 
+    /// References of rows that are there to keys that are not: one of them, as texts.
+    pub(super) fn references_lost_in(&mut self, child: &Target, key: &ForeignKey) -> Result<LogicalPlan> {
+        let (rows, columns, _) =
+            self.keyed_rows(child, |_, relation| Ok(columns_of(relation, &key.columns)))?;
+        let parent = Target::new(Arc::clone(&key.parent), "");
+        let (parents, parent_columns, _) =
+            self.keyed_rows(&parent, |_, relation| Ok(columns_of(relation, &key.referenced)))?;
+        let rows = filter(rows, not_null(&columns));
+        let plan = join(rows, parents, JoinType::Anti, &columns, &parent_columns);
+        self.one_key(plan, &columns)
+    }
+
     /// References to removed keys: one of them, as texts. `replaced` are keys that were added, `gone` ids of
     /// rows of the referencing table that were removed too.
     pub fn references_left(
@@ -399,7 +411,7 @@ impl Binder<'_> {
     }
 
     /// One row of a plan, as texts.
-    fn one_key(&mut self, plan: LogicalPlan, columns: &[Column]) -> Result<LogicalPlan> {
+    pub(super) fn one_key(&mut self, plan: LogicalPlan, columns: &[Column]) -> Result<LogicalPlan> {
         let plan = LogicalPlan::Limit { input: Box::new(plan), limit: Some(1), offset: 0 };
         let mut definitions = vec![];
         for column in columns {
@@ -414,7 +426,7 @@ impl Binder<'_> {
 
     /// Ids of rows as keys.
     pub fn row_id_fields() -> crate::exec::batch::Schema {
-        std::iter::once(crate::exec::batch::Field::new("rowid", ROW_ID_TYPE)).collect()
+        std::iter::once(crate::exec::batch::Field::new(crate::table::ROW_ID_NAME, ROW_ID_TYPE)).collect()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sql::bind::expr::{ExprContext, conjuncts};
 use crate::sql::bind::from::Bound;
 use crate::sql::bind::modify::insert::null;
 use crate::sql::bind::modify::keys::Changes;
-use crate::sql::bind::modify::target::{attach_all, hidden};
+use crate::sql::bind::modify::target::attach_all;
 use crate::sql::bind::modify::update::{old_column, old_positions};
 use crate::sql::bind::modify::{BoundModify, Target, position};
 use crate::sql::bind::scope::{Found, Relation, Scope};
@@ -43,6 +43,8 @@ struct Sides {
     own: Relation,
     source: Relation,
     row_id: Column,
+    /// Is true where there is a row of the source.
+    mark: Column,
 }
 
 impl Binder<'_> {
@@ -125,8 +127,8 @@ impl Binder<'_> {
         let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
         let old = old_positions(&plan, &old)?;
         let keys = self.bind_key_checks(target, &changes, &|column| old_column(target, &old, column))?;
-        let shown = hidden(Column { id: position(&plan, &name)?, ..name });
-        let returning = self.bind_returning(target, returning, vec![shown])?;
+        let shown = Column { id: position(&plan, &name)?, ..name };
+        let returning = self.bind_returning(target, returning, Some(shown))?;
         let spec = ModifySpec {
             name: "MERGE INTO",
             row_ids: Some(position(&plan, &id)?),
@@ -157,7 +159,6 @@ impl Binder<'_> {
         let expr = Expr::literal(Scalar::Boolean(true), LogicalType::Boolean);
         definitions.push(Definition { column: mark.clone(), expr });
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
-        source.columns.push(hidden(mark));
 
         let mut scope = Scope::of(own.clone());
         scope.join(Scope::of(source.clone()))?;
@@ -181,20 +182,19 @@ impl Binder<'_> {
         debug_assert!(!depends_on(&plan, &own_plan));
         let plan =
             LogicalPlan::Join { left: Box::new(plan), right: Box::new(own_plan), kind, on, dependent: false };
-        Ok((plan, Sides { own, source, row_id }))
+        Ok((plan, Sides { own, source, row_id, mark }))
     }
 
     /// The condition of a WHEN.
     fn bind_when(&mut self, clause: &MergeClause, sides: &Sides, cx: &mut ExprContext<'_>) -> Result<Expr> {
         let is_there =
             |column: &Column, there: bool| Expr::IsNull { input: Box::new(column.expr()), negated: there };
-        let source = &sides.source.columns[sides.source.columns.len() - 1].column;
         let (own, other) = match clause.kind {
             MergeKind::Matched => (true, true),
             MergeKind::NotMatchedByTarget => (false, true),
             MergeKind::NotMatchedBySource => (true, false),
         };
-        let mut all = vec![is_there(&sides.row_id, own), is_there(source, other)];
+        let mut all = vec![is_there(&sides.row_id, own), is_there(&sides.mark, other)];
         if let Some(condition) = &clause.condition {
             all.push(self.bind_condition(condition, cx)?);
         }
@@ -288,7 +288,7 @@ impl Binder<'_> {
 
 /// The columns of the source that its `*` stands for.
 fn source_columns(sides: &Sides) -> Vec<Column> {
-    sides.source.columns.iter().filter(|c| !c.hidden).map(|c| c.column.clone()).collect()
+    sides.source.columns.iter().map(|c| c.column.clone()).collect()
 }
 
 fn assign_columns(target: &Target, given: &[usize], columns: &[Column]) -> Result<Vec<(usize, Expr)>> {

@@ -24,7 +24,7 @@ use crate::sql::ast::{Change, Modify};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::storable;
 use crate::sql::bind::modify::keys::KeyChecks;
-use crate::sql::bind::scope::{Relation, Scope, ScopeColumn};
+use crate::sql::bind::scope::{Scope, ScopeColumn};
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Column, LogicalPlan};
@@ -89,20 +89,16 @@ impl Binder<'_> {
         Ok(BoundChange::Whole(Box::new(whole)))
     }
 
-    /// RETURNING, over the columns of a table at their positions and further ones.
+    /// RETURNING, over the columns of a table at their positions, and one more, for which `*` does not stand.
     fn bind_returning(
         &mut self,
         target: &Target,
         items: Option<&[SelectItem]>,
-        further: Vec<ScopeColumn>,
+        more: Option<Column>,
     ) -> Result<Option<(Schema, Vec<Expr>)>> {
         let Some(items) = items else { return Ok(None) };
         let mut scope = target.row_scope();
-        if !further.is_empty() {
-            let mut relation = Relation::new("", vec![]);
-            relation.columns = further;
-            scope.relations.push(relation);
-        }
+        scope.relations[0].row_id = more.map(ScopeColumn::new);
         let items = self.expand_items(items, &scope)?;
         let mut cx = ExprContext::new(&scope, None, "RETURNING clause");
         cx.allow_subqueries = false;

@@ -106,7 +106,10 @@ impl Target {
 
 impl Binder<'_> {
     /// The rows of the table, with its name in the statement: the plan, its columns, and the column of row ids.
-    pub(super) fn bind_target(&mut self, target: &Target) -> Result<(LogicalPlan, Relation, Column)> {
+    pub(in crate::sql::bind) fn bind_target(
+        &mut self,
+        target: &Target,
+    ) -> Result<(LogicalPlan, Relation, Column)> {
         let snapshot = self
             .env
             .tables
@@ -272,9 +275,4 @@ pub(super) fn default_of(target: &Target, position: usize) -> Result<Syntax> {
 
 fn in_column(name: &str, e: SqlError) -> SqlError {
     SqlError { message: format!("column \"{name}\": {}", e.message), ..e }
-}
-
-/// A column that only its name reaches: `*` does not stand for it.
-pub(super) fn hidden(column: Column) -> ScopeColumn {
-    ScopeColumn { hidden: true, ..ScopeColumn::new(column) }
 }

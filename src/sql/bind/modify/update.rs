@@ -9,7 +9,7 @@ use crate::sql::bind::Binder;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::Bound;
 use crate::sql::bind::modify::keys::Changes;
-use crate::sql::bind::modify::target::{attach_all, hidden};
+use crate::sql::bind::modify::target::attach_all;
 use crate::sql::bind::modify::{BoundModify, Target, position};
 use crate::sql::bind::scope::{Relation, Scope};
 use crate::sql::error::{Result, SqlError};
@@ -23,8 +23,7 @@ impl Binder<'_> {
         returning: Option<&[SelectItem]>,
     ) -> Result<BoundModify> {
         let (plan, relation, id) = self.bind_target(target)?;
-        let (plan, scope) =
-            self.bind_changed(target, plan, &relation, &id, &update.from, update.condition.as_ref())?;
+        let (plan, scope) = self.bind_changed(plan, &relation, &update.from, update.condition.as_ref())?;
         let mut cx = ExprContext::new(&scope, None, "SET clause");
         let assigned = self.bind_assignments(target, &update.assignments, &mut cx)?;
         let plan = attach_all(plan, cx.subqueries);
@@ -65,7 +64,7 @@ impl Binder<'_> {
         let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
         let old = old_positions(&plan, old)?;
         let keys = self.bind_key_checks(target, changes, &|column| old_column(target, &old, column))?;
-        let returning = self.bind_returning(target, returning, vec![])?;
+        let returning = self.bind_returning(target, returning, None)?;
         let spec = ModifySpec {
             name: "UPDATE",
             row_ids: Some(position(&plan, id)?),
@@ -85,7 +84,7 @@ impl Binder<'_> {
         returning: Option<&[SelectItem]>,
     ) -> Result<BoundModify> {
         let (plan, relation, id) = self.bind_target(target)?;
-        let (plan, _) = self.bind_changed(target, plan, &relation, &id, using, condition)?;
+        let (plan, _) = self.bind_changed(plan, &relation, using, condition)?;
         let keys = self.bind_key_checks(target, &Changes::Delete, &|column| {
             let ty = target.table.columns[column].ty.clone();
             Some(Expr::Column { index: column, ty })
@@ -98,8 +97,7 @@ impl Binder<'_> {
         definitions.push(Definition::pass(id.clone()));
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
         let plan = first_of_each(plan, &id, !using.is_empty());
-        let row_id = hidden(Column { id: row_ids, ..id });
-        let returning = self.bind_returning(target, returning, vec![row_id])?;
+        let returning = self.bind_returning(target, returning, Some(Column { id: row_ids, ..id }))?;
         let spec = ModifySpec {
             name: "DELETE",
             row_ids: Some(row_ids),
@@ -112,18 +110,13 @@ impl Binder<'_> {
     /// The rows of the target that a statement changes, with those of other tables.
     fn bind_changed(
         &mut self,
-        target: &Target,
         plan: LogicalPlan,
         relation: &Relation,
-        id: &Column,
         others: &[TableWithJoins],
         condition: Option<&Syntax>,
     ) -> Result<(LogicalPlan, Scope)> {
-        let mut own = relation.clone();
-        own.columns.push(hidden(id.clone()));
-        debug_assert_eq!(own.columns.len(), target.table.columns.len() + 1);
-        let Bound { mut plan, scope } =
-            self.bind_from_behind(Bound { plan, scope: Scope::of(own) }, others)?;
+        let own = Bound { plan, scope: Scope::of(relation.clone()) };
+        let Bound { mut plan, scope } = self.bind_from_behind(own, others)?;
         if let Some(condition) = condition {
             let mut cx = ExprContext::new(&scope, None, "WHERE clause");
             plan = self.bind_filter(condition, &mut cx)?.apply(plan);
