@@ -301,6 +301,7 @@ pub fn catalog() -> Vec<FunctionInfo> {
             description,
             example,
             volatile: false,
+            subject: "Window functions",
         })
         .collect()
 }

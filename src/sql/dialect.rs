@@ -121,6 +121,11 @@ impl Dialect for FluxDialect {
             Token::LParen if forms::is_query_without_select(parser) => Some(forms::parse_query(parser)),
             Token::Sharp => forms::parse_position(parser),
             Token::Minus => Some(parse_negation(parser)),
+            Token::AtSign => {
+                parser.advance_token();
+                let expr = parser.parse_subexpr(UNARY_MINUS);
+                Some(expr.map(|e| Expr::UnaryOp { op: UnaryOperator::PGAbs, expr: Box::new(e) }))
+            }
             Token::EscapedStringLiteral(text) => {
                 let value = Value::SingleQuotedString(text.clone());
                 let span = parser.next_token().span;

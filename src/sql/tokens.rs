@@ -9,7 +9,7 @@
 //! * `^`, `**`, `^@`, `&&`, `GLOB`, `x IN list` and the `%` of LIMIT become custom operators;
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
 //!   announced by a marker (see [`crate::sql::forms`]);
-//! * `b'0101'` becomes one token;
+//! * `b'0101'` becomes one token, `timestamp_ns '…'` a cast;
 //! * `[:-:2]` becomes `[:NULL:2]`.
 
 use sqlparser::ast::Ident;
@@ -208,6 +208,38 @@ impl Rewriter {
 
     fn word(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> usize {
         let token = &raw[i];
+        // `timestamp_ns '…'`: a constant of a type whose name the grammar does not know.
+        if [
+            "timestamp_s",
+            "timestamp_ms",
+            "timestamp_us",
+            "timestamp_ns",
+            "timetz",
+            "uhugeint",
+            "hugeint",
+            "uuid",
+            "blob",
+            "bit",
+        ]
+        .iter()
+        .any(|name| word.value.eq_ignore_ascii_case(name))
+            && let Some(Token::SingleQuotedString(_)) = next(raw, i)
+            && !matches!(self.previous(), Some(Token::DoubleColon | Token::Period))
+            && !matches!(self.previous(), Some(Token::Word(w)) if w.keyword == Keyword::AS || w.quote_style.is_some() || w.keyword == Keyword::NoKeyword)
+        {
+            let length =
+                raw[i + 1..].iter().take_while(|t| matches!(t.token, Token::Whitespace(_))).count() + 2;
+            let constant = raw[i + length - 1].clone();
+            let made = |token| TokenWithSpan::new(token, raw[i].span);
+            self.push_word("CAST", Keyword::CAST, raw[i].span);
+            self.out.push(made(Token::LParen));
+            self.out.push(constant);
+            self.out.push(made(Token::Whitespace(Whitespace::Space)));
+            self.push_word("AS", Keyword::AS, raw[i].span);
+            self.out.push(raw[i].clone());
+            self.out.push(made(Token::RParen));
+            return length;
+        }
         // A bit string, `b'0101'`.
         if word.value.eq_ignore_ascii_case("b")
             && let Some(Token::SingleQuotedString(bits)) = raw.get(i + 1).map(|t| &t.token)

@@ -187,7 +187,7 @@ pub(super) fn gather(types: Vec<LogicalType>, ret: LogicalType, skip_nulls: bool
     Chosen::new(types, ret, states)
 }
 
-fn offsets_i32(offsets: &[usize]) -> Result<OffsetBuffer<i32>> {
+pub(super) fn offsets_i32(offsets: &[usize]) -> Result<OffsetBuffer<i32>> {
     let ends = offsets.iter().map(|o| {
         i32::try_from(*o).map_err(|_| ExecError::OutOfMemory("lists of more than 2^31 elements".into()))
     });
@@ -195,12 +195,12 @@ fn offsets_i32(offsets: &[usize]) -> Result<OffsetBuffer<i32>> {
 }
 
 /// Where groups have rows.
-fn non_empty(offsets: &[usize]) -> Option<NullBuffer> {
+pub(super) fn non_empty(offsets: &[usize]) -> Option<NullBuffer> {
     let valid: Vec<bool> = offsets.windows(2).map(|w| w[1] > w[0]).collect();
     Some(NullBuffer::from(valid)).filter(|n| n.null_count() > 0)
 }
 
-fn item(ty: &LogicalType) -> LogicalType {
+pub(super) fn item(ty: &LogicalType) -> LogicalType {
     match ty {
         LogicalType::List(item) => (**item).clone(),
         _ => LogicalType::Null,
@@ -222,6 +222,7 @@ fn string_agg(g: &Grouped, _: &LogicalType) -> Result<ArrayRef> {
             continue;
         }
         buffer.clear();
+        let mut all_null = separators.is_some();
         for i in w[0]..w[1] {
             if i > w[0] {
                 match separators {
@@ -230,14 +231,20 @@ fn string_agg(g: &Grouped, _: &LogicalType) -> Result<ArrayRef> {
                     Some(_) => {}
                 }
             }
+            // A separator that is NULL makes the whole NULL.
+            all_null &= separators.is_some_and(|s| s.is_null(i));
             buffer.push_str(strings.value(i));
+        }
+        if all_null {
+            out.append_null();
+            continue;
         }
         out.try_append_value(&buffer)?;
     }
     Ok(Arc::new(out.finish()))
 }
 
-const ASCENDING: SortOptions = SortOptions { descending: false, nulls_first: false };
+pub(super) const ASCENDING: SortOptions = SortOptions { descending: false, nulls_first: false };
 
 /// The order of values; floats by value, intervals by length.
 pub(super) fn comparator(array: &ArrayRef) -> Result<DynComparator> {
@@ -245,7 +252,7 @@ pub(super) fn comparator(array: &ArrayRef) -> Result<DynComparator> {
 }
 
 /// Runs of equal values of a group: the first row of each and how many there are, in order of value.
-fn runs(range: std::ops::Range<usize>, compare: &DynComparator) -> Vec<(usize, u64)> {
+pub(super) fn runs(range: std::ops::Range<usize>, compare: &DynComparator) -> Vec<(usize, u64)> {
     let mut rows: Vec<usize> = range.collect();
     rows.sort_by(|a, b| compare(*a, *b));
     let mut out: Vec<(usize, u64)> = vec![];
@@ -385,11 +392,11 @@ pub(super) fn register(r: &mut Registry) {
     r.add(
         "histogram",
         &[],
-        &["(T) -> MAP(T, UBIGINT)"],
+        &["(T) -> MAP(T, UBIGINT)", "(T, T[]) -> MAP(T, UBIGINT)"],
         "How often each value occurs, as a map",
         "histogram(x)",
         |args| {
-            let [x] = args else { return None };
+            let [x] = args else { return super::collected::histogram_of_bins(args) };
             let ret = T::Map(Box::new(x.ty.clone()), Box::new(T::UBigInt));
             Some(gather(vec![x.ty.clone()], ret, true, histogram))
         },

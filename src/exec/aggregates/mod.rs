@@ -3,6 +3,7 @@
 //! The states of one aggregate for all groups lie one after another ([`GroupStates`]). Most aggregates
 //! over numbers are written as an `Accumulate` of `fixed`: what one value does to one state.
 
+mod collected;
 mod count;
 mod distinct;
 mod fixed;

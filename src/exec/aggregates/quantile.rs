@@ -161,10 +161,12 @@ where
     fn one(kind: Kind, values: &mut [T::Native], q: f64, ret: &LogicalType) -> Scalar {
         let n = values.len();
         // A negative fraction counts from the greatest.
-        let q = if q < 0.0 { 1.0 + q } else { q };
+        let down = q.is_sign_negative();
+        let discrete = if down { n - 1 - discrete(-q, n) } else { discrete(q, n) };
+        let q = if down { 1.0 + q } else { q };
         match kind {
             Kind::Discrete | Kind::Percentile => {
-                let (_, v, _) = values.select_nth_unstable_by(discrete(q, n), Self::order);
+                let (_, v, _) = values.select_nth_unstable_by(discrete, Self::order);
                 v.scalar()
             }
             Kind::Continuous => {
@@ -358,7 +360,6 @@ fn any_quantile(g: &Grouped, with_fraction: bool) -> Result<ArrayRef> {
     let q =
         if with_fraction { fractions(&g.columns[1], false)?.and_then(|f| f.first().copied()) } else { None };
     let q = q.unwrap_or(0.5);
-    let q = if q < 0.0 { 1.0 + q } else { q };
     let places: arrow_array::UInt32Array = g
         .offsets
         .windows(2)
@@ -367,7 +368,8 @@ fn any_quantile(g: &Grouped, with_fraction: bool) -> Result<ArrayRef> {
             if rows.is_empty() {
                 return None;
             }
-            let at = discrete(q, rows.len());
+            let n = rows.len();
+            let at = if q.is_sign_negative() { n - 1 - discrete(-q, n) } else { discrete(q, n) };
             let (_, row, _) = rows.select_nth_unstable_by(at, |a, b| compare(*a, *b));
             Some(*row as u32)
         })
@@ -446,7 +448,7 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         "quantile_disc",
-        &["quantile", "approx_quantile"],
+        &["quantile", "approx_quantile", "reservoir_quantile"],
         &["(T, DOUBLE) -> T", "(T, DOUBLE[]) -> T[]"],
         "Quantile that is one of the values; exact",
         "quantile_disc(x, 0.5)",

@@ -71,8 +71,11 @@ impl Registry {
 
 /// The first of the types that the argument converts to at the least cost.
 pub(super) fn cheapest(arg: &ArgInfo, types: &[LogicalType]) -> Option<LogicalType> {
-    // A text literal would fit anything, so it says nothing.
-    if matches!(arg.literal, Some(Scalar::Text(_))) && !types.contains(&LogicalType::Varchar) {
+    // A text literal would fit anything, so it says nothing where there is a choice.
+    if matches!(arg.literal, Some(Scalar::Text(_)))
+        && types.len() > 1
+        && !types.contains(&LogicalType::Varchar)
+    {
         return None;
     }
     let costs = types.iter().filter_map(|t| Some((argument_cost(arg, t)?, t)));
@@ -84,7 +87,7 @@ fn number(arg: &ArgInfo, others: &[LogicalType]) -> Option<LogicalType> {
     match &arg.ty {
         LogicalType::Null => Some(LogicalType::Integer),
         t if t.is_integer() || matches!(t, LogicalType::Decimal { .. }) => Some(t.clone()),
-        LogicalType::Float => Some(LogicalType::Double),
+        LogicalType::Float | LogicalType::UHugeInt => Some(LogicalType::Double),
         _ => cheapest(arg, others),
     }
 }
@@ -96,6 +99,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     super::regression::register(&mut r);
     super::pick::register(&mut r);
     super::gather::register(&mut r);
+    super::collected::register(&mut r);
     super::quantile::register(&mut r);
     super::distinct::register(&mut r);
     r
@@ -248,6 +252,7 @@ pub fn catalog() -> Vec<FunctionInfo> {
                 description: def.description,
                 example: def.example,
                 volatile: false,
+                subject: "Aggregates",
             });
         }
     }

@@ -46,8 +46,8 @@ statistics! {
     CovarPop |p| (p.n > 0.0).then(|| p.sxy / p.n);
     CovarSamp |p| (p.n > 1.0).then(|| p.sxy / (p.n - 1.0));
     Corr |p| (p.n > 0.0).then(|| correlation(p));
-    Slope |p| (p.n > 0.0).then(|| p.sxy / p.sxx);
-    Intercept |p| (p.n > 0.0).then(|| p.mean_y - p.sxy / p.sxx * p.mean_x);
+    Slope |p| (p.n > 0.0).then(|| if p.sxx == 0.0 { f64::NAN } else { p.sxy / p.sxx });
+    Intercept |p| (p.n > 0.0 && p.sxx != 0.0).then(|| p.mean_y - p.sxy / p.sxx * p.mean_x);
     R2 |p| if p.n == 0.0 || p.sxx == 0.0 {
         None
     } else if p.syy == 0.0 {

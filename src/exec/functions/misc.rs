@@ -3,15 +3,13 @@
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use arrow_array::builder::{FixedSizeBinaryBuilder, StringViewBuilder};
+use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, StringViewArray, UInt64Array};
-use arrow_schema::DataType;
 
 use super::ScalarKernel;
 use super::kernel::{Cache, Str, boolean, primitive, text, text_list};
-use super::math::random_bits;
 use super::registry::{CallSite, P, R, Registry, def};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -79,19 +77,6 @@ fn hash_kernel(site: &CallSite<'_>) -> ScalarKernel {
             })
             .collect();
         Ok(Arc::new(UInt64Array::from(values)))
-    })
-}
-
-fn uuid_kernel() -> ScalarKernel {
-    Box::new(|_, _, rows, _| {
-        let mut out = FixedSizeBinaryBuilder::with_capacity(rows, 16);
-        for _ in 0..rows {
-            let bits = u128::from(random_bits()) << 64 | u128::from(random_bits());
-            // Version 4, variant 1.
-            let bits = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-            out.append_value(bits.to_be_bytes())?;
-        }
-        Ok(Arc::new(out.finish()))
     })
 }
 
@@ -173,7 +158,7 @@ fn json_type(v: &str) -> &'static str {
     }
 }
 
-fn register_json(r: &mut Registry) {
+pub(super) fn register_json(r: &mut Registry) {
     use LogicalType as T;
     let s = T::Varchar;
     macro_rules! getters {
@@ -382,13 +367,6 @@ pub(super) fn register(r: &mut Registry) {
         R::T(T::UBigInt),
         hash_kernel,
     ));
-    r.add(
-        def("uuid", "A random identifier", "uuid()")
-            .aliases(&["gen_random_uuid", "uuidv4"])
-            .volatile()
-            .sees_nulls()
-            .map(&[], T::Uuid, |_| uuid_kernel()),
-    );
     r.add(def("error", "Fails with a message", "error('access denied')").volatile().map(
         &[s.clone()],
         T::Null,
@@ -406,39 +384,6 @@ pub(super) fn register(r: &mut Registry) {
         def("version", "The version of the database engine", "version()")
             .map(&[], s.clone(), |_| constant_text(format!("v{}", env!("CARGO_PKG_VERSION")))),
     );
-    r.add(def("enum_code", "The position of an enum's value, from 0", "enum_code('b'::ENUM('a', 'b'))").on(
-        [P::Any],
-        R::T(T::UInteger),
-        |_| {
-            Box::new(|args, _, _, _| match args[0].data_type() {
-                DataType::UInt32 => Ok(args[0].clone()),
-                other => Err(ExecError::InvalidInput(format!("enum_code takes an ENUM, not {other}"))),
-            })
-        },
-    ));
-    r.add(
-        def("enum_range", "All values of an enum, as a list", "enum_range(NULL::ENUM('a', 'b'))")
-            .sees_nulls()
-            .on([P::Any], R::T(T::List(Box::new(s.clone()))), |site| {
-                let names: Option<Vec<String>> = match &site.types[0] {
-                    T::Enum(names) => Some(names.iter().map(std::string::ToString::to_string).collect()),
-                    _ => None,
-                };
-                Box::new(move |_, _, rows, _| {
-                    let Some(names) = &names else {
-                        return Err(ExecError::InvalidInput("enum_range takes an ENUM".into()));
-                    };
-                    let values: ArrayRef = Arc::new(names.iter().map(Some).collect::<StringViewArray>());
-                    let one = cast::nested::list_array(
-                        &T::Varchar,
-                        arrow_buffer::OffsetBuffer::from_lengths([values.len()]),
-                        values,
-                        None,
-                    )?;
-                    crate::exec::eval::repeat(&one, rows)
-                })
-            }),
-    );
     r.add(
         def(
             "equi_width_bins",
@@ -452,7 +397,6 @@ pub(super) fn register(r: &mut Registry) {
             Box::new(|args, ty, rows, _| bins(args, ty, rows))
         }),
     );
-    register_json(r);
 }
 
 /// The ends of `n` bins between two numbers; with `nice`, at round numbers.

@@ -10,6 +10,9 @@ mod collate;
 mod date;
 mod decimal;
 mod digest;
+mod enums;
+mod identifier;
+mod json;
 mod kernel;
 mod lambda;
 pub(crate) mod list;
@@ -20,6 +23,7 @@ mod registry;
 mod string;
 mod struct_fields;
 mod structs;
+mod system;
 mod uhuge;
 
 use std::fmt;

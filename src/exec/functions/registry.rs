@@ -87,6 +87,8 @@ pub(crate) struct Def {
     pub custom: Option<Custom>,
     /// Signatures of what `custom` binds, for the documentation.
     pub custom_signatures: &'static [&'static str],
+    /// The heading that it is listed under.
+    pub subject: &'static str,
 }
 
 /// A function that is NULL where an argument is NULL.
@@ -101,6 +103,7 @@ pub(crate) fn def(name: &'static str, description: &'static str, example: &'stat
         overloads: vec![],
         custom: None,
         custom_signatures: &[],
+        subject: "",
     }
 }
 
@@ -147,10 +150,13 @@ impl Def {
 pub(crate) struct Registry {
     defs: Vec<Def>,
     names: HashMap<&'static str, usize>,
+    /// The heading of the functions that are added.
+    subject: &'static str,
 }
 
 impl Registry {
-    pub fn add(&mut self, def: Def) {
+    pub fn add(&mut self, mut def: Def) {
+        def.subject = self.subject;
         let at = self.defs.len();
         for name in std::iter::once(&def.name).chain(def.aliases) {
             let before = self.names.insert(name, at);
@@ -171,18 +177,31 @@ impl Registry {
 }
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
-    let mut r = Registry { defs: vec![], names: HashMap::new() };
-    super::arithmetic::register(&mut r);
-    super::math::register(&mut r);
-    super::string::register(&mut r);
-    super::date::register(&mut r);
-    super::list::register(&mut r);
-    super::structs::register(&mut r);
-    super::struct_fields::register(&mut r);
-    super::maps::register(&mut r);
-    super::misc::register(&mut r);
-    super::bits::register(&mut r);
-    super::uhuge::register(&mut r);
+    type Register = fn(&mut Registry);
+    // Those below give more overloads to functions of those above.
+    const SUBJECTS: &[(&str, Register)] = &[
+        ("Operators", super::arithmetic::register),
+        ("Numbers", super::math::register),
+        ("Text", super::string::register),
+        ("Dates and times", super::date::register),
+        ("Lists and arrays", super::list::register),
+        ("Structs", super::structs::register),
+        ("Structs", super::struct_fields::register),
+        ("Maps", super::maps::register),
+        ("General", super::misc::register),
+        ("JSON", super::misc::register_json),
+        ("JSON", super::json::register),
+        ("System", super::system::register),
+        ("Identifiers", super::identifier::register),
+        ("Enums", super::enums::register),
+        ("Bit strings", super::bits::register),
+        ("Numbers", super::uhuge::register),
+    ];
+    let mut r = Registry { defs: vec![], names: HashMap::new(), subject: "" };
+    for (subject, register) in SUBJECTS {
+        r.subject = subject;
+        register(&mut r);
+    }
     r
 });
 
@@ -201,6 +220,8 @@ pub struct FunctionInfo {
     pub example: &'static str,
     /// Gives another value each time.
     pub volatile: bool,
+    /// The heading that it is listed under.
+    pub subject: &'static str,
 }
 
 /// All scalar functions and their aliases, in alphabetical order.
@@ -216,6 +237,7 @@ pub fn catalog() -> Vec<FunctionInfo> {
                 description: def.description,
                 example: def.example,
                 volatile: def.volatile,
+                subject: def.subject,
             });
         }
     }
@@ -317,6 +339,9 @@ fn fit(o: &Overload, args: &[ArgInfo]) -> Option<(Vec<LogicalType>, LogicalType,
             P::List => LogicalType::List(Box::new(list_item(&arg.ty)?)),
             P::Map => match &arg.ty {
                 t @ LogicalType::Map(..) => t.clone(),
+                LogicalType::Null => {
+                    LogicalType::Map(Box::new(LogicalType::Null), Box::new(LogicalType::Null))
+                }
                 _ => return None,
             },
             P::Struct => match &arg.ty {

@@ -127,6 +127,9 @@ fn find_key(args: &[ArrayRef], types: &[LogicalType], rows: usize) -> Result<Vec
 pub(super) fn map_extract(site: &CallSite<'_>, listed: bool) -> ScalarKernel {
     let types = site.types.to_vec();
     Box::new(move |args, ty, rows, _| {
+        if map_key_type(&types) == LogicalType::Null {
+            return Ok(new_null_array(&ty.arrow(), rows));
+        }
         let places = find_key(args, &types, rows)?;
         let values = args[0].as_map().values();
         if !listed {
@@ -294,15 +297,23 @@ pub(super) fn register(r: &mut Registry) {
             })
         }),
     );
-    r.add(def("cardinality", "Number of entries of a map", "cardinality(map {'key': 10})").on(
-        [P::Map],
-        R::T(T::UBigInt),
-        |_| {
-            Box::new(|args, _, _, _| {
-                let m = args[0].as_map();
-                let lengths: Vec<u64> = m.value_offsets().windows(2).map(|w| (w[1] - w[0]) as u64).collect();
-                Ok(Arc::new(UInt64Array::new(lengths.into(), m.nulls().cloned())))
+    r.add(
+        def("cardinality", "Number of entries of a map or list", "cardinality(map {'key': 10})")
+            .on([P::List], R::T(T::UBigInt), |_| {
+                Box::new(|args, _, _, _| {
+                    let l = args[0].as_list::<i32>();
+                    let lengths: Vec<u64> =
+                        l.value_offsets().windows(2).map(|w| (w[1] - w[0]) as u64).collect();
+                    Ok(Arc::new(UInt64Array::new(lengths.into(), l.nulls().cloned())))
+                })
             })
-        },
-    ));
+            .on([P::Map], R::T(T::UBigInt), |_| {
+                Box::new(|args, _, _, _| {
+                    let m = args[0].as_map();
+                    let lengths: Vec<u64> =
+                        m.value_offsets().windows(2).map(|w| (w[1] - w[0]) as u64).collect();
+                    Ok(Arc::new(UInt64Array::new(lengths.into(), m.nulls().cloned())))
+                })
+            }),
+    );
 }

@@ -138,34 +138,43 @@ impl Binder<'_> {
         }
         let mut order_by = self.bind_aggregate_order(args.order_by, cx)?;
         let mut name = name;
+        let mut descending = false;
+        if let ("quantile" | "quantile_cont" | "quantile_disc" | "median", [key]) = (name, &order_by[..]) {
+            // The order of a quantile is that of its values: `quantile_cont(x, 0.75 ORDER BY x DESC)`, where `x` may be
+            // left out.
+            descending = key.descending;
+            if bound.len() < 2 && name != "median" {
+                bound.insert(0, key.expr.clone());
+            }
+            order_by.clear();
+        }
         if let [key, rest @ ..] = &function.within_group[..] {
             // `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)` is `quantile_cont(x, 0.5)`.
             if !rest.is_empty() || !order_by.is_empty() {
                 return Err(SqlError::unsupported("WITHIN GROUP with several keys is not supported"));
             }
-            if key.options.sort == Some(ast::OrderBySort::Desc) {
-                // From the greatest down, a share lies where the rest of it lies from the least up.
-                let [share] = &mut bound[..] else {
-                    return Err(SqlError::unsupported(
-                        "WITHIN GROUP with DESC is not supported for this function",
-                    ));
-                };
-                if name != "percentile_cont" {
-                    return Err(SqlError::unsupported(format!(
-                        "{name} WITHIN GROUP with DESC is not supported yet"
-                    )));
-                }
-                let whole = Expr::literal(Scalar::Float(1.0), LogicalType::Double);
-                let rest = coerce::explicit(share.clone(), &LogicalType::Double, false)?;
-                let rest = self.call("-", vec![whole, rest])?;
-                *share = Expr::literal(self.evaluate(&rest)?, LogicalType::Double);
-            }
+            descending = key.options.sort == Some(ast::OrderBySort::Desc);
             name = match name {
                 "percentile_cont" => "quantile_cont",
                 "percentile_disc" => "quantile_disc",
                 other => other,
             };
             bound.insert(0, self.bind_expr(&key.expr, cx)?);
+        }
+        if descending && bound.len() == 2 {
+            // Fractions below zero count from the greatest.
+            let share = bound.remove(1);
+            bound.push(match share.ty() {
+                LogicalType::List(_) | LogicalType::Array(..) => {
+                    return Err(SqlError::unsupported(
+                        "a list of quantiles in descending order is not supported yet",
+                    ));
+                }
+                _ => {
+                    let share = coerce::explicit(share, &LogicalType::Double, false)?;
+                    self.call("-", vec![share])?
+                }
+            });
         }
         match name {
             "mean" => name = "avg",

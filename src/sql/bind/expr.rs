@@ -181,6 +181,11 @@ impl Binder<'_> {
                 args.extend(trim_characters.iter().flatten());
                 self.bind_call(name, &args, cx)
             }
+            E::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let mut args = vec![&**expr, overlay_what, overlay_from];
+                args.extend(overlay_for.as_deref());
+                self.bind_call("overlay", &args, cx)
+            }
             E::Case { operand, conditions, else_result, .. } => {
                 self.bind_case(operand.as_deref(), conditions, else_result.as_deref(), cx)
             }
@@ -255,7 +260,9 @@ impl Binder<'_> {
         // Words that are functions without parentheses.
         let name = ident.value.to_lowercase();
         if ident.quote_style.is_none()
-            && (name.starts_with("current_") || name.starts_with("local"))
+            && (name.starts_with("current_")
+                || name.starts_with("local")
+                || matches!(&*name, "user" | "session_user"))
             && let Some(value) = self.current(&name)
         {
             return Ok(value);
@@ -570,6 +577,10 @@ impl Binder<'_> {
                 let input = self.bind_expr(expr, cx)?;
                 self.call("+", vec![input])
             }
+            UnaryOperator::PGAbs => {
+                let input = self.bind_expr(expr, cx)?;
+                self.call("abs", vec![input])
+            }
             UnaryOperator::BitwiseNot => {
                 let input = self.bind_expr(expr, cx)?;
                 self.call("~", vec![input])
@@ -634,11 +645,17 @@ impl Binder<'_> {
         let negated = matches!(
             op,
             BinaryOperator::PGRegexNotMatch
+                | BinaryOperator::PGRegexNotIMatch
                 | BinaryOperator::PGNotLikeMatch
                 | BinaryOperator::PGNotILikeMatch
         );
         let name = match op {
             BinaryOperator::PGRegexMatch | BinaryOperator::PGRegexNotMatch => "regexp_matches".into(),
+            BinaryOperator::PGRegexIMatch | BinaryOperator::PGRegexNotIMatch => {
+                let mut args = vec![self.bind_expr(left, cx)?, self.bind_expr(right, cx)?];
+                args.push(Expr::literal(Scalar::text("i"), LogicalType::Varchar));
+                return Ok(negate_if(negated, self.call("regexp_matches", args)?));
+            }
             BinaryOperator::PGLikeMatch | BinaryOperator::PGNotLikeMatch => "like".into(),
             BinaryOperator::PGILikeMatch | BinaryOperator::PGNotILikeMatch => "ilike".into(),
             BinaryOperator::Custom(op) if op == tokens::POWER || op == "^" => "^".into(),
@@ -786,11 +803,16 @@ impl Binder<'_> {
         for item in list {
             items.push(self.bind_expr(item, cx)?);
         }
+        if matches!(&input, Expr::Literal { value: Scalar::Null, .. }) && items.iter().all(is_constant) {
+            return Ok(Expr::literal(Scalar::Null, LogicalType::Boolean));
+        }
         // All are compared in one type: that in which the value can be compared with each.
         let mut ty = input.ty();
         for item in &items {
             let so_far = match &input {
-                Expr::Literal { .. } if ty == input.ty() => coerce::arg_info(&input),
+                Expr::Literal { value, .. } if ty == input.ty() && !value.is_null() => {
+                    coerce::arg_info(&input)
+                }
                 _ => crate::exec::functions::ArgInfo { ty: ty.clone(), literal: None },
             };
             ty = crate::exec::coerce::comparison_type(&so_far, &coerce::arg_info(item)).ok_or_else(|| {
@@ -927,7 +949,7 @@ impl Binder<'_> {
         expr: &ast::Expr,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
-        let field = field.to_string().trim_matches('\'').to_lowercase();
+        let field = field.to_string().trim_matches(['\'', '"']).to_lowercase();
         let part = Expr::literal(Scalar::Text(Arc::from(field.as_str())), LogicalType::Varchar);
         let value = self.bind_expr(expr, cx)?;
         self.call("date_part", vec![part, value])

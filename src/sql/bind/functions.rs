@@ -7,6 +7,7 @@ use sqlparser::ast::{
     FunctionArguments, NullTreatment,
 };
 
+use crate::catalog::MAIN_SCHEMA;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::aggregates::is_aggregate;
@@ -25,10 +26,13 @@ use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
 use crate::sql::plan::{JoinType, LogicalPlan};
+use crate::sql::sources::database_name;
 
 /// Functions that the binder itself knows.
 pub const SPECIAL_FUNCTIONS: &[&str] = &[
     "coalesce",
+    "current_catalog",
+    "current_database",
     "current_date",
     "current_localtime",
     "current_localtimestamp",
@@ -210,6 +214,16 @@ impl Binder<'_> {
                 let ty = self.bind_expr(value, cx)?.ty().to_string();
                 Ok(Expr::literal(Scalar::Text(Arc::from(ty.as_str())), LogicalType::Varchar))
             }
+            ("ago", [interval]) => {
+                let interval = self.bind_expr(interval, cx)?;
+                let now = Expr::literal(Scalar::Int(self.env.now_micros.into()), LogicalType::TimestampTz);
+                self.call("-", vec![now, interval])
+            }
+            ("current_setting", [name]) => self.current_setting(name),
+            ("current_schemas", [_]) => {
+                let schemas = vec![Expr::literal(Scalar::text(MAIN_SCHEMA), LogicalType::Varchar)];
+                self.call("list_value", schemas)
+            }
             (name, []) => match self.current(name) {
                 Some(value) => Ok(value),
                 None if WindowFunction::find(name).is_some() => {
@@ -226,6 +240,7 @@ impl Binder<'_> {
 
     /// The present time, the same throughout a statement, if that is what a function without arguments is for.
     pub(super) fn current(&self, name: &str) -> Option<Expr> {
+        let named = |name: &str| Expr::literal(Scalar::text(name), LogicalType::Varchar);
         let now = self.env.now_micros;
         let offset = self.env.settings.time_zone.offset_seconds(now);
         let local = now + offset * 1_000_000;
@@ -238,9 +253,26 @@ impl Binder<'_> {
             "current_date" | "today" => (local.div_euclid(MICROS_PER_DAY), LogicalType::Date),
             "current_time" | "get_current_time" => (timetz::pack(time, offset), LogicalType::TimeTz),
             "localtime" | "current_localtime" => (time, LogicalType::Time),
+            "current_database" | "current_catalog" => return Some(named(database_name())),
+            "current_schema" => return Some(named(MAIN_SCHEMA)),
+            "current_user" | "current_role" | "session_user" | "user" => return Some(named(database_name())),
             _ => return None,
         };
         Some(Expr::literal(Scalar::Int(i128::from(value)), ty))
+    }
+
+    /// The value of a setting, whose name is constant.
+    fn current_setting(&mut self, name: &Syntax) -> Result<Expr> {
+        let (value, _) = self.bind_constant(name, "current_setting")?;
+        let Scalar::Text(setting) = value else {
+            return Err(SqlError::binder("current_setting takes the name of a setting").at(name));
+        };
+        match self.env.settings.get(&setting) {
+            Some(value) => Ok(Expr::literal(Scalar::text(value), LogicalType::Varchar)),
+            None => {
+                Err(SqlError::catalog(format!("unrecognized configuration parameter \"{setting}\"")).at(name))
+            }
+        }
     }
 
     /// Calls a function with bound arguments.

@@ -1,6 +1,9 @@
 //! Rows that this layer makes itself: series, and listings of what exists.
 
 mod constraints;
+mod functions;
+mod json_rows;
+mod repeat;
 mod rows;
 mod series;
 mod system;
@@ -24,9 +27,15 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "duckdb_settings",
     "duckdb_tables",
     "duckdb_views",
+    "fluxdb_functions",
     "generate_series",
     "pragma_table_info",
+    "json_each",
+    "json_tree",
+    "pg_timezone_names",
     "range",
+    "repeat",
+    "repeat_row",
 ];
 
 /// The table function of this name (lower case), or `None` if there is none.
@@ -37,6 +46,8 @@ pub fn table_function(
 ) -> Option<Result<Arc<dyn Source>>> {
     match name {
         "generate_series" => Some(series::source(name, args, true, &env.settings.time_zone)),
+        "json_each" | "json_tree" => Some(json_rows::source(name, args)),
+        "repeat" | "repeat_row" => Some(repeat::source(name, args)),
         "range" => Some(series::source(name, args, false, &env.settings.time_zone)),
         _ => system::table_function(env, name, args),
     }

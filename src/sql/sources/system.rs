@@ -7,6 +7,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::source::{Source, TableFunctionArgs};
+use crate::exec::zone::Zone;
 use crate::sql::bind::{Binder, Environment};
 use crate::sql::parser::parse_query;
 use crate::sql::sources::rows::{int, text};
@@ -46,7 +47,8 @@ pub fn table_function(
         "duckdb_indexes" => constraints::indexes(env.tables.catalog()),
         "duckdb_schemas" => schemata(env),
         "duckdb_settings" => settings(env),
-        "duckdb_functions" => functions(),
+        "pg_timezone_names" => zones(env),
+        "duckdb_functions" | "fluxdb_functions" => super::functions::functions(),
         "pragma_table_info" => match table_info(env, args) {
             Ok(rows) => rows,
             Err(e) => return Some(Err(e)),
@@ -242,21 +244,24 @@ fn settings(env: &Environment<'_>) -> RowsBuilder {
     rows
 }
 
-fn functions() -> RowsBuilder {
+/// All time zones, as they are when the statement runs.
+fn zones(env: &Environment<'_>) -> RowsBuilder {
     let mut rows = RowsBuilder::new(&[
-        ("function_name", T::Varchar),
-        ("function_type", T::Varchar),
-        ("description", T::Varchar),
-        ("example", T::Varchar),
+        ("name", T::Varchar),
+        ("abbrev", T::Varchar),
+        ("utc_offset", T::Interval),
+        ("is_dst", T::Boolean),
     ]);
-    for f in crate::exec::functions::catalog() {
-        rows.push([text(f.name), text("scalar"), text(f.description), text(f.example)]);
-    }
-    for f in crate::exec::aggregates::catalog() {
-        rows.push([text(f.name), text("aggregate"), text(f.description), text(f.example)]);
-    }
-    for f in crate::exec::window::catalog() {
-        rows.push([text(f.name), text("window"), text(f.description), text(f.example)]);
+    for name in Zone::names() {
+        let Ok(zone) = Zone::named(&name) else { continue };
+        let (dst, abbreviation) = zone.describe(env.now_micros);
+        let nanos = zone.offset_seconds(env.now_micros) * 1_000_000_000;
+        rows.push([
+            text(&name),
+            text(&abbreviation),
+            Scalar::Interval { months: 0, days: 0, nanos },
+            Scalar::Boolean(dst),
+        ]);
     }
     rows
 }

@@ -31,7 +31,8 @@ fn boundaries(part: Part, a: i64, b: i64) -> Result<i64> {
         Part::Year => years(1),
         Part::Quarter => month_number(db).div_euclid(3) - month_number(da).div_euclid(3),
         Part::Month => month_number(db) - month_number(da),
-        Part::Week | Part::YearWeek => (i64::from(monday_of(db)) - i64::from(monday_of(da))) / 7,
+        // Seven days each, from the first on.
+        Part::Week | Part::YearWeek => (i64::from(db) - i64::from(da)) / 7,
         Part::IsoYear => i64::from(iso_week(db).0) - i64::from(iso_week(da).0),
         Part::Day | Part::DayOfWeek | Part::IsoDayOfWeek | Part::DayOfYear | Part::Julian => {
             i64::from(db) - i64::from(da)

@@ -198,11 +198,17 @@ pub(super) fn register(r: &mut Registry) {
             "Milliseconds since 1970; of a number the timestamp",
             "epoch_ms(TIMESTAMP '2021-08-03 11:59:44.123456')",
         )
+        .map(&[T::Time], big.clone(), |_| {
+            primitive::<(Time64MicrosecondType,), Int64Type>(|(t,)| Ok(Some(t / 1000)))
+        })
+        .map(&[T::TimeTz], big.clone(), |_| {
+            primitive::<(Int64Type,), Int64Type>(|(t,)| Ok(Some(timetz::unpack(t).0 / 1000)))
+        })
         .map(&[TIMESTAMP], big.clone(), |_| {
-            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| t.div_euclid(1000))))
+            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| t / 1000)))
         })
         .map(&[T::TimestampTz], big.clone(), |_| {
-            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| t.div_euclid(1000))))
+            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| t / 1000)))
         })
         .map(&[T::Interval], big.clone(), |_| {
             primitive::<(I,), Int64Type>(|(v,)| Ok(Some(interval_micros(v) / 1000)))
@@ -211,6 +217,12 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         def("epoch_us", "Microseconds since 1970", "epoch_us(TIMESTAMP '2021-08-03 11:59:44.123456')")
+            .map(&[T::Time], big.clone(), |_| {
+                primitive::<(Time64MicrosecondType,), Int64Type>(|(t,)| Ok(Some(t)))
+            })
+            .map(&[T::TimeTz], big.clone(), |_| {
+                primitive::<(Int64Type,), Int64Type>(|(t,)| Ok(Some(timetz::unpack(t).0)))
+            })
             .map(&[TIMESTAMP], big.clone(), |_| primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t))))
             .map(&[T::TimestampTz], big.clone(), |_| primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t))))
             .map(&[T::Interval], big.clone(), |_| {
@@ -219,6 +231,15 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         def("epoch_ns", "Nanoseconds since 1970", "epoch_ns(TIMESTAMP '2021-08-03 11:59:44.123456')")
+            .map(&[T::Time], big.clone(), |_| {
+                primitive::<(Time64MicrosecondType,), Int64Type>(|(t,)| Ok(Some(t * 1000)))
+            })
+            .map(&[T::TimeTz], big.clone(), |_| {
+                primitive::<(Int64Type,), Int64Type>(|(t,)| Ok(Some(timetz::unpack(t).0 * 1000)))
+            })
+            .map(&[T::Interval], big.clone(), |_| {
+                primitive::<(I,), Int64Type>(|(v,)| times(interval_micros(v), 1000).map(Some))
+            })
             .map(&[T::Timestamp(arrow_schema::TimeUnit::Nanosecond)], big.clone(), |_| {
                 primitive::<(TimestampNanosecondType,), Int64Type>(|(t,)| Ok(finite(t)))
             })
@@ -272,6 +293,37 @@ pub(super) fn register(r: &mut Registry) {
             })
             .map(&[T::TimestampTz, T::Interval], T::TimestampTz, |_| {
                 super::super::arithmetic::shift_instants(false)
+            }),
+    );
+    r.add(
+        def(
+            "normalized_interval",
+            "An interval whose days and months are filled up",
+            "normalized_interval(INTERVAL '30 days')",
+        )
+        .map(&[T::Interval], T::Interval, |_| {
+            primitive::<(I,), I>(|(v,)| {
+                let micros = i128::from(interval_micros(v));
+                let day = i128::from(MICROS_PER_DAY);
+                let months = micros / (30 * day);
+                let days = micros % (30 * day) / day;
+                interval_of(months as i64, days as i64, (micros % day) as i64).map(Some)
+            })
+        }),
+    );
+    r.add(
+        def("days_in_month", "The number of days of a date's month", "days_in_month(DATE '2024-02-03')")
+            .map(&[T::Date], big.clone(), |_| {
+                primitive::<(Date32Type,), Int64Type>(|(d,)| {
+                    let (y, m, _) = civil_from_days(d);
+                    Ok(date_is_finite(d).then(|| days_in_month(y, m).into()))
+                })
+            })
+            .map(&[TIMESTAMP], big.clone(), |_| {
+                primitive::<(Ts,), Int64Type>(|(t,)| {
+                    let (y, m, _) = civil_from_days(split_timestamp(t).0);
+                    Ok(timestamp_is_finite(t).then(|| days_in_month(y, m).into()))
+                })
             }),
     );
     r.add(

@@ -100,7 +100,7 @@ fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usi
                     }
                     'y' => {
                         let y = number(s, &mut at, 2).ok_or(expected)? as i32;
-                        f.year = if y >= 70 { 1900 + y } else { 2000 + y };
+                        f.year = if y >= 69 { 1900 + y } else { 2000 + y };
                     }
                     'm' => {
                         f.month = range(

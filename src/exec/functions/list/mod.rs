@@ -140,7 +140,7 @@ pub(super) fn length_kernel() -> ScalarKernel {
     })
 }
 
-/// All lists one after another; NULLs count as empty, unless all are NULL.
+/// All lists one after another; NULLs count as empty.
 pub(super) fn concat_kernel() -> ScalarKernel {
     Box::new(|args, ty, rows, _| {
         let lists: Vec<Lists<'_>> =
@@ -155,14 +155,12 @@ pub(super) fn concat_kernel() -> ScalarKernel {
         }
         let mut out = Gather::new(rows);
         for row in 0..rows {
-            let mut any = false;
             for (l, start) in lists.iter().zip(&starts) {
                 if !l.is_null(row) {
-                    any = true;
                     out.places.extend(l.range(row).map(|i| Some((start + i) as u32)));
                 }
             }
-            out.end(any)?;
+            out.end(true)?;
         }
         out.finish(&all, ty)
     })

@@ -12,7 +12,7 @@ use crate::column::types::LogicalType;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, text};
-use crate::exec::functions::registry::{CallSite, P, R, Registry, def};
+use crate::exec::functions::registry::{CallSite, P, R, Registry, Resolution, def};
 use crate::exec::functions::{ArgInfo, ScalarKernel};
 
 fn too_long() -> ExecError {
@@ -243,7 +243,7 @@ pub(super) fn register(r: &mut Registry) {
         s.clone(),
         |_| {
             text::<(Str,)>(|(s,), out| {
-                out.extend(s.chars().rev());
+                super::grapheme::reverse(s, out);
                 Ok(true)
             })
         },
@@ -312,7 +312,18 @@ pub(super) fn register(r: &mut Registry) {
         )
         .sees_nulls()
         .variadic([P::ListOfSame], P::ListOfSame, R::ListOfSame, |_| super::super::list::concat_kernel())
-        .variadic([P::Any], P::Any, R::T(s.clone()), |site| join(site, false)),
+        .variadic([P::Any], P::Any, R::T(s.clone()), |site| join(site, false))
+        .custom(&[], |args| {
+            // NULLs alone are texts, not lists.
+            (!args.is_empty() && args.iter().all(|a| a.ty == T::Null)).then(|| {
+                let empty: ArrayRef = Arc::new(StringViewArray::from(vec![""]));
+                Ok(Resolution {
+                    arg_types: vec![T::Null; args.len()],
+                    return_type: T::Varchar,
+                    kernel: Box::new(move |_, _, rows, _| crate::exec::eval::repeat(&empty, rows)),
+                })
+            })
+        }),
     );
     r.add(
         def(
@@ -325,6 +336,7 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         def("||", "Two texts one after another, or two lists", "'Duck' || 'DB'")
+            .map(&[s.clone(), s.clone()], s.clone(), concat_operator)
             .map(&[T::Blob, T::Blob], T::Blob, |_| {
                 bytes::<(Bytes, Bytes)>(|(a, b), out| {
                     out.extend_from_slice(a);
@@ -332,7 +344,6 @@ pub(super) fn register(r: &mut Registry) {
                     Ok(true)
                 })
             })
-            .map(&[s.clone(), s.clone()], s.clone(), concat_operator)
             .on([P::ListOfSame, P::ListOfSame], R::ListOfSame, |_| {
                 super::super::list::concat_operator_kernel()
             })

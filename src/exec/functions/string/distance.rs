@@ -20,7 +20,7 @@ fn check(a: &str, b: &str) -> Result<()> {
 /// Characters that differ between texts of one length.
 fn hamming(a: &str, b: &str) -> Result<i64> {
     let unequal = || ExecError::InvalidInput("Mismatch Function: Strings must be of equal length!".into());
-    let (mut x, mut y) = (a.chars(), b.chars());
+    let (mut x, mut y) = (a.bytes(), b.bytes());
     let mut n = 0;
     loop {
         match (x.next(), y.next()) {
@@ -28,6 +28,18 @@ fn hamming(a: &str, b: &str) -> Result<i64> {
             (Some(p), Some(q)) => n += i64::from(p != q),
             _ => return Err(unequal()),
         }
+    }
+}
+
+/// The bytes of a text, to go through any number of times.
+struct Octets<'a>(&'a str);
+
+impl<'a, 'b> IntoIterator for &'b Octets<'a> {
+    type Item = u8;
+    type IntoIter = std::str::Bytes<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.bytes()
     }
 }
 
@@ -54,7 +66,8 @@ pub(super) fn register(r: &mut Registry) {
         .map(&two, T::BigInt, |_| {
             primitive::<(Str, Str), Int64Type>(|(a, b)| {
                 check(a, b)?;
-                Ok(Some(strsim::levenshtein(a, b) as i64))
+                // Of bytes, as in DuckDB.
+                Ok(Some(strsim::generic_levenshtein(&Octets(a), &Octets(b)) as i64))
             })
         }),
     );
@@ -67,7 +80,7 @@ pub(super) fn register(r: &mut Registry) {
         .map(&two, T::BigInt, |_| {
             primitive::<(Str, Str), Int64Type>(|(a, b)| {
                 check(a, b)?;
-                Ok(Some(strsim::damerau_levenshtein(a, b) as i64))
+                Ok(Some(strsim::generic_damerau_levenshtein(a.as_bytes(), b.as_bytes()) as i64))
             })
         }),
     );

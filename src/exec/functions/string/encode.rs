@@ -8,7 +8,7 @@ use super::MAX_TEXT;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::digest;
-use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, slice, text};
+use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, text};
 use crate::exec::functions::registry::{Registry, def};
 
 fn hex_upper(data: &[u8], out: &mut String) {
@@ -140,6 +140,44 @@ fn human_size(v: i64, base: u64, units: &[&str], out: &mut String) {
     }
 }
 
+/// Binary digits, of which the first byte may lack some.
+fn from_binary(s: &str, out: &mut Vec<u8>) -> Result<bool> {
+    if let Some(c) = s.chars().find(|c| !matches!(c, '0' | '1')) {
+        return Err(ExecError::InvalidInput(format!("Invalid input for binary digit: {c}")));
+    }
+    let first = s.len() % 8;
+    let (head, rest) = s.as_bytes().split_at(first);
+    let byte = |digits: &[u8]| digits.iter().fold(0u8, |v, d| v << 1 | (d - b'0'));
+    if first > 0 {
+        out.push(byte(head));
+    }
+    out.extend(rest.chunks(8).map(byte));
+    Ok(true)
+}
+
+/// A number of bytes with its unit.
+fn parse_size(s: &str) -> Result<u64> {
+    let text = s.trim();
+    let wrong = || ExecError::InvalidInput(format!("Could not parse \"{s}\" as a number of bytes"));
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let unit: f64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" | "byte" | "bytes" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1_048_576.0,
+        "gib" => 1_073_741_824.0,
+        "tib" => 1_099_511_627_776.0,
+        _ => return Err(wrong()),
+    };
+    let size = number * unit;
+    if size < 1.8e19 { Ok(size as u64) } else { Err(wrong()) }
+}
+
 fn chr(v: i32, out: &mut String) -> Result<bool> {
     let c = u32::try_from(v)
         .ok()
@@ -147,10 +185,6 @@ fn chr(v: i32, out: &mut String) -> Result<bool> {
         .ok_or_else(|| ExecError::InvalidInput(format!("Invalid UTF8 Codepoint {v}")))?;
     out.push(c);
     Ok(true)
-}
-
-fn file_name(path: &str) -> &str {
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -247,6 +281,19 @@ pub(super) fn register(r: &mut Registry) {
             })
         },
     ));
+    r.add(
+        def("from_binary", "Bytes of a text of binary digits", "from_binary('0110')")
+            .aliases(&["unbin"])
+            .map(&[s.clone()], T::Blob, |_| bytes::<(Str,)>(|(s,), out| from_binary(s, out))),
+    );
+    r.add(
+        def(
+            "parse_formatted_bytes",
+            "The number of bytes that a text such as '16 KiB' says",
+            "parse_formatted_bytes('16 KiB')",
+        )
+        .map(&[s.clone()], T::UBigInt, |_| primitive::<(Str,), UInt64Type>(|(s,)| parse_size(s).map(Some))),
+    );
     r.add(def("from_base64", "Bytes of a text in Base64", "from_base64('QQ==')").map(
         &[s.clone()],
         T::Blob,
@@ -318,7 +365,7 @@ pub(super) fn register(r: &mut Registry) {
     ));
     r.add(
         def("format_bytes", "A number of bytes for people, in powers of 1024", "format_bytes(16384)")
-            .aliases(&["formatreadablesize"])
+            .aliases(&["formatreadablesize", "pg_size_pretty"])
             .map(&[T::BigInt], s.clone(), |_| {
                 text::<(Int64Type,)>(|(v,), out| {
                     human_size(v, 1024, &["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"], out);
@@ -339,21 +386,6 @@ pub(super) fn register(r: &mut Registry) {
             })
         }),
     );
-    r.add(def("parse_filename", "The last part of a path", "parse_filename('/a/b.txt')").map(
-        &[s.clone()],
-        s.clone(),
-        |_| slice::<()>(|s, ()| Ok(Some(file_name(s)))),
-    ));
-    r.add(def("parse_dirname", "The first part of a path", "parse_dirname('a/b/c.txt')").map(
-        &[s.clone()],
-        s,
-        |_| {
-            slice::<()>(|s, ()| {
-                let end = s.find(['/', '\\']);
-                Ok(Some(end.map_or("", |i| if i == 0 { &s[..1] } else { &s[..i] })))
-            })
-        },
-    ));
 }
 
 fn based(v: i64, base: i32, len: i32, out: &mut String) -> Result<bool> {

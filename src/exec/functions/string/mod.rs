@@ -4,7 +4,9 @@ mod basic;
 mod distance;
 mod encode;
 mod format;
+mod grapheme;
 mod like;
+mod path;
 mod regex;
 mod search;
 mod slice;
@@ -22,6 +24,8 @@ pub(super) fn register(r: &mut Registry) {
     format::register(r);
     distance::register(r);
     encode::register(r);
+    grapheme::register(r);
+    path::register(r);
 }
 
 /// The byte position of character `n`, counted from 0, or the end.

@@ -22,18 +22,23 @@ struct Options {
     ignore_case: bool,
     global: bool,
     dot_newline: bool,
+    multi_line: bool,
     literal: bool,
 }
 
 fn options(text: &str) -> Result<Options> {
-    let mut o = Options { ignore_case: false, global: false, dot_newline: true, literal: false };
+    let mut o =
+        Options { ignore_case: false, global: false, dot_newline: false, multi_line: false, literal: false };
     for c in text.chars() {
         match c {
             'c' => o.ignore_case = false,
             'i' => o.ignore_case = true,
             'g' => o.global = true,
             's' => o.dot_newline = true,
-            'm' | 'n' | 'p' => o.dot_newline = false,
+            'm' | 'n' | 'p' => {
+                o.dot_newline = false;
+                o.multi_line = true;
+            }
             'l' => o.literal = true,
             c if c.is_whitespace() => {}
             c => return Err(ExecError::InvalidInput(format!("Unrecognized Regex option {c}"))),
@@ -50,6 +55,7 @@ fn compile(pattern: &str, o: &Options, whole: bool) -> Result<Regex> {
     RegexBuilder::new(&p)
         .case_insensitive(o.ignore_case)
         .dot_matches_new_line(o.dot_newline)
+        .multi_line(o.multi_line)
         .size_limit(SIZE_LIMIT)
         .build()
         .map_err(|e| {
@@ -72,7 +78,8 @@ impl Patterns {
     }
 
     fn get(&self, pattern: &str, o: &Options) -> Result<Arc<Regex>> {
-        let flags = [o.ignore_case, o.dot_newline, o.literal].map(|f| if f { '1' } else { '0' });
+        let flags =
+            [o.ignore_case, o.dot_newline, o.multi_line, o.literal].map(|f| if f { '1' } else { '0' });
         let key: String = flags.iter().chain(['/'].iter()).copied().chain(pattern.chars()).collect();
         self.cache.get(&key, |_| compile(pattern, o, self.whole))
     }
@@ -175,7 +182,13 @@ fn extract_struct(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
 fn matches_kernel(whole: bool, negated: bool) -> ScalarKernel {
     let patterns = Patterns::new(whole);
     boolean::<(Str, Str)>(move |(s, p)| {
-        let plain = Options { ignore_case: false, global: false, dot_newline: true, literal: false };
+        let plain = Options {
+            ignore_case: false,
+            global: false,
+            dot_newline: false,
+            multi_line: false,
+            literal: false,
+        };
         Ok(Some(patterns.get(p, &plain)?.is_match(s) != negated))
     })
 }

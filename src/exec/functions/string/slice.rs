@@ -3,6 +3,8 @@
 use arrow_array::types::*;
 
 use super::{byte_of, char_count};
+use arrow_array::Array as _;
+
 use crate::column::types::LogicalType;
 use crate::exec::functions::kernel::{Str, slice, text_list};
 use crate::exec::functions::registry::Registry;
@@ -121,18 +123,31 @@ pub(super) fn register(r: &mut Registry) {
             "string_split('a-b-c', '-')",
         )
         .aliases(&["split", "str_split", "string_to_array"])
+        .sees_nulls()
         .map(&[s.clone(), s.clone()], T::List(Box::new(s)), |_| {
-            text_list::<(Str, Str)>(|(s, sep), out| {
-                if sep.is_empty() {
+            let split = text_list::<(Str, Str)>(|(s, sep), out| {
+                if sep.is_empty() && !s.is_empty() {
                     for c in s.chars() {
                         out.try_append_value(c.encode_utf8(&mut [0; 4]))?;
                     }
                     return Ok(());
                 }
+                if s.is_empty() {
+                    return Ok(out.try_append_value(s)?);
+                }
                 for part in s.split(sep) {
                     out.try_append_value(part)?;
                 }
                 Ok(())
+            });
+            let whole = text_list::<(Str,)>(|(s,), out| Ok(out.try_append_value(s)?));
+            Box::new(move |args, ty, rows, ctx| {
+                // A separator that is NULL separates nothing.
+                if args[1].len() == 1 && args[1].is_null(0) {
+                    whole(&args[..1], ty, rows, ctx)
+                } else {
+                    split(args, ty, rows, ctx)
+                }
             })
         }),
     );

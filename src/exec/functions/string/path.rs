@@ -1,0 +1,136 @@
+//! Paths of files, taken apart and put together.
+
+use crate::column::types::LogicalType;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::ScalarKernel;
+use crate::exec::functions::kernel::{Bool, Str, slice, text_list};
+use crate::exec::functions::registry::{P, R, Registry, def};
+
+/// The characters between parts, by the name of the option.
+fn separators(option: &str) -> Result<&'static [char]> {
+    Ok(match option {
+        "system" | "forward_slash" => &['/'],
+        "both_slash" => &['/', '\\'],
+        "backslash" => &['\\'],
+        other => {
+            return Err(ExecError::InvalidInput(format!(
+                "the separator of a path is system, both_slash, forward_slash or backslash, not {other}"
+            )));
+        }
+    })
+}
+
+fn name<'a>(path: &'a str, trim_extension: bool, between: &[char]) -> &'a str {
+    let name = path.rsplit(between).next().unwrap_or_default();
+    match name.rsplit_once('.') {
+        Some((stem, _)) if trim_extension && !stem.is_empty() => stem,
+        _ => name,
+    }
+}
+
+/// The first directory.
+fn dirname<'a>(path: &'a str, between: &[char]) -> &'a str {
+    match path.find(between) {
+        Some(0) => &path[..1],
+        Some(at) => &path[..at],
+        None => "",
+    }
+}
+
+/// All but the last part.
+fn dirpath<'a>(path: &'a str, between: &[char]) -> &'a str {
+    path.rfind(between).map_or("", |at| &path[..at])
+}
+
+fn parts<'a>(path: &'a str, between: &[char]) -> Vec<&'a str> {
+    let root = path.starts_with(between).then(|| &path[..1]);
+    root.into_iter().chain(path.split(between).filter(|p| !p.is_empty())).collect()
+}
+
+fn one(f: fn(&str) -> Result<&str>) -> ScalarKernel {
+    slice::<()>(move |s, ()| f(s).map(Some))
+}
+
+pub(super) fn register(r: &mut Registry) {
+    use LogicalType as T;
+    let s = T::Varchar;
+    let list = T::List(Box::new(s.clone()));
+    r.add(
+        def(
+            "parse_filename",
+            "The name of the file at the end of a path",
+            "parse_filename('path/to/file.csv', true)",
+        )
+        .map(&[s.clone()], s.clone(), |_| one(|p| Ok(name(p, false, &['/']))))
+        .map(&[s.clone(), T::Boolean], s.clone(), |_| {
+            slice::<(Bool,)>(|p, (trim,)| Ok(Some(name(p, trim, &['/']))))
+        })
+        .map(&[s.clone(), s.clone()], s.clone(), |_| {
+            slice::<(Str,)>(|p, (option,)| Ok(Some(name(p, false, separators(option)?))))
+        })
+        .map(&[s.clone(), T::Boolean, s.clone()], s.clone(), |_| {
+            slice::<(Bool, Str)>(|p, (trim, option)| Ok(Some(name(p, trim, separators(option)?))))
+        }),
+    );
+    r.add(
+        def("parse_dirname", "The first directory of a path", "parse_dirname('path/to/file.csv')")
+            .map(&[s.clone()], s.clone(), |_| one(|p| Ok(dirname(p, &['/']))))
+            .map(&[s.clone(), s.clone()], s.clone(), |_| {
+                slice::<(Str,)>(|p, (option,)| Ok(Some(dirname(p, separators(option)?))))
+            }),
+    );
+    r.add(
+        def("parse_dirpath", "A path without its last part", "parse_dirpath('path/to/file.csv')")
+            .map(&[s.clone()], s.clone(), |_| one(|p| Ok(dirpath(p, &['/']))))
+            .map(&[s.clone(), s.clone()], s.clone(), |_| {
+                slice::<(Str,)>(|p, (option,)| Ok(Some(dirpath(p, separators(option)?))))
+            }),
+    );
+    r.add(
+        def("parse_path", "The parts of a path", "parse_path('path/to/file.csv')")
+            .map(&[s.clone()], list.clone(), |_| {
+                text_list::<(Str,)>(|(p,), out| {
+                    parts(p, &['/']).into_iter().try_for_each(|part| Ok(out.try_append_value(part)?))
+                })
+            })
+            .map(&[s.clone(), s.clone()], list, |_| {
+                text_list::<(Str, Str)>(|(p, option), out| {
+                    parts(p, separators(option)?)
+                        .into_iter()
+                        .try_for_each(|part| Ok(out.try_append_value(part)?))
+                })
+            }),
+    );
+    r.add(
+        def("path_join", "The parts of a path, put together", "path_join('path', 'to', 'file.csv')")
+            .variadic([P::T(s.clone())], P::T(s.clone()), R::T(s), |_| {
+                Box::new(|args, _, rows, _| {
+                    use arrow_array::Array;
+                    use arrow_array::cast::AsArray;
+                    let mut out = arrow_array::builder::StringViewBuilder::with_capacity(rows);
+                    let mut path = String::new();
+                    for row in 0..rows {
+                        path.clear();
+                        let mut null = false;
+                        for a in args {
+                            let a = a.as_string_view();
+                            let at = if a.len() == rows { row } else { 0 };
+                            if a.is_null(at) {
+                                null = true;
+                                break;
+                            }
+                            let part = a.value(at);
+                            if part.starts_with('/') {
+                                path.clear();
+                            } else if !path.is_empty() && !path.ends_with('/') && !part.is_empty() {
+                                path.push('/');
+                            }
+                            path.push_str(part);
+                        }
+                        if null { out.append_null() } else { out.try_append_value(&path)? }
+                    }
+                    Ok(std::sync::Arc::new(out.finish()))
+                })
+            }),
+    );
+}

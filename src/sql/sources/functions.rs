@@ -1,0 +1,255 @@
+//! `fluxdb_functions()`: all functions with their signatures, from the tables that also bind them.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, StringViewArray};
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType as T;
+use crate::exec::cast::nested::list_array;
+use crate::exec::functions::FunctionInfo;
+use crate::sql::sources::RowsBuilder;
+use crate::sql::sources::rows::text;
+
+/// Functions that the binder itself knows: name, signatures, description, example.
+const BOUND: &[(&str, &[&str], &str, &str)] = &[
+    (
+        "ago",
+        &["(INTERVAL) -> TIMESTAMP WITH TIME ZONE"],
+        "The instant so long before the statement began",
+        "ago(INTERVAL 1 HOUR)",
+    ),
+    ("coalesce", &["(T...) -> T"], "The first argument that is not NULL", "coalesce(NULL, 1)"),
+    ("current_catalog", &["() -> VARCHAR"], "The name of the database", "current_catalog()"),
+    ("current_database", &["() -> VARCHAR"], "The name of the database", "current_database()"),
+    ("current_date", &["() -> DATE"], "The date when the statement began", "current_date"),
+    ("current_localtime", &["() -> TIME"], "The time of day when the statement began", "current_localtime()"),
+    (
+        "current_localtimestamp",
+        &["() -> TIMESTAMP"],
+        "The date and time when the statement began",
+        "current_localtimestamp()",
+    ),
+    ("current_schema", &["() -> VARCHAR"], "The schema of names without one", "current_schema()"),
+    (
+        "current_schemas",
+        &["(BOOLEAN) -> VARCHAR[]"],
+        "The schemas that are looked in for names without one",
+        "current_schemas(true)",
+    ),
+    ("current_setting", &["(VARCHAR) -> VARCHAR"], "The value of a setting", "current_setting('threads')"),
+    (
+        "current_time",
+        &["() -> TIME WITH TIME ZONE"],
+        "The time of day when the statement began",
+        "current_time",
+    ),
+    (
+        "current_timestamp",
+        &["() -> TIMESTAMP WITH TIME ZONE"],
+        "The instant when the statement began",
+        "current_timestamp",
+    ),
+    ("current_user", &["() -> VARCHAR"], "The user, of whom there is one", "current_user"),
+    (
+        "if",
+        &["(BOOLEAN, T, T) -> T"],
+        "The second argument where the first is true, else the third",
+        "if(true, 1, 2)",
+    ),
+    ("ifnull", &["(T, T) -> T"], "The first argument unless it is NULL, else the second", "ifnull(NULL, 1)"),
+    ("localtime", &["() -> TIME"], "The time of day when the statement began", "localtime"),
+    ("localtimestamp", &["() -> TIMESTAMP"], "The date and time when the statement began", "localtimestamp"),
+    ("now", &["() -> TIMESTAMP WITH TIME ZONE"], "The instant when the statement began", "now()"),
+    ("nullif", &["(T, T) -> T"], "NULL where both are equal, else the first argument", "nullif(1, 1)"),
+    (
+        "struct_pack",
+        &["(name := ANY...) -> STRUCT"],
+        "A struct of named values",
+        "struct_pack(i := 4, s := 'x')",
+    ),
+    ("today", &["() -> DATE"], "The date when the statement began", "today()"),
+    (
+        "transaction_timestamp",
+        &["() -> TIMESTAMP WITH TIME ZONE"],
+        "The instant when the statement began",
+        "transaction_timestamp()",
+    ),
+];
+
+/// Functions that stand in FROM: name, signatures, description, example.
+const TABLES: &[(&str, &[&str], &str, &str)] = &[
+    ("fluxdb_functions", &["() -> TABLE"], "All functions", "FROM fluxdb_functions()"),
+    (
+        "generate_series",
+        &[
+            "(BIGINT) -> TABLE",
+            "(BIGINT, BIGINT) -> TABLE",
+            "(BIGINT, BIGINT, BIGINT) -> TABLE",
+            "(TIMESTAMP, TIMESTAMP, INTERVAL) -> TABLE",
+        ],
+        "Numbers or times at equal steps, with the end",
+        "FROM generate_series(1, 10)",
+    ),
+    ("glob", &["(VARCHAR) -> TABLE"], "The files that a pattern names", "FROM glob('*.csv')"),
+    (
+        "json_each",
+        &["(JSON) -> TABLE", "(JSON, VARCHAR) -> TABLE"],
+        "The members of a JSON value",
+        "FROM json_each('{\"a\": 1}')",
+    ),
+    (
+        "json_tree",
+        &["(JSON) -> TABLE", "(JSON, VARCHAR) -> TABLE"],
+        "A JSON value and all that is in it",
+        "FROM json_tree('{\"a\": 1}')",
+    ),
+    ("pg_timezone_names", &["() -> TABLE"], "All time zones", "FROM pg_timezone_names()"),
+    (
+        "range",
+        &[
+            "(BIGINT) -> TABLE",
+            "(BIGINT, BIGINT) -> TABLE",
+            "(BIGINT, BIGINT, BIGINT) -> TABLE",
+            "(TIMESTAMP, TIMESTAMP, INTERVAL) -> TABLE",
+        ],
+        "Numbers or times at equal steps, without the end",
+        "FROM range(10)",
+    ),
+    ("repeat", &["(ANY, BIGINT) -> TABLE"], "A value, so many times", "FROM repeat('x', 3)"),
+    (
+        "repeat_row",
+        &["(ANY..., num_rows := BIGINT) -> TABLE"],
+        "A row, so many times",
+        "FROM repeat_row(1, 'x', num_rows = 3)",
+    ),
+];
+
+struct Listed {
+    name: String,
+    kind: &'static str,
+    subject: &'static str,
+    alias_of: Option<String>,
+    /// `(A, B) -> C`.
+    signatures: Vec<String>,
+    description: String,
+    example: String,
+    volatile: bool,
+}
+
+fn from_info(f: FunctionInfo, kind: &'static str) -> Listed {
+    let bare = |s: String| s.strip_prefix(f.name).map_or_else(|| s.clone(), str::to_owned);
+    Listed {
+        name: f.name.to_owned(),
+        kind,
+        subject: f.subject,
+        alias_of: f.alias_of.map(str::to_owned),
+        signatures: f.signatures.into_iter().map(bare).collect(),
+        description: f.description.to_owned(),
+        example: f.example.to_owned(),
+        volatile: f.volatile,
+    }
+}
+
+fn all() -> Vec<Listed> {
+    let constant = |kind, subject| {
+        move |(name, signatures, description, example): &(&str, &[&str], &str, &str)| Listed {
+            name: (*name).to_owned(),
+            kind,
+            subject,
+            alias_of: None,
+            signatures: signatures.iter().map(|s| (*s).to_owned()).collect(),
+            description: (*description).to_owned(),
+            example: (*example).to_owned(),
+            volatile: false,
+        }
+    };
+    let mut out: Vec<Listed> =
+        crate::exec::functions::catalog().into_iter().map(|f| from_info(f, "scalar")).collect();
+    out.extend(BOUND.iter().map(constant("scalar", "General")));
+    out.extend(crate::exec::aggregates::catalog().into_iter().map(|f| from_info(f, "aggregate")));
+    out.extend(crate::exec::window::catalog().into_iter().map(|f| from_info(f, "window")));
+    out.extend(TABLES.iter().map(constant("table", "Table functions")));
+    out.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    out
+}
+
+/// The parts between commas outside brackets.
+fn split(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0, 0, vec![]);
+    for (i, c) in list.char_indices() {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(list[start..i].trim());
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    if !list[start..].trim().is_empty() {
+        parts.push(list[start..].trim());
+    }
+    parts
+}
+
+fn texts(values: &[&str]) -> Scalar {
+    let values: StringViewArray = values.iter().map(|v| Some(*v)).collect();
+    let offsets = arrow_buffer::OffsetBuffer::from_lengths([values.len()]);
+    list_array(&T::Varchar, offsets, Arc::new(values), None).map_or(Scalar::Null, Scalar::Nested)
+}
+
+/// The rows, one for each signature.
+pub(super) fn functions() -> RowsBuilder {
+    let list = T::List(Box::new(T::Varchar));
+    let mut rows = RowsBuilder::new(&[
+        ("database_name", T::Varchar),
+        ("schema_name", T::Varchar),
+        ("function_name", T::Varchar),
+        ("alias_of", T::Varchar),
+        ("function_type", T::Varchar),
+        ("subject", T::Varchar),
+        ("description", T::Varchar),
+        ("return_type", T::Varchar),
+        ("parameters", list.clone()),
+        ("parameter_types", list.clone()),
+        ("varargs", T::Varchar),
+        ("has_side_effects", T::Boolean),
+        ("internal", T::Boolean),
+        ("examples", list),
+        ("stability", T::Varchar),
+    ]);
+    for f in all() {
+        for signature in &f.signatures {
+            let (params, ret) = signature.rsplit_once(" -> ").unwrap_or((signature, "ANY"));
+            let inner = params.strip_prefix('(').and_then(|p| p.strip_suffix(')')).unwrap_or(params);
+            let mut types = split(inner);
+            let varargs = types.last().and_then(|t| t.strip_suffix("..."));
+            if varargs.is_some() {
+                types.pop();
+            }
+            let names: Vec<String> = (0..types.len()).map(|i| format!("col{i}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let stability = if f.volatile { "VOLATILE" } else { "CONSISTENT" };
+            rows.push([
+                text(super::database_name()),
+                text(crate::catalog::MAIN_SCHEMA),
+                text(&f.name),
+                f.alias_of.as_deref().map_or(Scalar::Null, text),
+                text(f.kind),
+                text(f.subject),
+                text(&f.description),
+                text(ret),
+                texts(&names),
+                texts(&types),
+                varargs.map_or(Scalar::Null, text),
+                Scalar::Boolean(f.volatile),
+                Scalar::Boolean(true),
+                texts(&[&f.example]),
+                text(stability),
+            ]);
+        }
+    }
+    rows
+}
