@@ -221,6 +221,19 @@ pub enum Step {
     Key(String),
     /// The element of an array; from the end if negative.
     Index(i64),
+    /// All members of an object.
+    AnyMember,
+    /// All elements of an array.
+    AnyElement,
+    /// The value and all that is in it.
+    Descend,
+}
+
+impl Step {
+    /// Whether it can lead to more than one value.
+    pub fn is_wild(&self) -> bool {
+        matches!(self, Self::AnyMember | Self::AnyElement | Self::Descend)
+    }
 }
 
 /// A path: `$.a.b[0]`, `/a/b/0`, or a bare key.
@@ -239,7 +252,13 @@ pub fn parse_path(path: &str) -> Option<Vec<Step>> {
     let mut steps = vec![];
     while !rest.is_empty() {
         if let Some(r) = rest.strip_prefix('.') {
-            if let Some(r) = r.strip_prefix('"') {
+            if r.starts_with('.') {
+                steps.push(Step::Descend);
+                rest = r;
+            } else if let Some(r) = r.strip_prefix('*') {
+                steps.push(Step::AnyMember);
+                rest = r;
+            } else if let Some(r) = r.strip_prefix('"') {
                 let end = r.find('"')?;
                 steps.push(Step::Key(r[..end].to_owned()));
                 rest = &r[end + 1..];
@@ -251,6 +270,9 @@ pub fn parse_path(path: &str) -> Option<Vec<Step>> {
                 steps.push(Step::Key(r[..end].to_owned()));
                 rest = &r[end..];
             }
+        } else if let Some(r) = rest.strip_prefix("[*]") {
+            steps.push(Step::AnyElement);
+            rest = r;
         } else if let Some(r) = rest.strip_prefix('[') {
             let end = r.find(']')?;
             let index = r[..end]
@@ -276,10 +298,40 @@ pub fn find<'a>(text: &'a str, path: &[Step]) -> Option<&'a str> {
                 let i = if *i < 0 { all.len() as i64 + i } else { *i };
                 *all.get(usize::try_from(i).ok()?)?
             }
+            Step::AnyMember | Step::AnyElement | Step::Descend => {
+                return find_all(text, path).first().copied();
+            }
         };
     }
     let mut p = Parser::new(value);
     p.skip_value().ok()
+}
+
+/// The texts of all values that a path leads to.
+pub fn find_all<'a>(text: &'a str, path: &[Step]) -> Vec<&'a str> {
+    fn descend<'a>(text: &'a str, out: &mut Vec<&'a str>) {
+        out.push(text);
+        let inner = members(text).map(|all| all.into_iter().map(|(_, v)| v).collect());
+        for value in inner.or_else(|| elements(text)).unwrap_or_default() {
+            descend(value, out);
+        }
+    }
+    let mut values = vec![text];
+    for step in path {
+        let mut next = vec![];
+        for value in values {
+            match step {
+                Step::AnyMember => {
+                    next.extend(members(value).unwrap_or_default().into_iter().map(|(_, v)| v));
+                }
+                Step::AnyElement => next.extend(elements(value).unwrap_or_default()),
+                Step::Descend => descend(value, &mut next),
+                one => next.extend(find(value, std::slice::from_ref(one))),
+            }
+        }
+        values = next;
+    }
+    values
 }
 
 /// Keys and values of an object.

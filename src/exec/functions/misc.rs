@@ -8,9 +8,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, StringViewArray, UInt64Array};
 
-use super::ScalarKernel;
 use super::kernel::{Cache, Str, boolean, primitive, text, text_list};
-use super::registry::{CallSite, P, R, Registry, def};
+use super::registry::{CallSite, P, R, Registry, Resolution, def};
+use super::{ArgInfo, ScalarKernel};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::cast::{self, text::Writer};
@@ -81,7 +81,7 @@ fn hash_kernel(site: &CallSite<'_>) -> ScalarKernel {
 }
 
 /// A path by its text, parsed once.
-fn path(cache: &Cache<Vec<json::Step>>, p: &str) -> Result<Arc<Vec<json::Step>>> {
+fn path_of(cache: &Cache<Vec<json::Step>>, p: &str) -> Result<Arc<Vec<json::Step>>> {
     cache.get(p, |p| {
         json::parse_path(p)
             .ok_or_else(|| ExecError::InvalidInput(format!("JSON path error: malformed path '{p}'")))
@@ -119,7 +119,7 @@ fn compact(v: &str, out: &mut String) {
 fn json_get(as_text: bool) -> ScalarKernel {
     let cache = Cache::new();
     text::<(Str, Str)>(move |(j, p), out| {
-        Ok(match json::find(j, &path(&cache, p)?) {
+        Ok(match json::find(j, &path_of(&cache, p)?) {
             None => false,
             Some(v) if as_text => json_as_text(v, out),
             Some(v) => {
@@ -128,6 +128,77 @@ fn json_get(as_text: bool) -> ScalarKernel {
             }
         })
     })
+}
+
+/// A constant path with wildcards, or a list of paths: a list of what they lead to.
+fn json_get_many(args: &[ArgInfo], as_text: bool) -> Option<Result<Resolution, String>> {
+    let [json, path] = args else { return None };
+    if !matches!(json.ty, LogicalType::Json | LogicalType::Varchar | LogicalType::Null) {
+        return None;
+    }
+    let item = if as_text { LogicalType::Varchar } else { LogicalType::Json };
+    let wild = match &path.literal {
+        Some(Scalar::Text(p)) => {
+            json::parse_path(p).is_some_and(|steps| steps.iter().any(json::Step::is_wild))
+        }
+        _ => false,
+    };
+    let listed = matches!(path.ty, LogicalType::List(_) | LogicalType::Array(..));
+    if !wild && !listed {
+        return None;
+    }
+    let list = LogicalType::List(Box::new(LogicalType::Varchar));
+    let path_type = if listed { list } else { LogicalType::Varchar };
+    let ret = LogicalType::List(Box::new(item.clone()));
+    let kernel: ScalarKernel = Box::new(move |args, _, rows, _| {
+        let cache = Cache::new();
+        let texts = args[0].as_string_view();
+        let mut out = StringViewBuilder::new();
+        let (mut offsets, mut valid) = (vec![0i32], Vec::with_capacity(rows));
+        let mut buffer = String::new();
+        for row in 0..rows {
+            let (i, j) =
+                (if texts.len() == rows { row } else { 0 }, if args[1].len() == rows { row } else { 0 });
+            let ok = texts.is_valid(i) && args[1].is_valid(j);
+            valid.push(ok);
+            if ok {
+                let value = texts.value(i);
+                let found: Vec<Option<&str>> = if listed {
+                    let paths = args[1].as_list::<i32>().value(j);
+                    let paths = paths.as_string_view();
+                    (0..paths.len())
+                        .map(|p| {
+                            if paths.is_null(p) {
+                                Ok(None)
+                            } else {
+                                Ok(json::find(value, &path_of(&cache, paths.value(p))?))
+                            }
+                        })
+                        .collect::<Result<_>>()?
+                } else {
+                    let steps = path_of(&cache, args[1].as_string_view().value(j))?;
+                    json::find_all(value, &steps).into_iter().map(Some).collect()
+                };
+                for v in found {
+                    buffer.clear();
+                    let some = match v {
+                        None => false,
+                        Some(v) if as_text => json_as_text(v, &mut buffer),
+                        Some(v) => {
+                            compact(v, &mut buffer);
+                            true
+                        }
+                    };
+                    if some { out.try_append_value(&buffer)? } else { out.append_null() }
+                }
+            }
+            offsets.push(super::kernel::list_end(arrow_array::builder::ArrayBuilder::len(&out))?);
+        }
+        let nulls = Some(arrow_buffer::NullBuffer::from(valid)).filter(|n| n.null_count() > 0);
+        let values: ArrayRef = Arc::new(out.finish());
+        cast::nested::list_array(&item, arrow_buffer::OffsetBuffer::new(offsets.into()), values, nulls)
+    });
+    Some(Ok(Resolution { arg_types: vec![LogicalType::Json, path_type], return_type: ret, kernel }))
 }
 
 fn json_index(as_text: bool) -> ScalarKernel {
@@ -167,7 +238,8 @@ pub(super) fn register_json(r: &mut Registry) {
                 def($name, $what, $example)
                     .aliases(&[$($alias),*])
                     .map(&[T::Json, s.clone()], $ret, |_| json_get($text))
-                    .map(&[T::Json, T::BigInt], $ret, |_| json_index($text)),
+                    .map(&[T::Json, T::BigInt], $ret, |_| json_index($text))
+                    .custom(&["(JSON, VARCHAR[]) -> LIST"], |args| json_get_many(args, $text)),
             );
         };
     }
@@ -192,7 +264,7 @@ pub(super) fn register_json(r: &mut Registry) {
         T::Boolean,
         |_| {
             let cache = Cache::new();
-            boolean::<(Str, Str)>(move |(j, p)| Ok(Some(json::find(j, &path(&cache, p)?).is_some())))
+            boolean::<(Str, Str)>(move |(j, p)| Ok(Some(json::find(j, &path_of(&cache, p)?).is_some())))
         },
     ));
     r.add(
@@ -207,7 +279,7 @@ pub(super) fn register_json(r: &mut Registry) {
         .map(&[T::Json, s.clone()], T::UBigInt, |_| {
             let cache = Cache::new();
             primitive::<(Str, Str), UInt64Type>(move |(j, p)| {
-                let found = json::find(j, &path(&cache, p)?);
+                let found = json::find(j, &path_of(&cache, p)?);
                 Ok(found.map(|v| json::elements(v).map_or(0, |e| e.len() as u64)))
             })
         }),
@@ -223,7 +295,7 @@ pub(super) fn register_json(r: &mut Registry) {
             .map(&[T::Json, s.clone()], s.clone(), |_| {
                 let cache = Cache::new();
                 text::<(Str, Str)>(move |(j, p), out| {
-                    let found = json::find(j, &path(&cache, p)?);
+                    let found = json::find(j, &path_of(&cache, p)?);
                     found.into_iter().for_each(|v| out.push_str(json_type(v)));
                     Ok(found.is_some())
                 })
