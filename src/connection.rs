@@ -14,6 +14,7 @@ use crate::exec::error::ExecError;
 use crate::exec::functions::flatten;
 use crate::exec::zone::Zone;
 use crate::formats::BuiltinFormats;
+use crate::params::Params;
 use crate::sql::SqlError;
 use crate::sql::bind::Tables;
 use crate::sql::session::{Outcome, ResultRows, Running, Session};
@@ -74,8 +75,17 @@ impl Connection {
     ///
     /// The statement is not SQL, does not fit what exists, or failed. Its effects are undone.
     pub fn run(&self, sql: &str) -> Result<StatementResult> {
+        self.run_with(sql, ())
+    }
+
+    /// Runs exactly one statement with values for its parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); and if the values are not just those that the statement asks for.
+    pub fn run_with(&self, sql: &str, params: impl Into<Params>) -> Result<StatementResult> {
         let mut session = self.session.lock();
-        Ok(match session.run(sql)? {
+        Ok(match session.run(sql, params.into().0)? {
             Outcome::Rows(rows) => StatementResult::Rows(Rows::new(rows, session.settings.time_zone.clone())),
             Outcome::Changed(rows) => StatementResult::Changed(rows),
             Outcome::Done => StatementResult::Done,
@@ -109,6 +119,45 @@ impl Connection {
         match self.run_all(sql)? {
             StatementResult::Rows(rows) => Ok(rows),
             StatementResult::Changed(_) | StatementResult::Done => Ok(Rows::empty()),
+        }
+    }
+
+    /// Runs exactly one statement with values for its parameters and returns its rows.
+    ///
+    /// ```
+    /// let db = fluxdb::Database::open_in_memory()?;
+    /// let connection = db.connect();
+    /// let rows = connection.query_with("SELECT range FROM range(10) WHERE range >= ? LIMIT ?", (7, 2))?;
+    /// assert_eq!(rows.count_rows()?, 2);
+    /// let named = fluxdb::Params::named([("least", 8.into())]);
+    /// assert_eq!(connection.query_with("FROM range(10) WHERE range >= $least", named)?.count_rows()?, 2);
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`run_with`](Self::run_with).
+    pub fn query_with(&self, sql: &str, params: impl Into<Params>) -> Result<Rows> {
+        match self.run_with(sql, params)? {
+            StatementResult::Rows(rows) => Ok(rows),
+            StatementResult::Changed(_) | StatementResult::Done => Ok(Rows::empty()),
+        }
+    }
+
+    /// Runs exactly one statement with values for its parameters, and drops its rows. Returns the number of rows
+    /// that it wrote.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_with`](Self::run_with).
+    pub fn execute_with(&self, sql: &str, params: impl Into<Params>) -> Result<u64> {
+        match self.run_with(sql, params)? {
+            StatementResult::Changed(rows) => Ok(rows),
+            StatementResult::Rows(rows) => {
+                rows.count_rows()?;
+                Ok(0)
+            }
+            StatementResult::Done => Ok(0),
         }
     }
 

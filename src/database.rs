@@ -267,6 +267,7 @@ impl Shared {
             optimizer: true,
             lock_timeout_ms: 1_000,
             time_zone: crate::exec::zone::Zone::system(),
+            inert: std::collections::BTreeMap::new(),
         };
         Arc::new(Self { storage, gate: Arc::default(), settings })
     }

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod io;
 mod measurement;
 pub mod pager;
+mod params;
 pub mod sql;
 pub mod table;
 
@@ -25,6 +26,7 @@ pub use exec::cast::text::{Writer as ValueWriter, json_string, write_value};
 pub use exec::context::CancelToken;
 pub use exec::zone::Zone as TimeZone;
 pub use measurement::{FieldValue, ImportOptions, ImportReport, Point, PointWriter, Precision, Rejected};
+pub use params::{Param, Params};
 pub use sql::Position;
 pub use sql::parser::{is_keyword, keywords};
 pub use sql::split::{StatementSplitter, is_blank, split_statements};

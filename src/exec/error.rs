@@ -16,6 +16,9 @@ pub enum ExecError {
     /// A constraint of a table does not hold.
     #[error("Constraint Error: {0}")]
     Constraint(String),
+    /// A sequence has no more values, or none yet.
+    #[error("Sequence Error: {0}")]
+    Sequence(String),
     /// The query needs more memory than it may have.
     #[error("Out of Memory Error: {0}")]
     OutOfMemory(String),

@@ -2,9 +2,12 @@
 //! `sqlparser`'s; statements that are DuckDB's or ours have types here.
 
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, SelectItem, Statement as SqlStatement, TableFactor, TableWithJoins, With,
+    DataType, Expr, Ident, ObjectName, Query, SelectItem, Statement as SqlStatement, TableFactor,
+    TableWithJoins, With,
 };
 use sqlparser::tokenizer::{Location, Span};
+
+use crate::catalog::ObjectKind;
 
 /// One statement.
 #[derive(Debug, Clone)]
@@ -17,12 +20,37 @@ pub enum Statement {
     Modify(Box<Modify>),
     /// CREATE VIEW.
     CreateView(Box<CreateView>),
+    /// CREATE SCHEMA.
+    CreateSchema(Create),
+    /// CREATE SEQUENCE.
+    CreateSequence(CreateSequence),
+    /// CREATE MACRO.
+    CreateMacro(Box<CreateMacro>),
+    /// CREATE TYPE.
+    CreateType(Box<CreateType>),
+    /// DROP.
+    Drop(Drop),
+    /// ALTER of something that is not a table.
+    Alter(AlterObject),
+    /// COMMENT ON.
+    Comment(Comment),
     /// COPY.
     Copy(Box<Copy>),
+    /// COPY FROM DATABASE.
+    CopyDatabase(CopyDatabase),
+    /// EXPORT DATABASE.
+    Export(Box<Export>),
+    /// IMPORT DATABASE.
+    Import {
+        /// The directory.
+        path: Box<Expr>,
+    },
     /// EXPLAIN.
     Explain {
         /// Run it and tell what it took.
         analyze: bool,
+        /// How to show it.
+        format: ExplainFormat,
         /// What is to be explained.
         statement: Box<Statement>,
     },
@@ -34,6 +62,8 @@ pub enum Statement {
     Show(Show),
     /// SET, or PRAGMA with a value.
     Set {
+        /// For whom.
+        scope: SetScope,
         /// The setting.
         name: Ident,
         /// Its value.
@@ -41,7 +71,21 @@ pub enum Statement {
     },
     /// RESET.
     Reset {
+        /// For whom.
+        scope: SetScope,
         /// The setting.
+        name: Ident,
+    },
+    /// SET VARIABLE.
+    SetVariable {
+        /// The variable.
+        name: Ident,
+        /// Its value.
+        value: Box<Expr>,
+    },
+    /// RESET VARIABLE.
+    ResetVariable {
+        /// The variable.
         name: Ident,
     },
     /// PRAGMA that is no setting.
@@ -51,14 +95,69 @@ pub enum Statement {
         /// Its arguments.
         args: Vec<Expr>,
     },
+    /// PREPARE.
+    Prepare(Prepare),
+    /// EXECUTE.
+    Execute(Execute),
+    /// DEALLOCATE.
+    Deallocate {
+        /// The statement; all if absent.
+        name: Option<Ident>,
+    },
+    /// ATTACH.
+    Attach(Box<Attach>),
+    /// DETACH.
+    Detach(Detach),
+    /// USE of a database, a schema, or both.
+    Use(ObjectName),
+    /// INSTALL or LOAD.
+    Load {
+        /// The extension.
+        name: Ident,
+    },
     /// BEGIN.
-    Begin,
+    Begin {
+        /// Nothing may be written.
+        read_only: bool,
+    },
     /// COMMIT.
     Commit,
     /// ROLLBACK.
     Rollback,
     /// CHECKPOINT.
-    Checkpoint,
+    Checkpoint {
+        /// Of which database.
+        database: Option<Ident>,
+    },
+    /// VACUUM and ANALYZE.
+    Maintain {
+        /// The table, where one is named.
+        table: Option<ObjectName>,
+        /// Some of its columns.
+        columns: Vec<Ident>,
+    },
+}
+
+/// For whom a setting is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetScope {
+    /// Not said.
+    Any,
+    /// This connection.
+    Session,
+    /// All connections.
+    Global,
+    /// It is no setting, but a variable.
+    Variable,
+}
+
+/// How EXPLAIN shows a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExplainFormat {
+    /// A tree for people.
+    Text,
+    /// JSON.
+    Json,
 }
 
 /// A statement that changes the rows of a table.
@@ -231,8 +330,8 @@ pub enum MergeAction {
 /// What SHOW lists.
 #[derive(Debug, Clone)]
 pub enum Show {
-    /// Tables and views of the current schema.
-    Tables,
+    /// Tables and views of the current schema, or of another.
+    Tables(Option<ObjectName>),
     /// Tables and views of all schemas, with their columns.
     AllTables,
     /// Schemas.
@@ -241,6 +340,8 @@ pub enum Show {
     Databases,
     /// What measurements have.
     Measurements(ShowMeasurements),
+    /// Something of that name: a table or view, or a setting.
+    Named(ObjectName),
 }
 
 /// What SHOW lists of measurements: of one, or of all.
@@ -267,21 +368,266 @@ pub enum MeasurementPart {
     Series,
 }
 
-/// CREATE VIEW.
+/// Where a piece of a statement lies in its text.
+#[derive(Debug, Clone, Copy)]
+pub struct TextSpan {
+    /// Its first character.
+    pub start: Location,
+    /// The one behind its last.
+    pub end: Location,
+}
+
+impl TextSpan {
+    /// The piece.
+    pub fn of(self, sql: &str) -> Option<&str> {
+        let (from, to) = (byte_offset(sql, self.start)?, byte_offset(sql, self.end)?);
+        sql.get(from..to).map(str::trim)
+    }
+}
+
+/// The byte at which a place in a text lies.
+fn byte_offset(sql: &str, location: Location) -> Option<usize> {
+    let line = usize::try_from(location.line).ok()?.checked_sub(1)?;
+    let start = if line == 0 { 0 } else { sql.match_indices('\n').nth(line - 1)?.0 + 1 };
+    let column = usize::try_from(location.column).ok()?.checked_sub(1)?;
+    let rest = &sql[start..];
+    Some(start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at))
+}
+
+/// What all CREATE statements say.
 #[derive(Debug, Clone)]
-pub struct CreateView {
+pub struct Create {
     /// The name.
     pub name: ObjectName,
-    /// Names of the columns; from the query if empty.
-    pub columns: Vec<Ident>,
-    /// The query.
-    pub query: Box<Query>,
-    /// Where the query begins in the text.
-    pub query_start: Location,
     /// In place of one that exists.
     pub or_replace: bool,
     /// Nothing happens if there is one.
     pub if_not_exists: bool,
+    /// It goes with the connection.
+    pub temporary: bool,
+}
+
+/// CREATE VIEW.
+#[derive(Debug, Clone)]
+pub struct CreateView {
+    /// Its name.
+    pub create: Create,
+    /// Names of the columns; from the query if empty.
+    pub columns: Vec<Ident>,
+    /// The query.
+    pub query: Box<Query>,
+    /// Its text.
+    pub text: TextSpan,
+    /// The query may use the view's name for its own rows so far.
+    pub recursive: bool,
+}
+
+/// CREATE SEQUENCE.
+#[derive(Debug, Clone)]
+pub struct CreateSequence {
+    /// Its name.
+    pub create: Create,
+    /// The options, each once.
+    pub options: Vec<SequenceOption>,
+}
+
+/// An option of CREATE SEQUENCE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SequenceOption {
+    /// `INCREMENT BY`.
+    Increment(i64),
+    /// `MINVALUE`, or none.
+    Least(Option<i64>),
+    /// `MAXVALUE`, or none.
+    Greatest(Option<i64>),
+    /// `START WITH`.
+    Start(i64),
+    /// `CYCLE` or `NO CYCLE`.
+    Cycle(bool),
+}
+
+/// CREATE MACRO, also called CREATE FUNCTION.
+#[derive(Debug, Clone)]
+pub struct CreateMacro {
+    /// Its name.
+    pub create: Create,
+    /// What it stands for.
+    pub overloads: Vec<MacroBody>,
+}
+
+/// One body of a macro.
+#[derive(Debug, Clone)]
+pub struct MacroBody {
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
+    /// It is a query.
+    pub is_table: bool,
+    /// Its text.
+    pub text: TextSpan,
+}
+
+/// A parameter of a macro.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name.
+    pub name: Ident,
+    /// The text of its type.
+    pub ty: Option<TextSpan>,
+    /// The text of its default.
+    pub default: Option<TextSpan>,
+}
+
+/// CREATE TYPE.
+#[derive(Debug, Clone)]
+pub struct CreateType {
+    /// Its name.
+    pub create: Create,
+    /// What it is.
+    pub ty: NewType,
+}
+
+/// What a new type is.
+#[derive(Debug, Clone)]
+pub enum NewType {
+    /// An ENUM of these values.
+    Enum(Vec<String>),
+    /// An ENUM of the values that a query yields.
+    EnumOf(Box<Query>),
+    /// Another name of a type.
+    Alias(DataType),
+}
+
+/// DROP.
+#[derive(Debug, Clone)]
+pub struct Drop {
+    /// The kind of the objects.
+    pub kind: ObjectKind,
+    /// It is no error if one is not there.
+    pub if_exists: bool,
+    /// Their names.
+    pub names: Vec<ObjectName>,
+    /// What depends on them goes too.
+    pub cascade: bool,
+}
+
+/// ALTER of something that is not a table.
+#[derive(Debug, Clone)]
+pub struct AlterObject {
+    /// The kind of the object.
+    pub kind: ObjectKind,
+    /// It is no error if it is not there.
+    pub if_exists: bool,
+    /// Its name.
+    pub name: ObjectName,
+    /// What becomes of it.
+    pub alteration: Alteration,
+}
+
+/// What ALTER does to an object.
+#[derive(Debug, Clone)]
+pub enum Alteration {
+    /// `RENAME TO`.
+    Rename(Ident),
+    /// `SET SCHEMA`.
+    SetSchema(Ident),
+    /// `OWNED BY`: a sequence goes with the table.
+    OwnedBy(ObjectName),
+}
+
+/// COMMENT ON.
+#[derive(Debug, Clone)]
+pub struct Comment {
+    /// On what.
+    pub target: CommentTarget,
+    /// The comment; none removes it.
+    pub comment: Option<String>,
+}
+
+/// On what there can be a comment.
+#[derive(Debug, Clone)]
+pub enum CommentTarget {
+    /// A schema, or an object of one.
+    Object(ObjectKind, ObjectName),
+    /// A column of a table.
+    Column {
+        /// The table.
+        relation: ObjectName,
+        /// The column.
+        column: Ident,
+    },
+    /// A database.
+    Database(Ident),
+}
+
+/// PREPARE.
+#[derive(Debug, Clone)]
+pub struct Prepare {
+    /// The name that EXECUTE will use.
+    pub name: Ident,
+    /// What it will run.
+    pub statement: Box<Statement>,
+    /// Its text.
+    pub text: TextSpan,
+}
+
+/// EXECUTE.
+#[derive(Debug, Clone)]
+pub struct Execute {
+    /// What PREPARE called it.
+    pub name: Ident,
+    /// Values of its parameters, by position or by name.
+    pub values: Vec<(Option<Ident>, Expr)>,
+}
+
+/// An option of a statement, and its value; a name alone is `true`.
+pub type NamedOption = (Ident, Option<Expr>);
+
+/// ATTACH.
+#[derive(Debug, Clone)]
+pub struct Attach {
+    /// The file.
+    pub path: Expr,
+    /// What to call it.
+    pub name: Option<Ident>,
+    /// In place of one of that name.
+    pub or_replace: bool,
+    /// Nothing happens if there is one of that name.
+    pub if_not_exists: bool,
+    /// Options.
+    pub options: Vec<NamedOption>,
+}
+
+/// DETACH.
+#[derive(Debug, Clone)]
+pub struct Detach {
+    /// It is no error if it is not there.
+    pub if_exists: bool,
+    /// The database.
+    pub name: Ident,
+}
+
+/// EXPORT DATABASE.
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// The database; the current one if absent.
+    pub database: Option<Ident>,
+    /// The directory.
+    pub path: Expr,
+    /// Options of the files.
+    pub options: Vec<NamedOption>,
+}
+
+/// COPY FROM DATABASE.
+#[derive(Debug, Clone)]
+pub struct CopyDatabase {
+    /// The database that is copied.
+    pub from: Ident,
+    /// The one it is copied into.
+    pub to: Ident,
+    /// The definitions.
+    pub schema: bool,
+    /// The rows.
+    pub data: bool,
 }
 
 /// COPY.
@@ -293,8 +639,8 @@ pub struct Copy {
     pub to: bool,
     /// The path.
     pub path: Expr,
-    /// Options: names and values; a name alone is `true`.
-    pub options: Vec<(Ident, Option<Expr>)>,
+    /// Options.
+    pub options: Vec<NamedOption>,
 }
 
 /// What is copied.

@@ -12,19 +12,67 @@ use crate::exec::profile::Profile;
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 
-/// The plan as a tree, an operator a line, inputs below it, with the rows that each is expected to yield.
-pub fn render(plan: &Plan) -> String {
-    render_with(plan, None)
-}
-
-/// The plan with what each operator did when it ran: `EXPLAIN ANALYZE`.
-pub fn render_analyzed(plan: &Plan, profile: &Profile) -> String {
-    render_with(plan, Some(profile))
-}
-
-fn render_with(plan: &Plan, profile: Option<&Profile>) -> String {
+/// The plan as a tree, an operator a line, inputs below it, with the rows that each is expected to yield; with a
+/// profile what each did when it ran: `EXPLAIN ANALYZE`.
+pub fn render(plan: &Plan, profile: Option<&Profile>) -> String {
     let mut out = String::new();
     tree(plan, profile, &mut 0, ["", ""], &mut out);
+    out
+}
+
+/// The same as JSON: an operator is an object with its name, its inputs as `children`, and `extra_info`.
+pub fn render_json(plan: &Plan, profile: Option<&Profile>) -> String {
+    let mut out = String::from("[\n");
+    json_tree(plan, profile, &mut 0, 1, &mut out);
+    out.push_str("\n]");
+    out
+}
+
+fn json_tree(plan: &Plan, profile: Option<&Profile>, node: &mut usize, depth: usize, out: &mut String) {
+    let text = line(plan);
+    // An operator's line begins with its name, in upper case.
+    let is_name = |word: &str| word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let name_words = text.split(' ').take_while(|word| is_name(word)).collect::<Vec<_>>();
+    let name = name_words.join("_");
+    let detail = text.split(' ').skip(name_words.len()).collect::<Vec<_>>().join(" ");
+    let pad = "    ".repeat(depth);
+    let metrics = profile.and_then(|p| p.node(*node));
+    let mut info = vec![];
+    if !detail.is_empty() {
+        info.push(format!("\"Details\": {}", json_string(&detail)));
+    }
+    if let Some(rows) = plan.estimated_rows {
+        info.push(format!("\"Estimated Cardinality\": \"{rows}\""));
+    }
+    let _ = write!(out, "{pad}{{\n{pad}    \"name\": {},\n", json_string(&name));
+    if let Some(metrics) = metrics {
+        let rows = metrics.rows.load(Ordering::Relaxed);
+        let seconds = metrics.nanos.load(Ordering::Relaxed) as f64 / 1e9;
+        let _ = write!(out, "{pad}    \"rows\": {rows},\n{pad}    \"timing\": {seconds},\n");
+    }
+    *node += 1;
+    let _ = write!(out, "{pad}    \"children\": [");
+    let inputs = plan.node.inputs();
+    for (i, input) in inputs.iter().enumerate() {
+        out.push_str(if i == 0 { "\n" } else { ",\n" });
+        json_tree(input, profile, node, depth + 2, out);
+    }
+    if !inputs.is_empty() {
+        let _ = write!(out, "\n{pad}    ");
+    }
+    let _ = write!(out, "],\n{pad}    \"extra_info\": {{");
+    for (i, entry) in info.iter().enumerate() {
+        let _ = write!(out, "{}\n{pad}        {entry}", if i == 0 { "" } else { "," });
+    }
+    if !info.is_empty() {
+        let _ = write!(out, "\n{pad}    ");
+    }
+    let _ = write!(out, "}}\n{pad}}}");
+}
+
+fn json_string(text: &str) -> String {
+    let mut out = String::new();
+    crate::exec::cast::text::json_string(text, &mut out);
     out
 }
 

@@ -14,6 +14,7 @@ pub mod parse_modify;
 pub mod parser;
 pub mod physical;
 pub mod plan;
+pub mod sequences;
 pub mod session;
 pub mod sources;
 pub mod split;

@@ -1,12 +1,18 @@
 //! From text to syntax.
 
+mod create;
+mod session;
+
 use sqlparser::ast::{Expr, Ident, ObjectName, Query, Value};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token, Word};
+use sqlparser::tokenizer::{Token, Word};
 
-use crate::sql::ast::{Copy, CopySubject, CreateView, MeasurementPart, Show, ShowMeasurements, Statement};
+use crate::sql::ast::{
+    Copy, CopyDatabase, CopySubject, ExplainFormat, MeasurementPart, NamedOption, Show, ShowMeasurements,
+    Statement, TextSpan,
+};
 use crate::sql::dialect::FluxDialect;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parse_modify;
@@ -76,6 +82,42 @@ fn peek_word(parser: &Parser, n: usize) -> String {
     }
 }
 
+/// Whether these words are ahead, from word `n` on.
+fn peek_words(parser: &Parser, n: usize, words: &[&str]) -> bool {
+    words.iter().enumerate().all(|(i, word)| peek_word(parser, n + i) == *word)
+}
+
+/// Takes the word if it is next.
+fn parse_word(parser: &mut Parser, word: &str) -> bool {
+    let found = peek_word(parser, 0) == word;
+    if found {
+        parser.advance_token();
+    }
+    found
+}
+
+/// Takes the word, which must be next.
+fn expect_word(parser: &mut Parser, word: &str) -> Parsed<()> {
+    if parse_word(parser, word) {
+        return Ok(());
+    }
+    parser.expected_ref(&word.to_uppercase(), parser.peek_token_ref())
+}
+
+fn skip_words(parser: &mut Parser, count: usize) {
+    (0..count).for_each(|_| parser.advance_token());
+}
+
+/// What is parsed, and where it lies in the text.
+fn text_span<T, E: From<ParserError>>(
+    parser: &mut Parser,
+    parse: impl FnOnce(&mut Parser) -> Result<T, E>,
+) -> Result<(T, TextSpan), E> {
+    let start = parser.peek_token_ref().span.start;
+    let parsed = parse(parser)?;
+    Ok((parsed, TextSpan { start, end: parser.get_current_token().span.end }))
+}
+
 fn statement(parser: &mut Parser) -> Result<Statement> {
     let word = peek_word(parser, 0);
     let second = peek_word(parser, 1);
@@ -90,7 +132,7 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
         }
         "describe" | "desc" => {
             parser.advance_token();
-            Statement::Describe(relation(parser)?)
+            describe(parser)?
         }
         "summarize" => {
             parser.advance_token();
@@ -100,56 +142,76 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
             parser.advance_token();
             show(parser)?
         }
+        "copy" if peek_words(parser, 1, &["from", "database"]) => {
+            skip_words(parser, 3);
+            Statement::CopyDatabase(copy_database(parser)?)
+        }
         "copy" => {
             parser.advance_token();
             Statement::Copy(Box::new(copy(parser)?))
         }
-        "set" => {
-            parser.advance_token();
-            if matches!(second.as_str(), "session" | "global" | "local") {
-                parser.advance_token();
-            }
-            set(parser)?
-        }
-        "reset" => {
-            parser.advance_token();
-            if matches!(second.as_str(), "session" | "global" | "local") {
-                parser.advance_token();
-            }
-            Statement::Reset { name: parser.parse_identifier()? }
-        }
-        "pragma" => {
-            parser.advance_token();
-            pragma(parser)?
-        }
         "begin" | "start" => {
             parser.advance_token();
-            transaction_words(parser);
-            Statement::Begin
+            Statement::Begin { read_only: session::transaction_words(parser) }
         }
         "commit" | "end" => {
             parser.advance_token();
-            transaction_words(parser);
+            session::transaction_words(parser);
             Statement::Commit
         }
         "rollback" | "abort" => {
             parser.advance_token();
-            transaction_words(parser);
+            session::transaction_words(parser);
             Statement::Rollback
         }
-        "checkpoint" => {
+        "force" if matches!(second.as_str(), "checkpoint" | "install") => {
             parser.advance_token();
-            Statement::Checkpoint
+            statement(parser)?
         }
-        "force" if second == "checkpoint" => {
-            parser.advance_token();
-            parser.advance_token();
-            Statement::Checkpoint
-        }
-        "create" if is_create_view(parser) => Statement::CreateView(Box::new(create_view(parser)?)),
+        "create" => match create::create(parser)? {
+            Some(statement) => statement,
+            None => sql_statement(parser, &word)?,
+        },
+        "drop" => match create::drop(parser)? {
+            Some(statement) => statement,
+            None => sql_statement(parser, &word)?,
+        },
+        "alter" => match create::alter(parser)? {
+            Some(statement) => statement,
+            None => sql_statement(parser, &word)?,
+        },
+        "comment" if second == "on" => create::comment(parser)?,
         "" if parser.peek_token_ref().token == Token::LParen => Statement::Query(parser.parse_query()?),
         "" => parser.expected_ref("a statement", parser.peek_token_ref())?,
-        _ => sql_statement(parser, &word)?,
+        word => match session_statement(word) {
+            Some(parse) => {
+                parser.advance_token();
+                parse(parser)?
+            }
+            None => sql_statement(parser, word)?,
+        },
+    })
+}
+
+/// How a statement about the session is parsed that begins with that word.
+fn session_statement(word: &str) -> Option<fn(&mut Parser) -> Result<Statement>> {
+    Some(match word {
+        "set" => |p| Ok(session::set(p)?),
+        "reset" => |p| Ok(session::reset(p)?),
+        "pragma" => |p| Ok(session::pragma(p)?),
+        "checkpoint" => |p| Ok(session::checkpoint(p)?),
+        "vacuum" | "analyze" => |p| Ok(session::maintain(p)?),
+        "call" => |p| Ok(session::call(p)?),
+        "install" | "load" => |p| Ok(session::extension(p)?),
+        "prepare" => session::prepare,
+        "execute" => |p| Ok(session::execute(p)?),
+        "deallocate" => |p| Ok(session::deallocate(p)?),
+        "attach" => |p| Ok(session::attach(p)?),
+        "detach" => |p| Ok(session::detach(p)?),
+        "use" => |p| Ok(session::use_(p)?),
+        "export" => |p| Ok(session::export(p)?),
+        "import" => |p| Ok(session::import(p)?),
+        _ => return None,
     })
 }
 
@@ -206,52 +268,57 @@ fn sql_statement(parser: &mut Parser, word: &str) -> Result<Statement> {
             SqlError::parser(format!("syntax error at or near \"{}\"", token.token)).at_span(token.span);
         return Err(error.did_you_mean(word, KNOWN.iter().map(|k| k.to_uppercase())));
     }
-    if matches!(word, "vacuum" | "prepare" | "execute" | "deallocate" | "export" | "import" | "call") {
-        let span = parser.peek_token_ref().span;
-        return Err(
-            SqlError::unsupported(format!("{} is not supported yet", word.to_uppercase())).at_span(span)
-        );
-    }
     Ok(Statement::Sql(Box::new(parser.parse_statement()?)))
-}
-
-/// `TRANSACTION`, `WORK` and the access mode say nothing new.
-fn transaction_words(parser: &mut Parser) {
-    while parser
-        .parse_one_of_keywords(&[
-            Keyword::TRANSACTION,
-            Keyword::WORK,
-            Keyword::READ,
-            Keyword::WRITE,
-            Keyword::ONLY,
-        ])
-        .is_some()
-    {}
 }
 
 fn explain(parser: &mut Parser) -> Result<Statement> {
     let mut analyze = parser.parse_keyword(Keyword::ANALYZE);
-    if !analyze && parser.peek_token_ref().token == Token::LParen {
+    let mut format = ExplainFormat::Text;
+    if parser.peek_token_ref().token == Token::LParen {
         // `EXPLAIN (ANALYZE, FORMAT json) …`; a parenthesis may also begin a query.
         let options = parser.maybe_parse(|p| {
             p.expect_token(&Token::LParen)?;
             let words = p.parse_comma_separated(|p| {
                 let name = p.parse_identifier()?;
+                let mut value = None;
                 if !matches!(p.peek_token_ref().token, Token::Comma | Token::RParen) {
-                    p.advance_token();
+                    value = Some(p.parse_identifier()?);
                 }
-                Ok(name.value.to_lowercase())
+                Ok((name, value))
             })?;
             p.expect_token(&Token::RParen)?;
             Ok(words)
         })?;
-        analyze = options.is_some_and(|words| words.iter().any(|w| w == "analyze"));
+        for (name, value) in options.into_iter().flatten() {
+            match name.value.to_lowercase().as_str() {
+                "analyze" => analyze = true,
+                "format" => format = explain_format(value.as_ref())?,
+                other => {
+                    let error = SqlError::parser(format!("EXPLAIN has no option \"{other}\""));
+                    return Err(error.at_span(name.span).did_you_mean(other, ["ANALYZE", "FORMAT"]));
+                }
+            }
+        }
     }
     let statement = Box::new(statement(parser)?);
     if matches!(*statement, Statement::Explain { .. }) {
         return Err(SqlError::parser("EXPLAIN of EXPLAIN makes no sense"));
     }
-    Ok(Statement::Explain { analyze, statement })
+    Ok(Statement::Explain { analyze, format, statement })
+}
+
+fn explain_format(name: Option<&Ident>) -> Result<ExplainFormat> {
+    let Some(name) = name else {
+        return Err(SqlError::parser("FORMAT needs the name of a format: text or json"));
+    };
+    match name.value.to_lowercase().as_str() {
+        "text" | "default" => Ok(ExplainFormat::Text),
+        "json" => Ok(ExplainFormat::Json),
+        other => {
+            let error = SqlError::invalid(format!("\"{other}\" is not a valid FORMAT argument"));
+            Err(error.at_span(name.span).hint("Options are: text, json"))
+        }
+    }
 }
 
 /// A query, or a name or file that stands for `FROM name`.
@@ -280,6 +347,23 @@ fn empty_from_query() -> Parsed<Box<Query>> {
     Parser::new(&FluxDialect).try_with_sql("FROM t")?.parse_query()
 }
 
+/// The query `SELECT expr`.
+pub fn scalar_query(expr: Expr) -> Result<Box<Query>> {
+    let mut query = parse_query("SELECT 0")?;
+    if let sqlparser::ast::SetExpr::Select(select) = &mut *query.body {
+        select.projection = vec![sqlparser::ast::SelectItem::UnnamedExpr(expr)];
+    }
+    Ok(query)
+}
+
+/// A name of one or more parts, such as the text in `nextval('schema.sequence')`.
+pub fn parse_name(sql: &str) -> Result<ObjectName> {
+    let mut parser = parser(tokens(sql)?);
+    let name = parser.parse_object_name(false)?;
+    end_of(&parser, "end of name")?;
+    Ok(name)
+}
+
 /// The query `FROM name`.
 pub fn table_query(name: ObjectName) -> Result<Box<Query>> {
     let mut query = empty_from_query()?;
@@ -300,42 +384,25 @@ pub fn factor_query(table: sqlparser::ast::TableFactor) -> Result<Box<Query>> {
     Ok(query)
 }
 
-/// `CREATE [OR REPLACE] VIEW` is ahead.
-fn is_create_view(parser: &Parser) -> bool {
-    peek_word(parser, 1) == "view" || peek_word(parser, 1) == "or" && peek_word(parser, 3) == "view"
-}
-
-/// The text of the query is kept, so where it begins must be known.
-fn create_view(parser: &mut Parser) -> Parsed<CreateView> {
-    parser.expect_keyword_is(Keyword::CREATE)?;
-    let or_replace = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
-    parser.expect_keyword_is(Keyword::VIEW)?;
-    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
-    let name = parser.parse_object_name(false)?;
-    let mut columns = vec![];
-    if parser.consume_token(&Token::LParen) {
-        columns = parser.parse_comma_separated(Parser::parse_identifier)?;
-        parser.expect_token(&Token::RParen)?;
+/// Behind DESCRIBE: a table or query, or nothing for all tables.
+fn describe(parser: &mut Parser) -> Result<Statement> {
+    if parser.peek_token_ref().token == Token::EOF {
+        return Ok(Statement::Show(Show::AllTables));
     }
-    parser.expect_keyword_is(Keyword::AS)?;
-    let query_start = parser.peek_token_ref().span.start;
-    let query = parser.parse_query()?;
-    Ok(CreateView { name, columns, query, query_start, or_replace, if_not_exists })
+    if peek_words(parser, 0, &["all", "tables"]) || peek_words(parser, 0, &["tables"]) {
+        return show(parser);
+    }
+    Ok(Statement::Describe(relation(parser)?))
 }
 
-/// The byte at which a place in a text lies.
-pub fn byte_offset(sql: &str, location: Location) -> Option<usize> {
-    let line = usize::try_from(location.line).ok()?.checked_sub(1)?;
-    let start = if line == 0 { 0 } else { sql.match_indices('\n').nth(line - 1)?.0 + 1 };
-    let column = usize::try_from(location.column).ok()?.checked_sub(1)?;
-    let rest = &sql[start..];
-    Some(start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at))
-}
-
+/// Behind SHOW.
 fn show(parser: &mut Parser) -> Result<Statement> {
     let (first, second) = (peek_word(parser, 0), peek_word(parser, 1));
     let (show, words) = match (first.as_str(), second.as_str()) {
-        ("tables", _) => (Show::Tables, 1),
+        ("tables", _) => {
+            parser.advance_token();
+            return Ok(Statement::Show(Show::Tables(session::show_from(parser)?)));
+        }
         ("all", "tables") => (Show::AllTables, 2),
         ("schemas", _) => (Show::Schemas, 1),
         ("databases", _) => (Show::Databases, 1),
@@ -344,11 +411,12 @@ fn show(parser: &mut Parser) -> Result<Statement> {
         ("tag", "keys") => return show_measurements(parser, MeasurementPart::TagKeys, 2),
         ("tag", "values") => return show_measurements(parser, MeasurementPart::TagValues(vec![]), 2),
         ("field", "keys") => return show_measurements(parser, MeasurementPart::FieldKeys, 2),
+        ("select" | "from" | "with" | "values", _) => return Ok(Statement::Describe(relation(parser)?)),
+        _ if parser.peek_token_ref().token == Token::EOF => (Show::AllTables, 0),
+        _ if session::is_bare_name(parser) => (Show::Named(parser.parse_object_name(false)?), 0),
         _ => return Ok(Statement::Describe(relation(parser)?)),
     };
-    for _ in 0..words {
-        parser.advance_token();
-    }
+    skip_words(parser, words);
     Ok(Statement::Show(show))
 }
 
@@ -379,25 +447,22 @@ fn show_measurements(parser: &mut Parser, what: MeasurementPart, words: usize) -
     Ok(Statement::Show(Show::Measurements(show)))
 }
 
-fn set(parser: &mut Parser) -> Parsed<Statement> {
-    let name = parser.parse_identifier()?;
-    if !parser.consume_token(&Token::Eq) && !parser.parse_keyword(Keyword::TO) {
-        return parser.expected_ref("= or TO", parser.peek_token_ref());
-    }
-    Ok(Statement::Set { name, value: Box::new(parser.parse_expr()?) })
-}
-
-fn pragma(parser: &mut Parser) -> Parsed<Statement> {
-    let name = parser.parse_identifier()?;
-    if parser.consume_token(&Token::Eq) {
-        return Ok(Statement::Set { name, value: Box::new(parser.parse_expr()?) });
-    }
-    let mut args = vec![];
+/// Behind `COPY FROM DATABASE`: `a TO b [(SCHEMA | DATA)]`.
+fn copy_database(parser: &mut Parser) -> Result<CopyDatabase> {
+    let from = parser.parse_identifier()?;
+    parser.expect_keyword_is(Keyword::TO)?;
+    let to = parser.parse_identifier()?;
+    let (mut schema, mut data) = (true, true);
     if parser.consume_token(&Token::LParen) {
-        args = parser.parse_comma_separated0(Parser::parse_expr, Token::RParen)?;
+        let what = parser.parse_identifier()?;
+        match what.value.to_lowercase().as_str() {
+            "schema" => data = false,
+            "data" => schema = false,
+            _ => return Err(SqlError::parser("COPY FROM DATABASE takes SCHEMA or DATA").at_span(what.span)),
+        }
         parser.expect_token(&Token::RParen)?;
     }
-    Ok(Statement::Pragma { name, args })
+    Ok(CopyDatabase { from, to, schema, data })
 }
 
 fn copy(parser: &mut Parser) -> Parsed<Copy> {
@@ -420,17 +485,40 @@ fn copy(parser: &mut Parser) -> Parsed<Copy> {
         return parser.expected_ref("TO", parser.get_current_token());
     }
     let path = parser.parse_expr()?;
+    Ok(Copy { subject, to, path, options: copy_options(parser)? })
+}
+
+/// `[WITH] (NAME value, …)`, or nothing; without parentheses as PostgreSQL once had it.
+fn copy_options(parser: &mut Parser) -> Parsed<Vec<NamedOption>> {
     let _ = parser.parse_keyword(Keyword::WITH);
-    let mut options = vec![];
     if parser.consume_token(&Token::LParen) {
-        options = parser.parse_comma_separated0(copy_option, Token::RParen)?;
+        let options = parser.parse_comma_separated0(copy_option, Token::RParen)?;
         parser.expect_token(&Token::RParen)?;
+        return Ok(options);
     }
-    Ok(Copy { subject, to, path, options })
+    let mut options = vec![];
+    while matches!(
+        peek_word(parser, 0).as_str(),
+        "delimiter" | "null" | "csv" | "header" | "quote" | "escape"
+    ) {
+        let token = parser.next_token();
+        let Token::Word(word) = token.token else { unreachable!("just seen to be a word") };
+        let name = |value: &str| Ident { value: value.into(), quote_style: None, span: token.span };
+        if word.value.eq_ignore_ascii_case("csv") {
+            let format = Value::SingleQuotedString("csv".into()).with_span(token.span);
+            options.push((name("format"), Some(Expr::Value(format))));
+            continue;
+        }
+        let _ = parser.parse_keyword(Keyword::AS);
+        let has_value = matches!(parser.peek_token_ref().token, Token::SingleQuotedString(_));
+        let value = if has_value { Some(parser.parse_expr()?) } else { None };
+        options.push((name(&word.value), value));
+    }
+    Ok(options)
 }
 
 /// `NAME`, `NAME value` or `NAME = value`; a bare word as value is a text.
-fn copy_option(parser: &mut Parser) -> Parsed<(Ident, Option<Expr>)> {
+fn copy_option(parser: &mut Parser) -> Parsed<NamedOption> {
     // Names of options may be keywords such as NULL, ESCAPE or FORMAT.
     let token = parser.next_token();
     let Token::Word(word) = &token.token else { return parser.expected("the name of an option", token) };

@@ -585,7 +585,7 @@ mod tests {
 
     fn planned(plan: &LogicalPlan) -> String {
         // Estimates have tests of their own.
-        let text = render(&super::plan(plan).unwrap());
+        let text = render(&super::plan(plan).unwrap(), None);
         text.lines().map(|l| l.split("  (~").next().unwrap_or(l).to_string() + "\n").collect()
     }
 

@@ -10,14 +10,15 @@
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
 //!   announced by a marker (see [`crate::sql::forms`]);
 //! * `b'0101'` becomes one token, `timestamp_ns '…'` a cast;
-//! * `[:-:2]` becomes `[:NULL:2]`.
+//! * `[:-:2]` becomes `[:NULL:2]`;
+//! * the parameters `?` and `?1` become `$1`, counted from the left.
 
 use sqlparser::ast::Ident;
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
-use crate::sql::error::Result;
+use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql;
 use crate::sql::forms;
 
@@ -56,6 +57,8 @@ pub struct Tokens {
     pub run: usize,
     /// How deeply brackets are nested.
     pub depth: usize,
+    /// The parameters that occur, each once: numbers or names, without `$`.
+    pub parameters: Vec<String>,
 }
 
 /// What is known of a query at one level of brackets.
@@ -102,6 +105,8 @@ pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
         run: 0,
         run_max: 0,
         aliases: vec![],
+        unnumbered: 0,
+        parameters: indexmap::IndexMap::new(),
     };
     let mut i = 0;
     while i < raw.len() {
@@ -109,7 +114,12 @@ pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
         i += taken;
         rewriter.end_of_factor(i);
     }
-    Ok(Tokens { tokens: rewriter.out, run: rewriter.run_max, depth: rewriter.depth })
+    let parameters: Vec<String> = rewriter.parameters.into_values().collect();
+    let is_number = |name: &String| name.bytes().all(|b| b.is_ascii_digit());
+    if parameters.iter().any(is_number) && !parameters.iter().all(is_number) {
+        return Err(SqlError::unsupported("Mixing named and positional parameters is not supported yet"));
+    }
+    Ok(Tokens { tokens: rewriter.out, run: rewriter.run_max, depth: rewriter.depth, parameters })
 }
 
 struct Rewriter {
@@ -121,6 +131,9 @@ struct Rewriter {
     run_max: usize,
     /// Tables whose alias came before them: where they end, and the alias.
     aliases: Vec<(usize, TokenWithSpan)>,
+    /// How many `?` there were.
+    unnumbered: usize,
+    parameters: indexmap::IndexMap<String, String>,
 }
 
 impl Rewriter {
@@ -196,6 +209,7 @@ impl Rewriter {
                 self.percent(token.span);
                 return 1;
             }
+            Token::Placeholder(text) => self.parameter(text),
             Token::Word(word) if self.is_prefix_alias(raw, i) => {
                 return self.prefix_alias(raw, i, word);
             }
@@ -204,6 +218,21 @@ impl Rewriter {
         };
         self.out.push(TokenWithSpan::new(replaced, token.span));
         taken
+    }
+
+    /// Notes a parameter, and numbers it if it has no number yet.
+    fn parameter(&mut self, text: &str) -> Token {
+        let name = match text.strip_prefix('?') {
+            Some("") => {
+                self.unnumbered += 1;
+                self.unnumbered.to_string()
+            }
+            Some(number) => number.to_owned(),
+            None => text.trim_start_matches('$').to_owned(),
+        };
+        let token = Token::Placeholder(format!("${name}"));
+        self.parameters.entry(name.to_lowercase()).or_insert(name);
+        token
     }
 
     fn word(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> usize {
@@ -938,6 +967,13 @@ mod tests {
         );
         let plain = "first_value(x IGNORE NULLS) OVER w";
         assert_eq!(rewritten(plain), plain);
+    }
+
+    #[test]
+    fn parameters_are_numbered_and_listed() {
+        assert_eq!(rewritten("SELECT ?, ?, ?1"), "SELECT $1, $2, $1");
+        assert_eq!(tokenize(&FluxDialect, "SELECT $a + $A, $b").unwrap().parameters, ["a", "b"]);
+        assert!(tokenize(&FluxDialect, "SELECT ?, $a").is_err());
     }
 
     #[test]

@@ -312,7 +312,13 @@ impl WriteTransaction {
 
     /// Says what an object needs, in place of what it was said to need before.
     pub fn set_dependencies(&mut self, dependent: ObjectId, on: &BTreeSet<ObjectId>) -> Result<()> {
-        self.change(|catalog| catalog.set_dependencies(dependent, on))
+        let same = self
+            .catalog
+            .dependencies()
+            .filter(|d| d.dependent == dependent)
+            .map(|d| d.on)
+            .eq(on.iter().copied());
+        if same { Ok(()) } else { self.change(|catalog| catalog.set_dependencies(dependent, on)) }
     }
 
     /// Begins to add rows to a table, which may be one that this transaction made. Rows come behind those

@@ -19,7 +19,6 @@ use crate::sql::bind::name::operator;
 use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn};
 use crate::sql::bind::select::{Item, ItemSource};
 use crate::sql::bind::subquery::PendingSubquery;
-use crate::sql::bind::types::bind_type;
 use crate::sql::bind::unnest::Unnests;
 use crate::sql::bind::window::Windows;
 use crate::sql::bind::{Binder, EXPRESSION_DEPTH_MAX, coerce};
@@ -120,7 +119,10 @@ impl Binder<'_> {
             E::Identifier(ident) => self.bind_name(ident, cx),
             E::CompoundIdentifier(parts) => self.bind_qualified(parts, cx),
             E::Nested(inner) => self.bind_expr(inner, cx),
-            E::Value(value) => bind_literal(&value.value),
+            E::Value(value) => match &value.value {
+                Value::Placeholder(name) => self.bind_parameter(name),
+                value => bind_literal(value),
+            },
             E::TypedString(typed) => self.bind_typed_string(typed),
             E::Interval(interval) => self.bind_interval(interval, cx),
             E::UnaryOp { op, expr } => self.bind_unary(*op, expr, cx),
@@ -504,8 +506,14 @@ impl Binder<'_> {
 
     // --- constants ---
 
+    /// The value of a parameter such as `$1`, which counts as a literal.
+    fn bind_parameter(&mut self, name: &str) -> Result<Expr> {
+        let (value, ty) = self.env.parameters.get(name.trim_start_matches('$'))?;
+        Ok(Expr::literal(value, ty))
+    }
+
     fn bind_typed_string(&mut self, typed: &ast::TypedString) -> Result<Expr> {
-        let ty = bind_type(&typed.data_type)?;
+        let ty = self.bind_type(&typed.data_type)?;
         let text = coerce::explicit(bind_literal(&typed.value.value)?, &ty, false)?;
         let value = self.evaluate(&text).map_err(|e| e.at_span(typed.value.span))?;
         Ok(Expr::literal(value, ty))
@@ -902,7 +910,7 @@ impl Binder<'_> {
         ty: &ast::DataType,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
-        let to = bind_type(ty)?;
+        let to = self.bind_type(ty)?;
         let input = self.bind_expr(expr, cx)?;
         let or_null = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
         match coerce::explicit(input, &to, or_null)? {

@@ -292,7 +292,10 @@ impl Binder<'_> {
                     );
                 }
                 let bound = match args {
-                    Some(args) => self.bind_table_function(name, &args.args, *with_ordinality, lateral)?,
+                    Some(args) => match self.bind_table_macro(name, &args.args, lateral)? {
+                        Some(bound) => derived(&function_name(name), bound),
+                        None => self.bind_table_function(name, &args.args, *with_ordinality, lateral)?,
+                    },
                     None if *with_ordinality => {
                         return Err(SqlError::parser("WITH ORDINALITY is for table functions").at(name));
                     }
@@ -473,9 +476,17 @@ impl Binder<'_> {
             return Err(inside(SqlError::unsupported("the view's query is too big")));
         }
         let query = parse_query(&view.query).map_err(inside)?;
+        if self.views.contains(&view.id) {
+            return Err(SqlError::binder(format!(
+                "infinite recursion detected: attempting to recursively bind view \"{}\"",
+                view.name
+            )));
+        }
         // A view sees no CTEs of the statement that uses it.
         let ctes = self.ctes.take();
+        self.views.push(view.id);
         let bound = self.bind_query(&query, None).map_err(inside);
+        self.views.pop();
         self.ctes = ctes;
         let mut bound = derived(&view.name, bound?);
         let relation = &mut bound.scope.relations[0];

@@ -7,7 +7,6 @@ use sqlparser::ast::{
     FunctionArguments, NullTreatment,
 };
 
-use crate::catalog::MAIN_SCHEMA;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::aggregates::is_aggregate;
@@ -22,11 +21,10 @@ use crate::sql::bind::lambda::lambda_kind;
 use crate::sql::bind::name::function_name;
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::unnest::is_unnest;
-use crate::sql::bind::{Binder, coerce};
+use crate::sql::bind::{Binder, coerce, session_functions};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
 use crate::sql::plan::{JoinType, LogicalPlan};
-use crate::sql::sources::database_name;
 
 /// Functions that the binder itself knows.
 pub const SPECIAL_FUNCTIONS: &[&str] = &[
@@ -55,6 +53,7 @@ pub const SPECIAL_FUNCTIONS: &[&str] = &[
 ];
 
 /// The arguments of a call.
+#[derive(Default)]
 pub(super) struct Arguments<'q> {
     pub positional: Vec<&'q Syntax>,
     pub named: Vec<(String, &'q Syntax)>,
@@ -67,6 +66,9 @@ pub(super) struct Arguments<'q> {
 
 impl Binder<'_> {
     pub(super) fn bind_function(&mut self, function: &Function, cx: &mut ExprContext<'_>) -> Result<Expr> {
+        if let Some(bound) = self.bind_macro(function, cx)? {
+            return Ok(bound);
+        }
         let name = function_name(&function.name);
         if let (FunctionArguments::Subquery(query), "array") = (&function.args, &*name) {
             return self.bind_array_subquery(query, cx);
@@ -185,6 +187,9 @@ impl Binder<'_> {
         if let Some(kind) = lambda_kind(name) {
             return self.bind_lambda_call(name, kind, &args.positional, cx);
         }
+        if let Some(bound) = self.bind_session_function(name, &args.positional, cx)? {
+            return Ok(bound);
+        }
         match (name, &args.positional[..]) {
             ("list_value" | "list_pack", items) => self.bind_list(items, cx),
             ("coalesce", [_, ..]) | ("ifnull" | "nvl", [_, _]) => {
@@ -219,11 +224,6 @@ impl Binder<'_> {
                 let now = Expr::literal(Scalar::Int(self.env.now_micros.into()), LogicalType::TimestampTz);
                 self.call("-", vec![now, interval])
             }
-            ("current_setting", [name]) => self.current_setting(name),
-            ("current_schemas", [_]) => {
-                let schemas = vec![Expr::literal(Scalar::text(MAIN_SCHEMA), LogicalType::Varchar)];
-                self.call("list_value", schemas)
-            }
             (name, []) => match self.current(name) {
                 Some(value) => Ok(value),
                 None if WindowFunction::find(name).is_some() => {
@@ -240,7 +240,6 @@ impl Binder<'_> {
 
     /// The present time, the same throughout a statement, if that is what a function without arguments is for.
     pub(super) fn current(&self, name: &str) -> Option<Expr> {
-        let named = |name: &str| Expr::literal(Scalar::text(name), LogicalType::Varchar);
         let now = self.env.now_micros;
         let offset = self.env.settings.time_zone.offset_seconds(now);
         let local = now + offset * 1_000_000;
@@ -253,26 +252,9 @@ impl Binder<'_> {
             "current_date" | "today" => (local.div_euclid(MICROS_PER_DAY), LogicalType::Date),
             "current_time" | "get_current_time" => (timetz::pack(time, offset), LogicalType::TimeTz),
             "localtime" | "current_localtime" => (time, LogicalType::Time),
-            "current_database" | "current_catalog" => return Some(named(database_name())),
-            "current_schema" => return Some(named(MAIN_SCHEMA)),
-            "current_user" | "current_role" | "session_user" | "user" => return Some(named(database_name())),
-            _ => return None,
+            _ => return self.session_name(name),
         };
         Some(Expr::literal(Scalar::Int(i128::from(value)), ty))
-    }
-
-    /// The value of a setting, whose name is constant.
-    fn current_setting(&mut self, name: &Syntax) -> Result<Expr> {
-        let (value, _) = self.bind_constant(name, "current_setting")?;
-        let Scalar::Text(setting) = value else {
-            return Err(SqlError::binder("current_setting takes the name of a setting").at(name));
-        };
-        match self.env.settings.get(&setting) {
-            Some(value) => Ok(Expr::literal(Scalar::text(value), LogicalType::Varchar)),
-            None => {
-                Err(SqlError::catalog(format!("unrecognized configuration parameter \"{setting}\"")).at(name))
-            }
-        }
     }
 
     /// Calls a function with bound arguments.
@@ -312,7 +294,10 @@ impl Binder<'_> {
 /// The error for a function that does not exist.
 pub(super) fn unknown_function(name: &str, similar: &[String]) -> SqlError {
     let error = SqlError::catalog(format!("Scalar Function with name {name} does not exist!"));
-    let candidates = similar.iter().map(String::as_str).chain(SPECIAL_FUNCTIONS.iter().copied());
+    let candidates = similar
+        .iter()
+        .map(String::as_str)
+        .chain(SPECIAL_FUNCTIONS.iter().chain(session_functions::FUNCTIONS).copied());
     match similar.first() {
         Some(first) if similar.len() == 1 => error.hint(format!("Did you mean \"{first}\"?")),
         _ => error.did_you_mean(name, candidates),

@@ -31,9 +31,6 @@ pub fn bind_literal(value: &Value) -> Result<Expr> {
                 .map_err(|e| SqlError::new(SqlErrorKind::Conversion, e))?;
             Expr::literal(Scalar::bytes(bits), LogicalType::Bit)
         }
-        Value::Placeholder(name) => {
-            return Err(SqlError::unsupported(format!("parameters such as {name} are not supported yet")));
-        }
         other => return Err(SqlError::unsupported(format!("a literal such as {other} is not supported"))),
     })
 }

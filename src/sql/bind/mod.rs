@@ -16,12 +16,15 @@ mod functions;
 mod grouping;
 mod lambda;
 mod literal;
+pub mod macros;
 pub mod modify;
 pub mod name;
+mod needs;
 mod pivot;
 mod query;
 pub mod scope;
 mod select;
+pub mod session_functions;
 mod star;
 mod subquery;
 pub mod types;
@@ -33,7 +36,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{self, Ident, ObjectName};
 
-use crate::catalog::{Catalog, MAIN_SCHEMA, TableId};
+use crate::catalog::{Catalog, MAIN_SCHEMA, Namespace, Object, ObjectId, TableId};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::context::ExecContext;
@@ -45,7 +48,7 @@ use crate::sql::bind::scope::Scope;
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::external::Formats;
 use crate::sql::plan::{Column, ColumnIds, LogicalPlan};
-use crate::sql::session::Settings;
+use crate::sql::session::{Parameters, Settings, Variables};
 use crate::table::TableSnapshot;
 
 /// Tables as of the statement's snapshot.
@@ -69,6 +72,10 @@ pub struct Environment<'e> {
     pub now_micros: i64,
     /// For evaluating constants.
     pub context: &'e ExecContext,
+    /// Values of the statement's parameters.
+    pub parameters: &'e Parameters,
+    /// Variables of the session.
+    pub variables: &'e Variables,
 }
 
 /// Expressions nested more deeply are refused: all that comes behind the binder recurses as deep.
@@ -95,6 +102,11 @@ pub struct Binder<'e> {
     /// Expressions bound by expanding aliases; bounds what aliases of aliases can blow up to.
     alias_nodes: usize,
     alias_depth: usize,
+    /// How many macros are being bound in each other, and how many were in all.
+    macro_depth: usize,
+    macro_calls: usize,
+    /// The views that are being bound in each other.
+    views: Vec<ObjectId>,
 }
 
 /// A bound query: its plan and its columns, in order. The plan may yield more.
@@ -120,6 +132,9 @@ impl<'e> Binder<'e> {
             tables: 0,
             alias_nodes: 0,
             alias_depth: 0,
+            macro_depth: 0,
+            macro_calls: 0,
+            views: vec![],
         }
     }
 
@@ -155,6 +170,18 @@ impl<'e> Binder<'e> {
             return Ok(value.clone());
         }
         evaluate_constant(expr, self.env.context).map_err(|e| SqlError::from_exec(&e))
+    }
+
+    /// The type that a name stands for, one that was given its name by CREATE TYPE among them.
+    pub fn bind_type(&self, ty: &ast::DataType) -> Result<LogicalType> {
+        types::bind_type_with(ty, &|name| {
+            let (schema, ident) = object_name(name).ok()?;
+            let schema = self.env.tables.catalog().schema(schema_or_main(schema)).ok()?;
+            match schema.find(Namespace::Type, &ident.value)? {
+                Object::Type(definition) => Some(definition.ty.clone()),
+                _ => None,
+            }
+        })
     }
 
     /// Binds an expression over the columns of one relation: a column's default, the condition of a write.

@@ -14,8 +14,16 @@ const DECIMAL_DEFAULT: LogicalType = LogicalType::Decimal { width: 18, scale: 3 
 /// The most values of an ARRAY.
 const ARRAY_MAX: u64 = 100_000;
 
-/// The type that a name stands for.
+/// What names of types mean that are not built in.
+pub type NamedTypes<'n> = &'n dyn Fn(&ObjectName) -> Option<LogicalType>;
+
+/// The type that a name stands for, of those that are built in.
 pub fn bind_type(ty: &DataType) -> Result<LogicalType> {
+    bind_type_with(ty, &|_| None)
+}
+
+/// The type that a name stands for.
+pub fn bind_type_with(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalType> {
     use LogicalType as L;
     Ok(match ty {
         DataType::Boolean | DataType::Bool => L::Boolean,
@@ -85,7 +93,7 @@ pub fn bind_type(ty: &DataType) -> Result<LogicalType> {
         DataType::Array(
             ArrayElemTypeDef::SquareBracket(item, size) | ArrayElemTypeDef::Qualified(item, size),
         ) => {
-            let item = Box::new(bind_type(item)?);
+            let item = Box::new(bind_type_with(item, known)?);
             match size {
                 None => L::List(item),
                 Some(n @ 1..=ARRAY_MAX) => L::Array(item, *n as u32),
@@ -95,13 +103,15 @@ pub fn bind_type(ty: &DataType) -> Result<LogicalType> {
             }
         }
         DataType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::Parenthesis(item)) => {
-            L::List(Box::new(bind_type(item)?))
+            L::List(Box::new(bind_type_with(item, known)?))
         }
-        DataType::Struct(fields, _) => L::Struct(struct_fields(fields)?.into()),
-        DataType::Tuple(fields) => L::Struct(struct_fields(fields)?.into()),
-        DataType::Map(key, value, _) => L::Map(Box::new(bind_type(key)?), Box::new(bind_type(value)?)),
+        DataType::Struct(fields, _) => L::Struct(struct_fields(fields, known)?.into()),
+        DataType::Tuple(fields) => L::Struct(struct_fields(fields, known)?.into()),
+        DataType::Map(key, value, _) => {
+            L::Map(Box::new(bind_type_with(key, known)?), Box::new(bind_type_with(value, known)?))
+        }
         DataType::Enum(members, _) => enumeration(members)?,
-        DataType::Custom(name, modifiers) => named(name, modifiers)?,
+        DataType::Custom(name, modifiers) => named(name, modifiers, known)?,
         other => return Err(unknown(&other.to_string())),
     })
 }
@@ -121,13 +131,13 @@ fn decimal(info: &ExactNumberInfo) -> Result<LogicalType> {
     Ok(LogicalType::Decimal { width: width as u8, scale: scale as u8 })
 }
 
-fn struct_fields(fields: &[StructField]) -> Result<Vec<(Box<str>, LogicalType)>> {
+fn struct_fields(fields: &[StructField], known: NamedTypes<'_>) -> Result<Vec<(Box<str>, LogicalType)>> {
     fields
         .iter()
         .map(|f| {
             let name =
                 f.field_name.as_ref().ok_or_else(|| SqlError::binder("a field of a STRUCT needs a name"))?;
-            Ok((name.value.as_str().into(), bind_type(&f.field_type)?))
+            Ok((name.value.as_str().into(), bind_type_with(&f.field_type, known)?))
         })
         .collect()
 }
@@ -149,11 +159,11 @@ fn enumeration(members: &[EnumMember]) -> Result<LogicalType> {
 }
 
 /// Types that `sqlparser` has no word for.
-fn named(name: &ObjectName, modifiers: &[String]) -> Result<LogicalType> {
+fn named(name: &ObjectName, modifiers: &[String], known: NamedTypes<'_>) -> Result<LogicalType> {
     use LogicalType as L;
     let text = name.to_string();
     if let ("map", [key, value]) = (text.to_lowercase().as_str(), modifiers) {
-        let [key, value] = [key, value].map(|m| parse_type(m).and_then(|ty| bind_type(&ty)));
+        let [key, value] = [key, value].map(|m| parse_type(m).and_then(|ty| bind_type_with(&ty, known)));
         return Ok(L::Map(Box::new(key?), Box::new(value?)));
     }
     if !modifiers.is_empty() {
@@ -182,7 +192,7 @@ fn named(name: &ObjectName, modifiers: &[String]) -> Result<LogicalType> {
         "guid" => L::Uuid,
         "null" => L::Null,
         "json" => L::Json,
-        _ => return Err(unknown(&text)),
+        _ => return known(name).ok_or_else(|| unknown(&text)),
     })
 }
 

@@ -1,32 +1,40 @@
 //! A session: settings, a transaction, and statements one after another.
 
+mod databases;
 mod failure;
+mod inert_settings;
+mod prepared;
 mod result;
 mod settings;
 mod transaction;
+mod values;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 pub use failure::Failure;
+pub use inert_settings::is_self_test;
+pub use prepared::{PreparedStatement, PreparedStatements};
 pub use result::{Outcome, ResultRows};
-pub use settings::Settings;
+pub use settings::{Setting, Settings, unknown as unknown_setting};
 pub(super) use transaction::Writer;
 pub(crate) use transaction::wait_to_write;
 pub use transaction::{ReadView, TransactionGate};
+pub use values::{Parameters, TypedValue, Variables};
 
 use crate::exec::context::{CancelToken, ExecContext};
 use crate::exec::plan::Plan;
 use crate::exec::profile::Profile;
 use crate::exec::{QueryStream, execute};
+use crate::sql::ast::Statement;
 use crate::sql::bind::{Binder, Environment, Tables};
 use crate::sql::error::Result;
 use crate::sql::external::Formats;
 use crate::sql::optimize::{OptimizerOptions, optimize};
 use crate::sql::plan::{ColumnIds, LogicalPlan};
 use crate::sql::session::transaction::Transaction;
-use crate::sql::{parser, physical, stack, statement};
+use crate::sql::{parser, physical, sequences, stack, statement};
 use crate::table::Storage;
 
 /// Where the running query can be seen from other threads.
@@ -41,6 +49,12 @@ pub struct Session {
     defaults: Settings,
     /// Settings, as SET left them.
     pub settings: Settings,
+    /// Variables, as SET VARIABLE left them.
+    pub variables: Variables,
+    /// What PREPARE has kept.
+    pub(super) prepared: PreparedStatements,
+    /// Values of the parameters of the statement that runs.
+    parameters: Parameters,
     transaction: Transaction,
     cancel: CancelToken,
     running: Running,
@@ -68,6 +82,9 @@ impl Session {
             gate,
             defaults: settings.clone(),
             settings,
+            variables: Variables::default(),
+            prepared: PreparedStatements::default(),
+            parameters: Parameters::default(),
             transaction: Transaction::None,
             cancel,
             running,
@@ -75,26 +92,59 @@ impl Session {
     }
 
     /// Runs exactly one statement. Rows are made while they are read; all else is done on return.
-    pub fn run(&mut self, sql: &str) -> Result<Outcome, Failure> {
+    pub fn run(&mut self, sql: &str, parameters: Parameters) -> Result<Outcome, Failure> {
         self.cancel.reset();
+        self.run_text(sql, parameters)
+    }
+
+    /// As [`run`](Self::run), as a part of another statement.
+    pub(super) fn run_text(&mut self, sql: &str, parameters: Parameters) -> Result<Outcome, Failure> {
         let tokens = parser::tokens(sql)?;
         let size = stack::Size::of(&tokens);
+        let names = tokens.parameters.clone();
         stack::with_room(size, move || {
             let statement = parser::parse_statement(tokens)?;
-            self.run_statement(&statement, sql)
+            if let Statement::Prepare(prepare) = statement {
+                return statement::prepare(self, prepare, sql, names, size);
+            }
+            parameters.check(&names)?;
+            self.run_parsed(&statement, sql, parameters)
         })?
     }
 
-    fn run_statement(
+    /// Runs a statement that was prepared.
+    pub(super) fn run_prepared(
         &mut self,
-        statement: &crate::sql::ast::Statement,
+        prepared: &PreparedStatement,
+        parameters: Parameters,
+    ) -> Result<Outcome, Failure> {
+        parameters.check(&prepared.parameters)?;
+        stack::with_room(prepared.size, move || {
+            self.run_parsed(&prepared.statement, &prepared.sql, parameters)
+        })?
+    }
+
+    fn run_parsed(
+        &mut self,
+        statement: &Statement,
         sql: &str,
+        parameters: Parameters,
     ) -> Result<Outcome, Failure> {
         self.transaction.check(statement)?;
+        let before = std::mem::replace(&mut self.parameters, parameters);
         let result = statement::run(self, statement, sql);
+        self.parameters = before;
         if let Err(e) = &result {
             self.transaction.statement_failed(e);
         }
+        result
+    }
+
+    /// Does something while the values of parameters are not known.
+    pub(super) fn without_parameters<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.parameters, Parameters::unknown());
+        let result = work(self);
+        self.parameters = before;
         result
     }
 
@@ -137,6 +187,8 @@ impl Session {
             settings: &self.settings,
             now_micros: chrono::Utc::now().timestamp_micros(),
             context: &context,
+            parameters: &self.parameters,
+            variables: &self.variables,
         };
         work(&mut Binder::new(env))
     }
@@ -151,6 +203,10 @@ impl Session {
     /// Starts a plan; its progress can be seen from outside.
     pub(super) fn start(&self, plan: Plan, profiled: bool) -> Result<QueryStream, Failure> {
         let mut context = self.context();
+        if sequences::used_in(&plan) {
+            // One thread takes the values in the order of the rows.
+            context.threads = 1;
+        }
         if profiled {
             context.profile = Some(Profile::new(&plan));
         }

@@ -1,8 +1,12 @@
 //! Settings of one connection, and their names in SET.
 
+use std::collections::BTreeMap;
+
 use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
 use crate::exec::zone::Zone;
 use crate::sql::error::{Result, SqlError};
+use crate::sql::session::inert_settings::{self, INERT};
 
 /// Settings of one connection.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +27,8 @@ pub struct Settings {
     pub lock_timeout_ms: u64,
     /// The zone in which TIMESTAMP WITH TIME ZONE is read and shown.
     pub time_zone: Zone,
+    /// What settings that change nothing were set to.
+    pub inert: BTreeMap<String, String>,
 }
 
 /// A setting as SET knows it.
@@ -30,6 +36,7 @@ struct Known {
     name: &'static str,
     aliases: &'static [&'static str],
     description: &'static str,
+    ty: LogicalType,
     get: fn(&Settings) -> String,
     set: fn(&mut Settings, &Scalar) -> Result<(), String>,
 }
@@ -39,12 +46,17 @@ const KNOWN: &[Known] = &[
         name: "default_null_order",
         aliases: &["null_order"],
         description: "NULL ordering used when none is specified (NULLS_FIRST or NULLS_LAST)",
+        ty: LogicalType::Varchar,
         get: |s| if s.default_nulls_first { "NULLS_FIRST" } else { "NULLS_LAST" }.into(),
         set: |s, v| {
             s.default_nulls_first = match word(v)?.replace([' ', '_'], "").as_str() {
                 "nullsfirst" | "first" => true,
                 "nullslast" | "last" => false,
-                _ => return Err("it must be NULLS_FIRST or NULLS_LAST".into()),
+                other => {
+                    return Err(format!(
+                        "Unrecognized parameter for option NULL_ORDER \"{other}\", expected either NULLS FIRST or NULLS LAST"
+                    ));
+                }
             };
             Ok(())
         },
@@ -53,20 +65,34 @@ const KNOWN: &[Known] = &[
         name: "default_order",
         aliases: &[],
         description: "The order type used when none is specified (ASC or DESC)",
+        ty: LogicalType::Varchar,
         get: |s| if s.default_descending { "DESC" } else { "ASC" }.into(),
         set: |s, v| {
             s.default_descending = match word(v)?.as_str() {
                 "asc" | "ascending" => false,
                 "desc" | "descending" => true,
-                _ => return Err("it must be ASC or DESC".into()),
+                other => {
+                    return Err(format!(
+                        "Unrecognized parameter for option DEFAULT_ORDER \"{other}\". Expected ASC or DESC."
+                    ));
+                }
             };
             Ok(())
         },
     },
     Known {
+        name: "enable_optimizer",
+        aliases: &["optimizer"],
+        description: "Whether the optimizer's rules are applied",
+        ty: LogicalType::Boolean,
+        get: |s| s.optimizer.to_string(),
+        set: |s, v| boolean(v).map(|b| s.optimizer = b),
+    },
+    Known {
         name: "integer_division",
         aliases: &[],
         description: "Whether / between integers gives an integer, as // does",
+        ty: LogicalType::Boolean,
         get: |s| s.integer_division.to_string(),
         set: |s, v| boolean(v).map(|b| s.integer_division = b),
     },
@@ -74,6 +100,7 @@ const KNOWN: &[Known] = &[
         name: "lock_timeout",
         aliases: &[],
         description: "Milliseconds to wait for another connection's open transaction before giving up",
+        ty: LogicalType::BigInt,
         get: |s| s.lock_timeout_ms.to_string(),
         set: |s, v| whole(v).map(|n| s.lock_timeout_ms = n),
     },
@@ -81,40 +108,39 @@ const KNOWN: &[Known] = &[
         name: "memory_limit",
         aliases: &["max_memory"],
         description: "The working memory of one query, such as 1GB",
+        ty: LogicalType::Varchar,
         get: |s| format_bytes(s.memory_limit_bytes),
         set: |s, v| bytes(v).map(|n| s.memory_limit_bytes = n),
-    },
-    Known {
-        name: "optimizer",
-        aliases: &[],
-        description: "Whether the optimizer's rules are applied",
-        get: |s| s.optimizer.to_string(),
-        set: |s, v| boolean(v).map(|b| s.optimizer = b),
     },
     Known {
         name: "preserve_insertion_order",
         aliases: &[],
         description: "Whether rows keep their order where nothing else orders them; always true",
+        ty: LogicalType::Boolean,
         get: |_| "true".into(),
-        set: |_, v| if boolean(v)? { Ok(()) } else { Err("rows always keep their order".into()) },
+        // Rows that keep their order are also right where they need not.
+        set: |_, v| boolean(v).map(|_| ()),
     },
     Known {
         name: "threads",
         aliases: &["worker_threads"],
         description: "Worker threads of one query",
+        ty: LogicalType::BigInt,
         get: |s| s.threads.to_string(),
         set: |s, v| match whole(v)? {
             n @ 1..=1_024 => {
                 s.threads = n as usize;
                 Ok(())
             }
-            _ => Err("it must be 1 to 1024".into()),
+            0 => Err("Must have at least 1 thread!".into()),
+            _ => Err("threads must be 1 to 1024".into()),
         },
     },
     Known {
         name: "timezone",
         aliases: &["time zone"],
         description: "The zone in which TIMESTAMP WITH TIME ZONE is read and shown",
+        ty: LogicalType::Varchar,
         get: |s| s.time_zone.name().to_owned(),
         set: |s, v| match v {
             Scalar::Text(name) => Zone::named(name).map(|zone| s.time_zone = zone),
@@ -123,29 +149,133 @@ const KNOWN: &[Known] = &[
     },
 ];
 
+/// A setting and its value.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value, as text.
+    pub value: String,
+    /// What it is for.
+    pub description: &'static str,
+    /// The type of its values.
+    pub ty: LogicalType,
+}
+
+impl Setting {
+    /// Its value, as one of its type.
+    pub fn scalar(&self) -> Scalar {
+        match &self.ty {
+            LogicalType::Boolean => Scalar::Boolean(self.value == "true"),
+            LogicalType::Varchar => Scalar::text(&self.value),
+            LogicalType::Double => self.value.parse().map_or(Scalar::Null, Scalar::Float),
+            _ => self.value.parse().map_or(Scalar::Null, Scalar::Int),
+        }
+    }
+}
+
 impl Settings {
-    /// Names, values and descriptions of all settings.
-    pub fn list(&self) -> impl Iterator<Item = (&'static str, String, &'static str)> {
-        KNOWN.iter().map(|k| (k.name, (k.get)(self), k.description))
+    /// All settings, by name.
+    pub fn list(&self) -> Vec<Setting> {
+        let known = KNOWN.iter().flat_map(|known| {
+            let names = std::iter::once(&known.name).chain(known.aliases);
+            names.filter(|name| !name.contains(' ')).map(|name| self.known(known, name))
+        });
+        let mut all: Vec<Setting> = known.chain(INERT.iter().map(|i| self.inert(i))).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
-    /// The value of a setting, as text.
-    pub fn get(&self, name: &str) -> Option<String> {
-        find(name).map(|k| (k.get)(self))
+    fn known(&self, known: &Known, name: &str) -> Setting {
+        Setting {
+            name: name.to_owned(),
+            value: (known.get)(self),
+            description: known.description,
+            ty: known.ty.clone(),
+        }
+    }
+
+    fn inert(&self, inert: &inert_settings::Inert) -> Setting {
+        let set = self.inert.get(inert.name).map(String::as_str);
+        let ty = match inert.ty {
+            "BOOLEAN" => LogicalType::Boolean,
+            "BIGINT" => LogicalType::BigInt,
+            "UBIGINT" => LogicalType::UBigInt,
+            "DOUBLE" => LogicalType::Double,
+            _ => LogicalType::Varchar,
+        };
+        Setting {
+            name: inert.name.to_owned(),
+            value: set.unwrap_or(inert.default).to_owned(),
+            description: "A setting of DuckDB that changes nothing here",
+            ty,
+        }
+    }
+
+    /// The setting of that name.
+    pub fn get(&self, name: &str) -> Option<Setting> {
+        if let Some(known) = find(name) {
+            return Some(self.known(known, known.name));
+        }
+        let name = name.to_lowercase();
+        if let Some(inert) = inert_settings::find(&name) {
+            return Some(self.inert(inert));
+        }
+        let value = self.inert.get(&name)?.clone();
+        Some(Setting { name, value, description: "", ty: LogicalType::Varchar })
     }
 
     /// Changes a setting.
     pub fn set(&mut self, name: &str, value: &Scalar) -> Result<()> {
-        let known = known(name)?;
-        (known.set)(self, value)
-            .map_err(|why| SqlError::invalid(format!("cannot set \"{}\" to that value: {why}", known.name)))
+        if let Some(known) = find(name) {
+            return (known.set)(self, value).map_err(SqlError::invalid);
+        }
+        let name = name.to_lowercase();
+        match inert_settings::find(&name) {
+            Some(inert) => {
+                let text = match inert.ty {
+                    "BOOLEAN" => boolean(value).map_err(SqlError::invalid)?.to_string(),
+                    _ => plain_text(value),
+                };
+                if inert.fixed && !text.eq_ignore_ascii_case(inert.default) {
+                    return Err(SqlError::unsupported(format!(
+                        "the setting \"{name}\" can only be {}",
+                        if inert.default.is_empty() { "empty" } else { inert.default }
+                    )));
+                }
+                self.inert.insert(name, text);
+            }
+            None if inert_settings::is_self_test(&name) => {
+                self.inert.insert(name, plain_text(value));
+            }
+            None => return Err(unknown(&name)),
+        }
+        Ok(())
     }
 
     /// Gives a setting the value that it has in `defaults`.
     pub fn reset(&mut self, name: &str, defaults: &Settings) -> Result<()> {
-        let known = known(name)?;
-        let value = Scalar::text((known.get)(defaults));
-        (known.set)(self, &value).map_err(SqlError::internal)
+        if let Some(known) = find(name) {
+            let value = Scalar::text((known.get)(defaults));
+            return (known.set)(self, &value).map_err(SqlError::internal);
+        }
+        let name = name.to_lowercase();
+        if inert_settings::find(&name).is_none() && !inert_settings::is_self_test(&name) {
+            return Err(unknown(&name));
+        }
+        self.inert.remove(&name);
+        Ok(())
+    }
+}
+
+/// A value as text.
+fn plain_text(value: &Scalar) -> String {
+    match value {
+        Scalar::Text(text) => text.to_string(),
+        Scalar::Boolean(b) => b.to_string(),
+        Scalar::Int(n) => n.to_string(),
+        Scalar::Float(f) => f.to_string(),
+        _ => String::new(),
     }
 }
 
@@ -164,12 +294,11 @@ fn find(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|k| k.name == name || k.aliases.contains(&name.as_str()))
 }
 
-fn known(name: &str) -> Result<&'static Known> {
-    find(name).ok_or_else(|| {
-        let names = KNOWN.iter().flat_map(|k| std::iter::once(&k.name).chain(k.aliases));
-        SqlError::catalog(format!("unrecognized configuration parameter \"{name}\""))
-            .did_you_mean(name, names)
-    })
+/// The error for a name that no setting has.
+pub fn unknown(name: &str) -> SqlError {
+    let known = KNOWN.iter().flat_map(|k| std::iter::once(&k.name).chain(k.aliases));
+    let names = known.copied().chain(INERT.iter().map(|i| i.name));
+    SqlError::catalog(format!("unrecognized configuration parameter \"{name}\"")).did_you_mean(name, names)
 }
 
 /// A text in lower case.
@@ -245,6 +374,7 @@ mod tests {
             optimizer: true,
             lock_timeout_ms: 1_000,
             time_zone: Zone::utc(),
+            inert: BTreeMap::new(),
         }
     }
 
@@ -262,6 +392,10 @@ mod tests {
             s.reset(known.name, &defaults).unwrap();
         }
         assert_eq!(s, defaults);
+        s.set("enable_progress_bar", &Scalar::Int(1)).unwrap();
+        assert_eq!(s.get("ENABLE_PROGRESS_BAR").unwrap().scalar(), Scalar::Boolean(true));
+        assert!(s.set("ieee_floating_point_ops", &Scalar::Boolean(false)).is_err());
+        s.set("debug_something", &Scalar::text("x")).unwrap();
         let e = s.set("thread", &Scalar::Int(1)).unwrap_err().to_string();
         assert!(e.contains("Did you mean \"threads\""), "{e}");
     }

@@ -40,6 +40,8 @@ pub(super) struct OpenTransaction {
     /// The database as the transaction sees it.
     snapshot: Arc<Snapshot>,
     write: Option<WriteTransaction>,
+    /// Nothing may be written.
+    read_only: bool,
     gate: Arc<TransactionGate>,
 }
 
@@ -120,13 +122,14 @@ pub(in crate::sql) struct Writer<'s> {
 
 impl Session {
     /// BEGIN.
-    pub(in crate::sql) fn begin(&mut self) -> Result<(), Failure> {
+    pub(in crate::sql) fn begin(&mut self, read_only: bool) -> Result<(), Failure> {
         if !matches!(self.transaction, Transaction::None) {
             return Err(context_error("cannot start a transaction within a transaction").into());
         }
         self.transaction = Transaction::Open(Box::new(OpenTransaction {
             snapshot: self.storage.snapshot(),
             write: None,
+            read_only,
             gate: Arc::clone(&self.gate),
         }));
         Ok(())
@@ -159,12 +162,21 @@ impl Session {
         }
     }
 
+    /// Puts what sequences have given out into the file, outside of BEGIN; COMMIT does it else.
+    pub(in crate::sql) fn save_sequences(&mut self) -> Result<(), Failure> {
+        // A commit writes where all sequences stand.
+        self.writer()?.finish()
+    }
+
     /// Begins to write: in the open transaction, or in one for this statement.
     pub(in crate::sql) fn writer(&mut self) -> Result<Writer<'_>, Failure> {
         if self.storage.is_read_only() {
             return Err(TableError::ReadOnly.into());
         }
         if let Transaction::Open(open) = &self.transaction {
+            if open.read_only {
+                return Err(context_error("Cannot write - transaction is launched in read-only mode").into());
+            }
             if open.write.is_none() {
                 let write =
                     wait_to_write(&self.storage, &self.gate, self.settings.lock_timeout_ms, &self.cancel)?;

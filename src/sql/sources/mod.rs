@@ -14,8 +14,8 @@ use crate::exec::error::Result;
 use crate::exec::source::{Source, TableFunctionArgs};
 use crate::sql::bind::Environment;
 
-pub use rows::{RowsBuilder, StaticRows};
-pub use system::{database_name, system_view};
+pub use rows::{RowsBuilder, StaticRows, texts};
+pub use system::{database_name, relation_columns, system_view};
 
 /// The names that [`table_function`] knows.
 pub const TABLE_FUNCTIONS: &[&str] = &[

@@ -59,6 +59,19 @@ pub fn int(value: u64) -> Scalar {
     Scalar::Int(i128::from(value))
 }
 
+/// A list of texts, for [`RowsBuilder::push`].
+pub fn texts(values: impl IntoIterator<Item = impl AsRef<str>>) -> Scalar {
+    let values = arrow_array::StringViewArray::from_iter_values(values);
+    list(Arc::new(values), &LogicalType::Varchar)
+}
+
+/// A list of these items, for [`RowsBuilder::push`].
+pub fn list(items: ArrayRef, ty: &LogicalType) -> Scalar {
+    let field = Arc::new(arrow_schema::Field::new("item", ty.arrow(), true));
+    let offsets = arrow_buffer::OffsetBuffer::from_lengths([items.len()]);
+    Scalar::Nested(Arc::new(arrow_array::ListArray::new(field, offsets, items, None)))
+}
+
 fn column(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> {
     let internal = |e: &dyn std::fmt::Display| ExecError::Internal(e.to_string());
     if values.is_empty() {

@@ -141,6 +141,15 @@ fn view_columns(env: &Environment<'_>, view: &ViewDefinition) -> Vec<ColumnInfo>
     columns.collect()
 }
 
+/// The columns of a table or view.
+pub fn relation_columns(env: &Environment<'_>, object: &Object) -> Vec<ColumnInfo> {
+    match object {
+        Object::Table(table) => table_columns(table),
+        Object::View(view) => view_columns(env, view),
+        _ => vec![],
+    }
+}
+
 fn columns(env: &Environment<'_>) -> RowsBuilder {
     let mut rows = RowsBuilder::new(&[
         ("table_catalog", T::Varchar),
@@ -236,10 +245,21 @@ fn duckdb_views(env: &Environment<'_>) -> RowsBuilder {
 }
 
 fn settings(env: &Environment<'_>) -> RowsBuilder {
-    let mut rows =
-        RowsBuilder::new(&[("name", T::Varchar), ("value", T::Varchar), ("description", T::Varchar)]);
-    for (name, value, description) in env.settings.list() {
-        rows.push([text(name), text(&value), text(description)]);
+    let mut rows = RowsBuilder::new(&[
+        ("name", T::Varchar),
+        ("value", T::Varchar),
+        ("description", T::Varchar),
+        ("input_type", T::Varchar),
+        ("scope", T::Varchar),
+    ]);
+    for setting in env.settings.list() {
+        rows.push([
+            text(&setting.name),
+            text(&setting.value),
+            text(setting.description),
+            text(&setting.ty.to_string()),
+            text("LOCAL"),
+        ]);
     }
     rows
 }

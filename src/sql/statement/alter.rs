@@ -63,6 +63,8 @@ pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure
         Ok(demands)
     })?;
     table.validate().map_err(|e| SqlError::from_catalog(&e).at(&alter.name))?;
+    let id = table.id.into();
+    let needs = writer.session().bind(&view, |binder| Ok(binder.needs_of_table(&table)))?;
     let target = Target::new(Arc::clone(&before), schema_or_main(schema));
     check_rows(&writer, &view, &target, &demands)?;
     if demands.values.is_empty() {
@@ -70,6 +72,7 @@ pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure
     } else {
         rewrite(&mut writer, &view, &target, table, &demands.values)?;
     }
+    writer.transaction()?.set_dependencies(id, &needs)?;
     writer.finish()?;
     Ok(Outcome::Done)
 }

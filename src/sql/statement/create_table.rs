@@ -8,7 +8,6 @@ use crate::catalog::{ColumnDefinition, Object, SchemaId, TableDefinition};
 use crate::column::types::LogicalType;
 use crate::exec::sinks::table_sink;
 use crate::sql::bind::modify::Target;
-use crate::sql::bind::types::bind_type;
 use crate::sql::bind::{Binder, coerce_assign, object_name, schema_or_main};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
@@ -68,9 +67,11 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
     };
     table.validate().map_err(|e| SqlError::from_catalog(&e).at(&create.name))?;
     if let Some(Object::Table(old)) = existing {
-        writer.transaction()?.drop_table(old.id)?;
+        writer.transaction()?.drop_object(old.id.into(), false)?;
     }
+    let needs = writer.session().bind(&view, |binder| Ok(binder.needs_of_table(&table)))?;
     let id = writer.transaction()?.create_table(table)?;
+    writer.transaction()?.set_dependencies(id.into(), &needs)?;
     let mut rows = None;
     if let Some((plan, mut ids)) = source {
         let sink = table_sink(writer.transaction()?.append(id)?);
@@ -158,7 +159,7 @@ pub fn define_column(
             let target = Target::new(Arc::new(table.clone()), "");
             binder.type_over(&target, expr, "a generated column")?
         }
-        (ty, _) => bind_type(ty).map_err(|e| e.at_span(def.name.span))?,
+        (ty, _) => binder.bind_type(ty).map_err(|e| e.at_span(def.name.span))?,
     };
     let mut column = ColumnDefinition::new(&def.name.value, ty);
     column.generated = generated.map(|expr| canonical(expr).into());

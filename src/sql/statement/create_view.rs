@@ -1,58 +1,51 @@
 //! CREATE VIEW.
 
-use crate::catalog::{Object, ObjectId, ViewDefinition};
+use std::collections::BTreeSet;
+
+use crate::catalog::{ObjectKind, ViewDefinition};
 use crate::sql::ast::CreateView;
-use crate::sql::bind::{object_name, schema_or_main};
+use crate::sql::bind::name::quoted;
 use crate::sql::error::SqlError;
-use crate::sql::parser::byte_offset;
+use crate::sql::parser::parse_query;
 use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::statement::object;
 
 /// Makes a view. Its text is kept; it must fit what exists now.
-pub fn run(session: &mut Session, create: &CreateView, sql: &str) -> Result<Outcome, Failure> {
-    let (schema, ident) = object_name(&create.name)?;
-    let schema_name = schema_or_main(schema);
-    let text = byte_offset(sql, create.query_start).map(|at| sql[at..].trim().trim_end_matches(';').trim());
-    let text = text.ok_or_else(|| SqlError::internal("the text of the view's query was lost"))?;
-    let mut writer = session.writer()?;
-    let catalog = writer.transaction()?.catalog();
-    let found = catalog.schema(schema_name).map_err(|e| SqlError::from_catalog(&e).at(&create.name))?;
-    let (schema_id, existing) = (found.definition().id, found.get(&ident.value).cloned());
-    match &existing {
-        Some(Object::View(_)) if create.if_not_exists => return Ok(Outcome::Done),
-        Some(Object::View(_)) if create.or_replace => {}
-        Some(found) => {
-            return Err(SqlError::catalog(format!(
-                "{} with name \"{}\" already exists!",
-                found.kind(),
-                found.name()
-            ))
-            .at(&create.name)
-            .into());
+pub fn run(session: &mut Session, view: &CreateView, sql: &str) -> Result<Outcome, Failure> {
+    let text =
+        view.text.of(sql).ok_or_else(|| SqlError::internal("the text of the view's query was lost"))?;
+    let mut names: Vec<Box<str>> = view.columns.iter().map(|c| c.value.as_str().into()).collect();
+    let mut writer = session.writer_to(&view.create)?;
+    let Some(place) = object::place(&mut writer, &view.create, ObjectKind::View)? else {
+        return Ok(Outcome::Done);
+    };
+    let (mut query, mut text) = (view.query.clone(), text.to_owned());
+    if view.recursive {
+        if names.is_empty() {
+            let error = SqlError::parser("a recursive view needs names for its columns");
+            return Err(error.at(&view.create.name).into());
         }
-        None => {}
+        let columns: Vec<_> = names.drain(..).map(|n| quoted(&n)).collect();
+        let name = quoted(&place.name);
+        text = format!("WITH RECURSIVE {name}({}) AS ({text}) FROM {name}", columns.join(", "));
+        query = parse_query(&text)?;
     }
-    let view = writer.read_view()?;
-    let width =
-        writer.session().bind(&view, |binder| Ok(binder.bind_query(&create.query, None)?.columns.len()))?;
-    if create.columns.len() > width {
-        return Err(SqlError::binder(format!(
-            "the view has {} names for {width} columns",
-            create.columns.len()
-        ))
-        .at(&create.name)
-        .into());
+    let now = writer.read_view()?;
+    let bound = writer.session().bind(&now, |binder| Ok(binder.bind_query(&query, None)?));
+    let width = match bound {
+        Ok(bound) => bound.columns.len(),
+        // Places in a text that was put together mean nothing.
+        Err(Failure::Sql(e)) if view.recursive => {
+            return Err(SqlError { position: None, ..e }.at(&view.create.name).into());
+        }
+        Err(e) => return Err(e),
+    };
+    if names.len() > width {
+        let message = format!("More VIEW aliases than columns in query result: {} for {width}", names.len());
+        return Err(SqlError::binder(message).at(&view.create.name).into());
     }
-    if let Some(existing) = existing {
-        writer.transaction()?.drop_object(existing.id(), true)?;
-    }
-    writer.transaction()?.create_object(ViewDefinition {
-        id: ObjectId::NONE,
-        schema: schema_id,
-        name: ident.value.as_str().into(),
-        query: text.into(),
-        column_names: create.columns.iter().map(|c| c.value.as_str().into()).collect(),
-        comment: None,
-    })?;
+    let definition = ViewDefinition::new(place.schema, &place.name, &text, names);
+    object::put(&mut writer, &place, definition, &BTreeSet::new())?;
     writer.finish()?;
     Ok(Outcome::Done)
 }

@@ -1,57 +1,36 @@
 //! DROP.
 
-use sqlparser::ast::{ObjectName, ObjectType};
-
-use crate::catalog::{CatalogError, Object};
-use crate::sql::bind::{object_name, schema_or_main};
+use crate::catalog::{CatalogError, ObjectKind};
+use crate::sql::ast::Drop;
+use crate::sql::bind::object_name;
 use crate::sql::error::SqlError;
 use crate::sql::session::{Failure, Outcome, Session};
-use crate::sql::statement::create_index;
+use crate::sql::statement::{create_index, object};
 
-/// Removes tables, views or schemas.
-pub fn run(
-    session: &mut Session,
-    kind: ObjectType,
-    if_exists: bool,
-    names: &[ObjectName],
-    cascade: bool,
-) -> Result<Outcome, Failure> {
-    if kind == ObjectType::Index {
-        return create_index::drop(session, if_exists, names);
+/// Removes objects or schemas.
+pub fn run(session: &mut Session, drop: &Drop) -> Result<Outcome, Failure> {
+    if drop.kind == ObjectKind::Index {
+        return create_index::drop(session, drop.if_exists, &drop.names);
     }
-    if !matches!(kind, ObjectType::Table | ObjectType::View | ObjectType::Schema) {
-        return Err(SqlError::unsupported(format!("DROP {kind} is not supported yet")).into());
-    }
-    let mut writer = session.writer()?;
-    // All names are looked up before the first is dropped.
-    let mut found = vec![];
-    for name in names {
-        let (schema, ident) = object_name(name)?;
-        let schema = schema_or_main(schema);
-        let catalog = writer.transaction()?.catalog();
-        let object = match kind {
-            ObjectType::Schema => catalog.schema(&ident.value).map(|_| None),
-            ObjectType::View => catalog.view(schema, &ident.value).map(|v| Some(Object::View(v.clone()))),
-            _ => catalog.table(schema, &ident.value).map(|t| Some(Object::Table(t.clone()))),
+    for name in &drop.names {
+        let mut writer = session.writer_of(drop.kind, name)?;
+        let at = |e: crate::table::TableError| match Failure::from(e) {
+            Failure::Sql(e) => Failure::Sql(e.at(name)),
+            other => other,
         };
-        match object {
-            Ok(object) => found.push((ident, object)),
-            Err(CatalogError::NotFound { .. }) if if_exists => {}
-            Err(e) => return Err(SqlError::from_catalog(&e).at(name).into()),
+        if drop.kind == ObjectKind::Schema {
+            let (None, ident) = object_name(name)? else {
+                return Err(SqlError::binder("a schema cannot be in another").at(name).into());
+            };
+            match writer.transaction()?.catalog().schema(&ident.value) {
+                Err(CatalogError::NotFound { .. }) if drop.if_exists => continue,
+                Err(e) => return Err(SqlError::from_catalog(&e).at(name).into()),
+                Ok(_) => writer.transaction()?.drop_schema(&ident.value, drop.cascade).map_err(at)?,
+            }
+        } else if let Some(found) = object::find(&mut writer, drop.kind, name, drop.if_exists)? {
+            writer.transaction()?.drop_object(found.id(), drop.cascade).map_err(at)?;
         }
+        writer.finish()?;
     }
-    let catalog_error = |e: crate::table::TableError, at: &sqlparser::ast::Ident| match Failure::from(e) {
-        Failure::Sql(e) => Failure::Sql(e.at_span(at.span)),
-        other => other,
-    };
-    for (ident, object) in found {
-        let transaction = writer.transaction()?;
-        match object {
-            Some(object) => transaction.drop_object(object.id(), cascade),
-            None => transaction.drop_schema(&ident.value, cascade),
-        }
-        .map_err(|e| catalog_error(e, ident))?;
-    }
-    writer.finish()?;
     Ok(Outcome::Done)
 }

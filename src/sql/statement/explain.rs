@@ -1,16 +1,23 @@
 //! EXPLAIN.
 
+use std::sync::Arc;
+
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
-use crate::sql::ast::Statement;
+use crate::sql::ast::{ExplainFormat, Statement};
 use crate::sql::error::SqlError;
-use crate::sql::explain::{render, render_analyzed};
+use crate::sql::explain::{render, render_json};
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::query;
 
 /// Shows the plan of a query; with `analyze` runs it and shows what it took.
-pub fn run(session: &Session, analyze: bool, statement: &Statement) -> Result<Outcome, Failure> {
+pub fn run(
+    session: &Session,
+    analyze: bool,
+    format: ExplainFormat,
+    statement: &Statement,
+) -> Result<Outcome, Failure> {
     let query = match statement {
         Statement::Query(query) => query,
         Statement::Sql(sql) => match &**sql {
@@ -31,19 +38,21 @@ pub fn run(session: &Session, analyze: bool, statement: &Statement) -> Result<Ou
     let view = session.read_view();
     let (plan, mut ids) = session.bind(&view, |binder| query::plan(binder, query))?;
     let plan = session.plan(plan, &mut ids)?;
-    let (key, text) = if analyze {
+    let (key, profiled) = if analyze {
         let shown = plan.clone();
         let mut stream = session.start(plan, true)?;
         for batch in &mut stream {
             batch?;
         }
-        let text = match &stream.context().profile {
-            Some(profile) => render_analyzed(&shown, profile),
-            None => render(&shown),
-        };
-        ("analyzed_plan", text)
+        ("analyzed_plan", (shown, Some(Arc::clone(stream.context()))))
     } else {
-        ("physical_plan", render(&plan))
+        ("physical_plan", (plan, None))
+    };
+    let (plan, context) = profiled;
+    let profile = context.as_ref().and_then(|c| c.profile.as_ref());
+    let text = match format {
+        ExplainFormat::Text => render(&plan, profile),
+        ExplainFormat::Json => render_json(&plan, profile),
     };
     let mut rows =
         RowsBuilder::new(&[("explain_key", LogicalType::Varchar), ("explain_value", LogicalType::Varchar)]);

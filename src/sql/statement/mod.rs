@@ -1,11 +1,13 @@
 //! Statements: one file for each kind.
 
 mod alter;
+mod alter_object;
 mod comment;
 mod constraints;
 mod copy;
+mod create;
 mod create_index;
-mod create_schema;
+mod create_macro;
 mod create_table;
 mod create_view;
 pub mod ddl_text;
@@ -13,12 +15,15 @@ mod describe;
 mod drop;
 mod explain;
 mod modify;
+mod object;
+mod prepare;
 mod query;
 mod setting;
 mod show;
 mod show_measurements;
 mod summarize;
 
+pub use prepare::prepare;
 use sqlparser::ast::Statement as SqlStatement;
 
 use crate::sql::ast::Statement;
@@ -32,44 +37,56 @@ pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Ou
         Statement::Sql(statement) => run_sql(session, statement),
         Statement::Modify(statement) => modify::run(session, statement),
         Statement::CreateView(view) => create_view::run(session, view, sql),
+        Statement::CreateSchema(schema) => create::schema(session, schema),
+        Statement::CreateSequence(sequence) => create::sequence(session, sequence),
+        Statement::CreateType(named) => create::named_type(session, named),
+        Statement::CreateMacro(create) => create_macro::run(session, create, sql),
+        Statement::Drop(drop) => drop::run(session, drop),
+        Statement::Alter(alter) => alter_object::run(session, alter),
+        Statement::Comment(comment) => comment::run(session, comment),
         Statement::Copy(copy) => copy::run(session, copy),
-        Statement::Explain { analyze, statement } => explain::run(session, *analyze, statement),
+        Statement::Explain { analyze, format, statement } => {
+            explain::run(session, *analyze, *format, statement)
+        }
         Statement::Describe(query) => describe::run(session, query),
         Statement::Summarize(query) => summarize::run(session, query),
         Statement::Show(what) => show::run(session, what),
-        Statement::Set { name, value } => setting::set(session, name, value),
-        Statement::Reset { name } => setting::reset(session, name),
+        Statement::Set { name, value, .. } => setting::set(session, name, value),
+        Statement::Reset { name, .. } => setting::reset(session, name),
+        Statement::SetVariable { name, value } => setting::set_variable(session, name, value),
+        Statement::ResetVariable { name } => {
+            session.variables.set(&name.value, None);
+            Ok(Outcome::Done)
+        }
         Statement::Pragma { name, args } => setting::pragma(session, name, args),
-        Statement::Begin => session.begin().map(|()| Outcome::Done),
+        Statement::Prepare(_) => Err(SqlError::internal("PREPARE is handled before").into()),
+        Statement::Execute(execute) => prepare::execute(session, execute),
+        Statement::Deallocate { name } => Ok(prepare::deallocate(session, name.as_ref())),
+        Statement::Load { name } => setting::load(name),
+        Statement::Begin { read_only } => session.begin(*read_only).map(|()| Outcome::Done),
         Statement::Commit => session.commit().map(|()| Outcome::Done),
         Statement::Rollback => session.rollback().map(|()| Outcome::Done),
-        Statement::Checkpoint => Ok(Outcome::Done),
+        Statement::Checkpoint { .. } => Ok(Outcome::Done),
+        Statement::Maintain { table, columns } => setting::maintain(session, table.as_ref(), columns),
+        Statement::Attach(_) => unsupported("ATTACH"),
+        Statement::Detach(_) => unsupported("DETACH"),
+        Statement::Use(_) => unsupported("USE"),
+        Statement::CopyDatabase(_) => unsupported("COPY FROM DATABASE"),
+        Statement::Export(_) => unsupported("EXPORT DATABASE"),
+        Statement::Import { .. } => unsupported("IMPORT DATABASE"),
     }
+}
+
+fn unsupported(what: &str) -> Result<Outcome, Failure> {
+    Err(SqlError::unsupported(format!("{what} is not supported yet")).into())
 }
 
 fn run_sql(session: &mut Session, statement: &SqlStatement) -> Result<Outcome, Failure> {
     let what = match statement {
         SqlStatement::Query(query) => return query::run(session, query),
         SqlStatement::CreateTable(create) => return create_table::run(session, create),
-        SqlStatement::CreateSchema { schema_name, if_not_exists, .. } => {
-            return create_schema::run(session, schema_name, *if_not_exists);
-        }
-        SqlStatement::Drop { object_type, if_exists, names, cascade, .. } => {
-            return drop::run(session, *object_type, *if_exists, names, *cascade);
-        }
         SqlStatement::CreateIndex(create) => return create_index::run(session, create),
         SqlStatement::AlterTable(alter) => return alter::run(session, alter),
-        SqlStatement::Comment { object_type, object_name, comment, if_exists, .. } => {
-            return comment::run(session, *object_type, object_name, comment.as_deref(), *if_exists);
-        }
-        SqlStatement::CreateSequence { .. } => "CREATE SEQUENCE",
-        SqlStatement::CreateFunction(_) | SqlStatement::CreateMacro { .. } => "CREATE FUNCTION",
-        SqlStatement::CreateType { .. } => "CREATE TYPE",
-        SqlStatement::AttachDatabase { .. } | SqlStatement::AttachDuckDBDatabase { .. } => "ATTACH",
-        SqlStatement::DetachDuckDBDatabase { .. } => "DETACH",
-        SqlStatement::Install { .. } | SqlStatement::Load { .. } => "extensions: LOAD and INSTALL",
-        SqlStatement::Use(_) => "USE",
-        SqlStatement::Analyze(_) => "ANALYZE",
         SqlStatement::Savepoint { .. } | SqlStatement::ReleaseSavepoint { .. } => "SAVEPOINT",
         _ => "this statement",
     };

@@ -1,17 +1,31 @@
 //! Queries.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use sqlparser::ast::Query;
 
+use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::functions::flatten;
 use crate::sql::bind::{Binder, BoundQuery};
+use crate::sql::error::SqlError;
 use crate::sql::plan::{ColumnIds, LogicalPlan};
-use crate::sql::session::{Failure, Outcome, ResultRows, Session};
+use crate::sql::sequences;
+use crate::sql::session::{Failure, Outcome, ResultRows, Session, TypedValue};
 
 /// Runs a query; its rows are made while they are read.
-pub fn run(session: &Session, query: &Query) -> Result<Outcome, Failure> {
+pub fn run(session: &mut Session, query: &Query) -> Result<Outcome, Failure> {
     let view = session.read_view();
     let (plan, mut ids) = session.bind(&view, |binder| plan(binder, query))?;
     let plan = session.plan(plan, &mut ids)?;
+    if sequences::used_in(&plan) {
+        // What a sequence gave out is in the file before anybody sees it.
+        let schema = Arc::clone(&plan.schema);
+        let batches = session.start(plan, false)?.collect::<Result<VecDeque<_>, _>>()?;
+        session.save_sequences()?;
+        return Ok(Outcome::Rows(ResultRows::Static(schema, batches)));
+    }
     Ok(Outcome::Rows(ResultRows::Stream(Box::new(session.start(plan, false)?))))
 }
 
@@ -20,6 +34,32 @@ pub fn plan(binder: &mut Binder<'_>, query: &Query) -> Result<(LogicalPlan, Colu
     let bound = binder.bind_query(query, None)?;
     let bound = with_types(binder, bound)?;
     Ok((bound.into_plan(), std::mem::take(&mut binder.ids)))
+}
+
+/// The value of a query of one column and at most one row; NULL if it has none.
+pub fn scalar(session: &Session, query: &Query) -> Result<TypedValue, Failure> {
+    let view = session.read_view();
+    let (plan, mut ids) = session.bind(&view, |binder| {
+        let bound = binder.bind_query(query, None)?;
+        Ok((bound.into_plan(), std::mem::take(&mut binder.ids)))
+    })?;
+    let plan = session.plan(plan, &mut ids)?;
+    let [field] = &plan.schema[..] else {
+        return Err(SqlError::binder("one value is expected here").at(query).into());
+    };
+    let ty = field.ty.clone();
+    let mut value = None;
+    for batch in session.start(plan, false)? {
+        let batch = batch?;
+        if batch.rows == 0 {
+            continue;
+        }
+        if value.is_some() || batch.rows > 1 {
+            return Err(SqlError::invalid("More than one row returned where one value is expected").into());
+        }
+        value = Some(Scalar::from_array(&flatten(&batch.columns[0])?, 0, &ty));
+    }
+    Ok((value.unwrap_or_default(), ty))
 }
 
 /// Columns of bare NULLs leave as INTEGER, as they would be stored.

@@ -1,24 +1,24 @@
-//! SET, RESET, PRAGMA.
+//! SET, RESET, PRAGMA, LOAD, VACUUM.
 
-use sqlparser::ast::{Expr as Syntax, Ident};
+use sqlparser::ast::{Expr as Syntax, Ident, ObjectName};
 
+use crate::catalog::{Object, ObjectKind};
 use crate::column::scalar::Scalar;
-use crate::column::types::LogicalType;
 use crate::sql::ast::Show;
+use crate::sql::bind::Tables;
+use crate::sql::bind::{object_name, schema_or_main};
 use crate::sql::error::SqlError;
-use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::parser::scalar_query;
+use crate::sql::session::{Failure, Outcome, Parameters, Session, TypedValue, is_self_test};
 use crate::sql::sources::RowsBuilder;
-use crate::sql::statement::show;
+use crate::sql::statement::{query, show};
 
 /// Changes a setting of the session.
 pub fn set(session: &mut Session, name: &Ident, value: &Syntax) -> Result<Outcome, Failure> {
     let value = match value {
         // A bare word is a text: SET default_order = DESC.
         Syntax::Identifier(word) => Scalar::text(&word.value),
-        value => {
-            let view = session.read_view();
-            session.bind(&view, |binder| Ok(binder.bind_constant(value, "a setting")?))?.0
-        }
+        value => evaluate(session, value)?.0,
     };
     session.settings.set(&name.value, &value).map_err(|e| e.at_span(name.span))?;
     Ok(Outcome::Done)
@@ -31,40 +31,140 @@ pub fn reset(session: &mut Session, name: &Ident) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// `PRAGMA version`, `PRAGMA show_tables`, and the value of a setting.
+/// Gives a variable a value.
+pub fn set_variable(session: &mut Session, name: &Ident, value: &Syntax) -> Result<Outcome, Failure> {
+    let value = evaluate(session, value)?;
+    session.variables.set(&name.value, Some(value));
+    Ok(Outcome::Done)
+}
+
+/// The value of an expression, which may have subqueries.
+fn evaluate(session: &Session, value: &Syntax) -> Result<TypedValue, Failure> {
+    query::scalar(session, &*scalar_query(value.clone())?)
+}
+
+/// The setting of that name as a row.
+pub fn show_setting(session: &Session, name: &str) -> Result<Option<Outcome>, Failure> {
+    let Some(setting) = session.settings.get(name) else { return Ok(None) };
+    let mut rows = RowsBuilder::new(&[(&setting.name, setting.ty.clone())]);
+    rows.push([setting.scalar()]);
+    Ok(Some(rows.finish("setting")?.into()))
+}
+
+/// Pragmas that tell DuckDB how to go about its work, and change nothing here.
+const INERT_PRAGMAS: &[&str] = &[
+    "disable_checkpoint_on_shutdown",
+    "disable_object_cache",
+    "disable_print_progress_bar",
+    "disable_profile",
+    "disable_profiling",
+    "disable_progress_bar",
+    "enable_checkpoint_on_shutdown",
+    "enable_object_cache",
+    "enable_print_progress_bar",
+    "enable_profile",
+    "enable_profiling",
+    "enable_progress_bar",
+];
+
+/// Pragmas that list something, as table functions do whose names begin with `pragma_`.
+const LISTING_PRAGMAS: &[&str] = &[
+    "collations",
+    "database_list",
+    "database_size",
+    "functions",
+    "metadata_info",
+    "platform",
+    "show",
+    "storage_info",
+    "table_info",
+    "user_agent",
+    "version",
+];
+
+/// PRAGMA without `=`.
 pub fn pragma(session: &mut Session, name: &Ident, args: &[Syntax]) -> Result<Outcome, Failure> {
-    match (name.value.to_lowercase().as_str(), args) {
-        ("show_tables", []) => show::run(session, &Show::Tables),
-        ("show_databases" | "database_list", []) => show::run(session, &Show::Databases),
-        ("version", []) => {
-            let mut rows = RowsBuilder::new(&[("library_version", LogicalType::Varchar)]);
-            rows.push([Scalar::text(env!("CARGO_PKG_VERSION"))]);
-            Ok(rows.finish("version")?.into())
+    let lower = name.value.to_lowercase();
+    match (lower.as_str(), args) {
+        ("show_tables", []) => show::run(session, &Show::Tables(None)),
+        ("show_tables_expanded", []) => show::run(session, &Show::AllTables),
+        ("show_databases", []) => show::run(session, &Show::Databases),
+        ("enable_optimizer", []) => optimizer(session, true),
+        ("disable_optimizer", []) => optimizer(session, false),
+        ("force_checkpoint", []) => Ok(Outcome::Done),
+        ("import_database", [path]) => {
+            session.run_text(&format!("IMPORT DATABASE {path}"), Parameters::default())
         }
-        ("table_info", [Syntax::Value(table)]) => {
-            let sql = format!("FROM pragma_table_info({table})");
-            session.run(&sql)
+        (listing, args) if LISTING_PRAGMAS.contains(&listing) => {
+            let args: Vec<String> = args.iter().map(pragma_argument).collect();
+            session.run_text(&format!("FROM pragma_{listing}({})", args.join(", ")), Parameters::default())
         }
-        ("table_info", [Syntax::Identifier(table)]) => {
-            let sql = format!("FROM pragma_table_info('{}')", table.value.replace('\'', "''"));
-            session.run(&sql)
+        (inert, []) if INERT_PRAGMAS.contains(&inert) || is_self_test(inert) => Ok(Outcome::Done),
+        _ => {
+            let names = ["show_tables", "show_tables_expanded", "show_databases", "force_checkpoint"];
+            let names = names.iter().chain(INERT_PRAGMAS).chain(LISTING_PRAGMAS);
+            let error =
+                SqlError::catalog(format!("Pragma Function with name {} does not exist!", name.value));
+            Err(error.at_span(name.span).did_you_mean(&name.value, names).into())
         }
-        (setting, []) => match session.settings.get(setting) {
-            Some(value) => {
-                let mut rows = RowsBuilder::new(&[(setting, LogicalType::Varchar)]);
-                rows.push([Scalar::text(value)]);
-                Ok(rows.finish("setting")?.into())
-            }
-            None => Err(unknown(session, name).into()),
-        },
-        _ => Err(unknown(session, name).into()),
     }
 }
 
-fn unknown(session: &Session, name: &Ident) -> SqlError {
-    let names = session.settings.list().map(|(name, ..)| name);
-    let names = names.chain(["show_tables", "show_databases", "table_info", "version"]);
-    SqlError::catalog(format!("Pragma Function with name {} does not exist!", name.value))
-        .at_span(name.span)
-        .did_you_mean(&name.value, names)
+fn optimizer(session: &mut Session, enabled: bool) -> Result<Outcome, Failure> {
+    session.settings.set("enable_optimizer", &Scalar::Boolean(enabled))?;
+    Ok(Outcome::Done)
+}
+
+/// A bare name is a text: `PRAGMA table_info(t)`.
+fn pragma_argument(arg: &Syntax) -> String {
+    let text = |text: String| format!("'{}'", text.replace('\'', "''"));
+    match arg {
+        Syntax::Identifier(ident) => text(ident.value.clone()),
+        Syntax::CompoundIdentifier(parts) => {
+            text(parts.iter().map(|p| p.value.as_str()).collect::<Vec<_>>().join("."))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Extensions of DuckDB whose work is built in.
+const BUILT_IN_EXTENSIONS: &[&str] = &["core_functions", "icu", "json", "parquet"];
+
+/// INSTALL and LOAD: nothing is to be done for what is built in.
+pub fn load(name: &Ident) -> Result<Outcome, Failure> {
+    if BUILT_IN_EXTENSIONS.iter().any(|e| e.eq_ignore_ascii_case(&name.value)) {
+        return Ok(Outcome::Done);
+    }
+    let error = SqlError::new(
+        crate::sql::SqlErrorKind::Io,
+        format!("Extension \"{}\" not found: there are no extensions beyond what is built in", name.value),
+    );
+    let known: Vec<_> = BUILT_IN_EXTENSIONS.iter().map(|e| format!("\"{e}\"")).collect();
+    Err(error.at_span(name.span).hint(format!("Built in are {}.", known.join(", "))).into())
+}
+
+/// VACUUM and ANALYZE: statistics are kept with the rows, so that there is nothing to do but to look whether what
+/// is named exists.
+pub fn maintain(
+    session: &Session,
+    table: Option<&ObjectName>,
+    columns: &[Ident],
+) -> Result<Outcome, Failure> {
+    let Some(name) = table else { return Ok(Outcome::Done) };
+    let (schema, ident) = object_name(name)?;
+    let view = session.read_view();
+    let found = view.catalog().find(ObjectKind::Table, schema_or_main(schema), &ident.value);
+    match found.map_err(|e| SqlError::from_catalog(&e).at(name))? {
+        Object::Table(table) => {
+            for column in columns {
+                table
+                    .find_column(&column.value)
+                    .map_err(|e| SqlError::from_catalog(&e).at_span(column.span))?;
+            }
+            Ok(Outcome::Done)
+        }
+        _ => Err(SqlError::binder(format!("can only vacuum or analyze tables, and {name} is none"))
+            .at(name)
+            .into()),
+    }
 }

@@ -16,7 +16,7 @@ use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::query;
 
 /// Lists what measurements have.
-pub fn run(session: &Session, show: &ShowMeasurements) -> Result<Outcome, Failure> {
+pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Failure> {
     let view = session.read_view();
     let tables = measurements(&view, show.of.as_ref())?;
     match &show.what {
@@ -91,7 +91,7 @@ pub fn run(session: &Session, show: &ShowMeasurements) -> Result<Outcome, Failur
     }
 }
 
-fn run_query(session: &Session, parts: &[String], order: &str) -> Result<Outcome, Failure> {
+fn run_query(session: &mut Session, parts: &[String], order: &str) -> Result<Outcome, Failure> {
     let sql = format!("SELECT * FROM ({}) ORDER BY {order}", parts.join(" UNION ALL "));
     query::run(session, &*parse_query(&sql)?)
 }

@@ -1,0 +1,143 @@
+//! Values for the parameters of a statement.
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::sql::session::{Parameters, TypedValue};
+
+/// A value for a parameter: whatever [`From`] is there for, `None` for NULL, or any [`Scalar`] with its type.
+#[derive(Debug, Clone)]
+pub struct Param(TypedValue);
+
+impl Param {
+    /// A value of any type, in the form that goes with it.
+    pub fn new(value: Scalar, ty: LogicalType) -> Self {
+        Self((value, ty))
+    }
+
+    /// NULL.
+    pub fn null() -> Self {
+        Self((Scalar::Null, LogicalType::Null))
+    }
+}
+
+macro_rules! integers {
+    ($($rust:ty => $sql:ident),*) => {
+        $(impl From<$rust> for Param {
+            fn from(value: $rust) -> Self {
+                Self::new(Scalar::Int(value.into()), LogicalType::$sql)
+            }
+        })*
+    };
+}
+
+integers!(i8 => TinyInt, i16 => SmallInt, i32 => Integer, i64 => BigInt, i128 => HugeInt);
+integers!(u8 => UTinyInt, u16 => USmallInt, u32 => UInteger, u64 => UBigInt);
+
+impl From<bool> for Param {
+    fn from(value: bool) -> Self {
+        Self::new(Scalar::Boolean(value), LogicalType::Boolean)
+    }
+}
+
+impl From<f32> for Param {
+    fn from(value: f32) -> Self {
+        Self::new(Scalar::Float(value.into()), LogicalType::Float)
+    }
+}
+
+impl From<f64> for Param {
+    fn from(value: f64) -> Self {
+        Self::new(Scalar::Float(value), LogicalType::Double)
+    }
+}
+
+impl From<&str> for Param {
+    fn from(value: &str) -> Self {
+        Self::new(Scalar::text(value), LogicalType::Varchar)
+    }
+}
+
+impl From<String> for Param {
+    fn from(value: String) -> Self {
+        value.as_str().into()
+    }
+}
+
+impl From<&[u8]> for Param {
+    fn from(value: &[u8]) -> Self {
+        Self::new(Scalar::bytes(value), LogicalType::Blob)
+    }
+}
+
+impl From<Vec<u8>> for Param {
+    fn from(value: Vec<u8>) -> Self {
+        value.as_slice().into()
+    }
+}
+
+impl<T: Into<Param>> From<Option<T>> for Param {
+    fn from(value: Option<T>) -> Self {
+        value.map_or_else(Self::null, Into::into)
+    }
+}
+
+/// Values for the parameters of a statement: a tuple, an array or a vector for `?` and `$1`, [`Params::named`] for
+/// `$name`.
+#[derive(Debug, Clone, Default)]
+pub struct Params(pub(crate) Parameters);
+
+impl Params {
+    /// Values by position, from `$1` on.
+    pub fn positional(values: impl IntoIterator<Item = Param>) -> Self {
+        Self(Parameters::positional(values.into_iter().map(|v| v.0)))
+    }
+
+    /// Values by name, which is written without its `$`.
+    pub fn named<'n>(values: impl IntoIterator<Item = (&'n str, Param)>) -> Self {
+        let mut parameters = Parameters::default();
+        for (name, value) in values {
+            parameters.insert(name, value.0);
+        }
+        Self(parameters)
+    }
+}
+
+impl From<()> for Params {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl<T: Into<Param>> From<Vec<T>> for Params {
+    fn from(values: Vec<T>) -> Self {
+        Self::positional(values.into_iter().map(Into::into))
+    }
+}
+
+impl<T: Into<Param>, const N: usize> From<[T; N]> for Params {
+    fn from(values: [T; N]) -> Self {
+        Self::positional(values.map(Into::into))
+    }
+}
+
+macro_rules! tuples {
+    ($($($name:ident)+;)*) => {
+        $(impl<$($name: Into<Param>),+> From<($($name,)+)> for Params {
+            #[allow(non_snake_case)] // The letters name types and values alike.
+            fn from(($($name,)+): ($($name,)+)) -> Self {
+                Self::positional([$($name.into()),+])
+            }
+        })*
+    };
+}
+
+tuples!(
+    A;
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
+    A B C D E F G H;
+);

@@ -1,0 +1,348 @@
+//! Calls of macros: the arguments take the places of the parameters in the macro's text, and the result is bound in
+//! place of the call.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use sqlparser::ast::{
+    AccessExpr, CastKind, Expr as Syntax, Function, FunctionArg, FunctionArgExpr, Ident, LambdaFunction,
+    ObjectName, OneOrManyWithParens, VisitMut, VisitorMut,
+};
+
+use crate::catalog::{MacroDefinition, MacroKind, MacroOverload, Object, ObjectKind, fold};
+use crate::exec::coerce::argument_cost;
+use crate::exec::expr::Expr;
+use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::functions::{Arguments, arguments};
+use crate::sql::bind::scope::{Outer, Scope};
+use crate::sql::bind::types::bind_type;
+use crate::sql::bind::{Binder, BoundQuery, coerce, object_name, schema_or_main};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::parser::{parse_expr, parse_query, parse_type, tokens};
+use crate::sql::stack;
+
+/// Macros in macros, at most this deep.
+const DEPTH_MAX: usize = 32;
+/// Calls of macros that a statement can come to, those in macros counted each time.
+const CALLS_MAX: usize = 100_000;
+
+/// What stands in the places of a macro's parameters, by their folded names.
+type Replacements = HashMap<String, Syntax>;
+
+impl Binder<'_> {
+    /// Binds a call of a macro; `None` if no macro has that name.
+    pub(super) fn bind_macro(
+        &mut self,
+        function: &Function,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Option<Expr>> {
+        let Some(definition) = self.find_macro(&function.name, ObjectKind::Macro) else { return Ok(None) };
+        if function.over.is_some() || function.filter.is_some() {
+            let message = format!("{} is a macro: it takes no OVER and no FILTER", definition.name);
+            return Err(SqlError::binder(message));
+        }
+        let args = arguments(function)?;
+        let (overload, replacements) = self.choose(&definition, &args, Some(cx))?;
+        let mut body = self.macro_body(&definition, overload, parse_expr)?;
+        replace(&mut body, replacements);
+        let bound = self.inside_macro(&definition, |binder| binder.bind_expr(&body, cx))?;
+        Ok(Some(bound))
+    }
+
+    /// Binds a call of a table macro; `None` if none has that name.
+    pub(super) fn bind_table_macro(
+        &mut self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        outer: Option<&Outer<'_>>,
+    ) -> Result<Option<BoundQuery>> {
+        let Some(definition) = self.find_macro(name, ObjectKind::TableMacro) else { return Ok(None) };
+        let mut given = Arguments::default();
+        for arg in args {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => given.positional.push(e),
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => {
+                    given.named.push((name.value.to_lowercase(), e));
+                }
+                FunctionArg::ExprNamed {
+                    name: Syntax::Identifier(name),
+                    arg: FunctionArgExpr::Expr(e),
+                    ..
+                } => given.named.push((name.value.to_lowercase(), e)),
+                other => return Err(SqlError::binder(format!("{other} cannot be an argument of {name}"))),
+            }
+        }
+        let (overload, replacements) = self.choose(&definition, &given, None)?;
+        let mut body = self.macro_body(&definition, overload, |text| Ok(*parse_query(text)?))?;
+        replace(&mut body, replacements);
+        // A macro sees no CTEs of the statement that uses it.
+        let ctes = self.ctes.take();
+        let bound = self.inside_macro(&definition, |binder| binder.bind_query(&body, outer));
+        self.ctes = ctes;
+        bound.map(Some)
+    }
+
+    fn find_macro(&self, name: &ObjectName, kind: ObjectKind) -> Option<Arc<MacroDefinition>> {
+        let (schema, ident) = object_name(name).ok()?;
+        let schema = self.env.tables.catalog().schema(schema_or_main(schema)).ok()?;
+        match schema.find(kind.namespace()?, &ident.value)? {
+            Object::Macro(definition) => Some(Arc::clone(definition)),
+            _ => None,
+        }
+    }
+
+    /// Binds the body of a macro that is about to be made, with NULLs for its parameters.
+    pub fn try_macro(&mut self, kind: MacroKind, overload: &MacroOverload) -> Result<()> {
+        let null = parse_expr("NULL")?;
+        let names = overload.parameters.iter().map(|p| (fold(&p.name), null.clone())).collect();
+        for parameter in &overload.parameters {
+            if let Some(ty) = &parameter.ty {
+                self.bind_type(&parse_type(ty)?)?;
+            }
+        }
+        match kind {
+            MacroKind::Scalar => {
+                let mut body = parse_expr(&overload.body)?;
+                replace(&mut body, names);
+                let scope = Scope::default();
+                let mut cx = ExprContext::new(&scope, None, "macro");
+                self.bind_expr(&body, &mut cx).map(|_| ())
+            }
+            MacroKind::Table => {
+                let mut body = *parse_query(&overload.body)?;
+                replace(&mut body, names);
+                self.bind_query(&body, None).map(|_| ())
+            }
+        }
+    }
+
+    /// The body of a macro that fits the arguments, and what its parameters stand for.
+    fn choose<'d>(
+        &mut self,
+        definition: &'d MacroDefinition,
+        args: &Arguments<'_>,
+        cx: Option<&mut ExprContext<'_>>,
+    ) -> Result<(&'d MacroOverload, Replacements)> {
+        let mut fitting = vec![];
+        for overload in &definition.overloads {
+            if let Some(values) = fit(overload, args)? {
+                fitting.push((overload, values));
+            }
+        }
+        let typed = |o: &MacroOverload| o.parameters.iter().any(|p| p.ty.is_some());
+        if let Some(cx) = cx
+            && fitting.iter().any(|(o, _)| typed(o))
+        {
+            let mut costs = vec![];
+            for (overload, values) in fitting {
+                if let Some(cost) = self.cost(overload, &values, cx)? {
+                    costs.push((cost, overload, values));
+                }
+            }
+            costs.sort_by_key(|(cost, ..)| *cost);
+            fitting = costs.into_iter().map(|(_, overload, values)| (overload, values)).collect();
+        }
+        let Some((overload, values)) = fitting.into_iter().next() else {
+            return Err(no_match(definition));
+        };
+        let mut replacements = Replacements::new();
+        for (parameter, value) in overload.parameters.iter().zip(values) {
+            let value = match &parameter.ty {
+                None => value,
+                Some(ty) => Syntax::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(value),
+                    data_type: parse_type(ty)?,
+                    format: None,
+                },
+            };
+            replacements.insert(fold(&parameter.name), value);
+        }
+        Ok((overload, replacements))
+    }
+
+    /// How far the arguments are from the types of the parameters; `None` if they cannot become that.
+    fn cost(
+        &mut self,
+        overload: &MacroOverload,
+        values: &[Syntax],
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Option<u64>> {
+        let mut sum = 0;
+        for (parameter, value) in overload.parameters.iter().zip(values) {
+            let Some(ty) = &parameter.ty else { continue };
+            let ty = bind_type(&parse_type(ty)?)?;
+            // What is found while binding counts when the chosen body is bound.
+            let (subqueries, aggregates) = (std::mem::take(&mut cx.subqueries), cx.allow_subqueries);
+            let mut alone = ExprContext::new(cx.scope, cx.outer, cx.clause);
+            alone.allow_subqueries = aggregates;
+            let bound = self.bind_expr(value, &mut alone);
+            cx.subqueries = subqueries;
+            let Ok(bound) = bound else { continue };
+            match argument_cost(&coerce::arg_info(&bound), &ty) {
+                Some(cost) => sum += u64::from(cost),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(sum))
+    }
+
+    fn macro_body<T>(
+        &mut self,
+        definition: &MacroDefinition,
+        overload: &MacroOverload,
+        parse: impl FnOnce(&str) -> Result<T>,
+    ) -> Result<T> {
+        let parsed = tokens(&overload.body).and_then(|tokens| {
+            if stack::Size::of(&tokens).fits_beside_another() {
+                parse(&overload.body)
+            } else {
+                Err(SqlError::unsupported("its text is too big"))
+            }
+        });
+        parsed.map_err(|e| inside(definition, e))
+    }
+
+    fn inside_macro<T>(
+        &mut self,
+        definition: &MacroDefinition,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        self.macro_calls += 1;
+        if self.macro_depth >= DEPTH_MAX || self.macro_calls > CALLS_MAX {
+            return Err(SqlError::binder(format!(
+                "Max expression depth limit exceeded: macro \"{}\" leads to more than {DEPTH_MAX} macros in each \
+                 other, or to more than {CALLS_MAX} calls",
+                definition.name
+            )));
+        }
+        self.macro_depth += 1;
+        let done = work(self);
+        self.macro_depth -= 1;
+        // Places in the macro's text mean nothing in the statement's.
+        done.map_err(|e| SqlError { position: None, ..e })
+    }
+}
+
+fn inside(definition: &MacroDefinition, e: SqlError) -> SqlError {
+    SqlError { message: format!("in macro \"{}\": {}", definition.name, e.message), position: None, ..e }
+}
+
+/// What each parameter stands for, in order; `None` if the arguments do not fit.
+fn fit(overload: &MacroOverload, args: &Arguments<'_>) -> Result<Option<Vec<Syntax>>> {
+    let parameters = &overload.parameters;
+    if args.star || args.distinct || args.positional.len() > parameters.len() {
+        return Ok(None);
+    }
+    let mut values: Vec<Option<Syntax>> = vec![None; parameters.len()];
+    for (slot, value) in values.iter_mut().zip(&args.positional) {
+        *slot = Some((*value).clone());
+    }
+    for (name, value) in &args.named {
+        match parameters.iter().position(|p| p.name.eq_ignore_ascii_case(name)) {
+            Some(at) if values[at].is_none() => values[at] = Some((*value).clone()),
+            _ => return Ok(None),
+        }
+    }
+    let mut out = vec![];
+    for (parameter, value) in parameters.iter().zip(values) {
+        out.push(match (value, &parameter.default) {
+            (Some(value), _) => value,
+            (None, Some(default)) => parse_expr(default)?,
+            (None, None) => return Ok(None),
+        });
+    }
+    Ok(Some(out))
+}
+
+fn no_match(definition: &MacroDefinition) -> SqlError {
+    let candidates: Vec<String> =
+        definition.overloads.iter().map(|o| signature(&definition.name, o)).collect();
+    SqlError::binder(format!(
+        "Macro {}() does not support the supplied arguments. You might need to add explicit type casts. Candidate \
+         macros: {}",
+        definition.name,
+        candidates.join(", ")
+    ))
+}
+
+/// `f(a, b := 1)`.
+pub fn signature(name: &str, overload: &MacroOverload) -> String {
+    let parameters = overload.parameters.iter().map(|p| {
+        let ty = p.ty.as_ref().map(|ty| format!(" {ty}")).unwrap_or_default();
+        let default = p.default.as_ref().map(|d| format!(" := {d}")).unwrap_or_default();
+        format!("{}{ty}{default}", p.name)
+    });
+    format!("{name}({})", parameters.collect::<Vec<_>>().join(", "))
+}
+
+/// Puts the arguments in the places of the parameters.
+fn replace(body: &mut impl VisitMut, replacements: Replacements) {
+    let mut replacer = Replacer { replacements, hidden: vec![] };
+    let _: ControlFlow<()> = body.visit(&mut replacer);
+}
+
+struct Replacer {
+    replacements: Replacements,
+    /// Parameters of the lambda functions around, which hide those of the macro.
+    hidden: Vec<String>,
+}
+
+impl Replacer {
+    fn value(&self, name: &Ident) -> Option<Syntax> {
+        let folded = fold(&name.value);
+        if self.hidden.contains(&folded) {
+            return None;
+        }
+        self.replacements.get(&folded).map(|value| match value {
+            Syntax::BinaryOp { .. }
+            | Syntax::UnaryOp { .. }
+            | Syntax::Cast { .. }
+            | Syntax::Between { .. } => Syntax::Nested(Box::new(value.clone())),
+            value => value.clone(),
+        })
+    }
+}
+
+fn lambda_parameters(lambda: &LambdaFunction) -> Vec<String> {
+    match &lambda.params {
+        OneOrManyWithParens::One(parameter) => vec![fold(&parameter.name.value)],
+        OneOrManyWithParens::Many(all) => all.iter().map(|p| fold(&p.name.value)).collect(),
+    }
+}
+
+impl VisitorMut for Replacer {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Syntax) -> ControlFlow<()> {
+        if let Syntax::Lambda(lambda) = expr {
+            self.hidden.extend(lambda_parameters(lambda));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Behind its parts, so that what was put in is not looked at again.
+    fn post_visit_expr(&mut self, expr: &mut Syntax) -> ControlFlow<()> {
+        match expr {
+            Syntax::Lambda(lambda) => {
+                let count = self.hidden.len() - lambda_parameters(lambda).len();
+                self.hidden.truncate(count);
+            }
+            Syntax::Identifier(name) => {
+                if let Some(value) = self.value(name) {
+                    *expr = value;
+                }
+            }
+            Syntax::CompoundIdentifier(parts) => {
+                if let Some(root) = parts.first().and_then(|name| self.value(name)) {
+                    let fields = parts.drain(1..).map(|field| AccessExpr::Dot(Syntax::Identifier(field)));
+                    let access_chain = fields.collect();
+                    *expr = Syntax::CompoundFieldAccess { root: Box::new(root), access_chain };
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,45 @@
+//! What objects of the catalog an expression needs, so that they are not dropped from under it.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Value, visit_expressions,
+};
+
+use crate::catalog::{ObjectId, TableDefinition};
+use crate::sql::bind::Binder;
+use crate::sql::bind::name::function_name;
+use crate::sql::parser::parse_expr;
+use crate::sql::sequences;
+
+impl Binder<'_> {
+    /// The objects that a table's defaults need: the sequences that they take values of.
+    pub fn needs_of_table(&self, table: &TableDefinition) -> BTreeSet<ObjectId> {
+        let mut needs = BTreeSet::new();
+        for default in table.columns.iter().filter_map(|c| c.default.as_deref()) {
+            let Ok(default) = parse_expr(default) else { continue };
+            let _: ControlFlow<()> = visit_expressions(&default, |expr| {
+                needs.extend(sequence_name(expr).and_then(|name| self.sequence(name).ok()).map(|s| s.id));
+                ControlFlow::Continue(())
+            });
+        }
+        needs
+    }
+}
+
+/// The name of the sequence, if the expression is a call of `nextval` or its kin.
+fn sequence_name(expr: &Syntax) -> Option<&str> {
+    let Syntax::Function(function) = expr else { return None };
+    if !sequences::FUNCTIONS.contains(&function_name(&function.name).as_str()) {
+        return None;
+    }
+    let FunctionArguments::List(list) = &function.args else { return None };
+    match list.args.first()? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Syntax::Value(value))) => match &value.value {
+            Value::SingleQuotedString(name) => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,129 @@
+//! Functions whose values the session knows: settings, variables, where it is, sequences.
+
+use std::sync::Arc;
+
+use sqlparser::ast::Expr as Syntax;
+
+use crate::catalog::{MAIN_SCHEMA, Object, ObjectKind, SequenceDefinition};
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::expr::Expr;
+use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::{Binder, coerce, object_name, schema_or_main};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::parser::parse_name;
+use crate::sql::sequences;
+use crate::sql::session::unknown_setting;
+use crate::sql::sources::{database_name, texts};
+
+/// The names of the functions.
+pub const FUNCTIONS: &[&str] = &[
+    "current_catalog",
+    "current_database",
+    "current_role",
+    "current_schema",
+    "current_schemas",
+    "current_setting",
+    "current_user",
+    "currval",
+    "getvariable",
+    "nextval",
+    "session_user",
+    "setval",
+    "user",
+];
+
+fn text(value: &str) -> Expr {
+    Expr::literal(Scalar::text(value), LogicalType::Varchar)
+}
+
+impl Binder<'_> {
+    /// Binds a call of one of these functions; `None` if it is of another.
+    pub(super) fn bind_session_function(
+        &mut self,
+        name: &str,
+        args: &[&Syntax],
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Option<Expr>> {
+        Ok(Some(match (name, args) {
+            ("current_schemas", [implicit]) => {
+                let implicit = self.bind_constant_as(implicit, &LogicalType::Boolean, name)?;
+                let names: &[&str] = if implicit == Scalar::Boolean(true) {
+                    &[MAIN_SCHEMA, "pg_catalog"]
+                } else {
+                    &[MAIN_SCHEMA]
+                };
+                Expr::literal(texts(names), LogicalType::List(Box::new(LogicalType::Varchar)))
+            }
+            (name, []) => return Ok(self.session_name(name)),
+            ("current_setting", [setting]) => {
+                let setting = self.constant_name(setting, name, "setting_name")?;
+                let found = self.env.settings.get(&setting).ok_or_else(|| unknown_setting(&setting))?;
+                Expr::literal(found.scalar(), found.ty)
+            }
+            ("getvariable", [variable]) => {
+                let variable = self.constant_name(variable, name, "variable_name")?;
+                match self.env.variables.get(&variable) {
+                    Some((value, ty)) => Expr::literal(value.clone(), ty.clone()),
+                    None => Expr::literal(Scalar::Null, LogicalType::Null),
+                }
+            }
+            ("nextval", [sequence]) => self.bind_sequence("nextval", sequence, vec![])?,
+            ("currval", [sequence]) => self.bind_sequence("currval", sequence, vec![])?,
+            ("setval", [sequence, value, rest @ ..]) if rest.len() <= 1 => {
+                let value = coerce::assign(self.bind_expr(value, cx)?, &LogicalType::BigInt)?;
+                let taken = match rest {
+                    [taken] => coerce::boolean(self.bind_expr(taken, cx)?)?,
+                    _ => Expr::literal(Scalar::Boolean(true), LogicalType::Boolean),
+                };
+                self.bind_sequence("setval", sequence, vec![value, taken])?
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// What the session calls itself and where it is; some of these names need no parentheses.
+    pub(super) fn session_name(&self, name: &str) -> Option<Expr> {
+        Some(text(match name {
+            "current_database" | "current_catalog" => database_name(),
+            "current_schema" => MAIN_SCHEMA,
+            "current_user" | "current_role" | "session_user" | "user" => "fluxdb",
+            _ => return None,
+        }))
+    }
+
+    /// The text that a constant argument is.
+    fn constant_name(&mut self, arg: &Syntax, function: &str, parameter: &str) -> Result<String> {
+        let error = || {
+            let message = format!(
+                "The \"{parameter}\" argument in function \"{function}\" must be a constant expression"
+            );
+            SqlError::binder(message).at(arg)
+        };
+        match self.bind_constant(arg, "a name") {
+            Ok((Scalar::Text(name), _)) => Ok(name.to_string()),
+            Ok(_) => Err(error()),
+            Err(e) if e.message.starts_with("Referenced") => Err(error()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn bind_sequence(&mut self, function: &'static str, name: &Syntax, args: Vec<Expr>) -> Result<Expr> {
+        let text = self.constant_name(name, function, "sequence_name")?;
+        let sequence = self.sequence(&text).map_err(|e| e.at(name))?;
+        let function = Arc::new(sequences::function(function, sequence));
+        Ok(Expr::Call { function, args, ty: LogicalType::BigInt })
+    }
+
+    /// The sequence that a text names, as `nextval` has it.
+    pub fn sequence(&self, text: &str) -> Result<Arc<SequenceDefinition>> {
+        let name = parse_name(text)?;
+        let (schema, ident) = object_name(&name)?;
+        let catalog = self.env.tables.catalog();
+        match catalog.find(ObjectKind::Sequence, schema_or_main(schema), &ident.value) {
+            Ok(Object::Sequence(sequence)) => Ok(Arc::clone(sequence)),
+            Ok(_) => Err(SqlError::internal("a sequence is a sequence")),
+            Err(e) => Err(SqlError { position: None, ..SqlError::from_catalog(&e) }),
+        }
+    }
+}

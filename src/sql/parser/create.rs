@@ -1,0 +1,316 @@
+//! CREATE, DROP, ALTER and COMMENT ON of what is not a table: views, schemas, sequences, macros, types.
+
+use sqlparser::ast::{Expr, Ident, ObjectName};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+
+use super::{Parsed, expect_word, parse_word, peek_word, peek_words, skip_words, text_span};
+use crate::catalog::ObjectKind;
+use crate::sql::ast::{
+    AlterObject, Alteration, Comment, CommentTarget, Create, CreateMacro, CreateSequence, CreateType,
+    CreateView, Drop, MacroBody, NewType, Parameter, SequenceOption, Statement,
+};
+use crate::sql::error::{Result, SqlError};
+
+/// What CREATE is about to make, and how many words are before the word for it.
+struct Head {
+    or_replace: bool,
+    temporary: bool,
+    recursive: bool,
+    kind: String,
+    words: usize,
+}
+
+/// `CREATE [OR REPLACE] [TEMP | TEMPORARY | PERSISTENT] [RECURSIVE] kind`.
+fn head(parser: &Parser) -> Head {
+    let mut head =
+        Head { or_replace: false, temporary: false, recursive: false, kind: String::new(), words: 1 };
+    loop {
+        match (peek_word(parser, head.words).as_str(), peek_word(parser, head.words + 1).as_str()) {
+            ("or", "replace") if !head.or_replace => {
+                head.or_replace = true;
+                head.words += 2;
+            }
+            ("temp" | "temporary", _) if !head.temporary => {
+                head.temporary = true;
+                head.words += 1;
+            }
+            ("persistent", _) => head.words += 1,
+            ("recursive", _) if !head.recursive => {
+                head.recursive = true;
+                head.words += 1;
+            }
+            (kind, _) => {
+                kind.clone_into(&mut head.kind);
+                return head;
+            }
+        }
+    }
+}
+
+/// CREATE of something that is not a table or an index; `None` leaves it to others.
+pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
+    let head = head(parser);
+    if !matches!(head.kind.as_str(), "view" | "schema" | "sequence" | "macro" | "function" | "type") {
+        return Ok(None);
+    }
+    skip_words(parser, head.words + 1);
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    if head.or_replace && if_not_exists {
+        return Err(SqlError::parser("CREATE takes OR REPLACE or IF NOT EXISTS, not both"));
+    }
+    let name = parser.parse_object_name(false)?;
+    let create = Create { name, or_replace: head.or_replace, if_not_exists, temporary: head.temporary };
+    Ok(Some(match head.kind.as_str() {
+        "view" => Statement::CreateView(Box::new(view(parser, create, head.recursive)?)),
+        "schema" => Statement::CreateSchema(create),
+        "sequence" => {
+            Statement::CreateSequence(CreateSequence { create, options: sequence_options(parser)? })
+        }
+        "type" => Statement::CreateType(Box::new(CreateType { create, ty: new_type(parser)? })),
+        _ => Statement::CreateMacro(Box::new(CreateMacro { create, overloads: overloads(parser)? })),
+    }))
+}
+
+/// The text of the query is kept, so where it lies must be known.
+fn view(parser: &mut Parser, create: Create, recursive: bool) -> Parsed<CreateView> {
+    let mut columns = vec![];
+    if parser.consume_token(&Token::LParen) {
+        columns = parser.parse_comma_separated(Parser::parse_identifier)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    parser.expect_keyword_is(Keyword::AS)?;
+    let (query, text) = text_span(parser, |p| p.parse_query())?;
+    Ok(CreateView { create, columns, query, text, recursive })
+}
+
+fn signed_integer(parser: &mut Parser) -> Parsed<i64> {
+    let negative = parser.consume_token(&Token::Minus);
+    if !negative {
+        let _ = parser.consume_token(&Token::Plus);
+    }
+    let token = parser.next_token();
+    let parsed = match &token.token {
+        Token::Number(digits, _) => {
+            let digits = digits.replace('_', "");
+            let text = if negative { format!("-{digits}") } else { digits };
+            text.parse().ok()
+        }
+        _ => None,
+    };
+    match parsed {
+        Some(value) => Ok(value),
+        None => parser.expected("a whole number of 64 bits", token),
+    }
+}
+
+fn sequence_options(parser: &mut Parser) -> Parsed<Vec<SequenceOption>> {
+    let mut options = vec![];
+    loop {
+        let option = match (peek_word(parser, 0).as_str(), peek_word(parser, 1).as_str()) {
+            ("increment", second) => {
+                skip_words(parser, if second == "by" { 2 } else { 1 });
+                SequenceOption::Increment(signed_integer(parser)?)
+            }
+            ("minvalue", _) => {
+                skip_words(parser, 1);
+                SequenceOption::Least(Some(signed_integer(parser)?))
+            }
+            ("maxvalue", _) => {
+                skip_words(parser, 1);
+                SequenceOption::Greatest(Some(signed_integer(parser)?))
+            }
+            ("start", second) => {
+                skip_words(parser, if second == "with" { 2 } else { 1 });
+                SequenceOption::Start(signed_integer(parser)?)
+            }
+            ("no", "minvalue") => {
+                skip_words(parser, 2);
+                SequenceOption::Least(None)
+            }
+            ("no", "maxvalue") => {
+                skip_words(parser, 2);
+                SequenceOption::Greatest(None)
+            }
+            ("no", "cycle") => {
+                skip_words(parser, 2);
+                SequenceOption::Cycle(false)
+            }
+            ("cycle", _) => {
+                skip_words(parser, 1);
+                SequenceOption::Cycle(true)
+            }
+            _ => return Ok(options),
+        };
+        let same = |o: &SequenceOption| std::mem::discriminant(o) == std::mem::discriminant(&option);
+        if options.iter().any(same) {
+            return parser.expected_ref("each option of a sequence once", parser.get_current_token());
+        }
+        options.push(option);
+    }
+}
+
+fn new_type(parser: &mut Parser) -> Parsed<NewType> {
+    parser.expect_keyword_is(Keyword::AS)?;
+    if peek_word(parser, 0) == "enum" && parser.peek_nth_token_ref(1).token == Token::LParen {
+        let first = peek_word(parser, 2);
+        if matches!(first.as_str(), "select" | "from" | "with" | "values" | "table")
+            || parser.peek_nth_token_ref(2).token == Token::LParen
+        {
+            skip_words(parser, 2);
+            let query = parser.parse_query()?;
+            parser.expect_token(&Token::RParen)?;
+            return Ok(NewType::EnumOf(query));
+        }
+        skip_words(parser, 2);
+        let names = parser.parse_comma_separated0(Parser::parse_literal_string, Token::RParen)?;
+        parser.expect_token(&Token::RParen)?;
+        return Ok(NewType::Enum(names));
+    }
+    Ok(NewType::Alias(parser.parse_data_type()?))
+}
+
+/// `(a, b := 1) AS body, (a) AS body, …`.
+fn overloads(parser: &mut Parser) -> Result<Vec<MacroBody>> {
+    let mut out = vec![];
+    loop {
+        parser.expect_token(&Token::LParen)?;
+        let parameters = parser.parse_comma_separated0(parameter, Token::RParen)?;
+        parser.expect_token(&Token::RParen)?;
+        let without_default = |p: &Parameter| p.default.is_none();
+        if let Some(first) = parameters.iter().position(|p| !without_default(p))
+            && let Some(late) = parameters[first..].iter().find(|p| without_default(p))
+        {
+            let message = "Parameter without a default follows parameter with a default";
+            return Err(SqlError::parser(message).at_span(late.name.span));
+        }
+        parser.expect_keyword_is(Keyword::AS)?;
+        if peek_word(parser, 0) == "table" {
+            parser.advance_token();
+            // The query may stand in parentheses, as it must where another body follows.
+            let (_, text) = text_span(parser, |p| p.parse_query())?;
+            out.push(MacroBody { parameters, is_table: true, text });
+        } else {
+            let (_, text) = text_span(parser, |p| p.parse_expr())?;
+            out.push(MacroBody { parameters, is_table: false, text });
+        }
+        if !parser.consume_token(&Token::Comma) {
+            return Ok(out);
+        }
+    }
+}
+
+/// `name [type] [:= default]`.
+fn parameter(parser: &mut Parser) -> Parsed<Parameter> {
+    let name = parser.parse_identifier()?;
+    let next = &parser.peek_token_ref().token;
+    let ty = match next {
+        Token::Comma | Token::RParen | Token::Assignment | Token::Eq => None,
+        _ if peek_word(parser, 0) == "default" => None,
+        _ => Some(text_span(parser, |p| p.parse_data_type())?.1),
+    };
+    let has_default = parser.consume_token(&Token::Assignment)
+        || parser.consume_token(&Token::Eq)
+        || parse_word(parser, "default");
+    let default = if has_default { Some(text_span(parser, |p| p.parse_expr())?.1) } else { None };
+    Ok(Parameter { name, ty, default })
+}
+
+/// The words that name a kind of object in DROP, ALTER and COMMENT ON.
+const KINDS: &[(&[&str], ObjectKind)] = &[
+    (&["table"], ObjectKind::Table),
+    (&["view"], ObjectKind::View),
+    (&["schema"], ObjectKind::Schema),
+    (&["sequence"], ObjectKind::Sequence),
+    (&["type"], ObjectKind::Type),
+    (&["macro", "table"], ObjectKind::TableMacro),
+    (&["function", "table"], ObjectKind::TableMacro),
+    (&["macro"], ObjectKind::Macro),
+    (&["function"], ObjectKind::Macro),
+    (&["index"], ObjectKind::Index),
+];
+
+fn kind(parser: &mut Parser, at: usize) -> Option<(ObjectKind, usize)> {
+    let found = KINDS.iter().find(|(words, _)| peek_words(parser, at, words));
+    found.map(|(words, kind)| (*kind, at + words.len()))
+}
+
+fn if_exists(parser: &mut Parser) -> bool {
+    parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS])
+}
+
+/// DROP of something in a catalog; `None` leaves it to others.
+pub fn drop(parser: &mut Parser) -> Result<Option<Statement>> {
+    let Some((kind, words)) = kind(parser, 1) else { return Ok(None) };
+    skip_words(parser, words);
+    let if_exists = if_exists(parser);
+    let names = parser.parse_comma_separated(|p| p.parse_object_name(false))?;
+    let cascade = parser.parse_keyword(Keyword::CASCADE);
+    if !cascade {
+        let _ = parser.parse_keyword(Keyword::RESTRICT);
+    }
+    Ok(Some(Statement::Drop(Drop { kind, if_exists, names, cascade })))
+}
+
+/// ALTER of something that is not a table; `None` leaves it to others.
+pub fn alter(parser: &mut Parser) -> Result<Option<Statement>> {
+    let Some((kind, words)) = kind(parser, 1) else { return Ok(None) };
+    if matches!(kind, ObjectKind::Table | ObjectKind::Index) {
+        return Ok(None);
+    }
+    skip_words(parser, words);
+    let if_exists = if_exists(parser);
+    let name = parser.parse_object_name(false)?;
+    let alteration = if peek_words(parser, 0, &["rename", "to"]) {
+        skip_words(parser, 2);
+        Alteration::Rename(parser.parse_identifier()?)
+    } else if peek_words(parser, 0, &["set", "schema"]) {
+        skip_words(parser, 2);
+        Alteration::SetSchema(parser.parse_identifier()?)
+    } else if kind == ObjectKind::Sequence && peek_words(parser, 0, &["owned", "by"]) {
+        skip_words(parser, 2);
+        Alteration::OwnedBy(parser.parse_object_name(false)?)
+    } else {
+        return Ok(parser.expected_ref("RENAME TO, SET SCHEMA or OWNED BY", parser.peek_token_ref())?);
+    };
+    Ok(Some(Statement::Alter(AlterObject { kind, if_exists, name, alteration })))
+}
+
+/// COMMENT ON.
+pub fn comment(parser: &mut Parser) -> Result<Statement> {
+    skip_words(parser, 1);
+    expect_word(parser, "on")?;
+    let target = if parse_word(parser, "column") {
+        let mut parts: Vec<Ident> = vec![];
+        let name = parser.parse_object_name(false)?;
+        parts.extend(name.0.iter().filter_map(|p| p.as_ident()).cloned());
+        let Some(column) = parts.pop().filter(|_| !parts.is_empty()) else {
+            return Err(
+                SqlError::parser("COMMENT ON COLUMN needs the name of a table and of its column").at(&name)
+            );
+        };
+        CommentTarget::Column { relation: ObjectName::from(parts), column }
+    } else if parse_word(parser, "database") {
+        CommentTarget::Database(parser.parse_identifier()?)
+    } else {
+        let Some((kind, words)) = kind(parser, 0) else {
+            let wanted = "TABLE, COLUMN, VIEW, INDEX, SEQUENCE, TYPE, MACRO, SCHEMA or DATABASE";
+            return Ok(parser.expected_ref(wanted, parser.peek_token_ref())?);
+        };
+        skip_words(parser, words);
+        CommentTarget::Object(kind, parser.parse_object_name(false)?)
+    };
+    expect_word(parser, "is")?;
+    let comment = match parser.parse_expr()? {
+        Expr::Value(value) => match value.value {
+            sqlparser::ast::Value::Null => None,
+            other => match other.into_string() {
+                Some(text) => Some(text),
+                None => return Err(SqlError::parser("a comment is a text or NULL").at_span(value.span)),
+            },
+        },
+        other => return Err(SqlError::parser("a comment is a text or NULL").at(&other)),
+    };
+    Ok(Statement::Comment(Comment { target, comment }))
+}

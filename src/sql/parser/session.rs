@@ -1,0 +1,264 @@
+//! Statements about the session: settings, variables, transactions, prepared statements, databases.
+
+use sqlparser::ast::{Expr, Ident, ObjectName, Value};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+
+use super::{
+    Parsed, copy_options, expect_word, from_query, parse_word, peek_word, peek_words, skip_words, text_span,
+};
+use crate::sql::ast::{Attach, Detach, Execute, Export, Prepare, SetScope, Statement};
+use crate::sql::error::{Result, SqlError};
+
+/// Behind SET: a setting, a variable, or the time zone in PostgreSQL's words.
+pub fn set(parser: &mut Parser) -> Parsed<Statement> {
+    let scope = scope(parser);
+    if peek_words(parser, 0, &["time", "zone"]) {
+        skip_words(parser, 2);
+        let name = Ident { span: parser.get_current_token().span, ..Ident::new("TimeZone") };
+        return Ok(Statement::Set { scope, name, value: Box::new(setting_value(parser)?) });
+    }
+    let name = parser.parse_identifier()?;
+    if !parser.consume_token(&Token::Eq) && !parser.parse_keyword(Keyword::TO) {
+        return parser.expected_ref("= or TO", parser.peek_token_ref());
+    }
+    if scope == SetScope::Variable {
+        return Ok(Statement::SetVariable { name, value: Box::new(parser.parse_expr()?) });
+    }
+    if parse_word(parser, "default") {
+        return Ok(Statement::Reset { scope, name });
+    }
+    Ok(Statement::Set { scope, name, value: Box::new(setting_value(parser)?) })
+}
+
+/// Behind RESET.
+pub fn reset(parser: &mut Parser) -> Parsed<Statement> {
+    let scope = scope(parser);
+    if peek_words(parser, 0, &["time", "zone"]) {
+        skip_words(parser, 2);
+        return Ok(Statement::Reset { scope, name: Ident::new("TimeZone") });
+    }
+    let name = parser.parse_identifier()?;
+    Ok(match scope {
+        SetScope::Variable => Statement::ResetVariable { name },
+        scope => Statement::Reset { scope, name },
+    })
+}
+
+fn scope(parser: &mut Parser) -> SetScope {
+    // `SET session = 1` would be a setting of that name.
+    if !matches!(parser.peek_nth_token_ref(1).token, Token::Word(_)) || peek_word(parser, 1) == "to" {
+        return SetScope::Any;
+    }
+    let scope = match peek_word(parser, 0).as_str() {
+        "session" | "local" => SetScope::Session,
+        "global" => SetScope::Global,
+        "variable" => SetScope::Variable,
+        _ => return SetScope::Any,
+    };
+    parser.advance_token();
+    scope
+}
+
+/// The value of a setting. A bare word is a text, as are several with commas between them.
+fn setting_value(parser: &mut Parser) -> Parsed<Expr> {
+    let first = parser.parse_expr()?;
+    if parser.peek_token_ref().token != Token::Comma {
+        return Ok(first);
+    }
+    let span = parser.get_current_token().span;
+    let mut text = bare_text(&first);
+    while parser.consume_token(&Token::Comma) {
+        text.push(',');
+        text.push_str(&bare_text(&parser.parse_expr()?));
+    }
+    Ok(Expr::Value(Value::SingleQuotedString(text).with_span(span)))
+}
+
+fn bare_text(expr: &Expr) -> String {
+    match expr {
+        Expr::Value(value) => value.value.clone().into_string().unwrap_or_else(|| value.to_string()),
+        other => other.to_string(),
+    }
+}
+
+/// Behind PRAGMA.
+pub fn pragma(parser: &mut Parser) -> Parsed<Statement> {
+    let name = parser.parse_identifier()?;
+    if parser.consume_token(&Token::Eq) {
+        return Ok(Statement::Set { scope: SetScope::Any, name, value: Box::new(setting_value(parser)?) });
+    }
+    let mut args = vec![];
+    if parser.consume_token(&Token::LParen) {
+        args = parser.parse_comma_separated0(Parser::parse_expr, Token::RParen)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    Ok(Statement::Pragma { name, args })
+}
+
+/// Behind BEGIN or START, COMMIT or END, ROLLBACK or ABORT; tells whether the transaction is to read only.
+pub fn transaction_words(parser: &mut Parser) -> bool {
+    let mut read_only = false;
+    loop {
+        if peek_words(parser, 0, &["read", "only"]) {
+            read_only = true;
+            skip_words(parser, 2);
+        } else if peek_words(parser, 0, &["read", "write"]) {
+            skip_words(parser, 2);
+        } else if matches!(peek_word(parser, 0).as_str(), "transaction" | "work") {
+            skip_words(parser, 1);
+        } else {
+            return read_only;
+        }
+    }
+}
+
+/// Behind VACUUM or ANALYZE: what is to be looked at.
+pub fn maintain(parser: &mut Parser) -> Parsed<Statement> {
+    if parser.consume_token(&Token::LParen) {
+        parser.parse_comma_separated(Parser::parse_identifier)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    while matches!(peek_word(parser, 0).as_str(), "analyze" | "full" | "verbose" | "freeze") {
+        skip_words(parser, 1);
+    }
+    let mut columns = vec![];
+    let mut table = None;
+    if matches!(parser.peek_token_ref().token, Token::Word(_)) {
+        table = Some(parser.parse_object_name(false)?);
+        if parser.consume_token(&Token::LParen) {
+            columns = parser.parse_comma_separated(Parser::parse_identifier)?;
+            parser.expect_token(&Token::RParen)?;
+        }
+    }
+    Ok(Statement::Maintain { table, columns })
+}
+
+/// Behind CHECKPOINT: the database, if it is named.
+pub fn checkpoint(parser: &mut Parser) -> Parsed<Statement> {
+    let named = matches!(parser.peek_token_ref().token, Token::Word(_));
+    let database = if named { Some(parser.parse_identifier()?) } else { None };
+    Ok(Statement::Checkpoint { database })
+}
+
+/// Behind CALL: a table function.
+pub fn call(parser: &mut Parser) -> Parsed<Statement> {
+    Ok(Statement::Query(from_query(parser)?))
+}
+
+/// Behind INSTALL or LOAD, possibly `FORCE INSTALL`: the name of an extension.
+pub fn extension(parser: &mut Parser) -> Parsed<Statement> {
+    let token = parser.next_token();
+    let name = match token.token {
+        Token::Word(word) => word.value,
+        Token::SingleQuotedString(text) => text,
+        _ => return parser.expected("the name of an extension", token),
+    };
+    if parser.parse_keyword(Keyword::FROM) {
+        parser.advance_token();
+    }
+    Ok(Statement::Load { name: Ident { value: name, quote_style: None, span: token.span } })
+}
+
+/// Behind PREPARE.
+pub fn prepare(parser: &mut Parser) -> Result<Statement> {
+    let name = parser.parse_identifier()?;
+    if parser.consume_token(&Token::LParen) {
+        // Types of parameters, which their values tell anyway.
+        parser.parse_comma_separated(Parser::parse_data_type)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    parser.expect_keyword_is(Keyword::AS)?;
+    let (statement, text) = text_span(parser, super::statement)?;
+    if matches!(statement, Statement::Prepare(_) | Statement::Execute(_) | Statement::Deallocate { .. }) {
+        return Err(SqlError::parser("PREPARE takes a statement of another kind").at_span(name.span));
+    }
+    Ok(Statement::Prepare(Prepare { name, statement: Box::new(statement), text }))
+}
+
+/// Behind EXECUTE: a name and values, of which some may be named.
+pub fn execute(parser: &mut Parser) -> Parsed<Statement> {
+    let name = parser.parse_identifier()?;
+    let mut values = vec![];
+    if parser.consume_token(&Token::LParen) {
+        values = parser.parse_comma_separated0(named_value, Token::RParen)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    Ok(Statement::Execute(Execute { name, values }))
+}
+
+fn named_value(parser: &mut Parser) -> Parsed<(Option<Ident>, Expr)> {
+    let named = matches!(parser.peek_token_ref().token, Token::Word(_))
+        && matches!(parser.peek_nth_token_ref(1).token, Token::Assignment | Token::Eq | Token::RArrow);
+    let mut name = None;
+    if named {
+        name = Some(parser.parse_identifier()?);
+        parser.advance_token();
+    }
+    Ok((name, parser.parse_expr()?))
+}
+
+/// Behind DEALLOCATE.
+pub fn deallocate(parser: &mut Parser) -> Parsed<Statement> {
+    let _ = parser.parse_keyword(Keyword::PREPARE);
+    if parser.parse_keyword(Keyword::ALL) {
+        return Ok(Statement::Deallocate { name: None });
+    }
+    Ok(Statement::Deallocate { name: Some(parser.parse_identifier()?) })
+}
+
+/// Behind ATTACH.
+pub fn attach(parser: &mut Parser) -> Parsed<Statement> {
+    let or_replace = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+    let _ = parse_word(parser, "database");
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let path = parser.parse_expr()?;
+    let name = if parser.parse_keyword(Keyword::AS) { Some(parser.parse_identifier()?) } else { None };
+    let options = copy_options(parser)?;
+    Ok(Statement::Attach(Box::new(Attach { path, name, or_replace, if_not_exists, options })))
+}
+
+/// Behind DETACH.
+pub fn detach(parser: &mut Parser) -> Parsed<Statement> {
+    let _ = parse_word(parser, "database");
+    let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+    Ok(Statement::Detach(Detach { if_exists, name: parser.parse_identifier()? }))
+}
+
+/// Behind USE: a database, a schema, or a database and its schema.
+pub fn use_(parser: &mut Parser) -> Parsed<Statement> {
+    Ok(Statement::Use(parser.parse_object_name(false)?))
+}
+
+/// Behind EXPORT.
+pub fn export(parser: &mut Parser) -> Parsed<Statement> {
+    expect_word(parser, "database")?;
+    let mut database = None;
+    if matches!(parser.peek_token_ref().token, Token::Word(_)) {
+        database = Some(parser.parse_identifier()?);
+        expect_word(parser, "to")?;
+    }
+    let path = parser.parse_expr()?;
+    let options = copy_options(parser)?;
+    Ok(Statement::Export(Box::new(Export { database, path, options })))
+}
+
+/// Behind IMPORT.
+pub fn import(parser: &mut Parser) -> Parsed<Statement> {
+    expect_word(parser, "database")?;
+    Ok(Statement::Import { path: Box::new(parser.parse_expr()?) })
+}
+
+/// The name of one relation, as `SHOW name` and `DESCRIBE name` have it.
+pub fn is_bare_name(parser: &Parser) -> bool {
+    matches!(parser.peek_token_ref().token, Token::Word(_))
+}
+
+/// Behind `SHOW TABLES`: the schema or database, if it is named.
+pub fn show_from(parser: &mut Parser) -> Parsed<Option<ObjectName>> {
+    if parser.parse_keyword(Keyword::FROM) || parser.parse_keyword(Keyword::IN) {
+        return Ok(Some(parser.parse_object_name(false)?));
+    }
+    Ok(None)
+}

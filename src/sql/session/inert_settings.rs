@@ -1,0 +1,158 @@
+//! Settings of DuckDB that have nothing to set here: they tune or test what DuckDB does inside. SET takes and keeps
+//! them, so that scripts that give them run; what they are set to changes nothing. Those that would change
+//! results take their one value only.
+
+/// A setting that changes nothing.
+#[derive(Debug)]
+pub struct Inert {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value until it is set.
+    pub default: &'static str,
+    /// The name of the type of its values.
+    pub ty: &'static str,
+    /// Another value would change results, so it is refused.
+    pub fixed: bool,
+}
+
+const fn inert(name: &'static str, default: &'static str, ty: &'static str) -> Inert {
+    Inert { name, default, ty, fixed: false }
+}
+
+const fn fixed(name: &'static str, value: &'static str, ty: &'static str) -> Inert {
+    Inert { name, default: value, ty, fixed: true }
+}
+
+/// All of them, in alphabetical order.
+pub const INERT: &[Inert] = &[
+    inert("access_mode", "automatic", "VARCHAR"),
+    inert("allocator_background_threads", "false", "BOOLEAN"),
+    inert("allocator_bulk_deallocation_flush_threshold", "512.0 MiB", "VARCHAR"),
+    inert("allocator_flush_threshold", "128.0 MiB", "VARCHAR"),
+    inert("allow_community_extensions", "true", "BOOLEAN"),
+    inert("allow_extensions_metadata_mismatch", "false", "BOOLEAN"),
+    inert("allow_persistent_secrets", "true", "BOOLEAN"),
+    inert("allow_unredacted_secrets", "false", "BOOLEAN"),
+    inert("allow_unsigned_extensions", "false", "BOOLEAN"),
+    inert("arrow_large_buffer_size", "false", "BOOLEAN"),
+    inert("arrow_lossless_conversion", "false", "BOOLEAN"),
+    inert("arrow_output_list_view", "false", "BOOLEAN"),
+    inert("arrow_output_version", "1.0", "VARCHAR"),
+    inert("asof_loop_join_threshold", "64", "UBIGINT"),
+    inert("auto_checkpoint_skip_wal_threshold", "100000", "UBIGINT"),
+    inert("autoinstall_extension_repository", "", "VARCHAR"),
+    inert("autoinstall_known_extensions", "false", "BOOLEAN"),
+    inert("autoload_known_extensions", "false", "BOOLEAN"),
+    fixed("binary_as_string", "false", "BOOLEAN"),
+    inert("calendar", "gregorian", "VARCHAR"),
+    inert("catalog_error_max_schemas", "100", "UBIGINT"),
+    inert("checkpoint_threshold", "16.0 MiB", "VARCHAR"),
+    inert("custom_extension_repository", "", "VARCHAR"),
+    inert("custom_user_agent", "", "VARCHAR"),
+    inert("default_block_size", "16384", "UBIGINT"),
+    fixed("default_collation", "", "VARCHAR"),
+    inert("default_secret_storage", "local_file", "VARCHAR"),
+    inert("disable_parquet_prefetching", "false", "BOOLEAN"),
+    fixed("disable_timestamptz_casts", "false", "BOOLEAN"),
+    inert("disabled_compression_methods", "", "VARCHAR"),
+    inert("disabled_filesystems", "", "VARCHAR"),
+    inert("disabled_log_types", "", "VARCHAR"),
+    inert("disabled_optimizers", "", "VARCHAR"),
+    inert("dynamic_or_filter_threshold", "50", "UBIGINT"),
+    fixed("enable_external_access", "true", "BOOLEAN"),
+    inert("enable_external_file_cache", "true", "BOOLEAN"),
+    inert("enable_fsst_vectors", "false", "BOOLEAN"),
+    inert("enable_http_logging", "false", "BOOLEAN"),
+    inert("enable_http_metadata_cache", "false", "BOOLEAN"),
+    inert("enable_logging", "false", "BOOLEAN"),
+    inert("enable_macro_dependencies", "false", "BOOLEAN"),
+    inert("enable_object_cache", "false", "BOOLEAN"),
+    inert("enable_profiling", "", "VARCHAR"),
+    inert("enable_progress_bar", "false", "BOOLEAN"),
+    inert("enable_progress_bar_print", "true", "BOOLEAN"),
+    inert("enable_view_dependencies", "false", "BOOLEAN"),
+    inert("enabled_log_types", "", "VARCHAR"),
+    fixed("error_on_division_by_zero", "true", "BOOLEAN"),
+    inert("errors_as_json", "false", "BOOLEAN"),
+    inert("experimental_metadata_reuse", "true", "BOOLEAN"),
+    inert("explain_output", "physical_only", "VARCHAR"),
+    inert("extension_directory", "", "VARCHAR"),
+    inert("external_threads", "1", "UBIGINT"),
+    fixed("file_search_path", "", "VARCHAR"),
+    inert("force_bitpacking_mode", "auto", "VARCHAR"),
+    inert("force_compression", "auto", "VARCHAR"),
+    inert("home_directory", "", "VARCHAR"),
+    inert("http_proxy", "", "VARCHAR"),
+    inert("http_proxy_password", "", "VARCHAR"),
+    inert("http_proxy_username", "", "VARCHAR"),
+    fixed("ieee_floating_point_ops", "true", "BOOLEAN"),
+    inert("immediate_transaction_mode", "false", "BOOLEAN"),
+    inert("index_scan_max_count", "2048", "UBIGINT"),
+    inert("index_scan_percentage", "0.001", "DOUBLE"),
+    inert("late_materialization_max_rows", "50", "UBIGINT"),
+    fixed("lock_configuration", "false", "BOOLEAN"),
+    inert("log_query_path", "", "VARCHAR"),
+    inert("logging_level", "INFO", "VARCHAR"),
+    inert("logging_mode", "LEVEL_ONLY", "VARCHAR"),
+    inert("logging_storage", "memory", "VARCHAR"),
+    inert("max_expression_depth", "1000", "UBIGINT"),
+    inert("max_temp_directory_size", "90% of available disk space", "VARCHAR"),
+    inert("max_vacuum_tasks", "100", "UBIGINT"),
+    inert("merge_join_threshold", "1000", "UBIGINT"),
+    inert("nested_loop_join_threshold", "5", "UBIGINT"),
+    fixed("old_implicit_casting", "false", "BOOLEAN"),
+    fixed("order_by_non_integer_literal", "false", "BOOLEAN"),
+    inert("ordered_aggregate_threshold", "262144", "UBIGINT"),
+    inert("parquet_metadata_cache", "false", "BOOLEAN"),
+    inert("partitioned_write_flush_threshold", "524288", "UBIGINT"),
+    inert("partitioned_write_max_open_files", "100", "UBIGINT"),
+    inert("password", "", "VARCHAR"),
+    inert("perfect_ht_threshold", "12", "UBIGINT"),
+    inert("pin_threads", "auto", "VARCHAR"),
+    inert("pivot_filter_threshold", "20", "UBIGINT"),
+    inert("pivot_limit", "100000", "UBIGINT"),
+    inert("prefer_range_joins", "false", "BOOLEAN"),
+    fixed("preserve_identifier_case", "true", "BOOLEAN"),
+    inert("produce_arrow_string_view", "true", "BOOLEAN"),
+    inert("profile_output", "", "VARCHAR"),
+    inert("profiling_coverage", "SELECT", "VARCHAR"),
+    inert("profiling_mode", "", "VARCHAR"),
+    inert("profiling_output", "", "VARCHAR"),
+    inert("progress_bar_time", "2000", "BIGINT"),
+    fixed("scalar_subquery_error_on_multiple_rows", "true", "BOOLEAN"),
+    inert("scheduler_process_partial", "false", "BOOLEAN"),
+    inert("secret_directory", "", "VARCHAR"),
+    inert("storage_compatibility_version", "latest", "VARCHAR"),
+    inert("streaming_buffer_size", "976.5 KiB", "VARCHAR"),
+    inert("temp_directory", "", "VARCHAR"),
+    inert("temp_file_encryption", "false", "BOOLEAN"),
+    inert("user", "", "VARCHAR"),
+    inert("username", "", "VARCHAR"),
+    inert("wal_autocheckpoint", "16.0 MiB", "VARCHAR"),
+    inert("wal_autocheckpoint_entries", "0", "UBIGINT"),
+    inert("write_buffer_row_group_count", "5", "UBIGINT"),
+    inert("zstd_min_string_length", "4096", "UBIGINT"),
+];
+
+/// What the names of settings begin with that only DuckDB's own tests use.
+const SELF_TESTS: &[&str] = &["debug_", "verify_", "enable_verif", "disable_verif"];
+
+/// The setting of that name, in lower case.
+pub fn find(name: &str) -> Option<&'static Inert> {
+    INERT.iter().find(|setting| setting.name == name)
+}
+
+/// Whether a setting or pragma of that name, in lower case, concerns DuckDB's own tests only.
+pub fn is_self_test(name: &str) -> bool {
+    SELF_TESTS.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_order() {
+        assert!(INERT.is_sorted_by(|a, b| a.name < b.name));
+    }
+}

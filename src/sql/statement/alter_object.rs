@@ -1,0 +1,34 @@
+//! ALTER of views, sequences, macros, types and schemas.
+
+use crate::catalog::{CatalogError, ObjectKind, SchemaDefinition};
+use crate::sql::ast::{AlterObject, Alteration};
+use crate::sql::bind::object_name;
+use crate::sql::error::SqlError;
+use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::statement::object;
+
+/// Changes the name of something.
+pub fn run(session: &mut Session, alter: &AlterObject) -> Result<Outcome, Failure> {
+    let Alteration::Rename(new) = &alter.alteration else {
+        let what = match &alter.alteration {
+            Alteration::SetSchema(_) => "SET SCHEMA",
+            _ => "OWNED BY",
+        };
+        return Err(SqlError::unsupported(format!("{what} is not supported yet")).at(&alter.name).into());
+    };
+    let mut writer = session.writer_of(alter.kind, &alter.name)?;
+    if alter.kind == ObjectKind::Schema {
+        let (_, ident) = object_name(&alter.name)?;
+        let transaction = writer.transaction()?;
+        let schema = match transaction.catalog().schema(&ident.value) {
+            Ok(schema) => SchemaDefinition::clone(schema.definition()),
+            Err(CatalogError::NotFound { .. }) if alter.if_exists => return Ok(Outcome::Done),
+            Err(e) => return Err(SqlError::from_catalog(&e).at(&alter.name).into()),
+        };
+        transaction.alter_schema(SchemaDefinition { name: new.value.as_str().into(), ..schema })?;
+    } else if let Some(found) = object::find(&mut writer, alter.kind, &alter.name, alter.if_exists)? {
+        writer.transaction()?.alter_object(found.with_name(&new.value))?;
+    }
+    writer.finish()?;
+    Ok(Outcome::Done)
+}

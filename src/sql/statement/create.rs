@@ -1,0 +1,137 @@
+//! CREATE SCHEMA, SEQUENCE and TYPE.
+
+use std::collections::BTreeSet;
+
+use arrow_array::Array;
+use sqlparser::ast::Query;
+
+use crate::catalog::{CatalogError, ObjectId, ObjectKind, SequenceDefinition, TypeDefinition};
+use crate::column::types::LogicalType;
+use crate::exec::cast::text::write_value;
+use crate::exec::functions::flatten;
+use crate::sql::ast::{Create, CreateSequence, CreateType, NewType, SequenceOption};
+use crate::sql::bind::object_name;
+use crate::sql::error::SqlError;
+use crate::sql::session::{Failure, Outcome, Session, Writer};
+use crate::sql::statement::{object, query};
+
+/// Schemas that every database has, of what is built in.
+const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "pg_catalog"];
+
+/// CREATE SCHEMA.
+pub fn schema(session: &mut Session, create: &Create) -> Result<Outcome, Failure> {
+    if create.temporary {
+        return Err(SqlError::binder("Temporary schemas are not supported").at(&create.name).into());
+    }
+    if create.or_replace {
+        return Err(SqlError::unsupported("Cannot use CREATE OR REPLACE with schema")
+            .at(&create.name)
+            .into());
+    }
+    let (None, ident) = object_name(&create.name)? else {
+        return Err(SqlError::binder("a schema cannot be in another").at(&create.name).into());
+    };
+    let is_system = SYSTEM_SCHEMAS.iter().any(|s| s.eq_ignore_ascii_case(&ident.value));
+    if is_system && !create.if_not_exists {
+        let taken = CatalogError::AlreadyExists { kind: ObjectKind::Schema, name: ident.value.clone() };
+        return Err(SqlError::from_catalog(&taken).at(&create.name).into());
+    }
+    let mut writer = session.writer_to(create)?;
+    let exists = is_system || writer.transaction()?.catalog().schema(&ident.value).is_ok();
+    if !(exists && create.if_not_exists) {
+        writer.transaction()?.create_schema(&ident.value)?;
+    }
+    writer.finish()?;
+    Ok(Outcome::Done)
+}
+
+/// CREATE SEQUENCE.
+pub fn sequence(session: &mut Session, sequence: &CreateSequence) -> Result<Outcome, Failure> {
+    let create = &sequence.create;
+    let mut writer = session.writer_to(create)?;
+    let Some(place) = object::place(&mut writer, create, ObjectKind::Sequence)? else {
+        return Ok(Outcome::Done);
+    };
+    let mut definition = SequenceDefinition::new(place.schema, &place.name);
+    let (mut least, mut greatest, mut start) = (None, None, None);
+    for option in &sequence.options {
+        match *option {
+            SequenceOption::Increment(by) => definition.increment = by,
+            SequenceOption::Least(value) => least = value,
+            SequenceOption::Greatest(value) => greatest = value,
+            SequenceOption::Start(value) => start = Some(value),
+            SequenceOption::Cycle(cycles) => definition.cycles = cycles,
+        }
+    }
+    let up = definition.increment > 0;
+    definition.least = least.unwrap_or(if up { 1 } else { i64::MIN });
+    definition.greatest = greatest.unwrap_or(if up { i64::MAX } else { -1 });
+    definition.start = start.unwrap_or(if up { definition.least } else { definition.greatest });
+    definition.restart();
+    definition.validate().map_err(|e| match e {
+        CatalogError::Invalid(message) => SqlError::parser(message).at(&create.name),
+        other => SqlError::from_catalog(&other),
+    })?;
+    object::put(&mut writer, &place, definition, &BTreeSet::new())?;
+    writer.finish()?;
+    Ok(Outcome::Done)
+}
+
+/// CREATE TYPE.
+pub fn named_type(session: &mut Session, named: &CreateType) -> Result<Outcome, Failure> {
+    let create = &named.create;
+    let mut writer = session.writer_to(create)?;
+    let Some(place) = object::place(&mut writer, create, ObjectKind::Type)? else {
+        return Ok(Outcome::Done);
+    };
+    let ty = match &named.ty {
+        NewType::Alias(ty) => {
+            let view = writer.read_view()?;
+            writer
+                .session()
+                .bind(&view, |binder| Ok(binder.bind_type(ty).map_err(|e| e.at(&create.name))?))?
+        }
+        NewType::Enum(names) => {
+            let mut seen = std::collections::HashSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+                let message = format!("Attempted to create ENUM type with duplicate value {twice}");
+                return Err(SqlError::invalid(message).at(&create.name).into());
+            }
+            LogicalType::Enum(names.iter().map(|n| n.as_str().into()).collect())
+        }
+        NewType::EnumOf(values) => LogicalType::Enum(enum_values(&mut writer, values)?.into()),
+    };
+    let definition = TypeDefinition {
+        id: ObjectId::NONE,
+        schema: place.schema,
+        name: place.name.clone(),
+        comment: None,
+        ty,
+    };
+    object::put(&mut writer, &place, definition, &BTreeSet::new())?;
+    writer.finish()?;
+    Ok(Outcome::Done)
+}
+
+/// The values that a query yields, as text, each where it comes first.
+fn enum_values(writer: &mut Writer<'_>, values: &Query) -> Result<Vec<Box<str>>, Failure> {
+    let view = writer.read_view()?;
+    let session = writer.session();
+    let (plan, mut ids) = session.bind(&view, |binder| query::plan(binder, values))?;
+    if plan.columns().len() != 1 {
+        return Err(SqlError::binder("The query must return a single column").at(values).into());
+    }
+    let plan = session.plan(plan, &mut ids)?;
+    let ty = plan.schema[0].ty.clone();
+    let mut names = indexmap::IndexSet::<Box<str>>::new();
+    for batch in session.start(plan, false)? {
+        let batch = batch?;
+        let column = flatten(&batch.columns[0])?;
+        for row in (0..batch.rows).filter(|row| column.is_valid(*row)) {
+            let mut text = String::new();
+            write_value(&column, row, &ty, &mut text)?;
+            names.insert(text.into());
+        }
+    }
+    Ok(names.into_iter().collect())
+}
