@@ -24,11 +24,13 @@ use crate::exec::operators::expand::Expand;
 use crate::exec::operators::filter::Filter;
 use crate::exec::operators::gap_fill::gap_fill;
 use crate::exec::operators::join::{
-    BuildRequest, HashBuild, HashProbe, JoinShape, NestedLoop, build_hash, build_rows, unmatched,
+    AsOf, AsOfProbe, BuildRequest, HashBuild, HashProbe, JoinShape, NestedLoop, build_as_of, build_hash,
+    build_rows, unmatched,
 };
 use crate::exec::operators::limit::limit;
 use crate::exec::operators::limit_by::{LimitBy, limit_by};
 use crate::exec::operators::or_else::or_else;
+use crate::exec::operators::positional::positional_join;
 use crate::exec::operators::project::Project;
 use crate::exec::operators::sample::sample;
 use crate::exec::operators::scan::{aggregate_from_statistics, table_scan};
@@ -309,6 +311,24 @@ impl Builder {
             PlanNode::NestedLoopJoin { left, right, kind, predicate } => {
                 self.nested_loop(id, *left, *right, kind, predicate, hints, wanted)
             }
+            PlanNode::AsOfJoin { left, right, kind, keys, by, residual, null_equals_null } => {
+                let (of_left, op, of_right) = by;
+                let conditional = residual.is_some();
+                let as_of = AsOf { keys, left: of_left, op, right: of_right, null_equals_null, conditional };
+                self.as_of_join(id, (*left, *right), kind, as_of, residual, (hints, wanted))
+            }
+            PlanNode::PositionalJoin { left, right } => {
+                let width = left.schema.len();
+                let (left_types, right_types) = (types_of(&left), types_of(&right));
+                let right_wanted = wanted.split_off(width.min(wanted.len()));
+                let right_id = id + 1 + nodes(&left);
+                let left = self.build(*left, id + 1, vec![], wanted)?;
+                let right = self.build(*right, right_id, vec![], right_wanted)?;
+                let source = self.timed(id, || {
+                    positional_join((&left, left_types), (&right, right_types), &self.context)
+                })?;
+                Ok(self.source(id, source))
+            }
             PlanNode::UnionAll { inputs } => {
                 let mut sources = vec![];
                 let mut next = id + 1;
@@ -493,6 +513,41 @@ impl Builder {
         let probe = HashProbe::new(shape.clone(), build.clone(), left_keys, join.null_equals_null);
         let pipeline = self.stream(id, pipeline, Arc::new(probe));
         if !shape.tracks_right() {
+            return Ok(pipeline);
+        }
+        let rest = unmatched(shape, build, |build| &build.rows);
+        Ok(Pipeline::new(Arc::new(SequenceSource::with_barrier(vec![
+            pipeline.into_source(),
+            self.source(id, rest).source,
+        ]))))
+    }
+
+    fn as_of_join(
+        &self,
+        id: usize,
+        (left, right): (Plan, Plan),
+        kind: JoinKind,
+        as_of: AsOf,
+        residual: Option<Expr>,
+        (hints, wanted): (Vec<Hint>, Vec<bool>),
+    ) -> Result<Pipeline> {
+        let (shape, mut left_wanted, right_wanted) = self.join_shape(&left, &right, kind, residual, wanted);
+        let mut right_read = right_wanted.clone();
+        for (l, r) in as_of.keys.iter().map(|(l, r)| (l, r)).chain([(&as_of.left, &as_of.right)]) {
+            read_columns(l, &mut left_wanted);
+            read_columns(r, &mut right_read);
+        }
+        let right_id = id + 1 + nodes(&left);
+        // Without some of its rows the nearest of the right side would be another.
+        let pipeline = self.build(right, right_id, vec![], right_read)?;
+        let track = shape.tracks_right();
+        let build = self
+            .timed(id, || build_as_of(pipeline, &shape.right, &as_of, &right_wanted, track, &self.context))?;
+        let build = Arc::new(build);
+        let pipeline = self.build(left, id + 1, left_hints(hints, &shape), left_wanted)?;
+        let probe = AsOfProbe::new(shape.clone(), build.clone(), Arc::new(as_of));
+        let pipeline = self.stream(id, pipeline, Arc::new(probe));
+        if !track {
             return Ok(pipeline);
         }
         let rest = unmatched(shape, build, |build| &build.rows);

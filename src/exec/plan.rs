@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::column::scalar::Scalar;
 use crate::exec::batch::Schema;
-use crate::exec::expr::{AggregateCall, Expr, SortKey};
+use crate::exec::expr::{AggregateCall, CompareOp, Expr, SortKey};
 pub use crate::exec::operators::sample::Choice;
 use crate::exec::source::{Sink, Source};
 use crate::exec::window::WindowCall;
@@ -236,6 +236,32 @@ pub enum PlanNode {
         /// Condition over left columns, then right columns; `None` for a cross join.
         predicate: Option<Expr>,
     },
+    /// Each left row with the right row that has equal keys and is nearest. Output as for a hash join; the order of
+    /// the left rows is kept.
+    AsOfJoin {
+        /// Probe side.
+        left: Box<Plan>,
+        /// Build side.
+        right: Box<Plan>,
+        /// What kind; none that looks at several partners.
+        kind: JoinKind,
+        /// Pairs of equal type: over the left input, over the right input.
+        keys: Vec<(Expr, Expr)>,
+        /// `left op right`, an inequality of values of one type, and the values as near as can be.
+        by: (Expr, CompareOp, Expr),
+        /// Further condition over left columns, then right columns: the nearest row that satisfies it is wanted.
+        residual: Option<Expr>,
+        /// Keys compare as `IS NOT DISTINCT FROM` instead of `=`.
+        null_equals_null: bool,
+    },
+    /// Row `i` of the left with row `i` of the right, NULLs where a side has fewer. Output: left columns, then
+    /// right columns.
+    PositionalJoin {
+        /// Left input.
+        left: Box<Plan>,
+        /// Right input.
+        right: Box<Plan>,
+    },
     /// All rows of all inputs, in their order; the inputs have equal types.
     UnionAll {
         /// Inputs.
@@ -358,9 +384,10 @@ impl PlanNode {
             | Self::TopN { input, .. }
             | Self::Limit { input, .. }
             | Self::Write { input, .. } => vec![input],
-            Self::HashJoin { left, right, .. } | Self::NestedLoopJoin { left, right, .. } => {
-                vec![left, right]
-            }
+            Self::HashJoin { left, right, .. }
+            | Self::NestedLoopJoin { left, right, .. }
+            | Self::AsOfJoin { left, right, .. }
+            | Self::PositionalJoin { left, right } => vec![left, right],
             Self::With { definition, body, .. } => vec![definition, body],
             Self::Recursive { anchor, step, .. } => vec![anchor, step],
             Self::UnionAll { inputs } => inputs.iter().collect(),

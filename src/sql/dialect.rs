@@ -139,8 +139,13 @@ impl Dialect for FluxDialect {
         !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(kw) && !matches!(kw, Keyword::COLLATE)
     }
 
-    fn is_table_alias(&self, kw: &Keyword, _parser: &mut Parser) -> bool {
+    fn is_table_alias(&self, kw: &Keyword, parser: &mut Parser) -> bool {
+        // Joins that `tokens` has made of other words.
+        let is_join = matches!(kw, Keyword::STRAIGHT_JOIN)
+            || *kw == Keyword::GLOBAL
+                && matches!(&parser.get_current_token().token, Token::Word(w) if w.value.eq_ignore_ascii_case("asof"));
         !sqlparser::keywords::RESERVED_FOR_TABLE_ALIAS.contains(kw)
+            && !is_join
             && !matches!(kw, Keyword::SEMI | Keyword::ANTI | Keyword::ASOF)
     }
 

@@ -221,6 +221,21 @@ fn logical_line(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> String {
             }
             line
         }
+        LogicalPlan::AsOfJoin { kind, on, by, .. } => {
+            let mut line = format!("ASOF {} JOIN ON ", format!("{kind:?}").to_uppercase());
+            if !on.is_empty() {
+                let _ = write!(line, "{} AND ", conjunction(on, name));
+            }
+            let _ = write!(
+                line,
+                "{} {} {}",
+                write_expr(&by.left, name),
+                by.op.sql(),
+                write_expr(&by.right, name)
+            );
+            line
+        }
+        LogicalPlan::PositionalJoin { .. } => "POSITIONAL JOIN".to_string(),
         LogicalPlan::Union { columns: of, .. } => format!("UNION ALL [{}]", columns(of)),
         LogicalPlan::Unnest { lists, .. } => {
             format!("UNNEST {}", lists.iter().map(define).collect::<Vec<_>>().join(", "))
@@ -317,6 +332,16 @@ fn line(plan: &Plan) -> String {
             None if *kind == JoinKind::Inner => "CROSS_PRODUCT".to_string(),
             None => format!("NESTED_LOOP_JOIN {}", kind_name(*kind)),
         },
+        PlanNode::AsOfJoin { left, right, kind, keys, by, residual, null_equals_null } => {
+            let (l, r) = (names(left), names(right));
+            let op = if *null_equals_null { "IS NOT DISTINCT FROM" } else { "=" };
+            let mut parts: Vec<String> =
+                keys.iter().map(|(a, b)| format!("{} {op} {}", expr(a, &l), expr(b, &r))).collect();
+            parts.push(format!("{} {} {}", expr(&by.0, &l), by.1.sql(), expr(&by.2, &r)));
+            parts.extend(residual.as_ref().map(|e| write_part(e, 1, &at(&[l, r].concat()))));
+            format!("ASOF_JOIN {} ON {}", kind_name(*kind), parts.join(" AND "))
+        }
+        PlanNode::PositionalJoin { .. } => "POSITIONAL_JOIN".to_string(),
         PlanNode::UnionAll { .. } => "UNION_ALL".to_string(),
         PlanNode::Unnest { input, lists, keep_empty, .. } => {
             let outer = if *keep_empty { " OUTER" } else { "" };

@@ -15,7 +15,9 @@ use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::estimate::{Estimate, estimate_operator};
 use crate::sql::optimize::exprs::{and_all, compare};
 use crate::sql::optimize::properties::as_column;
-use crate::sql::plan::{Column, ColumnId, Definition, Gaps, JoinType, LogicalPlan, SampleMethod, SampleSize};
+use crate::sql::plan::{
+    Column, ColumnId, Definition, Gaps, JoinType, LogicalPlan, Nearest, SampleMethod, SampleSize,
+};
 
 /// Makes the physical plan of a logical one without dependent joins. Its output columns are those of
 /// the logical plan, in the same order.
@@ -240,6 +242,16 @@ impl Planner {
                 }
                 let required = needed(required, on);
                 join(self.build(left, &required)?, self.build(right, &required)?, kind, on)
+            }
+            LogicalPlan::AsOfJoin { left, right, kind, on, by } => {
+                let required = needed(required, on.iter().chain([&by.left, &by.right]));
+                as_of_join(self.build(left, &required)?, self.build(right, &required)?, kind, on, by)
+            }
+            LogicalPlan::PositionalJoin { left, right } => {
+                let (left, right) = (self.build(left, required)?, self.build(right, required)?);
+                let columns = both(&left, &right);
+                let (left, right) = (Box::new(left.plan), Box::new(right.plan));
+                Ok(Built::new(PlanNode::PositionalJoin { left, right }, columns))
             }
             LogicalPlan::Union { inputs, columns } => {
                 let inputs = inputs.iter().map(|p| self.in_order(p)).collect::<Result<Vec<_>>>()?;
@@ -500,6 +512,14 @@ impl Conditions {
     }
 }
 
+/// Makes equalities compare as IS NOT DISTINCT FROM, with the condition that they are not NULL.
+fn add_null_safe(equal: &mut Vec<(Expr, Expr)>, null_safe: &mut Vec<(Expr, Expr)>, other: &mut Vec<Expr>) {
+    for (l, r) in equal.drain(..) {
+        other.push(Expr::IsNull { input: Box::new(l.clone()), negated: true });
+        null_safe.push((l, r));
+    }
+}
+
 /// A hash join where there is an equality to hash on, else a nested-loop join.
 fn join(mut left: Built, mut right: Built, kind: &JoinType, on: &[Expr]) -> Result<Built> {
     // A semi-join hashes the smaller side, which is then the one that its rows come from.
@@ -533,10 +553,7 @@ fn join(mut left: Built, mut right: Built, kind: &JoinType, on: &[Expr]) -> Resu
             // A mark is NULL where an `=` is, so those are evaluated pair by pair, in three-valued logic.
             other.extend(equal.drain(..).map(|(l, r)| compare(CompareOp::Eq, l, r)));
         }
-        for (l, r) in equal.drain(..) {
-            other.push(Expr::IsNull { input: Box::new(l.clone()), negated: true });
-            null_safe.push((l, r));
-        }
+        add_null_safe(&mut equal, &mut null_safe, &mut other);
     } else if matches!(kind, JoinType::Mark(_)) && (equal.len() > 1 || !other.is_empty()) {
         other.extend(equal.drain(..).map(|(l, r)| compare(CompareOp::Eq, l, r)));
     }
@@ -551,6 +568,41 @@ fn join(mut left: Built, mut right: Built, kind: &JoinType, on: &[Expr]) -> Resu
         let resolve = |(l, r): &(Expr, Expr)| Ok((in_left.resolve(l)?, in_right.resolve(r)?));
         let keys = pairs.iter().map(resolve).collect::<Result<_>>()?;
         PlanNode::HashJoin { left, right, kind: physical_kind, keys, residual, null_equals_null }
+    };
+    Ok(Built::new(node, columns))
+}
+
+fn as_of_join(left: Built, right: Built, kind: &JoinType, on: &[Expr], by: &Nearest) -> Result<Built> {
+    let mut conditions = Conditions::new(on, &ids_of(&left), &ids_of(&right));
+    let (physical_kind, columns) = match kind {
+        JoinType::Inner => (JoinKind::Inner, both(&left, &right)),
+        // One partner at most, so that each left row comes out once.
+        JoinType::Left => (JoinKind::LeftSingle, both(&left, &right)),
+        JoinType::Right => (JoinKind::Right, both(&left, &right)),
+        JoinType::Full => (JoinKind::Full, both(&left, &right)),
+        JoinType::Semi => (JoinKind::LeftSemi, left.columns.clone()),
+        JoinType::Anti => (JoinKind::LeftAnti, left.columns.clone()),
+        JoinType::Mark(_) | JoinType::Single => {
+            return Err(ExecError::Internal("an as-of join of a kind that cannot be".into()));
+        }
+    };
+    let null_equals_null = !conditions.not_distinct.is_empty();
+    if null_equals_null {
+        let Conditions { equal, not_distinct, other } = &mut conditions;
+        add_null_safe(equal, not_distinct, other);
+    }
+    let pairs = if null_equals_null { conditions.not_distinct } else { conditions.equal };
+    let (in_left, in_right) = (left.positions(), right.positions());
+    let in_both = Positions::new(left.columns.iter().chain(&right.columns));
+    let resolve = |(l, r): &(Expr, Expr)| Ok((in_left.resolve(l)?, in_right.resolve(r)?));
+    let node = PlanNode::AsOfJoin {
+        kind: physical_kind,
+        keys: pairs.iter().map(resolve).collect::<Result<_>>()?,
+        by: (in_left.resolve(&by.left)?, by.op, in_right.resolve(&by.right)?),
+        residual: and_all(conditions.other).map(|e| in_both.resolve(&e)).transpose()?,
+        null_equals_null,
+        left: Box::new(left.plan),
+        right: Box::new(right.plan),
     };
     Ok(Built::new(node, columns))
 }

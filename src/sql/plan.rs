@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::column::predicate::CompareOp;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 pub use crate::exec::plan::Recursion;
@@ -109,6 +110,17 @@ pub struct Sample {
     pub method: SampleMethod,
     /// `REPEATABLE`: the same rows each time.
     pub seed: Option<u64>,
+}
+
+/// The inequality of an as-of join: `left op right` holds, and the values are as near as can be.
+#[derive(Debug, Clone)]
+pub struct Nearest {
+    /// Over the left side.
+    pub left: Expr,
+    /// `<`, `<=`, `>` or `>=`.
+    pub op: CompareOp,
+    /// Over the right side, of the same type.
+    pub right: Expr,
 }
 
 /// A column defined by an expression.
@@ -261,6 +273,26 @@ pub enum LogicalPlan {
         on: Vec<Expr>,
         /// The right side depends on the left.
         dependent: bool,
+    },
+    /// Each left row with the one right row that satisfies all conditions and is nearest in `by`.
+    AsOfJoin {
+        /// Left input.
+        left: Box<LogicalPlan>,
+        /// Right input.
+        right: Box<LogicalPlan>,
+        /// Which rows; neither a mark nor a scalar subquery.
+        kind: JoinType,
+        /// Conditions, all of which must hold.
+        on: Vec<Expr>,
+        /// What the row must be nearest in.
+        by: Box<Nearest>,
+    },
+    /// Row `i` of the left with row `i` of the right, NULLs where a side has fewer rows.
+    PositionalJoin {
+        /// Left input.
+        left: Box<LogicalPlan>,
+        /// Right input.
+        right: Box<LogicalPlan>,
     },
     /// Rows of all inputs; column `i` of each becomes `columns[i]`.
     Union {
@@ -424,6 +456,16 @@ impl LogicalPlan {
                 }
                 out
             }
+            Self::AsOfJoin { left, right, kind, .. } => {
+                let mut out = left.columns();
+                if !matches!(kind, JoinType::Semi | JoinType::Anti) {
+                    out.extend(right.columns());
+                }
+                out
+            }
+            Self::PositionalJoin { left, right } => {
+                left.columns().into_iter().chain(right.columns()).collect()
+            }
             Self::Write { count, .. } => vec![count.clone()],
         }
     }
@@ -448,7 +490,9 @@ impl LogicalPlan {
             | Self::LimitBy { input, .. }
             | Self::Sample { input, .. }
             | Self::Write { input, .. } => vec![input],
-            Self::Join { left, right, .. } => vec![left, right],
+            Self::Join { left, right, .. }
+            | Self::AsOfJoin { left, right, .. }
+            | Self::PositionalJoin { left, right } => vec![left, right],
             Self::With { definition, body, .. } => vec![definition, body],
             Self::Recursive { anchor, step, .. } => vec![anchor, step],
             Self::Union { inputs, .. } => inputs.iter().collect(),
@@ -475,7 +519,9 @@ impl LogicalPlan {
             | Self::LimitBy { input, .. }
             | Self::Sample { input, .. }
             | Self::Write { input, .. } => vec![input],
-            Self::Join { left, right, .. } => vec![left, right],
+            Self::Join { left, right, .. }
+            | Self::AsOfJoin { left, right, .. }
+            | Self::PositionalJoin { left, right } => vec![left, right],
             Self::With { definition, body, .. } => vec![definition, body],
             Self::Recursive { anchor, step, .. } => vec![anchor, step],
             Self::Union { inputs, .. } => inputs.iter_mut().collect(),
@@ -501,12 +547,14 @@ impl LogicalPlan {
             Self::Distinct { on, .. } => on.iter().flatten().collect(),
             Self::Sort { keys, .. } => keys.iter().map(|k| &k.expr).collect(),
             Self::Join { on, .. } => on.iter().collect(),
+            Self::AsOfJoin { on, by, .. } => on.iter().chain([&by.left, &by.right]).collect(),
             Self::Unnest { lists: definitions, .. } | Self::Expand { keys: definitions, .. } => {
                 definitions.iter().map(|d| &d.expr).collect()
             }
             Self::OrElse { condition, .. } => vec![condition],
             Self::LimitBy { limit, offset, .. } => limit.iter().chain(offset).collect(),
             Self::Limit { .. }
+            | Self::PositionalJoin { .. }
             | Self::Sample { .. }
             | Self::With { .. }
             | Self::CteScan { .. }
@@ -535,12 +583,14 @@ impl LogicalPlan {
             Self::Distinct { on, .. } => on.iter_mut().flatten().collect(),
             Self::Sort { keys, .. } => keys.iter_mut().map(|k| &mut k.expr).collect(),
             Self::Join { on, .. } => on.iter_mut().collect(),
+            Self::AsOfJoin { on, by, .. } => on.iter_mut().chain([&mut by.left, &mut by.right]).collect(),
             Self::Unnest { lists: definitions, .. } | Self::Expand { keys: definitions, .. } => {
                 definitions.iter_mut().map(|d| &mut d.expr).collect()
             }
             Self::OrElse { condition, .. } => vec![condition],
             Self::LimitBy { limit, offset, .. } => limit.iter_mut().chain(offset).collect(),
             Self::Limit { .. }
+            | Self::PositionalJoin { .. }
             | Self::Sample { .. }
             | Self::With { .. }
             | Self::CteScan { .. }
@@ -580,7 +630,9 @@ impl LogicalPlan {
             | Self::LimitBy { .. }
             | Self::Sample { .. }
             | Self::With { .. }
-            | Self::Join { .. } => vec![],
+            | Self::Join { .. }
+            | Self::AsOfJoin { .. }
+            | Self::PositionalJoin { .. } => vec![],
         }
     }
 

@@ -4,6 +4,7 @@
 //! * `FROM t WHERE …` without SELECT becomes `FROM t SELECT * WHERE …`;
 //! * `EVERY 5m` becomes `CLUSTER BY <marker> 5m`, whose marker [`crate::sql::fluxql`] parses: that clause
 //!   stands where EVERY may stand (behind GROUP BY, before HAVING), and nothing else uses it;
+//! * `ASOF … JOIN` becomes `GLOBAL … JOIN`, and `POSITIONAL JOIN` becomes `STRAIGHT_JOIN`, by their keywords;
 //! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
 //! * `f(x ORDER BY y IGNORE NULLS)` becomes `f(x IGNORE NULLS ORDER BY y)`;
 //! * `^`, `**`, `^@`, `&&`, `GLOB`, `x IN list` and the `%` of LIMIT become custom operators;
@@ -284,6 +285,9 @@ impl Rewriter {
             self.out.push(TokenWithSpan::new(Token::Word(fluxql::every_marker()), token.span));
             return 1;
         }
+        if let Some(taken) = self.join_word(raw, i, word) {
+            return taken;
+        }
         if word.keyword == Keyword::EXCLUDE
             && let Some(taken) = self.frame_exclusion(raw, i)
         {
@@ -339,6 +343,38 @@ impl Rewriter {
         }
         self.out.push(token.clone());
         1
+    }
+
+    /// `ASOF … JOIN` and `POSITIONAL JOIN`, in words that the grammar has for other joins; those words themselves
+    /// become plain names.
+    fn join_word(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> Option<usize> {
+        let span = raw[i].span;
+        let joins = |k| {
+            matches!(
+                k,
+                Keyword::JOIN
+                    | Keyword::INNER
+                    | Keyword::LEFT
+                    | Keyword::RIGHT
+                    | Keyword::FULL
+                    | Keyword::SEMI
+                    | Keyword::ANTI
+            )
+        };
+        let before_join = next(raw, i).and_then(keyword_of).is_some_and(joins);
+        let (keyword, taken) = match word.keyword {
+            Keyword::ASOF if before_join => (Keyword::GLOBAL, 1),
+            _ if word.value.eq_ignore_ascii_case("positional")
+                && next(raw, i).and_then(keyword_of) == Some(Keyword::JOIN) =>
+            {
+                (Keyword::STRAIGHT_JOIN, taken_with(raw, i, 1))
+            }
+            Keyword::GLOBAL if before_join => (Keyword::NoKeyword, 1),
+            Keyword::STRAIGHT_JOIN => (Keyword::NoKeyword, 1),
+            _ => return None,
+        };
+        self.out.push(TokenWithSpan::new(Token::Word(Word { keyword, ..word.clone() }), span));
+        Some(taken)
     }
 
     /// `EXCLUDE …` at the end of a window: puts its marker before the frame and leaves it out here.

@@ -799,6 +799,26 @@ impl Unnest<'_> {
             LogicalPlan::Join { left, right, kind, on, dependent: _ } => {
                 self.push_into_join(*left, *right, kind, on, domain)
             }
+            LogicalPlan::AsOfJoin { left, right, kind, on, mut by } => {
+                if matches!(kind, JoinType::Right | JoinType::Full) {
+                    return unsupported("a RIGHT or FULL ASOF JOIN");
+                }
+                // Each left row knows the outer row that it is for; the right side's only where they depend on it.
+                let in_right = self.is_correlated(&right);
+                let (left, stand) = self.push(*left, domain)?;
+                let (right, of_right) =
+                    if in_right { some(self.push(*right, domain)?) } else { (*right, None) };
+                let mut on = on;
+                for e in on.iter_mut().chain([&mut by.left, &mut by.right]) {
+                    put_stand(e, &stand);
+                }
+                if let Some(of_right) = of_right {
+                    on.extend(equate(domain, |c| stand[&c.id].expr(), &of_right));
+                }
+                let (left, right) = (Box::new(left), Box::new(right));
+                Ok((LogicalPlan::AsOfJoin { left, right, kind, on, by }, stand))
+            }
+            LogicalPlan::PositionalJoin { .. } => unsupported("a POSITIONAL JOIN"),
             LogicalPlan::TableGet { .. } | LogicalPlan::SourceGet { .. } => {
                 Err(ExecError::Internal("a scan with conditions on outer columns".into()))
             }

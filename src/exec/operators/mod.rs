@@ -15,6 +15,7 @@ pub(crate) mod join;
 pub(crate) mod limit;
 pub(crate) mod limit_by;
 pub(crate) mod or_else;
+pub(crate) mod positional;
 pub(crate) mod project;
 pub(crate) mod sample;
 pub(crate) mod scan;

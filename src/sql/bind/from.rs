@@ -12,6 +12,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::source::{Source, TableFunctionArgs};
+use crate::sql::bind::as_of::positional_join;
 use crate::sql::bind::cte::Cte;
 use crate::sql::bind::expr::{ExprContext, conjuncts, is_constant};
 use crate::sql::bind::modify::Target;
@@ -96,26 +97,24 @@ impl Binder<'_> {
             J::FullOuter(c) => (JoinType::Full, c),
             J::Semi(c) | J::LeftSemi(c) => (JoinType::Semi, c),
             J::Anti(c) | J::LeftAnti(c) => (JoinType::Anti, c),
-            J::AsOf { .. } => {
-                return Err(SqlError::unsupported("ASOF JOIN is not supported yet").at(&join.relation));
+            J::StraightJoin(JoinConstraint::None) => {
+                let right = self.bind_factor(&join.relation, before, outer)?;
+                return positional_join(left, right);
+            }
+            J::StraightJoin(_) => {
+                return Err(SqlError::parser("POSITIONAL JOIN takes no condition").at(&join.relation));
             }
             _ => return Err(SqlError::unsupported("this kind of join is not supported").at(&join.relation)),
         };
         let mut visible = before.cloned().unwrap_or_default();
         visible.relations.extend(left.scope.relations.iter().cloned());
         let right = self.bind_factor(&join.relation, Some(&visible), outer)?;
+        if join.global {
+            return self.as_of_join(left, right, kind, constraint, outer);
+        }
         match constraint {
             JoinConstraint::On(condition) => self.join_on(left, right, kind, condition, outer),
-            JoinConstraint::Using(names) => {
-                let names: Vec<Ident> = names
-                    .iter()
-                    .map(|n| match object_name(n)? {
-                        (None, name) => Ok(name.clone()),
-                        _ => Err(SqlError::binder("USING takes names of columns without a table").at(n)),
-                    })
-                    .collect::<Result<_>>()?;
-                self.join_using(left, right, kind, &names)
-            }
+            JoinConstraint::Using(names) => self.join_using(left, right, kind, &using_names(names)?),
             JoinConstraint::Natural => {
                 let names: Vec<Ident> = left
                     .scope
@@ -236,6 +235,17 @@ impl Binder<'_> {
         kind: JoinType,
         names: &[Ident],
     ) -> Result<Bound> {
+        let on = Self::merge_using(&mut left, &mut right, &kind, names)?;
+        self.join(left, right, kind, on)
+    }
+
+    /// Merges columns of both sides into one each; yields their equalities.
+    pub(super) fn merge_using(
+        left: &mut Bound,
+        right: &mut Bound,
+        kind: &JoinType,
+        names: &[Ident],
+    ) -> Result<Vec<Expr>> {
         let mut on = vec![];
         for name in names {
             let l = using_column(&left.scope, name, "left")?;
@@ -265,7 +275,7 @@ impl Binder<'_> {
                 }
             }
         }
-        self.join(left, right, kind, on)
+        Ok(on)
     }
 
     pub(super) fn bind_factor(
@@ -635,6 +645,17 @@ impl Binder<'_> {
         }
         Ok(())
     }
+}
+
+/// Names of columns.
+pub(super) fn using_names(names: &[ObjectName]) -> Result<Vec<Ident>> {
+    names
+        .iter()
+        .map(|n| match object_name(n)? {
+            (None, name) => Ok(name.clone()),
+            _ => Err(SqlError::binder("USING takes names of columns without a table").at(n)),
+        })
+        .collect()
 }
 
 /// The one column of that name on one side of USING.

@@ -7,6 +7,7 @@
 //! is simply an id that the subquery's own plan does not make.
 
 mod aggregate;
+mod as_of;
 mod coerce;
 mod cte;
 mod every;

@@ -169,6 +169,16 @@ fn add_yielded(plan: &LogicalPlan, out: &mut ColumnSet) {
             add_yielded(input, out);
             out.extend(calls.iter().map(|(c, _)| c.id));
         }
+        LogicalPlan::AsOfJoin { left, right, kind, .. } => {
+            add_yielded(left, out);
+            if !matches!(kind, JoinType::Semi | JoinType::Anti) {
+                add_yielded(right, out);
+            }
+        }
+        LogicalPlan::PositionalJoin { left, right } => {
+            add_yielded(left, out);
+            add_yielded(right, out);
+        }
         makes_all => add_made(makes_all, out),
     }
 }
@@ -208,7 +218,9 @@ fn add_made(plan: &LogicalPlan, out: &mut ColumnSet) {
         | LogicalPlan::LimitBy { .. }
         | LogicalPlan::Sample { .. }
         | LogicalPlan::With { .. }
-        | LogicalPlan::Join { .. } => {}
+        | LogicalPlan::Join { .. }
+        | LogicalPlan::AsOfJoin { .. }
+        | LogicalPlan::PositionalJoin { .. } => {}
     }
 }
 

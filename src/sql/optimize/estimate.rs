@@ -179,6 +179,20 @@ pub fn estimate_operator(plan: &LogicalPlan, inputs: Vec<Estimate>) -> Estimate 
             let (left, right) = (next(), next());
             joined(left, right, kind, on)
         }
+        LogicalPlan::AsOfJoin { kind, .. } => {
+            let (left, right) = (next(), next());
+            let rows = match kind {
+                JoinType::Right | JoinType::Full => left.rows.max(right.rows),
+                _ => left.rows,
+            };
+            let domain_rows = left.domain_rows;
+            Estimate { rows, domain_rows, ..Estimate::together(&[left, right]) }
+        }
+        LogicalPlan::PositionalJoin { .. } => {
+            let (left, right) = (next(), next());
+            let rows = left.rows.max(right.rows);
+            Estimate { rows, domain_rows: rows, ..Estimate::together(&[left, right]) }
+        }
         LogicalPlan::Union { columns, .. } => {
             let mut out = Estimate::of(0.0);
             let LogicalPlan::Union { inputs, .. } = plan else { return out };

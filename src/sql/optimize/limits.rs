@@ -75,6 +75,10 @@ fn push(input: LogicalPlan, limit: Option<u64>, offset: u64) -> LogicalPlan {
             limited(LogicalPlan::Join { left, right, kind, on, dependent }, limit, offset)
         }
         // Each left row yields exactly one row.
+        LogicalPlan::AsOfJoin { left, right, kind: JoinType::Left, on, by } => {
+            let left = Box::new(push(*left, limit, offset));
+            LogicalPlan::AsOfJoin { left, right, kind: JoinType::Left, on, by }
+        }
         LogicalPlan::Join { left, right, kind: kind @ JoinType::Mark(_), on, dependent } => {
             let left = Box::new(push(*left, limit, offset));
             LogicalPlan::Join { left, right, kind, on, dependent }

@@ -71,6 +71,13 @@ fn walk(plan: LogicalPlan, ordered: bool) -> LogicalPlan {
             }
             plan
         }
+        // The first of equally near rows is taken; rows go by their number.
+        mut join @ (LogicalPlan::AsOfJoin { .. } | LogicalPlan::PositionalJoin { .. }) => {
+            for input in join.inputs_mut() {
+                *input = walk(input.take(), true);
+            }
+            join
+        }
         mut other => {
             for input in other.inputs_mut() {
                 *input = walk(input.take(), ordered);

@@ -80,6 +80,16 @@ pub fn never_null(plan: &LogicalPlan, wanted: &ColumnSet) -> ColumnSet {
             JoinType::Right => out = never_null(right, wanted),
             JoinType::Full => {}
         },
+        LogicalPlan::AsOfJoin { left, right, kind, .. } => match kind {
+            JoinType::Right => out = never_null(right, wanted),
+            JoinType::Full => {}
+            JoinType::Inner => {
+                out = never_null(left, wanted);
+                out.add_all(&never_null(right, wanted));
+            }
+            _ => out = never_null(left, wanted),
+        },
+        LogicalPlan::PositionalJoin { .. } => {}
         LogicalPlan::Union { inputs, columns } => {
             let below: Vec<_> = inputs
                 .iter()
@@ -215,6 +225,11 @@ pub fn is_unique(plan: &LogicalPlan, key: &ColumnSet) -> bool {
             }
             JoinType::Right | JoinType::Full => false,
         },
+        // A left row has one partner at most.
+        LogicalPlan::AsOfJoin { left, kind, .. } => {
+            !matches!(kind, JoinType::Right | JoinType::Full) && is_unique(left, key)
+        }
+        LogicalPlan::PositionalJoin { .. } => false,
         LogicalPlan::Values { rows, .. } => rows.len() <= 1,
         LogicalPlan::Write { .. } => true,
         LogicalPlan::LimitBy { input, .. }

@@ -134,6 +134,11 @@ fn prune(plan: LogicalPlan, required: &ColumnSet) -> LogicalPlan {
             let step = Box::new(prune_to(*step, &whole));
             LogicalPlan::Recursive { id, all, name, anchor, step, columns, kind }
         }
+        LogicalPlan::AsOfJoin { left, ref right, kind: JoinType::Left, .. }
+            if required.is_disjoint(&ColumnSet::yielded(right)) =>
+        {
+            prune(*left, required)
+        }
         LogicalPlan::Union { inputs, columns } => {
             let keep: Vec<bool> = columns.iter().map(|c| required.contains(c.id)).collect();
             let inputs = inputs.into_iter().map(|input| prune_to(input, &keep)).collect();
@@ -150,7 +155,9 @@ fn prune(plan: LogicalPlan, required: &ColumnSet) -> LogicalPlan {
         | LogicalPlan::Sort { .. }
         | LogicalPlan::LimitBy { .. }
         | LogicalPlan::Sample { .. }
-        | LogicalPlan::Limit { .. } => {
+        | LogicalPlan::Limit { .. }
+        | LogicalPlan::AsOfJoin { .. }
+        | LogicalPlan::PositionalJoin { .. } => {
             let needed = with_exprs(required, &plan);
             prune_inputs(plan, &needed)
         }

@@ -138,6 +138,17 @@ impl Pushdown<'_> {
             LogicalPlan::Join { left, right, kind, on, dependent: false } => {
                 self.outer_join(*left, *right, kind, on, conditions)
             }
+            LogicalPlan::AsOfJoin { left, right, kind, on, by } => {
+                // Without rows of the right side the nearest would be another.
+                let keeps_left = !matches!(kind, JoinType::Right | JoinType::Full);
+                let in_left = ColumnSet::yielded(&left);
+                let (down, stay): (Vec<_>, Vec<_>) = conditions
+                    .into_iter()
+                    .partition(|c| keeps_left && is_over(c, &in_left) && !is_volatile(c));
+                let left = Box::new(self.push(*left, down));
+                let right = Box::new(self.push(*right, vec![]));
+                filter(LogicalPlan::AsOfJoin { left, right, kind, on, by }, stay)
+            }
             mut other => {
                 for input in other.inputs_mut() {
                     *input = self.push(input.take(), vec![]);

@@ -235,6 +235,58 @@ fn key_filters(keys: &[ArrayRef], asking: u64) -> Result<Vec<Option<KeyFilter>>>
     keys.iter().map(filter).collect()
 }
 
+/// Lets workers compute what is no column; yields the columns of all expressions.
+fn compute(
+    pipeline: &mut Pipeline,
+    types: &[LogicalType],
+    exprs: &[&Expr],
+    context: &Arc<ExecContext>,
+) -> Vec<usize> {
+    let computed: Vec<&Expr> = exprs.iter().copied().filter(|k| !matches!(k, Expr::Column { .. })).collect();
+    if !computed.is_empty() {
+        let columns = types.iter().enumerate().map(|(i, t)| Expr::column(i, t.clone()));
+        let all = columns.chain(computed.into_iter().cloned()).collect();
+        pipeline.operators.push(Arc::new(Project::new(all, context)));
+    }
+    let mut next = types.len();
+    let place = |e: &&Expr| match e {
+        Expr::Column { index, .. } => *index,
+        _ => {
+            next += 1;
+            next - 1
+        }
+    };
+    exprs.iter().map(place).collect()
+}
+
+/// Runs a build side; yields its rows, and the values of expressions over them.
+pub(super) fn collect_build(
+    mut pipeline: Pipeline,
+    types: &[LogicalType],
+    exprs: &[&Expr],
+    wanted: &[bool],
+    track: bool,
+    context: &Arc<ExecContext>,
+) -> Result<(BuildRows, Vec<ArrayRef>)> {
+    let places = compute(&mut pipeline, types, exprs, context);
+    let width = types.len() + exprs.iter().filter(|e| !matches!(e, Expr::Column { .. })).count();
+    let read = |c: usize| places.contains(&c) || wanted.get(c).copied().unwrap_or(false);
+    let (mut batch, memory) = unite(collect(&pipeline, context)?, width, read, context)?;
+    if batch.rows == 0 {
+        let empty = exprs.iter().map(|e| arrow_array::new_empty_array(&e.ty().arrow())).collect();
+        type_empty(&mut batch, types);
+        return Ok((BuildRows { batch, matched: track.then(Vec::new), _memory: memory }, empty));
+    }
+    let values = places.iter().map(|&c| batch.columns[c].clone()).collect();
+    for (c, column) in batch.columns.iter_mut().enumerate().take(types.len()) {
+        if !wanted[c] {
+            *column = Arc::new(NullArray::new(batch.rows));
+        }
+    }
+    batch.columns.truncate(types.len());
+    Ok((BuildRows { matched: track.then(|| bitmap(batch.rows)), batch, _memory: memory }, values))
+}
+
 /// Runs the build side and makes a table of its keys.
 pub(crate) fn build_hash(
     mut pipeline: Pipeline,
@@ -243,26 +295,10 @@ pub(crate) fn build_hash(
     context: &Arc<ExecContext>,
 ) -> Result<HashBuild> {
     let BuildRequest { keys, wanted, null_equals_null, track, asking } = request;
-    // Keys that are no columns are computed by the workers.
-    let computed: Vec<&Expr> = keys.iter().filter(|k| !matches!(k, Expr::Column { .. })).collect();
-    if !computed.is_empty() {
-        let columns = types.iter().enumerate().map(|(i, t)| Expr::column(i, t.clone()));
-        let exprs = columns.chain(computed.iter().map(|k| (*k).clone())).collect();
-        pipeline.operators.push(Arc::new(Project::new(exprs, context)));
-    }
-    let mut next_computed = types.len();
-    let key_columns: Vec<usize> = keys
-        .iter()
-        .map(|k| match k {
-            Expr::Column { index, .. } => *index,
-            _ => {
-                next_computed += 1;
-                next_computed - 1
-            }
-        })
-        .collect();
+    let exprs: Vec<&Expr> = keys.iter().collect();
+    let key_columns = compute(&mut pipeline, types, &exprs, context);
     let collected = collect(&pipeline, context)?;
-    let width = types.len() + computed.len();
+    let width = types.len() + keys.iter().filter(|k| !matches!(k, Expr::Column { .. })).count();
     let read = |c: usize| key_columns.contains(&c) || wanted.get(c).copied().unwrap_or(false);
     let (mut batch, memory) = unite(collected, width, read, context)?;
     let key_types: Vec<LogicalType> = keys.iter().map(Expr::ty).collect();

@@ -79,9 +79,35 @@ impl Matcher {
                 drop_matched(build, &mut l, &mut r);
             }
             self.apply(&condition, left, build, &mut l, &mut r)?;
-            if l.is_empty() {
-                return Ok(Flow::More);
-            }
+        }
+        self.accept(left, build, l, r, next)
+    }
+
+    /// Keeps the pairs for which the condition holds.
+    pub fn satisfying(
+        &mut self,
+        left: &Batch,
+        build: &BuildRows,
+        l: &mut Vec<u32>,
+        r: &mut Vec<u32>,
+    ) -> Result<()> {
+        match self.shape.condition.clone() {
+            Some(condition) => self.apply(&condition, left, build, l, r),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes pairs for which the condition holds.
+    pub fn accept(
+        &mut self,
+        left: &Batch,
+        build: &BuildRows,
+        l: Vec<u32>,
+        r: Vec<u32>,
+        next: &mut Next<'_>,
+    ) -> Result<Flow> {
+        if l.is_empty() {
+            return Ok(Flow::More);
         }
         build.set_matched(&r);
         match self.shape.kind {

@@ -2,10 +2,12 @@
 //!
 //! The right input is the build side: it runs first and is kept as one batch of columns ([`build`]). The left input
 //! streams past it. A hash join finds candidates by key in a [`GroupTable`](super::groups::GroupTable) over the
-//! build side's keys ([`hash`]); a nested-loop join takes every pair for a candidate ([`nested_loop`]). What becomes
+//! build side's keys ([`hash`]); a nested-loop join takes every pair for a candidate ([`nested_loop`]);
+//! an as-of join finds the one that is nearest ([`as_of`]). What becomes
 //! of candidates and of rows without a partner is the same for both ([`matcher`]). Build rows without a partner,
 //! where they are wanted, follow when all left rows have passed ([`unmatched`]).
 
+mod as_of;
 mod build;
 mod hash;
 mod key_filter;
@@ -22,6 +24,7 @@ use crate::exec::context::ExecContext;
 use crate::exec::expr::Expr;
 use crate::exec::plan::JoinKind;
 
+pub(crate) use as_of::{AsOf, AsOfProbe, build_as_of};
 pub(crate) use build::{BuildRequest, HashBuild, build_hash, build_rows};
 pub(crate) use hash::HashProbe;
 pub(crate) use nested_loop::NestedLoop;
