@@ -249,9 +249,7 @@ impl<'a> Packed<'a> {
         }
         let rest = self.count % GROUP;
         if rest > 0 {
-            for (i, word) in words[..rest].iter_mut().enumerate() {
-                *word = tail_number(tail, i, bits).to_le();
-            }
+            unpack_tail(tail, bits, &mut words[..rest]);
             sink.lanes::<u64>(&words[..rest]);
         }
     }
@@ -291,6 +289,25 @@ impl<'a> Packed<'a> {
 pub(crate) trait LaneSink {
     /// Takes some numbers. On a machine that is not little-endian they must go through [`Lane::from_le`].
     fn lanes<T: Lane>(&mut self, lanes: &[T]);
+}
+
+/// Unpacks numbers that are packed one after another, as words in little-endian order.
+#[inline]
+fn unpack_tail(bytes: &[u8], bits: usize, out: &mut [u64]) {
+    // Where eight bytes from that in which a number begins are there, and hold all of it, one load gets it.
+    let whole =
+        if bits <= 57 { (bytes.len().saturating_sub(7) * 8).div_ceil(bits).min(out.len()) } else { 0 };
+    let mask = ones(bits);
+    let (fast, slow) = out.split_at_mut(whole);
+    for (i, word) in fast.iter_mut().enumerate() {
+        let bit = i * bits;
+        let mut raw = [0; 8];
+        raw.copy_from_slice(&bytes[bit / 8..bit / 8 + 8]);
+        *word = ((u64::from_le_bytes(raw) >> (bit % 8)) & mask).to_le();
+    }
+    for (i, word) in slow.iter_mut().enumerate() {
+        *word = tail_number(bytes, whole + i, bits).to_le();
+    }
 }
 
 /// Number `i` of those that are packed one after another.

@@ -6,7 +6,7 @@
 //! - fsst: `c` = bytes of the stream of lengths. After the head: bytes of all strings when decoded (4 bytes), the
 //!   lengths of the coded strings (a stream of 4-byte numbers), the coded strings without gaps.
 
-use crate::column::codec::fsst::{Encoder, MAX_SYMBOL, SymbolTable};
+use crate::column::codec::fsst::{Encoder, MAX_SYMBOL, ROOM, SymbolTable};
 use crate::column::codec::int;
 use crate::column::codec::{Codec, Stream, StreamHead};
 use crate::column::le::{Damage, Decoded, ensure};
@@ -116,7 +116,7 @@ fn decode_symbols<'a>(
 ) -> Decoded<Strings<'a>> {
     let mut decoded = Vec::with_capacity(rows.map_or(lengths.len(), <[u16]>::len));
     let Some(rows) = rows else {
-        let mut data = vec![0; len + MAX_SYMBOL];
+        let mut data = vec![0; len + ROOM];
         let (mut from, mut at) = (0, 0);
         for length in lengths {
             let to = from + *length as usize;
@@ -138,7 +138,7 @@ fn decode_symbols<'a>(
     for row in rows {
         let row = usize::from(*row);
         let string = &coded[offsets[row]..][..lengths[row] as usize];
-        let most = at + string.len() * MAX_SYMBOL + MAX_SYMBOL;
+        let most = at + string.len() * MAX_SYMBOL + ROOM;
         ensure(most <= MAX_BUFFER, "too many bytes of strings")?;
         if data.len() < most {
             data.resize(most.max(2 * data.len()), 0);

@@ -20,6 +20,10 @@ const ESCAPE: u8 = 255;
 const MAX_SYMBOLS: usize = 255;
 /// Bytes of the longest symbol.
 pub(crate) const MAX_SYMBOL: usize = 8;
+/// Symbols that are decoded at a time.
+const AT_ONCE: usize = 4;
+/// Bytes behind a decoded string that decoding may write to.
+pub(crate) const ROOM: usize = 64;
 /// Bytes of strings that a table is made from.
 const SAMPLE_BYTES: usize = 32 * 1024;
 /// Rounds in which a table is made.
@@ -54,26 +58,47 @@ impl SymbolTable {
         Ok(Self { symbols, lengths })
     }
 
-    /// Decodes a string to `out[at..]`, and returns where it ends. `out` must have 8 bytes to spare behind it.
+    /// Decodes a string to `out[at..]`, and returns where it ends. `out` must have [`ROOM`] bytes to spare behind it.
     #[inline]
     pub(crate) fn decode(&self, coded: &[u8], out: &mut [u8], mut at: usize) -> Decoded<usize> {
         const FULL: Damage = Damage::new("coded strings are longer than they should be");
-        let mut codes = coded.iter();
-        while let Some(&code) = codes.next() {
+        const UNKNOWN: Damage = Damage::new("a code without a symbol");
+        let mut rest = coded;
+        let mut unknown = false;
+        loop {
+            // Several symbols at a time, where all are symbols and none can reach past the room.
+            if let Some((codes, behind)) = rest.split_first_chunk::<AT_ONCE>()
+                && !codes.contains(&ESCAPE)
+                && let Some(room) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<ROOM>)
+            {
+                let mut end = 0;
+                for &code in codes {
+                    room[end..end + MAX_SYMBOL].copy_from_slice(&self.symbols[usize::from(code)]);
+                    // No length needs more bits; so the end is known to be in the room.
+                    let len = usize::from(self.lengths[usize::from(code)] & 15);
+                    unknown |= len == 0;
+                    end += len;
+                }
+                at += end;
+                rest = behind;
+                continue;
+            }
+            let Some((&code, behind)) = rest.split_first() else { break };
+            rest = behind;
             let room = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<MAX_SYMBOL>).ok_or(FULL)?;
             if code == ESCAPE {
-                room[0] = *codes.next().ok_or(Damage::new("an escape without its byte"))?;
+                let (&byte, behind) = rest.split_first().ok_or(Damage::new("an escape without its byte"))?;
+                room[0] = byte;
+                rest = behind;
                 at += 1;
             } else {
                 *room = self.symbols[usize::from(code)];
-                let len = self.lengths[usize::from(code)];
-                if len == 0 {
-                    return Err(Damage::new("a code without a symbol"));
-                }
-                at += usize::from(len);
+                let len = usize::from(self.lengths[usize::from(code)]);
+                unknown |= len == 0;
+                at += len;
             }
         }
-        Ok(at)
+        if unknown { Err(UNKNOWN) } else { Ok(at) }
     }
 }
 

@@ -12,6 +12,9 @@ use crate::column::le::{Decoded, ensure};
 /// See the module.
 pub(super) struct Runs;
 
+/// Values that are written at once when runs are decoded.
+const AT_ONCE: usize = 8;
+
 /// Values and lengths of the runs, as many of each, and lengths that add up to `count`.
 fn parts<O: Lane>(mut stream: Stream<'_>, count: usize) -> Decoded<(Vec<O>, Vec<u32>)> {
     let runs = stream.c;
@@ -55,9 +58,19 @@ impl IntCodec for Runs {
 
     fn decode<O: Lane>(stream: Stream<'_>, count: usize, out: &mut Vec<O>) -> Decoded<()> {
         let (values, lengths) = parts::<O>(stream, count)?;
+        // Most runs are short: a few values are written whatever the length, and overwritten by the next run.
+        let start = out.len();
+        out.resize(start + count + AT_ONCE, O::default());
+        let mut rest = &mut out[start..];
         for (value, length) in values.into_iter().zip(lengths) {
-            out.resize(out.len() + length as usize, value);
+            let length = length as usize;
+            rest[..AT_ONCE].fill(value);
+            if length > AT_ONCE {
+                rest[AT_ONCE..length].fill(value);
+            }
+            rest = &mut rest[length..];
         }
+        out.truncate(start + count);
         Ok(())
     }
 
