@@ -85,37 +85,111 @@ impl Patterns {
     }
 }
 
-/// `\1` as the groups of the pattern, all else as it is.
-fn template(t: &str, captures: &regex::Captures<'_>, out: &mut String) {
-    let mut chars = t.chars();
+/// A part of what takes the place of a match.
+enum Piece {
+    Text(String),
+    Group(usize),
+}
+
+/// The parts of a replacement: `\1` is a group of the pattern, all else stands for itself.
+fn pieces(template: &str) -> Vec<Piece> {
+    let mut out = vec![];
+    let mut text = String::new();
+    let mut chars = template.chars();
     while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
+        let next = if c == '\\' { chars.next() } else { None };
+        match next {
             Some(d) if d.is_ascii_digit() => {
-                let group = d as usize - '0' as usize;
-                out.push_str(captures.get(group).map_or("", |m| m.as_str()));
+                if !text.is_empty() {
+                    out.push(Piece::Text(std::mem::take(&mut text)));
+                }
+                out.push(Piece::Group(d as usize - '0' as usize));
             }
-            Some(other) => out.push(other),
-            None => out.push('\\'),
+            Some(other) => text.push(other),
+            None => text.push(c),
+        }
+    }
+    if !text.is_empty() {
+        out.push(Piece::Text(text));
+    }
+    out
+}
+
+/// A pattern and a replacement, made once for all rows that have them.
+struct Replacer {
+    regex: Arc<Regex>,
+    locations: regex::CaptureLocations,
+    pieces: Vec<Piece>,
+    global: bool,
+}
+
+impl Replacer {
+    fn new(regex: Arc<Regex>, template: &str, global: bool) -> Self {
+        Self { locations: regex.capture_locations(), pieces: pieces(template), regex, global }
+    }
+
+    fn replace(&mut self, s: &str, out: &mut String) {
+        let mut rest = 0;
+        if self.global {
+            for captures in self.regex.captures_iter(s) {
+                let Some(m) = captures.get(0) else { break };
+                out.push_str(&s[rest..m.start()]);
+                self.put(|group| captures.get(group).map_or("", |m| m.as_str()), out);
+                rest = m.end();
+            }
+        } else if let Some(m) = self.regex.captures_read(&mut self.locations, s) {
+            out.push_str(&s[..m.start()]);
+            self.put(|group| self.locations.get(group).map_or("", |(from, to)| &s[from..to]), out);
+            rest = m.end();
+        }
+        out.push_str(&s[rest..]);
+    }
+
+    fn put<'s>(&self, group: impl Fn(usize) -> &'s str, out: &mut String) {
+        for piece in &self.pieces {
+            out.push_str(match piece {
+                Piece::Text(text) => text,
+                Piece::Group(n) => group(*n),
+            });
         }
     }
 }
 
-fn replace(re: &Regex, s: &str, to: &str, global: bool, out: &mut String) {
-    let mut rest = 0;
-    for captures in re.captures_iter(s) {
-        let Some(m) = captures.get(0) else { break };
-        out.push_str(&s[rest..m.start()]);
-        template(to, &captures, out);
-        rest = m.end();
-        if !global {
-            break;
+/// `regexp_replace`, with options as the fourth argument if there is one.
+fn replace_kernel() -> ScalarKernel {
+    let patterns = Patterns::new(false);
+    Box::new(move |args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(arrow_array::new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let texts = Column::<Str>::open(args, 0, rows)?;
+        let (regexes, templates) = (Column::<Str>::open(args, 1, rows)?, Column::<Str>::open(args, 2, rows)?);
+        let given = if args.len() > 3 { Some(Column::<Str>::open(args, 3, rows)?) } else { None };
+        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut buffer = String::new();
+        let mut last: Option<([&str; 3], Replacer)> = None;
+        for row in 0..rows {
+            if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                out.append_null();
+                continue;
+            }
+            let key = [regexes.get(row), templates.get(row), given.as_ref().map_or("", |o| o.get(row))];
+            let replacer = match &mut last {
+                Some((known, replacer)) if *known == key => replacer,
+                last => {
+                    let o = options(key[2])?;
+                    let replacer = Replacer::new(patterns.get(key[0], &o)?, key[1], o.global);
+                    &mut last.insert((key, replacer)).1
+                }
+            };
+            buffer.clear();
+            replacer.replace(texts.get(row), &mut buffer);
+            out.try_append_value(&buffer)?;
         }
-    }
-    out.push_str(&s[rest..]);
+        Ok(Arc::new(out.finish()))
+    })
 }
 
 fn group(n: i32) -> Result<usize> {
@@ -244,22 +318,8 @@ pub(super) fn register(r: &mut Registry) {
             "Text with what matches replaced: the first, or all with option g",
             "regexp_replace('hello', '[lo]', '-')",
         )
-        .map(&three, s.clone(), |_| {
-            let patterns = Patterns::new(false);
-            text::<(Str, Str, Str)>(move |(s, p, to), out| {
-                let plain = options("")?;
-                replace(&*patterns.get(p, &plain)?, s, to, false, out);
-                Ok(true)
-            })
-        })
-        .map(&[s.clone(), s.clone(), s.clone(), s.clone()], s.clone(), |_| {
-            let patterns = Patterns::new(false);
-            text::<(Str, Str, Str, Str)>(move |(s, p, to, o), out| {
-                let o = options(o)?;
-                replace(&*patterns.get(p, &o)?, s, to, o.global, out);
-                Ok(true)
-            })
-        }),
+        .map(&three, s.clone(), |_| replace_kernel())
+        .map(&[s.clone(), s.clone(), s.clone(), s.clone()], s.clone(), |_| replace_kernel()),
     );
     r.add(
         def(
