@@ -1,11 +1,12 @@
 //! Rule: an aggregate is computed once, by no more keys than it takes, and without ceremony that does not
 //! change its result.
 
+use crate::column::types::LogicalType;
 use crate::exec::aggregates::bind_aggregate;
 use crate::exec::expr::{AggregateCall, Expr};
-use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute};
 use crate::sql::optimize::exprs::{is_volatile, same, same_aggregate};
-use crate::sql::optimize::properties::{is_never_null, never_null};
+use crate::sql::optimize::properties::{as_column, is_never_null, never_null};
 use crate::sql::plan::{Column, Definition, LogicalPlan};
 
 /// Applies the rule to all aggregates of a plan.
@@ -64,6 +65,26 @@ pub fn simplify_aggregates(plan: LogicalPlan) -> LogicalPlan {
             !constant(d)
         });
     }
+    // What is computed from other keys does not tell groups apart that those do not, if equal keys are the same: 0.0 and
+    // -0.0 are not, nor are a month and 30 days.
+    let exact = |d: &&Definition| {
+        let ty = &d.column.ty;
+        !ty.is_nested() && !matches!(ty, LogicalType::Float | LogicalType::Double | LogicalType::Interval)
+    };
+    let bare: Substitution =
+        keys.iter().filter(exact).filter_map(|d| Some((as_column(&d.expr)?, d.column.expr()))).collect();
+    let all_bare: ColumnSet = bare.keys().copied().collect();
+    keys.retain(|d| {
+        let used = ColumnSet::of(&d.expr);
+        let computed = as_column(&d.expr).is_none() && !used.is_empty() && used.is_subset(&all_bare);
+        if !computed || is_volatile(&d.expr) {
+            return true;
+        }
+        let mut expr = d.expr.clone();
+        substitute(&mut expr, &bare);
+        instead.push((d.column.id, expr));
+        false
+    });
     let mut calls: Vec<(Column, AggregateCall)> = vec![];
     for (column, call) in aggregates {
         let known = calls.iter().find(|(_, k)| same_aggregate(k, &call));
@@ -84,4 +105,33 @@ pub fn simplify_aggregates(plan: LogicalPlan) -> LogicalPlan {
         })
         .collect();
     LogicalPlan::Project { input: Box::new(aggregate), definitions }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::expr::CompareOp::Gt;
+    use crate::sql::explain::render_logical;
+    use crate::sql::optimize::testing::{Query, assert_plan};
+
+    #[test]
+    fn keys_computed_from_other_keys_are_computed_behind() {
+        let mut q = Query::default();
+        let t = q.table("t", 100, &[("a", 100), ("b", 10)]);
+        let LogicalPlan::Aggregate { input, mut group_by, aggregates } = q.group(t, &["a"], &[]) else {
+            unreachable!()
+        };
+        for (name, of) in [("above", "a"), ("other", "b")] {
+            let expr = q.cmp_int(of, Gt, 5);
+            group_by.push(Definition { column: q.named(name, expr.ty()), expr });
+        }
+        let plan = simplify_aggregates(LogicalPlan::Aggregate { input, group_by, aggregates });
+        assert_plan(
+            &render_logical(&plan),
+            "
+            PROJECT a, above := a > 5, other
+            └─ AGGREGATE BY a, other := b > 5
+               └─ GET t [a, b]",
+        );
+    }
 }
