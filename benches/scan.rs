@@ -49,6 +49,14 @@ fn scans(c: &mut Criterion) {
                 vec![call("sum", vec![column(1, 4)])],
             ),
         ),
+        (
+            "last 10 by serial number, all columns",
+            first(scan(table, &[0, 1, 2, 3, 4, 5, 6], None), column(0, 0), true, 10),
+        ),
+        (
+            "first 10 by float, all columns",
+            first(scan(table, &[0, 1, 2, 3, 4, 5, 6], None), column(4, 4), false, 10),
+        ),
         ("all columns out", scan(table, &[0, 1, 2, 3, 4, 5, 6], None)),
     ];
     for (name, plan) in &plans {

@@ -13,7 +13,7 @@ use fluxdb::exec::aggregates::bind_aggregate;
 use fluxdb::exec::batch::{Field, Schema};
 use fluxdb::exec::context::{CancelToken, ExecContext};
 use fluxdb::exec::execute;
-use fluxdb::exec::expr::{AggregateCall, Expr};
+use fluxdb::exec::expr::{AggregateCall, Expr, SortKey};
 use fluxdb::exec::functions::ArgInfo;
 use fluxdb::exec::plan::{JoinKind, Plan, PlanNode};
 use fluxdb::table::{Storage, StorageOptions, TableSnapshot};
@@ -137,4 +137,12 @@ pub fn hash_join(left: Plan, right: Plan, keys: Vec<(Expr, Expr)>) -> Plan {
 pub fn run(plan: &Plan, threads: usize) -> usize {
     let context = Arc::new(ExecContext::new(threads, 8 << 30, CancelToken::default()));
     execute(plan.clone(), context).expect("started").map(|b| b.expect("no error").rows).sum()
+}
+
+/// The first rows by one column of the input.
+pub fn first(input: Plan, expr: Expr, descending: bool, limit: u64) -> Plan {
+    let keys = vec![SortKey { expr, descending, nulls_first: false }];
+    let schema = input.schema.clone();
+    let node = PlanNode::TopN { input: Box::new(input), keys, limit, offset: 0 };
+    Plan { node, schema, estimated_rows: None }
 }

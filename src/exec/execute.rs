@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::column::predicate::Predicate;
 use crate::column::types::LogicalType;
-use crate::exec::batch::Batch;
+use crate::exec::batch::{Batch, Field};
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{CompareOp, Expr, SortKey};
@@ -33,6 +33,7 @@ use crate::exec::operators::or_else::or_else;
 use crate::exec::operators::positional::positional_join;
 use crate::exec::operators::project::Project;
 use crate::exec::operators::sample::sample;
+use crate::exec::operators::scan::fetch::{Fetch, Fetched};
 use crate::exec::operators::scan::{aggregate_from_statistics, table_scan};
 use crate::exec::operators::sort::sort;
 use crate::exec::operators::sort::top_n::{RunningBound, top_n};
@@ -46,7 +47,7 @@ use crate::exec::pipeline::{
 use crate::exec::plan::{JoinKind, Plan, PlanNode};
 use crate::exec::source::{ColumnPredicate, Source, SourceScan, predicates_of};
 use crate::exec::stream::{Output, QueryStream};
-use crate::table::TableSnapshot;
+use crate::table::{ROW_ID, ROW_ID_NAME, TableSnapshot};
 
 /// Runs a plan. Rows come in the order of the source where the plan has no order of its own. The work is done
 /// while the stream is read; dropping the stream ends it.
@@ -123,8 +124,10 @@ fn right_hints(hints: &[Hint], shape: &JoinShape) -> Vec<Hint> {
 /// Hints on the keys of groups that hold for the rows: all rows of a group have its keys, so that those of a group that
 /// does not matter do not matter either.
 fn key_hints(hints: Vec<Hint>, keys: &[Expr]) -> Vec<Hint> {
-    let of_key = |hint: Hint| match keys.get(hint.column) {
-        Some(Expr::Column { index, .. }) => Some(Hint { column: *index, ..hint }),
+    let of_key = |hint: Hint| match (keys.get(hint.column), &hint.kind) {
+        // A bound is known only when the groups are.
+        (_, HintKind::Bound(_)) => None,
+        (Some(Expr::Column { index, .. }), _) => Some(Hint { column: *index, ..hint }),
         _ => None,
     };
     hints.into_iter().filter_map(of_key).collect()
@@ -248,8 +251,8 @@ impl Builder {
                 }
                 let hints = key_hints(hints, &group_by);
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
-                let batches = self.timed(id, || aggregate(&pipeline, group_by, aggregates, &self.context))?;
-                Ok(self.batches(id, batches))
+                let groups = self.timed(id, || aggregate(&pipeline, group_by, aggregates, &self.context))?;
+                Ok(self.source(id, groups))
             }
             PlanNode::GapFill { input, spec } => {
                 let wanted = vec![true; input.schema.len()];
@@ -274,6 +277,8 @@ impl Builder {
                 for key in &keys {
                     read_columns(&key.expr, &mut wanted);
                 }
+                // A scan that is given a bound does not keep the order of its rows, which equal ones have to keep here.
+                let hints = hints.into_iter().filter(|h| !matches!(h.kind, HintKind::Bound(_))).collect();
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 let source = self.timed(id, || sort(&pipeline, keys, &self.context))?;
                 Ok(self.source(id, source))
@@ -287,11 +292,15 @@ impl Builder {
                 for key in &keys {
                     read_columns(&key.expr, &mut wanted);
                 }
+                let (input, keys, fetch) =
+                    fetched_late(*input, keys, &mut wanted, limit.saturating_add(offset));
                 let (bound, hints) = running_bound(&keys);
-                let pipeline = self.build(*input, id + 1, hints, wanted)?;
+                let pipeline = self.build(input, id + 1, hints, wanted)?;
                 let source =
                     self.timed(id, || top_n(&pipeline, keys, limit, offset, bound, &self.context))?;
-                Ok(self.source(id, source))
+                let mut pipeline = self.source(id, source);
+                pipeline.operators.extend(fetch.map(|fetch| Arc::new(fetch) as Arc<dyn Operator>));
+                Ok(pipeline)
             }
             PlanNode::Limit { input, limit: count, offset } => {
                 let pipeline = self.build(*input, id + 1, vec![], wanted)?;
@@ -681,12 +690,68 @@ fn whole_table(plan: &Plan) -> Option<(&Arc<TableSnapshot>, Vec<usize>)> {
     }
 }
 
+/// Rows of a top-N that are worth being read one by one.
+const FETCHED_MAX: u64 = 4096;
+
+/// A top-N right over a scan reads only the keys of all rows, and the numbers of the rows; what else is wanted is
+/// fetched for the rows that are left. Gives the scan, the keys over it, and what fetches; `wanted` becomes that of the
+/// scan's columns.
+fn fetched_late(
+    input: Plan,
+    keys: Vec<SortKey>,
+    wanted: &mut Vec<bool>,
+    rows: u64,
+) -> (Plan, Vec<SortKey>, Option<Fetch>) {
+    let PlanNode::TableScan { table, columns, output, filter } = &input.node else {
+        return (input, keys, None);
+    };
+    let of_keys = columns_read(output.len(), keys.iter().map(|k| &k.expr));
+    let is_late = |c: usize| wanted[c] && !of_keys[c];
+    if rows > FETCHED_MAX || table.rows() / 4 < rows || !(0..output.len()).any(is_late) {
+        return (input, keys, None);
+    }
+    // Places of the keys in the new scan.
+    let early: Vec<usize> = (0..output.len()).filter(|&c| of_keys[c]).collect();
+    let place = |c: usize| early.iter().position(|&e| e == c);
+    let fetched = (0..output.len())
+        .map(|c| match (place(c), columns[output[c]]) {
+            (Some(at), _) => Fetched::Input(at),
+            (None, ROW_ID) => Fetched::Input(early.len()),
+            (None, column) if wanted[c] => Fetched::Table(column),
+            (None, _) => Fetched::Nothing,
+        })
+        .collect();
+    let fetch = Fetch { table: table.clone(), columns: fetched };
+    let mut keys = keys;
+    fn move_columns(expr: &mut Expr, place: &impl Fn(usize) -> Option<usize>) {
+        if let Expr::Column { index, .. } = expr {
+            *index = place(*index).unwrap_or(*index);
+        }
+        expr.children_mut().into_iter().for_each(|e| move_columns(e, place));
+    }
+    keys.iter_mut().for_each(|k| move_columns(&mut k.expr, &place));
+    let mut new_columns = columns.clone();
+    new_columns.push(ROW_ID);
+    let mut new_output: Vec<usize> = early.iter().map(|&c| output[c]).collect();
+    new_output.push(columns.len());
+    let mut schema: Vec<Field> = early.iter().map(|&c| input.schema[c].clone()).collect();
+    schema.push(Field::new(ROW_ID_NAME, LogicalType::BigInt));
+    *wanted = vec![true; new_output.len()];
+    let node = PlanNode::TableScan {
+        table: table.clone(),
+        columns: new_columns,
+        output: new_output,
+        filter: filter.clone(),
+    };
+    (Plan { node, schema: schema.into(), estimated_rows: input.estimated_rows }, keys, Some(fetch))
+}
+
 /// A bound for the scan below a top-N, if its first key is a column whose NULLs come last: a comparison is false
 /// for them, so they could be skipped when they are wanted first.
 fn running_bound(keys: &[SortKey]) -> (Option<Arc<RunningBound>>, Vec<Hint>) {
     match keys.first() {
-        Some(SortKey { expr: Expr::Column { index, .. }, nulls_first: false, .. }) => {
-            let bound = Arc::new(RunningBound::default());
+        Some(SortKey { expr: Expr::Column { index, .. }, nulls_first: false, descending }) => {
+            let bound = Arc::new(RunningBound::new(*descending));
             (Some(bound.clone()), vec![Hint { column: *index, kind: HintKind::Bound(bound) }])
         }
         _ => (None, vec![]),

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow_select::filter::FilterBuilder;
 
+use super::distinct::{DistinctSet, MANY_KEYS, Repeats};
+use super::merge::Shares;
 use super::ordered::OrderedRows;
+use super::partition::{PARTITIONS, Partitioned};
 use super::{Aggregation, Feed};
 use crate::column::types::LogicalType;
 use crate::exec::aggregates::GroupStates;
@@ -23,20 +26,15 @@ pub(super) struct Local {
     /// One for each call; unused until the merge by those that are not [`Feed::Plain`].
     pub states: Vec<Box<dyn GroupStates>>,
     /// For each call with [`Feed::Distinct`], the distinct (group, arguments), or arguments if there are no keys.
-    pub distinct: Vec<Box<dyn GroupTable>>,
+    pub distinct: Vec<DistinctSet>,
     /// For each call with [`Feed::Ordered`], its rows.
     pub ordered: Vec<OrderedRows>,
+    /// What takes the place of all these once there are too many groups.
+    pub partitioned: Option<Box<Partitioned>>,
     pub memory: Reservation,
+    repeats: Repeats,
     ids: Vec<u32>,
     filtered_ids: Vec<u32>,
-    distinct_ids: Vec<u32>,
-}
-
-/// An empty table for the distinct arguments of a call.
-pub(super) fn distinct_table(call: &AggregateCall, grouped: bool) -> Result<Box<dyn GroupTable>> {
-    let mut types: Vec<LogicalType> = if grouped { vec![LogicalType::UInteger] } else { vec![] };
-    types.extend(call.args.iter().map(Expr::ty));
-    group_table(&types)
 }
 
 impl Local {
@@ -46,8 +44,8 @@ impl Local {
         let mut failed = None;
         let mut distinct = vec![];
         for (_, call) in aggregation.fed(Feed::Distinct) {
-            match distinct_table(call, grouped) {
-                Ok(table) => distinct.push(table),
+            match DistinctSet::new(call, grouped) {
+                Ok(set) => distinct.push(set),
                 Err(e) => failed = Some(e),
             }
         }
@@ -66,15 +64,19 @@ impl Local {
             states,
             distinct,
             ordered: aggregation.fed(Feed::Ordered).map(|_| OrderedRows::default()).collect(),
+            partitioned: None,
             memory: Reservation::new(&aggregation.context),
+            repeats: Repeats::default(),
             ids: vec![],
             filtered_ids: vec![],
-            distinct_ids: vec![],
         }
     }
 
-    /// The number of groups.
+    /// The number of groups, as far as they were looked up.
     pub fn groups(&self) -> usize {
+        if self.partitioned.is_some() {
+            return MANY_KEYS;
+        }
         match &self.table {
             None => 1,
             Some(Ok(table)) => table.len(),
@@ -87,8 +89,14 @@ impl Local {
         if batch.rows == 0 {
             return Ok(());
         }
+        if let (Some(partitioned), Some(layout)) = (&mut self.partitioned, &aggregation.layout) {
+            partitioned.push(aggregation, layout, batch)?;
+            return self.memory.resize(partitioned.size());
+        }
         let context = &*aggregation.context;
         let mut ids = None;
+        let mut groups = 1;
+        let mut too_many = false;
         match &mut self.table {
             None => {}
             Some(Err(e)) => return Err(e.clone()),
@@ -97,7 +105,8 @@ impl Local {
                     aggregation.keys.iter().map(|k| evaluate(k, batch, context)).collect::<Result<_>>()?;
                 table.intern(&keys, batch.rows, &mut self.ids)?;
                 ids = Some(&self.ids[..]);
-                let groups = table.len();
+                groups = table.len();
+                too_many = self.repeats.are_few(batch.rows, groups) && table.is_hashed();
                 for state in &mut self.states {
                     state.resize(groups);
                 }
@@ -143,7 +152,7 @@ impl Local {
                     if let Some(ids) = input_ids {
                         args.insert(0, Arc::new(UInt32Array::from(ids.to_vec())));
                     }
-                    self.distinct[distinct].intern(&args, input.rows, &mut self.distinct_ids)?;
+                    self.distinct[distinct].push(args, input.rows, groups)?;
                     distinct += 1;
                 }
                 Feed::Ordered => {
@@ -161,7 +170,18 @@ impl Local {
                 }
             }
         }
-        self.memory.resize(self.size())
+        self.memory.resize(self.size())?;
+        if too_many
+            && let Some(layout) = &aggregation.layout
+            && !self.distinct.iter().any(DistinctSet::is_scattered)
+        {
+            let (states, distinct) = (std::mem::take(&mut self.states), std::mem::take(&mut self.distinct));
+            let shares = Shares::new(self.take_table()?, states, distinct, PARTITIONS)?;
+            let partitioned = Partitioned::new(aggregation, layout, &shares)?;
+            self.memory.resize(partitioned.size())?;
+            self.partitioned = Some(Box::new(partitioned));
+        }
+        Ok(())
     }
 
     fn size(&self) -> usize {
@@ -171,7 +191,7 @@ impl Local {
         };
         table
             + self.states.iter().map(|s| s.size()).sum::<usize>()
-            + self.distinct.iter().map(|t| t.size()).sum::<usize>()
+            + self.distinct.iter().map(DistinctSet::size).sum::<usize>()
             + self.ordered.iter().map(OrderedRows::size).sum::<usize>()
     }
 

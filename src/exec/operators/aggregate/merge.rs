@@ -8,17 +8,19 @@ use arrow_array::{ArrayRef, UInt32Array};
 use arrow_select::take::take;
 use parking_lot::Mutex;
 
-use super::local::{Local, distinct_table};
+use super::distinct::{DistinctRows, DistinctSet, merge_distinct};
+use super::local::Local;
+use super::partition::{PARTITIONS, Part, Partitioned};
 use super::{Aggregation, Feed};
-use crate::column::types::LogicalType;
 use crate::exec::aggregates::GroupStates;
 use crate::exec::batch::Batch;
-use crate::exec::error::Result;
-use crate::exec::expr::Expr;
+use crate::exec::error::{ExecError, Result};
 use crate::exec::memory::Reservation;
+use crate::exec::operators::groups::GroupTable;
 use crate::exec::operators::groups::hash::hash_keys;
-use crate::exec::operators::groups::{GroupTable, MISSING, group_table};
+use crate::exec::pipeline::{BatchesSource, LazySource, split_batch};
 use crate::exec::scheduler::parallel;
+use crate::exec::source::SourceScan;
 
 /// Up to this many groups one thread merges faster than several.
 const FEW_GROUPS: usize = 1 << 15;
@@ -27,7 +29,7 @@ const GROUPS_PER_PARTITION: usize = 1 << 15;
 const MAX_PARTITIONS: usize = 256;
 
 /// Merges the workers' groups and computes the results.
-pub(super) fn finish(aggregation: &Aggregation, mut locals: Vec<Local>) -> Result<Vec<Batch>> {
+pub(super) fn finish(aggregation: Aggregation, mut locals: Vec<Local>) -> Result<Arc<dyn SourceScan>> {
     for local in &mut locals {
         if let Some(Err(e)) = &local.table {
             return Err(e.clone());
@@ -41,16 +43,40 @@ pub(super) fn finish(aggregation: &Aggregation, mut locals: Vec<Local>) -> Resul
         }
     }
     let groups: usize = locals.iter().map(Local::groups).sum();
-    let ordered = aggregation.feeds.contains(&Feed::Ordered);
-    if locals.len() == 1 || groups <= FEW_GROUPS || ordered {
-        merge_into_first(aggregation, locals)
-    } else {
-        merge_partitions(aggregation, locals, groups)
+    let partitioned = locals.iter().any(|l| l.partitioned.is_some());
+    let together = aggregation.feeds.contains(&Feed::Ordered)
+        || locals.iter().any(|l| l.distinct.iter().any(DistinctSet::is_scattered));
+    if !partitioned && (locals.len() == 1 || groups <= FEW_GROUPS || together) {
+        let batches = merge_into_first(&aggregation, locals)?;
+        return Ok(Arc::new(BatchesSource::from_batches(batches)));
     }
+    let partitions =
+        if partitioned { PARTITIONS } else { partition_count(groups, aggregation.context.threads) };
+    let locals: Vec<Mutex<Option<Local>>> = locals.into_iter().map(|l| Mutex::new(Some(l))).collect();
+    let workers = parallel(&aggregation.context, locals.len(), |i| {
+        let local = locals[i].lock().take().ok_or_else(|| ExecError::Internal("merged twice".into()))?;
+        Worker::new(local, partitions)
+    })?;
+    let merge = Arc::new((aggregation, workers));
+    Ok(Arc::new(LazySource::new(partitions, move |p| {
+        let merge = merge.clone();
+        // Done by whoever draws the first batch, so that it is done in parallel and its time is counted.
+        let merged = std::iter::once_with(move || merge_partition(&merge.0, &merge.1, p));
+        Ok(Box::new(merged.flat_map(|merged| -> Box<dyn Iterator<Item = Result<Batch>> + Send> {
+            match merged {
+                Ok(batch) => Box::new(split_batch(batch).map(Ok)),
+                Err(e) => Box::new(std::iter::once(Err(e))),
+            }
+        })) as Box<dyn Iterator<Item = Result<Batch>> + Send>)
+    })))
 }
 
 /// Key columns and finished aggregates side by side.
-fn result(mut keys: Vec<ArrayRef>, states: &mut [Box<dyn GroupStates>], groups: usize) -> Result<Batch> {
+pub(super) fn result(
+    mut keys: Vec<ArrayRef>,
+    states: &mut [Box<dyn GroupStates>],
+    groups: usize,
+) -> Result<Batch> {
     for state in states {
         state.resize(groups);
         keys.push(state.finish()?);
@@ -100,7 +126,11 @@ fn merge_into_first(aggregation: &Aggregation, locals: Vec<Local>) -> Result<Vec
 }
 
 /// Gives distinct rows to the states of their groups. The first column is the group, if there are keys.
-fn feed_distinct(states: &mut dyn GroupStates, mut columns: Vec<ArrayRef>, grouped: bool) -> Result<()> {
+pub(super) fn feed_distinct(
+    states: &mut dyn GroupStates,
+    mut columns: Vec<ArrayRef>,
+    grouped: bool,
+) -> Result<()> {
     if grouped {
         let groups = columns.remove(0);
         states.update(&columns, groups.as_primitive::<UInt32Type>().values())
@@ -110,57 +140,19 @@ fn feed_distinct(states: &mut dyn GroupStates, mut columns: Vec<ArrayRef>, group
     }
 }
 
-/// One worker's distinct rows of one aggregate, and the numbers of its groups in the result, if they are others
-/// than its own.
-type DistinctRows = (Box<dyn GroupTable>, Option<Vec<u32>>);
-
-/// The distinct rows of several tables, in pieces that have no row in common.
-fn merge_distinct(
-    aggregation: &Aggregation,
-    call: &crate::exec::expr::AggregateCall,
-    mut tables: Vec<DistinctRows>,
-) -> Result<Vec<Vec<ArrayRef>>> {
-    let grouped = !aggregation.keys.is_empty();
-    if tables.len() == 1 {
-        return tables.iter_mut().map(|(t, _)| t.take_keys()).collect();
-    }
-    let context = &*aggregation.context;
-    let rows: usize = tables.iter().map(|(t, _)| t.len()).sum();
-    let partitions = partition_count(rows, context.threads);
-    let tables: Vec<Mutex<_>> = tables.into_iter().map(Mutex::new).collect();
-    let split = parallel(context, tables.len(), |t| {
-        let (table, map) = &mut *tables[t].lock();
-        let rows = table.len();
-        let mut columns = table.take_keys()?;
-        if let (true, Some(map)) = (grouped, map) {
-            columns[0] = remap(&columns[0], map);
-        }
-        let hashes = hash_keys(&columns, rows)?;
-        Ok((columns, split_by(rows, partitions, |row| partition_of(hashes[row], partitions))))
-    })?;
-    parallel(context, partitions, |p| {
-        let mut merged = distinct_table(call, grouped)?;
-        let mut memory = Reservation::new(&aggregation.context);
-        let mut ids = vec![];
-        for (columns, picks) in &split {
-            let picked = take_all(columns, &picks[p])?;
-            merged.intern(&picked, picks[p].len(), &mut ids)?;
-            memory.resize(merged.size())?;
-        }
-        merged.take_keys()
-    })
-}
-
-fn remap(groups: &ArrayRef, map: &[u32]) -> ArrayRef {
+/// Other numbers for groups.
+pub(super) fn remap(groups: &ArrayRef, map: &[u32]) -> ArrayRef {
     let groups = groups.as_primitive::<UInt32Type>().values();
     Arc::new(UInt32Array::from_iter_values(groups.iter().map(|&g| map[g as usize])))
 }
 
-fn take_all(columns: &[ArrayRef], picks: &UInt32Array) -> Result<Vec<ArrayRef>> {
+/// The given rows of all columns.
+pub(super) fn take_all(columns: &[ArrayRef], picks: &UInt32Array) -> Result<Vec<ArrayRef>> {
     columns.iter().map(|c| Ok(take(c, picks, None)?)).collect()
 }
 
-fn partition_count(rows: usize, threads: usize) -> usize {
+/// In how many partitions to merge this many rows.
+pub(super) fn partition_count(rows: usize, threads: usize) -> usize {
     if rows <= FEW_GROUPS {
         return 1;
     }
@@ -168,12 +160,16 @@ fn partition_count(rows: usize, threads: usize) -> usize {
 }
 
 /// By the highest bits: the tables use those below.
-fn partition_of(hash: u64, partitions: usize) -> usize {
+pub(super) fn partition_of(hash: u64, partitions: usize) -> usize {
     if partitions == 1 { 0 } else { (hash >> (64 - partitions.trailing_zeros())) as usize }
 }
 
 /// The rows of each partition.
-fn split_by(rows: usize, partitions: usize, partition: impl Fn(usize) -> usize) -> Vec<UInt32Array> {
+pub(super) fn split_by(
+    rows: usize,
+    partitions: usize,
+    partition: impl Fn(usize) -> usize,
+) -> Vec<UInt32Array> {
     let mut picks: Vec<Vec<u32>> = vec![Vec::with_capacity(rows / partitions + 16); partitions];
     for row in 0..rows {
         picks[partition(row)].push(row as u32);
@@ -182,36 +178,33 @@ fn split_by(rows: usize, partitions: usize, partition: impl Fn(usize) -> usize) 
 }
 
 /// One worker's groups, taken apart for the merge.
-struct Shares {
-    keys: Vec<ArrayRef>,
+pub(super) struct Shares {
+    pub keys: Vec<ArrayRef>,
     /// Groups of each partition.
-    picks: Vec<UInt32Array>,
+    pub picks: Vec<UInt32Array>,
     /// Locked for one merge at a time.
-    states: Vec<Mutex<Box<dyn GroupStates>>>,
+    pub states: Vec<Mutex<Box<dyn GroupStates>>>,
     /// For each distinct aggregate, group and arguments, and the rows of each partition.
-    distinct: Vec<(Vec<ArrayRef>, Vec<UInt32Array>)>,
-    /// What the worker's tables and states took; most of it is still there.
-    _memory: Reservation,
+    pub distinct: Vec<(Vec<ArrayRef>, Vec<UInt32Array>)>,
 }
 
-fn merge_partitions(aggregation: &Aggregation, locals: Vec<Local>, groups: usize) -> Result<Vec<Batch>> {
-    let context = &*aggregation.context;
-    let partitions = partition_count(groups, context.threads);
-    let locals: Vec<Mutex<Option<Local>>> = locals.into_iter().map(|l| Mutex::new(Some(l))).collect();
-    let shares: Vec<Shares> = parallel(context, locals.len(), |t| {
-        let local = locals[t].lock().take();
-        let mut local =
-            local.ok_or_else(|| crate::exec::error::ExecError::Internal("merged twice".into()))?;
-        let mut table = local.take_table()?;
+impl Shares {
+    /// Takes a worker's groups apart.
+    pub fn new(
+        mut table: Box<dyn GroupTable>,
+        states: Vec<Box<dyn GroupStates>>,
+        distinct: Vec<DistinctSet>,
+        partitions: usize,
+    ) -> Result<Self> {
         let rows = table.len();
         let keys = table.take_keys()?;
         drop(table);
         let hashes = hash_keys(&keys, rows)?;
         let picks = split_by(rows, partitions, |row| partition_of(hashes[row], partitions));
-        let distinct = local
-            .distinct
+        let distinct = distinct
             .into_iter()
-            .map(|mut table| {
+            .map(|set| {
+                let mut table = set.into_table();
                 let rows = table.len();
                 let columns = table.take_keys()?;
                 let groups = columns[0].as_primitive::<UInt32Type>().values().clone();
@@ -220,61 +213,73 @@ fn merge_partitions(aggregation: &Aggregation, locals: Vec<Local>, groups: usize
                 Ok((columns, picks))
             })
             .collect::<Result<_>>()?;
-        Ok(Shares {
-            keys,
-            picks,
-            states: local.states.into_iter().map(Mutex::new).collect(),
-            distinct,
-            _memory: local.memory,
-        })
-    })?;
-    let types: Vec<LogicalType> = aggregation.keys.iter().map(Expr::ty).collect();
-    parallel(context, partitions, |p| merge_partition(aggregation, &types, &shares, p))
+        Ok(Self { keys, picks, states: states.into_iter().map(Mutex::new).collect(), distinct })
+    }
 }
 
-fn merge_partition(
-    aggregation: &Aggregation,
-    types: &[LogicalType],
-    shares: &[Shares],
-    p: usize,
-) -> Result<Batch> {
+/// What a worker leaves to be merged partition by partition.
+struct Worker {
+    groups: WorkerGroups,
+    /// What the worker's tables, states and rows took; most of it is still there.
+    _memory: Reservation,
+}
+
+enum WorkerGroups {
+    Shares(Shares),
+    /// Groups and rows of each partition.
+    Parts(Vec<Mutex<Option<(Part, Vec<Batch>)>>>),
+}
+
+impl Worker {
+    fn new(mut local: Local, partitions: usize) -> Result<Self> {
+        let groups = match local.partitioned.take() {
+            Some(partitioned) => {
+                let Partitioned { parts, mut scatter, .. } = *partitioned;
+                let both = parts.into_iter().zip(scatter.take()?);
+                WorkerGroups::Parts(both.map(|both| Mutex::new(Some(both))).collect())
+            }
+            None => {
+                let table = local.take_table()?;
+                WorkerGroups::Shares(Shares::new(table, local.states, local.distinct, partitions)?)
+            }
+        };
+        Ok(Self { groups, _memory: local.memory })
+    }
+}
+
+fn merge_partition(aggregation: &Aggregation, workers: &[Worker], p: usize) -> Result<Batch> {
     let mut memory = Reservation::new(&aggregation.context);
-    let mut table = group_table(types)?;
-    let mut states: Vec<_> = aggregation.calls.iter().map(|c| (c.function.new_states)()).collect();
-    let mut distinct = aggregation
-        .fed(Feed::Distinct)
-        .map(|(_, call)| distinct_table(call, true))
-        .collect::<Result<Vec<_>>>()?;
-    let (mut to, mut map, mut ids) = (vec![], vec![], vec![]);
-    for turn in 0..shares.len() {
+    let mut whole: Option<Part> = None;
+    for turn in 0..workers.len() {
         // Partitions begin with different workers, so that their merges rarely wait for each other.
-        let share = &shares[(p + turn) % shares.len()];
-        let from = &share.picks[p];
-        table.intern(&take_all(&share.keys, from)?, from.len(), &mut to)?;
-        for (i, state) in states.iter_mut().enumerate() {
-            state.resize(table.len());
-            if aggregation.feeds[i] == Feed::Plain {
-                state.merge(&mut **share.states[i].lock(), from.values(), &to)?;
+        let worker = &workers[(p + turn) % workers.len()];
+        match &worker.groups {
+            WorkerGroups::Shares(shares) => {
+                let part = match &mut whole {
+                    Some(part) => part,
+                    None => whole.insert(Part::new(aggregation)?),
+                };
+                part.add_share(aggregation, shares, p)?;
+            }
+            WorkerGroups::Parts(parts) => {
+                let Some((part, batches)) = parts[p].lock().take() else { continue };
+                let part = match &mut whole {
+                    None => whole.insert(part),
+                    Some(whole) => {
+                        whole.add_part(aggregation, part)?;
+                        whole
+                    }
+                };
+                if let Some(layout) = &aggregation.layout {
+                    for batch in batches {
+                        aggregation.context.check_cancelled()?;
+                        part.add_rows(aggregation, layout, &batch)?;
+                    }
+                }
             }
         }
-        if !distinct.is_empty() {
-            map.clear();
-            map.resize(share.keys.first().map_or(0, |k| k.len()), MISSING);
-            from.values().iter().zip(&to).for_each(|(&f, &t)| map[f as usize] = t);
-        }
-        for (table, (columns, picks)) in distinct.iter_mut().zip(&share.distinct) {
-            let mut picked = take_all(columns, &picks[p])?;
-            picked[0] = remap(&picked[0], &map);
-            table.intern(&picked, picks[p].len(), &mut ids)?;
-        }
-        let held = table.size()
-            + states.iter().map(|s| s.size()).sum::<usize>()
-            + distinct.iter().map(|t| t.size()).sum::<usize>();
-        memory.resize(held)?;
+        memory.resize(whole.as_ref().map_or(0, Part::size))?;
     }
-    for ((i, _), mut table) in aggregation.fed(Feed::Distinct).zip(distinct) {
-        feed_distinct(&mut *states[i], table.take_keys()?, true)?;
-    }
-    let groups = table.len();
-    result(table.take_keys()?, &mut states, groups)
+    let whole = whole.map_or_else(|| Part::new(aggregation), Ok)?;
+    whole.finish(aggregation)
 }

@@ -1,16 +1,21 @@
 //! Hash aggregation: groups and their aggregates.
 //!
-//! Each worker has a table of its own and states of its own for every aggregate ([`local`]); when all rows are
-//! in, the workers' tables are merged ([`merge`]): one into another if there are few groups, else by partitions of
-//! the keys' hashes, in parallel. `DISTINCT` aggregates keep a table of (group, arguments) and see their
-//! distinct rows only after the merge; ordered ones keep their rows and sort them then ([`ordered`]).
+//! Each worker has a table of its own and states of its own for every aggregate ([`local`]). Once its groups are too many
+//! for the caches, and are rarely met again, it stops looking them up: further rows are laid out by partitions of the
+//! keys' hashes ([`scatter`], [`partition`]). When all rows are in, the workers' tables are merged ([`merge`]): one into
+//! another if there are few groups, else partition by partition, in parallel, each when somebody asks for its rows.
+//! `DISTINCT` aggregates keep a table of (group, arguments) and see their distinct rows only after the merge
+//! ([`distinct`]); ordered ones keep their rows and sort them then ([`ordered`]).
 //!
 //! An order-sensitive aggregate without an order of its own (`first(x)`) sees the rows in the order of the
 //! source: such an aggregation runs on one thread.
 
+mod distinct;
 mod local;
 mod merge;
 mod ordered;
+mod partition;
+mod scatter;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +27,10 @@ use crate::exec::error::Result;
 use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::pipeline::{Flow, Pipeline, PipelineSink};
 use crate::exec::scheduler::run;
+use crate::exec::source::SourceScan;
 
 use local::Local;
+use partition::Layout;
 
 /// How an aggregate gets its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +48,14 @@ struct Aggregation {
     keys: Vec<Expr>,
     calls: Vec<AggregateCall>,
     feeds: Vec<Feed>,
+    /// How rows are laid out by partition, if they can be.
+    layout: Option<Layout>,
     context: Arc<ExecContext>,
 }
 
 impl Aggregation {
     fn new(keys: Vec<Expr>, calls: Vec<AggregateCall>, context: &Arc<ExecContext>) -> Self {
-        let feeds = calls
+        let feeds: Vec<Feed> = calls
             .iter()
             .map(|call| {
                 if call.function.order_sensitive && !call.order_by.is_empty() {
@@ -58,7 +67,8 @@ impl Aggregation {
                 }
             })
             .collect();
-        Self { keys, calls, feeds, context: context.clone() }
+        let layout = if feeds.contains(&Feed::Ordered) { None } else { Layout::new(&keys, &calls) };
+        Self { keys, calls, feeds, layout, context: context.clone() }
     }
 
     /// The calls with this feed and their positions among all.
@@ -87,7 +97,7 @@ pub(crate) fn aggregate(
     keys: Vec<Expr>,
     calls: Vec<AggregateCall>,
     context: &Arc<ExecContext>,
-) -> Result<Vec<Batch>> {
+) -> Result<Arc<dyn SourceScan>> {
     let aggregation = Aggregation::new(keys, calls, context);
     let in_source_order = aggregation
         .calls
@@ -96,5 +106,5 @@ pub(crate) fn aggregate(
         .any(|(call, feed)| call.function.order_sensitive && *feed != Feed::Ordered);
     let threads = if in_source_order { 1 } else { context.threads };
     let locals = run(pipeline, &aggregation, context, threads)?;
-    merge::finish(&aggregation, locals)
+    merge::finish(aggregation, locals)
 }

@@ -4,7 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, UInt32Array};
 
-use super::local::distinct_table;
+use super::distinct::distinct_table;
 use crate::exec::aggregates::GroupStates;
 use crate::exec::batch::Batch;
 use crate::exec::error::Result;

@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, DictionaryArray, GenericByteViewArray};
 use arrow_schema::DataType;
 
 use super::packed::{FixedWords, word_count};
@@ -66,6 +66,128 @@ pub(crate) fn hash_keys(keys: &[ArrayRef], rows: usize) -> Result<Vec<u64>> {
         *hash = hash.wrapping_mul(K0);
     }
     Ok(hashes)
+}
+
+/// Hashes keys batch by batch. Those of a dictionary's texts are computed once for all batches that share it.
+#[derive(Default)]
+pub(crate) struct KeyHasher {
+    dictionaries: Vec<DictionaryHashes>,
+    texts: Vec<Vec<u64>>,
+    hashes: Vec<u64>,
+}
+
+/// Hashes of the texts of the dictionary that was seen last; 0 where not yet known.
+#[derive(Default)]
+struct DictionaryHashes {
+    /// Keeps the dictionary alive, so that its address is its identity.
+    values: Option<ArrayRef>,
+    hashes: Vec<u64>,
+}
+
+/// Whether keys of this type are texts or bytes.
+pub(crate) fn is_text(t: &DataType) -> bool {
+    match t {
+        DataType::Dictionary(_, values) => is_text(values),
+        t => matches!(t, DataType::Utf8View | DataType::BinaryView),
+    }
+}
+
+impl KeyHasher {
+    /// Hashes the keys of a batch.
+    pub fn hash(&mut self, keys: &[ArrayRef], rows: usize) -> Result<()> {
+        self.hashes.clear();
+        self.hashes.resize(rows, K0);
+        let mut texts = 0;
+        for key in keys {
+            if !is_text(key.data_type()) {
+                hash_column(&flatten(key)?, &mut self.hashes)?;
+                continue;
+            }
+            if self.texts.len() == texts {
+                self.texts.push(vec![]);
+                self.dictionaries.push(DictionaryHashes::default());
+            }
+            let own = &mut self.texts[texts];
+            own.clear();
+            self.dictionaries[texts].hash(key, own)?;
+            match key.logical_nulls().filter(|n| n.null_count() > 0) {
+                None => self.hashes.iter_mut().zip(own).for_each(|(h, own)| *h = mix(*h, *own)),
+                Some(nulls) => {
+                    nulls.valid_indices().for_each(|i| self.hashes[i] = mix(self.hashes[i], own[i]));
+                }
+            }
+            texts += 1;
+        }
+        self.hashes.iter_mut().for_each(|h| *h = h.wrapping_mul(K0));
+        Ok(())
+    }
+
+    /// The hashes of [`hash_keys`] for the last batch.
+    pub fn hashes(&self) -> &[u64] {
+        &self.hashes
+    }
+
+    /// For each key that is text, in order, the hashes of the texts alone: those that tables of texts use.
+    pub fn texts(&self) -> &[Vec<u64>] {
+        &self.texts
+    }
+}
+
+impl DictionaryHashes {
+    fn hash(&mut self, key: &ArrayRef, out: &mut Vec<u64>) -> Result<()> {
+        if let Some(array) = key.as_dictionary_opt::<UInt32Type>().filter(|d| d.values().null_count() == 0) {
+            let same = self.values.as_ref().is_some_and(|known| {
+                std::ptr::addr_eq(std::sync::Arc::as_ptr(known), std::sync::Arc::as_ptr(array.values()))
+            });
+            if !same {
+                self.hashes.clear();
+                self.hashes.resize(array.values().len(), 0);
+                self.values = Some(array.values().clone());
+            }
+            let values = array.values();
+            match values.data_type() {
+                DataType::BinaryView => self.hash_codes(values.as_byte_view::<BinaryViewType>(), array, out),
+                _ => self.hash_codes(values.as_byte_view::<StringViewType>(), array, out),
+            }
+            return Ok(());
+        }
+        let array = flatten(key)?;
+        match array.data_type() {
+            DataType::BinaryView => hash_texts(array.as_byte_view::<BinaryViewType>(), out),
+            _ => hash_texts(array.as_byte_view::<StringViewType>(), out),
+        }
+        Ok(())
+    }
+
+    fn hash_codes<T: ByteViewType>(
+        &mut self,
+        values: &GenericByteViewArray<T>,
+        array: &DictionaryArray<UInt32Type>,
+        out: &mut Vec<u64>,
+    ) {
+        let codes = array.keys();
+        out.extend(codes.values().iter().enumerate().map(|(i, &code)| {
+            // The code of a NULL may be none of the dictionary.
+            if codes.is_null(i) {
+                return 0;
+            }
+            let code = code as usize;
+            if self.hashes[code] == 0 {
+                self.hashes[code] = hash_text(values, code);
+            }
+            self.hashes[code]
+        }));
+    }
+}
+
+/// The hash of one text of an array, as tables of texts compute it.
+#[inline]
+pub(crate) fn hash_text<T: ByteViewType>(array: &GenericByteViewArray<T>, i: usize) -> u64 {
+    hash_view(array.views()[i], || hash_bytes(array.value(i).as_ref()))
+}
+
+fn hash_texts<T: ByteViewType>(array: &GenericByteViewArray<T>, out: &mut Vec<u64>) {
+    out.extend((0..array.len()).map(|i| if array.is_null(i) { 0 } else { hash_text(array, i) }));
 }
 
 fn hash_column(array: &ArrayRef, hashes: &mut [u64]) -> Result<()> {

@@ -31,6 +31,23 @@ pub(crate) trait GroupTable: Send + Sync {
     /// Finds or adds the key of each row; `groups` is overwritten with their numbers.
     fn intern(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<()>;
 
+    /// The same, where the hashes of texts are known: one column of [`KeyHasher::texts`](hash::KeyHasher::texts) for
+    /// each key that is text.
+    fn intern_hashed(
+        &mut self,
+        keys: &[ArrayRef],
+        _texts: &[&[u64]],
+        rows: usize,
+        groups: &mut Vec<u32>,
+    ) -> Result<()> {
+        self.intern(keys, rows, groups)
+    }
+
+    /// Whether looking up a key means going to a random place, which is slow once the places are many.
+    fn is_hashed(&self) -> bool {
+        true
+    }
+
     /// Finds the key of each row; `groups` is overwritten with their numbers, or [`MISSING`]. `cache` is the
     /// caller's, for this table alone.
     fn find(

@@ -654,6 +654,34 @@ impl<const W: usize> GroupTable for PackedTable<W> {
         Ok(())
     }
 
+    fn intern_hashed(
+        &mut self,
+        keys: &[ArrayRef],
+        texts: &[&[u64]],
+        rows: usize,
+        groups: &mut Vec<u32>,
+    ) -> Result<()> {
+        if texts.len() != self.texts.len() {
+            return self.intern(keys, rows, groups);
+        }
+        groups.clear();
+        let mut words = std::mem::take(&mut self.words);
+        Self::pack(&self.parts, keys, rows, &mut words)?;
+        let parts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text());
+        for (((part, key), table), hashes) in parts.zip(&mut self.texts).zip(texts) {
+            table.intern_hashed_column(key, hashes, &mut self.ids)?;
+            Self::pack_ids(part, &self.ids, &mut words);
+        }
+        let nulls = self.own_nulls(keys);
+        self.intern_words(&words, nulls.as_ref(), groups)?;
+        self.words = words;
+        Ok(())
+    }
+
+    fn is_hashed(&self) -> bool {
+        !self.direct.active
+    }
+
     fn find(
         &self,
         keys: &[ArrayRef],

@@ -9,6 +9,7 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
 use super::hash::hash_bytes;
+use super::text::{Slot, grow, slot_of, tag_of};
 use super::{FindCache, GroupTable, MISSING, too_many_groups};
 use crate::exec::error::Result;
 use crate::exec::eval::flatten;
@@ -20,13 +21,6 @@ pub(crate) struct RowTable {
     bytes: Vec<u8>,
     /// Where each key ends in `bytes`.
     ends: Vec<usize>,
-    hashes: Vec<u64>,
-}
-
-#[derive(Clone, Copy)]
-struct Slot {
-    tag: u32,
-    group: u32,
 }
 
 /// The array with one zero and one NaN, without dictionary coding.
@@ -50,13 +44,7 @@ impl RowTable {
     /// An empty table over keys of these types.
     pub fn new(types: &[DataType]) -> Result<Self> {
         let fields = types.iter().map(|t| SortField::new(t.clone())).collect();
-        Ok(Self {
-            converter: RowConverter::new(fields)?,
-            slots: vec![],
-            bytes: vec![],
-            ends: vec![],
-            hashes: vec![],
-        })
+        Ok(Self { converter: RowConverter::new(fields)?, slots: vec![], bytes: vec![], ends: vec![] })
     }
 
     /// Calls `f` with each row of one column in row format.
@@ -79,29 +67,21 @@ impl RowTable {
             return Err(too_many_groups());
         }
         if needed + needed / 2 > self.slots.len() {
-            let size = (needed * 2).next_power_of_two();
-            let mut slots = vec![Slot { tag: 0, group: MISSING }; size];
-            for (group, &hash) in self.hashes.iter().enumerate() {
-                let mut at = (hash >> 32) as usize & (size - 1);
-                while slots[at].group != MISSING {
-                    at = (at + 1) & (size - 1);
-                }
-                slots[at] = Slot { tag: hash as u32, group: group as u32 };
-            }
-            self.slots = slots;
+            self.slots = grow(&self.slots, needed);
         }
         Ok(())
     }
 
     fn lookup(&self, bytes: &[u8], hash: u64) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
-        let mut at = (hash >> 32) as usize & mask;
+        let tag = tag_of(hash);
+        let mut at = slot_of(tag, self.slots.len());
         loop {
             let slot = self.slots[at];
             if slot.group == MISSING {
                 return Err(at);
             }
-            if slot.tag == hash as u32 && self.key(slot.group as usize) == bytes {
+            if slot.tag == tag && self.key(slot.group as usize) == bytes {
                 return Ok(slot.group);
             }
             at = (at + 1) & mask;
@@ -127,8 +107,7 @@ impl GroupTable for RowTable {
                     let group = self.ends.len() as u32;
                     self.bytes.extend_from_slice(bytes);
                     self.ends.push(self.bytes.len());
-                    self.hashes.push(hash);
-                    self.slots[at] = Slot { tag: hash as u32, group };
+                    self.slots[at] = Slot { tag: tag_of(hash), group };
                     group
                 }
             });
@@ -166,9 +145,6 @@ impl GroupTable for RowTable {
     }
 
     fn size(&self) -> usize {
-        self.slots.len() * size_of::<Slot>()
-            + self.bytes.capacity()
-            + self.ends.capacity() * 8
-            + self.hashes.capacity() * 8
+        self.slots.len() * size_of::<Slot>() + self.bytes.capacity() + self.ends.capacity() * 8
     }
 }

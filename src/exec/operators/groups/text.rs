@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, BinaryViewArray, StringViewArray};
+use arrow_array::{Array, ArrayRef, BinaryViewArray, GenericByteViewArray, StringViewArray};
 use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
-use super::hash::{hash_bytes, hash_view};
+use super::hash::hash_text;
 use super::{FindCache, GroupTable, MISSING, too_many_groups};
 use crate::exec::error::{ExecError, Result};
 
@@ -32,13 +32,35 @@ pub(crate) struct TextTable {
     dictionary: DictionaryMap,
 }
 
+/// The high half of a hash, and the number of the key. The place of a slot follows from the tag, so that a table
+/// grows without looking at its keys.
 #[derive(Clone, Copy)]
-struct Slot {
-    tag: u32,
-    group: u32,
+pub(super) struct Slot {
+    pub tag: u32,
+    pub group: u32,
 }
 
-const EMPTY: Slot = Slot { tag: 0, group: MISSING };
+pub(super) const EMPTY: Slot = Slot { tag: 0, group: MISSING };
+
+/// The part of a hash that slots keep.
+#[inline]
+pub(super) fn tag_of(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// Twice as many slots as `needed`, with the old ones in them.
+pub(super) fn grow(old: &[Slot], needed: usize) -> Vec<Slot> {
+    let size = (needed * 2).next_power_of_two();
+    let mut slots = vec![EMPTY; size];
+    for slot in old.iter().filter(|s| s.group != MISSING) {
+        let mut at = slot_of(slot.tag, size);
+        while slots[at].group != MISSING {
+            at = (at + 1) & (size - 1);
+        }
+        slots[at] = *slot;
+    }
+    slots
+}
 
 /// Numbers of the values of the dictionary that was seen last.
 #[derive(Default)]
@@ -65,10 +87,10 @@ impl DictionaryMap {
     }
 }
 
+/// Where the search for a tag begins; `slots` is a power of two.
 #[inline]
-fn slot_of(hash: u64, slots: usize) -> usize {
-    // `slots` is a power of two; the low half of the hash is the tag.
-    (hash >> 32) as usize & (slots - 1)
+pub(super) fn slot_of(tag: u32, slots: usize) -> usize {
+    tag as usize & (slots - 1)
 }
 
 impl TextTable {
@@ -92,20 +114,7 @@ impl TextTable {
             return Err(too_many_groups());
         }
         if needed + needed / 2 > self.slots.len() {
-            let size = (needed * 2).next_power_of_two();
-            let mut slots = vec![EMPTY; size];
-            for (group, &view) in self.views.iter().enumerate() {
-                if Some(group as u32) == self.null {
-                    continue;
-                }
-                let hash = hash_view(view, || hash_bytes(self.long(view)));
-                let mut at = slot_of(hash, size);
-                while slots[at].group != MISSING {
-                    at = (at + 1) & (size - 1);
-                }
-                slots[at] = Slot { tag: hash as u32, group: group as u32 };
-            }
-            self.slots = slots;
+            self.slots = grow(&self.slots, needed);
         }
         Ok(())
     }
@@ -121,13 +130,14 @@ impl TextTable {
     #[inline]
     fn lookup<'a>(&self, view: u128, hash: u64, bytes: impl Fn() -> &'a [u8]) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
-        let mut at = slot_of(hash, self.slots.len());
+        let tag = tag_of(hash);
+        let mut at = slot_of(tag, self.slots.len());
         loop {
             let slot = self.slots[at];
             if slot.group == MISSING {
                 return Err(at);
             }
-            if slot.tag == hash as u32 {
+            if slot.tag == tag {
                 let known = self.views[slot.group as usize];
                 let same = if view as u32 <= INLINE {
                     known == view
@@ -148,7 +158,7 @@ impl TextTable {
         let group = self.views.len() as u32;
         let view = if view as u32 <= INLINE { view } else { self.store(view, bytes) };
         self.views.push(view);
-        self.slots[at] = Slot { tag: hash as u32, group };
+        self.slots[at] = Slot { tag: tag_of(hash), group };
         group
     }
 
@@ -177,17 +187,49 @@ impl TextTable {
         group
     }
 
-    fn intern_one<T: ByteViewType>(&mut self, array: &arrow_array::GenericByteViewArray<T>, i: usize) -> u32 {
+    fn intern_one<T: ByteViewType>(&mut self, array: &GenericByteViewArray<T>, i: usize) -> u32 {
         if array.is_null(i) {
             return self.null_group();
         }
+        self.intern_value(array, i, hash_text(array, i))
+    }
+
+    #[inline]
+    fn intern_value<T: ByteViewType>(&mut self, array: &GenericByteViewArray<T>, i: usize, hash: u64) -> u32 {
         let view = array.views()[i];
         let bytes = || -> &[u8] { array.value(i).as_ref() };
-        let hash = hash_view(view, || hash_bytes(bytes()));
         match self.lookup(view, hash, bytes) {
             Ok(group) => group,
             Err(at) => self.insert(at, hash, view, bytes()),
         }
+    }
+
+    /// [`GroupTable::intern_hashed`] for one column of views.
+    pub fn intern_hashed_column(
+        &mut self,
+        key: &ArrayRef,
+        hashes: &[u64],
+        groups: &mut Vec<u32>,
+    ) -> Result<()> {
+        groups.clear();
+        self.reserve(key.len() + 1)?;
+        match self.data_type {
+            DataType::BinaryView => self.intern_hashed_views::<BinaryViewType>(key, hashes, groups),
+            _ => self.intern_hashed_views::<StringViewType>(key, hashes, groups),
+        }
+        Ok(())
+    }
+
+    fn intern_hashed_views<T: ByteViewType>(
+        &mut self,
+        key: &ArrayRef,
+        hashes: &[u64],
+        groups: &mut Vec<u32>,
+    ) {
+        let array = key.as_byte_view::<T>();
+        groups.extend(hashes.iter().enumerate().map(|(i, &hash)| {
+            if array.is_null(i) { self.null_group() } else { self.intern_value(array, i, hash) }
+        }));
     }
 
     fn intern_views<T: ByteViewType>(&mut self, key: &ArrayRef, groups: &mut Vec<u32>) -> Result<()> {
@@ -231,17 +273,15 @@ impl TextTable {
         Ok(())
     }
 
-    fn find_one<T: ByteViewType>(&self, array: &arrow_array::GenericByteViewArray<T>, i: usize) -> u32 {
+    fn find_one<T: ByteViewType>(&self, array: &GenericByteViewArray<T>, i: usize) -> u32 {
         if array.is_null(i) {
             return self.null.unwrap_or(MISSING);
         }
         if self.slots.is_empty() {
             return MISSING;
         }
-        let view = array.views()[i];
         let bytes = || -> &[u8] { array.value(i).as_ref() };
-        let hash = hash_view(view, || hash_bytes(bytes()));
-        self.lookup(view, hash, bytes).unwrap_or(MISSING)
+        self.lookup(array.views()[i], hash_text(array, i), bytes).unwrap_or(MISSING)
     }
 
     fn find_in<T: ByteViewType>(&self, key: &ArrayRef, groups: &mut Vec<u32>, cache: &mut DictionaryMap) {
@@ -305,6 +345,19 @@ impl TextTable {
 impl GroupTable for TextTable {
     fn intern(&mut self, keys: &[ArrayRef], _rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         self.intern_column(one(keys)?, groups)
+    }
+
+    fn intern_hashed(
+        &mut self,
+        keys: &[ArrayRef],
+        texts: &[&[u64]],
+        rows: usize,
+        groups: &mut Vec<u32>,
+    ) -> Result<()> {
+        match texts {
+            [hashes] => self.intern_hashed_column(one(keys)?, hashes, groups),
+            _ => self.intern(keys, rows, groups),
+        }
     }
 
     fn find(

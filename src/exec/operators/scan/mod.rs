@@ -7,6 +7,7 @@
 //! the rows that are left of them where those are few ([`group`]).
 
 mod conjunct;
+pub(crate) mod fetch;
 mod group;
 mod statistics;
 #[cfg(test)]
@@ -17,10 +18,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
-use crate::exec::execute::Hint;
+use crate::exec::execute::{Hint, HintKind};
 use crate::exec::expr::Expr;
 use crate::exec::source::{Morsel, SourceScan};
-use crate::table::TableSnapshot;
+use crate::table::{ROW_ID, TableSnapshot};
 
 use conjunct::{Conjunct, Observed};
 use group::GroupScan;
@@ -47,6 +48,38 @@ struct RowGroups {
     scan: Arc<TableScan>,
     next: AtomicUsize,
     count: usize,
+    /// The order in which they are handed out, if it is not their own.
+    order: Option<Vec<u32>>,
+}
+
+/// For whoever keeps the first rows of an order by one column, the row groups that may have such rows first: what they
+/// have found soon rules out the others. `None` without such a one.
+fn bound_order(table: &TableSnapshot, columns: &[usize], hints: &[Hint]) -> Result<Option<Vec<u32>>> {
+    let bound = hints.iter().find_map(|hint| match &hint.kind {
+        HintKind::Bound(bound) => Some((columns[hint.column], bound.is_descending())),
+        _ => None,
+    });
+    let Some((column, descending)) = bound else { return Ok(None) };
+    let mut order: Vec<u32> = (0..table.row_groups()?.len() as u32).collect();
+    if column == ROW_ID {
+        if descending {
+            order.reverse();
+        }
+        return Ok(Some(order));
+    }
+    let ty = &table.definition().columns[column].ty;
+    let mut ends = vec![];
+    for group in table.row_groups()? {
+        let stats = group.chunk_meta(column)?.stats(ty);
+        ends.push(if descending { stats.max } else { stats.min });
+    }
+    order.sort_by(|&a, &b| match (&ends[a as usize], &ends[b as usize]) {
+        (Some(a), Some(b)) if descending => b.total_cmp(a),
+        (Some(a), Some(b)) => a.total_cmp(b),
+        // Nothing is known of them, or all is NULL.
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
+    Ok(Some(order))
 }
 
 /// A scan of a table. `hints` are over the output.
@@ -63,9 +96,10 @@ pub(crate) fn table_scan(
     let conjuncts = filter.map(conjunct::split).unwrap_or_default();
     let hints: Vec<Hint> =
         hints.into_iter().map(|hint| Hint { column: output[hint.column], ..hint }).collect();
+    let order = bound_order(&table, &columns, &hints)?;
     let observed = hints.iter().map(|_| Observed::default()).collect();
     let scan = TableScan { table, columns, output, conjuncts, hints, observed, context: context.clone() };
-    Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), count }))
+    Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), count, order }))
 }
 
 impl SourceScan for RowGroups {
@@ -74,6 +108,7 @@ impl SourceScan for RowGroups {
         if index >= self.count {
             return Ok(None);
         }
+        let index = self.order.as_ref().map_or(index, |order| order[index] as usize);
         let group = self.scan.table.row_groups()?[index].clone();
         let scan = GroupScan::new(self.scan.clone(), group);
         Ok(Some(Morsel { sequence: index as u64, batches: Box::new(scan) }))

@@ -23,6 +23,8 @@ pub(super) struct Run {
     rows: usize,
     /// The first row of each morsel.
     morsels: Vec<(u32, u64)>,
+    /// The morsels came in the order of the source.
+    in_order: bool,
     pub entries: Vec<Entry>,
     /// Whole keys, if they are longer than the prefix.
     key_bytes: Vec<u8>,
@@ -38,6 +40,7 @@ impl Run {
             batches: vec![],
             rows: 0,
             morsels: vec![],
+            in_order: true,
             entries: vec![],
             key_bytes: vec![],
             key_ends: vec![],
@@ -63,6 +66,7 @@ impl Run {
             ));
         }
         if self.morsels.last().is_none_or(|(_, last)| *last != sequence) {
+            self.in_order &= self.morsels.last().is_none_or(|(_, last)| *last < sequence);
             self.morsels.push((self.rows as u32, sequence));
         }
         for column in &mut batch.columns {
@@ -126,7 +130,17 @@ impl Run {
         if self.fits_prefix {
             entries.sort_unstable_by_key(|e| (e.prefix, e.row));
         } else {
-            entries.sort_unstable_by(|a, b| self.compare_keys(a, self, b).then(a.row.cmp(&b.row)));
+            entries.sort_unstable_by(|a, b| {
+                let by_place = || {
+                    let by_row = a.row.cmp(&b.row);
+                    if self.in_order {
+                        by_row
+                    } else {
+                        self.sequence(a.row).cmp(&self.sequence(b.row)).then(by_row)
+                    }
+                };
+                self.compare_keys(a, self, b).then_with(by_place)
+            });
         }
         self.entries = entries;
     }

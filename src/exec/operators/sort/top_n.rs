@@ -27,17 +27,30 @@ use crate::exec::source::SourceScan;
 const SLACK_ROWS: usize = 4096;
 
 /// A condition that rows must satisfy to matter, known and tightened while the query runs.
-#[derive(Debug, Default)]
-pub(crate) struct RunningBound(RwLock<Option<Predicate>>);
+#[derive(Debug)]
+pub(crate) struct RunningBound {
+    predicate: RwLock<Option<Predicate>>,
+    descending: bool,
+}
 
 impl RunningBound {
+    /// Nothing is known yet; the greatest values come first if `descending`, else the least.
+    pub fn new(descending: bool) -> Self {
+        Self { predicate: RwLock::default(), descending }
+    }
+
     /// The condition as of now.
     pub fn get(&self) -> Option<Predicate> {
-        self.0.read().clone()
+        self.predicate.read().clone()
+    }
+
+    /// Whether the greatest values come first.
+    pub fn is_descending(&self) -> bool {
+        self.descending
     }
 
     fn set(&self, predicate: Predicate) {
-        *self.0.write() = Some(predicate);
+        *self.predicate.write() = Some(predicate);
     }
 }
 
@@ -54,7 +67,7 @@ struct TopN {
 
 struct Candidates {
     run: Run,
-    /// Rows must lie before it; equal ones come too late.
+    /// Rows must not lie behind it. Equal ones come too late where morsels come in the order of the source.
     own: Option<Vec<u8>>,
 }
 
@@ -73,11 +86,14 @@ impl PipelineSink for TopN {
         let mut batch = batch;
         if local.own.is_some() || shared.is_some() {
             let own = local.own.as_deref();
+            // A scan that knows the bound hands out first what is likely to satisfy it.
+            let in_order = self.bound.is_none();
+            let before = |key: &[u8], own: &[u8]| if in_order { key < own } else { key <= own };
             let mask: BooleanArray = rows
                 .iter()
                 .map(|key| {
                     let key = key.as_ref();
-                    Some(own.is_none_or(|own| key < own) && shared.as_deref().is_none_or(|b| key <= b))
+                    Some(own.is_none_or(|own| before(key, own)) && shared.as_deref().is_none_or(|b| key <= b))
                 })
                 .collect();
             let kept = mask.true_count();
@@ -92,6 +108,15 @@ impl PipelineSink for TopN {
         }
         local.run.append(sequence, batch, &rows)?;
         if local.run.len() >= self.wanted.saturating_add(SLACK_ROWS.max(self.wanted)) {
+            self.cut_back(local)?;
+        }
+        Ok(Flow::More)
+    }
+
+    /// A bound that is known early saves the scan much of what is left.
+    fn end_morsel(&self, local: &mut Candidates, _: u64) -> Result<Flow> {
+        let more = local.run.len() > self.wanted || local.own.is_none() && local.run.len() == self.wanted;
+        if self.bound.is_some() && self.wanted > 0 && more {
             self.cut_back(local)?;
         }
         Ok(Flow::More)

@@ -1,0 +1,256 @@
+//! The distinct arguments of a `DISTINCT` aggregate.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, UInt32Array, UInt64Array};
+use arrow_schema::DataType;
+use parking_lot::Mutex;
+
+use super::Aggregation;
+use super::merge::{partition_count, partition_of, remap, split_by, take_all};
+use super::partition::PARTITIONS;
+use super::scatter::{Scatter, can_scatter};
+use crate::column::types::LogicalType;
+use crate::exec::batch::Batch;
+use crate::exec::error::Result;
+use crate::exec::expr::{AggregateCall, Expr};
+use crate::exec::memory::Reservation;
+use crate::exec::operators::groups::hash::{KeyHasher, hash_keys, is_text};
+use crate::exec::operators::groups::{GroupTable, group_table};
+use crate::exec::scheduler::parallel;
+
+/// A table of this many keys may be too large for the caches.
+pub(super) const MANY_KEYS: usize = 1 << 16;
+/// Where keys are met again less often than this, they are not looked up at once any more.
+pub(super) const FEW_REPEATS: usize = 8;
+/// With more groups than this they are partitioned themselves, so that their arguments need not be.
+const MOST_GROUPS: usize = 1 << 12;
+
+/// An empty table for the distinct arguments of a call; with the group in front, if there are groups.
+pub(super) fn distinct_table(call: &AggregateCall, grouped: bool) -> Result<Box<dyn GroupTable>> {
+    group_table(&column_types(call, grouped))
+}
+
+fn column_types(call: &AggregateCall, grouped: bool) -> Vec<LogicalType> {
+    let mut types: Vec<LogicalType> = if grouped { vec![LogicalType::UInteger] } else { vec![] };
+    types.extend(call.args.iter().map(Expr::ty));
+    types
+}
+
+/// When keys are so many that looking them up is slow, and so rarely met again that it does not pay.
+pub(super) struct Repeats {
+    rows: usize,
+    /// Rows and keys when that was last looked at.
+    looked: (usize, usize),
+    next: usize,
+}
+
+impl Default for Repeats {
+    fn default() -> Self {
+        Self { rows: 0, looked: (0, 0), next: MANY_KEYS }
+    }
+}
+
+impl Repeats {
+    /// Notes rows; `keys` is how many there are with them. Whether they are too many and too rarely repeated.
+    pub fn are_few(&mut self, rows: usize, keys: usize) -> bool {
+        self.rows += rows;
+        if keys < self.next {
+            return false;
+        }
+        let few = self.rows - self.looked.0 < (keys - self.looked.1) * FEW_REPEATS;
+        self.looked = (self.rows, keys);
+        self.next = keys * 2;
+        few
+    }
+}
+
+/// One worker's distinct rows of one aggregate: groups, if there are any, and arguments.
+pub(super) struct DistinctSet {
+    table: Box<dyn GroupTable>,
+    grouped: bool,
+    repeats: Repeats,
+    /// Rows that may be in the table or among each other, if they are laid out by the hash of their arguments.
+    scattered: Option<Scattered>,
+    types: Vec<DataType>,
+    ids: Vec<u32>,
+}
+
+struct Scattered {
+    scatter: Scatter,
+    hasher: KeyHasher,
+    seen: SeenCodes,
+}
+
+/// Which values of the dictionary that was seen last were laid out already.
+#[derive(Default)]
+struct SeenCodes {
+    values: Option<ArrayRef>,
+    seen: Vec<bool>,
+}
+
+impl SeenCodes {
+    /// The rows of a dictionary-coded column whose values come for the first time.
+    fn fresh(&mut self, column: &ArrayRef) -> Option<UInt32Array> {
+        let array = column.as_dictionary_opt::<UInt32Type>()?;
+        let same = self
+            .values
+            .as_ref()
+            .is_some_and(|known| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(array.values())));
+        if !same {
+            self.seen.clear();
+            self.seen.resize(array.values().len(), false);
+            self.values = Some(array.values().clone());
+        }
+        let codes = array.keys();
+        let mut fresh = vec![];
+        let mut null = false;
+        for (row, &code) in codes.values().iter().enumerate() {
+            let seen = if codes.is_null(row) { &mut null } else { &mut self.seen[code as usize] };
+            if !std::mem::replace(seen, true) {
+                fresh.push(row as u32);
+            }
+        }
+        Some(fresh.into())
+    }
+}
+
+impl DistinctSet {
+    /// Nothing yet.
+    pub fn new(call: &AggregateCall, grouped: bool) -> Result<Self> {
+        let mut types: Vec<DataType> = column_types(call, grouped).iter().map(LogicalType::arrow).collect();
+        let texts = call.args.iter().filter(|a| is_text(&a.ty().arrow())).count();
+        types.extend(std::iter::repeat_n(DataType::UInt64, texts));
+        Ok(Self {
+            table: distinct_table(call, grouped)?,
+            grouped,
+            repeats: Repeats::default(),
+            scattered: None,
+            types,
+            ids: vec![],
+        })
+    }
+
+    /// Whether rows have been laid out.
+    pub fn is_scattered(&self) -> bool {
+        self.scattered.is_some()
+    }
+
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        self.table.size() + self.scattered.as_ref().map_or(0, |s| s.scatter.size())
+    }
+
+    /// The table, where [`DistinctSet::is_scattered`] is not so.
+    pub fn into_table(self) -> Box<dyn GroupTable> {
+        self.table
+    }
+
+    /// Adds rows. `groups` is the number of groups so far.
+    pub fn push(&mut self, columns: Vec<ArrayRef>, rows: usize, groups: usize) -> Result<()> {
+        if let Some(scattered) = &mut self.scattered {
+            return scattered.push(columns, rows, self.grouped);
+        }
+        self.table.intern(&columns, rows, &mut self.ids)?;
+        if self.repeats.are_few(rows, self.table.len())
+            && self.table.is_hashed()
+            && groups <= MOST_GROUPS
+            && self.types.iter().all(can_scatter)
+        {
+            self.scattered = Some(Scattered {
+                scatter: Scatter::new(&self.types, PARTITIONS)?,
+                hasher: KeyHasher::default(),
+                seen: SeenCodes::default(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Scattered {
+    fn push(&mut self, mut columns: Vec<ArrayRef>, mut rows: usize, grouped: bool) -> Result<()> {
+        if let ([column], false) = (&columns[..], grouped)
+            && let Some(fresh) = self.seen.fresh(column)
+        {
+            columns = take_all(&columns, &fresh)?;
+            rows = fresh.len();
+        }
+        self.hasher.hash(&columns[usize::from(grouped)..], rows)?;
+        for hashes in self.hasher.texts() {
+            columns.push(Arc::new(UInt64Array::from(hashes.clone())));
+        }
+        self.scatter.push(&columns, self.hasher.hashes())
+    }
+}
+
+/// One worker's distinct rows of one aggregate, and the numbers of its groups in the result, if they are others
+/// than its own.
+pub(super) type DistinctRows = (DistinctSet, Option<Vec<u32>>);
+
+/// One worker's distinct rows, by partition.
+struct Split {
+    columns: Vec<ArrayRef>,
+    picks: Vec<UInt32Array>,
+    /// Rows that may be distinct, and whose groups still have the worker's numbers.
+    scattered: Vec<Mutex<Vec<Batch>>>,
+    map: Option<Vec<u32>>,
+}
+
+/// The distinct rows of several workers, in pieces that have no row in common.
+pub(super) fn merge_distinct(
+    aggregation: &Aggregation,
+    call: &AggregateCall,
+    mut sets: Vec<DistinctRows>,
+) -> Result<Vec<Vec<ArrayRef>>> {
+    let grouped = !aggregation.keys.is_empty();
+    let scattered = sets.iter().any(|(set, _)| set.is_scattered());
+    if let ([(set, _)], false) = (&mut sets[..], scattered) {
+        return Ok(vec![set.table.take_keys()?]);
+    }
+    let context = &*aggregation.context;
+    let rows: usize = sets.iter().map(|(s, _)| s.table.len()).sum();
+    let partitions = if scattered { PARTITIONS } else { partition_count(rows, context.threads) };
+    let sets: Vec<Mutex<Option<DistinctRows>>> = sets.into_iter().map(|s| Mutex::new(Some(s))).collect();
+    let split = parallel(context, sets.len(), |s| {
+        let taken = sets[s].lock().take();
+        let (mut set, map) =
+            taken.ok_or_else(|| crate::exec::error::ExecError::Internal("merged twice".into()))?;
+        let rows = set.table.len();
+        let mut columns = set.table.take_keys()?;
+        if let (true, Some(map)) = (grouped, &map) {
+            columns[0] = remap(&columns[0], map);
+        }
+        // By the arguments alone: workers have different numbers for the same group.
+        let hashes = hash_keys(&columns[usize::from(grouped)..], rows)?;
+        let picks = split_by(rows, partitions, |row| partition_of(hashes[row], partitions));
+        let scattered = match &mut set.scattered {
+            Some(scattered) => scattered.scatter.take()?.into_iter().map(Mutex::new).collect(),
+            None => vec![],
+        };
+        Ok(Split { columns, picks, scattered, map })
+    })?;
+    let width = call.args.len() + usize::from(grouped);
+    parallel(context, partitions, |p| {
+        let mut merged = distinct_table(call, grouped)?;
+        let mut memory = Reservation::new(&aggregation.context);
+        let mut ids = vec![];
+        for split in &split {
+            let picked = take_all(&split.columns, &split.picks[p])?;
+            merged.intern(&picked, split.picks[p].len(), &mut ids)?;
+            let batches = split.scattered.get(p).map(|s| std::mem::take(&mut *s.lock())).unwrap_or_default();
+            for mut batch in batches {
+                let hashes = batch.columns.split_off(width);
+                let texts: Vec<&[u64]> =
+                    hashes.iter().map(|h| &h.as_primitive::<UInt64Type>().values()[..]).collect();
+                if let (true, Some(map)) = (grouped, &split.map) {
+                    batch.columns[0] = remap(&batch.columns[0], map);
+                }
+                merged.intern_hashed(&batch.columns, &texts, batch.rows, &mut ids)?;
+            }
+            memory.resize(merged.size())?;
+        }
+        merged.take_keys()
+    })
+}

@@ -1,0 +1,288 @@
+//! Groups by partition of their keys' hashes.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
+use arrow_array::{Array, ArrayRef, BooleanArray, UInt64Array};
+use arrow_schema::DataType;
+use arrow_select::filter::filter;
+
+use super::distinct::distinct_table;
+use super::merge::{Shares, remap, take_all};
+use super::scatter::{Scatter, can_scatter};
+use super::{Aggregation, Feed};
+use crate::column::types::LogicalType;
+use crate::exec::aggregates::GroupStates;
+use crate::exec::batch::Batch;
+use crate::exec::error::Result;
+use crate::exec::eval::{evaluate, flatten};
+use crate::exec::expr::{AggregateCall, Expr};
+use crate::exec::operators::groups::hash::{KeyHasher, is_text};
+use crate::exec::operators::groups::{GroupTable, MISSING, group_table};
+
+/// Partitions of rows that are laid out before they are grouped.
+pub(super) const PARTITIONS: usize = 128;
+/// Laid-out rows of a worker are grouped when they take this share of the memory limit.
+const SCATTERED_SHARE: u64 = 16;
+/// But not before they take this many bytes.
+const SCATTERED_MIN: usize = 64 << 20;
+
+/// How rows are laid out by partition: which columns, and what they are for.
+pub(super) struct Layout {
+    /// Keys, arguments and filters, each once.
+    inputs: Vec<Expr>,
+    /// Layouts of the inputs, and of the hashes of texts behind them.
+    types: Vec<DataType>,
+    /// Which input each key is.
+    keys: Vec<usize>,
+    calls: Vec<CallInputs>,
+}
+
+struct CallInputs {
+    args: Vec<usize>,
+    filter: Option<usize>,
+}
+
+impl Layout {
+    /// `None` if some column cannot be laid out.
+    pub fn new(keys: &[Expr], calls: &[AggregateCall]) -> Option<Self> {
+        if keys.is_empty() {
+            return None;
+        }
+        let mut inputs: Vec<Expr> = vec![];
+        let mut place = |e: &Expr| {
+            let same = |known: &Expr| match (known, e) {
+                (Expr::Column { index: a, .. }, Expr::Column { index: b, .. }) => a == b,
+                _ => false,
+            };
+            inputs.iter().position(same).unwrap_or_else(|| {
+                inputs.push(e.clone());
+                inputs.len() - 1
+            })
+        };
+        let key_inputs = keys.iter().map(&mut place).collect();
+        let mut call_inputs = vec![];
+        for call in calls {
+            // A filter may keep arguments from being evaluated where they cannot be.
+            let bare = |e: &Expr| matches!(e, Expr::Column { .. } | Expr::Literal { .. });
+            if call.filter.is_some() && !call.args.iter().all(bare) {
+                return None;
+            }
+            let args = call.args.iter().map(&mut place).collect();
+            call_inputs.push(CallInputs { args, filter: call.filter.as_ref().map(&mut place) });
+        }
+        let mut types: Vec<DataType> = inputs.iter().map(|e| e.ty().arrow()).collect();
+        let texts = keys.iter().filter(|k| is_text(&k.ty().arrow())).count();
+        types.extend(std::iter::repeat_n(DataType::UInt64, texts));
+        types.iter().all(can_scatter).then_some(Self { inputs, types, keys: key_inputs, calls: call_inputs })
+    }
+
+    fn key_columns(&self, columns: &[ArrayRef]) -> Vec<ArrayRef> {
+        self.keys.iter().map(|&k| columns[k].clone()).collect()
+    }
+}
+
+/// One worker's groups, partition by partition, and rows that are not grouped yet.
+pub(super) struct Partitioned {
+    pub parts: Vec<Part>,
+    pub scatter: Scatter,
+    hasher: KeyHasher,
+    /// Bytes of rows after which they are grouped.
+    budget: usize,
+    /// Bytes of the groups.
+    grouped: usize,
+}
+
+impl Partitioned {
+    /// Begins with the groups of a table.
+    pub fn new(aggregation: &Aggregation, layout: &Layout, shares: &Shares) -> Result<Self> {
+        let mut parts = vec![];
+        for p in 0..PARTITIONS {
+            let mut part = Part::new(aggregation)?;
+            part.add_share(aggregation, shares, p)?;
+            parts.push(part);
+        }
+        let context = &aggregation.context;
+        let share = context.memory.limit() / SCATTERED_SHARE / context.threads as u64;
+        let grouped = parts.iter().map(Part::size).sum();
+        Ok(Self {
+            parts,
+            scatter: Scatter::new(&layout.types, PARTITIONS)?,
+            hasher: KeyHasher::default(),
+            budget: usize::try_from(share).unwrap_or(usize::MAX).max(SCATTERED_MIN),
+            grouped,
+        })
+    }
+
+    /// Lays out the rows of a batch.
+    pub fn push(&mut self, aggregation: &Aggregation, layout: &Layout, batch: &Batch) -> Result<()> {
+        let mut columns: Vec<ArrayRef> =
+            layout.inputs.iter().map(|e| input(e, batch, aggregation)).collect::<Result<_>>()?;
+        self.hasher.hash(&layout.key_columns(&columns), batch.rows)?;
+        for hashes in self.hasher.texts() {
+            columns.push(Arc::new(UInt64Array::from(hashes.clone())));
+        }
+        self.scatter.push(&columns, self.hasher.hashes())?;
+        if self.scatter.size() > self.budget {
+            self.group_rows(aggregation, layout)?;
+        }
+        Ok(())
+    }
+
+    /// Groups the rows that were laid out.
+    fn group_rows(&mut self, aggregation: &Aggregation, layout: &Layout) -> Result<()> {
+        let before = self.scatter.size();
+        for (part, batches) in self.parts.iter_mut().zip(self.scatter.take()?) {
+            for batch in batches {
+                part.add_rows(aggregation, layout, &batch)?;
+            }
+        }
+        let grouped = self.parts.iter().map(Part::size).sum::<usize>();
+        // Where groups take as much as their rows did, nothing is won by grouping early.
+        if grouped - self.grouped.min(grouped) > before / 2 {
+            self.budget = self.budget.saturating_mul(2);
+        }
+        self.grouped = grouped;
+        Ok(())
+    }
+
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        self.grouped + self.scatter.size()
+    }
+}
+
+/// The values of an input.
+fn input(e: &Expr, batch: &Batch, aggregation: &Aggregation) -> Result<ArrayRef> {
+    let value = evaluate(e, batch, &aggregation.context)?;
+    // A condition may be a bare NULL.
+    let bare_null = e.ty() == LogicalType::Boolean && *value.data_type() == DataType::Null;
+    Ok(if bare_null { Arc::new(BooleanArray::new_null(batch.rows)) } else { value })
+}
+
+/// The groups of one partition and the states of their aggregates.
+pub(super) struct Part {
+    table: Box<dyn GroupTable>,
+    /// One for each call.
+    states: Vec<Box<dyn GroupStates>>,
+    /// For each call with [`Feed::Distinct`], its distinct groups and arguments.
+    distinct: Vec<Box<dyn GroupTable>>,
+    ids: Vec<u32>,
+    distinct_ids: Vec<u32>,
+}
+
+impl Part {
+    /// No groups.
+    pub fn new(aggregation: &Aggregation) -> Result<Self> {
+        let types: Vec<LogicalType> = aggregation.keys.iter().map(Expr::ty).collect();
+        Ok(Self {
+            table: group_table(&types)?,
+            states: aggregation.calls.iter().map(|c| (c.function.new_states)()).collect(),
+            distinct: aggregation
+                .fed(Feed::Distinct)
+                .map(|(_, call)| distinct_table(call, true))
+                .collect::<Result<_>>()?,
+            ids: vec![],
+            distinct_ids: vec![],
+        })
+    }
+
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        self.table.size()
+            + self.states.iter().map(|s| s.size()).sum::<usize>()
+            + self.distinct.iter().map(|t| t.size()).sum::<usize>()
+    }
+
+    /// Adds rows that were laid out.
+    pub fn add_rows(&mut self, aggregation: &Aggregation, layout: &Layout, batch: &Batch) -> Result<()> {
+        let columns = &batch.columns;
+        let texts: Vec<&[u64]> = columns[layout.inputs.len()..]
+            .iter()
+            .map(|hashes| &hashes.as_primitive::<UInt64Type>().values()[..])
+            .collect();
+        self.table.intern_hashed(&layout.key_columns(columns), &texts, batch.rows, &mut self.ids)?;
+        let groups = self.table.len();
+        let mut distinct = self.distinct.iter_mut();
+        for ((state, inputs), feed) in self.states.iter_mut().zip(&layout.calls).zip(&aggregation.feeds) {
+            state.resize(groups);
+            let mut args: Vec<ArrayRef> = inputs.args.iter().map(|&a| columns[a].clone()).collect();
+            let mut ids = &self.ids;
+            let kept: Vec<u32>;
+            if let Some(mask) = inputs.filter.map(|f| columns[f].as_boolean()) {
+                let passes = |i: usize| mask.is_valid(i) && mask.value(i);
+                kept = ids.iter().enumerate().filter(|(i, _)| passes(*i)).map(|(_, id)| *id).collect();
+                if kept.len() < ids.len() {
+                    args = args.iter().map(|a| Ok(filter(a, mask)?)).collect::<Result<_>>()?;
+                    ids = &kept;
+                }
+            }
+            if *feed == Feed::Distinct {
+                let Some(table) = distinct.next() else { continue };
+                args.insert(0, Arc::new(arrow_array::UInt32Array::from(ids.clone())));
+                table.intern(&args, ids.len(), &mut self.distinct_ids)?;
+            } else if !ids.is_empty() {
+                for arg in &mut args {
+                    *arg = flatten(arg)?;
+                }
+                state.update(&args, ids)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the groups of partition `p` of a worker's table.
+    pub fn add_share(&mut self, aggregation: &Aggregation, share: &Shares, p: usize) -> Result<()> {
+        let from = &share.picks[p];
+        self.table.intern(&take_all(&share.keys, from)?, from.len(), &mut self.ids)?;
+        for (i, state) in self.states.iter_mut().enumerate() {
+            state.resize(self.table.len());
+            if aggregation.feeds[i] == Feed::Plain {
+                state.merge(&mut **share.states[i].lock(), from.values(), &self.ids)?;
+            }
+        }
+        if self.distinct.is_empty() {
+            return Ok(());
+        }
+        let mut map = vec![MISSING; share.keys.first().map_or(0, |k| k.len())];
+        from.values().iter().zip(&self.ids).for_each(|(&f, &t)| map[f as usize] = t);
+        for (table, (columns, picks)) in self.distinct.iter_mut().zip(&share.distinct) {
+            let mut picked = take_all(columns, &picks[p])?;
+            picked[0] = remap(&picked[0], &map);
+            table.intern(&picked, picks[p].len(), &mut self.distinct_ids)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the groups of the same partition of another worker.
+    pub fn add_part(&mut self, aggregation: &Aggregation, mut other: Self) -> Result<()> {
+        let groups = other.table.len();
+        self.table.intern(&other.table.take_keys()?, groups, &mut self.ids)?;
+        let from: Vec<u32> = (0..groups as u32).collect();
+        for (i, (state, other)) in self.states.iter_mut().zip(&mut other.states).enumerate() {
+            state.resize(self.table.len());
+            other.resize(groups);
+            if aggregation.feeds[i] == Feed::Plain {
+                state.merge(&mut **other, &from, &self.ids)?;
+            }
+        }
+        for (table, mut other) in self.distinct.iter_mut().zip(other.distinct) {
+            let rows = other.len();
+            let mut columns = other.take_keys()?;
+            columns[0] = remap(&columns[0], &self.ids);
+            table.intern(&columns, rows, &mut self.distinct_ids)?;
+        }
+        Ok(())
+    }
+
+    /// Key columns and finished aggregates side by side.
+    pub fn finish(mut self, aggregation: &Aggregation) -> Result<Batch> {
+        let groups = self.table.len();
+        for ((i, _), mut table) in aggregation.fed(Feed::Distinct).zip(self.distinct) {
+            self.states[i].resize(groups);
+            super::merge::feed_distinct(&mut *self.states[i], table.take_keys()?, true)?;
+        }
+        super::merge::result(self.table.take_keys()?, &mut self.states, groups)
+    }
+}

@@ -1,0 +1,273 @@
+//! Rows laid out by partition.
+//!
+//! Rows whose groups are many are not looked up as they come, as each lookup would wait for memory: they are first
+//! copied, column by column, to the partition that the hash of their key says. The rows of one partition then need
+//! only a small part of all groups, which stays in the caches.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{BinaryViewType, ByteViewType, StringViewType, UInt32Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, GenericByteViewArray, make_array};
+use arrow_buffer::{ArrowNativeType, BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder};
+use arrow_data::ArrayData;
+use arrow_schema::DataType;
+
+use crate::exec::batch::Batch;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::eval::flatten;
+use crate::exec::pipeline::BATCH_ROWS;
+use crate::exec::views::Views;
+
+/// Rows of a partition that make a batch.
+const CHUNK_ROWS: usize = BATCH_ROWS;
+
+/// Rows by partition; the latest of each are still being collected.
+pub(super) struct Scatter {
+    columns: Vec<Column>,
+    /// Rows of each partition that are being collected.
+    rows: Vec<usize>,
+    chunks: Vec<Vec<Batch>>,
+    bytes: usize,
+    /// The partition of each row of a batch.
+    targets: Vec<u32>,
+}
+
+/// The values of one column that are being collected, for each partition.
+struct Column {
+    values: Values,
+    nulls: Vec<NullBufferBuilder>,
+    data_type: DataType,
+    width: usize,
+}
+
+enum Values {
+    Bits(Vec<BooleanBufferBuilder>),
+    W1(Vec<Vec<u8>>),
+    W2(Vec<Vec<u16>>),
+    W4(Vec<Vec<u32>>),
+    W8(Vec<Vec<u64>>),
+    W16(Vec<Vec<u128>>),
+    Texts(Vec<Views<StringViewType>>),
+    Bytes(Vec<Views<BinaryViewType>>),
+}
+
+/// Whether columns of this type can be scattered.
+pub(super) fn can_scatter(t: &DataType) -> bool {
+    width(t).is_some()
+}
+
+/// Bytes of a value, long texts left out.
+fn width(t: &DataType) -> Option<usize> {
+    match t {
+        DataType::Boolean => Some(1),
+        DataType::Utf8View | DataType::BinaryView | DataType::FixedSizeBinary(16) => Some(16),
+        t => t.primitive_width().filter(|w| matches!(w, 1 | 2 | 4 | 8 | 16)),
+    }
+}
+
+fn vectors<T>(partitions: usize) -> Vec<Vec<T>> {
+    (0..partitions).map(|_| Vec::with_capacity(CHUNK_ROWS)).collect()
+}
+
+impl Column {
+    fn new(data_type: &DataType, partitions: usize) -> Result<Self> {
+        let unsupported = || ExecError::Internal(format!("{data_type} cannot be laid out by partition"));
+        let width = width(data_type).ok_or_else(unsupported)?;
+        let values = match data_type {
+            DataType::Boolean => {
+                Values::Bits((0..partitions).map(|_| BooleanBufferBuilder::new(CHUNK_ROWS)).collect())
+            }
+            DataType::Utf8View => Values::Texts(views(partitions)),
+            DataType::BinaryView => Values::Bytes(views(partitions)),
+            _ => match width {
+                1 => Values::W1(vectors(partitions)),
+                2 => Values::W2(vectors(partitions)),
+                4 => Values::W4(vectors(partitions)),
+                8 => Values::W8(vectors(partitions)),
+                _ => Values::W16(vectors(partitions)),
+            },
+        };
+        let nulls = (0..partitions).map(|_| NullBufferBuilder::new(CHUNK_ROWS)).collect();
+        Ok(Self { values, nulls, data_type: data_type.clone(), width })
+    }
+
+    fn push(&mut self, array: &ArrayRef, targets: &[u32]) -> Result<()> {
+        match &mut self.values {
+            Values::Texts(out) => return push_views(array, targets, out, &mut self.nulls),
+            Values::Bytes(out) => return push_views(array, targets, out, &mut self.nulls),
+            Values::Bits(out) => {
+                let array = array.as_boolean_opt().ok_or_else(|| other_layout(array))?;
+                for (i, &t) in targets.iter().enumerate() {
+                    out[t as usize].append(array.value(i));
+                }
+            }
+            Values::W1(out) => push_native(array, targets, out)?,
+            Values::W2(out) => push_native(array, targets, out)?,
+            Values::W4(out) => push_native(array, targets, out)?,
+            Values::W8(out) => push_native(array, targets, out)?,
+            Values::W16(out) => push_wide(array, targets, out)?,
+        }
+        push_nulls(array.nulls(), targets, &mut self.nulls);
+        Ok(())
+    }
+
+    /// What was collected for a partition.
+    fn take(&mut self, partition: usize, rows: usize) -> Result<ArrayRef> {
+        let nulls = self.nulls[partition].finish();
+        let buffer = match &mut self.values {
+            Values::Bits(out) => {
+                return Ok(Arc::new(BooleanArray::new(out[partition].finish(), nulls)));
+            }
+            Values::Texts(out) => return Ok(take_views(&mut out[partition], nulls)),
+            Values::Bytes(out) => return Ok(take_views(&mut out[partition], nulls)),
+            Values::W1(out) => take_buffer(&mut out[partition]),
+            Values::W2(out) => take_buffer(&mut out[partition]),
+            Values::W4(out) => take_buffer(&mut out[partition]),
+            Values::W8(out) => take_buffer(&mut out[partition]),
+            Values::W16(out) => take_buffer(&mut out[partition]),
+        };
+        let data = ArrayData::builder(self.data_type.clone()).len(rows).add_buffer(buffer).nulls(nulls);
+        Ok(make_array(data.build()?))
+    }
+}
+
+/// Values of 16 bytes, which need not be aligned as numbers of that size are.
+fn push_wide(array: &ArrayRef, targets: &[u32], out: &mut [Vec<u128>]) -> Result<()> {
+    let data = array.to_data();
+    let buffer = data.buffers().first().ok_or_else(|| other_layout(array))?;
+    let values = buffer.as_slice().as_chunks::<16>().0;
+    let values = values.get(data.offset()..data.offset() + array.len()).ok_or_else(|| other_layout(array))?;
+    for (v, &t) in values.iter().zip(targets) {
+        out[t as usize].push(u128::from_ne_bytes(*v));
+    }
+    Ok(())
+}
+
+fn views<T: ByteViewType>(partitions: usize) -> Vec<Views<T>> {
+    (0..partitions).map(|_| Views::with_capacity(CHUNK_ROWS)).collect()
+}
+
+fn take_views<T: ByteViewType>(views: &mut Views<T>, nulls: Option<NullBuffer>) -> ArrayRef {
+    std::mem::replace(views, Views::with_capacity(CHUNK_ROWS)).into_array(nulls)
+}
+
+fn take_buffer<T: ArrowNativeType>(values: &mut Vec<T>) -> Buffer {
+    Buffer::from_vec(std::mem::replace(values, Vec::with_capacity(CHUNK_ROWS)))
+}
+
+fn other_layout(array: &ArrayRef) -> ExecError {
+    ExecError::Internal(format!("a column came as {}", array.data_type()))
+}
+
+fn push_nulls(nulls: Option<&NullBuffer>, targets: &[u32], out: &mut [NullBufferBuilder]) {
+    match nulls.filter(|n| n.null_count() > 0) {
+        None => targets.iter().for_each(|&t| out[t as usize].append_non_null()),
+        Some(nulls) => {
+            targets.iter().enumerate().for_each(|(i, &t)| out[t as usize].append(nulls.is_valid(i)));
+        }
+    }
+}
+
+fn push_native<T: ArrowNativeType>(array: &ArrayRef, targets: &[u32], out: &mut [Vec<T>]) -> Result<()> {
+    let data = array.to_data();
+    let buffer = data.buffers().first().ok_or_else(|| other_layout(array))?;
+    let values = buffer.typed_data::<T>();
+    let values = values.get(data.offset()..data.offset() + array.len()).ok_or_else(|| other_layout(array))?;
+    for (&v, &t) in values.iter().zip(targets) {
+        out[t as usize].push(v);
+    }
+    Ok(())
+}
+
+fn push_views<T: ByteViewType>(
+    array: &ArrayRef,
+    targets: &[u32],
+    out: &mut [Views<T>],
+    nulls: &mut [NullBufferBuilder],
+) -> Result<()> {
+    if let Some(dictionary) = array.as_dictionary_opt::<UInt32Type>() {
+        let values: &GenericByteViewArray<T> =
+            dictionary.values().as_byte_view_opt().ok_or_else(|| other_layout(array))?;
+        if values.null_count() == 0 {
+            let codes = dictionary.keys();
+            for (i, (&code, &t)) in codes.values().iter().zip(targets).enumerate() {
+                // The code of a NULL may be none of the dictionary.
+                if codes.is_null(i) {
+                    out[t as usize].push_empty();
+                } else {
+                    out[t as usize].push(values, code as usize);
+                }
+            }
+            push_nulls(codes.nulls(), targets, nulls);
+            return Ok(());
+        }
+    }
+    let array = &flatten(array)?;
+    let array: &GenericByteViewArray<T> = array.as_byte_view_opt().ok_or_else(|| other_layout(array))?;
+    for (i, &t) in targets.iter().enumerate() {
+        if array.is_null(i) {
+            out[t as usize].push_empty();
+        } else {
+            out[t as usize].push(array, i);
+        }
+    }
+    push_nulls(array.nulls(), targets, nulls);
+    Ok(())
+}
+
+impl Scatter {
+    /// Nothing, in columns of these types.
+    pub fn new(types: &[DataType], partitions: usize) -> Result<Self> {
+        Ok(Self {
+            columns: types.iter().map(|t| Column::new(t, partitions)).collect::<Result<_>>()?,
+            rows: vec![0; partitions],
+            chunks: (0..partitions).map(|_| vec![]).collect(),
+            bytes: 0,
+            targets: vec![],
+        })
+    }
+
+    /// Adds rows, each to the partition that its hash says. Texts may be dictionary-coded.
+    pub fn push(&mut self, columns: &[ArrayRef], hashes: &[u64]) -> Result<()> {
+        let partitions = self.rows.len();
+        self.targets.clear();
+        self.targets.extend(hashes.iter().map(|&h| super::merge::partition_of(h, partitions) as u32));
+        for (column, array) in self.columns.iter_mut().zip(columns) {
+            column.push(array, &self.targets)?;
+            self.bytes += column.width * hashes.len();
+        }
+        self.targets.iter().for_each(|&t| self.rows[t as usize] += 1);
+        for partition in 0..partitions {
+            if self.rows[partition] >= CHUNK_ROWS {
+                self.close(partition)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a batch of what was collected for a partition.
+    fn close(&mut self, partition: usize) -> Result<()> {
+        let rows = std::mem::take(&mut self.rows[partition]);
+        if rows > 0 {
+            let columns = self.columns.iter_mut().map(|c| c.take(partition, rows)).collect::<Result<_>>()?;
+            self.chunks[partition].push(Batch::new(columns, rows));
+        }
+        Ok(())
+    }
+
+    /// The rows of each partition, in the order they came.
+    pub fn take(&mut self) -> Result<Vec<Vec<Batch>>> {
+        for partition in 0..self.rows.len() {
+            self.close(partition)?;
+        }
+        self.bytes = 0;
+        Ok(self.chunks.iter_mut().map(std::mem::take).collect())
+    }
+
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        let room: usize = self.columns.iter().map(|c| c.width).sum();
+        self.bytes + room * self.rows.len() * CHUNK_ROWS
+    }
+}
