@@ -164,9 +164,6 @@ impl Dialect for FluxDialect {
     fn supports_bitwise_shift_operators(&self) -> bool {
         true
     }
-    fn supports_named_fn_args_with_eq_operator(&self) -> bool {
-        true
-    }
     fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
         true
     }

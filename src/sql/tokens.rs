@@ -301,6 +301,12 @@ impl Rewriter {
         if let Some(taken) = self.special_word(raw, i, word) {
             return taken;
         }
+        // `a IS DISTINCT FROM b` is no clause.
+        let distinct = |t: &Token| matches!(t, Token::Word(w) if w.keyword == Keyword::DISTINCT);
+        if word.keyword == Keyword::FROM && self.previous().is_some_and(distinct) {
+            self.out.push(token.clone());
+            return 1;
+        }
         let starts_query = word.keyword == Keyword::FROM && self.is_start_of_query();
         let first = self.previous().is_none();
         match word.keyword {
@@ -972,6 +978,8 @@ mod tests {
         assert_eq!(rewritten("FROM t SELECT a WHERE b"), "FROM t SELECT a WHERE b");
         assert_eq!(rewritten("SELECT (FROM t WHERE a)"), "SELECT (FROM t SELECT * WHERE a)");
         let plain = "SELECT extract(year FROM a), a IS DISTINCT FROM b FROM t WHERE x";
+        assert_eq!(rewritten(plain), plain);
+        let plain = "SELECT a IS DISTINCT FROM (1) FROM t WHERE x";
         assert_eq!(rewritten(plain), plain);
         let plain = "WITH x AS (SELECT 1) SELECT * EXCEPT (a) FROM x WHERE y";
         assert_eq!(rewritten(plain), plain);

@@ -86,9 +86,11 @@ impl<S: Statistic> Accumulate for Moments<S> {
     }
 
     fn add_slice(&mut self, values: &[f64]) {
-        // Two passes over pieces that stay in the cache: no division a row.
+        // Two passes over pieces that stay in the cache: no division a row. Differences from the first value, so that
+        // the mean of equal values is exactly that value.
         for chunk in values.chunks(1024) {
-            let mean = chunk.iter().sum::<f64>() / chunk.len() as f64;
+            let first = chunk[0];
+            let mean = first + chunk.iter().map(|v| v - first).sum::<f64>() / chunk.len() as f64;
             let m2 = chunk.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
             self.combine(chunk.len() as u64, mean, m2);
         }

@@ -64,8 +64,10 @@ macro_rules! whole_values {
                         Scalar::Float(lo + (hi - lo) * part)
                     }
                     _ => {
-                        let delta = hi as i128 - lo as i128;
-                        Scalar::Int(lo as i128 + (delta as f64 * part) as i128)
+                        // Towards zero, as a cast of the sum would do it.
+                        let moved = (hi as i128 - lo as i128) as f64 * part;
+                        let whole = lo as i128 + moved as i128;
+                        Scalar::Int(whole + i128::from(whole < 0 && moved.fract() > 0.0))
                     }
                 }
             }
