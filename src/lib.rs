@@ -1,7 +1,5 @@
 //! FluxDB: an embedded analytical and time-series database in one file.
 
-#![allow(dead_code)]
-
 pub mod catalog;
 pub mod column;
 mod connection;

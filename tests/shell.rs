@@ -294,13 +294,111 @@ fn files_in_and_out() {
         &format!("SELECT id + 1 AS a, name, \"when\" + INTERVAL 1 DAY AS w, x FROM '{csv}' ORDER BY id"),
         "a,name,w,x\n2,ann,2024-01-02 00:00:00,1.5\n3,\"b,ob\",2024-01-03 00:00:00,\n",
     );
-    for name in ["out.parquet", "out.csv"] {
+    for name in ["out.parquet", "out.csv", "out.arrow", "out.json", "out.ndjson.gz", "out.tsv.zst"] {
         let path = at(name);
         let copy =
             format!("COPY (SELECT i, i * 0.5::DOUBLE AS h FROM generate_series(1, 5) g(i)) TO '{path}'");
         gives(&[], &copy, "");
         gives(&[], &format!("SELECT count(*) AS n, sum(h) AS h FROM '{path}'"), "n,h\n5,7.5\n");
     }
+}
+
+#[test]
+fn copies_are_parted_by_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("parts").to_str().unwrap().to_owned();
+    for format in ["csv", "json", "parquet", "arrow"] {
+        let root = format!("{root}-{format}");
+        let copy = |more: &str| {
+            format!(
+                "COPY (SELECT i, i % 3 AS k, CASE WHEN i > 1 THEN 'a/' || i % 2 END AS s FROM range(1000) r(i)) \
+                 TO '{root}' (FORMAT {format}, PARTITION_BY (k, s){more})"
+            )
+        };
+        gives(&[], &copy(""), "");
+        assert!(Path::new(&root).join(format!("k=1/s=a%2F0/data_0.{format}")).exists());
+        gives(
+            &[],
+            &format!(
+                "SELECT k, s, count(*) AS n, sum(i) AS i FROM '{root}/**/*.{format}' GROUP BY ALL ORDER BY ALL LIMIT 3"
+            ),
+            "k,s,n,i\n0,a/0,166,83166\n0,a/1,167,83667\n0,,1,0\n",
+        );
+        let err = refuses(&["-c", &copy("")], b"");
+        assert!(err.contains("is not empty"), "{err}");
+        gives(&[], &copy(", OVERWRITE_OR_IGNORE"), "");
+    }
+    let err = refuses(&["-c", &format!("COPY (SELECT 1 AS a) TO '{root}' (PARTITION_BY (b))")], b"");
+    assert!(err.contains("expected to find b"), "{err}");
+}
+
+#[test]
+fn commands_of_the_shell_in_scripts() {
+    let out = shell(
+        &["--batch"],
+        b".mode csv\n.headers off\nSELECT 1, NULL;\n.mode json\nSELECT 2 AS b;\n.nosuch\n.print done\n",
+    );
+    assert_eq!(text(&out.stdout), "1,\n[{\"b\":2}]\ndone\n");
+    assert_eq!(text(&out.stderr), "Error: unknown command .nosuch; .help lists what there is\n");
+    assert_eq!(out.status.code(), Some(1));
+    // A dot inside a statement is SQL.
+    gives(&[], "SELECT 1\n.5 AS x", "x\n0.5\n");
+    let out = shell(&["-c", ".quit", "-c", "SELECT 1"], b"");
+    assert_eq!((text(&out.stdout), out.status.code()), (String::new(), Some(0)));
+}
+
+#[test]
+fn what_is_dumped_can_be_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (db, copy, dump) = (at("a.flux"), at("b.flux"), at("dump.sql"));
+    gives(
+        &[&db],
+        "CREATE TABLE \"my t\" AS SELECT i AS \"a b\", CASE WHEN i <> 1 THEN 'it''s ' || i END AS s, \
+         i * 0.5::DOUBLE AS d, DATE '2024-01-01' + i::INTEGER AS day, [i, NULL] AS l, \
+         {'x': 'y', 'n': i::DECIMAL(9,2)} AS st, map([i], ['v']) AS m, i::VARCHAR::BLOB AS b, \
+         INTERVAL 1 DAY * i AS iv FROM range(3) r(i); \
+         CREATE VIEW v AS SELECT count(*) AS n FROM \"my t\"",
+        "",
+    );
+    let out = shell(&[&db, "-c", ".dump"], b"");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    fs::write(&dump, &out.stdout).unwrap();
+    let out = shell(&[&copy, "-f", &dump], b"");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let rows = |path: &str| text(&shell(&[path, "-c", "FROM \"my t\"; FROM v"], b"").stdout);
+    assert_eq!(rows(&db), rows(&copy));
+    assert!(rows(&db).lines().count() > 4);
+}
+
+#[test]
+fn a_file_that_reads_itself_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("loop.sql").to_str().unwrap().to_owned();
+    fs::write(&path, format!(".read {path}\n")).unwrap();
+    refuses(&["-f", &path], b"");
+}
+
+/// A limit on the size of files stands for a full disk.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_is_one_clear_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("full.flux").to_str().unwrap().to_owned();
+    gives(&[&path], "CREATE TABLE keep AS SELECT i FROM range(1000) r(i)", "");
+    let load =
+        "CREATE TABLE big AS SELECT i, random() AS x, 'text ' || random() AS s FROM range(400000) r(i)";
+    // Blocks of 512 bytes: 2 MiB.
+    let script = format!("trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$1\" -c \"{load}\"");
+    let out = Command::new("sh").args(["-c", &script, FLUXDB, &path]).output().unwrap();
+    let err = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.starts_with("Error: ") && err.contains("full.flux"), "{err}");
+    gives(&[&path], "SELECT count(*) AS n, sum(i) AS s FROM keep", "n,s\n1000,499500\n");
+    gives(&[&path], "INSERT INTO keep VALUES (1)", "");
+    let out = shell(&["check", &path], b"");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
 }
 
 #[test]

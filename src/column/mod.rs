@@ -17,6 +17,8 @@ mod corruption;
 pub(crate) mod encode;
 pub mod error;
 pub(crate) mod filter;
+#[cfg(test)]
+mod format_tests;
 pub(crate) mod layout;
 pub mod le;
 pub mod meta;

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
-use crate::io::files::{FileList, has_wildcard, is_stdin};
+use crate::io::files::{Compression, FileList, has_wildcard, is_stdin};
 
 /// The formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(crate) enum Format {
     Json,
     /// One JSON object a line.
     NdJson,
+    /// Arrow IPC, a file or a stream.
+    Arrow,
 }
 
 impl Format {
@@ -29,8 +33,9 @@ impl Format {
             "parquet" => Ok(Self::Parquet),
             "json" => Ok(Self::Json),
             "ndjson" | "jsonl" => Ok(Self::NdJson),
+            "arrow" | "arrows" | "feather" | "ipc" => Ok(Self::Arrow),
             other => Err(ExecError::InvalidInput(format!(
-                "unknown format \"{other}\"; there are csv, tsv, parquet, json and ndjson"
+                "unknown format \"{other}\"; there are csv, tsv, parquet, json, ndjson and arrow"
             ))),
         }
     }
@@ -50,7 +55,30 @@ impl Format {
             "parquet" | "parq" | "pq" => Some(Self::Parquet),
             "json" => Some(Self::Json),
             "ndjson" | "jsonl" => Some(Self::NdJson),
+            "arrow" | "arrows" | "feather" | "ipc" => Some(Self::Arrow),
             _ => None,
+        }
+    }
+
+    /// The extension of its files, compressed as these options of `COPY TO` say.
+    pub fn extension(self, options: &[(String, Scalar, LogicalType)]) -> String {
+        let name = match self {
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            // Parquet compresses inside.
+            Self::Parquet => return "parquet".into(),
+            Self::Arrow => return "arrow".into(),
+            Self::Json => "json",
+            Self::NdJson => "ndjson",
+        };
+        let given = options.iter().find(|(name, ..)| name == "compression").map(|(_, value, _)| value);
+        match given {
+            Some(Scalar::Text(text)) => match Compression::parse(text) {
+                Ok(Some(Compression::Gzip)) => format!("{name}.gz"),
+                Ok(Some(Compression::Zstd)) => format!("{name}.zst"),
+                _ => name.into(),
+            },
+            _ => name.into(),
         }
     }
 
@@ -61,6 +89,7 @@ impl Format {
             Self::Parquet => "read_parquet",
             Self::Json => "read_json",
             Self::NdJson => "read_ndjson",
+            Self::Arrow => "read_arrow",
         }
     }
 }
@@ -71,6 +100,7 @@ impl fmt::Display for Format {
             Self::Csv | Self::Tsv => "CSV",
             Self::Parquet => "Parquet",
             Self::Json | Self::NdJson => "JSON",
+            Self::Arrow => "Arrow",
         })
     }
 }
@@ -97,7 +127,7 @@ pub(crate) fn of_files(files: &FileList) -> Result<Format> {
         Some(format) => Ok(format),
         None => of_head(&files.head(0, 4096)?).ok_or_else(|| {
             ExecError::InvalidInput(format!(
-                "cannot tell the format of \"{first}\"; use read_csv, read_parquet or read_json"
+                "cannot tell the format of \"{first}\"; use read_csv, read_json, read_parquet or read_arrow"
             ))
         }),
     }
@@ -108,6 +138,8 @@ fn of_head(head: &[u8]) -> Option<Format> {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     if head.starts_with(b"PAR1") {
         Some(Format::Parquet)
+    } else if head.starts_with(b"ARROW1") || head.starts_with(b"\xff\xff\xff\xff") {
+        Some(Format::Arrow)
     } else if text.starts_with(b"{") || text.starts_with(b"[{") || text.starts_with(b"[\n") {
         Some(Format::Json)
     } else if head.contains(&0) {
@@ -142,6 +174,7 @@ mod tests {
     #[test]
     fn by_first_bytes() {
         assert_eq!(of_head(b"PAR1\x15\x04"), Some(Format::Parquet));
+        assert_eq!(of_head(b"ARROW1\0\0"), Some(Format::Arrow));
         assert_eq!(of_head(b"  {\"a\": 1}"), Some(Format::Json));
         assert_eq!(of_head(b"a,b\n1,2\n"), Some(Format::Csv));
         assert_eq!(of_head(b"\x7fELF\0\0"), None);

@@ -1,4 +1,4 @@
-//! Outside formats, both ways: CSV, Parquet, JSON.
+//! Outside formats, both ways: CSV, JSON, Parquet, Arrow.
 //!
 //! Everything that the SQL layer needs is here: [`table_function`] for `read_csv(…)` and its like,
 //! [`source_for_path`] for a file name in `FROM`, [`copy_source`] and [`copy_sink`] for `COPY`. A reader is a
@@ -17,12 +17,17 @@ use crate::exec::batch::{Field, Schema};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::source::{Sink, Source, TableFunctionArgs};
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod calendar;
 #[cfg(feature = "csv")]
 mod csv;
 mod files;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+mod foreign;
 mod format;
 mod glob;
+mod hive;
 #[cfg(feature = "json")]
 mod json;
 pub(crate) mod line_protocol;
@@ -34,6 +39,7 @@ mod output;
 mod parquet;
 #[cfg(any(feature = "csv", feature = "json"))]
 mod parse;
+mod partition;
 mod source;
 #[cfg(any(feature = "csv", feature = "json"))]
 mod strptime;
@@ -49,11 +55,13 @@ use files::FileList;
 pub use format::is_file_name;
 use format::{Format, not_built};
 use options::Options;
+use partition::Partitioning;
 
 /// The names that [`table_function`] knows, for suggestions and completion.
 pub const TABLE_FUNCTIONS: &[&str] = &[
     "glob",
     "parquet_scan",
+    "read_arrow",
     "read_csv",
     "read_csv_auto",
     "read_json",
@@ -93,6 +101,7 @@ pub fn table_function(name: &str, args: &TableFunctionArgs) -> Option<Result<Arc
         }
         "read_csv" | "read_csv_auto" => Format::Csv,
         "read_parquet" | "parquet_scan" => Format::Parquet,
+        "read_arrow" => Format::Arrow,
         "read_json" | "read_json_auto" => Format::Json,
         "read_ndjson" | "read_ndjson_auto" => Format::NdJson,
         _ => return None,
@@ -143,6 +152,20 @@ pub fn copy_sink(
     if schema.is_empty() {
         return Err(ExecError::InvalidInput("COPY TO needs at least one column".into()));
     }
+    let (partitioning, options) = Partitioning::take(options)?;
+    let Some(partitioning) = partitioning else { return sink(path, format, &options, schema) };
+    let extension = format.extension(&options);
+    let make = move |path: &str, schema| sink(path, format, &options, schema);
+    partitioning.sink(path, &extension, &schema, Box::new(make))
+}
+
+/// A writer of one file.
+fn sink(
+    path: &str,
+    format: Format,
+    options: &[(String, Scalar, LogicalType)],
+    schema: Schema,
+) -> Result<Arc<dyn Sink>> {
     match format {
         #[cfg(feature = "csv")]
         Format::Csv | Format::Tsv => csv::sink(path, format, options, schema),
@@ -150,6 +173,8 @@ pub fn copy_sink(
         Format::Json | Format::NdJson => json::sink(path, options, schema),
         #[cfg(feature = "parquet")]
         Format::Parquet => parquet::sink(path, options, schema),
+        #[cfg(feature = "arrow")]
+        Format::Arrow => arrow::sink(path, options, schema),
         #[allow(unreachable_patterns)]
         _ => Err(not_built(format)),
     }
@@ -164,6 +189,8 @@ fn known_options(format: Format) -> &'static [&'static str] {
         Format::Json | Format::NdJson => json::READ_OPTIONS,
         #[cfg(feature = "parquet")]
         Format::Parquet => parquet::READ_OPTIONS,
+        #[cfg(feature = "arrow")]
+        Format::Arrow => arrow::READ_OPTIONS,
         #[allow(unreachable_patterns)]
         _ => &[],
     }
@@ -183,6 +210,8 @@ fn open(
         Format::Json | Format::NdJson => json::source(files, format, options, target),
         #[cfg(feature = "parquet")]
         Format::Parquet => parquet::source(files, options, target),
+        #[cfg(feature = "arrow")]
+        Format::Arrow => arrow::source(files, options, target),
         #[allow(unreachable_patterns)]
         _ => Err(not_built(format)),
     }

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::column::predicate::{Predicate, Prune};
 use crate::column::scalar::Scalar;
+use crate::column::stats::ChunkStats;
 use crate::column::types::LogicalType;
 use crate::exec::batch::{Batch, Field, Schema};
 use crate::exec::context::ExecContext;
-use crate::exec::error::Result;
+use crate::exec::error::{ExecError, Result};
 use crate::exec::source::{ColumnPredicate, Morsel, Source, SourceScan};
 use crate::io::files::FileList;
+use crate::io::hive::{self, FileColumn, HiveOptions};
+use crate::io::options::Options;
 
 /// Batches of one piece of a file, in order.
 pub(crate) type Batches = Box<dyn Iterator<Item = Result<Batch>> + Send>;
@@ -57,19 +61,68 @@ pub(crate) struct FileSource<F> {
     files: FileList,
     format: Arc<F>,
     schema: Schema,
-    /// Whether the last column is the name of the file.
-    filename: bool,
+    /// Where each column of the schema comes from.
+    origins: Vec<Origin>,
+}
+
+/// Where a column comes from.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// From inside the files: a position in the format's fields.
+    Format(usize),
+    /// From their names.
+    Name(Arc<FileColumn>),
+}
+
+/// What a source adds to the columns of its format.
+#[derive(Debug, Clone)]
+pub(crate) struct FileColumns {
+    filename: Option<String>,
+    hive: HiveOptions,
+}
+
+impl FileColumns {
+    /// What the options of a reader say.
+    pub fn new(options: &Options) -> Result<Self> {
+        Ok(Self { filename: options.filename()?, hive: HiveOptions::new(options)? })
+    }
+
+    /// For a reader that fills a table, which has exactly its columns.
+    pub fn for_target(mut self, target: Option<&[Field]>) -> Self {
+        if target.is_some() {
+            self.hive = HiveOptions::off();
+        }
+        self
+    }
 }
 
 impl<F: FileFormat + 'static> FileSource<F> {
-    /// A source of these files. With `filename` each row has the name of its file as last column.
-    pub fn new(files: FileList, format: F, filename: Option<&str>) -> Arc<dyn Source> {
+    /// A source of these files.
+    pub fn new(files: FileList, format: F, columns: &FileColumns) -> Result<Arc<dyn Source>> {
         let mut fields = format.fields().to_vec();
-        if let Some(name) = filename {
-            fields.push(Field::new(name, LogicalType::Varchar));
+        let mut origins: Vec<Origin> = (0..fields.len()).map(Origin::Format).collect();
+        let filename = columns.filename.clone().map(|name| FileColumn {
+            name,
+            ty: LogicalType::Varchar,
+            values: files.paths().iter().map(|p| Scalar::text(p)).collect(),
+        });
+        let keys = hive::columns(files.paths(), &columns.hive)?;
+        for column in filename.into_iter().chain(keys) {
+            let column = Arc::new(column);
+            let field = Field::new(&column.name, column.ty.clone());
+            // A key hides a column of its name.
+            match fields.iter().position(|f| f.name.eq_ignore_ascii_case(&column.name)) {
+                Some(place) => {
+                    fields[place] = field;
+                    origins[place] = Origin::Name(column);
+                }
+                None => {
+                    fields.push(field);
+                    origins.push(Origin::Name(column));
+                }
+            }
         }
-        let filename = filename.is_some();
-        Arc::new(Self { files, format: Arc::new(format), schema: fields.into(), filename })
+        Ok(Arc::new(Self { files, format: Arc::new(format), schema: fields.into(), origins }))
     }
 }
 
@@ -96,21 +149,55 @@ impl<F: FileFormat + 'static> Source for FileSource<F> {
         predicates: &[ColumnPredicate],
         context: &Arc<ExecContext>,
     ) -> Result<Box<dyn SourceScan>> {
-        let filename_column = if self.filename { self.schema.len() - 1 } else { usize::MAX };
-        let filename_places: Vec<usize> =
-            (0..columns.len()).filter(|i| columns[*i] == filename_column).collect();
-        let columns = columns.iter().copied().filter(|c| *c != filename_column).collect();
-        let predicates = predicates.iter().filter(|p| p.column != filename_column).cloned().collect();
+        let mut inside = vec![];
+        let mut names = vec![];
+        for (place, column) in columns.iter().enumerate() {
+            match &self.origins[*column] {
+                Origin::Format(c) => inside.push(*c),
+                Origin::Name(column) => names.push((place, column.clone())),
+            }
+        }
+        let mut conditions = vec![];
+        let mut wanted = vec![true; self.files.len()];
+        for predicate in predicates {
+            match &self.origins[predicate.column] {
+                Origin::Format(column) => {
+                    conditions
+                        .push(ColumnPredicate { column: *column, predicate: predicate.predicate.clone() });
+                }
+                Origin::Name(column) => {
+                    for (wanted, value) in wanted.iter_mut().zip(&column.values) {
+                        *wanted &= may_match(value, &predicate.predicate);
+                    }
+                }
+            }
+        }
         Ok(Box::new(FilesScan {
             files: self.files.clone(),
             format: self.format.clone(),
-            columns,
-            filename_places,
-            predicates,
+            columns: inside,
+            names,
+            wanted,
+            predicates: conditions,
             context: context.clone(),
             state: Mutex::new(State { file: 0, current: None, sequence: 0 }),
         }))
     }
+}
+
+/// Whether a row with this value may satisfy the condition.
+fn may_match(value: &Scalar, predicate: &Predicate) -> bool {
+    let known = (!value.is_null()).then(|| value.clone());
+    let one = ChunkStats {
+        rows: 1,
+        nulls: u64::from(value.is_null()),
+        min: known.clone(),
+        max: known,
+        min_exact: true,
+        max_exact: true,
+        ..ChunkStats::default()
+    };
+    one.prune(predicate) != Prune::None
 }
 
 /// A scan over the files.
@@ -118,8 +205,10 @@ struct FilesScan<F> {
     files: FileList,
     format: Arc<F>,
     columns: Vec<usize>,
-    /// Where in the output the name of the file goes.
-    filename_places: Vec<usize>,
+    /// Columns that come from the names of files, and where in the output they go, in order.
+    names: Vec<(usize, Arc<FileColumn>)>,
+    /// The files that may have rows that are wanted.
+    wanted: Vec<bool>,
     predicates: Vec<ColumnPredicate>,
     context: Arc<ExecContext>,
     state: Mutex<State>,
@@ -141,6 +230,10 @@ impl<F: FileFormat> SourceScan for FilesScan<F> {
                 return Ok(None);
             }
             if state.current.is_none() {
+                if !self.wanted[state.file] {
+                    state.file += 1;
+                    continue;
+                }
                 let opened = self.format.open(state.file, &self.columns, &self.predicates, &self.context);
                 if opened.is_err() {
                     state.file = self.files.len();
@@ -194,19 +287,18 @@ impl<F: FileFormat> SourceScan for FilesScan<F> {
 }
 
 impl<F> FilesScan<F> {
-    /// Adds the file's name, and the checks that every batch wants.
+    /// Adds the columns that come from the file's name, and the checks that every batch wants.
     fn finish(&self, file: usize, batches: Batches) -> Batches {
         let context = self.context.clone();
-        let places = self.filename_places.clone();
-        let name = Scalar::text(&self.files.paths()[file]);
+        let names = self.names.clone();
         Box::new(batches.map(move |batch| {
             context.check_cancelled()?;
             let mut batch = batch?;
-            for place in &places {
-                let names = name
-                    .to_array(&LogicalType::Varchar, batch.rows)
-                    .map_err(|e| crate::exec::error::ExecError::Internal(e.to_string()))?;
-                batch.columns.insert(*place, names);
+            for (place, column) in &names {
+                let values = column.values[file]
+                    .to_array(&column.ty, batch.rows)
+                    .map_err(|e| ExecError::Internal(e.to_string()))?;
+                batch.columns.insert(*place, values);
             }
             Ok(batch)
         }))

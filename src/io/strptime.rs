@@ -97,6 +97,7 @@ impl Format {
     }
 
     /// The format as it was given.
+    #[cfg(test)]
     pub fn text(&self) -> &str {
         &self.text
     }

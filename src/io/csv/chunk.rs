@@ -60,11 +60,6 @@ impl Chunks {
         self.input.input.progress().unwrap_or(0.0)
     }
 
-    /// The line on which the next chunk begins.
-    pub fn next_line(&self) -> u64 {
-        self.next_line
-    }
-
     /// The next chunk.
     pub fn next(&mut self) -> Result<Option<Chunk>> {
         if self.ended {

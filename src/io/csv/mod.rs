@@ -12,7 +12,7 @@ use crate::exec::source::Source;
 use crate::io::files::FileList;
 use crate::io::format::Format;
 use crate::io::options::Options;
-use crate::io::source::FileSource;
+use crate::io::source::{FileColumns, FileSource};
 
 mod chunk;
 mod columns;
@@ -36,9 +36,9 @@ pub(crate) fn source(
     options: &Options,
     target: Option<&[Field]>,
 ) -> Result<Arc<dyn Source>> {
+    let columns = FileColumns::new(options)?.for_target(target);
     let options = options::CsvOptions::new(options, format, target)?;
     let files = files.with_compression(options.compression);
-    let filename = options.filename.clone();
     let csv = reader::Csv::new(&files, options)?;
-    Ok(FileSource::new(files, csv, filename.as_deref()))
+    FileSource::new(files, csv, &columns)
 }

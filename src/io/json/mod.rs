@@ -12,7 +12,7 @@ use crate::exec::source::Source;
 use crate::io::files::FileList;
 use crate::io::format::Format;
 use crate::io::options::Options;
-use crate::io::source::FileSource;
+use crate::io::source::{FileColumns, FileSource};
 
 mod columns;
 mod infer;
@@ -33,17 +33,18 @@ pub(crate) fn source(
     options: &Options,
     target: Option<&[Field]>,
 ) -> Result<Arc<dyn Source>> {
-    open(files, options::JsonOptions::new(options, format, target)?)
+    let columns = FileColumns::new(options)?.for_target(target);
+    open(files, options::JsonOptions::new(options, format, target)?, &columns)
 }
 
 /// A reader of these files that takes every record as one value of type JSON, as it stands.
 pub(crate) fn objects(files: &FileList, format: Format, options: &Options) -> Result<Arc<dyn Source>> {
-    open(files, options::JsonOptions::new(options, format, None)?.raw())
+    let columns = FileColumns::new(options)?;
+    open(files, options::JsonOptions::new(options, format, None)?.raw(), &columns)
 }
 
-fn open(files: &FileList, options: options::JsonOptions) -> Result<Arc<dyn Source>> {
+fn open(files: &FileList, options: options::JsonOptions, columns: &FileColumns) -> Result<Arc<dyn Source>> {
     let files = files.with_compression(options.compression);
-    let filename = options.filename.clone();
     let json = reader::Json::new(&files, options)?;
-    Ok(FileSource::new(files, json, filename.as_deref()))
+    FileSource::new(files, json, columns)
 }

@@ -24,6 +24,9 @@ pub(crate) const READ_OPTIONS: &[&str] = &[
     "field_appearance_threshold",
     "filename",
     "format",
+    "hive_partitioning",
+    "hive_types",
+    "hive_types_autocast",
     "ignore_errors",
     "map_inference_threshold",
     "maximum_depth",
@@ -37,8 +40,17 @@ pub(crate) const READ_OPTIONS: &[&str] = &[
 ];
 
 /// Those of a reader that does not look into records.
-pub(crate) const OBJECT_OPTIONS: &[&str] =
-    &["compression", "filename", "format", "ignore_errors", "maximum_object_size", "union_by_name"];
+pub(crate) const OBJECT_OPTIONS: &[&str] = &[
+    "compression",
+    "filename",
+    "format",
+    "hive_partitioning",
+    "hive_types",
+    "hive_types_autocast",
+    "ignore_errors",
+    "maximum_object_size",
+    "union_by_name",
+];
 
 /// Records that types are guessed from, unless said otherwise.
 const SAMPLE_RECORDS: usize = 20_480;
@@ -73,7 +85,6 @@ pub(super) struct JsonOptions {
     pub max_object_size: usize,
     pub ignore_errors: bool,
     pub union_by_name: bool,
-    pub filename: Option<String>,
     pub compression: Option<Compression>,
 }
 
@@ -137,7 +148,6 @@ impl JsonOptions {
             max_object_size,
             ignore_errors: options.boolean(&["ignore_errors"])?.unwrap_or(false),
             union_by_name: options.boolean(&["union_by_name"])?.unwrap_or(false),
-            filename: options.filename()?,
             compression: match options.text(&["compression"])? {
                 Some(name) => Compression::parse(&name)?,
                 None => None,

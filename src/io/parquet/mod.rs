@@ -11,7 +11,7 @@ use crate::exec::error::Result;
 use crate::exec::source::Source;
 use crate::io::files::FileList;
 use crate::io::options::Options;
-use crate::io::source::FileSource;
+use crate::io::source::{FileColumns, FileSource};
 
 mod prune;
 mod reader;
@@ -23,7 +23,15 @@ mod write;
 pub(crate) use write::sink;
 
 /// The options of the reader.
-pub(crate) const READ_OPTIONS: &[&str] = &["binary_as_string", "compression", "filename", "union_by_name"];
+pub(crate) const READ_OPTIONS: &[&str] = &[
+    "binary_as_string",
+    "compression",
+    "filename",
+    "hive_partitioning",
+    "hive_types",
+    "hive_types_autocast",
+    "union_by_name",
+];
 
 /// The options, checked.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +52,7 @@ pub(crate) fn source(
         binary_as_string: options.boolean(&["binary_as_string"])?.unwrap_or(false),
         union_by_name: options.boolean(&["union_by_name"])?.unwrap_or(false),
     };
-    let filename = options.filename()?;
+    let columns = FileColumns::new(options)?.for_target(target);
     let parquet = reader::Parquet::new(files, parsed, target)?;
-    Ok(FileSource::new(files.clone(), parquet, filename.as_deref()))
+    FileSource::new(files.clone(), parquet, &columns)
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -25,7 +24,8 @@ use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::source::ColumnPredicate;
 use crate::io::files::FileList;
-use crate::io::parquet::types::{Mapping, conform, map, plain_name, without_intervals};
+use crate::io::foreign::{self, conform};
+use crate::io::parquet::types::{Mapping, map, plain_name, without_intervals};
 use crate::io::parquet::{ParquetOptions, prune};
 use crate::io::source::{Batches, FileFormat, FileScan};
 
@@ -533,16 +533,9 @@ impl std::io::Read for From {
     }
 }
 
-/// Runs the crate's code; a panic in it, which only a damaged file can cause, becomes an error.
+/// Runs the crate's code; a panic in it becomes an error.
 fn guard<T>(path: &str, run: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
-        let what = panic
-            .downcast_ref::<&str>()
-            .map(|s| (*s).to_string())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
-        damaged(path, &what)
-    })
+    foreign::guard(run).map_err(|what| damaged(path, &what))
 }
 
 /// The crate's message without its prefix.

@@ -245,7 +245,13 @@ impl ParquetSink {
     }
 
     fn write_error(&self, error: &ParquetError) -> ExecError {
-        ExecError::Io(format!("could not write \"{}\": {error}", self.path))
+        let text = match error {
+            ParquetError::External(e) => e.to_string(),
+            other => other.to_string(),
+        };
+        // Without the number that the standard library adds to errors of the system.
+        let text = text.split(" (os error").next().unwrap_or_default();
+        ExecError::Io(format!("could not write \"{}\": {text}", self.path))
     }
 
     fn fail(&self, mut state: MutexGuard<State>) {
