@@ -4,6 +4,7 @@
 //! [`text::write_value`] spells one value as `CAST(… AS VARCHAR)` does.
 
 pub(crate) mod bits;
+mod json;
 pub(crate) mod nested;
 pub(crate) mod number;
 pub mod parse;
@@ -101,7 +102,7 @@ pub fn cast_in(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mod
         (T::Null, _) => Ok(new_null_array(&to.arrow(), array.len())),
         (T::Json, T::Varchar) => Ok(array.clone()),
         (T::Varchar, T::Json) => json_from_text(array, mode),
-        (T::Json, _) => cast_json(array, to, mode),
+        (T::Json, _) => json::cast(array, to, mode),
         (T::Varchar, _) => from_text(array, to, mode),
         (T::Enum(names), T::Varchar) => enum_to_text(array, names),
         (T::Enum(names), _) => cast_in(&enum_to_text(array, names)?, &T::Varchar, to, mode),
@@ -409,23 +410,6 @@ fn json_from_text(array: &ArrayRef, mode: Mode<'_>) -> Result<ArrayRef> {
     let (views, buffers, nulls) = strings.clone().into_parts();
     let nulls = without(nulls.as_ref(), strings.len(), &invalid);
     Ok(Arc::new(arrow_array::StringViewArray::try_new(views, buffers, nulls)?))
-}
-
-/// JSON to anything but text: a JSON string stands for its content, `null` for NULL.
-fn cast_json(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
-    let mut out = StringViewBuilder::with_capacity(array.len());
-    for s in array.as_string_view() {
-        match s.map(str::trim) {
-            None | Some("null") => out.append_null(),
-            Some(s) if s.starts_with('"') => match parse::json_string(s) {
-                Some(s) => out.append_value(s),
-                None => out.append_value(s),
-            },
-            Some(s) => out.append_value(s),
-        }
-    }
-    let strings: ArrayRef = Arc::new(out.finish());
-    cast_in(&strings, &LogicalType::Varchar, to, mode)
 }
 
 fn to_json(array: &ArrayRef, from: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {

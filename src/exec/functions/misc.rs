@@ -224,8 +224,9 @@ fn json_type(v: &str) -> &'static str {
         Some(b't' | b'f') => "BOOLEAN",
         Some(b'n') | None => "NULL",
         _ if v.contains(['.', 'e', 'E']) => "DOUBLE",
-        Some(b'-') => "BIGINT",
-        _ => "UBIGINT",
+        Some(b'-') if v.parse::<i64>().is_ok() => "BIGINT",
+        _ if v.parse::<u64>().is_ok() => "UBIGINT",
+        _ => "DOUBLE",
     }
 }
 
@@ -253,11 +254,27 @@ pub(super) fn register_json(r: &mut Registry) {
     );
     getters!(
         "json_extract_string",
-        ["->>", "json_extract_path_text", "json_value"],
+        ["->>", "json_extract_path_text"],
         "The value at a path, as text",
         "json_extract_string('{\"a\": \"x\"}', '$.a')",
         s.clone(),
         true
+    );
+    r.add(
+        def(
+            "json_value",
+            "The value at a path as JSON, if it is no array and no object",
+            "json_value('{\"a\": 1}', '$.a')",
+        )
+        .map(&[T::Json, s.clone()], s.clone(), |_| {
+            let cache = Cache::new();
+            text::<(Str, Str)>(move |(j, p), out| {
+                let found = json::find(j, &path_of(&cache, p)?).map(str::trim);
+                let scalar = found.filter(|v| !v.starts_with(['{', '[']) && *v != "null");
+                scalar.into_iter().for_each(|v| out.push_str(v));
+                Ok(scalar.is_some())
+            })
+        }),
     );
     r.add(def("json_exists", "Whether there is a value at a path", "json_exists('{\"a\": 1}', '$.a')").map(
         &[T::Json, s.clone()],
@@ -301,18 +318,27 @@ pub(super) fn register_json(r: &mut Registry) {
                 })
             }),
     );
-    r.add(def("json_keys", "The keys of a JSON object", "json_keys('{\"a\": 1, \"b\": 2}')").map(
-        &[T::Json],
-        T::List(Box::new(s.clone())),
-        |_| {
-            text_list::<(Str,)>(|(j,), out| {
-                for (key, _) in json::members(j).unwrap_or_default() {
-                    out.try_append_value(key)?;
-                }
-                Ok(())
+    r.add(
+        def("json_keys", "The keys of a JSON object", "json_keys('{\"a\": 1, \"b\": 2}')")
+            .map(&[T::Json], T::List(Box::new(s.clone())), |_| {
+                text_list::<(Str,)>(|(j,), out| {
+                    for (key, _) in json::members(j).unwrap_or_default() {
+                        out.try_append_value(key)?;
+                    }
+                    Ok(())
+                })
             })
-        },
-    ));
+            .map(&[T::Json, s.clone()], T::List(Box::new(s.clone())), |_| {
+                let cache = Cache::new();
+                text_list::<(Str, Str)>(move |(j, p), out| {
+                    let found = json::find(j, &path_of(&cache, p)?);
+                    for (key, _) in found.and_then(json::members).unwrap_or_default() {
+                        out.try_append_value(key)?;
+                    }
+                    Ok(())
+                })
+            }),
+    );
     r.add(def("json_valid", "Whether a text is JSON", "json_valid('{}')").map(
         &[s.clone()],
         T::Boolean,

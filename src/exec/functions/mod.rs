@@ -34,6 +34,7 @@ pub use crate::exec::eval::flatten;
 use arithmetic::by_zero;
 pub(crate) use arithmetic::{Checked, with_integer};
 pub use collate::{apply, collated, collation, collation_key, comparison_key};
+pub(crate) use kernel::list_end;
 pub use lambda::{LambdaKind, lambda_function};
 pub(crate) use math::random_bits;
 pub use registry::{FunctionInfo, catalog, is_scalar};

@@ -1,0 +1,114 @@
+//! JSON to other types: arrays to lists, objects to structs and maps, part by part.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, StringViewArray};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+
+use super::nested::{list_array, map_array, struct_array};
+use super::{Mode, cast_in};
+use crate::column::types::LogicalType;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::json::{elements, members, unquote};
+
+fn mismatch(text: &str, to: &LogicalType) -> ExecError {
+    ExecError::Conversion(format!(
+        "Type JSON with value '{}' can't be cast to the destination type {to}",
+        super::text::shorten(text)
+    ))
+}
+
+/// The parts of each value that is not null, or an error, or NULL.
+fn split<'a, T>(
+    array: &'a StringViewArray,
+    to: &LogicalType,
+    mode: Mode<'_>,
+    f: impl Fn(&'a str) -> Option<T>,
+) -> Result<Vec<Option<T>>> {
+    array
+        .iter()
+        .map(|text| match text.map(str::trim) {
+            None | Some("null") => Ok(None),
+            Some(text) => match f(text) {
+                Some(parts) => Ok(Some(parts)),
+                None if mode.or_null => Ok(None),
+                None => Err(mismatch(text, to)),
+            },
+        })
+        .collect()
+}
+
+fn offsets(lengths: impl Iterator<Item = usize>) -> Result<OffsetBuffer<i32>> {
+    let (mut ends, mut end) = (vec![0i32], 0usize);
+    for length in lengths {
+        end += length;
+        ends.push(crate::exec::functions::list_end(end)?);
+    }
+    Ok(OffsetBuffer::new(ends.into()))
+}
+
+fn valid<T>(parts: &[Option<T>]) -> Option<NullBuffer> {
+    Some(NullBuffer::from_iter(parts.iter().map(Option::is_some))).filter(|n| n.null_count() > 0)
+}
+
+fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.collect::<StringViewArray>())
+}
+
+/// Converts JSON. A string stands for its content, `null` for NULL.
+pub(super) fn cast(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
+    use LogicalType as T;
+    let strings = array.as_string_view();
+    match to {
+        T::Json => Ok(array.clone()),
+        T::List(item) => {
+            let parts = split(strings, to, mode, elements)?;
+            let inner = cast(&texts(parts.iter().flatten().flatten().map(|v| Some(*v))), item, mode)?;
+            let ends = offsets(parts.iter().map(|p| p.as_ref().map_or(0, Vec::len)))?;
+            list_array(item, ends, inner, valid(&parts))
+        }
+        T::Array(item, _) => {
+            let list = T::List(item.clone());
+            cast_in(&cast(array, &list, mode)?, &list, to, mode)
+        }
+        T::Struct(fields) => {
+            let parts = split(strings, to, mode, members)?;
+            let columns = fields
+                .iter()
+                .map(|(name, ty)| {
+                    let values = parts.iter().map(|p| {
+                        let all = p.as_ref()?;
+                        all.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| *v)
+                    });
+                    cast(&texts(values), ty, mode)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            struct_array(to, columns, valid(&parts), strings.len())
+        }
+        T::Map(key, value) => {
+            let parts = split(strings, to, mode, members)?;
+            let all = || parts.iter().flatten().flatten();
+            let keys = cast_in(
+                &texts(all().map(|(k, _)| Some(k.as_str()))),
+                &T::Varchar,
+                key,
+                Mode { or_null: false, ..mode },
+            )?;
+            let values = cast(&texts(all().map(|(_, v)| Some(*v))), value, mode)?;
+            let ends = offsets(parts.iter().map(|p| p.as_ref().map_or(0, Vec::len)))?;
+            map_array(to, ends, keys, values, valid(&parts))
+        }
+        _ => {
+            let contents: StringViewArray = strings
+                .iter()
+                .map(|s| match s.map(str::trim) {
+                    None | Some("null") => None,
+                    Some(s) => Some(unquote(s).unwrap_or_else(|| s.to_owned())),
+                })
+                .collect();
+            let contents: ArrayRef = Arc::new(contents);
+            if *to == T::Varchar { Ok(contents) } else { cast_in(&contents, &T::Varchar, to, mode) }
+        }
+    }
+}
