@@ -99,7 +99,7 @@ pub fn cast_in(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mod
         return Ok(array.clone());
     }
     match (from, to) {
-        (T::Null, _) => Ok(new_null_array(&to.arrow(), array.len())),
+        (T::Null, _) | (_, T::Null) => Ok(new_null_array(&to.arrow(), array.len())),
         (T::Json, T::Varchar) => Ok(array.clone()),
         (T::Varchar, T::Json) => json_from_text(array, mode),
         (T::Json, _) => json::cast(array, to, mode),
