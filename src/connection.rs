@@ -61,7 +61,6 @@ impl Connection {
         let session = Session::new(
             Arc::clone(&shared.storage),
             Arc::new(BuiltinFormats),
-            Arc::clone(&shared.gate),
             shared.settings.clone(),
             cancel.clone(),
             Arc::clone(&running),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
-use crate::sql::session::{Settings, TransactionGate};
+use crate::sql::session::Settings;
 use crate::table::{CheckReport, Storage, StorageOptions};
 
 /// How to open a database.
@@ -95,7 +95,6 @@ impl Options {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) storage: Arc<Storage>,
-    pub(crate) gate: Arc<TransactionGate>,
     pub(crate) settings: Settings,
 }
 
@@ -269,7 +268,7 @@ impl Shared {
             time_zone: crate::exec::zone::Zone::system(),
             inert: std::collections::BTreeMap::new(),
         };
-        Arc::new(Self { storage, gate: Arc::default(), settings })
+        Arc::new(Self { storage, settings })
     }
 }
 

@@ -228,7 +228,7 @@ impl PointWriter {
         }
         let shared = Arc::clone(&self.shared);
         let timeout = shared.settings.lock_timeout_ms;
-        let mut transaction = wait_to_write(&shared.storage, &shared.gate, timeout, &CancelToken::default())?;
+        let mut transaction = wait_to_write(&shared.storage, timeout, &CancelToken::default())?;
         self.series.clear();
         self.by_name.clear();
         let points = std::mem::take(&mut self.waiting) as u64;

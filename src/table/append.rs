@@ -113,7 +113,7 @@ impl TableAppender {
     /// [`LogicalType::arrow`]: crate::column::types::LogicalType::arrow
     pub fn write_row_group(&self, position: u64, columns: &[ArrayRef]) -> Result<()> {
         let shared = &*self.shared;
-        let work = shared.workspace.enter()?;
+        shared.workspace.check()?;
         let rows = check_rows(&shared.definition, columns)?;
         if rows == 0 {
             return Ok(());
@@ -143,6 +143,7 @@ impl TableAppender {
         for (column, array) in columns.iter().enumerate() {
             encoded.push(&shared.definition, column, array)?;
         }
+        let work = shared.workspace.enter()?;
         let placed = work.write_group(encoded)?;
         let mut pending = shared.pending.lock();
         if pending.closed {

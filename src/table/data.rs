@@ -298,6 +298,11 @@ impl Group {
         Self { entry, loaded: Arc::clone(&self.loaded), deletes: OnceLock::new() }
     }
 
+    /// The same for all versions of a row group, whatever their segments say about them.
+    pub(super) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.loaded) as usize
+    }
+
     /// Its deleted rows; read at the first call.
     pub(super) fn deletes(&self, pin: &Pin, table: TableId) -> Result<Option<Arc<DeleteVector>>> {
         if let Some(deletes) = self.deletes.get() {

@@ -58,6 +58,17 @@ pub enum TableError {
     /// The database does not take changes.
     #[error("Cannot execute statement: the database is opened in read-only mode")]
     ReadOnly,
+    /// Another transaction has committed something since this one began that does not go together with it. The
+    /// transaction is undone; the same again may succeed.
+    #[error(
+        "TransactionContext Error: Failed to commit: another transaction has changed {0} since this one began; try again"
+    )]
+    Conflict(String),
+    /// Another transaction has begun to write to the file, and does not end.
+    #[error(
+        "TransactionContext Error: another connection has an open transaction that writes; it must COMMIT or ROLLBACK first"
+    )]
+    Busy,
     /// The transaction was committed or rolled back before.
     #[error("the transaction has ended")]
     Ended,

@@ -1,35 +1,60 @@
 //! Lets one writer through at a time; the others wait in line.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+
+/// How often one who waits looks whether it still makes sense.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Where writers queue.
 #[derive(Debug, Default)]
 pub(super) struct WriterGate {
-    busy: Mutex<bool>,
+    inside: Mutex<Inside>,
     left: Condvar,
 }
 
+/// Who is inside.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    #[default]
+    Nobody,
+    /// Somebody who leaves without waiting for others.
+    Working,
+    /// Somebody who may stay for as long as others like, and perhaps for those who wait.
+    Staying,
+}
+
 impl WriterGate {
-    /// Waits for the writer before to leave.
-    pub(super) fn enter(self: &Arc<Self>) -> WriterPass {
-        let mut busy = self.busy.lock();
-        while *busy {
-            self.left.wait(&mut busy);
+    /// Waits for the writer before to leave; as long as that one stays, only so long. `None` if it did not leave.
+    pub(super) fn enter(self: &Arc<Self>, patience: Option<Duration>) -> Option<WriterPass> {
+        let start = Instant::now();
+        let mut inside = self.inside.lock();
+        while *inside != Inside::Nobody {
+            let tired = patience.is_some_and(|patience| start.elapsed() >= patience);
+            if tired && *inside == Inside::Staying {
+                return None;
+            }
+            self.left.wait_for(&mut inside, LOOK);
         }
-        *busy = true;
-        WriterPass(Arc::clone(self))
+        *inside = Inside::Working;
+        Some(WriterPass(Arc::clone(self)))
     }
 
     /// Enters if nobody is inside.
     pub(super) fn try_enter(self: &Arc<Self>) -> Option<WriterPass> {
-        let mut busy = self.busy.lock();
-        if *busy {
+        let mut inside = self.inside.lock();
+        if *inside != Inside::Nobody {
             return None;
         }
-        *busy = true;
+        *inside = Inside::Working;
         Some(WriterPass(Arc::clone(self)))
+    }
+
+    /// Whether somebody is inside who may stay for as long as others like.
+    pub(super) fn is_occupied(&self) -> bool {
+        *self.inside.lock() == Inside::Staying
     }
 }
 
@@ -37,9 +62,16 @@ impl WriterGate {
 #[derive(Debug)]
 pub(super) struct WriterPass(Arc<WriterGate>);
 
+impl WriterPass {
+    /// Tells those who wait whether this may take as long as others like.
+    pub(super) fn stay(&self, stays: bool) {
+        *self.0.inside.lock() = if stays { Inside::Staying } else { Inside::Working };
+    }
+}
+
 impl Drop for WriterPass {
     fn drop(&mut self) {
-        *self.0.busy.lock() = false;
+        *self.0.inside.lock() = Inside::Nobody;
         self.0.left.notify_one();
     }
 }
@@ -57,7 +89,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let pass = gate.enter();
+                        let pass = gate.enter(None).unwrap();
                         assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
                         assert!(gate.try_enter().is_none());
                         entered.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -69,5 +101,20 @@ mod tests {
         });
         assert_eq!(entered.into_inner(), 200);
         assert!(gate.try_enter().is_some());
+    }
+
+    #[test]
+    fn patience_ends_where_somebody_stays() {
+        let gate = Arc::new(WriterGate::default());
+        let pass = gate.enter(None).unwrap();
+        pass.stay(true);
+        assert!(gate.is_occupied());
+        assert!(gate.enter(Some(Duration::ZERO)).is_none());
+        pass.stay(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(gate.enter(Some(Duration::ZERO)).expect("it leaves by itself")));
+            std::thread::sleep(Duration::from_millis(30));
+            drop(pass);
+        });
     }
 }

@@ -37,6 +37,8 @@ mod check;
 mod commit;
 mod compact;
 #[cfg(test)]
+mod concurrency_tests;
+#[cfg(test)]
 mod crash_tests;
 mod data;
 mod decode;
@@ -48,6 +50,7 @@ mod error;
 mod fresh;
 mod gate;
 mod merge;
+mod rebase;
 mod row_group;
 mod snapshot;
 mod statistics;

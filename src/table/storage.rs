@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
 use crate::catalog::record::{Malformed, RecordKind};
 use crate::catalog::{Catalog, CatalogRoot, Object, RootEntry, SchemaDefinition, TableId};
 use crate::column::ROW_GROUP_ROWS;
-use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager};
+use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager, WriteTxn};
 use crate::table::Pin;
 use crate::table::data::TableData;
 use crate::table::error::{Result, TableError};
@@ -111,35 +112,70 @@ impl Storage {
         Arc::clone(&self.current.read())
     }
 
-    /// Begins a transaction. Waits while another runs, so a thread that has one must not begin a second.
+    /// Begins a transaction on the last commit, and waits while another writes, so a thread that has one that does
+    /// must not begin a second. It never conflicts with another.
     pub fn begin(self: &Arc<Self>) -> Result<WriteTransaction> {
-        if self.is_read_only() {
-            return Err(TableError::ReadOnly);
-        }
-        self.begin_with(self.writers.enter())
+        let (pass, txn) = self.begin_writing(None)?;
+        Ok(self.transaction(pass, txn))
     }
 
-    /// Begins a transaction, or returns `None` if another runs.
+    /// Begins a transaction as [`begin`](Self::begin) does, or returns `None` if another writes.
     pub fn try_begin(self: &Arc<Self>) -> Result<Option<WriteTransaction>> {
         if self.is_read_only() {
             return Err(TableError::ReadOnly);
         }
-        self.writers.try_enter().map(|pass| self.begin_with(pass)).transpose()
+        let Some(pass) = self.writers.try_enter() else { return Ok(None) };
+        let txn = self.pager.begin_write()?;
+        Ok(Some(self.transaction(pass, txn)))
     }
 
-    fn begin_with(self: &Arc<Self>, pass: WriterPass) -> Result<WriteTransaction> {
-        let workspace = Workspace::new(self.pager.begin_write()?);
-        Ok(WriteTransaction::new(Arc::clone(self), self.snapshot(), workspace, pass))
+    /// Begins a transaction on a snapshot, which need not be the last, without waiting for others: they may write
+    /// until this one commits, or has so many rows that they go to the file. Then it waits; for a transaction of this
+    /// kind that does not end, no longer than `patience`. Its commit fails with [`TableError::Conflict`] if another
+    /// transaction has committed something else in the meantime that does not go together with it.
+    pub fn begin_on(self: &Arc<Self>, base: Arc<Snapshot>, patience: Duration) -> Result<WriteTransaction> {
+        if self.is_read_only() {
+            return Err(TableError::ReadOnly);
+        }
+        let workspace = Workspace::idle(Arc::clone(self), patience);
+        Ok(WriteTransaction::new(Arc::clone(self), base, workspace))
+    }
+
+    /// Whether a transaction is writing that need not end by itself.
+    pub fn is_occupied(&self) -> bool {
+        self.writers.is_occupied()
+    }
+
+    /// Waits for the right to write, and begins.
+    pub(super) fn begin_writing(&self, patience: Option<Duration>) -> Result<(WriterPass, WriteTxn)> {
+        if self.is_read_only() {
+            return Err(TableError::ReadOnly);
+        }
+        let pass = self.writers.enter(patience).ok_or(TableError::Busy)?;
+        let txn = self.pager.begin_write()?;
+        Ok((pass, txn))
+    }
+
+    fn transaction(self: &Arc<Self>, pass: WriterPass, txn: WriteTxn) -> WriteTransaction {
+        let base = self.snapshot();
+        let workspace = Workspace::begun(pass, txn);
+        WriteTransaction::new(Arc::clone(self), base, workspace)
     }
 
     /// Tidies up: removes deleted rows, moves row groups into gaps before them and records out of mostly empty pages,
     /// and gives the end of the file back to the system as far as no snapshot can see it. Takes work and space in
     /// proportion to what is scattered.
     pub fn checkpoint(self: &Arc<Self>) -> Result<()> {
+        self.checkpoint_within(None)
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), but waits for a transaction that does not end only so long.
+    pub fn checkpoint_within(self: &Arc<Self>, patience: Option<Duration>) -> Result<()> {
         // What a commit leaves behind is free for the next, which then cuts the file.
         let mut before = u64::MAX;
         for pass in 0..CHECKPOINT_PASSES {
-            self.begin()?.commit_and(true)?;
+            let (writer, txn) = self.begin_writing(patience)?;
+            self.transaction(writer, txn).commit_and(true)?;
             let bytes = self.file_bytes()?;
             if pass > 1 && bytes >= before {
                 break;

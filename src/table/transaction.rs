@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalog::{
-    Catalog, CatalogError, Object, ObjectId, ObjectKind, SchemaDefinition, SchemaId, TableDefinition, TableId,
+    Catalog, CatalogError, ColumnId, Object, ObjectId, ObjectKind, SchemaDefinition, SchemaId,
+    TableDefinition, TableId,
 };
 use crate::pager::Roots;
 use crate::table::append::{AppendState, TableAppender};
@@ -14,7 +15,7 @@ use crate::table::compact::compact;
 use crate::table::data::Delta;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
-use crate::table::gate::WriterPass;
+use crate::table::rebase::rebase;
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::Storage;
 use crate::table::workspace::Workspace;
@@ -22,7 +23,7 @@ use crate::table::workspace::Workspace;
 /// Bytes of rows that a transaction holds in memory for one table; what is more goes to the file before the commit.
 const HELD_BYTES_MAX: usize = 64 << 20;
 
-/// Changes that become visible all at once, or not at all. One runs at a time; dropping it undoes it.
+/// Changes that become visible all at once, or not at all. Dropping it undoes it.
 ///
 /// Before the commit only its own [`catalog`](Self::catalog) and [`view`](Self::view) show what it changes.
 #[derive(Debug)]
@@ -38,8 +39,6 @@ pub struct WriteTransaction {
     changes: BTreeMap<TableId, Delta>,
     /// What it looks like to itself; made when asked for.
     view: Option<Arc<Snapshot>>,
-    /// Dropped last, when nothing of this transaction is left.
-    _pass: WriterPass,
 }
 
 /// What a transaction had done at some moment, to which it can go back.
@@ -51,12 +50,7 @@ pub struct Savepoint {
 }
 
 impl WriteTransaction {
-    pub(super) fn new(
-        storage: Arc<Storage>,
-        base: Arc<Snapshot>,
-        workspace: Workspace,
-        pass: WriterPass,
-    ) -> Self {
+    pub(super) fn new(storage: Arc<Storage>, base: Arc<Snapshot>, workspace: Workspace) -> Self {
         Self {
             storage,
             catalog: (*base.catalog).clone(),
@@ -66,7 +60,6 @@ impl WriteTransaction {
             appends: vec![],
             changes: BTreeMap::new(),
             view: None,
-            _pass: pass,
         }
     }
 
@@ -181,10 +174,10 @@ impl WriteTransaction {
     /// The transaction has ended.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) -> Result<()> {
         self.appends.iter().for_each(|append| append.close());
-        let work = self.workspace.enter()?;
+        self.workspace.check()?;
         let discard = |group: &FreshGroup| match group.content() {
             Content::Held(_) => Ok(()),
-            Content::Written(placed, _) => work.discard(placed),
+            Content::Written(placed, workspace) => workspace.enter()?.discard(placed),
         };
         for append in std::mem::take(&mut self.appends) {
             append.take().iter().try_for_each(discard)?;
@@ -270,13 +263,24 @@ impl WriteTransaction {
         let strict: Vec<_> =
             table.columns.iter().filter(|c| !c.nullable && was_nullable(c.id)).map(|c| c.id).collect();
         let id = table.id;
+        let before = (self.catalog.clone(), self.catalog_changed);
         self.change(|catalog| catalog.alter_table(table))?;
         if strict.is_empty() {
             return Ok(());
         }
+        let checked = self.check_not_null(id, &strict);
+        if checked.is_err() {
+            (self.catalog, self.catalog_changed) = before;
+            self.view = None;
+        }
+        checked
+    }
+
+    /// Checks that no row has NULL in one of these columns.
+    fn check_not_null(&mut self, id: TableId, columns: &[ColumnId]) -> Result<()> {
         let view = self.view()?.table(id)?;
         for (position, column) in view.definition().columns.iter().enumerate() {
-            if strict.contains(&column.id) && view.has_nulls(position)? {
+            if columns.contains(&column.id) && view.has_nulls(position)? {
                 return Err(TableError::NotNull {
                     table: view.name().to_string(),
                     column: column.name.to_string(),
@@ -335,6 +339,7 @@ impl WriteTransaction {
     /// [the room's documentation](super).
     ///
     /// # Errors
+    /// [`TableError::Conflict`], if others have committed since it began what does not go together with it.
     /// After an error the database is as it was before the transaction; only if making it durable failed,
     /// nothing more is written until the database is opened again, and it may then have the changes.
     pub fn commit(self) -> Result<Arc<Snapshot>> {
@@ -346,14 +351,20 @@ impl WriteTransaction {
         // 1. Nobody adds rows any more.
         self.appends.iter().for_each(|append| append.close());
         self.settle()?;
-        let txn = self.workspace.close().ok_or(TableError::Ended)?;
-        let changes = std::mem::take(&mut self.changes);
+        let mut changes = std::mem::take(&mut self.changes);
+        let moves = self.catalog.sequences().any(|s| s.counter.is_dirty());
+        if !self.catalog_changed && changes.is_empty() && !moves && !tidy {
+            return Ok(Arc::clone(&self.base));
+        }
+        // From here on nobody else commits. The pass is dropped after what the transaction of the pager has.
+        let (_pass, txn) = self.workspace.close()?;
+        let current = self.storage.snapshot();
+        if !Arc::ptr_eq(&current, &self.base) {
+            changes = self.rebase(current, changes)?;
+        }
         // Where the sequences stand; they go on while this is written, which the next commit sees to.
         let moved: Vec<_> = self.catalog.sequences().filter(|s| s.counter.is_dirty()).cloned().collect();
         let moved: Vec<_> = moved.into_iter().map(|s| (s.counter.state(), s)).collect();
-        if !self.catalog_changed && changes.is_empty() && moved.is_empty() && !tidy {
-            return Ok(Arc::clone(&self.base));
-        }
         // 2. and 3. Row groups and their records.
         let mut builder = Builder::new(&txn, &self.base, self.storage.options().row_group_rows, tidy);
         let gone: Vec<_> = self.base.catalog.tables().map(|table| table.id).collect();
@@ -388,6 +399,31 @@ impl WriteTransaction {
         Ok(snapshot)
     }
 
+    /// Goes on as if it had begun with `current`, which others have committed since.
+    fn rebase(
+        &mut self,
+        current: Arc<Snapshot>,
+        changes: BTreeMap<TableId, Delta>,
+    ) -> Result<BTreeMap<TableId, Delta>> {
+        if !Arc::ptr_eq(&current.catalog, &self.base.catalog) {
+            if self.catalog_changed {
+                return Err(TableError::Conflict("the catalog".into()));
+            }
+            for id in changes.keys() {
+                let (was, is) = (self.base.catalog.table_by_id(*id), current.catalog.table_by_id(*id));
+                let same = was.zip(is).is_some_and(|(was, is)| Arc::ptr_eq(was, is));
+                if !same {
+                    let name = was.map_or_else(|| id.to_string(), |was| format!("table \"{}\"", was.name));
+                    return Err(TableError::Conflict(name));
+                }
+            }
+            self.catalog = (*current.catalog).clone();
+        }
+        let changes = rebase(&self.base, &current, changes)?;
+        self.base = current;
+        Ok(changes)
+    }
+
     /// Undoes the changes, as dropping the transaction does.
     pub fn rollback(self) {
         drop(self);
@@ -397,6 +433,6 @@ impl WriteTransaction {
 impl Drop for WriteTransaction {
     fn drop(&mut self) {
         // Waits for threads that are writing row groups; then the space is free again.
-        drop(self.workspace.close());
+        self.workspace.abandon();
     }
 }

@@ -1,5 +1,9 @@
 //! The space in the file that a running transaction writes to, shared with its appenders.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::catalog::{ColumnId, ColumnRole, SegmentEntry, TableDefinition, encode_row_group};
@@ -9,33 +13,96 @@ use crate::pager::{Extent, SlotId, WriteTxn};
 use crate::table::data::Group;
 use crate::table::encode::EncodedGroup;
 use crate::table::error::{Result, TableError};
+use crate::table::gate::WriterPass;
 use crate::table::row_group::chunk_place;
+use crate::table::storage::Storage;
 
-/// A pager's transaction that many threads may use until one ends it.
-#[derive(Debug)]
+/// A pager's transaction that many threads may use until one ends it. There is only one of them at a time, so it begins
+/// when something is to be written.
 pub(super) struct Workspace {
-    txn: RwLock<Option<WriteTxn>>,
+    /// How long to wait for a transaction of others that does not end by itself.
+    patience: Option<Duration>,
+    state: RwLock<State>,
+}
+
+enum State {
+    /// Nothing was written. Once it has begun or ended, it keeps nothing open.
+    Idle(Arc<Storage>),
+    Open(WriterPass, WriteTxn),
+    Ended,
 }
 
 impl Workspace {
-    pub(super) fn new(txn: WriteTxn) -> Self {
-        Self { txn: RwLock::new(Some(txn)) }
+    /// A workspace that begins with the first use.
+    pub(super) fn idle(storage: Arc<Storage>, patience: Duration) -> Self {
+        Self { patience: Some(patience), state: RwLock::new(State::Idle(storage)) }
+    }
+
+    /// A workspace for the holder of a pass.
+    pub(super) fn begun(pass: WriterPass, txn: WriteTxn) -> Self {
+        Self { patience: None, state: RwLock::new(State::Open(pass, txn)) }
+    }
+
+    /// Fails if the transaction has ended.
+    pub(super) fn check(&self) -> Result<()> {
+        if matches!(*self.state.read(), State::Ended) { Err(TableError::Ended) } else { Ok(()) }
     }
 
     /// Use of the transaction; it does not end before the result is dropped.
     pub(super) fn enter(&self) -> Result<Work<'_>> {
-        let guard = self.txn.read();
-        if guard.is_some() { Ok(Work(guard)) } else { Err(TableError::Ended) }
+        loop {
+            let guard = self.state.read();
+            match &*guard {
+                State::Open(..) => return Ok(Work(guard)),
+                State::Ended => return Err(TableError::Ended),
+                State::Idle(_) => {}
+            }
+            drop(guard);
+            let mut state = self.state.write();
+            if let State::Idle(storage) = &*state {
+                let (pass, txn) = storage.begin_writing(self.patience)?;
+                // Whoever has this may do something else before it ends.
+                pass.stay(true);
+                *state = State::Open(pass, txn);
+            }
+        }
     }
 
-    /// Ends the use by others, after those who are inside have left. `None` if it was ended before.
-    pub(super) fn close(&self) -> Option<WriteTxn> {
-        self.txn.write().take()
+    /// Ends the use by others, after those who are inside have left.
+    ///
+    /// # Errors
+    /// It was ended before, or could not begin; then it may still.
+    pub(super) fn close(&self) -> Result<(WriterPass, WriteTxn)> {
+        let mut state = self.state.write();
+        match std::mem::replace(&mut *state, State::Ended) {
+            State::Open(pass, txn) => {
+                pass.stay(false);
+                Ok((pass, txn))
+            }
+            State::Ended => Err(TableError::Ended),
+            State::Idle(storage) => storage.begin_writing(self.patience),
+        }
+    }
+
+    /// Ends it, with all that was written.
+    pub(super) fn abandon(&self) {
+        let state = std::mem::replace(&mut *self.state.write(), State::Ended);
+        if let State::Open(pass, txn) = state {
+            // The next writer finds nothing of this one.
+            drop(txn);
+            drop(pass);
+        }
+    }
+}
+
+impl fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workspace").finish_non_exhaustive()
     }
 }
 
 /// Use of a transaction.
-pub(super) struct Work<'a>(RwLockReadGuard<'a, Option<WriteTxn>>);
+pub(super) struct Work<'a>(RwLockReadGuard<'a, State>);
 
 impl Work<'_> {
     /// Writes a row group to an extent of its own.
@@ -61,7 +128,10 @@ impl Work<'_> {
     }
 
     fn txn(&self) -> Result<&WriteTxn> {
-        self.0.as_ref().ok_or(TableError::Ended)
+        match &*self.0 {
+            State::Open(_, txn) => Ok(txn),
+            _ => Err(TableError::Ended),
+        }
     }
 }
 

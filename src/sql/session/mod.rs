@@ -18,9 +18,9 @@ pub use inert_settings::is_self_test;
 pub use prepared::{PreparedStatement, PreparedStatements};
 pub use result::{Outcome, ResultRows};
 pub use settings::{Setting, Settings, unknown as unknown_setting};
+pub use transaction::ReadView;
 pub(super) use transaction::Writer;
 pub(crate) use transaction::wait_to_write;
-pub use transaction::{ReadView, TransactionGate};
 pub use values::{Parameters, TypedValue, Variables};
 
 use crate::exec::context::{CancelToken, ExecContext};
@@ -44,8 +44,6 @@ pub type Running = Arc<Mutex<Option<Arc<ExecContext>>>>;
 pub struct Session {
     storage: Arc<Storage>,
     formats: Arc<dyn Formats>,
-    /// Tells whether some connection has an open transaction that writes.
-    gate: Arc<TransactionGate>,
     defaults: Settings,
     /// Settings, as SET left them.
     pub settings: Settings,
@@ -71,7 +69,6 @@ impl Session {
     pub fn new(
         storage: Arc<Storage>,
         formats: Arc<dyn Formats>,
-        gate: Arc<TransactionGate>,
         settings: Settings,
         cancel: CancelToken,
         running: Running,
@@ -79,7 +76,6 @@ impl Session {
         Self {
             storage,
             formats,
-            gate,
             defaults: settings.clone(),
             settings,
             variables: Variables::default(),

@@ -1,12 +1,12 @@
 //! Transactions of a session.
 //!
-//! Outside BEGIN … COMMIT every statement that writes is a transaction of its own. Inside, the first statement
-//! that writes begins a write transaction, of which a database has one at a time. All statements read the snapshot
-//! taken at BEGIN, with what those before them changed. A statement that fails leaves nothing behind; if it failed while
+//! Outside BEGIN … COMMIT every statement that writes is a transaction of its own, and they wait for each other. Inside,
+//! the first statement that writes begins a write transaction that waits for nobody before COMMIT, unless it has very
+//! many rows; then it may turn out that others have changed the same. All statements read the snapshot taken at BEGIN,
+//! with what those before them changed. A statement that fails leaves nothing behind; if it failed while
 //! it ran, the transaction can only be rolled back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::catalog::{Catalog, TableId};
@@ -17,12 +17,6 @@ use crate::sql::bind::Tables;
 use crate::sql::error::{SqlError, SqlErrorKind};
 use crate::sql::session::{Failure, Session};
 use crate::table::{Savepoint, Snapshot, Storage, TableError, TableSnapshot, WriteTransaction};
-
-/// Tells whether some connection has an open transaction that writes.
-#[derive(Debug, Default)]
-pub struct TransactionGate {
-    open: AtomicBool,
-}
 
 /// The transaction of a session.
 #[derive(Debug)]
@@ -42,15 +36,6 @@ pub(super) struct OpenTransaction {
     write: Option<WriteTransaction>,
     /// Nothing may be written.
     read_only: bool,
-    gate: Arc<TransactionGate>,
-}
-
-impl Drop for OpenTransaction {
-    fn drop(&mut self) {
-        if self.write.take().is_some() {
-            self.gate.open.store(false, Ordering::Release);
-        }
-    }
 }
 
 fn context_error(message: &str) -> SqlError {
@@ -130,7 +115,6 @@ impl Session {
             snapshot: self.storage.snapshot(),
             write: None,
             read_only,
-            gate: Arc::clone(&self.gate),
         }));
         Ok(())
     }
@@ -144,9 +128,7 @@ impl Session {
             }
             Transaction::Open(mut open) => match open.write.take() {
                 Some(write) => {
-                    let done = write.commit();
-                    open.gate.open.store(false, Ordering::Release);
-                    done?;
+                    write.commit()?;
                     Ok(())
                 }
                 None => Ok(()),
@@ -168,43 +150,46 @@ impl Session {
         self.writer()?.finish()
     }
 
+    /// CHECKPOINT.
+    pub(in crate::sql) fn checkpoint(&mut self) -> Result<(), Failure> {
+        if self.storage.is_read_only() {
+            return Ok(());
+        }
+        if matches!(&self.transaction, Transaction::Open(open) if open.write.is_some()) {
+            return Err(
+                context_error("Cannot CHECKPOINT: the current transaction has changes of its own").into()
+            );
+        }
+        let patience = Duration::from_millis(self.settings.lock_timeout_ms);
+        Ok(self.storage.checkpoint_within(Some(patience))?)
+    }
+
     /// Begins to write: in the open transaction, or in one for this statement.
     pub(in crate::sql) fn writer(&mut self) -> Result<Writer<'_>, Failure> {
         if self.storage.is_read_only() {
             return Err(TableError::ReadOnly.into());
         }
-        if let Transaction::Open(open) = &self.transaction {
+        if let Transaction::Open(open) = &mut self.transaction {
             if open.read_only {
                 return Err(context_error("Cannot write - transaction is launched in read-only mode").into());
             }
             if open.write.is_none() {
-                let write =
-                    wait_to_write(&self.storage, &self.gate, self.settings.lock_timeout_ms, &self.cancel)?;
-                if write.base().sequence() != open.snapshot.sequence() {
-                    return Err(context_error(
-                        "another connection has committed since this transaction began; ROLLBACK and try again",
-                    )
-                    .into());
-                }
-                if let Transaction::Open(open) = &mut self.transaction {
-                    self.gate.open.store(true, Ordering::Release);
-                    open.write = Some(write);
-                }
+                let patience = Duration::from_millis(self.settings.lock_timeout_ms);
+                open.write = Some(self.storage.begin_on(Arc::clone(&open.snapshot), patience)?);
             }
             let mut writer = Writer { session: self, own: None, before: None };
             writer.before = Some(writer.transaction()?.savepoint()?);
             return Ok(writer);
         }
-        let own = wait_to_write(&self.storage, &self.gate, self.settings.lock_timeout_ms, &self.cancel)?;
+        let own = wait_to_write(&self.storage, self.settings.lock_timeout_ms, &self.cancel)?;
         Ok(Writer { session: self, own: Some(own), before: None })
     }
 }
 
-/// Waits for the one write transaction. A statement of another connection ends by itself; an open transaction
+/// Waits for the right to write. A statement of another connection ends by itself; an open transaction that has it
 /// may wait for the very thread that waits for it, so that has a time limit.
 pub(crate) fn wait_to_write(
     storage: &Arc<Storage>,
-    gate: &TransactionGate,
     timeout_ms: u64,
     cancel: &CancelToken,
 ) -> Result<WriteTransaction, Failure> {
@@ -217,11 +202,8 @@ pub(crate) fn wait_to_write(
         if cancel.is_cancelled() {
             return Err(ExecError::Cancelled.into());
         }
-        if gate.open.load(Ordering::Acquire) && start.elapsed() >= Duration::from_millis(timeout_ms) {
-            return Err(context_error(
-                "another connection has an open transaction that writes; it must COMMIT or ROLLBACK first",
-            )
-            .into());
+        if storage.is_occupied() && start.elapsed() >= Duration::from_millis(timeout_ms) {
+            return Err(TableError::Busy.into());
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(5));

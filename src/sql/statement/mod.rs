@@ -66,7 +66,7 @@ pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Ou
         Statement::Begin { read_only } => session.begin(*read_only).map(|()| Outcome::Done),
         Statement::Commit => session.commit().map(|()| Outcome::Done),
         Statement::Rollback => session.rollback().map(|()| Outcome::Done),
-        Statement::Checkpoint { .. } => Ok(Outcome::Done),
+        Statement::Checkpoint { .. } => session.checkpoint().map(|()| Outcome::Done),
         Statement::Maintain { table, columns } => setting::maintain(session, table.as_ref(), columns),
         Statement::Attach(_) => unsupported("ATTACH"),
         Statement::Detach(_) => unsupported("DETACH"),
