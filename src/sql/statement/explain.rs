@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::plan::Plan;
 use crate::sql::ast::{ExplainFormat, Statement};
 use crate::sql::error::SqlError;
 use crate::sql::explain::{render, render_json};
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::sources::RowsBuilder;
-use crate::sql::statement::query;
+use crate::sql::statement::{modify, query};
 
 /// Shows the plan of a query; with `analyze` runs it and shows what it took.
 pub fn run(
@@ -18,6 +19,38 @@ pub fn run(
     format: ExplainFormat,
     statement: &Statement,
 ) -> Result<Outcome, Failure> {
+    let plan = plan_of(session, analyze, statement)?;
+    let (key, profiled) = if analyze {
+        let shown = plan.clone();
+        let mut stream = session.start(plan, true)?;
+        for batch in &mut stream {
+            batch?;
+        }
+        ("analyzed_plan", (shown, Some(Arc::clone(stream.context()))))
+    } else {
+        ("physical_plan", (plan, None))
+    };
+    let (plan, context) = profiled;
+    let profile = context.as_ref().and_then(|c| c.profile.as_ref());
+    let text = match format {
+        ExplainFormat::Text => render(&plan, profile),
+        ExplainFormat::Json => render_json(&plan, profile),
+    };
+    shown(key, &text)
+}
+
+fn shown(key: &str, text: &str) -> Result<Outcome, Failure> {
+    let mut rows =
+        RowsBuilder::new(&[("explain_key", LogicalType::Varchar), ("explain_value", LogicalType::Varchar)]);
+    rows.push([Scalar::text(key), Scalar::text(text.trim_end())]);
+    Ok(rows.finish("explain")?.into())
+}
+
+/// The plan that is explained.
+fn plan_of(session: &Session, analyze: bool, statement: &Statement) -> Result<Plan, Failure> {
+    if let (Statement::Modify(modify), false) = (statement, analyze) {
+        return modify::plan(session, modify);
+    }
     let query = match statement {
         Statement::Query(query) => query,
         Statement::Sql(sql) => match &**sql {
@@ -37,25 +70,5 @@ pub fn run(
     };
     let view = session.read_view();
     let (plan, mut ids) = session.bind(&view, |binder| query::plan(binder, query))?;
-    let plan = session.plan(plan, &mut ids)?;
-    let (key, profiled) = if analyze {
-        let shown = plan.clone();
-        let mut stream = session.start(plan, true)?;
-        for batch in &mut stream {
-            batch?;
-        }
-        ("analyzed_plan", (shown, Some(Arc::clone(stream.context()))))
-    } else {
-        ("physical_plan", (plan, None))
-    };
-    let (plan, context) = profiled;
-    let profile = context.as_ref().and_then(|c| c.profile.as_ref());
-    let text = match format {
-        ExplainFormat::Text => render(&plan, profile),
-        ExplainFormat::Json => render_json(&plan, profile),
-    };
-    let mut rows =
-        RowsBuilder::new(&[("explain_key", LogicalType::Varchar), ("explain_value", LogicalType::Varchar)]);
-    rows.push([Scalar::text(key), Scalar::text(text.trim_end())]);
-    Ok(rows.finish("explain")?.into())
+    session.plan(plan, &mut ids)
 }

@@ -9,6 +9,7 @@ use crate::exec::error::ExecError;
 use crate::exec::expr::Expr;
 use crate::exec::first_rows::first_rows;
 use crate::exec::memory::{Reservation, batch_bytes};
+use crate::exec::plan::Plan;
 use crate::exec::sinks::{Modified, ModifySink};
 use crate::exec::source::Source;
 use crate::sql::ast::{Change, ConflictAction, Modify};
@@ -44,6 +45,26 @@ pub fn run(session: &mut Session, statement: &Modify) -> Result<Outcome, Failure
         Some((schema, batches)) => Outcome::Rows(ResultRows::Static(schema, batches.into())),
         None => Outcome::Changed(changed.rows),
     })
+}
+
+/// The plan of a statement, as EXPLAIN shows it: of ON CONFLICT, that of its rows.
+pub fn plan(session: &Session, statement: &Modify) -> Result<Plan, Failure> {
+    let view = session.read_view();
+    let target = Target::find(&view, &statement.table, statement.alias.as_ref(), "change")?;
+    let (bound, mut ids) = session.bind(&view, |binder| {
+        let bound = binder.bind_modify(statement, &target)?;
+        Ok((bound, std::mem::take(&mut binder.ids)))
+    })?;
+    let plan = match bound {
+        BoundChange::Conflict(rows) => rows.plan,
+        BoundChange::Whole(bound) => {
+            let context = Arc::new(session.context());
+            let sink = ModifySink::new(Arc::clone(&target.table), None, bound.spec, context);
+            let count = ids.column("Count", crate::column::types::LogicalType::BigInt);
+            LogicalPlan::Write { input: Box::new(bound.plan), sink, count }
+        }
+    };
+    session.plan(plan, &mut ids)
 }
 
 /// What a statement did.
