@@ -342,7 +342,7 @@ fn commands_of_the_shell_in_scripts() {
     assert_eq!(text(&out.stderr), "Error: unknown command .nosuch; .help lists what there is\n");
     assert_eq!(out.status.code(), Some(1));
     // A dot inside a statement is SQL.
-    gives(&[], "SELECT 1\n.5 AS x", "x\n0.5\n");
+    gives(&[], "SELECT 1 +\n.5 AS x", "x\n1.5\n");
     let out = shell(&["-c", ".quit", "-c", "SELECT 1"], b"");
     assert_eq!((text(&out.stdout), out.status.code()), (String::new(), Some(0)));
 }
