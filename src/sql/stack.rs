@@ -17,6 +17,12 @@ const SMALL_DEPTH: usize = 12;
 const BYTES_PER_TOKEN: usize = 4 << 10;
 /// Stack for each level of brackets, generously.
 const BYTES_PER_LEVEL: usize = 64 << 10;
+/// Queries within one statement for which the caller's stack is enough.
+const SMALL_QUERIES: usize = 12;
+/// Stack for each query, generously: what it becomes may lie below all others in one plan.
+const BYTES_PER_QUERY: usize = 192 << 10;
+/// More queries than this make a plan no deeper: it is refused for its depth.
+const QUERIES_MAX: usize = 1_000;
 /// The least that is reserved.
 const STACK_MIN: usize = 16 << 20;
 /// A run of more tokens is refused: 2 GiB of stack would have to be reserved.
@@ -27,21 +33,26 @@ const RUN_MAX: usize = 400_000;
 pub struct Size {
     run: usize,
     depth: usize,
+    queries: usize,
 }
 
 impl Size {
     /// The size of a statement.
     pub fn of(tokens: &Tokens) -> Self {
-        Self { run: tokens.run, depth: tokens.depth.min(NESTING_MAX + 1) }
+        Self {
+            run: tokens.run,
+            depth: tokens.depth.min(NESTING_MAX + 1),
+            queries: tokens.queries.min(QUERIES_MAX),
+        }
     }
 
     /// Whether it may be handled on the stack of another statement, such as the text of a view.
     pub fn fits_beside_another(self) -> bool {
-        self.run <= SMALL_RUN * 40 && self.depth <= SMALL_DEPTH * 4
+        self.run <= SMALL_RUN * 40 && self.depth <= SMALL_DEPTH * 4 && self.queries <= SMALL_QUERIES * 4
     }
 
     fn is_small(self) -> bool {
-        self.run <= SMALL_RUN && self.depth <= SMALL_DEPTH
+        self.run <= SMALL_RUN && self.depth <= SMALL_DEPTH && self.queries <= SMALL_QUERIES
     }
 }
 
@@ -56,7 +67,8 @@ pub fn with_room<T: Send>(size: Size, work: impl FnOnce() -> T + Send) -> Result
             size.run
         )));
     }
-    let bytes = (size.run * BYTES_PER_TOKEN + size.depth * BYTES_PER_LEVEL).max(STACK_MIN);
+    let levels = size.depth * BYTES_PER_LEVEL + size.queries * BYTES_PER_QUERY;
+    let bytes = (size.run * BYTES_PER_TOKEN + levels).max(STACK_MIN);
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("fluxdb-plan".into())

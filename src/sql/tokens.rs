@@ -60,6 +60,8 @@ pub struct Tokens {
     pub depth: usize,
     /// The parameters that occur, each once: numbers or names, without `$`.
     pub parameters: Vec<String>,
+    /// How many queries it has, inner ones among them: CTEs may use each other, and so become one deep plan.
+    pub queries: usize,
 }
 
 /// What is known of a query at one level of brackets.
@@ -105,6 +107,7 @@ pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
         depth: 1,
         run: 0,
         run_max: 0,
+        queries: 0,
         aliases: vec![],
         unnumbered: 0,
         parameters: indexmap::IndexMap::new(),
@@ -115,12 +118,13 @@ pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
         i += taken;
         rewriter.end_of_factor(i);
     }
+    let queries = rewriter.queries;
     let parameters: Vec<String> = rewriter.parameters.into_values().collect();
     let is_number = |name: &String| name.bytes().all(|b| b.is_ascii_digit());
     if parameters.iter().any(is_number) && !parameters.iter().all(is_number) {
         return Err(SqlError::unsupported("Mixing named and positional parameters is not supported yet"));
     }
-    Ok(Tokens { tokens: rewriter.out, run: rewriter.run_max, depth: rewriter.depth, parameters })
+    Ok(Tokens { tokens: rewriter.out, run: rewriter.run_max, depth: rewriter.depth, queries, parameters })
 }
 
 struct Rewriter {
@@ -130,6 +134,7 @@ struct Rewriter {
     /// Sum of the levels' runs, and the most it has been.
     run: usize,
     run_max: usize,
+    queries: usize,
     /// Tables whose alias came before them: where they end, and the alias.
     aliases: Vec<(usize, TokenWithSpan)>,
     /// How many `?` there were.
@@ -311,6 +316,7 @@ impl Rewriter {
         let first = self.previous().is_none();
         match word.keyword {
             Keyword::SELECT => {
+                self.queries += 1;
                 let level = self.level();
                 level.in_select_list = true;
                 level.from_first = false;
@@ -318,6 +324,7 @@ impl Rewriter {
                 level.qualify = false;
             }
             Keyword::FROM => {
+                self.queries += usize::from(starts_query);
                 let level = self.level();
                 level.from_first = starts_query;
                 level.in_select_list = false;

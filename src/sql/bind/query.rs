@@ -292,7 +292,9 @@ impl Binder<'_> {
                 inputs.push(self.bind_set_expr(right, outer)?);
                 i += 1;
             }
-            combined += 1;
+            // Counting rows takes several operators.
+            let counts = quantifier == SetQuantifier::All && op != SetOperator::Union;
+            combined += if counts { 5 } else { 1 };
             if combined > QUERY_DEPTH_MAX {
                 return Err(SqlError::binder("too many set operations in one query").at(body));
             }

@@ -11,6 +11,7 @@ use sqlparser::ast::{
 };
 
 use crate::exec::expr::{Expr, SortKey};
+use crate::exec::functions::{collation, comparison_key};
 use crate::sql::bind::aggregate::{Aggregates, Collector, Grouping, same_expr};
 use crate::sql::bind::every::{Bucket, Filled};
 use crate::sql::bind::expr::{Aliases, ExprContext};
@@ -453,6 +454,12 @@ impl Binder<'_> {
         }
         let mut on: Vec<Expr> = distinct_on.into_iter().map(|key| place(self, key)).collect();
         let mut distinct = distinct;
+        if distinct && outputs.iter().any(|o| collation(&o.expr).is_some()) {
+            // Texts that are equal by their collation are one.
+            let keys = outputs.iter().map(|o| OrderExpr::Expr(comparison_key(o.expr.clone())));
+            on = keys.map(|key| place(self, key)).collect();
+            distinct = false;
+        }
         if distinct && projection.definitions.len() > width {
             // Of equal rows the first in the order counts.
             on = columns.iter().map(Column::expr).collect();

@@ -57,7 +57,7 @@ pub fn optimize(
     context: &ExecContext,
     options: &OptimizerOptions,
 ) -> Result<LogicalPlan> {
-    check_depth(&plan)?;
+    check_depth(&plan, 1)?;
     let columns = plan.columns();
     let mut plan = unnest::remove_dependent_joins(plan, ids)?;
     if !options.enabled {
@@ -81,7 +81,15 @@ pub fn optimize(
     Ok(join_order::with_columns(plan, columns))
 }
 
-fn check_depth(plan: &LogicalPlan) -> Result<()> {
+/// Operators that can lie one below the other. Running a plan recurses as deep, on the stack of whoever reads it.
+const PLAN_DEPTH_MAX: usize = 500;
+
+fn check_depth(plan: &LogicalPlan, depth: usize) -> Result<()> {
+    if depth > PLAN_DEPTH_MAX {
+        return Err(ExecError::InvalidInput(format!(
+            "the query needs more than {PLAN_DEPTH_MAX} operators one below the other"
+        )));
+    }
     for e in plan.exprs() {
         if exprs::is_deeper_than(e, exprs::MAX_EXPR_DEPTH) {
             return Err(ExecError::InvalidInput(format!(
@@ -90,5 +98,5 @@ fn check_depth(plan: &LogicalPlan) -> Result<()> {
             )));
         }
     }
-    plan.inputs().into_iter().try_for_each(check_depth)
+    plan.inputs().into_iter().try_for_each(|p| check_depth(p, depth + 1))
 }
