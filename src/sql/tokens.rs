@@ -6,6 +6,7 @@
 //!   stands where EVERY may stand (behind GROUP BY, before HAVING), and nothing else uses it;
 //! * `ASOF … JOIN` becomes `GLOBAL … JOIN`, and `POSITIONAL JOIN` becomes `STRAIGHT_JOIN`, by their keywords;
 //! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
+//! * `f(ORDER BY x)` gets an argument that stands for none ([`is_no_argument`]);
 //! * `f(x ORDER BY y IGNORE NULLS)` becomes `f(x IGNORE NULLS ORDER BY y)`;
 //! * `^`, `**`, `^@`, `&&`, `GLOB`, `x IN list` and the `%` of LIMIT become custom operators;
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
@@ -14,7 +15,7 @@
 //! * `[:-:2]` becomes `[:NULL:2]`;
 //! * the parameters `?` and `?1` become `$1`, counted from the left.
 
-use sqlparser::ast::Ident;
+use sqlparser::ast::{Expr, Ident};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
@@ -47,6 +48,14 @@ pub const NOT_IN: &str = "NOT IN";
 pub const PERCENT: &str = "PERCENT";
 /// Parts the name of an operator from the pattern in `* LIKE 'pattern'`, both of which stand in one text.
 pub const STAR_PATTERN: char = '\u{1}';
+
+/// The name of the marker that stands for no argument.
+const NO_ARGUMENT: &str = "NO ARGUMENT";
+
+/// Whether an argument is the marker of a call that has none: `rank(ORDER BY x)`.
+pub fn is_no_argument(arg: &Expr) -> bool {
+    matches!(arg, Expr::Identifier(i) if i.quote_style == Some(forms::MARK) && i.value == NO_ARGUMENT)
+}
 
 /// The tokens of a statement, and how deep their syntax can get.
 #[derive(Debug)]
@@ -290,6 +299,18 @@ impl Rewriter {
             self.out.push(TokenWithSpan::new(Token::Word(fluxql::every_marker()), token.span));
             return 1;
         }
+        if word.keyword == Keyword::ORDER
+            && next(raw, i).and_then(keyword_of) == Some(Keyword::BY)
+            && self.begins_arguments()
+        {
+            let marker = Word {
+                value: NO_ARGUMENT.into(),
+                quote_style: Some(forms::MARK),
+                keyword: Keyword::NoKeyword,
+            };
+            self.out.push(TokenWithSpan::new(Token::Word(marker), token.span));
+            self.out.push(TokenWithSpan::new(Token::Whitespace(Whitespace::Space), token.span));
+        }
         if let Some(taken) = self.join_word(raw, i, word) {
             return taken;
         }
@@ -356,6 +377,18 @@ impl Rewriter {
         }
         self.out.push(token.clone());
         1
+    }
+
+    /// Whether the last tokens are a name and a bracket: the arguments of a call begin here.
+    fn begins_arguments(&self) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        before.next() == Some(&Token::LParen)
+            && matches!(
+                before.next(),
+                Some(Token::Word(w))
+                    if !matches!(w.keyword, Keyword::OVER | Keyword::AS | Keyword::GROUP) || w.quote_style.is_some()
+            )
     }
 
     /// `ASOF … JOIN` and `POSITIONAL JOIN`, in words that the grammar has for other joins; those words themselves

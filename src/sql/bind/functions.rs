@@ -25,6 +25,7 @@ use crate::sql::bind::{Binder, coerce, session_functions};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
 use crate::sql::plan::{JoinType, LogicalPlan};
+use crate::sql::tokens;
 
 /// Functions that the binder itself knows.
 pub const SPECIAL_FUNCTIONS: &[&str] = &[
@@ -327,6 +328,7 @@ pub(super) fn arguments(function: &Function) -> Result<Arguments<'_>> {
     out.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
     for arg in &list.args {
         match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) if tokens::is_no_argument(e) => {}
             FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => out.positional.push(e),
             FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if list.args.len() == 1 => out.star = true,
             FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => {

@@ -381,6 +381,7 @@ impl Printer {
         let mut args: Vec<String> = vec![];
         for arg in &list.args {
             args.push(match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) if tokens::is_no_argument(e) => continue,
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => self.text(e),
                 FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => {
                     format!("{} := {}", quoted(&name.value), self.text(e))

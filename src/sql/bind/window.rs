@@ -319,6 +319,11 @@ impl Binder<'_> {
             });
         }
         let ignore_nulls = kind.may_ignore_nulls() && args.null_treatment == Some(NullTreatment::IgnoreNulls);
+        if matches!(kind, WindowFunction::DenseRank) && !args.order_by.is_empty() {
+            return Err(SqlError::binder(format!(
+                "ORDER BY is not supported for the window function \"\"{name}\"\""
+            )));
+        }
         let order_by = self.bind_aggregate_order(args.order_by, cx)?;
         use WindowFunction as F;
         let ty = match kind {

@@ -219,7 +219,7 @@ fn partition(layout: &Layout, columns: &[ArrayRef], rows: usize) -> Result<(Opti
 }
 
 /// Where groups of rows with equal keys begin, and the end.
-fn peer_starts(entries: &[Entry], partitions: &[u32], keys: &Keys) -> Vec<u32> {
+pub(super) fn peer_starts(entries: &[Entry], partitions: &[u32], keys: &Keys) -> Vec<u32> {
     let mut starts = Vec::with_capacity(partitions.len());
     for bounds in partitions.windows(2) {
         let part = bounds[0] as usize..bounds[1] as usize;

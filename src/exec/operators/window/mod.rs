@@ -6,7 +6,7 @@
 //! batches. A bin with a large share of all rows is prepared by all workers together, and then cut into morsels.
 //!
 //! Calls find their frames with [`frame`]. Numbers of rows need no more than that ([`rank`]), values are picked by
-//! position ([`value`]), aggregates combine states of runs of rows ([`aggregate`]).
+//! position ([`value`]; [`ordered`] where the frame has an order of its own), aggregates combine states of runs of rows ([`aggregate`]).
 
 mod aggregate;
 mod collect;
@@ -15,9 +15,11 @@ mod frame;
 mod group;
 mod layout;
 mod order;
+mod ordered;
 mod rank;
 mod tree;
 mod value;
+mod wavelet;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -68,7 +70,14 @@ trait Evaluate: Send + Sync {
 /// Lets a call prepare itself.
 fn prepare(call: &Call, group: &Group, threads: &Threads<'_>) -> Result<Box<dyn Evaluate>> {
     use WindowFunction as F;
+    let ordered = !call.order_by.is_empty();
     match &call.function {
+        F::Lag | F::Lead | F::First | F::Last | F::Nth if ordered => {
+            Ok(Box::new(ordered::OrderedValues::new(call, group, threads)?))
+        }
+        F::RowNumber | F::Rank | F::PercentRank | F::CumeDist | F::Ntile if ordered => {
+            Ok(Box::new(ordered::OrderedRanks::new(call, group, threads)?))
+        }
         F::RowNumber | F::Rank | F::DenseRank | F::PercentRank | F::CumeDist | F::Ntile => {
             Ok(Box::new(rank::Rank))
         }

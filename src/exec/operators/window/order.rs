@@ -1,5 +1,7 @@
 //! The order that arguments of a call have of their own: `first_value(x ORDER BY y) OVER (…)`.
 
+use std::ops::Range;
+
 use arrow_array::{ArrayRef, UInt32Array};
 
 use crate::exec::error::Result;
@@ -8,7 +10,7 @@ use crate::exec::operators::sort::keys::{Entry, KeyEncoder};
 use crate::exec::operators::sort::parallel::sort_entries;
 
 use super::Threads;
-use super::group::{Group, Keys};
+use super::group::{Group, Keys, peer_starts};
 use super::layout::column_of;
 
 /// The rows of each partition in another order.
@@ -17,6 +19,8 @@ pub(super) struct ArgumentOrder {
     rows: UInt32Array,
     /// Where each row lies in `rows`.
     ranks: Vec<u32>,
+    /// Where rows that are equal begin in `rows`, and the end.
+    peers: Vec<u32>,
 }
 
 impl ArgumentOrder {
@@ -34,12 +38,24 @@ impl ArgumentOrder {
         let rows: Vec<u32> = entries.iter().map(|e| e.row).collect();
         let mut ranks = vec![0; rows.len()];
         rows.iter().enumerate().for_each(|(rank, &row)| ranks[row as usize] = rank as u32);
-        Ok(Self { rows: rows.into(), ranks })
+        let peers = peer_starts(&entries, &group.partitions, &keys);
+        Ok(Self { rows: rows.into(), ranks, peers })
     }
 
     /// The rows in this order, partition by partition.
     pub fn rows(&self) -> &UInt32Array {
         &self.rows
+    }
+
+    /// Where the rows that are equal to a row lie among [`ArgumentOrder::rows`].
+    pub fn peers(&self, row: u32) -> Range<u32> {
+        let at = self.peers.partition_point(|&start| start <= self.rank(row));
+        self.peers[at - 1]..self.peers[at]
+    }
+
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        (self.rows.len() + self.ranks.capacity() + self.peers.capacity()) * size_of::<u32>()
     }
 
     /// Where a row lies among [`ArgumentOrder::rows`].

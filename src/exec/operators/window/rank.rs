@@ -3,17 +3,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array};
+use arrow_array::{ArrayRef, Float64Array, Int64Array};
 
-use crate::column::scalar::Scalar;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::window::WindowFunction;
 
 use super::Evaluate;
 use super::group::Group;
 use super::layout::{Arg, Call};
+use super::value::Numbers;
 
 /// `row_number`, `rank`, `dense_rank`, `percent_rank`, `cume_dist` and `ntile`.
 pub(super) struct Rank;
@@ -97,39 +95,38 @@ fn fractions(group: &Group, rows: &Range<usize>, f: impl Fn(&Peers) -> f64) -> A
 }
 
 fn ntile(call: &Call, group: &Group, rows: Range<usize>) -> Result<ArrayRef> {
-    let buckets = match &call.args[0] {
-        Arg::Column(c) => Some(group.sorted(*c)?),
-        Arg::Constant(..) => None,
-    };
-    let constant = match call.args[0].constant() {
-        Some(Scalar::Int(n)) => i64::try_from(*n).ok(),
-        _ => None,
-    };
-    let buckets_of = |row: usize| match &buckets {
-        None => constant,
-        Some(column) => {
-            let column = column.as_primitive::<Int64Type>();
-            column.is_valid(row).then(|| column.value(row))
-        }
-    };
+    let buckets = Buckets::new(&call.args[0], group)?;
     let mut out = Int64Array::builder(rows.len());
     for partition in group.partitions_of(&rows) {
         for row in rows.start.max(partition.start)..rows.end.min(partition.end) {
-            let Some(n) = buckets_of(row) else {
-                out.append_null();
-                continue;
-            };
-            if n <= 0 {
-                return Err(ExecError::InvalidInput("Argument for ntile must be greater than zero".into()));
-            }
-            out.append_value(bucket(row - partition.start, partition.len(), n as usize) as i64);
+            let n = buckets.get(row)?;
+            out.append_option(n.map(|n| bucket(row - partition.start, partition.len(), n) as i64));
         }
     }
     Ok(Arc::new(out.finish()))
 }
 
+/// The argument of `ntile`.
+pub(super) struct Buckets(Numbers);
+
+impl Buckets {
+    pub fn new(arg: &Arg, group: &Group) -> Result<Self> {
+        Ok(Self(Numbers::new(Some(arg), 1, group)?))
+    }
+
+    /// How many there are for a row.
+    pub fn get(&self, row: usize) -> Result<Option<usize>> {
+        match self.0.get(row) {
+            Some(n) if n <= 0 => {
+                Err(ExecError::InvalidInput("Argument for ntile must be greater than zero".into()))
+            }
+            n => Ok(n.map(|n| n as usize)),
+        }
+    }
+}
+
 /// The bucket, from 1, of a row among `rows` in `buckets`, of which the first are one larger.
-fn bucket(row: usize, rows: usize, buckets: usize) -> usize {
+pub(super) fn bucket(row: usize, rows: usize, buckets: usize) -> usize {
     let buckets = buckets.min(rows);
     let size = rows / buckets;
     let large = rows % buckets;

@@ -19,13 +19,13 @@ use super::group::{Group, ValidRows};
 use super::layout::{Arg, Call, constant_array};
 
 /// The values that are picked from, in the order of the source.
-struct Values {
+pub(super) struct Values {
     array: ArrayRef,
     constant: bool,
 }
 
 impl Values {
-    fn new(arg: &Arg, group: &Group) -> Result<Self> {
+    pub fn new(arg: &Arg, group: &Group) -> Result<Self> {
         Ok(match arg {
             Arg::Column(c) => Self { array: flatten(group.source(*c))?, constant: false },
             Arg::Constant(value, ty) => Self { array: constant_array(value, ty, 1)?, constant: true },
@@ -38,7 +38,7 @@ impl Values {
     }
 
     /// Which rows have a value, if those without shall be left out.
-    fn valid(&self, call: &Call, group: &Group) -> Result<Option<ValidRows>> {
+    pub fn valid(&self, call: &Call, group: &Group) -> Result<Option<ValidRows>> {
         match &call.args[0] {
             Arg::Column(c) if call.ignore_nulls && self.array.logical_null_count() > 0 => {
                 Ok(Some(ValidRows::new(&group.sorted(*c)?)))
@@ -49,16 +49,52 @@ impl Values {
             _ => Ok(None),
         }
     }
+
+    /// The values of targets; beyond them the call's default, if it has one.
+    pub fn pick(
+        &self,
+        call: &Call,
+        group: &Group,
+        rows: &Range<usize>,
+        targets: Vec<Target>,
+    ) -> Result<ArrayRef> {
+        let default = match call.function {
+            WindowFunction::Lag | WindowFunction::Lead => call.args.get(2),
+            _ => None,
+        };
+        let Some(default) = default.filter(|a| !a.constant().is_some_and(Scalar::is_null)) else {
+            let places = targets.into_iter().map(|t| match t {
+                Target::Row(at) => Some(self.place(group, at)),
+                Target::Beyond | Target::Unknown => None,
+            });
+            return Ok(take(&self.array, &places.collect::<UInt32Array>(), None)?);
+        };
+        let defaults = match default {
+            Arg::Column(c) => flatten(&group.in_order(*c, rows.clone())?)?,
+            Arg::Constant(value, ty) => constant_array(value, ty, rows.len())?,
+        };
+        let null = constant_array(&Scalar::Null, &call.ty, 1)?;
+        let places: Vec<(usize, usize)> = targets
+            .into_iter()
+            .enumerate()
+            .map(|(i, t)| match t {
+                Target::Row(at) => (0, self.place(group, at) as usize),
+                Target::Beyond => (1, i),
+                Target::Unknown => (2, 0),
+            })
+            .collect();
+        Ok(interleave(&[&*self.array, &*defaults, &*null], &places)?)
+    }
 }
 
 /// A number for each row.
-enum Numbers {
+pub(super) enum Numbers {
     Constant(Option<i64>),
     Column(ArrayRef),
 }
 
 impl Numbers {
-    fn new(arg: Option<&Arg>, otherwise: i64, group: &Group) -> Result<Self> {
+    pub fn new(arg: Option<&Arg>, otherwise: i64, group: &Group) -> Result<Self> {
         Ok(match arg {
             None => Self::Constant(Some(otherwise)),
             Some(Arg::Constant(Scalar::Int(n), _)) => Self::Constant(i64::try_from(*n).ok()),
@@ -68,7 +104,7 @@ impl Numbers {
     }
 
     #[inline]
-    fn get(&self, row: usize) -> Option<i64> {
+    pub fn get(&self, row: usize) -> Option<i64> {
         match self {
             Self::Constant(n) => *n,
             Self::Column(array) => {
@@ -84,12 +120,10 @@ pub(super) struct Shift {
     values: Values,
     valid: Option<ValidRows>,
     offsets: Numbers,
-    /// What rows beyond the partition's ends have, unless NULL.
-    default: Option<Arg>,
 }
 
 /// Where a shift leads to.
-enum Target {
+pub(super) enum Target {
     Row(u32),
     /// There is no such row.
     Beyond,
@@ -101,8 +135,7 @@ impl Shift {
     pub fn new(call: &Call, group: &Group) -> Result<Self> {
         let values = Values::new(&call.args[0], group)?;
         let valid = values.valid(call, group)?;
-        let default = call.args.get(2).filter(|a| !a.constant().is_some_and(Scalar::is_null)).cloned();
-        Ok(Self { values, valid, offsets: Numbers::new(call.args.get(1), 1, group)?, default })
+        Ok(Self { values, valid, offsets: Numbers::new(call.args.get(1), 1, group)? })
     }
 
     fn target(&self, row: usize, partition: &Range<usize>, back: bool) -> Target {
@@ -132,28 +165,7 @@ impl Evaluate for Shift {
                 targets.push(self.target(row, &partition, back));
             }
         }
-        let Some(default) = &self.default else {
-            let places = targets.into_iter().map(|t| match t {
-                Target::Row(at) => Some(self.values.place(group, at)),
-                Target::Beyond | Target::Unknown => None,
-            });
-            return Ok(take(&self.values.array, &places.collect::<UInt32Array>(), None)?);
-        };
-        let defaults = match default {
-            Arg::Column(c) => flatten(&group.in_order(*c, rows.clone())?)?,
-            Arg::Constant(value, ty) => constant_array(value, ty, rows.len())?,
-        };
-        let null = constant_array(&Scalar::Null, &call.ty, 1)?;
-        let places: Vec<(usize, usize)> = targets
-            .into_iter()
-            .enumerate()
-            .map(|(i, t)| match t {
-                Target::Row(at) => (0, self.values.place(group, at) as usize),
-                Target::Beyond => (1, i),
-                Target::Unknown => (2, 0),
-            })
-            .collect();
-        Ok(interleave(&[&*self.values.array, &*defaults, &*null], &places)?)
+        self.values.pick(call, group, &rows, targets)
     }
 
     fn size(&self) -> usize {
