@@ -57,12 +57,13 @@ fn page() -> String {
             aliases.dedup();
             let escape = |s: &str| s.replace('|', "\\|");
             let signatures: Vec<_> = own.iter().map(|f| format!("`{}`", escape(&f[4]))).collect();
-            let also = match aliases.is_empty() {
-                true => String::new(),
-                false => format!(
+            let also = if aliases.is_empty() {
+                String::new()
+            } else {
+                format!(
                     "<br>also {}",
                     aliases.iter().map(|a| format!("`{}`", escape(a))).collect::<Vec<_>>().join(", ")
-                ),
+                )
             };
             let _ = writeln!(
                 page,

@@ -110,8 +110,8 @@ fn guess(texts: &[Option<&str>], guess: bool) -> (LogicalType, Vec<Scalar>) {
             return (ty.clone(), values);
         }
     }
-    let text = |t: &Option<&str>| t.map_or(Scalar::Null, Scalar::text);
-    (LogicalType::Varchar, texts.iter().map(text).collect())
+    let text = |t: Option<&str>| t.map_or(Scalar::Null, Scalar::text);
+    (LogicalType::Varchar, texts.iter().copied().map(text).collect())
 }
 
 /// All values as this type, if they are of it.

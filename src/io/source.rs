@@ -104,7 +104,7 @@ impl<F: FileFormat + 'static> FileSource<F> {
         let filename = columns.filename.clone().map(|name| FileColumn {
             name,
             ty: LogicalType::Varchar,
-            values: files.paths().iter().map(|p| Scalar::text(p)).collect(),
+            values: files.paths().iter().map(Scalar::text).collect(),
         });
         let keys = hive::columns(files.paths(), &columns.hive)?;
         for column in filename.into_iter().chain(keys) {

@@ -24,7 +24,6 @@ const PERIOD: u8 = 200;
 const DOUBLE_COLON: u8 = 140;
 const BRACKET: u8 = 130;
 const UNARY_MINUS: u8 = 125;
-const COLLATE: u8 = 120;
 const AT_TIME_ZONE: u8 = 110;
 const CARET: u8 = 100;
 const MULTIPLY: u8 = 90;

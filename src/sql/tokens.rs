@@ -10,7 +10,7 @@
 //! * `f(x ORDER BY y IGNORE NULLS)` becomes `f(x IGNORE NULLS ORDER BY y)`;
 //! * `^`, `**`, `^@`, `&&`, `GLOB`, `x IN list` and the `%` of LIMIT become custom operators;
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
-//!   announced by a marker (see [`crate::sql::forms`]);
+//!   announced by a marker (see `forms.rs`);
 //! * `b'0101'` becomes one token, `timestamp_ns '…'` a cast;
 //! * `[:-:2]` becomes `[:NULL:2]`;
 //! * the parameters `?` and `?1` become `$1`, counted from the left.
@@ -190,9 +190,10 @@ impl Rewriter {
             Token::Placeholder(name) if self.level().square && name.starts_with(':') => {
                 let bound = &name[1..];
                 self.out.push(TokenWithSpan::new(Token::Colon, token.span));
-                let bound = match bound.bytes().all(|b| b.is_ascii_digit()) {
-                    true => Token::Number(bound.into(), false),
-                    false => Token::make_word(bound, None),
+                let bound = if bound.bytes().all(|b| b.is_ascii_digit()) {
+                    Token::Number(bound.into(), false)
+                } else {
+                    Token::make_word(bound, None)
                 };
                 self.out.push(TokenWithSpan::new(bound, token.span));
                 return 1;
@@ -593,7 +594,7 @@ impl Rewriter {
                 self.star_pattern(raw, i)
             }
             "table"
-                if matches!(next(raw, i), Some(Token::Word(_)))
+                if matches!(next(raw, i), Some(Token::Word(w)) if !begins_query(w.keyword))
                     && self.is_start_of_query()
                     && !matches!(self.previous(), Some(Token::Word(w)) if matches!(w.keyword, Keyword::INTO | Keyword::DESCRIBE | Keyword::DESC | Keyword::ANALYZE)) =>
             {
@@ -957,6 +958,11 @@ fn word_at(raw: &[TokenWithSpan], i: usize, n: usize) -> String {
         Some(Token::Word(Word { value, quote_style: None, .. })) => value.to_lowercase(),
         _ => String::new(),
     }
+}
+
+/// Whether a query can begin with this word, so that TABLE before it is no form of a query itself.
+fn begins_query(keyword: Keyword) -> bool {
+    matches!(keyword, Keyword::SELECT | Keyword::FROM | Keyword::WITH | Keyword::VALUES)
 }
 
 /// The next token behind `i` that is not blank.

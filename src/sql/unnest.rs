@@ -108,7 +108,7 @@ impl Unnest<'_> {
         }
         let (left, right, on) = match unnest_in_place(left, right, &kind, on) {
             Ok(plan) => return Ok(plan),
-            Err(unchanged) => unchanged,
+            Err(unchanged) => *unchanged,
         };
         let existence = matches!(kind, JoinType::Semi | JoinType::Anti | JoinType::Mark(_));
         match self.hoist_below_projection(right.clone()) {
@@ -147,7 +147,7 @@ fn unnest_in_place(
     right: LogicalPlan,
     kind: &JoinType,
     on: Vec<Expr>,
-) -> std::result::Result<LogicalPlan, (LogicalPlan, LogicalPlan, Vec<Expr>)> {
+) -> std::result::Result<LogicalPlan, Box<(LogicalPlan, LogicalPlan, Vec<Expr>)>> {
     let is_unit = |p: &LogicalPlan| matches!(p, LogicalPlan::Values { rows, columns } if rows.len() == 1 && columns.is_empty());
     match (right, kind) {
         (LogicalPlan::Unnest { input, lists, ordinality, keep_empty }, JoinType::Inner)
@@ -162,7 +162,7 @@ fn unnest_in_place(
             let input = Box::new(left);
             Ok(LogicalPlan::Unnest { input, lists, ordinality, keep_empty: true })
         }
-        (right, _) => Err((left, right, on)),
+        (right, _) => Err(Box::new((left, right, on))),
     }
 }
 

@@ -126,10 +126,6 @@ pub(super) struct Delta {
 }
 
 impl Delta {
-    pub(super) fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.deletes.is_empty() && !self.cleared && self.gone.is_empty()
-    }
-
     /// Removes all rows.
     pub(super) fn clear(&mut self) {
         self.gone.append(&mut self.groups);

@@ -7,7 +7,7 @@
 //! # How a commit goes
 //!
 //! Rows were encoded and written by [`TableAppender`] before, to extents that nobody refers to, or are still in
-//! memory; which rows are deleted is in memory too. All this is the transaction's [`Delta`](data::Delta) of each table,
+//! memory; which rows are deleted is in memory too. All this is the transaction's `Delta` (`data.rs`) of each table,
 //! which its own view shows. Then:
 //!
 //! 1. The transaction is closed to appenders; their row groups are put in order.

@@ -241,9 +241,12 @@ impl Session {
             self.failed = true;
             return Outcome::Failed;
         }
-        let opened = std::fs::File::open(path).and_then(|file| match file.metadata()?.is_dir() {
-            true => Err(io::Error::from(io::ErrorKind::IsADirectory)),
-            false => Ok(file),
+        let opened = std::fs::File::open(path).and_then(|file| {
+            if file.metadata()?.is_dir() {
+                Err(io::Error::from(io::ErrorKind::IsADirectory))
+            } else {
+                Ok(file)
+            }
         });
         match opened {
             Ok(file) => {

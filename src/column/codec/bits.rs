@@ -15,11 +15,6 @@ impl Bits {
         Self { words: vec![0; len.div_ceil(64)], len }
     }
 
-    /// The number of bits.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Sets bits `start .. start + len`; what lies past the end is cut.
     pub(crate) fn set_range(&mut self, start: usize, len: usize) {
         let end = start.saturating_add(len).min(self.len);
@@ -30,11 +25,6 @@ impl Bits {
             self.words[word] |= (u64::MAX >> (64 - take)) << bit;
             at += take;
         }
-    }
-
-    /// Sets one bit.
-    pub(crate) fn set(&mut self, index: usize) {
-        self.words[index / 64] |= 1 << (index % 64);
     }
 
     /// Sets or unsets one bit.

@@ -203,7 +203,9 @@ fn shown(name: &str, args: &[(T, ArrayRef)]) -> String {
     let infos: Vec<_> = args.iter().map(|(t, _)| ArgInfo::of(t.clone())).collect();
     let ty = bind_aggregate(name, &infos, false).unwrap().return_type.clone();
     let array = run(name, args).to_array(&ty, 1).unwrap();
-    crate::exec::cast::display(&array, 0, &ty)
+    let mut text = String::new();
+    crate::exec::cast::text::write_value(&array, 0, &ty, &mut text).unwrap();
+    text
 }
 
 #[test]

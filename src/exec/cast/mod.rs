@@ -13,7 +13,6 @@ pub(crate) mod temporal;
 pub mod text;
 pub(crate) mod uhuge;
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryViewBuilder, FixedSizeBinaryBuilder, StringViewBuilder};
@@ -426,15 +425,6 @@ fn to_json(array: &ArrayRef, from: &LogicalType, mode: Mode<'_>) -> Result<Array
         }
     }
     Ok(Arc::new(out.finish()))
-}
-
-/// One value as text, for messages.
-pub(crate) fn display(array: &ArrayRef, row: usize, ty: &LogicalType) -> String {
-    let mut out = String::new();
-    if text::write_value(array, row, ty, &mut out).is_err() {
-        let _ = write!(out, "?");
-    }
-    out
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{ArrayRef, ArrowPrimitiveType};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::TimeUnit;
 
 use super::{Mode, try_map};
 use crate::column::types::{LogicalType, TIMESTAMP};
@@ -189,9 +189,4 @@ pub(super) fn cast(
         }
         _ => Err(ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})"))),
     }
-}
-
-/// The layout of a timestamp type, for callers that only know the Arrow type.
-pub(crate) fn unit_of_layout(data_type: &DataType) -> Option<TimeUnit> {
-    if let DataType::Timestamp(unit, _) = data_type { Some(*unit) } else { None }
 }

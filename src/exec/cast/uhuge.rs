@@ -78,7 +78,7 @@ pub(super) fn from_number(array: &ArrayRef, from: &LogicalType, mode: Mode<'_>) 
                 let Some(v) = v else { return Ok(None) };
                 let r = v.round_ties_even();
                 // 2^128 is the first that does not fit.
-                if r >= 0.0 && r < 340_282_366_920_938_463_463_374_607_431_768_211_456.0 {
+                if (0.0..340_282_366_920_938_463_463_374_607_431_768_211_456.0).contains(&r) {
                     return Ok(Some(r as u128));
                 }
                 if mode.or_null { Ok(None) } else { Err(out_of_range(text::float_to_string(v), from, to)) }

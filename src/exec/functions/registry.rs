@@ -25,8 +25,6 @@ pub(crate) enum P {
     List,
     /// Any map.
     Map,
-    /// Any struct.
-    Struct,
 }
 
 /// What a function returns.
@@ -46,8 +44,6 @@ pub(crate) enum R {
 
 /// What a kernel is made for.
 pub(crate) struct CallSite<'a> {
-    /// The arguments as written.
-    pub args: &'a [ArgInfo],
     /// Their types after the casts.
     pub types: &'a [LogicalType],
     /// The result type.
@@ -259,7 +255,6 @@ fn show_param(p: &P) -> String {
         P::Decimal => "DECIMAL".into(),
         P::List => "ANY[]".into(),
         P::Map => "MAP(K, V)".into(),
-        P::Struct => "STRUCT".into(),
     }
 }
 
@@ -342,10 +337,6 @@ fn fit(o: &Overload, args: &[ArgInfo]) -> Option<(Vec<LogicalType>, LogicalType,
                 LogicalType::Null => {
                     LogicalType::Map(Box::new(LogicalType::Null), Box::new(LogicalType::Null))
                 }
-                _ => return None,
-            },
-            P::Struct => match &arg.ty {
-                t @ LogicalType::Struct(_) => t.clone(),
                 _ => return None,
             },
         };
@@ -449,6 +440,6 @@ pub(super) fn bind(name: &str, args: &[ArgInfo]) -> Result<BoundScalar, BindErro
             shortened(&signatures(&lower, def))
         )));
     }
-    let kernel = (o.make)(&CallSite { args, types: &types, ret: &ret });
+    let kernel = (o.make)(&CallSite { types: &types, ret: &ret });
     Ok(bound(types, ret, kernel))
 }

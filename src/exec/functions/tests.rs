@@ -257,7 +257,7 @@ fn lists() {
     check("list_prepend", &[lit(0), one(&[1])], "[0, 1]", "INTEGER[]");
     check("list_sort", &[one(&[3, 1, 2])], "[1, 2, 3]", "INTEGER[]");
     check("list_reverse_sort", &[one(&[3, 1, 2])], "[3, 2, 1]", "INTEGER[]");
-    check("list_distinct", &[one(&[2, 1, 2])], "[2, 1]", "INTEGER[]");
+    check("list_distinct", &[one(&[2, 1, 2])], "[1, 2]", "INTEGER[]");
     check("list_sum", &[one(&[1, 2])], "3", "HUGEINT");
     check("list_aggregate", &[one(&[1, 2]), lit("avg")], "1.5", "DOUBLE");
     check("len", &[one(&[1, 2])], "2", "BIGINT");
@@ -334,7 +334,8 @@ fn dates() {
     check("date_trunc", &[lit("century"), d("-0001-01-01")], "0001-01-01 (BC) 00:00:00", "TIMESTAMP");
     check("date_trunc", &[lit("day"), iv("1 month 3 days 5 hours")], "1 month 3 days", "INTERVAL");
     check("date_diff", &[lit("month"), d("2020-01-31"), d("2020-02-01")], "1", "BIGINT");
-    check("date_diff", &[lit("week"), d("2020-01-05"), d("2020-01-06")], "1", "BIGINT");
+    check("date_diff", &[lit("week"), d("2020-01-05"), d("2020-01-06")], "0", "BIGINT");
+    check("date_diff", &[lit("week"), d("2020-01-01"), d("2020-01-08")], "1", "BIGINT");
     check("date_sub", &[lit("month"), d("2020-01-31"), d("2020-02-29")], "1", "BIGINT");
     check("date_sub", &[lit("month"), d("2020-03-31"), d("2020-02-29")], "-1", "BIGINT");
     check("age", &[ts("2020-03-01"), ts("2019-01-31")], "1 year 1 month 1 day", "INTERVAL");

@@ -323,9 +323,9 @@ impl Rows {
                 && self.of_series[from] == self.of_series[i]
             {
                 let of = i128::from(self.times[i]) - i128::from(self.times[from]);
-                for gap in from + 1..i {
-                    let part = i128::from(self.times[gap]) - i128::from(self.times[from]);
-                    out[gap] = Some(between(start, value, part, of.max(1)));
+                for (gap, time) in out[from + 1..i].iter_mut().zip(&self.times[from + 1..i]) {
+                    let part = i128::from(*time) - i128::from(self.times[from]);
+                    *gap = Some(between(start, value, part, of.max(1)));
                 }
             }
             before = Some((i, value));

@@ -334,11 +334,11 @@ impl Guesser {
     /// The shape of all values of an object together.
     fn merged(&self, object: &Object, depth: usize, null: &LogicalType) -> Shape {
         let mut all = Structure::default();
-        object.fields.iter().for_each(|(_, field)| self.merge(&mut all, field));
+        object.fields.iter().for_each(|(_, field)| Self::merge(&mut all, field));
         self.shape(&all, depth + 2, null)
     }
 
-    fn merge(&self, all: &mut Structure, seen: &Structure) {
+    fn merge(all: &mut Structure, seen: &Structure) {
         all.count += seen.count;
         all.nulls += seen.nulls;
         all.boolean |= seen.boolean;
@@ -362,12 +362,12 @@ impl Guesser {
             }
         }
         if let Some(items) = &seen.list {
-            self.merge(all.list.get_or_insert_default(), items);
+            Self::merge(all.list.get_or_insert_default(), items);
         }
         if let Some(object) = &seen.object {
             let merged = all.object.get_or_insert_default();
             for (name, field) in &object.fields {
-                self.merge(merged.field(name), field);
+                Self::merge(merged.field(name), field);
             }
         }
     }

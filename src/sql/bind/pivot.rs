@@ -197,7 +197,7 @@ impl Binder<'_> {
         }
         let (mut query, mut select) = select_from(source, items)?;
         select.group_by = GroupByExpr::Expressions(keys, vec![]);
-        query.body = Box::new(SetExpr::Select(select));
+        *query.body = SetExpr::Select(select);
         self.bind_query(&query, outer)
     }
 
@@ -226,7 +226,7 @@ impl Binder<'_> {
                 let item = SelectItem::ExprWithAlias { expr: as_text(expr.clone()), alias: ident("value") };
                 let (mut query, mut select) = select_from(source, vec![item])?;
                 select.distinct = Some(ast::Distinct::Distinct);
-                query.body = Box::new(SetExpr::Select(select));
+                *query.body = SetExpr::Select(select);
                 let mut values = self.texts_of(&query, outer)?;
                 values.sort_unstable();
                 Ok(values.into_iter().map(|v| text_value(expr, v)).collect())

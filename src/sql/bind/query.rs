@@ -46,9 +46,8 @@ pub(super) enum Limit {
 impl Limit {
     /// The rows of a plan in an order that are wanted.
     pub fn apply(self, plan: LogicalPlan, keys: Vec<SortKey>) -> LogicalPlan {
-        let sorted = |plan: LogicalPlan| match keys.is_empty() {
-            true => plan,
-            false => LogicalPlan::Sort { input: Box::new(plan), keys },
+        let sorted = |plan: LogicalPlan| {
+            if keys.is_empty() { plan } else { LogicalPlan::Sort { input: Box::new(plan), keys } }
         };
         match self {
             Self::None => sorted(plan),

@@ -336,10 +336,10 @@ fn is_unpacked(name: &ObjectName) -> bool {
     matches!(&name.0[..], [part] if part.as_ident().is_some_and(|i| forms::is_marker(i, forms::UNPACKED_COLUMNS)))
 }
 
-fn star<'q>(
+fn star(
     columns: &[StarColumn],
     options: &WildcardAdditionalOptions,
-    items: &mut Vec<Item<'q>>,
+    items: &mut Vec<Item<'_>>,
 ) -> Result<()> {
     let mut excluded: Vec<(Option<&Ident>, &Ident, bool)> = vec![];
     let mut exclude = |name| -> Result<()> {

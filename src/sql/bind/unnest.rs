@@ -122,7 +122,7 @@ impl Binder<'_> {
                 let levels = if is_struct { depth.levels } else { depth.levels.saturating_sub(1) };
                 self.expand_struct(value, levels.max(1), &mut out)?;
                 if let ([only], true) = (&mut out[..], is_alias) {
-                    only.name = name.to_owned();
+                    name.clone_into(&mut only.name);
                 }
             }
             _ => out.push(Output { name: name.to_owned(), expr: value }),

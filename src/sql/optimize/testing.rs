@@ -155,13 +155,6 @@ impl Query {
         LogicalPlan::Aggregate { input: Box::new(input), group_by, aggregates }
     }
 
-    /// The plan as text, after unnesting and all rules.
-    pub fn optimized(&mut self, plan: LogicalPlan) -> String {
-        let options = OptimizerOptions::default();
-        let plan = optimize(plan, &mut self.ids, &context(), &options).expect("the plan can be optimized");
-        render_logical(&plan)
-    }
-
     /// The plan as text, after unnesting alone.
     pub fn unnested(&mut self, plan: LogicalPlan) -> String {
         let options = OptimizerOptions { enabled: false };

@@ -1,6 +1,5 @@
 //! A session: settings, a transaction, and statements one after another.
 
-mod databases;
 mod failure;
 mod inert_settings;
 mod prepared;
@@ -142,11 +141,6 @@ impl Session {
         let result = work(self);
         self.parameters = before;
         result
-    }
-
-    /// The database.
-    pub(super) fn storage(&self) -> &Arc<Storage> {
-        &self.storage
     }
 
     pub(super) fn formats(&self) -> &Arc<dyn Formats> {

@@ -44,7 +44,10 @@ fn the_document_is_enough_to_read_a_file() {
         assert_eq!(found.len(), answers.len());
         for (number, (found, answer)) in found.iter().zip(&answers).enumerate() {
             for (found, (name, answer)) in found.iter().zip(answer) {
-                assert!(same(found, answer), "row {number}, {name}: {found} here, {answer:?} in SQL");
+                assert!(
+                    same(found, answer.as_deref()),
+                    "row {number}, {name}: {found} here, {answer:?} in SQL"
+                );
             }
         }
         assert!(decode(&path, "empty").is_empty());
@@ -85,7 +88,7 @@ fn decode(path: &Path, table: &str) -> Vec<Vec<serde_json::Value>> {
 }
 
 /// Whether both are the same value; the decoder spells exact numbers as text.
-fn same(found: &serde_json::Value, answer: &Option<String>) -> bool {
+fn same(found: &serde_json::Value, answer: Option<&str>) -> bool {
     let Some(answer) = answer else { return found.is_null() };
     let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
     let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);

@@ -23,7 +23,7 @@ pub(super) fn mode(session: &mut Session, words: &Words<'_>) -> Result<Next, Str
                 None => {}
             }
             session.display.format = format;
-            session.display.null = format.default_null().to_owned();
+            format.default_null().clone_into(&mut session.display.null);
         }
         _ => return Err(String::new()),
     }

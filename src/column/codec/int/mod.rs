@@ -226,11 +226,6 @@ const CANDIDATES: [(Codec, usize); 7] = [
     (Codec::Delta, 115),
 ];
 
-/// Whether the codec is one of whole numbers.
-pub(crate) fn is_int_codec(codec: Codec) -> bool {
-    CANDIDATES.iter().any(|(c, _)| *c == codec)
-}
-
 /// The codec with the best score among those that `allowed` accepts, and its size. There must be one.
 pub(crate) fn choose<D: Domain>(
     stats: &IntStats<D>,

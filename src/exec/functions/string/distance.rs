@@ -34,7 +34,7 @@ fn hamming(a: &str, b: &str) -> Result<i64> {
 /// The bytes of a text, to go through any number of times.
 struct Octets<'a>(&'a str);
 
-impl<'a, 'b> IntoIterator for &'b Octets<'a> {
+impl<'a> IntoIterator for &Octets<'a> {
     type Item = u8;
     type IntoIter = std::str::Bytes<'a>;
 

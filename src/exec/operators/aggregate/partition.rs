@@ -245,7 +245,7 @@ impl Part {
         if self.distinct.is_empty() {
             return Ok(());
         }
-        let mut map = vec![MISSING; share.keys.first().map_or(0, |k| k.len())];
+        let mut map = vec![MISSING; share.keys.first().map_or(0, Array::len)];
         from.values().iter().zip(&self.ids).for_each(|(&f, &t)| map[f as usize] = t);
         for (table, (columns, picks)) in self.distinct.iter_mut().zip(&share.distinct) {
             let mut picked = take_all(columns, &picks[p])?;

@@ -139,7 +139,7 @@ fn push_wide(array: &ArrayRef, targets: &[u32], out: &mut [Vec<u128>]) -> Result
     let values = buffer.as_slice().as_chunks::<16>().0;
     let values = values.get(data.offset()..data.offset() + array.len()).ok_or_else(|| other_layout(array))?;
     for (v, &t) in values.iter().zip(targets) {
-        out[t as usize].push(u128::from_ne_bytes(*v));
+        out[t as usize].push(bytemuck::pod_read_unaligned(v));
     }
     Ok(())
 }

@@ -172,11 +172,6 @@ impl HashBuild {
         self.table.len() == 0
     }
 
-    /// The number of different keys.
-    pub fn keys(&self) -> usize {
-        self.table.len()
-    }
-
     /// What the left value of key `k` must satisfy to have a partner.
     pub fn predicates(&self, k: usize) -> Vec<Predicate> {
         match &self.ranges[k] {

@@ -46,11 +46,6 @@ pub(crate) struct JoinShape {
 }
 
 impl JoinShape {
-    /// Whether the output has the right side's columns.
-    pub fn yields_right(&self) -> bool {
-        !matches!(self.kind, JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::Mark)
-    }
-
     /// Whether the output has the left side's columns.
     pub fn yields_left(&self) -> bool {
         !matches!(self.kind, JoinKind::RightSemi | JoinKind::RightAnti)

@@ -208,7 +208,7 @@ fn pieces(frames: &Frames, of: impl Fn(Range<u32>) -> Range<u32>) -> Vec<Vec<Ran
     if !frames.has_holes() {
         return vec![frames.bounds.iter().cloned().map(of).collect()];
     }
-    let mut out = vec![Vec::with_capacity(frames.bounds.len()); 3];
+    let mut out: Vec<_> = (0..3).map(|_| Vec::with_capacity(frames.bounds.len())).collect();
     for i in 0..frames.bounds.len() {
         for (list, piece) in out.iter_mut().zip(frames.pieces(i)) {
             list.push(of(piece));
