@@ -264,7 +264,10 @@ impl Running {
         rows: &Selection,
         threads: &Threads<'_>,
     ) -> Result<Option<Self>> {
-        if !(function.new_states)().update_running(&slice(args, 0, 0), 0, &[])? {
+        let mut probe = (function.new_states)();
+        if !probe.update_running(&slice(args, 0, 0), 0, &[])?
+            || !probe.merge_ranges(&*(function.new_states)(), &[])?
+        {
             return Ok(None);
         }
         let starts: Vec<u32> = group.partitions.iter().map(|&p| rows.place(p)).collect();
@@ -312,16 +315,20 @@ fn running(
     for from in rows.clone().step_by(RUNNING_ROWS) {
         let to = rows.end.min(from + RUNNING_ROWS);
         let mut states = states_for(function, 1);
-        if let Some(before) = &mut before {
-            states.merge(&mut **before, &[(RUNNING_ROWS - 1) as u32], &[0])?;
+        if let Some(before) = &before {
+            states.merge_ranges(&**before, std::slice::from_ref(&(0..1)))?;
         }
         let first = starts.partition_point(|&s| (s as usize) < from);
         let last = starts.partition_point(|&s| (s as usize) < to);
         let mut here: Vec<u32> = starts[first..last].iter().map(|&s| s - from as u32).collect();
         here.dedup();
         states.update_running(&slice(args, from, to - from), to - from, &here)?;
+        // Kept before the results are made: that may take the states apart.
+        let last = (to - from - 1) as u32;
+        let mut kept = states_for(function, 1);
+        kept.merge_ranges(&*states, std::slice::from_ref(&(last..last + 1)))?;
+        before = Some(kept);
         out.push(states.finish()?);
-        before = Some(states);
     }
     Ok(out)
 }
