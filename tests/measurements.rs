@@ -141,9 +141,10 @@ fn a_writer_waits_for_no_transaction_of_its_own_thread() {
     let db = Database::open_in_memory().unwrap();
     let connection = db.connect();
     connection.execute("CREATE TABLE t(a INT); BEGIN; INSERT INTO t VALUES (1)").unwrap();
-    let _ = db.write(&[Point::new("cpu").field("v", 1.0)]);
+    db.write(&[Point::new("cpu").field("v", 1.0)]).unwrap();
     connection.execute("COMMIT").unwrap();
     db.write(&[Point::new("cpu").field("v", 1.0)]).unwrap();
+    assert_eq!(rows(&db, "SELECT (SELECT count(*) FROM cpu), (SELECT count(*) FROM t)"), ["2|1"]);
     assert!(db.write(&[Point::new("cpu")]).is_err());
     assert!(db.write(&[Point::new("").field("v", 1.0)]).is_err());
     assert!(db.write(&[Point::new("cpu").field("v", f64::NAN)]).is_err());

@@ -288,10 +288,8 @@ impl Buffer {
     }
 
     fn find_field(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied().or_else(|| {
-            let folded = self.fields.iter().position(|f| f.name.eq_ignore_ascii_case(name));
-            folded.filter(|_| !self.by_name.contains_key(name))
-        })
+        let folded = || self.fields.iter().position(|f| f.name.eq_ignore_ascii_case(name));
+        self.by_name.get(name).copied().or_else(folded)
     }
 
     /// The index of a field, `hint` being the likeliest.
