@@ -134,6 +134,16 @@ fn formats() {
 }
 
 #[test]
+fn a_plan_is_drawn_where_people_look() {
+    let sql = "EXPLAIN SELECT count(*) FROM range(3)";
+    let out = text(&shell(&["--format", "table", "-c", sql], b"").stdout);
+    assert!(out.lines().count() > 1 && !out.contains("\\n") && !out.contains("explain_key"), "{out}");
+    // Programs get the columns.
+    let out = text(&shell(&["--format", "csv", "-c", sql], b"").stdout);
+    assert!(out.starts_with("explain_key,explain_value\n"), "{out}");
+}
+
+#[test]
 fn batch_goes_on_after_an_error_and_times_every_statement() {
     let out =
         shell(&["--batch", "--format", "csv", "--timer"], b"SELECT 1 AS a;\nSELECT nope;\nSELECT 2 AS b;\n");

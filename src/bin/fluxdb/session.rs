@@ -329,7 +329,8 @@ impl Session {
             }
             Output::File(file) => (file, false),
         };
-        let mut writer = self.display.writer(terminal_width(to_terminal));
+        let columns = Columns::of(&result);
+        let mut writer = self.display.writer(&columns, terminal_width(to_terminal));
         let written = (|| {
             // The header waits for the first batch, so that a statement that fails at once prints none.
             let mut next = timed.run(|| result.next_batch());
@@ -337,7 +338,7 @@ impl Session {
                 return Err(Failure::Statement(e));
             }
             progress.clear();
-            writer.begin(&Columns::of(&result), out)?;
+            writer.begin(&columns, out)?;
             while let Some(batch) = next {
                 let batch = batch.map_err(Failure::Statement)?;
                 *rows += batch.rows as u64;

@@ -5,6 +5,7 @@ mod delimited;
 mod insert;
 mod json;
 mod lines;
+mod plan;
 mod table;
 
 pub use table::thousands;
@@ -122,9 +123,12 @@ impl Format {
 }
 
 impl Display {
-    /// A writer for one result. `width` is the terminal's, in characters.
-    pub fn writer(&self, width: usize) -> Box<dyn ResultWriter> {
+    /// A writer for one result of these columns. `width` is the terminal's, in characters.
+    pub fn writer(&self, columns: &Columns, width: usize) -> Box<dyn ResultWriter> {
         match self.format {
+            Format::Table | Format::Box if plan::PlanWriter::is_for(columns) => {
+                Box::<plan::PlanWriter>::default()
+            }
             Format::Table => Box::new(table::TableWriter::fitted(self, width)),
             Format::Box => Box::new(table::TableWriter::full(self)),
             Format::Csv => Box::new(delimited::DelimitedWriter::new(b',', self.headers)),
