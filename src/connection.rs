@@ -59,7 +59,7 @@ impl Connection {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let (cancel, running) = (CancelToken::default(), Running::default());
         let session = Session::new(
-            Arc::clone(&shared.storage),
+            Arc::clone(&shared.databases),
             Arc::new(BuiltinFormats),
             shared.settings.clone(),
             cancel.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
-use crate::sql::session::Settings;
+use crate::sql::session::{Databases, NamedDatabase, SearchPath, Settings, name_of_file};
 use crate::table::{CheckReport, Storage, StorageOptions};
 
 /// How to open a database.
@@ -94,7 +94,7 @@ impl Options {
 /// What connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) storage: Arc<Storage>,
+    pub(crate) databases: Arc<Databases>,
     pub(crate) settings: Settings,
 }
 
@@ -132,7 +132,7 @@ impl Database {
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
         let storage = Storage::open(path, &options.storage())?;
-        Ok(Self { path: Some(path.to_path_buf()), shared: Shared::new(storage, &options) })
+        Ok(Self { path: Some(path.to_path_buf()), shared: Shared::new(storage, Some(path), &options) })
     }
 
     /// An empty database in memory.
@@ -151,7 +151,7 @@ impl Database {
     /// There is not enough memory, or an option makes no sense.
     pub fn open_in_memory_with(options: Options) -> Result<Self> {
         let storage = Storage::memory(&options.storage())?;
-        Ok(Self { path: None, shared: Shared::new(storage, &options) })
+        Ok(Self { path: None, shared: Shared::new(storage, None, &options) })
     }
 
     /// The file; `None` in memory.
@@ -161,7 +161,7 @@ impl Database {
 
     /// Whether it takes no changes.
     pub fn is_read_only(&self) -> bool {
-        self.shared.storage.is_read_only()
+        self.shared.storage().is_read_only()
     }
 
     /// A new connection: settings, a transaction and a statement of its own.
@@ -226,7 +226,7 @@ impl Database {
 
     /// Reads the whole database and accounts for every page and record.
     pub fn check(&self) -> CheckReport {
-        self.shared.storage.check()
+        self.shared.storage().check()
     }
 
     /// Closes this handle. All that was committed is in the file already; the file itself is closed with the
@@ -255,7 +255,8 @@ impl Options {
 }
 
 impl Shared {
-    fn new(storage: Arc<Storage>, options: &Options) -> Arc<Self> {
+    fn new(storage: Arc<Storage>, path: Option<&Path>, options: &Options) -> Arc<Self> {
+        let name = path.map_or_else(|| "memory".to_owned(), name_of_file);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             threads: options.threads.unwrap_or(cores).max(1),
@@ -266,9 +267,16 @@ impl Shared {
             optimizer: true,
             lock_timeout_ms: 1_000,
             time_zone: crate::exec::zone::Zone::system(),
+            search_path: SearchPath::of_database(&name),
             inert: std::collections::BTreeMap::new(),
         };
-        Arc::new(Self { storage, settings })
+        let opened = NamedDatabase::new(&name, path.map(Path::to_path_buf), storage);
+        Arc::new(Self { databases: Arc::new(Databases::new(opened)), settings })
+    }
+
+    /// The storage of the database that was opened.
+    pub(crate) fn storage(&self) -> &Arc<Storage> {
+        self.databases.opened().storage()
     }
 }
 

@@ -39,7 +39,7 @@ impl Engine {
             let db = match self.config {
                 Config::Memory => Database::open_in_memory()?,
                 Config::OneThread => {
-                    Database::open_with(self.dir.path().join("t.flux"), Options::default().threads(1))?
+                    Database::open_with(self.dir.path().join("memory.flux"), Options::default().threads(1))?
                 }
                 Config::Reopened => {
                     Database::open_with(self.dir.path().join("t.flux"), Options::default().page_size(4096))?

@@ -193,7 +193,7 @@ impl PointWriter {
         if let Some(&index) = self.by_name.get(name) {
             return Ok(index);
         }
-        let snapshot = self.shared.storage.snapshot();
+        let snapshot = self.shared.storage().snapshot();
         let table = match snapshot.catalog().object(MAIN_SCHEMA, name) {
             Ok(Object::Table(table)) => Some(Arc::clone(table)),
             Ok(other) => return Err(format!("\"{name}\" is a {}, not a measurement", other.kind())),
@@ -228,7 +228,7 @@ impl PointWriter {
         }
         let shared = Arc::clone(&self.shared);
         let timeout = shared.settings.lock_timeout_ms;
-        let mut transaction = wait_to_write(&shared.storage, timeout, &CancelToken::default())?;
+        let mut transaction = wait_to_write(shared.storage(), timeout, &CancelToken::default())?;
         self.series.clear();
         self.by_name.clear();
         let points = std::mem::take(&mut self.waiting) as u64;

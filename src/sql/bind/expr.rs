@@ -275,7 +275,7 @@ impl Binder<'_> {
     /// The row of a table as a struct, or the column of a function that yields one only.
     fn bind_whole_row(&mut self, ident: &Ident, cx: &mut ExprContext<'_>) -> Result<Option<Expr>> {
         for (level, scope) in std::iter::once(cx.scope).chain(Outer::chain(cx.outer)).enumerate() {
-            let Some(relation) = scope.relation(None, &ident.value).filter(|r| !r.name.is_empty()) else {
+            let Some(relation) = scope.relation(&[], &ident.value).filter(|r| !r.name.is_empty()) else {
                 continue;
             };
             let columns: Vec<&ScopeColumn> = relation.columns.iter().collect();
@@ -366,8 +366,9 @@ impl Binder<'_> {
         for (level, scope) in std::iter::once(cx.scope).chain(Outer::chain(cx.outer)).enumerate() {
             // `table.column`, then `schema.table.column`, each with fields of structs behind.
             let candidates = [
-                (names.len() >= 2).then(|| (scope.relation(None, names[0]), 1)),
-                (names.len() >= 3).then(|| (scope.relation(Some(names[0]), names[1]), 2)),
+                (names.len() >= 2).then(|| (scope.relation(&[], names[0]), 1)),
+                (names.len() >= 3).then(|| (scope.relation(&names[..1], names[1]), 2)),
+                (names.len() >= 4).then(|| (scope.relation(&names[..2], names[2]), 3)),
             ];
             for (relation, at) in candidates.into_iter().flatten() {
                 let Some(relation) = relation else { continue };
@@ -383,7 +384,7 @@ impl Binder<'_> {
                 && (matches!(
                     column.column.ty,
                     LogicalType::Struct(_) | LogicalType::Map(..) | LogicalType::Json
-                ) || missing.is_none() && scope.relation(None, names[0]).is_none())
+                ) || missing.is_none() && scope.relation(&[], names[0]).is_none())
             {
                 if level == 0 {
                     cx.spans.insert(column.column.id, parts[0].span);

@@ -7,7 +7,7 @@ use sqlparser::ast::{
     TableWithJoins,
 };
 
-use crate::catalog::{Object, TableDefinition, ViewDefinition};
+use crate::catalog::{Namespace, Object, ObjectKind, TableDefinition, ViewDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
@@ -20,14 +20,13 @@ use crate::sql::bind::name::function_name;
 use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
 use crate::sql::bind::subquery::{attach, depends_on, filter};
 use crate::sql::bind::unnest::is_unnest;
-use crate::sql::bind::{
-    Binder, BoundQuery, QUERY_DEPTH_MAX, TABLES_MAX, coerce, object_name, schema_or_main,
-};
+use crate::sql::bind::{Binder, BoundQuery, QUERY_DEPTH_MAX, TABLES_MAX, coerce, object_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms::{self, SampleSyntax};
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::parser::{factor_query, parse_query};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan, Sample, SampleMethod, SampleSize};
+use crate::sql::session::{FoundObject, parts};
 use crate::sql::{sources, stack};
 
 /// A plan and the names of its columns.
@@ -429,52 +428,54 @@ impl Binder<'_> {
     // --- names ---
 
     fn bind_table(&mut self, name: &ObjectName, outer: Option<&Outer<'_>>) -> Result<Bound> {
-        let (schema, object) = object_name(name)?;
+        let parts = parts(name)?;
+        let Some((object, qualifier)) = parts.split_last() else {
+            return Err(SqlError::internal("a name is empty"));
+        };
+        let schema = qualifier.last().copied();
         if schema.is_some_and(|s| s.value.eq_ignore_ascii_case("recurring"))
             && let Some(bound) = self.bind_recurring(object)
         {
             return Ok(bound);
         }
-        if schema.is_none()
+        if qualifier.is_empty()
             && object.quote_style != Some('\'')
             && let Some(cte) = Cte::find(self.ctes.as_ref(), &object.value)
         {
             return self.bind_cte(&cte, object, outer);
         }
+        let tables = self.env.tables;
+        let names = tables.names();
+        if let Some(found) = names.lookup(Namespace::Relation, name)? {
+            return match found.object {
+                Object::Table(table) => self.bind_stored_table(table, found),
+                Object::View(view) => self.bind_view(view, found),
+                other => Err(SqlError::internal(format!("{} in FROM", other.kind()))),
+            };
+        }
         if let Some(bound) = self.bind_system_view(schema, object) {
             return bound;
         }
-        let catalog = self.env.tables.catalog();
-        let schema_name = schema_or_main(schema);
-        let found = catalog.schema(schema_name).ok().and_then(|s| s.get(&object.value)).cloned();
-        match found {
-            Some(Object::Table(table)) => self.bind_stored_table(&table, schema),
-            Some(Object::View(view)) => self.bind_view(&view, schema),
-            _ => {
-                if schema.is_none() && self.env.formats.is_file_name(&object.value) {
-                    return self.bind_file(&object.value, object);
-                }
-                let error = match catalog.object(schema_name, &object.value) {
-                    Err(e) => SqlError::from_catalog(&e),
-                    Ok(_) => SqlError::internal("the catalog changed"),
-                };
-                let ctes = Cte::names(self.ctes.as_ref());
-                Err(if error.message.contains("Did you mean") {
-                    error.at_span(object.span)
-                } else {
-                    error.at_span(object.span).did_you_mean(&object.value, ctes)
-                })
-            }
+        if qualifier.is_empty() && self.env.formats.is_file_name(&object.value) {
+            return self.bind_file(&object.value, object);
         }
+        let error = names.not_found(ObjectKind::Table, name);
+        if error.message.contains("Did you mean") {
+            return Err(error);
+        }
+        Err(error.did_you_mean(&object.value, Cte::names(self.ctes.as_ref())))
     }
 
-    fn bind_stored_table(&mut self, table: &Arc<TableDefinition>, schema: Option<&Ident>) -> Result<Bound> {
-        let target = Target::new(Arc::clone(table), schema_or_main(schema));
-        let (plan, relation, _) = self.bind_target(&target)?;
+    fn bind_stored_table(&mut self, table: &Arc<TableDefinition>, found: FoundObject<'_>) -> Result<Bound> {
+        let target = Target::new(Arc::clone(table), &found.schema.definition().name);
+        let snapshot = found.database.table(table.id);
+        let snapshot = snapshot.map_err(|e| SqlError::new(crate::sql::SqlErrorKind::Io, e.to_string()))?;
+        let (plan, mut relation, _) = self.bind_target_as_of(&target, snapshot)?;
+        relation.database = Some(found.database.name().to_owned());
         Ok(Bound { plan, scope: Scope::of(relation) })
     }
 
-    fn bind_view(&mut self, view: &ViewDefinition, schema: Option<&Ident>) -> Result<Bound> {
+    fn bind_view(&mut self, view: &Arc<ViewDefinition>, found: FoundObject<'_>) -> Result<Bound> {
         // Places in the view's text mean nothing in the statement's.
         let inside = |mut e: SqlError| {
             e.message = format!("in view \"{}\": {}", view.name, e.message);
@@ -486,7 +487,8 @@ impl Binder<'_> {
             return Err(inside(SqlError::unsupported("the view's query is too big")));
         }
         let query = parse_query(&view.query).map_err(inside)?;
-        if self.views.contains(&view.id) {
+        let view = &Arc::clone(view);
+        if self.views.iter().any(|other| Arc::ptr_eq(other, view)) {
             return Err(SqlError::binder(format!(
                 "infinite recursion detected: attempting to recursively bind view \"{}\"",
                 view.name
@@ -494,13 +496,14 @@ impl Binder<'_> {
         }
         // A view sees no CTEs of the statement that uses it.
         let ctes = self.ctes.take();
-        self.views.push(view.id);
+        self.views.push(Arc::clone(view));
         let bound = self.bind_query(&query, None).map_err(inside);
         self.views.pop();
         self.ctes = ctes;
         let mut bound = derived(&view.name, bound?);
         let relation = &mut bound.scope.relations[0];
-        relation.schema = Some(schema_or_main(schema).to_owned());
+        relation.schema = Some(found.schema.definition().name.to_string());
+        relation.database = Some(found.database.name().to_owned());
         for (column, name) in relation.columns.iter_mut().zip(&view.column_names) {
             column.column.name = name.to_string();
         }
@@ -688,6 +691,7 @@ fn with_alias(mut bound: Bound, alias: Option<&TableAlias>) -> Result<Bound> {
     let relation = &mut bound.scope.relations[0];
     relation.name.clone_from(&alias.name.value);
     relation.schema = None;
+    relation.database = None;
     if let LogicalPlan::TableGet { alias: shown, .. } = &mut bound.plan {
         shown.clone_from(&alias.name.value);
     }

@@ -142,7 +142,14 @@ impl Binder<'_> {
             [one] => Syntax::Identifier(one.clone()),
             many => Syntax::CompoundIdentifier(many.to_vec()),
         };
-        let is_schema = matches!(before, [one] if self.env.tables.catalog().schema(&one.value).is_ok());
+        let is_schema = match before {
+            [one] => {
+                let names = self.env.tables.names();
+                names.database(&one.value).is_some()
+                    || names.schema(&ast::ObjectName::from(vec![one.clone()])).is_ok()
+            }
+            _ => false,
+        };
         let mut probe = ExprContext::new(cx.scope, cx.outer, cx.clause);
         probe.aliases = cx.aliases;
         probe.lambda_params.clone_from(&cx.lambda_params);

@@ -17,7 +17,7 @@ use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::{Arguments, arguments};
 use crate::sql::bind::scope::{Outer, Scope};
 use crate::sql::bind::types::bind_type;
-use crate::sql::bind::{Binder, BoundQuery, coerce, object_name, schema_or_main};
+use crate::sql::bind::{Binder, BoundQuery, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::{parse_expr, parse_query, parse_type, tokens};
 use crate::sql::stack;
@@ -84,9 +84,7 @@ impl Binder<'_> {
     }
 
     fn find_macro(&self, name: &ObjectName, kind: ObjectKind) -> Option<Arc<MacroDefinition>> {
-        let (schema, ident) = object_name(name).ok()?;
-        let schema = self.env.tables.catalog().schema(schema_or_main(schema)).ok()?;
-        match schema.find(kind.namespace()?, &ident.value)? {
+        match self.env.tables.names().lookup(kind.namespace()?, name).ok()??.object {
             Object::Macro(definition) => Some(Arc::clone(definition)),
             _ => None,
         }

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{self, Ident, ObjectName};
 
-use crate::catalog::{Catalog, MAIN_SCHEMA, Namespace, Object, ObjectId, TableId};
+use crate::catalog::{Catalog, MAIN_SCHEMA, Namespace, Object, TableId, ViewDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::context::ExecContext;
@@ -49,15 +49,17 @@ use crate::sql::bind::scope::Scope;
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::external::Formats;
 use crate::sql::plan::{Column, ColumnIds, LogicalPlan};
-use crate::sql::session::{Parameters, Settings, Variables};
+use crate::sql::session::{Parameters, ReadView, Settings, Variables};
 use crate::table::TableSnapshot;
 
 /// Tables as of the statement's snapshot.
 pub trait Tables {
-    /// The definitions.
+    /// The definitions in the database that the statement is about.
     fn catalog(&self) -> &Catalog;
-    /// The table with that id.
+    /// The table of that database with that id.
     fn table(&self, id: TableId) -> Result<Arc<TableSnapshot>, crate::table::TableError>;
+    /// All databases, in which names are looked up.
+    fn names(&self) -> &ReadView;
 }
 
 /// What a statement is bound against.
@@ -107,7 +109,7 @@ pub struct Binder<'e> {
     macro_depth: usize,
     macro_calls: usize,
     /// The views that are being bound in each other.
-    views: Vec<ObjectId>,
+    views: Vec<Arc<ViewDefinition>>,
 }
 
 /// A bound query: its plan and its columns, in order. The plan may yield more.
@@ -175,13 +177,16 @@ impl<'e> Binder<'e> {
 
     /// The type that a name stands for, one that was given its name by CREATE TYPE among them.
     pub fn bind_type(&self, ty: &ast::DataType) -> Result<LogicalType> {
-        types::bind_type_with(ty, &|name| {
-            let (schema, ident) = object_name(name).ok()?;
-            let schema = self.env.tables.catalog().schema(schema_or_main(schema)).ok()?;
-            match schema.find(Namespace::Type, &ident.value)? {
-                Object::Type(definition) => Some(definition.ty.clone()),
-                _ => None,
-            }
+        types::bind_type_with(ty, &|name| match self
+            .env
+            .tables
+            .names()
+            .lookup(Namespace::Type, name)
+            .ok()??
+            .object
+        {
+            Object::Type(definition) => Some(definition.ty.clone()),
+            _ => None,
         })
     }
 

@@ -7,10 +7,10 @@ use sqlparser::ast::{
     Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Value, visit_expressions,
 };
 
-use crate::catalog::{ObjectId, TableDefinition};
+use crate::catalog::{Namespace, ObjectId, TableDefinition};
 use crate::sql::bind::Binder;
 use crate::sql::bind::name::function_name;
-use crate::sql::parser::parse_expr;
+use crate::sql::parser::{parse_expr, parse_name};
 use crate::sql::sequences;
 
 impl Binder<'_> {
@@ -20,11 +20,19 @@ impl Binder<'_> {
         for default in table.columns.iter().filter_map(|c| c.default.as_deref()) {
             let Ok(default) = parse_expr(default) else { continue };
             let _: ControlFlow<()> = visit_expressions(&default, |expr| {
-                needs.extend(sequence_name(expr).and_then(|name| self.sequence(name).ok()).map(|s| s.id));
+                needs.extend(sequence_name(expr).and_then(|name| self.own_sequence(name)));
                 ControlFlow::Continue(())
             });
         }
         needs
+    }
+
+    /// The sequence of that name, if it is in the database that the statement is about.
+    fn own_sequence(&self, text: &str) -> Option<ObjectId> {
+        let names = self.env.tables.names();
+        let name = parse_name(text).ok()?;
+        let found = names.lookup(Namespace::Sequence, &name).ok()??;
+        std::ptr::eq(found.database, names.focus()).then(|| found.object.id())
     }
 }
 

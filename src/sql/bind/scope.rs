@@ -22,6 +22,8 @@ pub struct Relation {
     pub name: String,
     /// The schema, where the table was named without an alias.
     pub schema: Option<String>,
+    /// The database, likewise.
+    pub database: Option<String>,
     /// Its columns, in order.
     pub columns: Vec<ScopeColumn>,
     /// The number of the row, which is found by its name, unless a column has that, but is not one of the columns.
@@ -70,7 +72,7 @@ impl Relation {
     /// A relation of these columns.
     pub fn new(name: impl Into<String>, columns: Vec<Column>) -> Self {
         let columns = columns.into_iter().map(ScopeColumn::new).collect();
-        Self { name: name.into(), schema: None, columns, row_id: None, is_function: false }
+        Self { name: name.into(), schema: None, database: None, columns, row_id: None, is_function: false }
     }
 
     /// The column of that name.
@@ -79,13 +81,17 @@ impl Relation {
         all.find(|c| c.column.name.eq_ignore_ascii_case(name))
     }
 
-    /// Whether a qualifier means this relation.
-    pub fn is_called(&self, schema: Option<&str>, name: &str) -> bool {
+    /// Whether a name means this relation; it may be qualified by a schema, a database, or both.
+    pub fn is_called(&self, qualifier: &[&str], name: &str) -> bool {
+        let is = |own: &Option<String>, wanted: &str| {
+            own.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(wanted))
+        };
         self.name.eq_ignore_ascii_case(name)
-            && match (schema, &self.schema) {
-                (None, _) => true,
-                (Some(wanted), Some(schema)) => wanted.eq_ignore_ascii_case(schema),
-                (Some(_), None) => false,
+            && match qualifier {
+                [] => true,
+                [one] => is(&self.schema, one) || is(&self.database, one),
+                [database, schema] => is(&self.database, database) && is(&self.schema, schema),
+                _ => false,
             }
     }
 }
@@ -133,8 +139,8 @@ impl Scope {
     }
 
     /// The relation that a qualifier means.
-    pub fn relation(&self, schema: Option<&str>, name: &str) -> Option<&Relation> {
-        self.relations.iter().find(|r| r.is_called(schema, name))
+    pub fn relation(&self, qualifier: &[&str], name: &str) -> Option<&Relation> {
+        self.relations.iter().find(|r| r.is_called(qualifier, name))
     }
 
     /// All columns that `*` stands for, with their expressions.
@@ -154,6 +160,7 @@ impl Scope {
                 !r.name.is_empty()
                     && r.name.eq_ignore_ascii_case(&relation.name)
                     && r.schema == relation.schema
+                    && r.database == relation.database
             };
             if self.relations.iter().any(taken) {
                 return Err(SqlError::binder(format!(

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use sqlparser::ast::Expr as Syntax;
 
-use crate::catalog::{MAIN_SCHEMA, Object, ObjectKind, SequenceDefinition};
+use crate::catalog::{Object, ObjectKind, SequenceDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::sql::bind::expr::ExprContext;
-use crate::sql::bind::{Binder, coerce, object_name, schema_or_main};
+use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_name;
 use crate::sql::sequences;
 use crate::sql::session::unknown_setting;
-use crate::sql::sources::{database_name, texts};
+use crate::sql::sources::texts;
 
 /// The names of the functions.
 pub const FUNCTIONS: &[&str] = &[
@@ -48,11 +48,11 @@ impl Binder<'_> {
         Ok(Some(match (name, args) {
             ("current_schemas", [implicit]) => {
                 let implicit = self.bind_constant_as(implicit, &LogicalType::Boolean, name)?;
-                let names: &[&str] = if implicit == Scalar::Boolean(true) {
-                    &[MAIN_SCHEMA, "pg_catalog"]
-                } else {
-                    &[MAIN_SCHEMA]
-                };
+                let path = self.env.settings.search_path.entries().iter();
+                let mut names: Vec<&str> = path.map(|(_, schema)| schema.as_str()).collect();
+                if implicit == Scalar::Boolean(true) {
+                    names.push("pg_catalog");
+                }
                 Expr::literal(texts(names), LogicalType::List(Box::new(LogicalType::Varchar)))
             }
             (name, []) => return Ok(self.session_name(name)),
@@ -85,8 +85,8 @@ impl Binder<'_> {
     /// What the session calls itself and where it is; some of these names need no parentheses.
     pub(super) fn session_name(&self, name: &str) -> Option<Expr> {
         Some(text(match name {
-            "current_database" | "current_catalog" => database_name(),
-            "current_schema" => MAIN_SCHEMA,
+            "current_database" | "current_catalog" => self.env.settings.search_path.database(),
+            "current_schema" => self.env.settings.search_path.schema(),
             "current_user" | "current_role" | "session_user" | "user" => "fluxdb",
             _ => return None,
         }))
@@ -117,13 +117,10 @@ impl Binder<'_> {
 
     /// The sequence that a text names, as `nextval` has it.
     pub fn sequence(&self, text: &str) -> Result<Arc<SequenceDefinition>> {
-        let name = parse_name(text)?;
-        let (schema, ident) = object_name(&name)?;
-        let catalog = self.env.tables.catalog();
-        match catalog.find(ObjectKind::Sequence, schema_or_main(schema), &ident.value) {
-            Ok(Object::Sequence(sequence)) => Ok(Arc::clone(sequence)),
-            Ok(_) => Err(SqlError::internal("a sequence is a sequence")),
-            Err(e) => Err(SqlError { position: None, ..SqlError::from_catalog(&e) }),
+        let found = self.env.tables.names().find(ObjectKind::Sequence, &parse_name(text)?);
+        match found.map_err(|e| SqlError { position: None, ..e })?.object {
+            Object::Sequence(sequence) => Ok(Arc::clone(sequence)),
+            _ => Err(SqlError::internal("a sequence is a sequence")),
         }
     }
 }

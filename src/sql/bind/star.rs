@@ -20,6 +20,7 @@ use crate::sql::bind::select::{Item, ItemSource};
 use crate::sql::bind::{Binder, object_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
+use crate::sql::session::parts;
 use crate::sql::tokens::STAR_PATTERN;
 
 /// A column that a star may stand for: the table it is of, its name, and its value.
@@ -95,8 +96,13 @@ impl Binder<'_> {
 
     /// The columns of a table, or the fields of a struct.
     fn qualified_columns(&mut self, name: &ObjectName, scope: &Scope) -> Result<Vec<StarColumn>> {
-        let (schema, table) = object_name(name)?;
-        if let Some(relation) = scope.relation(schema.map(|s| s.value.as_str()), &table.value) {
+        let parts = parts(name)?;
+        let Some((table, qualifier)) = parts.split_last() else {
+            return Err(SqlError::internal("a name is empty"));
+        };
+        let schema = qualifier.first();
+        let qualifier: Vec<&str> = qualifier.iter().map(|part| part.value.as_str()).collect();
+        if let Some(relation) = scope.relation(&qualifier, &table.value) {
             // Here a column that was merged into another is there too.
             let columns = relation.columns.iter().map(|c| StarColumn {
                 table: relation.name.clone(),

@@ -1,8 +1,10 @@
 //! A session: settings, a transaction, and statements one after another.
 
+mod databases;
 mod failure;
 mod inert_settings;
 mod prepared;
+mod read_view;
 mod result;
 mod settings;
 mod transaction;
@@ -12,12 +14,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+pub use databases::{Databases, NamedDatabase, SYSTEM_DATABASE, TEMP_DATABASE, name_of_file};
 pub use failure::Failure;
 pub use inert_settings::is_self_test;
 pub use prepared::{PreparedStatement, PreparedStatements};
+pub use read_view::{DatabaseView, FoundObject, NewPlace, ReadView, SearchPath, parts};
 pub use result::{Outcome, ResultRows};
 pub use settings::{Setting, Settings, unknown as unknown_setting};
-pub use transaction::ReadView;
 pub(super) use transaction::Writer;
 pub(crate) use transaction::wait_to_write;
 pub use values::{Parameters, TypedValue, Variables};
@@ -34,14 +37,16 @@ use crate::sql::optimize::{OptimizerOptions, optimize};
 use crate::sql::plan::{ColumnIds, LogicalPlan};
 use crate::sql::session::transaction::Transaction;
 use crate::sql::{parser, physical, sequences, stack, statement};
-use crate::table::Storage;
 
 /// Where the running query can be seen from other threads.
 pub type Running = Arc<Mutex<Option<Arc<ExecContext>>>>;
 
 /// A session of one connection.
 pub struct Session {
-    storage: Arc<Storage>,
+    /// The databases that all connections share.
+    databases: Arc<Databases>,
+    /// That of the connection's temporary objects, once there are any.
+    temporary: Option<Arc<NamedDatabase>>,
     formats: Arc<dyn Formats>,
     defaults: Settings,
     /// Settings, as SET left them.
@@ -64,16 +69,17 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// A session on a database.
+    /// A session on these databases.
     pub fn new(
-        storage: Arc<Storage>,
+        databases: Arc<Databases>,
         formats: Arc<dyn Formats>,
         settings: Settings,
         cancel: CancelToken,
         running: Running,
     ) -> Self {
         Self {
-            storage,
+            databases,
+            temporary: None,
             formats,
             defaults: settings.clone(),
             settings,
@@ -143,6 +149,34 @@ impl Session {
         result
     }
 
+    /// The databases that all connections share.
+    pub(super) fn shared_databases(&self) -> &Arc<Databases> {
+        &self.databases
+    }
+
+    /// All databases that statements can name.
+    pub(super) fn databases(&self) -> Vec<Arc<NamedDatabase>> {
+        let mut all = self.databases.list();
+        all.extend(self.temporary.clone());
+        all
+    }
+
+    /// The database in which objects are made.
+    pub(super) fn default_database(&self) -> Arc<NamedDatabase> {
+        let found = self.databases.find(self.settings.search_path.database());
+        found.unwrap_or_else(|| Arc::clone(self.databases.opened()))
+    }
+
+    /// The database of the connection's temporary objects.
+    pub(super) fn temporary_database(&mut self) -> Result<Arc<NamedDatabase>, Failure> {
+        if let Some(database) = &self.temporary {
+            return Ok(Arc::clone(database));
+        }
+        let database = NamedDatabase::temporary()?;
+        self.temporary = Some(Arc::clone(&database));
+        Ok(database)
+    }
+
     pub(super) fn formats(&self) -> &Arc<dyn Formats> {
         &self.formats
     }
@@ -153,7 +187,9 @@ impl Session {
 
     /// What a statement reads: the open transaction's view, or the last commit.
     pub fn read_view(&self) -> ReadView {
-        self.transaction.read_view(&self.storage)
+        let databases = self.databases();
+        let views = databases.iter().map(|database| self.transaction.view_of(database)).collect();
+        ReadView::new(views, self.settings.search_path.clone())
     }
 
     /// A context for a query, under the present settings.

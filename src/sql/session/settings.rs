@@ -7,6 +7,7 @@ use crate::column::types::LogicalType;
 use crate::exec::zone::Zone;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::session::inert_settings::{self, INERT};
+use crate::sql::session::read_view::SearchPath;
 
 /// Settings of one connection.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Settings {
     pub lock_timeout_ms: u64,
     /// The zone in which TIMESTAMP WITH TIME ZONE is read and shown.
     pub time_zone: Zone,
+    /// Where names are looked up that are not qualified.
+    pub search_path: SearchPath,
     /// What settings that change nothing were set to.
     pub inert: BTreeMap<String, String>,
 }
@@ -120,6 +123,22 @@ const KNOWN: &[Known] = &[
         get: |_| "true".into(),
         // Rows that keep their order are also right where they need not.
         set: |_, v| boolean(v).map(|_| ()),
+    },
+    Known {
+        name: "schema",
+        aliases: &[],
+        description: "The schema in which objects are made that are not qualified",
+        ty: LogicalType::Varchar,
+        get: |s| s.search_path.schema().to_owned(),
+        set: |_, _| Err("the schema is set against what exists".into()),
+    },
+    Known {
+        name: "search_path",
+        aliases: &[],
+        description: "The schemas in which names are looked up that are not qualified",
+        ty: LogicalType::Varchar,
+        get: |s| search_path_text(&s.search_path),
+        set: |_, _| Err("the search path is set against what exists".into()),
     },
     Known {
         name: "threads",
@@ -255,6 +274,10 @@ impl Settings {
 
     /// Gives a setting the value that it has in `defaults`.
     pub fn reset(&mut self, name: &str, defaults: &Settings) -> Result<()> {
+        if matches!(name.to_lowercase().as_str(), "schema" | "search_path") {
+            self.search_path.clone_from(&defaults.search_path);
+            return Ok(());
+        }
         if let Some(known) = find(name) {
             let value = Scalar::text((known.get)(defaults));
             return (known.set)(self, &value).map_err(SqlError::internal);
@@ -292,6 +315,12 @@ fn format_bytes(bytes: u64) -> String {
 fn find(name: &str) -> Option<&'static Known> {
     let name = name.to_lowercase();
     KNOWN.iter().find(|k| k.name == name || k.aliases.contains(&name.as_str()))
+}
+
+/// A search path as it is set: `schema` or `database.schema`, with commas between.
+fn search_path_text(path: &SearchPath) -> String {
+    let entries = path.entries().iter().map(|(database, schema)| format!("{database}.{schema}"));
+    entries.collect::<Vec<_>>().join(",")
 }
 
 /// The error for a name that no setting has.
@@ -374,6 +403,7 @@ mod tests {
             optimizer: true,
             lock_timeout_ms: 1_000,
             time_zone: Zone::utc(),
+            search_path: SearchPath::of_database("memory"),
             inert: BTreeMap::new(),
         }
     }

@@ -9,14 +9,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::catalog::{Catalog, TableId};
 use crate::exec::context::CancelToken;
 use crate::exec::error::ExecError;
 use crate::sql::ast::Statement;
-use crate::sql::bind::Tables;
 use crate::sql::error::{SqlError, SqlErrorKind};
+use crate::sql::session::databases::NamedDatabase;
+use crate::sql::session::read_view::{DatabaseView, ReadView};
 use crate::sql::session::{Failure, Session};
-use crate::table::{Savepoint, Snapshot, Storage, TableError, TableSnapshot, WriteTransaction};
+use crate::table::{Savepoint, Snapshot, Storage, TableError, WriteTransaction};
 
 /// The transaction of a session.
 #[derive(Debug)]
@@ -29,13 +29,53 @@ pub(super) enum Transaction {
     Failed,
 }
 
+/// A transaction between BEGIN and COMMIT.
 #[derive(Debug)]
 pub(super) struct OpenTransaction {
+    /// Each database as of BEGIN, or as of when it was attached.
+    parts: Vec<Part>,
+    /// Nothing may be written.
+    read_only: bool,
+}
+
+/// What a transaction has of a database.
+#[derive(Debug)]
+struct Part {
+    database: Arc<NamedDatabase>,
     /// The database as the transaction sees it.
     snapshot: Arc<Snapshot>,
     write: Option<WriteTransaction>,
-    /// Nothing may be written.
-    read_only: bool,
+}
+
+impl Part {
+    fn of(database: &Arc<NamedDatabase>) -> Self {
+        Self { database: Arc::clone(database), snapshot: database.storage().snapshot(), write: None }
+    }
+}
+
+impl OpenTransaction {
+    /// What it has of a database.
+    fn part(&mut self, database: &Arc<NamedDatabase>) -> &mut Part {
+        let found = self.parts.iter().position(|part| Arc::ptr_eq(&part.database, database));
+        let at = found.unwrap_or_else(|| {
+            self.parts.push(Part::of(database));
+            self.parts.len() - 1
+        });
+        &mut self.parts[at]
+    }
+
+    /// Whether it has written to a database.
+    fn writes_to(&self, database: &Arc<NamedDatabase>) -> bool {
+        self.parts.iter().any(|part| part.write.is_some() && Arc::ptr_eq(&part.database, database))
+    }
+
+    /// The database, other than this and that of temporary objects, that it has written to.
+    fn written_other(&self, database: &Arc<NamedDatabase>) -> Option<&str> {
+        let other = self.parts.iter().find(|part| {
+            part.write.is_some() && !part.database.is_temporary() && !Arc::ptr_eq(&part.database, database)
+        });
+        other.filter(|_| !database.is_temporary()).map(|part| part.database.name())
+    }
 }
 
 fn context_error(message: &str) -> SqlError {
@@ -65,41 +105,21 @@ impl Transaction {
         }
     }
 
-    /// What a statement reads.
-    pub fn read_view(&self, storage: &Arc<Storage>) -> ReadView {
-        match self {
-            Self::Open(open) => ReadView::of(Arc::clone(&open.snapshot)),
-            _ => ReadView::of(storage.snapshot()),
-        }
-    }
-}
-
-/// What a statement reads.
-#[derive(Debug, Clone)]
-pub struct ReadView {
-    snapshot: Arc<Snapshot>,
-}
-
-impl ReadView {
-    /// A snapshot as it is.
-    pub fn of(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot }
-    }
-}
-
-impl Tables for ReadView {
-    fn catalog(&self) -> &Catalog {
-        self.snapshot.catalog()
-    }
-
-    fn table(&self, id: TableId) -> Result<Arc<TableSnapshot>, TableError> {
-        self.snapshot.table(id)
+    /// A database as a statement sees it.
+    pub fn view_of(&self, database: &Arc<NamedDatabase>) -> DatabaseView {
+        let part = match self {
+            Self::Open(open) => open.parts.iter().find(|part| Arc::ptr_eq(&part.database, database)),
+            _ => None,
+        };
+        let snapshot = part.map_or_else(|| database.storage().snapshot(), |part| Arc::clone(&part.snapshot));
+        DatabaseView::new(Arc::clone(database), snapshot)
     }
 }
 
 /// A transaction in which a statement writes: its own, or the session's. Dropping it undoes what the statement did.
 pub(in crate::sql) struct Writer<'s> {
     session: &'s mut Session,
+    database: Arc<NamedDatabase>,
     own: Option<WriteTransaction>,
     /// Where the session's transaction was before the statement.
     before: Option<Savepoint>,
@@ -111,11 +131,8 @@ impl Session {
         if !matches!(self.transaction, Transaction::None) {
             return Err(context_error("cannot start a transaction within a transaction").into());
         }
-        self.transaction = Transaction::Open(Box::new(OpenTransaction {
-            snapshot: self.storage.snapshot(),
-            write: None,
-            read_only,
-        }));
+        let parts = self.databases().iter().map(Part::of).collect();
+        self.transaction = Transaction::Open(Box::new(OpenTransaction { parts, read_only }));
         Ok(())
     }
 
@@ -126,13 +143,14 @@ impl Session {
             Transaction::Failed => {
                 Err(context_error("the transaction had failed and was rolled back").into())
             }
-            Transaction::Open(mut open) => match open.write.take() {
-                Some(write) => {
-                    write.commit()?;
-                    Ok(())
+            Transaction::Open(mut open) => {
+                for part in &mut open.parts {
+                    if let Some(write) = part.write.take() {
+                        write.commit()?;
+                    }
                 }
-                None => Ok(()),
-            },
+                Ok(())
+            }
         }
     }
 
@@ -150,39 +168,60 @@ impl Session {
         self.writer()?.finish()
     }
 
-    /// CHECKPOINT.
+    /// CHECKPOINT, of the database in which objects are made.
     pub(in crate::sql) fn checkpoint(&mut self) -> Result<(), Failure> {
-        if self.storage.is_read_only() {
+        let database = self.default_database();
+        if database.storage().is_read_only() {
             return Ok(());
         }
-        if matches!(&self.transaction, Transaction::Open(open) if open.write.is_some()) {
+        if matches!(&self.transaction, Transaction::Open(open) if open.writes_to(&database)) {
             return Err(
                 context_error("Cannot CHECKPOINT: the current transaction has changes of its own").into()
             );
         }
         let patience = Duration::from_millis(self.settings.lock_timeout_ms);
-        Ok(self.storage.checkpoint_within(Some(patience))?)
+        Ok(database.storage().checkpoint_within(Some(patience))?)
     }
 
-    /// Begins to write: in the open transaction, or in one for this statement.
+    /// Begins to write to the database in which objects are made.
     pub(in crate::sql) fn writer(&mut self) -> Result<Writer<'_>, Failure> {
-        if self.storage.is_read_only() {
+        let database = self.default_database();
+        self.writer_in(&database)
+    }
+
+    /// Begins to write to a database: in the open transaction, or in one for this statement.
+    pub(in crate::sql) fn writer_in(&mut self, database: &Arc<NamedDatabase>) -> Result<Writer<'_>, Failure> {
+        if database.storage().is_read_only() {
             return Err(TableError::ReadOnly.into());
         }
-        if let Transaction::Open(open) = &mut self.transaction {
-            if open.read_only {
-                return Err(context_error("Cannot write - transaction is launched in read-only mode").into());
-            }
-            if open.write.is_none() {
-                let patience = Duration::from_millis(self.settings.lock_timeout_ms);
-                open.write = Some(self.storage.begin_on(Arc::clone(&open.snapshot), patience)?);
-            }
-            let mut writer = Writer { session: self, own: None, before: None };
-            writer.before = Some(writer.transaction()?.savepoint()?);
-            return Ok(writer);
+        let database = Arc::clone(database);
+        let Transaction::Open(open) = &mut self.transaction else {
+            let own = wait_to_write(database.storage(), self.settings.lock_timeout_ms, &self.cancel)?;
+            return Ok(Writer { session: self, database, own: Some(own), before: None });
+        };
+        if open.read_only && !database.is_temporary() {
+            return Err(context_error(&format!(
+                "Cannot write to database \"{}\" - transaction is launched in read-only mode",
+                database.name()
+            ))
+            .into());
         }
-        let own = wait_to_write(&self.storage, self.settings.lock_timeout_ms, &self.cancel)?;
-        Ok(Writer { session: self, own: Some(own), before: None })
+        if let Some(other) = open.written_other(&database) {
+            return Err(context_error(&format!(
+                "Attempting to write to database \"{}\" in a transaction that has already modified database \"{other}\" \
+                 - a single transaction can only write to a single attached database.",
+                database.name()
+            ))
+            .into());
+        }
+        let part = open.part(&database);
+        if part.write.is_none() {
+            let patience = Duration::from_millis(self.settings.lock_timeout_ms);
+            part.write = Some(database.storage().begin_on(Arc::clone(&part.snapshot), patience)?);
+        }
+        let mut writer = Writer { session: self, database, own: None, before: None };
+        writer.before = Some(writer.transaction()?.savepoint()?);
+        Ok(writer)
     }
 }
 
@@ -223,15 +262,17 @@ impl Writer<'_> {
         }
         match &mut self.session.transaction {
             Transaction::Open(open) => {
-                open.write.as_mut().ok_or_else(|| SqlError::internal("the transaction does not write").into())
+                let write = open.part(&self.database).write.as_mut();
+                write.ok_or_else(|| SqlError::internal("the transaction does not write").into())
             }
             _ => Err(SqlError::internal("there is no transaction").into()),
         }
     }
 
-    /// What the statement reads: the database as the transaction has it.
+    /// What the statement reads: the database that it writes to as the transaction has it, others as they are.
     pub fn read_view(&mut self) -> Result<ReadView, Failure> {
-        Ok(ReadView::of(self.transaction()?.view()?))
+        let snapshot = self.transaction()?.view()?;
+        Ok(self.session.read_view().about(&self.database, snapshot))
     }
 
     /// The end of the statement: commits a transaction of its own.
@@ -242,7 +283,7 @@ impl Writer<'_> {
         }
         let view = self.transaction()?.view()?;
         if let Transaction::Open(open) = &mut self.session.transaction {
-            open.snapshot = view;
+            open.part(&self.database).snapshot = view;
         }
         self.before = None;
         Ok(())

@@ -11,14 +11,15 @@ use sqlparser::ast::{
     Expr as Syntax, Ident, RenameTableNameKind, TableConstraint,
 };
 
-use crate::catalog::{CatalogError, ColumnId, ConstraintDefinition, ConstraintKind, TableDefinition, fold};
+use crate::catalog::{
+    ColumnId, ConstraintDefinition, ConstraintKind, Namespace, Object, ObjectKind, TableDefinition, fold,
+};
 use crate::column::types::LogicalType;
 use crate::exec::sinks::{ModifySink, ModifySpec};
 use crate::sql::bind::modify::alter::AlteredValue;
 use crate::sql::bind::modify::keys::UniqueKey;
 use crate::sql::bind::modify::{Target, names_in};
-use crate::sql::bind::types::bind_type;
-use crate::sql::bind::{Binder, object_name, schema_or_main};
+use crate::sql::bind::{Binder, object_name};
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::expr_text::{canonical, rename_column};
 use crate::sql::parser::parse_expr;
@@ -40,22 +41,22 @@ struct Demands {
 
 /// Changes the definition of a table.
 pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure> {
-    let (schema, ident) = object_name(&alter.name)?;
-    let mut writer = session.writer()?;
-    let found = writer.transaction()?.catalog().table(schema_or_main(schema), &ident.value).cloned();
-    let before = match found {
-        Ok(table) => table,
-        Err(CatalogError::NotFound { .. }) if alter.if_exists => return Ok(Outcome::Done),
-        Err(CatalogError::WrongKind { .. }) => {
-            let message = "Can only modify table with ALTER TABLE statement";
-            return Err(SqlError::catalog(message).at(&alter.name).into());
-        }
-        Err(e) => return Err(SqlError::from_catalog(&e).at(&alter.name).into()),
+    let mut writer = session.writer_of(ObjectKind::Table, &alter.name)?;
+    let view = writer.read_view()?;
+    let (before, schema) = match view.lookup(Namespace::Relation, &alter.name)? {
+        Some(found) => match found.object {
+            Object::Table(table) => (Arc::clone(table), found.schema.definition().name.to_string()),
+            _ => {
+                let message = "Can only modify table with ALTER TABLE statement";
+                return Err(SqlError::catalog(message).at(&alter.name).into());
+            }
+        },
+        None if alter.if_exists => return Ok(Outcome::Done),
+        None => return Err(view.not_found(ObjectKind::Table, &alter.name).into()),
     };
     let [operation] = &alter.operations[..] else {
         return Err(SqlError::parser("Only one ALTER command per statement is supported").into());
     };
-    let view = writer.read_view()?;
     let mut table = TableDefinition::clone(&before);
     let demands = writer.session().bind(&view, |binder| {
         let demands = apply(binder, &mut table, operation)?;
@@ -65,7 +66,7 @@ pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure
     table.validate().map_err(|e| SqlError::from_catalog(&e).at(&alter.name))?;
     let id = table.id.into();
     let needs = writer.session().bind(&view, |binder| Ok(binder.needs_of_table(&table)))?;
-    let target = Target::new(Arc::clone(&before), schema_or_main(schema));
+    let target = Target::new(Arc::clone(&before), &schema);
     check_rows(&writer, &view, &target, &demands)?;
     if demands.values.is_empty() {
         writer.transaction()?.alter_table(table)?;
@@ -403,7 +404,7 @@ fn set_type(
             let target = Target::new(Arc::new(table.clone()), "");
             binder.type_over(&target, using, "ALTER TABLE")?
         }
-        (ty, _) => bind_type(ty)?,
+        (ty, _) => binder.bind_type(ty)?,
     };
     let column = &mut table.columns[position];
     column.ty = ty;

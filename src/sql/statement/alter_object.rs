@@ -1,8 +1,7 @@
 //! ALTER of views, sequences, macros, types and schemas.
 
-use crate::catalog::{CatalogError, ObjectKind, SchemaDefinition};
+use crate::catalog::{ObjectKind, SchemaDefinition};
 use crate::sql::ast::{AlterObject, Alteration};
-use crate::sql::bind::object_name;
 use crate::sql::error::SqlError;
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::statement::object;
@@ -18,15 +17,18 @@ pub fn run(session: &mut Session, alter: &AlterObject) -> Result<Outcome, Failur
     };
     let mut writer = session.writer_of(alter.kind, &alter.name)?;
     if alter.kind == ObjectKind::Schema {
-        let (_, ident) = object_name(&alter.name)?;
-        let transaction = writer.transaction()?;
-        let schema = match transaction.catalog().schema(&ident.value) {
-            Ok(schema) => SchemaDefinition::clone(schema.definition()),
-            Err(CatalogError::NotFound { .. }) if alter.if_exists => return Ok(Outcome::Done),
-            Err(e) => return Err(SqlError::from_catalog(&e).at(&alter.name).into()),
+        let view = writer.read_view()?;
+        let schema = match view.schema(&alter.name) {
+            Ok((database, name)) => {
+                let schema = database.catalog().schema(name).map_err(|e| SqlError::from_catalog(&e))?;
+                SchemaDefinition::clone(schema.definition())
+            }
+            Err(_) if alter.if_exists => return Ok(Outcome::Done),
+            Err(e) => return Err(e.into()),
         };
-        transaction.alter_schema(SchemaDefinition { name: new.value.as_str().into(), ..schema })?;
-    } else if let Some(found) = object::find(&mut writer, alter.kind, &alter.name, alter.if_exists)? {
+        writer.transaction()?.alter_schema(SchemaDefinition { name: new.value.as_str().into(), ..schema })?;
+    } else if let Some(found) = object::find(&mut writer, alter.kind, &alter.name, alter.if_exists, "alter")?
+    {
         writer.transaction()?.alter_object(found.with_name(&new.value))?;
     }
     writer.finish()?;

@@ -8,11 +8,12 @@ use sqlparser::ast::{
 };
 
 use crate::catalog::{ColumnId, ConstraintDefinition, ConstraintKind, TableDefinition};
+use crate::sql::bind::Binder;
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::modify::keys::positions;
-use crate::sql::bind::{Binder, object_name, schema_or_main};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
+use crate::sql::session::parts;
 
 /// What is written at a column besides its type and default: NOT NULL of the column itself, the expression of a
 /// generated one, and the rest, which becomes constraints of the table.
@@ -178,15 +179,24 @@ fn foreign_key(
         return Err(SqlError::parser("FOREIGN KEY constraints cannot use CASCADE, SET NULL or SET DEFAULT"));
     }
     let own = named(table, columns, "foreign key constraint")?;
-    let (schema, ident) = object_name(&key.foreign_table)?;
+    // A foreign key references a table of the same database, without a schema one of the same schema.
     let catalog = binder.env.tables.catalog();
+    let parts = parts(&key.foreign_table)?;
+    let Some((ident, qualifier)) = parts.split_last() else {
+        return Err(SqlError::internal("a name is empty"));
+    };
+    let own_schema = catalog.schema_by_id(table.schema).map(|s| s.definition().name.to_string());
+    let schema = match qualifier {
+        [] => own_schema.unwrap_or_default(),
+        [.., schema] => schema.value.clone(),
+    };
     let itself = ident.value.eq_ignore_ascii_case(&table.name)
-        && catalog.schema(schema_or_main(schema)).is_ok_and(|s| s.definition().id == table.schema);
+        && catalog.schema(&schema).is_ok_and(|s| s.definition().id == table.schema);
     let (parent, id) = if itself {
         (Arc::new(table.clone()), table.id)
     } else {
         let parent = catalog
-            .table(schema_or_main(schema), &ident.value)
+            .table(&schema, &ident.value)
             .map_err(|e| SqlError::from_catalog(&e).at(&key.foreign_table))?;
         (Arc::clone(parent), parent.id)
     };

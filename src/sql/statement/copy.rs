@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{Expr as Syntax, Ident};
 
+use crate::catalog::ObjectKind;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::batch::Field;
@@ -69,7 +70,7 @@ fn copy_from(session: &mut Session, copy: &Copy) -> Result<u64, Failure> {
     let CopySubject::Table { name, columns } = &copy.subject else {
         return Err(SqlError::parser("COPY FROM needs a table").into());
     };
-    let mut writer = session.writer()?;
+    let mut writer = session.writer_of(ObjectKind::Table, name)?;
     let view = writer.read_view()?;
     let target = Target::find(&view, name, None, "copy into")?;
     let positions = target.inserted(columns)?;

@@ -1,6 +1,7 @@
 //! CREATE SCHEMA, SEQUENCE and TYPE.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow_array::Array;
 use sqlparser::ast::Query;
@@ -10,13 +11,10 @@ use crate::column::types::LogicalType;
 use crate::exec::cast::text::write_value;
 use crate::exec::functions::flatten;
 use crate::sql::ast::{Create, CreateSequence, CreateType, NewType, SequenceOption};
-use crate::sql::bind::object_name;
 use crate::sql::error::SqlError;
-use crate::sql::session::{Failure, Outcome, Session, Writer};
+use crate::sql::session::{Failure, Outcome, Session, Writer, parts};
+use crate::sql::statement::object::SYSTEM_SCHEMAS;
 use crate::sql::statement::{object, query};
-
-/// Schemas that every database has, of what is built in.
-const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "pg_catalog"];
 
 /// CREATE SCHEMA.
 pub fn schema(session: &mut Session, create: &Create) -> Result<Outcome, Failure> {
@@ -28,15 +26,29 @@ pub fn schema(session: &mut Session, create: &Create) -> Result<Outcome, Failure
             .at(&create.name)
             .into());
     }
-    let (None, ident) = object_name(&create.name)? else {
-        return Err(SqlError::binder("a schema cannot be in another").at(&create.name).into());
+    let parts = parts(&create.name)?;
+    let (database, ident) = match parts[..] {
+        [schema] => (session.default_database(), schema),
+        [database, schema] => {
+            let view = session.read_view();
+            let Some(found) = view.database(&database.value) else {
+                let message = format!("Catalog \"{}\" does not exist!", database.value);
+                return Err(SqlError::binder(message).at_span(database.span).into());
+            };
+            if found.database().is_temporary() {
+                let message = format!("Cannot create non-temporary entry \"{schema}\" in temporary catalog");
+                return Err(SqlError::invalid(message).at(&create.name).into());
+            }
+            (Arc::clone(found.database()), schema)
+        }
+        _ => return Err(SqlError::binder("a schema cannot be in another").at(&create.name).into()),
     };
     let is_system = SYSTEM_SCHEMAS.iter().any(|s| s.eq_ignore_ascii_case(&ident.value));
     if is_system && !create.if_not_exists {
         let taken = CatalogError::AlreadyExists { kind: ObjectKind::Schema, name: ident.value.clone() };
         return Err(SqlError::from_catalog(&taken).at(&create.name).into());
     }
-    let mut writer = session.writer_to(create)?;
+    let mut writer = session.writer_in(&database)?;
     let exists = is_system || writer.transaction()?.catalog().schema(&ident.value).is_ok();
     if !(exists && create.if_not_exists) {
         writer.transaction()?.create_schema(&ident.value)?;

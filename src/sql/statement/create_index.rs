@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use sqlparser::ast::{CreateIndex, Expr as Syntax, IndexType, ObjectName};
 
-use crate::catalog::{CatalogError, IndexDefinition, TableDefinition};
+use crate::catalog::{Catalog, IndexDefinition, MAIN_SCHEMA, ObjectKind, TableDefinition};
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::modify::keys::UniqueKey;
 use crate::sql::bind::name::quoted;
-use crate::sql::bind::{object_name, schema_or_main};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
-use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::session::{Failure, Outcome, Session, parts};
 use crate::sql::statement::modify::{first_key, violated};
 
 /// Makes an index.
@@ -32,13 +31,14 @@ pub fn run(session: &mut Session, create: &CreateIndex) -> Result<Outcome, Failu
         }
         _ => {}
     }
-    let mut writer = session.writer()?;
+    let mut writer = session.writer_of(ObjectKind::Table, &create.table_name)?;
     let view = writer.read_view()?;
     let target = Target::find(&view, &create.table_name, None, "create an index on a")?;
-    let (_, ident) = object_name(name)?;
-    let (schema, _) = object_name(&create.table_name)?;
+    let parts = parts(name)?;
+    let Some(ident) = parts.last() else { return Err(SqlError::internal("a name is empty").into()) };
     let catalog = writer.transaction()?.catalog();
-    if catalog.index(schema_or_main(schema), &ident.value).is_ok() {
+    let schema = catalog.schema_by_id(target.table.schema).map(|s| s.definition().name.to_string());
+    if catalog.index(&schema.unwrap_or_default(), &ident.value).is_ok() {
         if create.if_not_exists {
             return Ok(Outcome::Done);
         }
@@ -100,22 +100,41 @@ fn key_text(table: &TableDefinition, expr: &Syntax) -> Result<String> {
     Ok(quoted(&table.columns[position].name))
 }
 
+/// The index of that name: its table and its position there. It is looked for in the schema that is named, else in all.
+pub fn find_index<'c>(catalog: &'c Catalog, name: &ObjectName) -> Result<(&'c Arc<TableDefinition>, usize)> {
+    let parts = parts(name)?;
+    let Some((last, qualifier)) = parts.split_last() else {
+        return Err(SqlError::internal("a name is empty"));
+    };
+    let schema = qualifier.last().map(|q| q.value.as_str());
+    let schema = schema.filter(|schema| catalog.schema(schema).is_ok());
+    let found = catalog
+        .schemas()
+        .map(|s| &*s.definition().name)
+        .filter(|s| schema.is_none_or(|wanted| wanted.eq_ignore_ascii_case(s)))
+        .find_map(|s| catalog.index(s, &last.value).ok());
+    match found {
+        Some(found) => Ok(found),
+        None => match catalog.index(schema.unwrap_or(MAIN_SCHEMA), &last.value) {
+            Ok(found) => Ok(found),
+            Err(e) => Err(SqlError::from_catalog(&e).at(name)),
+        },
+    }
+}
+
 /// Removes indexes.
 pub fn drop(session: &mut Session, if_exists: bool, names: &[ObjectName]) -> Result<Outcome, Failure> {
-    let mut writer = session.writer()?;
     for name in names {
-        let (schema, ident) = object_name(name)?;
-        let catalog = writer.transaction()?.catalog();
-        match catalog.index(schema_or_main(schema), &ident.value) {
-            Ok((table, at)) => {
-                let mut table = TableDefinition::clone(table);
-                table.indexes.remove(at);
-                writer.transaction()?.alter_table(table)?;
-            }
-            Err(CatalogError::NotFound { .. }) if if_exists => {}
-            Err(e) => return Err(SqlError::from_catalog(&e).at(name).into()),
-        }
+        let mut writer = session.writer_of(ObjectKind::Index, name)?;
+        let (table, at) = match find_index(writer.transaction()?.catalog(), name) {
+            Ok(found) => found,
+            Err(_) if if_exists => continue,
+            Err(e) => return Err(e.into()),
+        };
+        let mut table = TableDefinition::clone(table);
+        table.indexes.remove(at);
+        writer.transaction()?.alter_table(table)?;
+        writer.finish()?;
     }
-    writer.finish()?;
     Ok(Outcome::Done)
 }

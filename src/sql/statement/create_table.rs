@@ -2,54 +2,39 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, DataType, Ident, Query};
+use sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, DataType, Ident, Query, WithData};
 
-use crate::catalog::{ColumnDefinition, Object, SchemaId, TableDefinition};
+use crate::catalog::{ColumnDefinition, ObjectKind, SchemaId, TableDefinition};
 use crate::column::types::LogicalType;
 use crate::exec::sinks::table_sink;
+use crate::sql::ast::Create;
 use crate::sql::bind::modify::Target;
-use crate::sql::bind::{Binder, coerce_assign, object_name, schema_or_main};
+use crate::sql::bind::{Binder, coerce_assign};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::LogicalPlan;
-use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::session::{Failure, Outcome, Session, parts};
 use crate::sql::statement::constraints::{
     check_expressions, column_constraints, generated, table_constraint,
 };
-use crate::sql::statement::query;
+use crate::sql::statement::{object, query};
 
 /// Makes a table.
 pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failure> {
     refuse_unsupported(create)?;
-    let (schema, ident) = object_name(&create.name)?;
-    let schema_name = schema_or_main(schema);
-    if schema_name.eq_ignore_ascii_case("information_schema") {
-        return Err(SqlError::catalog("information_schema takes no tables").at(&create.name).into());
-    }
-    let mut writer = session.writer()?;
-    let catalog = writer.transaction()?.catalog();
-    let schema_id = catalog.schema(schema_name).map_err(|e| SqlError::from_catalog(&e).at(&create.name))?;
-    let (schema_id, existing) = (schema_id.definition().id, schema_id.get(&ident.value).cloned());
-    match &existing {
-        Some(Object::Table(_)) if create.if_not_exists => return Ok(Outcome::Done),
-        Some(Object::Table(_)) if create.or_replace => {}
-        Some(_) if create.or_replace || create.if_not_exists => {
-            return Err(SqlError::catalog(format!("Existing object {} is a view, not a table", ident.value))
-                .at(&create.name)
-                .into());
-        }
-        Some(found) => {
-            return Err(SqlError::catalog(format!(
-                "{} with name \"{}\" already exists!",
-                found.kind(),
-                found.name()
-            ))
-            .at(&create.name)
-            .into());
-        }
-        None => {}
-    }
+    let head = Create {
+        name: create.name.clone(),
+        or_replace: create.or_replace,
+        if_not_exists: create.if_not_exists,
+        temporary: create.temporary,
+    };
+    let mut writer = session.writer_to(&head)?;
+    let Some(place) = object::place(&mut writer, &head, ObjectKind::Table)? else {
+        return Ok(Outcome::Done);
+    };
+    let parts = parts(&create.name)?;
+    let Some(ident) = parts.last() else { return Err(SqlError::internal("a name is empty").into()) };
 
     // All that can be wrong with the text is found before anything is changed.
     let view = writer.read_view()?;
@@ -58,22 +43,19 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
             let names = &create.columns;
             let (columns, source) =
                 writer.session().bind(&view, |binder| columns_of_query(binder, query, names))?;
-            (TableDefinition::new(schema_id, &ident.value, columns), Some(source))
+            (TableDefinition::new(place.schema, &ident.value, columns), Some(source))
         }
         None => {
-            let define = |binder: &mut Binder<'_>| Ok(define_table(binder, schema_id, ident, create)?);
+            let define = |binder: &mut Binder<'_>| Ok(define_table(binder, place.schema, ident, create)?);
             (writer.session().bind(&view, define)?, None)
         }
     };
     table.validate().map_err(|e| SqlError::from_catalog(&e).at(&create.name))?;
-    if let Some(Object::Table(old)) = existing {
-        writer.transaction()?.drop_object(old.id.into(), false)?;
-    }
     let needs = writer.session().bind(&view, |binder| Ok(binder.needs_of_table(&table)))?;
-    let id = writer.transaction()?.create_table(table)?;
-    writer.transaction()?.set_dependencies(id.into(), &needs)?;
+    let id = object::put(&mut writer, &place, table, &needs)?.into();
     let mut rows = None;
-    if let Some((plan, mut ids)) = source {
+    let with_data = !matches!(create.with_data, Some(WithData { data: false, .. }));
+    if let Some((plan, mut ids)) = source.filter(|_| with_data) {
         let sink = table_sink(writer.transaction()?.append(id)?);
         let count = ids.column("Count", LogicalType::BigInt);
         let plan = LogicalPlan::Write { input: Box::new(plan), sink, count };
@@ -203,9 +185,7 @@ pub fn check_default(
 }
 
 fn refuse_unsupported(create: &CreateTable) -> Result<()> {
-    let what = if create.temporary {
-        "a temporary table"
-    } else if create.external {
+    let what = if create.external {
         "an external table"
     } else if create.like.is_some() || create.clone.is_some() {
         "CREATE TABLE LIKE"

@@ -2,11 +2,10 @@
 
 use sqlparser::ast::{Query, SelectFlavor, SetExpr, TableFactor};
 
-use crate::catalog::{ColumnDefinition, ConstraintKind, Object, TableDefinition};
+use crate::catalog::{ColumnDefinition, ConstraintKind, Namespace, Object, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
-use crate::sql::bind::{Tables, object_name, schema_or_main};
-use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::session::{Failure, Outcome, ReadView, Session};
 use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::query;
 
@@ -52,7 +51,7 @@ fn key(table: &TableDefinition, column: &ColumnDefinition) -> Option<&'static st
 }
 
 /// The table, if the query is nothing but `FROM table`.
-fn bare_table(query: &Query, view: &dyn Tables) -> Option<std::sync::Arc<TableDefinition>> {
+fn bare_table(query: &Query, view: &ReadView) -> Option<std::sync::Arc<TableDefinition>> {
     let SetExpr::Select(select) = &*query.body else { return None };
     let [from] = &select.from[..] else { return None };
     let TableFactor::Table { name, args: None, .. } = &from.relation else { return None };
@@ -61,9 +60,8 @@ fn bare_table(query: &Query, view: &dyn Tables) -> Option<std::sync::Arc<TableDe
     if !bare {
         return None;
     }
-    let (schema, ident) = object_name(name).ok()?;
-    match view.catalog().object(schema_or_main(schema), &ident.value) {
-        Ok(Object::Table(table)) => Some(table.clone()),
+    match view.lookup(Namespace::Relation, name).ok()?.map(|found| found.object) {
+        Some(Object::Table(table)) => Some(table.clone()),
         _ => None,
     }
 }

@@ -1,9 +1,7 @@
 //! DROP.
 
-use crate::catalog::{CatalogError, ObjectKind};
+use crate::catalog::ObjectKind;
 use crate::sql::ast::Drop;
-use crate::sql::bind::object_name;
-use crate::sql::error::SqlError;
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::statement::{create_index, object};
 
@@ -19,15 +17,12 @@ pub fn run(session: &mut Session, drop: &Drop) -> Result<Outcome, Failure> {
             other => other,
         };
         if drop.kind == ObjectKind::Schema {
-            let (None, ident) = object_name(name)? else {
-                return Err(SqlError::binder("a schema cannot be in another").at(name).into());
-            };
-            match writer.transaction()?.catalog().schema(&ident.value) {
-                Err(CatalogError::NotFound { .. }) if drop.if_exists => continue,
-                Err(e) => return Err(SqlError::from_catalog(&e).at(name).into()),
-                Ok(_) => writer.transaction()?.drop_schema(&ident.value, drop.cascade).map_err(at)?,
+            match writer.read_view()?.schema(name) {
+                Err(_) if drop.if_exists => continue,
+                Err(e) => return Err(e.into()),
+                Ok((_, schema)) => writer.transaction()?.drop_schema(schema, drop.cascade).map_err(at)?,
             }
-        } else if let Some(found) = object::find(&mut writer, drop.kind, name, drop.if_exists)? {
+        } else if let Some(found) = object::find(&mut writer, drop.kind, name, drop.if_exists, "drop")? {
             writer.transaction()?.drop_object(found.id(), drop.cascade).map_err(at)?;
         }
         writer.finish()?;

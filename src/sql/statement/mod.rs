@@ -2,6 +2,7 @@
 
 mod alter;
 mod alter_object;
+mod attach;
 mod comment;
 mod constraints;
 mod copy;
@@ -68,9 +69,9 @@ pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Ou
         Statement::Rollback => session.rollback().map(|()| Outcome::Done),
         Statement::Checkpoint { .. } => session.checkpoint().map(|()| Outcome::Done),
         Statement::Maintain { table, columns } => setting::maintain(session, table.as_ref(), columns),
-        Statement::Attach(_) => unsupported("ATTACH"),
-        Statement::Detach(_) => unsupported("DETACH"),
-        Statement::Use(_) => unsupported("USE"),
+        Statement::Attach(attached) => attach::attach(session, attached),
+        Statement::Detach(detached) => attach::detach(session, detached),
+        Statement::Use(name) => attach::use_database(session, name),
         Statement::CopyDatabase(_) => unsupported("COPY FROM DATABASE"),
         Statement::Export(_) => unsupported("EXPORT DATABASE"),
         Statement::Import { .. } => unsupported("IMPORT DATABASE"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::catalog::ObjectKind;
 use crate::column::scalar::Scalar;
 use crate::exec::batch::{Batch, Field, Schema};
 use crate::exec::context::ExecContext;
@@ -23,7 +24,7 @@ use crate::sql::sources::StaticRows;
 
 /// Changes the rows of a table.
 pub fn run(session: &mut Session, statement: &Modify) -> Result<Outcome, Failure> {
-    let mut writer = session.writer()?;
+    let mut writer = session.writer_of(ObjectKind::Table, &statement.table)?;
     let view = writer.read_view()?;
     let verb = match &statement.change {
         Change::Insert(_) => "insert into",

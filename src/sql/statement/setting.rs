@@ -5,13 +5,11 @@ use sqlparser::ast::{Expr as Syntax, Ident, ObjectName};
 use crate::catalog::{Object, ObjectKind};
 use crate::column::scalar::Scalar;
 use crate::sql::ast::Show;
-use crate::sql::bind::Tables;
-use crate::sql::bind::{object_name, schema_or_main};
 use crate::sql::error::SqlError;
 use crate::sql::parser::scalar_query;
 use crate::sql::session::{Failure, Outcome, Parameters, Session, TypedValue, is_self_test};
 use crate::sql::sources::RowsBuilder;
-use crate::sql::statement::{query, show};
+use crate::sql::statement::{attach, query, show};
 
 /// Changes a setting of the session.
 pub fn set(session: &mut Session, name: &Ident, value: &Syntax) -> Result<Outcome, Failure> {
@@ -20,7 +18,12 @@ pub fn set(session: &mut Session, name: &Ident, value: &Syntax) -> Result<Outcom
         Syntax::Identifier(word) => Scalar::text(&word.value),
         value => evaluate(session, value)?.0,
     };
-    session.settings.set(&name.value, &value).map_err(|e| e.at_span(name.span))?;
+    let setting = name.value.to_lowercase();
+    let done = match setting.as_str() {
+        "schema" | "search_path" => attach::set_search_path(session, &setting, &value),
+        _ => session.settings.set(&setting, &value),
+    };
+    done.map_err(|e| e.at_span(name.span))?;
     Ok(Outcome::Done)
 }
 
@@ -151,10 +154,8 @@ pub fn maintain(
     columns: &[Ident],
 ) -> Result<Outcome, Failure> {
     let Some(name) = table else { return Ok(Outcome::Done) };
-    let (schema, ident) = object_name(name)?;
     let view = session.read_view();
-    let found = view.catalog().find(ObjectKind::Table, schema_or_main(schema), &ident.value);
-    match found.map_err(|e| SqlError::from_catalog(&e).at(name))? {
+    match view.find(ObjectKind::Table, name)?.object {
         Object::Table(table) => {
             for column in columns {
                 table

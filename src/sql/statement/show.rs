@@ -2,81 +2,109 @@
 
 use sqlparser::ast::ObjectName;
 
-use crate::catalog::MAIN_SCHEMA;
+use crate::catalog::{MAIN_SCHEMA, Namespace, Object};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::sql::ast::Show;
-use crate::sql::bind::{Tables, object_name};
-use crate::sql::error::SqlError;
 use crate::sql::parser::table_query;
-use crate::sql::session::{Failure, Outcome, ReadView, Session};
-use crate::sql::sources::{RowsBuilder, database_name, relation_columns, texts as texts_value};
+use crate::sql::session::{DatabaseView, Failure, Outcome, ReadView, Session, parts};
+use crate::sql::sources::{RowsBuilder, relation_columns, texts};
 use crate::sql::statement::setting::show_setting;
 use crate::sql::statement::{describe, show_measurements};
 
 /// Lists what exists.
 pub fn run(session: &mut Session, what: &Show) -> Result<Outcome, Failure> {
     let view = session.read_view();
-    let catalog = view.catalog();
     let rows = match what {
-        Show::Measurements(show) => return show_measurements::run(session, show),
         Show::Databases => {
             let mut rows = RowsBuilder::new(&[("database_name", T::Varchar)]);
-            rows.push([Scalar::text(database_name())]);
+            let mut names: Vec<&str> = view
+                .databases()
+                .iter()
+                .filter(|d| !d.database().is_temporary())
+                .map(DatabaseView::name)
+                .collect();
+            names.sort_unstable();
+            names.into_iter().for_each(|name| rows.push([Scalar::text(name)]));
             rows
         }
         Show::Schemas => {
             let mut rows = RowsBuilder::new(&[("database_name", T::Varchar), ("schema_name", T::Varchar)]);
-            for schema in catalog.schemas() {
-                rows.push([Scalar::text(database_name()), Scalar::text(&schema.definition().name)]);
+            for database in view.databases() {
+                for schema in database.catalog().schemas() {
+                    rows.push([Scalar::text(database.name()), Scalar::text(&schema.definition().name)]);
+                }
             }
             rows
         }
-        Show::Tables(from) => {
-            let mut rows = RowsBuilder::new(&[("name", T::Varchar)]);
-            let schema = match from {
-                None => MAIN_SCHEMA,
-                Some(name) => match object_name(name)? {
-                    (None, schema) => &schema.value,
-                    _ => return Err(SqlError::binder("one schema is expected").at(name).into()),
-                },
-            };
-            let schema = catalog.schema(schema).map_err(|e| SqlError::from_catalog(&e))?;
-            for object in schema.relations() {
-                rows.push([Scalar::text(object.name())]);
-            }
-            rows
-        }
+        Show::Tables(from) => tables(&view, from.as_ref())?,
         Show::AllTables => all_tables(session, &view)?,
         Show::Named(name) => return named(session, name),
+        Show::Measurements(show) => return show_measurements::run(session, show),
     };
     Ok(rows.finish("show")?.into())
 }
 
+/// The tables and views of a schema; without a name, of all schemas in which names are looked up.
+fn tables(view: &ReadView, from: Option<&ObjectName>) -> Result<RowsBuilder, Failure> {
+    let chosen = match from {
+        None => None,
+        Some(name) => Some(match view.schema(name) {
+            Ok((database, schema)) => (database, schema.to_owned()),
+            Err(e) => match parts(name)?[..] {
+                [one] => (view.database(&one.value).ok_or(e)?, MAIN_SCHEMA.to_owned()),
+                _ => return Err(e.into()),
+            },
+        }),
+    };
+    let mut names = vec![];
+    for database in view.databases() {
+        for schema in database.catalog().schemas() {
+            let schema_name = &*schema.definition().name;
+            let wanted = match &chosen {
+                Some((d, s)) => std::ptr::eq(*d, database) && s.eq_ignore_ascii_case(schema_name),
+                None => view.searches(database.name(), schema_name),
+            };
+            if wanted {
+                names.extend(schema.relations().map(Object::name));
+            }
+        }
+    }
+    names.sort_unstable();
+    let mut rows = RowsBuilder::new(&[("name", T::Varchar)]);
+    names.into_iter().for_each(|name| rows.push([Scalar::text(name)]));
+    Ok(rows)
+}
+
 /// All tables and views with their columns.
 fn all_tables(session: &Session, view: &ReadView) -> Result<RowsBuilder, Failure> {
-    let texts = T::List(Box::new(T::Varchar));
+    let list = T::List(Box::new(T::Varchar));
     let mut rows = RowsBuilder::new(&[
         ("database", T::Varchar),
         ("schema", T::Varchar),
         ("name", T::Varchar),
-        ("column_names", texts.clone()),
-        ("column_types", texts),
+        ("column_names", list.clone()),
+        ("column_types", list),
         ("temporary", T::Boolean),
     ]);
+    let mut found: Vec<(&DatabaseView, &str, &Object)> = vec![];
+    for database in view.databases() {
+        for schema in database.catalog().schemas() {
+            found.extend(schema.relations().map(|o| (database, &*schema.definition().name, o)));
+        }
+    }
+    found.sort_by_key(|(database, schema, object)| (database.name(), *schema, object.name()));
     session.bind(view, |binder| {
-        for schema in view.catalog().schemas() {
-            for object in schema.relations() {
-                let columns = relation_columns(&binder.env, object);
-                rows.push([
-                    Scalar::text(database_name()),
-                    Scalar::text(&schema.definition().name),
-                    Scalar::text(object.name()),
-                    texts_value(columns.iter().map(|c| c.name.clone())),
-                    texts_value(columns.iter().map(|c| c.ty.to_string())),
-                    Scalar::Boolean(false),
-                ]);
-            }
+        for (database, schema, object) in found {
+            let columns = relation_columns(&binder.env, object);
+            rows.push([
+                Scalar::text(database.name()),
+                Scalar::text(schema),
+                Scalar::text(object.name()),
+                texts(columns.iter().map(|c| c.name.clone())),
+                texts(columns.iter().map(|c| c.ty.to_string())),
+                Scalar::Boolean(database.database().is_temporary()),
+            ]);
         }
         Ok(())
     })?;
@@ -85,12 +113,11 @@ fn all_tables(session: &Session, view: &ReadView) -> Result<RowsBuilder, Failure
 
 /// `SHOW name`: the columns of a table or view of that name, else the setting of that name.
 fn named(session: &mut Session, name: &ObjectName) -> Result<Outcome, Failure> {
-    if let (None, ident) = object_name(name)? {
-        let view = session.read_view();
-        let is_relation = view.catalog().object(MAIN_SCHEMA, &ident.value).is_ok();
-        if !is_relation && let Some(setting) = show_setting(session, &ident.value)? {
-            return Ok(setting);
-        }
+    if let [ident] = parts(name)?[..]
+        && session.read_view().lookup(Namespace::Relation, name)?.is_none()
+        && let Some(setting) = show_setting(session, &ident.value)?
+    {
+        return Ok(setting);
     }
     describe::run(session, &*table_query(name.clone())?)
 }

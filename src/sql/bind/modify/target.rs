@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr as Syntax, Ident, ObjectName};
 
-use crate::catalog::{ConstraintKind, Object, TableDefinition};
+use crate::catalog::{ConstraintKind, Object, ObjectKind, TableDefinition};
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::exec::sinks::RowCheck;
@@ -12,11 +12,11 @@ use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::modify::ROW_ID_TYPE;
 use crate::sql::bind::scope::{Relation, Scope, ScopeColumn};
 use crate::sql::bind::subquery::PendingSubquery;
-use crate::sql::bind::{Binder, BoundQuery, Tables, coerce, object_name, schema_or_main};
+use crate::sql::bind::{Binder, BoundQuery, Tables, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::{Column, Definition, LogicalPlan};
-use crate::table::{ROW_ID, ROW_ID_NAME};
+use crate::table::{ROW_ID, ROW_ID_NAME, TableSnapshot};
 
 /// The table that a statement changes, and what the statement calls it.
 #[derive(Debug, Clone)]
@@ -30,17 +30,19 @@ pub struct Target {
 impl Target {
     /// Looks a table up. `change` is what happens to it, for messages.
     pub fn find(tables: &dyn Tables, name: &ObjectName, alias: Option<&Ident>, change: &str) -> Result<Self> {
-        let (schema, ident) = object_name(name)?;
-        let schema = schema_or_main(schema);
-        match tables.catalog().object(schema, &ident.value) {
-            Ok(Object::Table(table)) => Ok(Self {
-                table: Arc::clone(table),
-                name: alias.map_or_else(|| table.name.to_string(), |a| a.value.clone()),
-                schema: alias.is_none().then(|| schema.to_owned()),
-            }),
-            Ok(_) => Err(SqlError::binder(format!("Can only {change} base table")).at(name)),
-            Err(e) => Err(SqlError::from_catalog(&e).at(name)),
+        let found = tables.names().find(ObjectKind::Table, name)?;
+        if !std::ptr::eq(found.database, tables.names().focus()) {
+            return Err(SqlError::catalog(format!("\"{name}\" is in another database than it was")).at(name));
         }
+        let Object::Table(table) = found.object else {
+            return Err(SqlError::binder(format!("Can only {change} base table")).at(name));
+        };
+        let mut target = Self::new(Arc::clone(table), &found.schema.definition().name);
+        if let Some(alias) = alias {
+            target.name.clone_from(&alias.value);
+            target.schema = None;
+        }
+        Ok(target)
     }
 
     /// A table under its own name.
@@ -110,11 +112,17 @@ impl Binder<'_> {
         &mut self,
         target: &Target,
     ) -> Result<(LogicalPlan, Relation, Column)> {
-        let snapshot = self
-            .env
-            .tables
-            .table(target.table.id)
-            .map_err(|e| SqlError::new(crate::sql::SqlErrorKind::Io, e.to_string()))?;
+        let snapshot = self.env.tables.table(target.table.id);
+        let snapshot = snapshot.map_err(|e| SqlError::new(crate::sql::SqlErrorKind::Io, e.to_string()))?;
+        self.bind_target_as_of(target, snapshot)
+    }
+
+    /// As [`bind_target`](Self::bind_target), for a table of any database.
+    pub(in crate::sql::bind) fn bind_target_as_of(
+        &mut self,
+        target: &Target,
+        snapshot: Arc<TableSnapshot>,
+    ) -> Result<(LogicalPlan, Relation, Column)> {
         let table = &target.table;
         let mut stored: Vec<Column> = vec![];
         let mut positions = vec![];

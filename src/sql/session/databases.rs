@@ -1,0 +1,116 @@
+//! The databases that statements can name: the one that was opened, those that were attached to it, and each
+//! connection's own for temporary objects.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::sql::error::{Result, SqlError};
+use crate::table::{Storage, StorageOptions, TableError};
+
+/// The name of a connection's own database, which is in memory and goes with it.
+pub const TEMP_DATABASE: &str = "temp";
+/// The name of the database that holds what is built in; nothing can be made there.
+pub const SYSTEM_DATABASE: &str = "system";
+
+/// A database that statements can name.
+#[derive(Debug)]
+pub struct NamedDatabase {
+    name: Box<str>,
+    path: Option<PathBuf>,
+    storage: Arc<Storage>,
+}
+
+impl NamedDatabase {
+    /// A database of that name; `path` is its file.
+    pub fn new(name: &str, path: Option<PathBuf>, storage: Arc<Storage>) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), path, storage })
+    }
+
+    /// A new database for the temporary objects of a connection.
+    pub fn temporary() -> Result<Arc<Self>, TableError> {
+        Ok(Self::new(TEMP_DATABASE, None, Storage::memory(&StorageOptions::default())?))
+    }
+
+    /// Its name, as written.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its file; `None` in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What is in it.
+    pub fn storage(&self) -> &Arc<Storage> {
+        &self.storage
+    }
+
+    /// Whether it holds the temporary objects of a connection.
+    pub fn is_temporary(&self) -> bool {
+        &*self.name == TEMP_DATABASE
+    }
+}
+
+/// The databases that all connections share. The first is the one that was opened.
+#[derive(Debug)]
+pub struct Databases {
+    opened: Arc<NamedDatabase>,
+    attached: RwLock<Vec<Arc<NamedDatabase>>>,
+}
+
+impl Databases {
+    /// The database that was opened, and no other.
+    pub fn new(opened: Arc<NamedDatabase>) -> Self {
+        Self { opened, attached: RwLock::default() }
+    }
+
+    /// The one that was opened.
+    pub fn opened(&self) -> &Arc<NamedDatabase> {
+        &self.opened
+    }
+
+    /// All, the one that was opened first.
+    pub fn list(&self) -> Vec<Arc<NamedDatabase>> {
+        std::iter::once(&self.opened).chain(&*self.attached.read()).cloned().collect()
+    }
+
+    /// The one of that name, whatever its case.
+    pub fn find(&self, name: &str) -> Option<Arc<NamedDatabase>> {
+        self.list().into_iter().find(|d| d.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Attaches a database.
+    ///
+    /// # Errors
+    /// Its name is taken or reserved, or its file is attached already.
+    pub fn attach(&self, database: Arc<NamedDatabase>) -> Result<()> {
+        let mut attached = self.attached.write();
+        for other in std::iter::once(&self.opened).chain(&*attached) {
+            if other.name.eq_ignore_ascii_case(&database.name) {
+                return Err(SqlError::binder(format!(
+                    "Failed to attach database: database with name \"{}\" already exists",
+                    database.name
+                )));
+            }
+        }
+        attached.push(database);
+        Ok(())
+    }
+
+    /// Detaches the database of that name; what uses it keeps it until it is done.
+    pub fn detach(&self, name: &str) -> Option<Arc<NamedDatabase>> {
+        let mut attached = self.attached.write();
+        let at = attached.iter().position(|d| d.name.eq_ignore_ascii_case(name))?;
+        Some(attached.remove(at))
+    }
+}
+
+/// The name of a database whose file is at `path`: the file's, without what follows its first dot.
+pub fn name_of_file(path: &Path) -> String {
+    let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = file.split('.').find(|part| !part.is_empty()).unwrap_or("database");
+    stem.to_owned()
+}
