@@ -1,6 +1,7 @@
 //! CREATE, DROP, ALTER and COMMENT ON of what is not a table: views, schemas, sequences, macros, types.
 
-use sqlparser::ast::{Expr, Ident, ObjectName};
+use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
+use sqlparser::ast::{ColumnDef, DataType, Expr, Ident, ObjectName, Statement as SqlStatement, WithData};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
@@ -52,6 +53,9 @@ fn head(parser: &Parser) -> Head {
 /// CREATE of something that is not a table or an index; `None` leaves it to others.
 pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
     let head = head(parser);
+    if head.kind == "table" {
+        return Ok(table_as(parser, &head)?);
+    }
     if !matches!(head.kind.as_str(), "view" | "schema" | "sequence" | "macro" | "function" | "type") {
         return Ok(None);
     }
@@ -71,6 +75,34 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
         "type" => Statement::CreateType(Box::new(CreateType { create, ty: new_type(parser)? })),
         _ => Statement::CreateMacro(Box::new(CreateMacro { create, overloads: overloads(parser)? })),
     }))
+}
+
+/// `CREATE TABLE name(a, b) AS query`, whose columns have names and no types; `None` leaves all else to others.
+fn table_as(parser: &mut Parser, head: &Head) -> Parsed<Option<Statement>> {
+    parser.maybe_parse(|p| {
+        skip_words(p, head.words + 1);
+        let if_not_exists = p.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+        let name = p.parse_object_name(false)?;
+        p.expect_token(&Token::LParen)?;
+        let names = p.parse_comma_separated(Parser::parse_identifier)?;
+        p.expect_token(&Token::RParen)?;
+        p.expect_keyword_is(Keyword::AS)?;
+        let query = p.parse_query()?;
+        let mut data = true;
+        if p.parse_keyword(Keyword::WITH) {
+            data = !p.parse_keyword(Keyword::NO);
+            expect_word(p, "data")?;
+        }
+        let column = |name| ColumnDef { name, data_type: DataType::Unspecified, options: vec![] };
+        let create = CreateTableBuilder::new(name)
+            .or_replace(head.or_replace)
+            .if_not_exists(if_not_exists)
+            .temporary(head.temporary)
+            .columns(names.into_iter().map(column).collect())
+            .query(Some(query))
+            .with_data(Some(WithData { data, statistics: None }));
+        Ok(Statement::Sql(Box::new(SqlStatement::CreateTable(create.build()))))
+    })
 }
 
 /// The text of the query is kept, so where it lies must be known.
