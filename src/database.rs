@@ -210,6 +210,15 @@ impl Database {
         crate::measurement::import(self.point_writer(), input, options)
     }
 
+    /// The files of a path or pattern, as [`import_files`](Self::import_files) would read them.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file.
+    pub fn find_import_files(pattern: &str) -> Result<Vec<String>> {
+        Ok(crate::io::find_files(pattern)?)
+    }
+
     /// Reads line protocol from the files of a path or pattern, which may be compressed; `-` is standard input.
     /// Reports come with the names of the files.
     ///

@@ -149,3 +149,29 @@ fn a_writer_waits_for_no_transaction_of_its_own_thread() {
     assert!(db.write(&[Point::new("").field("v", 1.0)]).is_err());
     assert!(db.write(&[Point::new("cpu").field("v", f64::NAN)]).is_err());
 }
+
+#[test]
+fn points_of_one_series_share_it() {
+    let db = Database::open_in_memory().unwrap();
+    let mut writer = db.point_writer();
+    for i in 0..10_i64 {
+        let host = if i % 2 == 0 { "a" } else { "b" };
+        writer.write(&Point::new("cpu").tag("host", host).field("v", i).at_micros(i)).unwrap();
+        // Texts that run into each other name other series.
+        writer.write(&Point::new("cpu").tag("hos", format!("t{host}")).field("v", i).at_micros(i)).unwrap();
+    }
+    writer.flush().unwrap();
+    assert_eq!(rows(&db, "SHOW SERIES"), ["cpu,hos=ta", "cpu,hos=tb", "cpu,host=a", "cpu,host=b"]);
+    assert_eq!(rows(&db, "SELECT sum(v)::BIGINT, count(*) FROM cpu WHERE host = 'b'"), ["25|5"]);
+}
+
+#[test]
+fn an_import_of_nothing_makes_no_database() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Database::find_import_files(dir.path().join("none.lp").to_str().unwrap()).is_err());
+    assert!(Database::find_import_files(dir.path().join("*.lp").to_str().unwrap()).is_err());
+    let file = dir.path().join("one.lp");
+    std::fs::write(&file, "m v=1 1\n").unwrap();
+    let path = file.to_str().unwrap().to_owned();
+    assert_eq!(Database::find_import_files(&path).unwrap(), [path]);
+}

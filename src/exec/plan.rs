@@ -8,6 +8,7 @@ use crate::exec::expr::{AggregateCall, CompareOp, Expr, SortKey};
 pub use crate::exec::operators::sample::Choice;
 use crate::exec::source::{Sink, Source};
 use crate::exec::window::WindowCall;
+use crate::exec::zone::Zone;
 use crate::table::TableSnapshot;
 
 /// What a series has where it has no row, or NULL in one.
@@ -43,6 +44,8 @@ pub struct GapFill {
     pub series: Vec<usize>,
     /// From one time to the next.
     pub step: Step,
+    /// By whose clock days and months of the step are counted; UTC if absent.
+    pub zone: Option<Zone>,
     /// The first time, in the unit of the column; else the least that there is.
     pub first: Option<i64>,
     /// The last time, in the unit of the column; else the greatest that there is.

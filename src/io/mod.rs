@@ -74,6 +74,15 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "read_parquet",
 ];
 
+/// The files of a path or pattern, which are there.
+pub(crate) fn find_files(pattern: &str) -> Result<Vec<String>> {
+    let files = FileList::expand(&[pattern.to_owned()])?;
+    for path in files.paths().iter().filter(|path| !files::is_stdin(path)) {
+        std::fs::metadata(path).map_err(|e| files::io_error("open", path, &e))?;
+    }
+    Ok(files.paths().to_vec())
+}
+
 /// The files of a path or pattern as streams of bytes, decompressed.
 pub(crate) fn open_files(pattern: &str) -> Result<Vec<(String, Box<dyn std::io::Read + Send>)>> {
     let files = FileList::expand(&[pattern.to_owned()])?;

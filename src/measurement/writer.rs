@@ -49,8 +49,10 @@ pub struct PointWriter {
     shared: Arc<Shared>,
     buffers: Vec<Buffer>,
     by_name: HashMap<Box<str>, usize>,
-    /// Buffer and series of a line's first part.
+    /// Buffer and series of a line's first part, or of what [`key_of`] makes of a point.
     series: HashMap<Box<[u8]>, (usize, u32), foldhash::fast::FixedState>,
+    /// Kept for its room.
+    key: Vec<u8>,
     waiting: usize,
     written: u64,
     cut: u64,
@@ -69,6 +71,7 @@ impl PointWriter {
             buffers: vec![],
             by_name: HashMap::new(),
             series: HashMap::default(),
+            key: vec![],
             waiting: 0,
             written: 0,
             cut: 0,
@@ -107,7 +110,19 @@ impl PointWriter {
         if point.fields.is_empty() {
             return Err(format!("a point of \"{}\" has no fields", point.measurement));
         }
-        let index = self.buffer(&point.measurement)?;
+        let mut key = std::mem::take(&mut self.key);
+        key_of(point, &mut key);
+        let outcome = self.add_keyed_point(point, &key, nanos);
+        self.key = key;
+        outcome
+    }
+
+    fn add_keyed_point(&mut self, point: &Point, key: &[u8], nanos: i128) -> Result<(), String> {
+        let known = self.series.get(key).copied();
+        let index = match known {
+            Some((index, _)) => index,
+            None => self.buffer(&point.measurement)?,
+        };
         let buffer = &mut self.buffers[index];
         let mut values = Vec::with_capacity(point.fields.len());
         for (name, value) in &point.fields {
@@ -123,7 +138,14 @@ impl PointWriter {
             };
             values.push((buffer.field(name, value.kind(), values.len())?, value));
         }
-        let series = buffer.add_series(&point.tags)?;
+        let series = match known {
+            Some((_, series)) => series,
+            None => {
+                let series = buffer.add_series(&point.tags)?;
+                self.series.insert(key.into(), (index, series));
+                series
+            }
+        };
         buffer.push(series, nanos, &values)?;
         self.waiting += 1;
         Ok(())
@@ -270,6 +292,17 @@ impl PointWriter {
         transaction.commit()?;
         self.written += points;
         Ok(())
+    }
+}
+
+/// Bytes that tell the series of points apart. They begin with a zero, which no line does.
+fn key_of(point: &Point, key: &mut Vec<u8>) {
+    key.clear();
+    key.push(0);
+    let texts = point.tags.iter().flat_map(|(tag, value)| [tag, value]);
+    for text in std::iter::once(&point.measurement).chain(texts) {
+        key.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        key.extend_from_slice(text.as_bytes());
     }
 }
 

@@ -1,7 +1,9 @@
-//! FluxQL: durations such as `1h30m` wherever an INTERVAL may stand, and
-//! `EVERY <duration> [OFFSET <duration>] [FILL(<how>)]` behind GROUP BY or alone.
+//! FluxQL: durations such as `1h30m` wherever an INTERVAL may stand, regular expressions such as `/web.*/` behind
+//! `=~` and `!~`, and `EVERY <duration> [OFFSET <duration>] [TZ '<zone>'] [FILL(<how>)]` behind GROUP BY or alone.
 //!
 //! These are forms only; what they mean is decided by [`crate::sql::bind`].
+
+use std::borrow::Cow;
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval,
@@ -30,6 +32,8 @@ pub struct Every<'a> {
     pub width: &'a Expr,
     /// Shift of their starts.
     pub offset: Option<&'a Expr>,
+    /// The zone by whose clock they are cut.
+    pub zone: Option<&'a Expr>,
     /// What empty buckets show; as if `none` where absent.
     pub fill: Option<&'a Expr>,
     /// Where it stands.
@@ -39,22 +43,31 @@ pub struct Every<'a> {
 /// Parses what follows the marker, into a call that [`every_clause`] recognizes.
 pub fn parse_every(parser: &mut Parser) -> Result<Expr, ParserError> {
     let token = parser.next_token();
-    let mut args = vec![argument(parse_width(parser)?)];
-    let offset_follows = parser.peek_keyword(Keyword::OFFSET) && is_duration_at(parser, 1);
-    args.push(argument(if offset_follows {
-        parser.advance_token();
-        parse_width(parser)?
-    } else {
-        null()
-    }));
-    if matches!(&parser.peek_token_ref().token, Token::Word(w) if w.value.eq_ignore_ascii_case("fill"))
-        && parser.peek_nth_token_ref(1).token == Token::LParen
-    {
-        parser.advance_token();
-        parser.advance_token();
-        args.push(argument(parser.parse_expr()?));
-        parser.expect_token(&Token::RParen)?;
+    let width = parse_width(parser)?;
+    let (mut offset, mut zone, mut fill) = (None, None, None);
+    loop {
+        let is_word = |word: &str| matches!(&parser.peek_token_ref().token, Token::Word(w) if w.value.eq_ignore_ascii_case(word));
+        if offset.is_none() && parser.peek_keyword(Keyword::OFFSET) && is_duration_at(parser, 1) {
+            parser.advance_token();
+            offset = Some(parse_width(parser)?);
+        } else if zone.is_none()
+            && is_word("tz")
+            && matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_))
+        {
+            parser.advance_token();
+            zone = Some(parser.parse_expr()?);
+        } else if fill.is_none() && is_word("fill") && parser.peek_nth_token_ref(1).token == Token::LParen {
+            parser.advance_token();
+            parser.advance_token();
+            fill = Some(parser.parse_expr()?);
+            parser.expect_token(&Token::RParen)?;
+        } else {
+            break;
+        }
     }
+    let or_null = |e: Option<Expr>| argument(e.unwrap_or_else(null));
+    let mut args = vec![argument(width), or_null(offset), or_null(zone)];
+    args.extend(fill.map(argument));
     let name = Ident { value: "every".into(), quote_style: Some(MARK), span: token.span };
     Ok(Expr::Function(Function {
         name: ObjectName(vec![ObjectNamePart::Identifier(name)]),
@@ -108,8 +121,9 @@ pub fn every_clause(expr: &Expr) -> Option<Every<'_>> {
         _ => unreachable!("EVERY was parsed with plain arguments"),
     });
     let width = args.next()?;
-    let offset = args.next().filter(|e| !matches!(e, Expr::Value(v) if v.value == Value::Null));
-    Some(Every { width, offset, fill: args.next(), span: name.span })
+    let given = |e: &&Expr| !matches!(e, Expr::Value(v) if v.value == Value::Null);
+    let (offset, zone) = (args.next().filter(given), args.next().filter(given));
+    Some(Every { width, offset, zone, fill: args.next(), span: name.span })
 }
 
 /// Whether the token `n` tokens ahead begins a duration or an interval.
@@ -141,7 +155,7 @@ pub fn parse_duration_literal(parser: &mut Parser) -> Option<Expr> {
     let text = duration_at(parser, 0)?;
     let start = parser.next_token().span.start;
     let end = parser.next_token().span.end;
-    let value = Value::SingleQuotedString(text).with_span(Span::new(start, end));
+    let value = Value::Number(text, false).with_span(Span::new(start, end));
     Some(Expr::Interval(Interval {
         value: Box::new(Expr::Value(value)),
         leading_field: None,
@@ -149,6 +163,84 @@ pub fn parse_duration_literal(parser: &mut Parser) -> Option<Expr> {
         last_field: None,
         fractional_seconds_precision: None,
     }))
+}
+
+/// Stands for a quote within a regular expression, until that is a token.
+const QUOTE: char = '\u{e027}';
+
+/// Puts regular expressions behind `=~` and `!~` between quotes instead of slashes, so that they become texts. Nothing
+/// changes its place.
+pub fn quote_regexes(sql: &str) -> Cow<'_, str> {
+    if !sql.contains("=~") && !sql.contains("!~") || sql.contains(QUOTE) {
+        return Cow::Borrowed(sql);
+    }
+    let bytes = sql.as_bytes();
+    let mut out: Option<String> = None;
+    let mut copied = 0;
+    let mut at = 0;
+    // Behind the end of something that begins at `from`: what `end` closes.
+    let behind = |from: usize, end: &str| {
+        sql.get(from..).and_then(|rest| rest.find(end)).map_or(sql.len(), |n| from + n + end.len())
+    };
+    while at < bytes.len() {
+        at = match bytes[at] {
+            b'\'' => behind(at + 1, "'"),
+            b'"' => behind(at + 1, "\""),
+            b'-' if bytes.get(at + 1) == Some(&b'-') => behind(at + 2, "\n"),
+            b'/' if bytes.get(at + 1) == Some(&b'*') => behind(at + 2, "*/"),
+            b'$' => match sql[at + 1..].find('$') {
+                Some(n) if sql[at + 1..][..n].bytes().all(|b| b.is_ascii_alphabetic() || b == b'_') => {
+                    behind(at + n + 2, &sql[at..at + n + 2])
+                }
+                _ => at + 1,
+            },
+            b'~' if at > 0 && matches!(bytes[at - 1], b'=' | b'!') => {
+                let start = at + 1 + bytes[at + 1..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+                match regex_length(&bytes[start..]) {
+                    Some(length) => {
+                        let out = out.get_or_insert_with(|| String::with_capacity(sql.len()));
+                        out.push_str(&sql[copied..start]);
+                        out.push('\'');
+                        let inner = &sql[start + 1..start + length - 1];
+                        out.extend(inner.chars().map(|c| if c == '\'' { QUOTE } else { c }));
+                        out.push('\'');
+                        copied = start + length;
+                        copied
+                    }
+                    None => at + 1,
+                }
+            }
+            _ => at + 1,
+        };
+    }
+    match out {
+        Some(mut out) => {
+            out.push_str(&sql[copied..]);
+            Cow::Owned(out)
+        }
+        None => Cow::Borrowed(sql),
+    }
+}
+
+/// The length of a regular expression between slashes, on one line; `None` if there is none.
+pub fn regex_length(bytes: &[u8]) -> Option<usize> {
+    if bytes.first() != Some(&b'/') || matches!(bytes.get(1), None | Some(b'*')) {
+        return None;
+    }
+    let mut at = 1;
+    loop {
+        match bytes.get(at)? {
+            b'\\' => at += 2,
+            b'\n' => return None,
+            b'/' => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+}
+
+/// The text of a string token, quotes of regular expressions put back.
+pub fn unquoted_regex(text: &str) -> Option<String> {
+    text.contains(QUOTE).then(|| text.replace(QUOTE, "'"))
 }
 
 /// Months, days and nanoseconds.
@@ -233,6 +325,23 @@ impl Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn regexes_become_texts() {
+        let quoted = |sql| quote_regexes(sql).replace(QUOTE, "Q");
+        assert_eq!(quoted("a =~ /w.*/ AND b !~/x\\/'y/"), "a =~ 'w.*' AND b !~'x\\/Qy'");
+        for plain in [
+            "a =~ 'x' / 2 / 3",
+            "'a =~ /x/'",
+            "-- a =~ /x/\n",
+            "/* =~ /x/ */ a",
+            "$$ =~ /x/ $$",
+            "a =~ /open",
+            "a =~ /* b */ 'c'",
+        ] {
+            assert_eq!(quoted(plain), plain);
+        }
+    }
 
     #[test]
     fn durations() {

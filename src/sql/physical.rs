@@ -395,6 +395,7 @@ impl Planner {
             time,
             series: series.to_vec(),
             step: gaps.step,
+            zone: gaps.zone.clone(),
             first: gaps.first,
             last: gaps.last,
             fills: filled.iter().copied().zip(gaps.fills.iter().cloned()).collect(),

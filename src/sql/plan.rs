@@ -14,6 +14,7 @@ pub use crate::exec::plan::Recursion;
 use crate::exec::plan::{Fill, Step};
 use crate::exec::source::{Sink, Source};
 use crate::exec::window::WindowCall;
+use crate::exec::zone::Zone;
 use crate::table::TableSnapshot;
 
 /// Names one column in one query.
@@ -156,6 +157,8 @@ pub struct Gaps {
     pub fills: Vec<Fill>,
     /// From one time to the next.
     pub step: Step,
+    /// By whose clock days and months of the step are counted; UTC if absent.
+    pub zone: Option<Zone>,
     /// The first time, in the unit of the column; else the least that there is.
     pub first: Option<i64>,
     /// The last time, in the unit of the column; else the greatest that there is.

@@ -1,8 +1,8 @@
 //! Where one statement ends and the next begins, found by looking at the text alone.
 //!
 //! The shell feeds text as it comes; every byte is looked at once, however the text is cut.
-//! A `;` ends a statement unless it is in a string (`'…'`, `E'…'`, `$tag$…$tag$`), a quoted name or a
-//! comment (`-- …`, nested `/* … */`).
+//! A `;` ends a statement unless it is in a string (`'…'`, `E'…'`, `$tag$…$tag$`), a quoted name, a regular expression
+//! (`=~ /…/`) or a comment (`-- …`, nested `/* … */`).
 
 /// Cuts a growing text into statements.
 ///
@@ -50,6 +50,8 @@ enum State {
     },
     /// Until this delimiter, `$tag$`.
     Dollar(String),
+    /// In a regular expression, `/…/`.
+    Regex,
 }
 
 impl Scanner {
@@ -86,6 +88,10 @@ impl Scanner {
                         self.state = State::BlockComment { depth: 1 };
                         self.position += 1;
                     }
+                    b'/' if is_behind_match(&bytes[..self.position]) => {
+                        self.state = State::Regex;
+                        self.has_content = true;
+                    }
                     b'$' if self.position == 0 || !is_name_byte(bytes[self.position - 1]) => {
                         self.has_content = true;
                         let tag_end = bytes[self.position + 1..].iter().position(|&b| !is_name_byte(b));
@@ -112,6 +118,12 @@ impl Scanner {
                     b'\'' if next == Some(b'\'') => self.position += 1,
                     b'\'' if next.is_none() && !complete => return None,
                     b'\'' => self.state = State::Normal,
+                    _ => {}
+                },
+                State::Regex => match b {
+                    b'\\' if next.is_none() && !complete => return None,
+                    b'\\' if next != Some(b'\n') => self.position += 1,
+                    b'/' | b'\n' => self.state = State::Normal,
                     _ => {}
                 },
                 State::QuotedName => {
@@ -155,6 +167,12 @@ impl Scanner {
         }
         None
     }
+}
+
+/// Whether a text ends with `=~` or `!~`, blanks aside.
+fn is_behind_match(before: &[u8]) -> bool {
+    let before = before.trim_ascii_end();
+    before.ends_with(b"=~") || before.ends_with(b"!~")
 }
 
 fn is_name_byte(b: u8) -> bool {
@@ -250,6 +268,12 @@ mod tests {
     }
 
     #[test]
+    fn a_regular_expression_is_one_token() {
+        let text = "SELECT a =~ /x;'\\/\"/; SELECT a !~ 'b' / 2; SELECT 1 / 2;";
+        assert_eq!(split_statements(text).len(), 3);
+    }
+
+    #[test]
     fn blank_pieces_are_left_out() {
         assert_eq!(split_statements(" ;; -- x\n ; SELECT 1; /* y */ "), [" SELECT 1;"]);
         assert!(split_statements("").is_empty());
@@ -269,7 +293,7 @@ mod tests {
     proptest! {
         /// However the text is cut, the statements are the same.
         #[test]
-        fn cuts_do_not_matter(text in "[';\"$a/*\\-\n eE\\\\]{0,40}", cuts in prop::collection::vec(0usize..40, 0..6)) {
+        fn cuts_do_not_matter(text in "[';\"$a/*\\-\n eE\\\\=~]{0,40}", cuts in prop::collection::vec(0usize..40, 0..6)) {
             let mut whole = StatementSplitter::default();
             whole.push(&text);
             let mut cuts: Vec<usize> = cuts.into_iter().filter(|&c| c <= text.len()).collect();

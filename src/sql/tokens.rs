@@ -12,6 +12,9 @@
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
 //!   announced by a marker (see `forms.rs`);
 //! * `b'0101'` becomes one token, `timestamp_ns '…'` a cast;
+//! * `LATEST ON t PARTITION BY k` becomes a QUALIFY;
+//! * `=~` becomes `~`, and the regular expression behind it or `!~` a text ([`fluxql::quote_regexes`]);
+//! * `top(` is no TOP, and the star of `GROUP BY *` a marker ([`is_all_tags`]);
 //! * `[:-:2]` becomes `[:NULL:2]`;
 //! * the parameters `?` and `?1` become `$1`, counted from the left.
 
@@ -55,6 +58,14 @@ const NO_ARGUMENT: &str = "NO ARGUMENT";
 /// Whether an argument is the marker of a call that has none: `rank(ORDER BY x)`.
 pub fn is_no_argument(arg: &Expr) -> bool {
     matches!(arg, Expr::Identifier(i) if i.quote_style == Some(forms::MARK) && i.value == NO_ARGUMENT)
+}
+
+/// The marker that stands for the star of `GROUP BY *`.
+const ALL_TAGS: &str = "ALL TAGS";
+
+/// Whether a key of GROUP BY is a star.
+pub fn is_all_tags(key: &Expr) -> bool {
+    matches!(key, Expr::Identifier(i) if i.quote_style == Some(forms::MARK) && i.value == ALL_TAGS)
 }
 
 /// The tokens of a statement, and how deep their syntax can get.
@@ -109,7 +120,8 @@ enum Clause {
 
 /// Cuts a statement into tokens and rewrites them.
 pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
-    let raw = Tokenizer::new(dialect, sql).tokenize_with_location()?;
+    let sql = fluxql::quote_regexes(sql);
+    let raw = Tokenizer::new(dialect, &sql).tokenize_with_location()?;
     let mut rewriter = Rewriter {
         out: Vec::with_capacity(raw.len() + 8),
         levels: vec![Level::default()],
@@ -208,6 +220,13 @@ impl Rewriter {
             {
                 Token::make_keyword("NULL")
             }
+            Token::Eq if is(1, &Token::Tilde) => {
+                taken = 2;
+                Token::Tilde
+            }
+            Token::SingleQuotedString(text) => {
+                fluxql::unquoted_regex(text).map_or_else(|| token.token.clone(), Token::SingleQuotedString)
+            }
             Token::Caret if is(1, &Token::AtSign) => custom(STARTS_WITH, 2),
             Token::CaretAt => custom(STARTS_WITH, 1),
             Token::Caret => custom("^", 1),
@@ -218,7 +237,11 @@ impl Rewriter {
                 return next_index(raw, i, 0).map_or(1, |at| at - i + 1);
             }
             Token::Mul if self.is_by_all(raw, i) => {
-                self.push_word("ALL", Keyword::ALL, token.span);
+                if self.is_behind_group_by() {
+                    self.push_marker(ALL_TAGS, token.span);
+                } else {
+                    self.push_word("ALL", Keyword::ALL, token.span);
+                }
                 return 1;
             }
             Token::Mod if self.is_percent_of_limit(raw, i) => {
@@ -580,6 +603,12 @@ impl Rewriter {
                 self.push_word("WHERE", Keyword::WHERE, span);
                 Some(taken(0))
             }
+            "latest" if word_at(raw, i, 0) == "on" => self.latest_on(raw, i),
+            "top" if next(raw, i) == Some(&Token::LParen) => {
+                let word = Word { keyword: Keyword::NoKeyword, ..word.clone() };
+                self.push(Token::Word(word), span);
+                Some(1)
+            }
             "percent" if self.level().clause == Clause::Limit && self.is_behind_operand() => {
                 self.percent(span);
                 Some(1)
@@ -616,6 +645,54 @@ impl Rewriter {
             }
             _ => None,
         }
+    }
+
+    /// `LATEST ON t PARTITION BY a, b` becomes `QUALIFY row_number() OVER (PARTITION BY a, b ORDER BY t DESC) = 1`.
+    fn latest_on(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
+        let span = raw[i].span;
+        let is_end = |t: &Token| {
+            matches!(t, Token::RParen | Token::SemiColon | Token::EOF)
+                || matches!(t, Token::Word(w) if w.quote_style.is_none() && matches!(w.keyword,
+                    Keyword::ORDER | Keyword::LIMIT | Keyword::OFFSET | Keyword::UNION | Keyword::EXCEPT
+                    | Keyword::INTERSECT | Keyword::GROUP | Keyword::HAVING | Keyword::WINDOW | Keyword::QUALIFY))
+        };
+        // Names alone, with dots and commas between.
+        let is_name = |t: &Token| matches!(t, Token::Word(_) | Token::Period | Token::Comma);
+        let mut parts: [Vec<Token>; 2] = [vec![], vec![]];
+        let mut n = 1;
+        while word_at(raw, i, n) != "partition" {
+            parts[0].push(nth(raw, i, n).filter(|t| is_name(t) && !is_end(t))?.clone());
+            n += 1;
+        }
+        if word_at(raw, i, n + 1) != "by" {
+            return None;
+        }
+        n += 2;
+        while let Some(token) = nth(raw, i, n).filter(|t| !is_end(t)) {
+            parts[1].push(Some(token).filter(|t| is_name(t))?.clone());
+            n += 1;
+        }
+        let [time, keys] = parts;
+        if time.is_empty() || keys.is_empty() || self.level().qualify {
+            return None;
+        }
+        self.end_of_from(span);
+        let level = self.level();
+        (level.qualify, level.clause) = (true, Clause::Other);
+        let blank = || Token::Whitespace(Whitespace::Space);
+        let word = |name: &str| Token::make_keyword(name);
+        let mut out =
+            vec![word("QUALIFY"), blank(), word("row_number"), Token::LParen, Token::RParen, blank()];
+        out.extend([word("OVER"), blank(), Token::LParen, word("PARTITION"), blank(), word("BY"), blank()]);
+        out.extend(keys);
+        out.extend([blank(), word("ORDER"), blank(), word("BY"), blank()]);
+        out.extend(time);
+        out.extend([blank(), word("DESC"), Token::RParen, blank(), Token::Eq, blank()]);
+        out.extend([Token::Number("1".into(), false), blank()]);
+        for token in out {
+            self.push(token, span);
+        }
+        Some(taken_with(raw, i, n))
     }
 
     /// Opens, or opens again, the column list of a CTE for an option.
@@ -669,6 +746,13 @@ impl Rewriter {
         is(&[Keyword::BY])
             && is(&[Keyword::GROUP, Keyword::ORDER])
             && !matches!(next(raw, i), Some(Token::LParen | Token::Number(..)))
+    }
+
+    /// The last word but one is GROUP.
+    fn is_behind_group_by(&self) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        before.nth(1).and_then(keyword_of) == Some(Keyword::GROUP)
     }
 
     /// The `%` behind LIMIT, unless it has a right side.

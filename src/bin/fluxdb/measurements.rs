@@ -68,6 +68,10 @@ pub fn import(words: &[String]) -> ExitCode {
     if files.is_empty() {
         return bad_usage(IMPORT_USAGE);
     }
+    // Before a database comes to be.
+    if let Some(e) = files.iter().find_map(|pattern| Database::find_import_files(pattern).err()) {
+        return failed(e);
+    }
     let db = match Database::open(Path::new(database)) {
         Ok(db) => db,
         Err(e) => return failed(e),

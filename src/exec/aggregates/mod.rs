@@ -6,6 +6,7 @@
 mod collected;
 mod count;
 mod distinct;
+mod ema;
 mod fixed;
 mod gather;
 mod minmax;
@@ -15,6 +16,7 @@ mod quantile;
 mod registry;
 mod regression;
 mod sum;
+mod t_digest;
 mod values;
 
 use std::any::Any;

@@ -102,6 +102,8 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     super::collected::register(&mut r);
     super::quantile::register(&mut r);
     super::distinct::register(&mut r);
+    super::ema::register(&mut r);
+    super::t_digest::register(&mut r);
     r
 });
 

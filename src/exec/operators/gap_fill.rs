@@ -64,7 +64,7 @@ pub(crate) fn gap_fill(
         context.check_cancelled()?;
         // A range that is too long is refused before anything is made of it.
         memory.grow((steps.saturating_add(part.len())).saturating_mul(ROW_BYTES))?;
-        out.add_series(part, &values, (first, last), &spec.step, kind)?;
+        out.add_series(part, &values, (first, last), |time| next(time, spec, kind))?;
     }
 
     let total = out.times.len();
@@ -153,17 +153,24 @@ fn least_ticks(step: &Step, unit: TimeUnit) -> i128 {
 }
 
 /// The time one step later.
-fn next(time: i64, step: &Step, unit: TimeUnit) -> Result<i64> {
+fn next(time: i64, spec: &GapFill, unit: TimeUnit) -> Result<i64> {
     let out_of_range = || ExecError::OutOfRange("Timestamp out of range".into());
     let per_second = unit.per_second();
-    if step.months == 0 {
+    let step = &spec.step;
+    let by_clock = spec.zone.as_ref().filter(|_| step.days != 0 || step.months != 0);
+    if step.months == 0 && by_clock.is_none() {
         let ticks = i64::try_from(least_ticks(step, unit)).map_err(|_| out_of_range())?;
         return time.checked_add(ticks.max(1)).ok_or_else(out_of_range);
     }
-    // Starts of months are whole microseconds in any unit.
+    // Starts of days and months are whole microseconds in any unit.
     let micros = i128::from(time) * 1_000_000 / i128::from(per_second);
     let micros = i64::try_from(micros).map_err(|_| out_of_range())?;
-    let later = add_interval(micros, step.months, 0, 0).ok_or_else(out_of_range)?;
+    let local = by_clock.map_or(micros, |zone| zone.local(micros));
+    let later = add_interval(local, step.months, step.days, step.nanos).ok_or_else(out_of_range)?;
+    let later = by_clock.map_or(later, |zone| zone.instant(later));
+    if later <= micros {
+        return Err(out_of_range());
+    }
     i64::try_from(i128::from(later) * i128::from(per_second) / 1_000_000).map_err(|_| out_of_range())
 }
 
@@ -200,8 +207,7 @@ impl Rows {
         part: std::ops::Range<usize>,
         values: &PrimitiveArray<Int64Type>,
         (first, last): (i64, i64),
-        step: &Step,
-        unit: TimeUnit,
+        next: impl Fn(i64) -> Result<i64>,
     ) -> Result<()> {
         let of_series = part.start as u32;
         let mut rows =
@@ -228,7 +234,7 @@ impl Rows {
             if time >= last {
                 break;
             }
-            time = next(time, step, unit)?;
+            time = next(time)?;
             if time > last {
                 break;
             }

@@ -11,11 +11,12 @@ use crate::column::types::LogicalType;
 use crate::exec::aggregates::{AggregateFunction, bind_aggregate};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::BindError;
+use crate::sql::bind::every::Bucket;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::Arguments;
 use crate::sql::bind::scope::{Outer, Scope};
 use crate::sql::bind::subquery::PendingSubquery;
-use crate::sql::bind::window::Windows;
+use crate::sql::bind::window::{WindowCollector, Windows};
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::optimize::columns::ColumnSet;
@@ -46,6 +47,10 @@ pub struct Collector {
     pub first: Option<Span>,
     /// Calls of GROUPING, each a column until the keys are known.
     pub groupings: Vec<(Column, Vec<Expr>)>,
+    /// Window functions over the rows, which aggregates of series are made of.
+    pub(super) windows: WindowCollector,
+    /// What EVERY says.
+    pub(super) bucket: Option<Bucket>,
 }
 
 impl Binder<'_> {
@@ -77,7 +82,16 @@ impl Binder<'_> {
         inner.aliases = cx.aliases;
         inner.windows = Windows::Refused("aggregate function calls cannot contain window function calls");
         inner.lambda_params.clone_from(&cx.lambda_params);
-        let call = self.aggregate_over_rows(name, function, args, &mut inner)?;
+        let call = match &mut cx.aggregates {
+            Aggregates::Collected(collector) if name == "integral" => {
+                if function.filter.is_some() {
+                    return Err(SqlError::unsupported("FILTER of integral is not supported").at_span(span));
+                }
+                let areas = self.bind_integral(args, collector, &mut inner).map_err(|e| e.at_span(span))?;
+                self.aggregate_call(name.into(), "sum", vec![areas])?.1
+            }
+            _ => self.aggregate_over_rows(name, function, args, &mut inner)?,
+        };
         let subqueries = std::mem::take(&mut inner.subqueries);
         if cx.outer.is_some() {
             let mut used = ColumnSet::new();

@@ -1,17 +1,22 @@
 //! `EVERY <duration>`: groups by stretches of time.
 //!
 //! Buckets of a fixed width are aligned to the Unix epoch, those of whole weeks to its first Monday, those of
-//! months and years to the calendar; OFFSET shifts their starts.
+//! months and years to the calendar; OFFSET shifts their starts, and TZ aligns them to the clocks of a zone.
+
+use std::sync::Arc;
 
 use sqlparser::ast::{Expr as Syntax, Select, Value};
 
+use crate::catalog::ColumnRole;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::expr::{AggregateCall, CompareOp, Expr};
 use crate::exec::plan::{Fill, Step};
+use crate::exec::zone::Zone;
 use crate::sql::bind::aggregate::same_expr;
-use crate::sql::bind::expr::is_constant;
-use crate::sql::bind::scope::Scope;
+use crate::sql::bind::expr::{ExprContext, is_constant};
+use crate::sql::bind::functions::Arguments;
+use crate::sql::bind::scope::{Scope, is_instant};
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql::{Every, every_clause};
@@ -21,6 +26,7 @@ use crate::sql::plan::{Column, Definition, Gaps, LogicalPlan};
 const FIRST_MONDAY_MICROS: i128 = 4 * 86_400 * 1_000_000;
 
 /// How rows are put into buckets.
+#[derive(Clone)]
 pub(super) struct Bucket {
     /// The start of the row's bucket.
     pub start: Expr,
@@ -28,6 +34,77 @@ pub(super) struct Bucket {
     pub time: Expr,
     /// The width of a bucket.
     pub width: Step,
+    /// The zone by whose clock buckets are cut.
+    pub zone: Option<Arc<str>>,
+}
+
+impl Bucket {
+    /// The width in nanoseconds, if it is always the same.
+    pub fn nanos(&self) -> Option<i64> {
+        let days = i64::from(self.width.days).checked_mul(86_400_000_000_000)?;
+        days.checked_add(self.width.nanos).filter(|_| self.width.months == 0)
+    }
+
+    /// The start of the bucket that a time is in.
+    pub fn start_of(&self, time: &Expr) -> Expr {
+        let mut start = self.start.clone();
+        replace(&mut start, &self.time, time);
+        start
+    }
+
+    /// The end of the bucket that starts at a time.
+    pub fn end_of(&self, binder: &mut Binder<'_>, start: Expr) -> Result<Expr> {
+        let Step { months, days, nanos } = self.width;
+        let width = || Expr::literal(Scalar::Interval { months, days, nanos }, LogicalType::Interval);
+        let ty = start.ty();
+        let end = match &self.zone {
+            Some(zone) if days != 0 || months != 0 => {
+                let zone = || Expr::literal(Scalar::Text(Arc::clone(zone)), LogicalType::Varchar);
+                let start = as_instant(binder, start)?;
+                let local = binder.call("timezone", vec![zone(), start])?;
+                let end = binder.call("+", vec![local, width()])?;
+                let end = binder.call("timezone", vec![zone(), end])?;
+                return from_instant(binder, end, &ty);
+            }
+            _ => binder.call("+", vec![start, width()])?,
+        };
+        coerce::explicit(end, &ty, false)
+    }
+}
+
+/// A time of any type as an instant; those without a zone are UTC.
+fn as_instant(binder: &mut Binder<'_>, time: Expr) -> Result<Expr> {
+    if time.ty() == LogicalType::TimestampTz {
+        return Ok(time);
+    }
+    let time = coerce::explicit(time, &TIMESTAMP, false)?;
+    binder.call("timezone", vec![utc(), time])
+}
+
+/// An instant as a time of some type.
+fn from_instant(binder: &mut Binder<'_>, time: Expr, ty: &LogicalType) -> Result<Expr> {
+    if *ty == LogicalType::TimestampTz {
+        return Ok(time);
+    }
+    let time = binder.call("timezone", vec![utc(), time])?;
+    coerce::explicit(time, ty, false)
+}
+
+/// A time that is UTC, to be compared with one of some type.
+fn from_utc(binder: &mut Binder<'_>, time: Expr, ty: &LogicalType) -> Result<Expr> {
+    if *ty == LogicalType::TimestampTz { binder.call("timezone", vec![utc(), time]) } else { Ok(time) }
+}
+
+fn utc() -> Expr {
+    Expr::literal(Scalar::text("UTC"), LogicalType::Varchar)
+}
+
+/// A call of `time_bucket_gapfill`.
+pub(super) struct GapFilled {
+    bucket: Bucket,
+    /// Starts of the first and the last bucket, if they are given.
+    from: Option<i64>,
+    to: Option<i64>,
 }
 
 /// The columns of a bucketed query, between which its gaps are filled.
@@ -81,23 +158,96 @@ impl Binder<'_> {
         let mut origin = Expr::literal(Scalar::Int(origin), TIMESTAMP);
         if let Some(offset) = every.offset {
             let value = self.bind_constant_as(offset, &LogicalType::Interval, "OFFSET")?;
+            if let Scalar::Interval { days, nanos, .. } = value
+                && months != 0
+                && (days != 0 || nanos != 0)
+            {
+                let message = "OFFSET of buckets of months must be months too";
+                return Err(SqlError::unsupported(message).at(offset));
+            }
             let shift = Expr::literal(value, LogicalType::Interval);
             let shifted = self.call("+", vec![origin, shift])?;
             let value = self.evaluate(&shifted).map_err(|e| e.at(offset))?;
             origin = Expr::literal(value, TIMESTAMP);
         }
         let origin = coerce::explicit(origin, &instant, false)?;
-        let args = vec![
-            Expr::literal(width, LogicalType::Interval),
-            coerce::explicit(time.clone(), &instant, false)?,
-            origin,
-        ];
-        let start = self.call("time_bucket", args).map_err(|e| e.at_span(every.span))?;
-        Ok(Bucket { start, time, width: Step { months, days, nanos } })
+        let zone = match every.zone {
+            Some(zone) => match self.bind_constant_as(zone, &LogicalType::Varchar, "TZ")? {
+                Scalar::Text(name) => {
+                    Zone::named(&name).map_err(|e| SqlError::binder(e).at(zone))?;
+                    Some(name)
+                }
+                _ => return Err(SqlError::binder("TZ needs the name of a zone").at(zone)),
+            },
+            None => None,
+        };
+        let width_literal = Expr::literal(width, LogicalType::Interval);
+        let start = match &zone {
+            // The clock of the zone says where buckets begin.
+            Some(name) => {
+                let instant = as_instant(self, time.clone())?;
+                let origin = coerce::explicit(origin, &TIMESTAMP, false)?;
+                let zone = Expr::literal(Scalar::Text(Arc::clone(name)), LogicalType::Varchar);
+                self.call("time_bucket", vec![width_literal, instant, origin, zone])
+                    .and_then(|start| from_instant(self, start, &time.ty()))
+            }
+            None => {
+                let time = coerce::explicit(time.clone(), &instant, false)?;
+                self.call("time_bucket", vec![width_literal, time, origin])
+            }
+        };
+        let start = start.map_err(|e| e.at_span(every.span))?;
+        Ok(Bucket { start, time, width: Step { months, days, nanos }, zone })
     }
 
-    /// FILL over the groups of a bucketed query. The range of the series is that of the conditions on time; where
-    /// there is none, that of the buckets there are.
+    /// What is compared with the time of a source: whole numbers count nanoseconds since 1970, as durations tell the
+    /// time since then. A measurement's time without a zone is UTC, whatever the session's zone.
+    pub(super) fn time_operands(&mut self, left: Expr, right: Expr, scope: &Scope) -> Result<(Expr, Expr)> {
+        if !scope.relations.iter().any(|r| r.columns.iter().any(|c| is_instant(&c.column.ty))) {
+            return Ok((left, right));
+        }
+        let Some(time) = scope.time_column() else { return Ok((left, right)) };
+        let column = time.unqualified();
+        let is_marked = time.role == ColumnRole::Time;
+        if same_expr(&left, &column) {
+            let right = self.as_time(right, &column.ty(), is_marked)?;
+            return Ok((left, right));
+        }
+        if same_expr(&right, &column) {
+            let left = self.as_time(left, &column.ty(), is_marked)?;
+            return Ok((left, right));
+        }
+        Ok((left, right))
+    }
+
+    fn as_time(&mut self, value: Expr, time: &LogicalType, is_marked: bool) -> Result<Expr> {
+        const NANOS_PER_MICRO: i128 = 1_000;
+        let nanos = LogicalType::Timestamp(arrow_schema::TimeUnit::Nanosecond);
+        match value.ty() {
+            LogicalType::TimestampTz if is_marked && matches!(time, LogicalType::Timestamp(_)) => {
+                self.call("timezone", vec![utc(), value])
+            }
+            LogicalType::Interval if is_constant(&value) => {
+                let epoch = Expr::literal(Scalar::Int(0), TIMESTAMP);
+                let value = self.call("+", vec![epoch, value])?;
+                from_utc(self, value, time)
+            }
+            ty if ty.is_integer() && is_constant(&value) => {
+                let Scalar::Int(count) = self.evaluate(&value)? else { return Ok(value) };
+                let micros = count.div_euclid(NANOS_PER_MICRO);
+                let exact = count.rem_euclid(NANOS_PER_MICRO) == 0;
+                let value = if exact || i64::try_from(count).is_err() {
+                    Expr::literal(Scalar::Int(micros.clamp(i64::MIN.into(), i64::MAX.into())), TIMESTAMP)
+                } else {
+                    Expr::literal(Scalar::Int(count), nanos)
+                };
+                from_utc(self, value, time)
+            }
+            _ => Ok(value),
+        }
+    }
+
+    /// FILL over the groups of a bucketed query.
     pub(super) fn bind_fill(
         &mut self,
         every: &Every<'_>,
@@ -110,6 +260,19 @@ impl Binder<'_> {
         for (column, _) in filled.values {
             fills.push(self.fill_of(fill, column)?);
         }
+        self.fill_gaps(bucket, filled, fills, (None, None), plan)
+    }
+
+    /// Fills the gaps between groups. The range of the series is the one given, else that of the conditions on time;
+    /// where there is none, that of the buckets there are.
+    fn fill_gaps(
+        &mut self,
+        bucket: &Bucket,
+        filled: &Filled<'_>,
+        fills: Vec<Fill>,
+        (from, to): (Option<i64>, Option<i64>),
+        plan: LogicalPlan,
+    ) -> Result<LogicalPlan> {
         let (mut first, mut last) = (None, None);
         for condition in filled.conditions {
             let Some((op, bound)) = self.time_bound(condition, &bucket.time) else { continue };
@@ -127,15 +290,87 @@ impl Binder<'_> {
             }
         }
         let keys = filled.keys.iter().map(|d| d.column.expr());
+        let zone = match &bucket.zone {
+            Some(name) => Some(Zone::named(name).map_err(SqlError::binder)?),
+            None => None,
+        };
         let gaps = Gaps {
             columns: keys.chain(filled.values.iter().map(|(c, _)| c.expr())).collect(),
             series: filled.keys.len() - 1,
             fills,
             step: bucket.width,
-            first,
-            last,
+            zone,
+            first: from.or(first),
+            last: to.or(last),
         };
         Ok(LogicalPlan::GapFill { input: Box::new(plan), gaps: Box::new(gaps) })
+    }
+
+    /// `time_bucket_gapfill(width, time[, from, to])`: the start of the bucket of a time. As a key of GROUP BY it
+    /// makes groups of the buckets that have no rows.
+    pub(super) fn bind_gap_filled_bucket(
+        &mut self,
+        args: &Arguments<'_>,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let (width, time, range) = match args.positional[..] {
+            [width, time] => (width, time, None),
+            [width, time, from, to] => (width, time, Some((from, to))),
+            _ => {
+                return Err(SqlError::binder(
+                    "time_bucket_gapfill takes a width and a time, and the first and last time if WHERE does not say them",
+                ));
+            }
+        };
+        let value = self.bind_constant_as(width, &LogicalType::Interval, "time_bucket_gapfill")?;
+        let Scalar::Interval { months, days, nanos } = value else {
+            return Err(SqlError::binder("time_bucket_gapfill needs the width of its buckets").at(width));
+        };
+        let time = self.bind_expr(time, cx)?;
+        let ty = match time.ty() {
+            ty @ (LogicalType::Timestamp(_) | LogicalType::TimestampTz) => ty,
+            _ => TIMESTAMP,
+        };
+        let instant = coerce::explicit(time.clone(), &ty, false)?;
+        let start = self.call("time_bucket", vec![Expr::literal(value, LogicalType::Interval), instant])?;
+        // The function yields microseconds, whatever the time is in.
+        let bucket = Bucket { start, time, width: Step { months, days, nanos }, zone: None };
+        let (mut from, mut to) = (None, None);
+        if let Some((first, last)) = range {
+            for (syntax, bound, by) in [(first, &mut from, 0), (last, &mut to, -1)] {
+                match self.bind_constant_as(syntax, &bucket.time.ty(), "time_bucket_gapfill")? {
+                    Scalar::Int(ticks) => *bound = self.bucket_of(&bucket, ticks + by),
+                    Scalar::Null => {}
+                    _ => {
+                        return Err(
+                            SqlError::binder("a bound of time_bucket_gapfill must be a time").at(syntax)
+                        );
+                    }
+                }
+            }
+        }
+        let start = bucket.start.clone();
+        self.gap_filled = Some(GapFilled { bucket, from, to });
+        Ok(start)
+    }
+
+    /// Fills the gaps of groups, if a call of time_bucket_gapfill is one of their keys.
+    pub(super) fn fill_key_gaps(
+        &mut self,
+        gap_filled: Option<GapFilled>,
+        replacements: &[Definition],
+        filled: &Filled<'_>,
+        plan: LogicalPlan,
+    ) -> Result<LogicalPlan> {
+        let Some(GapFilled { bucket, from, to }) = gap_filled else { return Ok(plan) };
+        let key = replacements
+            .iter()
+            .find(|d| same_expr(&d.expr, &bucket.start))
+            .ok_or_else(|| SqlError::binder("time_bucket_gapfill must be a key of GROUP BY"))?;
+        let mut keys = filled.keys.to_vec();
+        keys.sort_by_key(|d| d.column.id != key.column.id);
+        let fills = vec![Fill::Null; filled.values.len()];
+        self.fill_gaps(&bucket, &Filled { keys: &keys, ..*filled }, fills, (from, to), plan)
     }
 
     /// What a column gets where it has no value.
@@ -193,9 +428,7 @@ impl Binder<'_> {
 
     /// The start of the bucket that a time is in.
     fn bucket_of(&self, bucket: &Bucket, ticks: i128) -> Option<i64> {
-        let mut start = bucket.start.clone();
-        let literal = Expr::literal(Scalar::Int(ticks), bucket.time.ty());
-        replace(&mut start, &bucket.time, &literal);
+        let start = bucket.start_of(&Expr::literal(Scalar::Int(ticks), bucket.time.ty()));
         match self.evaluate(&start).ok()? {
             Scalar::Int(start) => i64::try_from(start).ok(),
             _ => None,
@@ -218,7 +451,7 @@ fn tighter(a: Option<i64>, b: Option<i64>) -> Option<i64> {
 }
 
 /// Puts `new` in place of `old` wherever it stands in an expression.
-fn replace(expr: &mut Expr, old: &Expr, new: &Expr) {
+pub(super) fn replace(expr: &mut Expr, old: &Expr, new: &Expr) {
     if same_expr(expr, old) {
         *expr = new.clone();
         return;

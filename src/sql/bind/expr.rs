@@ -526,7 +526,7 @@ impl Binder<'_> {
         }
         let text = match &*interval.value {
             ast::Expr::Value(v) => match &v.value {
-                Value::SingleQuotedString(s) => Some(s.as_str()),
+                Value::SingleQuotedString(s) | Value::Number(s, _) => Some(s.as_str()),
                 _ => None,
             },
             _ => None,
@@ -708,6 +708,7 @@ impl Binder<'_> {
             return self.bind_rows(op, a, b, cx);
         }
         let (left, right) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+        let (left, right) = self.time_operands(left, right, cx.scope)?;
         coerce::compare(op, left, right)
     }
 
@@ -782,6 +783,8 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let value = self.bind_expr(expr, cx)?;
         let (low, high) = (self.bind_expr(low, cx)?, self.bind_expr(high, cx)?);
+        let (value, low) = self.time_operands(value, low, cx.scope)?;
+        let (value, high) = self.time_operands(value, high, cx.scope)?;
         let above = coerce::compare(CompareOp::GtEq, value.clone(), low)?;
         let below = coerce::compare(CompareOp::LtEq, value, high)?;
         Ok(negate_if(negated, Expr::And(vec![above, below])))

@@ -19,6 +19,7 @@ use crate::sql::bind::expr::{ExprContext, is_constant, with_first_argument};
 use crate::sql::bind::from::storable;
 use crate::sql::bind::lambda::lambda_kind;
 use crate::sql::bind::name::function_name;
+use crate::sql::bind::series::is_series_function;
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::unnest::is_unnest;
 use crate::sql::bind::{Binder, coerce, session_functions};
@@ -81,6 +82,15 @@ impl Binder<'_> {
             return self.bind_function(&call, cx);
         }
         let args = arguments(function)?;
+        if is_series_function(&name) {
+            return self.bind_series_call(&name, function, &args, cx);
+        }
+        if name == "time_bucket_gapfill" {
+            return self.bind_gap_filled_bucket(&args, cx);
+        }
+        if name == "spread" {
+            return self.bind_spread(function, cx);
+        }
         if let Some(over) = &function.over {
             return self.bind_window_call(&name, function, over, &args, cx);
         }
@@ -93,7 +103,7 @@ impl Binder<'_> {
         if matches!(&*name, "grouping" | "grouping_id") && !args.positional.is_empty() {
             return self.bind_grouping(&args, cx);
         }
-        if matches!(&*name, "mean" | "percentile" | "percentile_cont" | "percentile_disc")
+        if matches!(&*name, "mean" | "percentile" | "percentile_cont" | "percentile_disc" | "integral")
             || is_aggregate(&name)
         {
             return self.bind_aggregate_call(&name, function, &args, cx);

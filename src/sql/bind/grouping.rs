@@ -7,10 +7,10 @@ use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, CompareOp, Expr};
 use crate::sql::bind::Binder;
 use crate::sql::bind::aggregate::{Collector, same_expr};
-use crate::sql::bind::expr::{Aliases, ExprContext};
+use crate::sql::bind::expr::{Aliases, ExprContext, is_constant};
 use crate::sql::bind::name::{column_name, function_name};
 use crate::sql::bind::query::ordinal;
-use crate::sql::bind::scope::{Outer, Scope};
+use crate::sql::bind::scope::{Outer, Scope, is_instant};
 use crate::sql::bind::select::Output;
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::error::{Result, SqlError};
@@ -35,6 +35,42 @@ pub(super) struct Keys {
     pub sets: Option<Vec<Vec<usize>>>,
     /// There is a GROUP BY, if only by nothing.
     pub is_given: bool,
+}
+
+/// Keys that tell series apart.
+pub(super) struct SeriesKeys {
+    pub keys: Vec<Expr>,
+    /// The one that is a time, if there is one and it is none of EVERY.
+    pub time: Option<Expr>,
+}
+
+impl Keys {
+    /// Whether all that is selected is a key or constant.
+    pub fn have_all(&self, outputs: &[Output]) -> bool {
+        let is_key = |o: &Output| self.keys.iter().any(|k| same_expr(&k.expr, &o.expr));
+        outputs.iter().all(|o| is_key(o) || is_constant(&o.expr))
+    }
+
+    /// Makes a key of all that is selected.
+    pub fn add_outputs(&mut self, outputs: &[Output]) {
+        for output in outputs {
+            if !self.keys.iter().any(|k| same_expr(&k.expr, &output.expr)) {
+                self.keys.push(Key { name: output.name.clone(), expr: output.expr.clone() });
+            }
+        }
+        self.is_given = true;
+    }
+
+    /// The keys of series: all but a time.
+    pub fn series(&self, bucketed: Option<&Expr>) -> SeriesKeys {
+        let keys = self.keys.iter().map(|k| k.expr.clone());
+        let (mut times, keys): (Vec<Expr>, Vec<Expr>) = match bucketed {
+            Some(time) => keys.partition(|k| same_expr(k, time)),
+            None => keys.partition(|k| is_instant(&k.ty())),
+        };
+        let time = if times.len() == 1 { times.pop() } else { None };
+        SeriesKeys { keys, time: time.filter(|_| bucketed.is_none()) }
+    }
 }
 
 /// What is needed to bind the keys.

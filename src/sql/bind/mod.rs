@@ -25,6 +25,8 @@ mod pivot;
 mod query;
 pub mod scope;
 mod select;
+pub mod series;
+mod series_form;
 pub mod session_functions;
 mod star;
 mod subquery;
@@ -110,6 +112,8 @@ pub struct Binder<'e> {
     macro_calls: usize,
     /// The views that are being bound in each other.
     views: Vec<Arc<ViewDefinition>>,
+    /// The call of `time_bucket_gapfill` of the SELECT that is being bound.
+    gap_filled: Option<every::GapFilled>,
 }
 
 /// A bound query: its plan and its columns, in order. The plan may yield more.
@@ -138,6 +142,7 @@ impl<'e> Binder<'e> {
             macro_depth: 0,
             macro_calls: 0,
             views: vec![],
+            gap_filled: None,
         }
     }
 

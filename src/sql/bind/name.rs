@@ -106,6 +106,11 @@ impl Printer {
             Expr::Interval(interval) => {
                 let value = self.text(&interval.value);
                 match &interval.leading_field {
+                    // A duration such as 5m.
+                    None if matches!(&*interval.value, Expr::Value(v) if matches!(v.value, Value::Number(..))) =>
+                    {
+                        out.push_str(&value);
+                    }
                     None => {
                         let _ = write!(out, "CAST({value} AS INTERVAL)");
                     }

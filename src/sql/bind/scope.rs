@@ -237,7 +237,7 @@ impl Scope {
 }
 
 /// A date or a timestamp of any kind.
-fn is_instant(ty: &LogicalType) -> bool {
+pub fn is_instant(ty: &LogicalType) -> bool {
     matches!(ty, LogicalType::Date | LogicalType::Timestamp(_) | LogicalType::TimestampTz)
 }
 

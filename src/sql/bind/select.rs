@@ -19,7 +19,8 @@ use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::grouping::{Key, KeyContext, Keys};
 use crate::sql::bind::query::{Tail, ordinal};
 use crate::sql::bind::scope::Outer;
-use crate::sql::bind::subquery::{BoundFilter, PendingSubquery, attach};
+use crate::sql::bind::series_form::SeriesForm;
+use crate::sql::bind::subquery::{BoundFilter, PendingSubquery, attach, filter};
 use crate::sql::bind::unnest::Unnests;
 use crate::sql::bind::window::{WindowCollector, Windows};
 use crate::sql::bind::{Binder, BoundQuery, coerce, every, star};
@@ -81,6 +82,18 @@ impl Binder<'_> {
         tail: Tail<'_>,
         outer: Option<&Outer<'_>>,
     ) -> Result<BoundQuery> {
+        let around = self.gap_filled.take();
+        let bound = self.bind_select_inner(select, tail, outer);
+        self.gap_filled = around;
+        bound
+    }
+
+    fn bind_select_inner(
+        &mut self,
+        select: &Select,
+        tail: Tail<'_>,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<BoundQuery> {
         let (qualify_syntax, sample) = forms::qualify_and_sample(select.qualify.as_ref());
         refuse_unsupported(select)?;
         if let [SelectItem::UnnamedExpr(only)] = &select.projection[..] {
@@ -105,10 +118,11 @@ impl Binder<'_> {
             let sample = self.bind_sample(&sample)?;
             plan = LogicalPlan::Sample { input: Box::new(plan), sample };
         }
+        let form = SeriesForm::of(select, &scope)?;
         let items = if select.flavor == SelectFlavor::FromFirstNoSelect {
             star::everything(&scope)
         } else {
-            self.expand_items(&select.projection, &scope)?
+            self.expand_items(form.projection.as_deref().unwrap_or(&select.projection), &scope)?
         };
         if items.is_empty() {
             return Err(if select.projection.is_empty() {
@@ -128,7 +142,11 @@ impl Binder<'_> {
         }
 
         // Everything above the rows is bound first, so that all aggregates are known.
-        let mut collector = Collector::default();
+        let bucket = match &every {
+            Some(every) => Some(self.bind_bucket(every, &scope)?),
+            None => None,
+        };
+        let mut collector = Collector { bucket: bucket.clone(), ..Collector::default() };
         let mut cx = ExprContext::new(&scope, outer, "SELECT clause");
         cx.aggregates = Aggregates::Collected(&mut collector);
         let mut windows = WindowCollector::new(&select.named_window)?;
@@ -179,7 +197,11 @@ impl Binder<'_> {
         }
 
         let mut below = vec![];
-        let keys = match &select.group_by {
+        let mut keys = match &select.group_by {
+            GroupByExpr::Expressions(..) if form.by_all => {
+                let keys = all_keys(&outputs, &collector, &windows, &above);
+                Keys { keys, sets: None, is_given: true }
+            }
             GroupByExpr::All(_) => {
                 let keys = all_keys(&outputs, &collector, &windows, &above);
                 if keys.iter().any(|k| !ColumnSet::of(&k.expr).is_disjoint(&unnested)) {
@@ -194,7 +216,7 @@ impl Binder<'_> {
                     );
                 }
                 self.bind_keys(
-                    exprs,
+                    form.group_by.as_deref().unwrap_or(exprs),
                     &mut KeyContext {
                         outputs: &outputs,
                         aliases: all,
@@ -212,18 +234,66 @@ impl Binder<'_> {
         if !has_aggregates && !keys.is_given && !collector.groupings.is_empty() {
             return Err(SqlError::binder("GROUPING statement cannot be used without groups").at(select));
         }
-        if let (Some(every), true) = (&every, collector.calls.is_empty()) {
+        let is_raw = !has_aggregates
+            && keys.sets.is_none()
+            && (windows.series.any && !(every.is_some() && windows.series.any_but_ranks)
+                || form.rows_of_series && keys.is_given && every.is_none());
+        let mut arrange_keys = every.is_some();
+        if !is_raw
+            && matches!(select.distinct, Some(Distinct::Distinct))
+            && collector.calls.is_empty()
+            && windows.is_empty()
+            && scope.time_column().is_some()
+            && (every.is_some() || keys.is_given && keys.sets.is_none() && !keys.have_all(&outputs))
+        {
+            // `SELECT distinct(v) … GROUP BY host`: the values of each group.
+            arrange_keys = true;
+            keys.add_outputs(&outputs);
+        } else if let (Some(every), true, false) = (&every, collector.calls.is_empty(), is_raw) {
             let error = SqlError::binder("EVERY needs aggregates in the select list, such as avg(value)");
             return Err(error.at_span(every.span));
         }
-        if has_aggregates || keys.is_given || every.is_some() {
+        let mut silent = vec![];
+        if is_raw {
+            let mut series: Vec<Expr> = keys.keys.iter().map(|k| k.expr.clone()).collect();
+            let time = scope.bucket_column().map_err(|e| e.at(select))?.unqualified();
+            series.retain(|key| !same_expr(key, &time));
+            let shown = keys.keys.iter().map(|k| (k.name.clone(), k.expr.clone()));
+            let first = (scope.bucket_column().map_or("", |c| &c.column.name).to_owned(), time);
+            let shown: Vec<_> = std::iter::once(first).chain(shown).collect();
+            lead_with(&shown, &mut outputs, &mut order);
+            silent = shown.iter().map(|(_, e)| e.clone()).collect();
+            order_by_all(&tail, &outputs, &mut order);
+            if tail.order_by.is_none() {
+                order = series
+                    .iter()
+                    .chain(&silent[..1])
+                    .map(|e| Order::ascending(OrderExpr::Expr(e.clone())))
+                    .collect();
+            }
+            series.extend(bucket.as_ref().map(|b| b.start.clone()));
+            windows.set_series(&series);
+            plan = attach(plan, std::mem::take(&mut below));
+        } else if has_aggregates || keys.is_given || every.is_some() {
             below.append(&mut collector.subqueries);
-            let bucket = match &every {
-                Some(every) => Some(self.bind_bucket(every, &scope)?),
-                None => None,
-            };
             if bucket.is_some() && keys.sets.is_some() {
                 return Err(SqlError::unsupported("EVERY with grouping sets is not supported").at(select));
+            }
+            if keys.sets.is_some() && (windows.series.any || !collector.windows.is_empty()) {
+                let message = "functions over series with grouping sets are not supported";
+                return Err(SqlError::unsupported(message).at(select));
+            }
+            let series = keys.series(bucket.as_ref().map(|b| &b.time));
+            collector.windows.set_series(&series.keys);
+            windows.set_series(&series.keys);
+            if let (true, None) = (windows.series.any, &bucket) {
+                // The buckets are those of a key.
+                let time = scope.bucket_column().map_err(|e| e.at(select))?.unqualified();
+                let Some(key) = &series.time else {
+                    let message = "a function over series of groups needs EVERY, or a time among the keys";
+                    return Err(SqlError::binder(message).at(select));
+                };
+                windows.exprs_mut().for_each(|e| every::replace(e, &time, key));
             }
             let mut groups = self.make_groups(&keys, bucket.as_ref());
             let mut having = having.unwrap_or_default();
@@ -232,7 +302,7 @@ impl Binder<'_> {
                 _ => vec![],
             };
             let calls = std::mem::take(&mut collector.calls);
-            let input = attach(plan, below);
+            let input = std::mem::take(&mut collector.windows).apply(attach(plan, below));
             let definitions = std::mem::take(&mut groups.definitions);
             let (mut grouped, set) = match &keys.sets {
                 None => {
@@ -284,17 +354,38 @@ impl Binder<'_> {
             for subquery in subqueries.chain(&windows.subqueries).chain(qualify.subqueries()) {
                 grouping.check_subquery(subquery, &spans)?;
             }
-            if every.is_some() {
-                groups.arrange(&mut outputs, &mut order, tail.order_by.is_none());
+            silent = groups.definitions.iter().map(|d| d.column.expr()).collect();
+            if arrange_keys {
+                let shown: Vec<_> = groups.names.iter().cloned().zip(silent.iter().cloned()).collect();
+                lead_with(&shown, &mut outputs, &mut order);
+                order_by_all(&tail, &outputs, &mut order);
+                if tail.order_by.is_none() {
+                    order = (0..shown.len()).map(|i| Order::ascending(OrderExpr::Output(i))).collect();
+                }
             }
             if let (Some(every), Some(bucket)) = (&every, &bucket) {
                 let filled = Filled { keys: &groups.definitions, values: &calls, conditions: &conditions };
                 grouped = self.bind_fill(every, bucket, &filled, grouped)?;
             }
+            let gap_filled = self.gap_filled.take();
+            if gap_filled.is_some() && (every.is_some() || keys.sets.is_some()) {
+                let message = "time_bucket_gapfill with EVERY or grouping sets is not supported";
+                return Err(SqlError::unsupported(message).at(select));
+            }
+            let filled = Filled { keys: &groups.definitions, values: &calls, conditions: &conditions };
+            grouped = self.fill_key_gaps(gap_filled, &groups.replacements, &filled, grouped)?;
             plan = having.apply(grouped);
         }
+        if self.gap_filled.is_some() {
+            return Err(SqlError::binder("time_bucket_gapfill must be a key of GROUP BY").at(select));
+        }
+        let mut wanted: Vec<Expr> = windows.series.condition.take().into_iter().collect();
+        if windows.series.any {
+            let values = outputs.iter().map(|o| &o.expr).filter(|e| !silent.iter().any(|s| same_expr(s, e)));
+            wanted.extend(windows.series.says_something(values));
+        }
         plan = qualify.apply(windows.apply(plan));
-        plan = attach(plan, above);
+        plan = filter(attach(plan, above), wanted);
         if !unnests.is_empty() {
             plan = LogicalPlan::Unnest {
                 input: Box::new(plan),
@@ -512,31 +603,39 @@ struct Groups {
     names: Vec<String>,
 }
 
-impl Groups {
-    /// A bucketed query yields the bucket's start, then the other keys, then what is left of the select list,
-    /// and is ordered by the keys unless it says otherwise.
-    fn arrange(&self, outputs: &mut Vec<Output>, order: &mut Vec<Order>, default_order: bool) {
-        for key in order.iter_mut() {
-            if let OrderExpr::Output(i) = key.expr {
-                key.expr = OrderExpr::Expr(outputs[i].expr.clone());
-            }
-        }
-        let mut rest = std::mem::take(outputs);
-        for (definition, name) in self.definitions.iter().zip(&self.names) {
-            let expr = definition.column.expr();
-            let selected = rest.iter().position(|o| same_expr(&o.expr, &expr));
-            let name = selected.map_or_else(|| name.clone(), |i| rest[i].name.clone());
-            rest.retain(|o| !same_expr(&o.expr, &expr));
-            outputs.push(Output { name, expr });
-        }
-        outputs.append(&mut rest);
-        if default_order {
-            let options = ast::OrderByOptions { sort: Some(ast::OrderBySort::Asc), nulls_first: Some(false) };
-            *order = (0..self.definitions.len())
-                .map(|i| Order { expr: OrderExpr::Output(i), options: options.clone() })
-                .collect();
+impl Order {
+    fn ascending(expr: OrderExpr) -> Self {
+        let options = ast::OrderByOptions { sort: Some(ast::OrderBySort::Asc), nulls_first: Some(false) };
+        Self { expr, options }
+    }
+}
+
+/// ORDER BY ALL goes by the keys too that a query over series yields.
+fn order_by_all(tail: &Tail<'_>, outputs: &[Output], order: &mut Vec<Order>) {
+    if let Some(OrderByKind::All(options)) = tail.order_by.map(|o| &o.kind) {
+        let key = |i| Order { expr: OrderExpr::Output(i), options: options.clone() };
+        *order = (0..outputs.len()).map(key).collect();
+    }
+}
+
+/// A query over series yields the time, then the other keys, then what is left of the select list.
+fn lead_with(keys: &[(String, Expr)], outputs: &mut Vec<Output>, order: &mut [Order]) {
+    for key in order.iter_mut() {
+        if let OrderExpr::Output(i) = key.expr {
+            key.expr = OrderExpr::Expr(outputs[i].expr.clone());
         }
     }
+    let mut rest = std::mem::take(outputs);
+    for (name, expr) in keys {
+        if outputs.iter().any(|o| same_expr(&o.expr, expr)) {
+            continue;
+        }
+        let selected = rest.iter().position(|o| same_expr(&o.expr, expr));
+        let name = selected.map_or_else(|| name.clone(), |i| rest[i].name.clone());
+        rest.retain(|o| !same_expr(&o.expr, expr));
+        outputs.push(Output { name, expr: expr.clone() });
+    }
+    outputs.append(&mut rest);
 }
 
 impl OrderExpr {

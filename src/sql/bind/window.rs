@@ -17,11 +17,13 @@ use crate::sql::bind::aggregate::{same_call, same_expr};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::storable;
 use crate::sql::bind::functions::Arguments;
+use crate::sql::bind::series::SeriesWants;
 use crate::sql::bind::subquery::{PendingSubquery, attach};
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
+use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::exprs::is_null_literal;
-use crate::sql::plan::{Column, ColumnId, LogicalPlan};
+use crate::sql::plan::{Column, ColumnId, ColumnIds, LogicalPlan};
 use crate::sql::tokens;
 
 /// What becomes of calls of window functions.
@@ -42,13 +44,27 @@ pub struct WindowCollector {
     nodes: Vec<Node>,
     /// Subqueries in arguments and keys.
     pub subqueries: Vec<PendingSubquery>,
+    /// What functions over series ask of the query.
+    pub series: SeriesWants,
 }
 
 /// Calls over the same partitions in the same order.
 struct Node {
-    partition_by: Vec<Expr>,
-    order_by: Vec<SortKey>,
+    over: Over,
+    /// How many nodes are below it whose columns it uses.
+    depth: usize,
     calls: Vec<(Column, WindowCall)>,
+}
+
+/// The rows that a call sees, frames aside.
+#[derive(Clone)]
+pub(super) struct Over {
+    /// Rows that agree in these see each other,
+    pub partition_by: Vec<Expr>,
+    /// if they also agree in the keys of GROUP BY, which are not known before the whole query is bound.
+    pub per_series: bool,
+    /// Their order.
+    pub order_by: Vec<SortKey>,
 }
 
 /// The syntax of a window without references to others.
@@ -91,18 +107,29 @@ impl WindowCollector {
     pub fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
         let on = self.subqueries.iter_mut().flat_map(|s| &mut s.on);
         let nodes = self.nodes.iter_mut().flat_map(|n| {
-            let keys = n.partition_by.iter_mut().chain(n.order_by.iter_mut().map(|k| &mut k.expr));
+            let order_by = n.over.order_by.iter_mut().map(|k| &mut k.expr);
+            let keys = n.over.partition_by.iter_mut().chain(order_by);
             keys.chain(n.calls.iter_mut().flat_map(|(_, call)| call.exprs_mut()))
         });
-        nodes.chain(on)
+        nodes.chain(on).chain(&mut self.series.condition)
+    }
+
+    /// Tells calls over series what series are.
+    pub(super) fn set_series(&mut self, keys: &[Expr]) {
+        for node in &mut self.nodes {
+            if std::mem::take(&mut node.over.per_series) {
+                node.over.partition_by.splice(0..0, keys.iter().cloned());
+            }
+        }
     }
 
     /// Puts the calls on the plan whose rows they see.
-    pub fn apply(self, plan: LogicalPlan) -> LogicalPlan {
+    pub fn apply(mut self, plan: LogicalPlan) -> LogicalPlan {
+        self.nodes.sort_by_key(|n| n.depth);
         self.nodes.into_iter().fold(attach(plan, self.subqueries), |input, node| LogicalPlan::Window {
             input: Box::new(input),
-            partition_by: node.partition_by,
-            order_by: node.order_by,
+            partition_by: node.over.partition_by,
+            order_by: node.over.order_by,
             calls: node.calls,
         })
     }
@@ -156,28 +183,31 @@ impl WindowCollector {
     }
 
     /// The column of a call.
-    fn add(&mut self, partition_by: Vec<Expr>, order_by: Vec<SortKey>, call: WindowCall) -> Place<'_> {
+    pub(super) fn add(&mut self, ids: &mut ColumnIds, name: &str, over: Over, call: WindowCall) -> Column {
+        let mut used = ColumnSet::new();
+        used.add_exprs(over.partition_by.iter().chain(over.order_by.iter().map(|k| &k.expr)));
+        used.add_exprs(call.exprs());
+        let is_below = |n: &&Node| n.calls.iter().any(|(c, _)| used.contains(c.id));
+        let depth = self.nodes.iter().filter(is_below).map(|n| n.depth + 1).max().unwrap_or(0);
         let same_keys = |n: &Node| {
-            n.partition_by.len() == partition_by.len()
-                && n.partition_by.iter().zip(&partition_by).all(|(a, b)| same_expr(a, b))
-                && same_order(&n.order_by, &order_by)
+            n.depth == depth
+                && n.over.per_series == over.per_series
+                && n.over.partition_by.len() == over.partition_by.len()
+                && n.over.partition_by.iter().zip(&over.partition_by).all(|(a, b)| same_expr(a, b))
+                && same_order(&n.over.order_by, &over.order_by)
         };
         let at = self.nodes.iter().position(same_keys).unwrap_or_else(|| {
-            self.nodes.push(Node { partition_by, order_by, calls: vec![] });
+            self.nodes.push(Node { over, depth, calls: vec![] });
             self.nodes.len() - 1
         });
         let calls = &mut self.nodes[at].calls;
-        match calls.iter().position(|(_, other)| same_window_call(other, &call)) {
-            Some(i) => Place::Known(calls[i].0.clone()),
-            None => Place::New(calls, call),
+        if let Some((column, _)) = calls.iter().find(|(_, other)| same_window_call(other, &call)) {
+            return column.clone();
         }
+        let column = ids.column(name, call.ty.clone());
+        calls.push((column.clone(), call));
+        column
     }
-}
-
-/// Where a call belongs.
-enum Place<'n> {
-    Known(Column),
-    New(&'n mut Vec<(Column, WindowCall)>, WindowCall),
 }
 
 impl Binder<'_> {
@@ -212,14 +242,8 @@ impl Binder<'_> {
         let found = std::mem::replace(&mut cx.subqueries, others);
         let (partition_by, order_by, call) = bound?;
         collector.subqueries.extend(found);
-        let column = match collector.add(partition_by, order_by, call) {
-            Place::Known(column) => column,
-            Place::New(calls, call) => {
-                let column = self.ids.column(name, call.ty.clone());
-                calls.push((column.clone(), call));
-                column
-            }
-        };
+        let column =
+            collector.add(&mut self.ids, name, Over { partition_by, per_series: false, order_by }, call);
         cx.windows = Windows::Collected(collector);
         Ok(column.expr())
     }
@@ -258,6 +282,23 @@ impl Binder<'_> {
             }
             None => return Err(self.no_window_function(name)),
         };
+        let (partition_by, order_by) = self.bind_window_keys(window, cx)?;
+        let frame = self.bind_frame(window, &order_by, cx)?;
+        if call.function.is_framed() || !call.order_by.is_empty() {
+            call.frame = frame;
+        }
+        if matches!(call.function, WindowFunction::Fill) {
+            check_fill(&call, &order_by)?;
+        }
+        Ok((partition_by, order_by, call))
+    }
+
+    /// The keys of partitions, and of the order in them.
+    fn bind_window_keys(
+        &mut self,
+        window: &Window,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<(Vec<Expr>, Vec<SortKey>)> {
         cx.windows = Windows::Refused("window functions are not allowed in window definitions");
         let mut partition_by = Vec::with_capacity(window.partition_by.len());
         for key in &window.partition_by {
@@ -276,14 +317,25 @@ impl Binder<'_> {
             let expr = self.bind_expr(&key.expr, cx)?;
             order_by.push(self.sort_key(expr, &key.options)?);
         }
-        let frame = self.bind_frame(window, &order_by, cx)?;
-        if call.function.is_framed() || !call.order_by.is_empty() {
-            call.frame = frame;
+        Ok((partition_by, order_by))
+    }
+
+    /// The window that stands behind OVER, without a frame.
+    pub(super) fn bind_over_clause(
+        &mut self,
+        over: &WindowType,
+        collector: &WindowCollector,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Over> {
+        let window = match over {
+            WindowType::NamedWindow(name) => collector.named(name)?.clone(),
+            WindowType::WindowSpec(spec) => collector.window(spec)?,
+        };
+        if window.frame.is_some() {
+            return Err(SqlError::binder("functions over series take no frame"));
         }
-        if matches!(call.function, WindowFunction::Fill) {
-            check_fill(&call, &order_by)?;
-        }
-        Ok((partition_by, order_by, call))
+        let (partition_by, order_by) = self.bind_window_keys(&window, cx)?;
+        Ok(Over { partition_by, per_series: false, order_by })
     }
 
     fn bind_window_function(

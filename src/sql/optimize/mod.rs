@@ -14,6 +14,7 @@ pub mod exprs;
 pub mod infer;
 pub mod join_order;
 pub mod limits;
+pub mod newest;
 pub mod order;
 pub mod properties;
 pub mod prune;
@@ -73,6 +74,7 @@ pub fn optimize(
         plan = empty::propagate_empty(plan);
         plan = prune::prune_columns(plan);
     }
+    plan = newest::find_newest_first(plan, ids);
     plan = join_order::order_joins(plan);
     plan = order::remove_needless_order(plan);
     plan = limits::push_limits(plan);

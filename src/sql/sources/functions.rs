@@ -8,6 +8,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::exec::cast::nested::list_array;
 use crate::exec::functions::FunctionInfo;
+use crate::sql::bind::series;
 use crate::sql::sources::RowsBuilder;
 use crate::sql::sources::rows::text;
 
@@ -18,6 +19,12 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
         &["(INTERVAL) -> TIMESTAMP WITH TIME ZONE"],
         "The instant so long before the statement began",
         "ago(INTERVAL 1 HOUR)",
+    ),
+    (
+        "time_bucket_gapfill",
+        &["(INTERVAL, TIMESTAMP) -> TIMESTAMP", "(INTERVAL, TIMESTAMP, TIMESTAMP, TIMESTAMP) -> TIMESTAMP"],
+        "The bucket of a time; as a key of GROUP BY also those without rows, from one time to before another",
+        "SELECT time_bucket_gapfill(5m, time) AS t, locf(avg(usage)) FROM cpu GROUP BY t",
     ),
     ("coalesce", &["(T...) -> T"], "The first argument that is not NULL", "coalesce(NULL, 1)"),
     ("current_catalog", &["() -> VARCHAR"], "The name of the database", "current_catalog()"),
@@ -168,7 +175,9 @@ fn all() -> Vec<Listed> {
         crate::exec::functions::catalog().into_iter().map(|f| from_info(f, "scalar")).collect();
     out.extend(BOUND.iter().map(constant("scalar", "General")));
     out.extend(crate::exec::aggregates::catalog().into_iter().map(|f| from_info(f, "aggregate")));
+    out.extend(series::AGGREGATES.iter().map(constant("aggregate", "Aggregates")));
     out.extend(crate::exec::window::catalog().into_iter().map(|f| from_info(f, "window")));
+    out.extend(series::WINDOWS.iter().map(constant("window", "Functions over series")));
     out.extend(TABLES.iter().map(constant("table", "Table functions")));
     out.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     out

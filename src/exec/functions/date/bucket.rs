@@ -131,27 +131,54 @@ fn with_origin() -> ScalarKernel {
     })
 }
 
-/// The name of a zone as the third argument: buckets are cut on its clock.
+/// The bucket of an instant, cut by the clock of a zone. Hours are cut where the clock is put back too: each of the
+/// two hours that it shows is one.
+fn zoned_bucket(zone: &Zone, w: Width, t: i64, origin: Option<i64>) -> Result<i64> {
+    let local = zone.local(t);
+    let start = bucket(w, local, origin)?;
+    match w {
+        Width::Micros(width) if width < MICROS_PER_DAY => Ok(t - (local - start)),
+        _ => Ok(zone.instant(start)),
+    }
+}
+
+/// The name of a zone as the last argument: buckets are cut on its clock, by which the origin before it is too.
 fn in_zone(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
-    let [width, _, third] = args else { return None };
-    let names_zone = match &third.literal {
+    let (width, time, origin, name) = match args {
+        [width, time, name] => (width, time, None, name),
+        [width, time, origin, name] => (width, time, Some(origin), name),
+        _ => return None,
+    };
+    let names_zone = match &name.literal {
         Some(Scalar::Text(text)) => Zone::named(text).is_ok(),
         _ => true,
     };
-    if third.ty != LogicalType::Varchar || !names_zone {
+    if name.ty != LogicalType::Varchar || !names_zone {
         return None;
     }
     let takes = |arg: &ArgInfo, ty: &LogicalType| argument_cost(arg, ty).is_some();
-    if !takes(width, &LogicalType::Interval) || !takes(&args[1], &LogicalType::TimestampTz) {
+    if !takes(width, &LogicalType::Interval)
+        || !takes(time, &LogicalType::TimestampTz)
+        || !origin.is_none_or(|origin| takes(origin, &TIMESTAMP))
+    {
         return None;
     }
     let cache: Cache<Zone> = Cache::new();
-    let kernel = primitive::<(I, Ts, Str), Ts>(move |(w, t, name)| {
-        let zone =
-            cache.get(name, |n| Zone::named(n).map_err(|e| ExecError::Unsupported(format!("{e}!"))))?;
-        Ok(Some(zone.instant(bucket(width_of(w)?, zone.local(t), None)?)))
-    });
-    let arg_types = vec![LogicalType::Interval, LogicalType::TimestampTz, LogicalType::Varchar];
+    let zone = move |name: &str| {
+        cache.get(name, |n| Zone::named(n).map_err(|e| ExecError::Unsupported(format!("{e}!"))))
+    };
+    let mut arg_types = vec![LogicalType::Interval, LogicalType::TimestampTz];
+    let kernel = if origin.is_some() {
+        arg_types.push(TIMESTAMP);
+        primitive::<(I, Ts, Ts, Str), Ts>(move |(w, t, origin, name)| {
+            zoned_bucket(&*zone(name)?, width_of(w)?, t, Some(origin)).map(Some)
+        })
+    } else {
+        primitive::<(I, Ts, Str), Ts>(move |(w, t, name)| {
+            zoned_bucket(&*zone(name)?, width_of(w)?, t, None).map(Some)
+        })
+    };
+    arg_types.push(LogicalType::Varchar);
     Some(Ok(Resolution { arg_types, return_type: LogicalType::TimestampTz, kernel }))
 }
 
@@ -169,7 +196,13 @@ pub(super) fn register(r: &mut Registry) {
             .map(&[iv.clone(), t.clone(), iv.clone()], t.clone(), |_| with_offset())
             .map(&[iv.clone(), t.clone(), t.clone()], t.clone(), |_| with_origin());
     }
-    d = d.custom(&["(INTERVAL, TIMESTAMP WITH TIME ZONE, VARCHAR) -> TIMESTAMP WITH TIME ZONE"], in_zone);
+    d = d.custom(
+        &[
+            "(INTERVAL, TIMESTAMP WITH TIME ZONE, VARCHAR) -> TIMESTAMP WITH TIME ZONE",
+            "(INTERVAL, TIMESTAMP WITH TIME ZONE, TIMESTAMP, VARCHAR) -> TIMESTAMP WITH TIME ZONE",
+        ],
+        in_zone,
+    );
     r.add(
         d.map(&[iv.clone(), T::Date], T::Date, |_| on_dates(&[1], simple(None)))
             .map(&[iv.clone(), T::Date, iv.clone()], T::Date, |_| on_dates(&[1], with_offset()))
