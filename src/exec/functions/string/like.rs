@@ -17,10 +17,9 @@ use crate::exec::functions::kernel::{Cache, Nulls, nulls_of};
 use crate::exec::functions::registry::{Registry, def};
 
 /// A segment of a pattern between two `%`: characters, `None` for `_`.
-#[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
-    /// Text without `_`.
-    Plain(String),
+    /// Text without `_`, and what searches for it.
+    Plain(String, Box<Finder<'static>>),
     /// With `_`.
     Wild(Vec<Option<char>>),
 }
@@ -28,15 +27,22 @@ enum Segment {
 impl Segment {
     fn new(chars: Vec<Option<char>>) -> Self {
         match chars.iter().copied().collect::<Option<String>>() {
-            Some(s) => Self::Plain(s),
+            Some(s) => {
+                let finder = Finder::new(s.as_bytes()).into_owned();
+                Self::Plain(s, Box::new(finder))
+            }
             None => Self::Wild(chars),
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Plain(p, _) if p.is_empty())
     }
 
     /// Bytes matched at the front.
     fn at_front(&self, s: &str) -> Option<usize> {
         match self {
-            Self::Plain(p) => s.starts_with(p.as_str()).then_some(p.len()),
+            Self::Plain(p, _) => s.starts_with(p.as_str()).then_some(p.len()),
             Self::Wild(chars) => {
                 let mut rest = s.chars();
                 for want in chars {
@@ -52,7 +58,7 @@ impl Segment {
 
     fn at_end(&self, s: &str) -> bool {
         match self {
-            Self::Plain(p) => s.ends_with(p.as_str()),
+            Self::Plain(p, _) => s.ends_with(p.as_str()),
             Self::Wild(chars) => {
                 let mut rest = s.chars();
                 chars.iter().rev().all(|want| rest.next_back().is_some_and(|c| want.is_none_or(|w| w == c)))
@@ -63,7 +69,7 @@ impl Segment {
     /// The first place that matches: its begin and end.
     fn find(&self, s: &str) -> Option<(usize, usize)> {
         match self {
-            Self::Plain(p) => memchr::memmem::find(s.as_bytes(), p.as_bytes()).map(|i| (i, i + p.len())),
+            Self::Plain(p, finder) => finder.find(s.as_bytes()).map(|i| (i, i + p.len())),
             Self::Wild(_) => {
                 let starts = s.char_indices().map(|(i, _)| i).chain(std::iter::once(s.len()));
                 starts.into_iter().find_map(|i| self.at_front(&s[i..]).map(|n| (i, i + n)))
@@ -106,21 +112,20 @@ impl Pattern {
             }
         }
         let mut segments: Vec<Segment> = segments.into_iter().map(Segment::new).collect();
-        let empty = Segment::Plain(String::new());
         // Runs of % are one.
         let last = segments.len() - 1;
         let mut i = 0;
         segments.retain(|s| {
             i += 1;
-            i == 1 || i == last + 1 || *s != empty
+            i == 1 || i == last + 1 || !s.is_empty()
         });
         Ok(match &segments[..] {
-            [Segment::Plain(s)] => Self::Equal(s.clone()),
-            [a, b] if *a == empty && *b == empty => Self::Any,
-            [Segment::Plain(s), b] if *b == empty => Self::Prefix(s.clone()),
-            [a, Segment::Plain(s)] if *a == empty => Self::Suffix(s.clone()),
-            [a, Segment::Plain(s), c] if *a == empty && *c == empty => {
-                Self::Contains(Box::new(Finder::new(s.as_bytes()).into_owned()))
+            [Segment::Plain(s, _)] => Self::Equal(s.clone()),
+            [a, b] if a.is_empty() && b.is_empty() => Self::Any,
+            [Segment::Plain(s, _), b] if b.is_empty() => Self::Prefix(s.clone()),
+            [a, Segment::Plain(s, _)] if a.is_empty() => Self::Suffix(s.clone()),
+            [a, Segment::Plain(_, finder), c] if a.is_empty() && c.is_empty() => {
+                Self::Contains(finder.clone())
             }
             _ => Self::Segments(segments),
         })

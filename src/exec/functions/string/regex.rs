@@ -6,6 +6,7 @@ use arrow_array::builder::StringViewBuilder;
 use arrow_array::types::*;
 use regex::{Regex, RegexBuilder};
 
+use super::sequence::{Found, Sequence, Slots};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
@@ -18,15 +19,15 @@ const SIZE_LIMIT: usize = 32 << 20;
 
 /// Options of a call: `i` ignores case, `g` replaces all, `s` lets `.` match newlines, `l` takes the
 /// pattern as plain text, `m`, `n`, `p` keep `.` from matching newlines.
-struct Options {
-    ignore_case: bool,
+pub(super) struct Options {
+    pub ignore_case: bool,
     global: bool,
-    dot_newline: bool,
-    multi_line: bool,
+    pub dot_newline: bool,
+    pub multi_line: bool,
     literal: bool,
 }
 
-fn options(text: &str) -> Result<Options> {
+pub(super) fn options(text: &str) -> Result<Options> {
     let mut o =
         Options { ignore_case: false, global: false, dot_newline: false, multi_line: false, literal: false };
     for c in text.chars() {
@@ -47,12 +48,39 @@ fn options(text: &str) -> Result<Options> {
     Ok(o)
 }
 
-fn compile(pattern: &str, o: &Options, whole: bool) -> Result<Regex> {
+/// A compiled pattern.
+struct Pattern {
+    regex: Regex,
+    /// A faster way to the same answers, where there is one.
+    sequence: Option<Sequence>,
+}
+
+impl Pattern {
+    fn is_match(&self, s: &str) -> bool {
+        match self.sequence.as_ref().map_or(Found::Unknown, |q| q.is_match(s)) {
+            Found::Yes => true,
+            Found::No => false,
+            Found::Unknown => self.regex.is_match(s),
+        }
+    }
+
+    /// What the first match has in group `n`; nothing if there is none.
+    fn group<'a>(&self, s: &'a str, n: usize, slots: &mut Slots) -> &'a str {
+        match self.sequence.as_ref().map_or(Found::Unknown, |q| q.find(s, slots)) {
+            Found::Yes => slots.get(n).copied().flatten().map_or("", |(from, to)| &s[from..to]),
+            Found::No => "",
+            Found::Unknown if n == 0 => self.regex.find(s).map_or("", |m| m.as_str()),
+            Found::Unknown => self.regex.captures(s).and_then(|c| c.get(n)).map_or("", |m| m.as_str()),
+        }
+    }
+}
+
+fn compile(pattern: &str, o: &Options, whole: bool) -> Result<Pattern> {
     let mut p = if o.literal { regex::escape(pattern) } else { pattern.to_owned() };
     if whole {
         p = format!("^(?:{p})$");
     }
-    RegexBuilder::new(&p)
+    let regex = RegexBuilder::new(&p)
         .case_insensitive(o.ignore_case)
         .dot_matches_new_line(o.dot_newline)
         .multi_line(o.multi_line)
@@ -62,13 +90,14 @@ fn compile(pattern: &str, o: &Options, whole: bool) -> Result<Regex> {
             let first = e.to_string();
             let reason = first.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
             ExecError::InvalidInput(format!("Invalid regular expression \"{pattern}\": {reason}"))
-        })
+        })?;
+    Ok(Pattern { regex, sequence: Sequence::new(&p, o) })
 }
 
 /// Patterns by their text and options.
 #[derive(Clone)]
 struct Patterns {
-    cache: Arc<Cache<Regex>>,
+    cache: Arc<Cache<Pattern>>,
     whole: bool,
 }
 
@@ -77,7 +106,7 @@ impl Patterns {
         Self { cache: Arc::new(Cache::new()), whole }
     }
 
-    fn get(&self, pattern: &str, o: &Options) -> Result<Arc<Regex>> {
+    fn get(&self, pattern: &str, o: &Options) -> Result<Arc<Pattern>> {
         let flags =
             [o.ignore_case, o.dot_newline, o.multi_line, o.literal].map(|f| if f { '1' } else { '0' });
         let key: String = flags.iter().chain(['/'].iter()).copied().chain(pattern.chars()).collect();
@@ -117,27 +146,39 @@ fn pieces(template: &str) -> Vec<Piece> {
 
 /// A pattern and a replacement, made once for all rows that have them.
 struct Replacer {
-    regex: Arc<Regex>,
+    pattern: Arc<Pattern>,
     locations: regex::CaptureLocations,
+    slots: Slots,
     pieces: Vec<Piece>,
     global: bool,
 }
 
 impl Replacer {
-    fn new(regex: Arc<Regex>, template: &str, global: bool) -> Self {
-        Self { locations: regex.capture_locations(), pieces: pieces(template), regex, global }
+    fn new(pattern: Arc<Pattern>, template: &str, global: bool) -> Self {
+        let locations = pattern.regex.capture_locations();
+        Self { locations, slots: vec![], pieces: pieces(template), pattern, global }
     }
 
     fn replace(&mut self, s: &str, out: &mut String) {
         let mut rest = 0;
-        if self.global {
-            for captures in self.regex.captures_iter(s) {
+        // A sequence is at the front, so that there is one match at most.
+        let found = match &self.pattern.sequence {
+            Some(sequence) => sequence.find(s, &mut self.slots),
+            None => Found::Unknown,
+        };
+        if found == Found::No {
+        } else if found == Found::Yes {
+            let slot = |group: usize| self.slots.get(group).copied().flatten();
+            self.put(|group| slot(group).map_or("", |(from, to)| &s[from..to]), out);
+            rest = slot(0).map_or(0, |(_, to)| to);
+        } else if self.global {
+            for captures in self.pattern.regex.captures_iter(s) {
                 let Some(m) = captures.get(0) else { break };
                 out.push_str(&s[rest..m.start()]);
                 self.put(|group| captures.get(group).map_or("", |m| m.as_str()), out);
                 rest = m.end();
             }
-        } else if let Some(m) = self.regex.captures_read(&mut self.locations, s) {
+        } else if let Some(m) = self.pattern.regex.captures_read(&mut self.locations, s) {
             out.push_str(&s[..m.start()]);
             self.put(|group| self.locations.get(group).map_or("", |(from, to)| &s[from..to]), out);
             rest = m.end();
@@ -199,13 +240,6 @@ fn group(n: i32) -> Result<usize> {
         .ok_or_else(|| ExecError::InvalidInput("Group index must be between 0 and 9!".into()))
 }
 
-fn extract<'a>(re: &Regex, s: &'a str, n: usize) -> &'a str {
-    if n == 0 {
-        return re.find(s).map_or("", |m| m.as_str());
-    }
-    re.captures(s).and_then(|c| c.get(n)).map_or("", |m| m.as_str())
-}
-
 fn extract_all(re: &Regex, s: &str, n: usize, out: &mut StringViewBuilder) -> Result<()> {
     for c in re.captures_iter(s) {
         out.try_append_value(c.get(n).map_or("", |m| m.as_str()))?;
@@ -239,7 +273,7 @@ fn extract_struct(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
             let captures = if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
                 None
             } else {
-                patterns.get(regexes.get(row), &plain)?.captures(strings.get(row))
+                patterns.get(regexes.get(row), &plain)?.regex.captures(strings.get(row))
             };
             for (i, column) in columns.iter_mut().enumerate() {
                 let found = captures.as_ref().and_then(|c| c.get(i + 1));
@@ -331,21 +365,21 @@ pub(super) fn register(r: &mut Registry) {
         .map(&two, s.clone(), |_| {
             let patterns = Patterns::new(false);
             text::<(Str, Str)>(move |(s, p), out| {
-                out.push_str(extract(&*patterns.get(p, &options("")?)?, s, 0));
+                out.push_str(patterns.get(p, &options("")?)?.group(s, 0, &mut vec![]));
                 Ok(true)
             })
         })
         .map(&[s.clone(), s.clone(), i.clone()], s.clone(), |_| {
             let patterns = Patterns::new(false);
             text::<(Str, Str, Int32Type)>(move |(s, p, n), out| {
-                out.push_str(extract(&*patterns.get(p, &options("")?)?, s, group(n)?));
+                out.push_str(patterns.get(p, &options("")?)?.group(s, group(n)?, &mut vec![]));
                 Ok(true)
             })
         })
         .map(&[s.clone(), s.clone(), i.clone(), s.clone()], s.clone(), |_| {
             let patterns = Patterns::new(false);
             text::<(Str, Str, Int32Type, Str)>(move |(s, p, n, o), out| {
-                out.push_str(extract(&*patterns.get(p, &options(o)?)?, s, group(n)?));
+                out.push_str(patterns.get(p, &options(o)?)?.group(s, group(n)?, &mut vec![]));
                 Ok(true)
             })
         }),
@@ -359,13 +393,13 @@ pub(super) fn register(r: &mut Registry) {
         .map(&two, list.clone(), |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str)>(move |(s, p), out| {
-                extract_all(&*patterns.get(p, &options("")?)?, s, 0, out)
+                extract_all(&patterns.get(p, &options("")?)?.regex, s, 0, out)
             })
         })
         .map(&[s.clone(), s.clone(), i], list.clone(), |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str, Int32Type)>(move |(s, p, n), out| {
-                extract_all(&*patterns.get(p, &options("")?)?, s, group(n)?, out)
+                extract_all(&patterns.get(p, &options("")?)?.regex, s, group(n)?, out)
             })
         }),
     );
@@ -379,7 +413,7 @@ pub(super) fn register(r: &mut Registry) {
         .map(&two, list, |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str)>(move |(s, p), out| {
-                for part in patterns.get(p, &options("")?)?.split(s) {
+                for part in patterns.get(p, &options("")?)?.regex.split(s) {
                     out.try_append_value(part)?;
                 }
                 Ok(())
