@@ -310,6 +310,16 @@ def read_values(stream: bytes, kind: tuple, n: int, symbols, parts: list, first:
     if kind[0] in ("VARCHAR", "JSON", "BLOB", "BIT"):
         if codec == 2:
             return [body] * n
+        if codec == 13:
+            size = struct.unpack_from("<I", body, 4)[0]
+            shared = numbers(body[8 : 8 + c], n, 4)
+            lengths = numbers(body[8 + c : 8 + c + size], n, 4)
+            at, out = 8 + c + size, []
+            for prefix, length in zip(shared, lengths):
+                rest = body[at : at + length]
+                out.append((out[-1][:prefix] if prefix else b"") + (expand(rest, symbols) if a else rest))
+                at += length
+            return out
         skip = 4 if codec == 9 else 0
         lengths = numbers(body[skip : skip + c], n, 4)
         at, out = skip + c, []

@@ -325,6 +325,9 @@ impl Block<'_> {
         }
         match self.chunk.physical {
             Physical::Boolean => filter::booleans(stream, count, predicate),
+            Physical::Bytes { text } if filter::asks_for_empty(text, predicate) => {
+                Ok(Some(filter::empty(&strings::empty(stream, count)?, predicate.op)))
+            }
             Physical::Bytes { text } => {
                 let strings = strings::decode(stream, count, None, self.chunk.shared()?.table())?;
                 Ok(filter::strings(&strings, count, text, predicate))

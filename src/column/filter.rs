@@ -197,6 +197,17 @@ fn string_passes(v: &[u8], op: CompareOp, c: &[u8]) -> bool {
     }
 }
 
+/// Whether the constant is the empty string: then lengths say it all.
+pub(crate) fn asks_for_empty(text: bool, p: &Predicate) -> bool {
+    constant(text, p).is_some_and(<[u8]>::is_empty)
+}
+
+/// Strings of a block, of which it is known whether they are empty, compared with the empty string.
+pub(crate) fn empty(empty: &[bool], op: CompareOp) -> BooleanBuffer {
+    let (of_empty, of_others) = (passes(op, Ordering::Equal), passes(op, Ordering::Greater));
+    BooleanBuffer::collect_bool(empty.len(), |i| if empty[i] { of_empty } else { of_others })
+}
+
 /// Strings of a block.
 pub(crate) fn strings(
     strings: &Strings<'_>,

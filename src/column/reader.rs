@@ -17,6 +17,7 @@ use crate::column::block::Block;
 use crate::column::codec::Codec;
 use crate::column::encode::nested::child_types;
 use crate::column::error::{ChunkPlace, ColumnError, Result};
+use crate::column::filter::asks_for_empty;
 use crate::column::layout::{BlockEntry, Layout, ROW_GROUP_ROWS, VERSION};
 use crate::column::le::{Cursor, Damage, Decoded, U16, ensure};
 use crate::column::meta::get_sum;
@@ -220,6 +221,13 @@ impl ChunkReader {
     pub fn filter_block(&self, index: usize, predicate: &Predicate) -> Result<Option<BooleanBuffer>> {
         let block = self.block(index)?;
         block.filter(predicate).map_err(|d| self.corrupt(Some(index), d))
+    }
+
+    /// Whether [`ChunkReader::filter_block`] has to decode all of block `index` for a condition, so that who wants the
+    /// values too had better read them first.
+    pub fn filter_decodes(&self, index: usize, predicate: &Predicate) -> Result<bool> {
+        let Physical::Bytes { text } = self.physical else { return Ok(false) };
+        Ok(self.entry(index)?.codec == Codec::Fsst && !asks_for_empty(text, predicate))
     }
 
     /// The distinct values of a chunk of strings that is dictionary-coded, a `Utf8View` or `BinaryView`; the same

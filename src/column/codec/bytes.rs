@@ -5,6 +5,10 @@
 //! - constant: after the head, the string.
 //! - fsst: `c` = bytes of the stream of lengths. After the head: bytes of all strings when decoded (4 bytes), the
 //!   lengths of the coded strings (a stream of 4-byte numbers), the coded strings without gaps.
+//! - prefixes: for the sorted strings of a dictionary alone, which are always decoded all. `a` = 1 if what is not shared
+//!   is coded over a table of symbols, `c` = bytes of the stream of prefixes. After the head: bytes of all strings when
+//!   decoded (4 bytes), bytes of the stream of lengths (4 bytes), how many bytes each string shares with the one before
+//!   (a stream of 4-byte numbers), the lengths of the rests as they are stored (another), the rests without gaps.
 
 use crate::column::codec::fsst::{Encoder, MAX_SYMBOL, ROOM, SymbolTable};
 use crate::column::codec::int;
@@ -46,6 +50,52 @@ pub(crate) fn encode(values: &[&[u8]], encoder: Option<&Encoder>, out: &mut Vec<
     out.append(&mut lengths);
     out.append(&mut coded);
     Codec::Fsst
+}
+
+/// Strings in order, each as how many bytes it shares with the one before, and the rest.
+pub(crate) struct Prefixed<'a> {
+    /// Bytes shared with the string before.
+    pub(crate) shared: Vec<u32>,
+    /// What is not shared.
+    pub(crate) rests: Vec<&'a [u8]>,
+}
+
+impl<'a> Prefixed<'a> {
+    /// Takes sorted strings apart.
+    pub(crate) fn new(strings: impl Iterator<Item = &'a [u8]>) -> Self {
+        let (mut shared, mut rests, mut last) = (vec![], vec![], &[][..]);
+        for string in strings {
+            let len = std::iter::zip(last, string).take_while(|(a, b)| a == b).count();
+            shared.push(len as u32);
+            rests.push(&string[len..]);
+            last = string;
+        }
+        Self { shared, rests }
+    }
+
+    /// Appends a stream, its rests coded if there is an encoder.
+    pub(crate) fn encode(&self, encoder: Option<&Encoder>, out: &mut Vec<u8>) {
+        let shared = self.shared.iter().map(|n| u64::from(*n)).sum::<u64>();
+        let total = shared + self.rests.iter().map(|r| r.len() as u64).sum::<u64>();
+        let (mut data, mut lengths) = (vec![], vec![]);
+        for rest in &self.rests {
+            let from = data.len();
+            match encoder {
+                Some(encoder) => encoder.encode(rest, &mut data),
+                None => data.extend_from_slice(rest),
+            }
+            lengths.push((data.len() - from) as u32);
+        }
+        let mut streams = vec![];
+        int::encode_u32(self.shared.iter().copied(), &mut streams);
+        let first = streams.len();
+        int::encode_u32(lengths.into_iter(), &mut streams);
+        StreamHead::write(Codec::Prefixes, u8::from(encoder.is_some()), 0, first as u32, out);
+        out.extend_from_slice(&(total as u32).to_le_bytes());
+        out.extend_from_slice(&((streams.len() - first) as u32).to_le_bytes());
+        out.append(&mut streams);
+        out.append(&mut data);
+    }
 }
 
 /// The strings of a stream.
@@ -96,6 +146,67 @@ pub(crate) fn decode<'a>(
                 "coded strings too long",
             )?;
             decode_symbols(coded, &lengths, len, rows, table)
+        }
+        Codec::Prefixes if rows.is_none() => decode_prefixes(stream, count, table),
+        _ => stream.misplaced(),
+    }
+}
+
+/// Decodes a stream of strings that share prefixes.
+fn decode_prefixes<'a>(
+    mut stream: Stream<'a>,
+    count: usize,
+    table: Option<&SymbolTable>,
+) -> Decoded<Strings<'a>> {
+    let table = match (stream.a, table) {
+        (0, _) => None,
+        (1, Some(table)) => Some(table),
+        _ => return Err(Damage::new("coded strings without a table of symbols")),
+    };
+    let len = stream.payload.u32()? as usize;
+    let lengths_len = stream.payload.u32()? as usize;
+    let shared = int::decode_vec::<u32>(stream.nested(stream.c)?, count)?;
+    let stored = int::decode_vec::<u32>(stream.nested(lengths_len)?, count)?;
+    let rests = stream.payload.rest();
+    ensure(total(&stored) == rests.len() as u64, "lengths of strings do not add up")?;
+    // What the strings can be at most, before there is room for them.
+    let most = total(&shared) + rests.len() as u64 * if table.is_some() { MAX_SYMBOL as u64 } else { 1 };
+    ensure(len as u64 <= most && len <= MAX_BUFFER, "coded strings too long")?;
+    let mut data = vec![0; len + ROOM];
+    let (mut lengths, mut from, mut last, mut at) = (Vec::with_capacity(count), 0, 0, 0);
+    for (shared, stored) in shared.iter().zip(&stored) {
+        let (shared, to) = (*shared as usize, from + *stored as usize);
+        ensure(shared <= at - last && shared <= len - at, "a string shares more than there is")?;
+        data.copy_within(last..last + shared, at);
+        let rest = &rests[from..to];
+        let end = match table {
+            Some(table) => table.decode(rest, &mut data, at + shared)?,
+            None => {
+                let end = at + shared + rest.len();
+                ensure(end <= len, "coded strings are longer than they should be")?;
+                data[at + shared..end].copy_from_slice(rest);
+                end
+            }
+        };
+        ensure(end <= len, "coded strings are longer than they should be")?;
+        lengths.push((end - at) as u32);
+        (from, last, at) = (to, at, end);
+    }
+    ensure(at == len, "coded strings are not as long as they should be")?;
+    data.truncate(len);
+    Ok(Strings::Decoded { lengths, data })
+}
+
+/// Which strings of a stream of `count` are empty, without decoding them: what is coded has symbols of a byte or more.
+pub(crate) fn empty(mut stream: Stream<'_>, count: usize) -> Decoded<Vec<bool>> {
+    match stream.codec {
+        Codec::Constant => Ok(vec![stream.payload.rest().is_empty(); count]),
+        Codec::Plain | Codec::Fsst => {
+            if stream.codec == Codec::Fsst {
+                stream.payload.u32()?;
+            }
+            let lengths = stream.nested(stream.c)?;
+            Ok(int::decode_vec::<u32>(lengths, count)?.into_iter().map(|len| len == 0).collect())
         }
         _ => stream.misplaced(),
     }
@@ -149,4 +260,56 @@ fn decode_symbols<'a>(
     }
     data.truncate(at);
     Ok(Strings::Decoded { lengths: decoded, data })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decoded(stream: &[u8], count: usize, table: Option<&SymbolTable>) -> Decoded<Vec<Vec<u8>>> {
+        let Strings::Decoded { lengths, data } = decode(Stream::parse(stream)?, count, None, table)? else {
+            return Err(Damage::new("other strings than expected"));
+        };
+        let mut rest = &data[..];
+        Ok(lengths.iter().map(|len| rest.split_off(..*len as usize).unwrap_or_default().to_vec()).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn sorted_strings_come_back(mut strings in prop::collection::vec("(http://(a|bc)(.com|é)/)?[a-c]{0,20}", 0..80)) {
+            strings.sort();
+            let strings: Vec<&[u8]> = strings.iter().map(|s| s.as_bytes()).collect();
+            let prefixed = Prefixed::new(strings.iter().copied());
+            let encoder = Encoder::train(&prefixed.rests);
+            let table = SymbolTable::parse(&encoder.table()).unwrap();
+            for coded in [false, true] {
+                let mut stream = vec![];
+                prefixed.encode(coded.then_some(&encoder), &mut stream);
+                prop_assert_eq!(decoded(&stream, strings.len(), Some(&table)).unwrap(), &strings[..]);
+                // Whatever is damaged, it is an error or other strings.
+                for at in 0..stream.len() {
+                    let mut damaged = stream.clone();
+                    damaged[at] ^= 0x41;
+                    let _ = decoded(&damaged, strings.len(), Some(&table));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn strings_that_share_more_than_there_is_are_damage() {
+        let mut prefixed = Prefixed::new([&b"ab"[..], b"abc"].into_iter());
+        let stream = |prefixed: &Prefixed<'_>| {
+            let mut stream = vec![];
+            prefixed.encode(None, &mut stream);
+            stream
+        };
+        assert_eq!(decoded(&stream(&prefixed), 2, None).unwrap(), [&b"ab"[..], b"abc"]);
+        prefixed.shared[1] = 3;
+        assert!(decoded(&stream(&prefixed), 2, None).is_err());
+        prefixed.shared = vec![1, 2];
+        assert!(decoded(&stream(&prefixed), 2, None).is_err());
+    }
 }

@@ -50,11 +50,13 @@ pub enum Codec {
     Parts = 11,
     /// No values here but in child chunks.
     Children = 12,
+    /// Sorted strings, each as what it shares with the one before and the rest.
+    Prefixes = 13,
 }
 
 impl Codec {
     /// All codecs.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Plain,
         Self::Constant,
         Self::Sequence,
@@ -67,6 +69,7 @@ impl Codec {
         Self::Dictionary,
         Self::Parts,
         Self::Children,
+        Self::Prefixes,
     ];
 
     /// The codec of a number at rest.
@@ -89,6 +92,7 @@ impl Codec {
             Self::Dictionary => "dictionary",
             Self::Parts => "parts",
             Self::Children => "children",
+            Self::Prefixes => "prefixes",
         }
     }
 }

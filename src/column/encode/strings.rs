@@ -1,5 +1,5 @@
 //! Encodes byte strings: plain, over a symbol table, or as positions in a dictionary (which may itself be over
-//! a symbol table). One choice for all blocks of a chunk, as table and dictionary are shared.
+//! a symbol table, and sorted so that strings share prefixes). One choice for all blocks of a chunk, as table and dictionary are shared.
 
 use std::hash::BuildHasher;
 
@@ -8,6 +8,7 @@ use arrow_array::{Array, ArrayRef};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use crate::column::codec::bytes::Prefixed;
 use crate::column::codec::fsst::Encoder;
 use crate::column::codec::{Codec, bytes};
 use crate::column::encode::{code_streams, is_valid, shared_section, use_codes};
@@ -25,6 +26,9 @@ const PROBE_ROWS: usize = 16 * 1024;
 const SYMBOLS_MIN_BYTES: usize = 4 * 1024;
 /// A symbol table must save this share of the bytes, in per cent, to be worth the time to decode.
 const SYMBOLS_MIN_GAIN: usize = 15;
+
+/// The share of coded strings in their bytes that is guessed before there is a table.
+const SYMBOLS_GUESS: (usize, usize) = (2, 5);
 
 /// Encodes all blocks.
 pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result<()> {
@@ -71,9 +75,20 @@ pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
         let (streams, size) = code_streams(&mut codes, builder);
         let plain = size + bytes + strings.len();
         if (bytes <= MAX_BUFFER && plain < best.0) || force.is_some() {
-            let coded = train(&strings, bytes);
-            let size = coded.as_ref().map_or(plain, |(_, coded)| size + coded + strings.len());
-            best = (size, Way::Dictionary { strings, streams, encoder: coded.map(|(encoder, _)| encoder) });
+            let sorted =
+                if bytes < SYMBOLS_MIN_BYTES { None } else { sort(&strings, bytes, &codes, size, builder) };
+            best = if let Some((prefixed, streams, size)) = sorted {
+                let bytes = prefixed.rests.iter().map(|r| r.len()).sum();
+                let coded = train(&prefixed.rests, bytes);
+                let size =
+                    size + coded.as_ref().map_or(bytes, |(_, coded)| *coded) + 2 * prefixed.rests.len();
+                let encoder = coded.map(|(encoder, _)| encoder);
+                (size, Way::Sorted { prefixed, streams, encoder })
+            } else {
+                let coded = train(&strings, bytes);
+                let size = coded.as_ref().map_or(plain, |(_, coded)| size + coded + strings.len());
+                (size, Way::Dictionary { strings, streams, encoder: coded.map(|(encoder, _)| encoder) })
+            };
         }
     }
     // A dictionary that halves the bytes is not beaten by symbols alone, which rarely do better than that.
@@ -97,8 +112,39 @@ pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
             builder.shared = Some((Scheme::Dictionary, shared));
             use_codes(streams, builder);
         }
+        Way::Sorted { prefixed, streams, encoder } => {
+            let table = encoder.as_ref().map(Encoder::table).unwrap_or_default();
+            let mut shared = shared_section(prefixed.rests.len(), &table);
+            prefixed.encode(encoder.as_ref(), &mut shared);
+            builder.shared = Some((Scheme::Dictionary, shared));
+            use_codes(streams, builder);
+        }
     }
     Ok(())
+}
+
+/// The dictionary in order, the streams of its positions and their size, if what strings then share with the one
+/// before saves more than positions in order of appearance, which in clustered data lie closer together.
+fn sort<'a>(
+    strings: &[&'a [u8]],
+    bytes: usize,
+    codes: &[i64],
+    size: usize,
+    builder: &ChunkBuilder<'_>,
+) -> Option<(Prefixed<'a>, Vec<Vec<u8>>, usize)> {
+    let mut order: Vec<u32> = (0..strings.len() as u32).collect();
+    order.sort_unstable_by_key(|&code| strings[code as usize]);
+    let prefixed = Prefixed::new(order.iter().map(|&code| strings[code as usize]));
+    let shared = bytes - prefixed.rests.iter().map(|r| r.len()).sum::<usize>();
+    let saved = (shared * SYMBOLS_GUESS.0 / SYMBOLS_GUESS.1).checked_sub(strings.len())?;
+    if saved < bytes / 32 {
+        return None;
+    }
+    let mut positions = vec![0; strings.len()];
+    order.iter().enumerate().for_each(|(position, &code)| positions[code as usize] = position as i64);
+    let mut codes: Vec<i64> = codes.iter().map(|&code| positions[code as usize]).collect();
+    let (streams, sorted) = code_streams(&mut codes, builder);
+    (sorted < size + saved).then_some((prefixed, streams, sorted))
 }
 
 /// How the strings of a chunk are stored.
@@ -106,6 +152,7 @@ enum Way<'a> {
     Plain,
     Symbols(Encoder),
     Dictionary { strings: Vec<&'a [u8]>, streams: Vec<Vec<u8>>, encoder: Option<Encoder> },
+    Sorted { prefixed: Prefixed<'a>, streams: Vec<Vec<u8>>, encoder: Option<Encoder> },
 }
 
 /// Encodes blocks that stand alone, but for the symbol table.

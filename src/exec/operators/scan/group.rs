@@ -268,6 +268,20 @@ impl GroupScan {
         Ok(mask)
     }
 
+    /// Whether a condition would decode what the output decodes again.
+    fn had_better_read(
+        &mut self,
+        column: usize,
+        index: usize,
+        predicate: &Predicate,
+        selection: &Selection,
+    ) -> Result<bool> {
+        if self.is_row_id(column) || selection.is_sparse() || !self.scan.output.contains(&column) {
+            return Ok(false);
+        }
+        Ok(self.reader(column)?.filter_decodes(index, predicate).map_err(TableError::from)?)
+    }
+
     fn skip(&mut self) -> Result<()> {
         self.blocks = 0;
         self.scan.context.counters.row_groups_skipped.fetch_add(1, Ordering::Relaxed);
@@ -403,6 +417,7 @@ impl GroupScan {
         let before = selection.left;
         if let Some((column, predicate)) = &conjunct.simple
             && decoded[*column].is_none()
+            && !self.had_better_read(*column, index, predicate, selection)?
             && let Some(mask) = self.filter_block(*column, index, predicate)?
         {
             selection.and(mask);
