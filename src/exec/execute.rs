@@ -261,14 +261,14 @@ impl Builder {
                 let batches = self.timed(id, || gap_fill(&pipeline, &spec, &schema, &self.context))?;
                 Ok(self.batches(id, batches))
             }
-            PlanNode::Window { input, partition_by, order_by, calls } => {
+            PlanNode::Window { input, partition_by, order_by, calls, first } => {
                 let types = types_of(&input);
                 let mut read = wanted[..types.len()].to_vec();
                 let order = order_by.iter().map(|k| &k.expr);
                 let args = calls.iter().flat_map(|call| call.exprs());
                 partition_by.iter().chain(order).chain(args).for_each(|e| read_columns(e, &mut read));
                 let pipeline = self.build(*input, id + 1, vec![], read)?;
-                let windows = Windows { partition_by, order_by, calls };
+                let windows = Windows { partition_by, order_by, calls, first };
                 let source = self.timed(id, || window(&pipeline, windows, &types, &wanted, &self.context))?;
                 Ok(self.source(id, source))
             }

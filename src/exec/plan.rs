@@ -185,6 +185,9 @@ pub enum PlanNode {
         order_by: Vec<SortKey>,
         /// The calls.
         calls: Vec<WindowCall>,
+        /// Only so many rows of a partition, those that come first, are asked for; others may be left out. Every call
+        /// is then a number or a rank in the order of the window.
+        first: Option<u64>,
     },
     /// All rows in order. Stable.
     Sort {

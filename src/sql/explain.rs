@@ -299,11 +299,12 @@ fn line(plan: &Plan) -> String {
             let columns = std::iter::once(&spec.time).chain(&spec.series);
             format!("GAP_FILL {}", columns.map(|&c| names[c].clone()).collect::<Vec<_>>().join(", "))
         }
-        PlanNode::Window { input, partition_by, order_by, calls } => {
+        PlanNode::Window { input, partition_by, order_by, calls, first } => {
             let names = names(input);
             let calls: Vec<String> = calls.iter().map(|call| window(call, &at(&names))).collect();
             let partition_by: Vec<String> = partition_by.iter().map(|e| expr(e, &names)).collect();
-            window_line(&calls, &partition_by, &sort_keys(order_by, &at(&names)))
+            let line = window_line(&calls, &partition_by, &sort_keys(order_by, &at(&names)));
+            first.map_or(line.clone(), |first| format!("{line} FIRST {first}"))
         }
         PlanNode::Sort { input, keys } => format!("SORT {}", sort_keys(keys, &at(&names(input)))),
         PlanNode::TopN { input, keys, limit, offset } => {

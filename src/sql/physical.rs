@@ -10,7 +10,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::ArgInfo;
 use crate::exec::plan::{Choice, GapFill, JoinKind, Plan, PlanNode};
-use crate::exec::window::WindowCall;
+use crate::exec::window::{WindowCall, WindowFunction};
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::estimate::{Estimate, estimate_operator};
 use crate::sql::optimize::exprs::{and_all, compare};
@@ -169,9 +169,10 @@ impl Planner {
                 Ok(Built::new(PlanNode::Values { rows: resolved }, columns.clone()))
             }
             LogicalPlan::Filter { input, predicates } => {
-                let input = self.build(input, &needed(required, predicates))?;
+                let mut input = self.build(input, &needed(required, predicates))?;
                 let Some(predicate) = and_all(predicates.clone()) else { return Ok(input) };
                 let predicate = input.positions().resolve(&predicate)?;
+                ask_for_first(&mut input.plan, &predicate);
                 let node = PlanNode::Filter { input: Box::new(input.plan), predicate };
                 Ok(Built::new(node, input.columns))
             }
@@ -200,6 +201,7 @@ impl Planner {
                         .iter()
                         .map(|(_, call)| positions.resolve_window(call))
                         .collect::<Result<_>>()?,
+                    first: None,
                     input: Box::new(input.plan),
                 };
                 Ok(Built::new(node, columns))
@@ -759,4 +761,33 @@ mod tests {
                └─ t [a, b]",
         );
     }
+}
+
+/// Tells a window how many rows of each partition a condition on a number or a rank lets through.
+fn ask_for_first(plan: &mut Plan, predicate: &Expr) {
+    let width = plan.schema.len();
+    let PlanNode::Window { calls, first, .. } = &mut plan.node else { return };
+    let counts = |call: &WindowCall| {
+        matches!(call.function, WindowFunction::RowNumber | WindowFunction::Rank) && call.order_by.is_empty()
+    };
+    if !calls.iter().all(counts) {
+        return;
+    }
+    let input = width - calls.len();
+    let all = if let Expr::And(all) = predicate { &all[..] } else { std::slice::from_ref(predicate) };
+    let bounds = all.iter().filter_map(|condition| match condition {
+        Expr::Compare { op, left, right } => match (&**left, &**right) {
+            (Expr::Column { index, .. }, Expr::Literal { value: Scalar::Int(n), .. }) if *index >= input => {
+                let n = u64::try_from(*n).unwrap_or(0);
+                match op {
+                    CompareOp::LtEq | CompareOp::Eq => Some(n),
+                    CompareOp::Lt => Some(n.saturating_sub(1)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    *first = bounds.min();
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::UInt32Array;
+use arrow_select::filter::filter;
 use arrow_select::take::take;
 
 use crate::exec::batch::Batch;
@@ -15,6 +16,7 @@ use crate::exec::operators::groups::hash::hash_keys;
 use crate::exec::pipeline::{Flow, PipelineSink};
 use crate::exec::scheduler;
 
+use super::first::FirstRows;
 use super::layout::Layout;
 
 /// Rows of one worker that are worth to be spread over bins.
@@ -39,6 +41,28 @@ pub(super) struct Local {
     /// Empty until there are many rows.
     bins: Vec<Numbered>,
     memory: Reservation,
+    /// Leaves out rows that nobody asks for.
+    first: Option<First>,
+}
+
+struct First {
+    rows: FirstRows,
+    memory: Reservation,
+}
+
+impl Local {
+    /// The rows that are asked for.
+    fn asked_for(&mut self, layout: &Layout, batch: Batch) -> Result<Batch> {
+        let Some(first) = &mut self.first else { return Ok(batch) };
+        let mask = first.rows.keep(layout, &batch.columns, batch.rows)?;
+        first.memory.resize(first.rows.size())?;
+        if first.rows.is_useless() {
+            self.first = None;
+        }
+        let Some(mask) = mask else { return Ok(batch) };
+        let columns = batch.columns.iter().map(|c| Ok(filter(c, &mask)?)).collect::<Result<_>>()?;
+        Ok(Batch::new(columns, mask.true_count()))
+    }
 }
 
 /// Whole partitions: all rows of each, in the order of the source.
@@ -58,12 +82,18 @@ impl PipelineSink for Collect<'_> {
     type Local = Local;
 
     fn local(&self) -> Local {
-        Local { held: vec![], held_rows: 0, bins: vec![], memory: Reservation::new(self.context) }
+        let first = self.layout.first.and_then(|most| {
+            // What goes wrong here does so again when partitions are put together, and is reported then.
+            let rows = FirstRows::new(self.layout, most).ok()?;
+            Some(First { rows, memory: Reservation::new(self.context) })
+        });
+        Local { held: vec![], held_rows: 0, bins: vec![], memory: Reservation::new(self.context), first }
     }
 
     fn push(&self, local: &mut Local, sequence: u64, batch: Batch) -> Result<Flow> {
         let columns = self.layout.kept.iter().map(|e| evaluate(e, &batch, self.context));
         let batch = Batch::new(columns.collect::<Result<_>>()?, batch.rows);
+        let batch = local.asked_for(self.layout, batch)?;
         if batch.rows == 0 {
             return Ok(Flow::More);
         }

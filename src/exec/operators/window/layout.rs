@@ -10,6 +10,7 @@ use crate::exec::operators::sort::keys::comparable;
 use crate::exec::window::{FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
 
 use super::Windows;
+use super::first::MOST;
 
 /// What is kept of each row, and the calls over that.
 pub(super) struct Layout {
@@ -25,6 +26,8 @@ pub(super) struct Layout {
     pub calls: Vec<Call>,
     /// Some call asks which rows are peers.
     pub uses_peers: bool,
+    /// How many rows of a partition are asked for, if few.
+    pub first: Option<usize>,
 }
 
 /// A kept column or a constant.
@@ -94,6 +97,7 @@ impl Layout {
             order: vec![],
             calls: vec![],
             uses_peers: false,
+            first: None,
         };
         for (i, ty) in types.iter().enumerate() {
             let kept = wanted.get(i).is_some_and(|w| *w).then(|| out.keep(Expr::column(i, ty.clone())));
@@ -104,6 +108,8 @@ impl Layout {
             out.partition.push(column);
         }
         out.order = out.keep_keys(windows.order_by);
+        let few = windows.first.filter(|n| (1..=MOST).contains(n) && !out.order.is_empty());
+        out.first = few.filter(|_| !out.partition.is_empty()).map(|n| n as usize);
         for call in windows.calls {
             let call = out.call(call);
             out.calls.push(call);

@@ -11,6 +11,7 @@
 mod aggregate;
 mod collect;
 mod fill;
+mod first;
 mod frame;
 mod group;
 mod layout;
@@ -54,6 +55,8 @@ pub(crate) struct Windows {
     pub order_by: Vec<SortKey>,
     /// The calls.
     pub calls: Vec<WindowCall>,
+    /// How many rows of a partition are asked for, if not all; see [`PlanNode::Window`](crate::exec::plan::PlanNode).
+    pub first: Option<u64>,
 }
 
 /// What a call has prepared to answer for any row of a group.
