@@ -17,6 +17,9 @@ pub(crate) trait Accumulate: Clone + Default + Send + Sync + 'static {
     /// The layout of the argument.
     type Input: ArrowPrimitiveType;
 
+    /// Whether values may be added in another order, to states of their own that are merged then.
+    const UNORDERED: bool = false;
+
     /// Adds a value.
     fn add(&mut self, v: <Self::Input as ArrowPrimitiveType>::Native);
 
@@ -45,6 +48,35 @@ pub(crate) trait Accumulate: Clone + Default + Send + Sync + 'static {
 pub(crate) struct Fixed<S> {
     states: Vec<S>,
     ty: LogicalType,
+}
+
+/// With so few groups a row often waits for the row before it to be added to the same state.
+pub(super) const FEW_GROUPS: usize = 8;
+/// Neighbouring rows that are added to states of their own then.
+pub(super) const LANES: usize = 4;
+/// Rows for which that pays.
+const LANES_MIN_ROWS: usize = 256;
+
+/// Adds rows to the states of few groups, neighbouring rows each to a copy of its own.
+fn update_few<S: Accumulate>(
+    states: &mut [S],
+    values: &[<S::Input as ArrowPrimitiveType>::Native],
+    groups: &[u32],
+) {
+    let mut lanes: [[S; FEW_GROUPS]; LANES] = std::array::from_fn(|_| std::array::from_fn(|_| S::default()));
+    let (values, last_values) = values.as_chunks::<LANES>();
+    let (groups, last_groups) = groups.as_chunks::<LANES>();
+    for (values, groups) in values.iter().zip(groups) {
+        for ((lane, v), g) in lanes.iter_mut().zip(values).zip(groups) {
+            lane[*g as usize % FEW_GROUPS].add(*v);
+        }
+    }
+    for (v, g) in last_values.iter().zip(last_groups) {
+        states[*g as usize].add(*v);
+    }
+    for lane in &lanes {
+        states.iter_mut().zip(lane).for_each(|(state, own)| state.merge(own));
+    }
 }
 
 impl<S: Accumulate> Fixed<S> {
@@ -121,6 +153,9 @@ impl<S: Accumulate> GroupStates for Fixed<S> {
         let values = &array.values()[..groups.len()];
         let states = &mut self.states[..];
         match some_nulls(array) {
+            None if S::UNORDERED && states.len() <= FEW_GROUPS && groups.len() >= LANES_MIN_ROWS => {
+                update_few(states, values, groups);
+            }
             None => {
                 for (v, g) in values.iter().zip(groups) {
                     states[*g as usize].add(*v);

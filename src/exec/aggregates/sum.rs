@@ -129,6 +129,7 @@ where
     O: Output,
 {
     type Input = T;
+    const UNORDERED: bool = true;
 
     #[inline(always)]
     fn add(&mut self, v: T::Native) {
@@ -222,6 +223,7 @@ where
     O: Output,
 {
     type Input = T;
+    const UNORDERED: bool = true;
 
     #[inline(always)]
     fn add(&mut self, v: T::Native) {
@@ -310,6 +312,7 @@ impl<O: 'static> Total for Huge<O> {
 
 impl<O: Output> Accumulate for Huge<O> {
     type Input = Decimal128Type;
+    const UNORDERED: bool = true;
 
     #[inline(always)]
     fn add(&mut self, v: i128) {
@@ -355,6 +358,7 @@ fn sum_lanes(values: &[f64]) -> f64 {
 
 impl<const AVG: bool> Accumulate for FloatSum<AVG> {
     type Input = Float64Type;
+    const UNORDERED: bool = true;
 
     #[inline(always)]
     fn add(&mut self, v: f64) {
@@ -396,6 +400,7 @@ impl<const AVG: bool> KahanSum<AVG> {
 
 impl<const AVG: bool> Accumulate for KahanSum<AVG> {
     type Input = Float64Type;
+    const UNORDERED: bool = true;
 
     fn add(&mut self, v: f64) {
         self.plus(v);

@@ -6,6 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, UInt32Array, UInt64Array};
 use arrow_schema::DataType;
+use arrow_select::concat::concat;
 use parking_lot::Mutex;
 
 use super::Aggregation;
@@ -18,19 +19,22 @@ use crate::exec::error::Result;
 use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::memory::Reservation;
 use crate::exec::operators::groups::hash::{KeyHasher, hash_keys, is_text};
-use crate::exec::operators::groups::{GroupTable, group_table};
+use crate::exec::operators::groups::{GroupTable, group_table, numbered_table};
 use crate::exec::scheduler::parallel;
 
 /// A table of this many keys may be too large for the caches.
 pub(super) const MANY_KEYS: usize = 1 << 16;
-/// Where keys are met again less often than this, they are not looked up at once any more.
-pub(super) const FEW_REPEATS: usize = 8;
+/// One of this many keys is.
+const TOO_MANY_KEYS: usize = 1 << 18;
+/// Rows that tell how often keys come that are new.
+const TRIAL_ROWS: usize = 1 << 15;
 /// With more groups than this they are partitioned themselves, so that their arguments need not be.
-const MOST_GROUPS: usize = 1 << 12;
+const MOST_GROUPS: usize = 1 << 16;
 
 /// An empty table for the distinct arguments of a call; with the group in front, if there are groups.
 pub(super) fn distinct_table(call: &AggregateCall, grouped: bool) -> Result<Box<dyn GroupTable>> {
-    group_table(&column_types(call, grouped))
+    let types = column_types(call, grouped);
+    if grouped { numbered_table(&types) } else { group_table(&types) }
 }
 
 fn column_types(call: &AggregateCall, grouped: bool) -> Vec<LogicalType> {
@@ -40,10 +44,14 @@ fn column_types(call: &AggregateCall, grouped: bool) -> Vec<LogicalType> {
 }
 
 /// When keys are so many that looking them up is slow, and so rarely met again that it does not pay.
+///
+/// How many of the last rows had a new key says it: that keys are rare so far says nothing, as all are when the table
+/// is young.
 pub(super) struct Repeats {
     rows: usize,
-    /// Rows and keys when that was last looked at.
+    /// Rows and keys when the trial began.
     looked: (usize, usize),
+    /// Keys at which the next trial begins.
     next: usize,
 }
 
@@ -58,12 +66,15 @@ impl Repeats {
     pub fn are_few(&mut self, rows: usize, keys: usize) -> bool {
         self.rows += rows;
         if keys < self.next {
+            self.looked = (self.rows, keys);
             return false;
         }
-        let few = self.rows - self.looked.0 < (keys - self.looked.1) * FEW_REPEATS;
-        self.looked = (self.rows, keys);
+        let (rows, new) = (self.rows - self.looked.0, keys - self.looked.1);
+        if rows < TRIAL_ROWS {
+            return false;
+        }
         self.next = keys * 2;
-        few
+        rows < new * if keys < TOO_MANY_KEYS { 2 } else { 8 }
     }
 }
 
@@ -143,9 +154,19 @@ impl DistinctSet {
         self.table.size() + self.scattered.as_ref().map_or(0, |s| s.scatter.size())
     }
 
-    /// The table, where [`DistinctSet::is_scattered`] is not so.
-    pub fn into_table(self) -> Box<dyn GroupTable> {
-        self.table
+    /// Groups, if there are any, and arguments. Where [`DistinctSet::is_scattered`] is so, some rows come repeatedly.
+    pub fn into_columns(mut self) -> Result<Vec<ArrayRef>> {
+        let columns = self.table.take_keys()?;
+        let Some(mut scattered) = self.scattered else { return Ok(columns) };
+        let batches: Vec<Batch> = scattered.scatter.take()?.into_iter().flatten().collect();
+        let pieces =
+            |c: usize| std::iter::once(&columns[c]).chain(batches.iter().map(move |b| &b.columns[c]));
+        (0..columns.len())
+            .map(|c| {
+                let pieces: Vec<&dyn Array> = pieces(c).map(|piece| &**piece).collect();
+                Ok(concat(&pieces)?)
+            })
+            .collect()
     }
 
     /// Adds rows. `groups` is the number of groups so far.
@@ -236,6 +257,14 @@ pub(super) fn merge_distinct(
         let mut merged = distinct_table(call, grouped)?;
         let mut memory = Reservation::new(&aggregation.context);
         let mut ids = vec![];
+        let rows: usize = split
+            .iter()
+            .map(|s| {
+                s.picks[p].len() + s.scattered.get(p).map_or(0, |s| s.lock().iter().map(|b| b.rows).sum())
+            })
+            .sum();
+        // Most rows that were laid out are distinct, or they would not have been.
+        merged.expect(if scattered { rows / 2 } else { 0 });
         for split in &split {
             let picked = take_all(&split.columns, &split.picks[p])?;
             merged.intern(&picked, split.picks[p].len(), &mut ids)?;

@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow_select::filter::FilterBuilder;
 
 use super::distinct::{DistinctSet, MANY_KEYS, Repeats};
-use super::merge::Shares;
+use super::merge::{Division, Shares};
 use super::ordered::OrderedRows;
 use super::partition::{PARTITIONS, Partitioned};
 use super::{Aggregation, Feed};
@@ -171,12 +171,9 @@ impl Local {
             }
         }
         self.memory.resize(self.size())?;
-        if too_many
-            && let Some(layout) = &aggregation.layout
-            && !self.distinct.iter().any(DistinctSet::is_scattered)
-        {
+        if too_many && let Some(layout) = &aggregation.layout {
             let (states, distinct) = (std::mem::take(&mut self.states), std::mem::take(&mut self.distinct));
-            let shares = Shares::new(self.take_table()?, states, distinct, PARTITIONS)?;
+            let shares = Shares::new(self.take_table()?, states, distinct, Division::Hash(PARTITIONS))?;
             let partitioned = Partitioned::new(aggregation, layout, &shares)?;
             self.memory.resize(partitioned.size())?;
             self.partitioned = Some(Box::new(partitioned));

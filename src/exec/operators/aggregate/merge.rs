@@ -18,6 +18,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::memory::Reservation;
 use crate::exec::operators::groups::GroupTable;
 use crate::exec::operators::groups::hash::hash_keys;
+use crate::exec::operators::groups::packed::each_integer;
 use crate::exec::pipeline::{BatchesSource, LazySource, split_batch};
 use crate::exec::scheduler::parallel;
 use crate::exec::source::SourceScan;
@@ -50,13 +51,18 @@ pub(super) fn finish(aggregation: Aggregation, mut locals: Vec<Local>) -> Result
         let batches = merge_into_first(&aggregation, locals)?;
         return Ok(Arc::new(BatchesSource::from_batches(batches)));
     }
-    let partitions =
-        if partitioned { PARTITIONS } else { partition_count(groups, aggregation.context.threads) };
+    let division = if partitioned {
+        Division::Hash(PARTITIONS)
+    } else {
+        let partitions = partition_count(groups, aggregation.context.threads);
+        Division::by_range(&locals, partitions).unwrap_or(Division::Hash(partitions))
+    };
     let locals: Vec<Mutex<Option<Local>>> = locals.into_iter().map(|l| Mutex::new(Some(l))).collect();
     let workers = parallel(&aggregation.context, locals.len(), |i| {
         let local = locals[i].lock().take().ok_or_else(|| ExecError::Internal("merged twice".into()))?;
-        Worker::new(local, partitions)
+        Worker::new(local, division)
     })?;
+    let partitions = division.partitions();
     let merge = Arc::new((aggregation, workers));
     Ok(Arc::new(LazySource::new(partitions, move |p| {
         let merge = merge.clone();
@@ -69,6 +75,59 @@ pub(super) fn finish(aggregation: Aggregation, mut locals: Vec<Local>) -> Result
             }
         })) as Box<dyn Iterator<Item = Result<Batch>> + Send>)
     })))
+}
+
+/// How groups are divided into partitions, by all workers alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Division {
+    /// By the hash of the keys, into so many.
+    Hash(usize),
+    /// Dense whole numbers: each partition has a range of them, so that its keys are neither hashed nor far apart.
+    Range { least: i64, greatest: i64, shift: u32 },
+}
+
+impl Division {
+    /// Into ranges, about so many, if the keys of all workers are dense.
+    fn by_range(locals: &[Local], partitions: usize) -> Option<Self> {
+        let mut range: Option<(i64, i64)> = None;
+        for local in locals {
+            let Some(Ok(table)) = &local.table else { return None };
+            let (lo, hi) = table.dense_range()?;
+            range = Some(range.map_or((lo, hi), |(l, h)| (l.min(lo), h.max(hi))));
+        }
+        let (least, greatest) = range?;
+        let span = greatest.wrapping_sub(least) as u64;
+        let shift = (span / partitions as u64).checked_ilog2().map_or(0, |log| log + 1);
+        Some(Self::Range { least, greatest, shift })
+    }
+
+    /// How many partitions there are.
+    fn partitions(self) -> usize {
+        match self {
+            Self::Hash(partitions) => partitions,
+            Self::Range { least, greatest, shift } => {
+                (greatest.wrapping_sub(least) as u64 >> shift) as usize + 1
+            }
+        }
+    }
+
+    /// The partition of each group.
+    fn of(self, keys: &[ArrayRef], groups: usize) -> Result<Vec<u32>> {
+        match self {
+            Self::Hash(partitions) => {
+                let hashes = hash_keys(keys, groups)?;
+                Ok(hashes.into_iter().map(|hash| partition_of(hash, partitions) as u32).collect())
+            }
+            Self::Range { least, shift, .. } => {
+                // NULL is in the first.
+                let mut of = vec![0; groups];
+                for key in keys {
+                    each_integer(key, |group, v| of[group] = (v.wrapping_sub(least) as u64 >> shift) as u32)?;
+                }
+                Ok(of)
+            }
+        }
+    }
 }
 
 /// Key columns and finished aggregates side by side.
@@ -194,22 +253,21 @@ impl Shares {
         mut table: Box<dyn GroupTable>,
         states: Vec<Box<dyn GroupStates>>,
         distinct: Vec<DistinctSet>,
-        partitions: usize,
+        division: Division,
     ) -> Result<Self> {
         let rows = table.len();
         let keys = table.take_keys()?;
         drop(table);
-        let hashes = hash_keys(&keys, rows)?;
-        let picks = split_by(rows, partitions, |row| partition_of(hashes[row], partitions));
+        let of = division.of(&keys, rows)?;
+        let partitions = division.partitions();
+        let picks = split_by(rows, partitions, |row| of[row] as usize);
         let distinct = distinct
             .into_iter()
             .map(|set| {
-                let mut table = set.into_table();
-                let rows = table.len();
-                let columns = table.take_keys()?;
+                let columns = set.into_columns()?;
+                let rows = columns[0].len();
                 let groups = columns[0].as_primitive::<UInt32Type>().values().clone();
-                let picks =
-                    split_by(rows, partitions, |row| partition_of(hashes[groups[row] as usize], partitions));
+                let picks = split_by(rows, partitions, |row| of[groups[row] as usize] as usize);
                 Ok((columns, picks))
             })
             .collect::<Result<_>>()?;
@@ -231,7 +289,7 @@ enum WorkerGroups {
 }
 
 impl Worker {
-    fn new(mut local: Local, partitions: usize) -> Result<Self> {
+    fn new(mut local: Local, division: Division) -> Result<Self> {
         let groups = match local.partitioned.take() {
             Some(partitioned) => {
                 let Partitioned { parts, mut scatter, .. } = *partitioned;
@@ -240,7 +298,7 @@ impl Worker {
             }
             None => {
                 let table = local.take_table()?;
-                WorkerGroups::Shares(Shares::new(table, local.states, local.distinct, partitions)?)
+                WorkerGroups::Shares(Shares::new(table, local.states, local.distinct, division)?)
             }
         };
         Ok(Self { groups, _memory: local.memory })

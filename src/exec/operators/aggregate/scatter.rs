@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{BinaryViewType, ByteViewType, StringViewType, UInt32Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, GenericByteViewArray, make_array};
-use arrow_buffer::{ArrowNativeType, BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder};
+use arrow_buffer::{ArrowNativeType, BooleanBufferBuilder, Buffer, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 
@@ -36,7 +36,8 @@ pub(super) struct Scatter {
 /// The values of one column that are being collected, for each partition.
 struct Column {
     values: Values,
-    nulls: Vec<NullBufferBuilder>,
+    /// Which of the collected rows are NULL.
+    nulls: Vec<Vec<u32>>,
     data_type: DataType,
     width: usize,
 }
@@ -88,14 +89,14 @@ impl Column {
                 _ => Values::W16(vectors(partitions)),
             },
         };
-        let nulls = (0..partitions).map(|_| NullBufferBuilder::new(CHUNK_ROWS)).collect();
-        Ok(Self { values, nulls, data_type: data_type.clone(), width })
+        Ok(Self { values, nulls: vec![vec![]; partitions], data_type: data_type.clone(), width })
     }
 
-    fn push(&mut self, array: &ArrayRef, targets: &[u32]) -> Result<()> {
+    /// Adds the rows of a batch; `rows` is how many each partition has so far.
+    fn push(&mut self, array: &ArrayRef, targets: &[u32], rows: &[usize]) -> Result<()> {
         match &mut self.values {
-            Values::Texts(out) => return push_views(array, targets, out, &mut self.nulls),
-            Values::Bytes(out) => return push_views(array, targets, out, &mut self.nulls),
+            Values::Texts(out) => return push_views(array, targets, rows, out, &mut self.nulls),
+            Values::Bytes(out) => return push_views(array, targets, rows, out, &mut self.nulls),
             Values::Bits(out) => {
                 let array = array.as_boolean_opt().ok_or_else(|| other_layout(array))?;
                 for (i, &t) in targets.iter().enumerate() {
@@ -108,13 +109,13 @@ impl Column {
             Values::W8(out) => push_native(array, targets, out)?,
             Values::W16(out) => push_wide(array, targets, out)?,
         }
-        push_nulls(array.nulls(), targets, &mut self.nulls);
+        push_nulls(array.nulls(), targets, rows, &mut self.nulls);
         Ok(())
     }
 
     /// What was collected for a partition.
     fn take(&mut self, partition: usize, rows: usize) -> Result<ArrayRef> {
-        let nulls = self.nulls[partition].finish();
+        let nulls = take_nulls(&mut self.nulls[partition], rows);
         let buffer = match &mut self.values {
             Values::Bits(out) => {
                 return Ok(Arc::new(BooleanArray::new(out[partition].finish(), nulls)));
@@ -160,13 +161,27 @@ fn other_layout(array: &ArrayRef) -> ExecError {
     ExecError::Internal(format!("a column came as {}", array.data_type()))
 }
 
-fn push_nulls(nulls: Option<&NullBuffer>, targets: &[u32], out: &mut [NullBufferBuilder]) {
-    match nulls.filter(|n| n.null_count() > 0) {
-        None => targets.iter().for_each(|&t| out[t as usize].append_non_null()),
-        Some(nulls) => {
-            targets.iter().enumerate().for_each(|(i, &t)| out[t as usize].append(nulls.is_valid(i)));
+/// Notes the NULLs of a batch; `rows` is how many rows each partition had before it.
+fn push_nulls(nulls: Option<&NullBuffer>, targets: &[u32], rows: &[usize], out: &mut [Vec<u32>]) {
+    let Some(nulls) = nulls.filter(|n| n.null_count() > 0) else { return };
+    let mut rows = rows.to_vec();
+    for (i, &t) in targets.iter().enumerate() {
+        let t = t as usize;
+        if nulls.is_null(i) {
+            out[t].push(rows[t] as u32);
         }
+        rows[t] += 1;
     }
+}
+
+fn take_nulls(nulls: &mut Vec<u32>, rows: usize) -> Option<NullBuffer> {
+    if nulls.is_empty() {
+        return None;
+    }
+    let mut valid = BooleanBufferBuilder::new(rows);
+    valid.append_n(rows, true);
+    nulls.drain(..).for_each(|row| valid.set_bit(row as usize, false));
+    Some(NullBuffer::new(valid.finish()))
 }
 
 fn push_native<T: ArrowNativeType>(array: &ArrayRef, targets: &[u32], out: &mut [Vec<T>]) -> Result<()> {
@@ -183,8 +198,9 @@ fn push_native<T: ArrowNativeType>(array: &ArrayRef, targets: &[u32], out: &mut 
 fn push_views<T: ByteViewType>(
     array: &ArrayRef,
     targets: &[u32],
+    rows: &[usize],
     out: &mut [Views<T>],
-    nulls: &mut [NullBufferBuilder],
+    nulls: &mut [Vec<u32>],
 ) -> Result<()> {
     if let Some(dictionary) = array.as_dictionary_opt::<UInt32Type>() {
         let values: &GenericByteViewArray<T> =
@@ -199,7 +215,7 @@ fn push_views<T: ByteViewType>(
                     out[t as usize].push(values, code as usize);
                 }
             }
-            push_nulls(codes.nulls(), targets, nulls);
+            push_nulls(codes.nulls(), targets, rows, nulls);
             return Ok(());
         }
     }
@@ -212,7 +228,7 @@ fn push_views<T: ByteViewType>(
             out[t as usize].push(array, i);
         }
     }
-    push_nulls(array.nulls(), targets, nulls);
+    push_nulls(array.nulls(), targets, rows, nulls);
     Ok(())
 }
 
@@ -234,7 +250,7 @@ impl Scatter {
         self.targets.clear();
         self.targets.extend(hashes.iter().map(|&h| super::merge::partition_of(h, partitions) as u32));
         for (column, array) in self.columns.iter_mut().zip(columns) {
-            column.push(array, &self.targets)?;
+            column.push(array, &self.targets, &self.rows)?;
             self.bytes += column.width * hashes.len();
         }
         self.targets.iter().for_each(|&t| self.rows[t as usize] += 1);

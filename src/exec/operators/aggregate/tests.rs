@@ -116,6 +116,64 @@ fn many_groups_are_merged_by_partitions() {
 }
 
 #[test]
+fn dense_keys_are_merged_by_range() {
+    // Two workers see every second key each, all in one array; and NULL.
+    let n = 300_000i64;
+    let keys = ints((0..n).map(|i| (i % 1000 != 7).then_some(i / 2 * 5 - 40_000)));
+    let values = ints((0..n).map(Some));
+    let mut expected: BTreeMap<Option<i64>, (i64, i64)> = BTreeMap::new();
+    for i in 0..n {
+        let e = expected.entry((i % 1000 != 7).then_some(i / 2 * 5 - 40_000)).or_default();
+        *e = (e.0 + 1, e.1 + i);
+    }
+    let expected: Vec<String> = expected
+        .into_iter()
+        .map(|(k, (count, sum))| format!("{}|{count}|{sum}", k.map_or("NULL".into(), |k| k.to_string())))
+        .collect();
+    for threads in THREADS {
+        let plan = aggregate(
+            source(&[BigInt, BigInt], &[keys.clone(), values.clone()], 2_000),
+            vec![int_column(0)],
+            vec![call(Simple::Count, vec![]), call(Simple::Sum, vec![int_column(1)])],
+        );
+        assert_eq!(sorted(rows(plan, threads)), sorted(expected.clone()));
+    }
+}
+
+#[test]
+fn distinct_arguments_are_laid_out_before_there_are_too_many_groups() {
+    // First few groups of many arguments, each twice, then many groups.
+    let few = 150_000i64;
+    let many = 200_000i64;
+    let key = |i: i64| if i < few { i % 5_000 * 1_000_003 } else { i * 1_000_003 };
+    let keys = ints((0..few + many).map(|i| Some(key(i))));
+    for narrow in [false, true] {
+        let value = |i: i64| if i < few { i / 2 * if narrow { 1 } else { 7_000_000_003 } } else { i % 3 };
+        let mut expected: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        (0..few + many).for_each(|i| {
+            expected.entry(key(i)).or_default().insert(value(i));
+        });
+        let expected: Vec<String> = expected.into_iter().map(|(k, v)| format!("{k}|{}", v.len())).collect();
+        for threads in THREADS {
+            let ty = if narrow { Integer } else { BigInt };
+            let values: ArrayRef = if narrow {
+                Arc::new(arrow_array::Int32Array::from_iter_values((0..few + many).map(|i| value(i) as i32)))
+            } else {
+                ints((0..few + many).map(|i| Some(value(i))))
+            };
+            let mut distinct = call(Simple::Count, vec![Expr::column(1, ty.clone())]);
+            distinct.distinct = true;
+            let plan = aggregate(
+                source(&[BigInt, ty], &[keys.clone(), values], 2_000),
+                vec![int_column(0)],
+                vec![distinct],
+            );
+            assert_eq!(sorted(rows(plan, threads)), sorted(expected.clone()));
+        }
+    }
+}
+
+#[test]
 fn distinct_filter_and_order() {
     let n = 10_000;
     let a = ints((0..n).map(|i| (i % 11 != 0).then_some(i % 97)));

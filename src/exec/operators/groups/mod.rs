@@ -48,6 +48,11 @@ pub(crate) trait GroupTable: Send + Sync {
         true
     }
 
+    /// Least and greatest key, where keys are whole numbers that lie so close together that they are not hashed.
+    fn dense_range(&self) -> Option<(i64, i64)> {
+        None
+    }
+
     /// Finds the key of each row; `groups` is overwritten with their numbers, or [`MISSING`]. `cache` is the
     /// caller's, for this table alone.
     fn find(
@@ -85,7 +90,16 @@ pub(crate) fn group_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> 
     if let [t @ (DataType::Utf8View | DataType::BinaryView)] = &arrow[..] {
         return Ok(Box::new(text::TextTable::new(t.clone())));
     }
-    match packed::packed_table(&arrow) {
+    match packed::packed_table(&arrow, false) {
+        Some(table) => Ok(table),
+        None => Ok(Box::new(rows::RowTable::new(&arrow)?)),
+    }
+}
+
+/// The best table for these keys, the first of which is the number of a group: never NULL, and less than 2^31.
+pub(crate) fn numbered_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
+    let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
+    match packed::packed_table(&arrow, true) {
         Some(table) => Ok(table),
         None => Ok(Box::new(rows::RowTable::new(&arrow)?)),
     }

@@ -17,6 +17,11 @@ use crate::exec::error::{ExecError, Result};
 const DIRECT_MAX_SPAN: u64 = 1 << 22;
 /// Spans always worth an array.
 const DIRECT_MIN_SPAN: u64 = 1 << 17;
+/// An array has at least one key in this many places, or is left; keys of several workers lie closer together than
+/// those of each.
+const DIRECT_SPARSEST: u64 = 16;
+/// Keys that lie as close as this move to an array.
+const DIRECT_DENSE: u64 = 8;
 
 /// How many words a value of this type takes; `None` if it has no fixed width.
 pub(crate) fn word_count(t: &DataType) -> Option<usize> {
@@ -232,9 +237,15 @@ impl Part {
     }
 }
 
-/// Places for all keys, and how many words that takes.
-fn layout(types: &[DataType]) -> Option<(Vec<Part>, usize)> {
-    let widths: Vec<u32> = types.iter().map(bits).collect::<Option<_>>()?;
+/// Bits of the number of a group: with 32 bits of another key and one for its being NULL they fill a word.
+const NUMBER_BITS: u32 = 31;
+
+/// Places for all keys, and how many words that takes. If `numbered`, the first is the number of a group.
+fn layout(types: &[DataType], numbered: bool) -> Option<(Vec<Part>, usize)> {
+    let mut widths: Vec<u32> = types.iter().map(bits).collect::<Option<_>>()?;
+    if numbered {
+        *widths.first_mut()? = NUMBER_BITS;
+    }
     let mut order: Vec<usize> = (0..types.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(widths[i]));
     let mut used: Vec<u32> = vec![];
@@ -262,15 +273,15 @@ fn layout(types: &[DataType]) -> Option<(Vec<Part>, usize)> {
             bits: widths[i],
             word: places[i].0,
             shift: places[i].1,
-            null: (types.len() > 1).then(|| place(1, &mut used)),
+            null: (types.len() > 1 && !(numbered && i == 0)).then(|| place(1, &mut used)),
         })
         .collect();
     Some((parts, used.len()))
 }
 
-/// A table for these types, if they fit.
-pub(crate) fn packed_table(types: &[DataType]) -> Option<Box<dyn GroupTable>> {
-    let (parts, words) = layout(types)?;
+/// A table for these types, if they fit. If `numbered`, the first key is never NULL and less than 2^31.
+pub(crate) fn packed_table(types: &[DataType], numbered: bool) -> Option<Box<dyn GroupTable>> {
+    let (parts, words) = layout(types, numbered)?;
     Some(match words {
         1 => Box::new(PackedTable::<1>::new(parts)),
         2 => Box::new(PackedTable::<2>::new(parts)),
@@ -312,6 +323,11 @@ struct Direct {
     range: Option<(i64, i64)>,
     /// Keys that were announced.
     expected: u64,
+}
+
+/// Calls `f` with each row of a column of whole numbers that is not NULL.
+pub(crate) fn each_integer(array: &ArrayRef, mut f: impl FnMut(usize, i64)) -> Result<()> {
+    FixedWords::each(array, |row, w| f(row, w[0] as i64))
 }
 
 /// Least and greatest value of a column of whole numbers; `None` if it is no such column or has no values.
@@ -408,6 +424,15 @@ impl<const W: usize> PackedTable<W> {
                 })?;
             } else if parts.len() == 1 {
                 FixedWords::each(key, |i, v| words[i][0] = v[0])?;
+            } else if part.bits == NUMBER_BITS {
+                let mut all = 0;
+                FixedWords::each(key, |i, v| {
+                    all |= v[0];
+                    words[i][word] |= (v[0] & mask) << shift;
+                })?;
+                if all > mask {
+                    return Err(too_many_groups());
+                }
             } else {
                 FixedWords::each(key, |i, v| words[i][word] |= (v[0] & mask) << shift)?;
             }
@@ -514,13 +539,13 @@ impl<const W: usize> PackedTable<W> {
         if self.direct.active {
             if wide < DIRECT_MIN_SPAN
                 || (wide < DIRECT_MAX_SPAN && wide / 16 < self.rows_seen)
-                || wide / 8 < self.direct.expected.max(self.groups as u64)
+                || wide / DIRECT_SPARSEST < self.direct.expected.max(self.groups as u64)
             {
                 self.direct.widen(range);
                 return Ok(());
             }
             self.leave_direct()?;
-        } else if wide / 8 < self.groups as u64 {
+        } else if wide / DIRECT_DENSE < self.groups as u64 {
             self.enter_direct(range);
             return Ok(());
         }
@@ -682,6 +707,10 @@ impl<const W: usize> GroupTable for PackedTable<W> {
         !self.direct.active
     }
 
+    fn dense_range(&self) -> Option<(i64, i64)> {
+        self.direct.range.filter(|_| self.direct.active)
+    }
+
     fn find(
         &self,
         keys: &[ArrayRef],
@@ -705,6 +734,10 @@ impl<const W: usize> GroupTable for PackedTable<W> {
 
     fn expect(&mut self, rows: usize) {
         self.direct.expected = rows as u64;
+        if !self.direct.possible {
+            // A table that has no room later says so itself.
+            let _ = self.reserve(rows);
+        }
     }
 
     fn len(&self) -> usize {
