@@ -50,7 +50,12 @@ fn columns() -> Vec<(&'static str, LogicalType, ArrayRef, Scalar)> {
             Arc::new((0..ROWS).map(|i| (scattered(i) % 100_000) as f64 / 100.0).collect::<Float64Array>()),
             Scalar::Float(500.0),
         ),
-        ("text by symbols", T::Varchar, texts(|i| format!("{}?id={}", item(i), scattered(i))), Scalar::Text("".into())),
+        (
+            "text by symbols",
+            T::Varchar,
+            texts(|i| format!("{}?id={}", item(i), scattered(i))),
+            Scalar::Text("".into()),
+        ),
         ("text in a dictionary", T::Varchar, texts(item), Scalar::Text("https://www.example.com/d".into())),
     ]
 }
@@ -79,7 +84,8 @@ fn codecs(c: &mut Criterion) {
         let predicate = Predicate { op: CompareOp::Gt, value: bound };
         group.bench_function("filter", |b| {
             b.iter(|| {
-                (0..reader.blocks()).for_each(|i| drop(black_box(reader.filter_block(i, &predicate).unwrap())));
+                (0..reader.blocks())
+                    .for_each(|i| drop(black_box(reader.filter_block(i, &predicate).unwrap())));
             });
         });
     }
