@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use fluxdb::inspect::{Contents, Inspection, PartKind, fields_of, walk_parts};
 use fluxdb::{Database, Error, Options};
 
 const QUERIES: [&str; 4] = [
@@ -53,8 +54,28 @@ fn sample(path: &Path) -> Vec<String> {
     answer(path).unwrap()
 }
 
+/// What the inspector says of a file: its parts follow each other from the first byte to the last, whatever is in it.
+/// Returns whether it shows damage.
+fn look(path: &Path) -> bool {
+    let file = Inspection::open(path).unwrap();
+    let contents = Contents::read(&file);
+    let (mut end, mut damaged) = (0, !contents.problems.is_empty());
+    walk_parts(&file, &contents, true, &mut |part| {
+        assert_eq!(part.offset, end, "{part:?}");
+        end += part.bytes;
+        damaged |= matches!(part.kind, PartKind::Damaged | PartKind::Unknown | PartKind::Tail);
+        for field in fields_of(&file, &part) {
+            assert!(field.offset >= part.offset && field.offset + field.bytes <= end, "{part:?} {field:?}");
+        }
+    });
+    assert_eq!(end, file.file_bytes());
+    damaged
+}
+
 /// Opens and asks; a panic or a wrong answer fails the test. Whether it was an error.
 fn tolerate(path: &Path, right: &[String], what: &str) -> bool {
+    let damaged =
+        catch_unwind(AssertUnwindSafe(|| look(path))).unwrap_or_else(|_| panic!("{what}: the inspector"));
     match catch_unwind(AssertUnwindSafe(|| answer(path))) {
         Ok(Ok(rows)) => {
             assert_eq!(rows, right, "{what}: a wrong answer");
@@ -62,6 +83,7 @@ fn tolerate(path: &Path, right: &[String], what: &str) -> bool {
         }
         Ok(Err(e)) => {
             assert!(!e.to_string().is_empty(), "{what}");
+            assert!(damaged, "{what}: the inspector finds nothing wrong, but {e}");
             true
         }
         Err(_) => panic!("{what}: a panic"),

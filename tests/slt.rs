@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fluxdb::inspect::{Contents, Inspection, PartKind, walk_parts};
 use fluxdb::{Connection, Database, Error, Options, StatementResult, ValueWriter};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
 
@@ -52,6 +53,27 @@ impl Engine {
             self.open = Some((db, connection));
         }
         Ok(&self.open.as_ref().unwrap().1)
+    }
+}
+
+/// Every byte of the file that is left is part of some structure, and of one only.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.open = None;
+        let path = self.dir.path().join("t.flux");
+        if path.exists() && !std::thread::panicking() {
+            let file = Inspection::open(&path).unwrap();
+            let contents = Contents::read(&file);
+            assert_eq!(contents.problems, Vec::<String>::new());
+            let mut end = 0;
+            walk_parts(&file, &contents, true, &mut |part| {
+                assert_eq!(part.offset, end, "{part:?}");
+                end += part.bytes;
+                let sound = !matches!(part.kind, PartKind::Damaged | PartKind::Unknown | PartKind::Tail);
+                assert!(sound, "{part:?}");
+            });
+            assert_eq!(end, file.file_bytes());
+        }
     }
 }
 

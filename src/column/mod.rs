@@ -14,6 +14,7 @@ pub(crate) mod codec;
 mod conformance;
 #[cfg(test)]
 mod corruption;
+pub(crate) mod describe;
 pub(crate) mod encode;
 pub mod error;
 pub(crate) mod filter;
@@ -36,6 +37,7 @@ pub(crate) mod views;
 pub mod writer;
 
 pub use codec::Codec;
+pub use describe::{CodecNode, SharedSection};
 pub use error::{ChunkPlace, ColumnError};
 pub use layout::{BLOCK_ROWS, CHUNK_ALIGN, ROW_GROUP_ROWS};
 pub use meta::ChunkMeta;

@@ -265,7 +265,7 @@ impl ChunkReader {
     }
 
     /// The error for damage found in a block, or in the header.
-    fn corrupt(&self, block: Option<usize>, damage: Damage) -> ColumnError {
+    pub(crate) fn corrupt(&self, block: Option<usize>, damage: Damage) -> ColumnError {
         ColumnError::Corrupt {
             place: Box::new(self.place.clone()),
             block: block.map(|b| b as u32),
@@ -274,7 +274,7 @@ impl ChunkReader {
     }
 
     /// The directory entry of block `index`.
-    fn entry(&self, index: usize) -> Result<BlockEntry<'_>> {
+    pub(crate) fn entry(&self, index: usize) -> Result<BlockEntry<'_>> {
         self.layout.entry(&self.bytes, index).map_err(|d| self.corrupt(Some(index), d))
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::catalog::record::RecordKind;
 use crate::catalog::{
     CatalogRoot, ColumnId, DirectoryRecord, Object, RootEntry, RowGroupRecord, SchemaDefinition,
-    SegmentRecord, TableDefinition,
+    SegmentEntry, SegmentRecord, TableDefinition,
 };
 use crate::column::{ChunkMeta, ChunkPlace, ChunkReader};
 use crate::pager::inspect::Inspection;
@@ -55,6 +55,8 @@ pub struct RowGroupView {
     pub first_row: u64,
     /// Slot of its record.
     pub slot: SlotId,
+    /// What its segment says about it: deleted rows, time range.
+    pub entry: SegmentEntry,
     /// The record.
     pub record: RowGroupRecord<Bytes>,
 }
@@ -70,6 +72,13 @@ impl Contents {
                 return contents;
             }
         };
+        if file.pages() < superblock.page_count {
+            let (pages, counted) = (file.pages(), superblock.page_count);
+            contents.problems.push(format!("the file is cut: it has {pages} of its {counted} pages"));
+        }
+        if let Err(e) = &file.space {
+            contents.problems.push(format!("table of free space: {e}"));
+        }
         contents.root = superblock.catalog_root;
         let Some(slot) = contents.root else { return contents };
         let Some(root) = contents.record(file, slot, RecordKind::Root, CatalogRoot::decode) else {
@@ -133,7 +142,13 @@ impl Contents {
                     let index = table.row_groups.len();
                     let decode = |bytes: &[u8]| RowGroupRecord::new(Bytes::copy_from_slice(bytes));
                     if let Some(record) = self.record(file, group.record, RecordKind::RowGroup, decode) {
-                        table.row_groups.push(RowGroupView { index, first_row, slot: group.record, record });
+                        table.row_groups.push(RowGroupView {
+                            index,
+                            first_row,
+                            slot: group.record,
+                            entry: *group,
+                            record,
+                        });
                     }
                     first_row += u64::from(group.rows);
                 }
@@ -171,6 +186,12 @@ impl RowGroupView {
     pub fn extent(&self) -> Extent {
         let header = self.record.header();
         Extent { start: PageId(header.extent_page.get()), pages: header.extent_pages.get() }
+    }
+
+    /// The pages of its delete vector, if rows of it are deleted.
+    pub fn deletes_extent(&self) -> Option<Extent> {
+        let deletes = self.entry.deletes?;
+        Some(Extent { start: PageId(deletes.page), pages: u64::from(deletes.pages) })
     }
 
     /// What the catalog keeps of the chunk of a column; `None` if the column came later.

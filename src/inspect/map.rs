@@ -2,7 +2,7 @@
 
 use crate::inspect::Contents;
 use crate::pager::inspect::{Inspection, PageView};
-use crate::pager::{PageId, PageKind};
+use crate::pager::{Extent, FIRST_DATA_PAGE, PageId, PageKind};
 
 /// What a page is used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,13 @@ pub enum PageUse {
     Space,
     /// The chunks of a row group.
     RowGroup {
+        /// `schema.table`.
+        table: String,
+        /// The row group's number.
+        row_group: usize,
+    },
+    /// Which rows of a row group are deleted.
+    Deletes {
         /// `schema.table`.
         table: String,
         /// The row group's number.
@@ -41,6 +48,7 @@ impl PageUse {
             Self::Overflow => "overflow",
             Self::Space => "space",
             Self::RowGroup { .. } => "extent",
+            Self::Deletes { .. } => "deletes",
             Self::Free => "free",
             Self::Ahead => "ahead",
             Self::Damaged(_) => "damaged",
@@ -51,7 +59,9 @@ impl PageUse {
     /// Who it belongs to, or what is wrong.
     pub fn owner(&self) -> String {
         match self {
-            Self::RowGroup { table, row_group } => format!("{table}, row group {row_group}"),
+            Self::RowGroup { table, row_group } | Self::Deletes { table, row_group } => {
+                format!("{table}, row group {row_group}")
+            }
             Self::Damaged(what) => what.clone(),
             Self::Heap | Self::Overflow => "catalog".to_owned(),
             Self::Space => "pager".to_owned(),
@@ -71,24 +81,36 @@ pub struct PageRange {
     pub used_for: PageUse,
 }
 
+/// Every extent that something refers to, with its use, in the order of the file. Whatever else comes to have extents
+/// of its own is listed here.
+pub fn extents(contents: &Contents) -> Vec<(Extent, PageUse)> {
+    let mut extents = vec![];
+    for table in &contents.tables {
+        for group in &table.row_groups {
+            let (name, row_group) = (&table.name, group.index);
+            extents.push((group.extent(), PageUse::RowGroup { table: name.clone(), row_group }));
+            if let Some(deletes) = group.deletes_extent() {
+                extents.push((deletes, PageUse::Deletes { table: name.clone(), row_group }));
+            }
+        }
+    }
+    extents.sort_by_key(|(extent, _)| *extent);
+    extents
+}
+
 /// Every page of the file with its use, as ranges in order. They add up to the whole pages of the file.
 pub fn page_map(file: &Inspection, contents: &Contents) -> Vec<PageRange> {
-    let mut extents: Vec<_> = (contents.tables.iter())
-        .flat_map(|t| t.row_groups.iter().map(move |g| (g.extent(), &t.name, g.index)))
-        .collect();
-    extents.sort_unstable();
-    let mut extents = extents.into_iter().peekable();
-
+    let mut extents = extents(contents).into_iter().peekable();
     let mut map: Vec<PageRange> = vec![];
     let mut page = 0;
     while page < file.pages() {
-        while extents.peek().is_some_and(|(e, ..)| e.end().0 <= page) {
+        while extents.peek().is_some_and(|(e, _)| e.end().0 <= page) {
             extents.next();
         }
         let (used_for, pages) = match extents.peek() {
-            Some((extent, table, row_group)) if extent.start.0 <= page => {
-                let used_for = PageUse::RowGroup { table: (*table).clone(), row_group: *row_group };
-                (used_for, extent.end().0.min(file.pages()) - page)
+            // The superblocks are where they are, whatever the catalog says.
+            Some((extent, used_for)) if extent.start.0 <= page && page >= FIRST_DATA_PAGE => {
+                (used_for.clone(), extent.end().0.min(file.pages()) - page)
             }
             _ => (use_of(file, PageId(page)), 1),
         };

@@ -25,22 +25,28 @@
 //! ```
 
 mod contents;
+mod fields;
 mod map;
+mod parts;
 mod summary;
 
 pub use contents::{Contents, RowGroupView, TableView};
-pub use map::{PageRange, PageUse, page_map};
+pub use fields::{Field, fields_of};
+pub use map::{PageRange, PageUse, extents, page_map};
+pub use parts::{Part, PartKind, PartTotal, coverage, walk_parts};
 pub use summary::summary;
 
 pub use crate::catalog::record::RecordKind;
 pub use crate::catalog::{
     CatalogRoot, ColumnId, ColumnRole, ConstraintDefinition, ConstraintKind, DirectoryRecord, Object,
-    RowGroupRecord, SchemaDefinition, SegmentRecord, TableDefinition,
+    RowGroupRecord, SchemaDefinition, SegmentEntry, SegmentRecord, TableDefinition,
 };
 pub use crate::column::scalar::Scalar;
-pub use crate::column::{BLOCK_ROWS, ChunkMeta, ChunkReader, ChunkStats, ROW_GROUP_ROWS};
+pub use crate::column::{
+    BLOCK_ROWS, ChunkMeta, ChunkReader, ChunkStats, CodecNode, ROW_GROUP_ROWS, SharedSection,
+};
 pub use crate::pager::inspect::{Inspection, PageView};
 pub use crate::pager::{
-    FreeRange, HeapPage, PAGE_HEADER_BYTES, PageHeader, PageId, PageKind, PagerError, Slot, SlotId,
+    Extent, FreeRange, HeapPage, PAGE_HEADER_BYTES, PageHeader, PageId, PageKind, PagerError, Slot, SlotId,
     SlotState, SpaceTable, Superblock,
 };

@@ -241,6 +241,12 @@ impl<'a> HeapPage<'a> {
         Ok(Slot::Chained { first, pages, checksum: get_u32(self.bytes, offset + 12), length })
     }
 
+    /// Where the record of a slot, or its stub, begins in the page, as the slot says.
+    pub fn offset_of(&self, slot: u16) -> Option<usize> {
+        let at = HEAP_HEADER_BYTES + usize::from(slot) * SLOT_BYTES;
+        (slot < self.slots).then(|| usize::from(get_u16(self.bytes, at)))
+    }
+
     /// The bytes of a record that lies in the page, or of the stub of one that does not.
     ///
     /// # Errors

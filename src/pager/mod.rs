@@ -44,10 +44,10 @@ pub use heap::{HeapPage, MAX_RECORD_BYTES, Slot, SlotId};
 pub use memory_file::MemoryFile;
 pub use os_file::{Access, OsFile};
 pub use page::{
-    DEFAULT_PAGE_SIZE, Extent, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PAGE_HEADER_BYTES, PageHeader, PageId, PageKind,
-    checksum,
+    DEFAULT_PAGE_SIZE, Extent, FIRST_DATA_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PAGE_HEADER_BYTES, PageHeader,
+    PageId, PageKind, checksum,
 };
 pub use space::{FreeRange, SpaceTable, SparseHeapPage};
 pub use store::{Options, Pager, Roots, Snapshot};
-pub use superblock::{FORMAT_VERSION, SlotState, Slots, Superblock};
+pub use superblock::{FORMAT_VERSION, SUPERBLOCK_BYTES, SlotState, Slots, Superblock};
 pub use txn::WriteTxn;
