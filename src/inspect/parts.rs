@@ -134,8 +134,49 @@ pub fn walk_parts(file: &Inspection, contents: &Contents, check: bool, visit: &m
     }
 }
 
+/// The parts that some page has bytes of. Those of a row group may begin before the page and end behind it.
+pub fn parts_of(file: &Inspection, contents: &Contents, page: PageId) -> Vec<Part> {
+    let page_size = u64::from(file.page_size());
+    let (start, end) = (page.0.saturating_mul(page_size), page.0.saturating_add(1).saturating_mul(page_size));
+    let mut parts = vec![];
+    for range in page_map(file, contents) {
+        let pages = range.start.0..range.start.0 + range.pages;
+        if !pages.contains(&page.0) {
+            continue;
+        }
+        let in_extent = matches!(range.used_for, PageUse::RowGroup { .. } | PageUse::Deletes { .. });
+        let pages = if in_extent { pages } else { page.0..page.0 + 1 };
+        parts_of_pages(file, contents, &range.used_for, pages, false, &mut |part| {
+            if part.offset < end && part.offset + part.bytes > start {
+                parts.push(part);
+            }
+        });
+    }
+    parts
+}
+
+/// The parts of a chunk whose bytes begin at that offset of the file.
+///
+/// # Errors
+/// What is wrong with its header.
+pub fn parts_of_chunk_at(
+    file: &Inspection,
+    offset: u64,
+    bytes: u64,
+    owner: &str,
+) -> Result<Vec<Part>, String> {
+    let chunk =
+        file.bytes(offset, usize::try_from(bytes).unwrap_or(usize::MAX)).map_err(|e| e.to_string())?;
+    let mut parts = vec![];
+    let owner: Arc<str> = owner.into();
+    parts_of_chunk(&chunk, offset, &owner, true, &mut parts)?;
+    let mut out = vec![];
+    lay_out(offset..offset + bytes, parts, PartKind::Padding, &owner, &mut |part| out.push(part));
+    Ok(out)
+}
+
 /// The parts of the pages of one use, which stand next to each other.
-pub(super) fn parts_of_pages(
+fn parts_of_pages(
     file: &Inspection,
     contents: &Contents,
     used_for: &PageUse,
@@ -328,7 +369,7 @@ fn parts_of_row_group(file: &Inspection, table: &TableView, group: &RowGroupView
 }
 
 /// The parts of the chunk that fills `bytes`, which lie at `base` in the file.
-pub(super) fn parts_of_chunk(
+fn parts_of_chunk(
     bytes: &[u8],
     base: u64,
     owner: &Arc<str>,

@@ -1,6 +1,6 @@
 //! Chunks: where they lie, how they are coded, what they hold.
 
-use fluxdb::inspect::{Contents, Inspection, RowGroupView, TableView};
+use fluxdb::inspect::{ChunkReader, Contents, Inspection, RowGroupView, Scalar, TableView};
 use fluxdb::{LogicalType, ValueWriter};
 use serde_json::{Value, json};
 
@@ -56,15 +56,20 @@ pub fn list(file: &Inspection, contents: &Contents, name: &str) -> Result<Value,
 }
 
 /// A value as SQL would print it.
-fn bound(value: Option<&fluxdb::inspect::Scalar>, ty: &LogicalType) -> Value {
+pub fn bound(value: Option<&Scalar>, ty: &LogicalType) -> Value {
     let Some(array) = value.and_then(|v| v.to_array(ty, 1).ok()) else { return Value::Null };
-    values_of(&array, ty, 1).pop().unwrap_or(Value::Null)
+    values_of(&array, ty, 0, 1).pop().unwrap_or(Value::Null)
 }
 
-/// The first values of an array as text.
-fn values_of(array: &fluxdb::arrow_array::ArrayRef, ty: &LogicalType, count: usize) -> Vec<Value> {
+/// Values of an array as text.
+fn values_of(
+    array: &fluxdb::arrow_array::ArrayRef,
+    ty: &LogicalType,
+    from: usize,
+    count: usize,
+) -> Vec<Value> {
     let Ok(writer) = ValueWriter::new(array, ty) else { return vec![] };
-    (0..count.min(array.len()))
+    (from..from.saturating_add(count).min(array.len()))
         .map(|row| {
             if writer.is_null(row) {
                 return Value::Null;
@@ -76,26 +81,42 @@ fn values_of(array: &fluxdb::arrow_array::ArrayRef, ty: &LogicalType, count: usi
         .collect()
 }
 
-/// `inspect FILE chunk TABLE.COLUMN`.
-pub fn chunk(
-    file: &Inspection,
-    contents: &Contents,
-    name: &str,
-    row_group: usize,
-    values: usize,
-) -> Result<Value, Failure> {
-    let (table, position) = resolve(contents, name)?;
+/// What is wanted of a chunk.
+pub struct Wanted {
+    /// Which row group, if it is found by name.
+    pub row_group: usize,
+    /// The directory of blocks as well.
+    pub blocks: bool,
+    /// How many values, and from which row on.
+    pub values: usize,
+    /// The first row of which a value is shown.
+    pub from: usize,
+}
+
+/// `inspect FILE chunk ID`, where ID is `TABLE.COLUMN`, or the offset in the file that `chunks` lists.
+pub fn chunk(file: &Inspection, contents: &Contents, id: &str, wanted: &Wanted) -> Result<Value, Failure> {
+    if let Ok(offset) = id.parse::<u64>() {
+        for table in &contents.tables {
+            for group in &table.row_groups {
+                for (position, column) in table.definition.columns.iter().enumerate() {
+                    let at = group.chunk_meta(column.id).map(|meta| group.chunk_offset(file, meta));
+                    if at == Some(offset) {
+                        return one(file, table, group, position, wanted);
+                    }
+                }
+            }
+        }
+        return Err(Failure::File(format!("no chunk begins at {offset}; see 'chunks TABLE'")));
+    }
+    let (table, position) = resolve(contents, id)?;
     let Some(position) = position else {
         return Err(Failure::Usage(format!("which column of {}? chunk {}.COLUMN", table.name, table.name)));
     };
-    let group = table.row_groups.iter().find(|g| g.index == row_group).ok_or_else(|| {
-        Failure::File(format!(
-            "{} has {} row groups, none is {row_group}",
-            table.name,
-            table.row_groups.len()
-        ))
+    let group = table.row_groups.get(wanted.row_group).ok_or_else(|| {
+        let (groups, asked) = (table.row_groups.len(), wanted.row_group);
+        Failure::File(format!("{} has {groups} row groups, none is {asked}", table.name))
     })?;
-    one(file, table, group, position, values)
+    one(file, table, group, position, wanted)
 }
 
 fn one(
@@ -103,7 +124,7 @@ fn one(
     table: &TableView,
     group: &RowGroupView,
     position: usize,
-    values: usize,
+    wanted: &Wanted,
 ) -> Result<Value, Failure> {
     let column = &table.definition.columns[position];
     let chunk = group.open_chunk(file, &table.definition, position)?;
@@ -114,49 +135,134 @@ fn one(
         "nulls": chunk.null_count(),
         "blocks": chunk.blocks(),
         "rows_of_a_block": chunk.block_rows(),
+        "uniform": chunk.is_uniform(),
     });
+    let mut base = 0;
     if let Some(meta) = group.chunk_meta(column.id) {
         let stats = meta.stats(&column.ty);
-        report["offset"] = group.chunk_offset(file, meta).into();
+        base = group.chunk_offset(file, meta);
+        report["offset"] = base.into();
         report["bytes"] = meta.byte_len.get().into();
         report["bits_per_value"] = per(meta.byte_len.get() as f64 * 8.0, chunk.rows() as u64);
+        report["compression"] = per(meta.memory_len.get() as f64, meta.byte_len.get());
         report["header_crc"] = format!("{:08x}", meta.header_crc.get()).into();
         report["min"] = bound(stats.min.as_ref(), &column.ty);
         report["max"] = bound(stats.max.as_ref(), &column.ty);
-        report["sum"] = stats.sum.map(|s| format!("{s:?}")).into();
+        report["sum"] = stats.sum.as_ref().map_or(Value::Null, |sum| sum_text(sum, &column.ty));
         report["sorted"] = stats.sorted.into();
         report["distinct"] = stats.distinct.into();
     }
     let mut broken = vec![];
-    let blocks: Vec<Value> = (0..chunk.blocks())
-        .map(|index| {
-            let mut block = json!({"block": index, "rows": chunk.rows_of_block(index)});
-            match (chunk.codec_of_block(index), chunk.bytes_of_block(index), chunk.block_stats(index)) {
-                (Ok(codec), Ok(bytes), Ok(stats)) => {
-                    block["codec"] = codec.name().into();
-                    block["bytes"] = bytes.into();
-                    block["bits_per_value"] = per(bytes as f64 * 8.0, chunk.rows_of_block(index) as u64);
-                    block["nulls"] = stats.nulls.into();
-                    block["min"] = bound(stats.min.as_ref(), &column.ty);
-                    block["max"] = bound(stats.max.as_ref(), &column.ty);
+    report["shared"] = match chunk.shared_section() {
+        None => Value::Null,
+        Some(shared) => {
+            let mut fields = json!({
+                "what": shared.what,
+                "offset": base + shared.offset as u64,
+                "bytes": shared.bytes,
+                "values": shared.values,
+            });
+            match chunk.dictionary() {
+                Ok(Some(values)) => {
+                    let ty =
+                        if column.ty == LogicalType::Blob { LogicalType::Blob } else { LogicalType::Varchar };
+                    fields["first_values"] = values_of(&values, &ty, 0, wanted.values.max(1)).into();
                 }
-                (Err(e), ..) | (_, Err(e), _) | (.., Err(e)) => broken.push(e.to_string()),
+                Ok(None) => {}
+                Err(e) => broken.push(e.to_string()),
             }
-            // Reading checks the block's checksum.
-            if let Err(e) = chunk.read_block(index) {
+            fields
+        }
+    };
+    // How many blocks are coded in the same way.
+    let mut trees: Vec<(String, u64, u64)> = vec![];
+    let mut blocks = vec![];
+    let distinct_blocks = if chunk.is_uniform() { chunk.blocks().min(1) } else { chunk.blocks() };
+    for index in 0..distinct_blocks {
+        let tree = match chunk.codec_tree(index) {
+            Ok(tree) => tree.map_or("no values".to_owned(), |tree| tree.line()),
+            Err(e) => {
                 broken.push(e.to_string());
+                continue;
             }
-            block
-        })
-        .collect();
-    if chunk.blocks() > 0
-        && let Ok(first) = chunk.read_block(0)
-    {
-        report["first_values"] = values_of(&first, &column.ty, values).into();
+        };
+        // Reading checks the block's checksum.
+        if let Err(e) = chunk.read_block(index) {
+            broken.push(e.to_string());
+        }
+        let (bytes, stats, offset) =
+            match (chunk.bytes_of_block(index), chunk.block_stats(index), chunk.offset_of_block(index)) {
+                (Ok(bytes), Ok(stats), Ok(offset)) => (bytes, stats, offset),
+                (Err(e), ..) | (_, Err(e), _) | (.., Err(e)) => {
+                    broken.push(e.to_string());
+                    continue;
+                }
+            };
+        match trees.iter_mut().find(|t| t.0 == tree) {
+            Some(known) => (known.1, known.2) = (known.1 + 1, known.2 + bytes as u64),
+            None => trees.push((tree.clone(), 1, bytes as u64)),
+        }
+        if wanted.blocks {
+            blocks.push(json!({
+                "block": index,
+                "rows": chunk.rows_of_block(index),
+                "nulls": stats.nulls,
+                "offset": base + offset as u64,
+                "bytes": bytes,
+                "bits_per_value": per(bytes as f64 * 8.0, chunk.rows_of_block(index) as u64),
+                "min": bound(stats.min.as_ref(), &column.ty),
+                "max": bound(stats.max.as_ref(), &column.ty),
+                "coded": tree,
+            }));
+        }
     }
-    report["block_directory"] = blocks.into();
+    trees.sort_by_key(|t| std::cmp::Reverse(t.1));
+    report["codecs"] =
+        trees.iter().map(|t| json!({"coded": t.0, "blocks": t.1, "bytes": t.2})).collect::<Vec<_>>().into();
+    report["children"] = chunk
+        .child_chunks()
+        .iter()
+        .map(|c| json!({"type": c.ty().to_string(), "rows": c.rows(), "nulls": c.null_count(), "blocks": c.blocks()}))
+        .collect::<Vec<_>>()
+        .into();
+    if wanted.blocks {
+        report["block_directory"] = blocks.into();
+    }
+    report["values"] = sample(&chunk, &column.ty, wanted, &mut broken).into();
     if !broken.is_empty() {
+        broken.dedup();
         report["error"] = broken.into();
     }
     Ok(report)
+}
+
+/// Values with the numbers of their rows, over as many blocks as it takes.
+fn sample(chunk: &ChunkReader, ty: &LogicalType, wanted: &Wanted, broken: &mut Vec<String>) -> Vec<Value> {
+    let end = wanted.from.saturating_add(wanted.values).min(chunk.rows());
+    let (mut out, mut row) = (vec![], wanted.from);
+    while row < end {
+        let (block, within) = (row / chunk.block_rows(), row % chunk.block_rows());
+        let count = (end - row).min(chunk.rows_of_block(block) - within);
+        match chunk.read_block(block) {
+            Ok(array) => {
+                let values = values_of(&array, ty, within, count).into_iter().enumerate();
+                out.extend(values.map(|(i, value)| json!({"row": row + i, "value": value})));
+            }
+            Err(e) => broken.push(e.to_string()),
+        }
+        row += count;
+    }
+    out
+}
+
+/// A sum as SQL would print it.
+fn sum_text(sum: &Scalar, ty: &LogicalType) -> Value {
+    match (sum, ty) {
+        (Scalar::Int(_), LogicalType::Decimal { scale, .. }) => {
+            bound(Some(sum), &LogicalType::Decimal { width: 38, scale: *scale })
+        }
+        (Scalar::Int(v), _) => v.to_string().into(),
+        (Scalar::Float(v), _) => json!(v),
+        _ => Value::Null,
+    }
 }

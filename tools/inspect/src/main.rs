@@ -1,10 +1,14 @@
 //! `inspect FILE [WHAT]`: shows what lies in a database file, healthy or not. Never writes, takes no lock.
 
 mod chunks;
+mod coverage;
+mod diff;
 mod overview;
 mod pages;
 mod records;
 mod render;
+#[cfg(feature = "tui")]
+mod tui;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -20,23 +24,31 @@ Shows what lies in a FluxDB file, healthy or not. Never writes, takes no lock.
 Usage: inspect FILE [WHAT] [OPTIONS]
 
 What:
-  (nothing)             a summary: superblocks, pages by kind, tables, columns
+  (nothing)             a summary: superblocks, pages by kind, tables, columns, codecs
   superblock            both superblock slots, field by field
-  pages                 a map of all pages, by kind and owner   [--kind KIND]
-  page N                one page, decoded                       [--hex]
-  slot P:S              one record of a heap page, decoded      [--hex]
-  catalog               schemas, tables, columns, views
+  pages                 a map of all pages, by kind and owner       [--kind KIND]
+  page N                one page, every field with its offset       [--hex]
+  extents               every run of pages that something refers to
   free                  the table of free space
+  catalog               schemas, tables, columns, views
+  heap [TABLE]          the records of the catalog, or of one table, as stored
+  slot P:S              one record of a heap page, decoded          [--hex]
   chunks TABLE[.COLUMN] all chunks of a table or column
-  chunk TABLE.COLUMN    one chunk: header, blocks, statistics, first values
-                        [--row-group N] [--values N]
+  chunk ID              one chunk, by TABLE.COLUMN or by its offset: statistics, codecs, values
+                        [--row-group N] [--blocks] [--values N] [--from ROW]
+  coverage              every byte of the file, by structure and by owner
+  verify                compares all checksums, decodes everything, accounts for every page
+  diff OTHER            what is different in another file, or in a later copy of this one
+  tui                   browse in the terminal
 
 Options:
       --json            a JSON value instead of text
       --kind KIND       only pages of this kind
-      --hex             the bytes as well
+      --hex             the bytes as well, beside what they mean
       --row-group N     which row group, from 0 (0)
+      --blocks          the directory of blocks as well
       --values N        how many values of a chunk to show (10)
+      --from ROW        from which row of the chunk on (0)
   -h, --help            this
 
 Exit status: 0 if all that was asked for could be shown, 1 if something is broken, 2 for bad usage.
@@ -48,9 +60,11 @@ struct Request {
     words: Vec<String>,
     json: bool,
     hex: bool,
+    blocks: bool,
     kind: Option<String>,
     row_group: usize,
     values: Option<usize>,
+    from: usize,
 }
 
 /// What went wrong.
@@ -88,6 +102,11 @@ fn main() -> ExitCode {
 /// The text to print, and whether all is well with what was looked at.
 fn run() -> Result<(String, bool), Failure> {
     let Some((path, request)) = parse()? else { return Ok((HELP.to_owned(), true)) };
+    #[cfg(feature = "tui")]
+    if request.words == ["tui"] {
+        tui::run(&path)?;
+        return Ok((String::new(), true));
+    }
     let file = Inspection::open(&path)?;
     let contents = Contents::read(&file);
     let words: Vec<&str> = request.words.iter().map(String::as_str).collect();
@@ -96,12 +115,28 @@ fn run() -> Result<(String, bool), Failure> {
         ["superblock"] => overview::superblocks(&file),
         ["pages"] => pages::map(&file, &contents, request.kind.as_deref()),
         ["page", number] => pages::page(&file, &contents, pages::parse_page(number)?, request.hex)?,
+        ["extents"] => pages::extent_list(&contents),
+        ["heap"] => pages::heap(&file, &contents, None)?,
+        ["heap", name] => pages::heap(&file, &contents, Some(name))?,
         ["slot", slot] => records::slot(&file, records::parse_slot(slot)?, request.hex)?,
         ["catalog"] => overview::catalog(&contents),
         ["free"] => overview::free(&file)?,
         ["chunks", name] => chunks::list(&file, &contents, name)?,
-        ["chunk", name] => {
-            chunks::chunk(&file, &contents, name, request.row_group, request.values.unwrap_or(10))?
+        ["chunk", id] => {
+            let wanted = chunks::Wanted {
+                row_group: request.row_group,
+                blocks: request.blocks,
+                values: request.values.unwrap_or(10),
+                from: request.from,
+            };
+            chunks::chunk(&file, &contents, id, &wanted)?
+        }
+        ["coverage"] => coverage::report(&file, &contents),
+        ["verify"] => coverage::verify(&file, &contents),
+        ["diff", other] => {
+            let other = Inspection::open(other.as_ref())?;
+            let there = Contents::read(&other);
+            diff::report((&file, &contents), (&other, &there))
         }
         _ => return Err(Failure::Usage(format!("nothing is called '{}'", words.join(" ")))),
     };
@@ -121,6 +156,8 @@ fn parse() -> Result<Option<(PathBuf, Request)>, Failure> {
         match arg {
             Long("json") => request.json = true,
             Long("hex") => request.hex = true,
+            Long("blocks") => request.blocks = true,
+            Long("from") => request.from = parser.value().and_then(|v| v.parse()).map_err(usage)?,
             Long("kind") => request.kind = Some(parser.value().and_then(ValueExt::string).map_err(usage)?),
             Long("row-group") => {
                 request.row_group = parser.value().and_then(|v| v.parse()).map_err(usage)?;

@@ -26,12 +26,18 @@ pub fn summary(file: &Inspection, contents: &Contents) -> Value {
                 "table": table.name,
                 "columns": table.definition.columns.len(),
                 "rows": rows,
+                "deleted_rows": table.row_groups.iter().map(|g| u64::from(g.entry.deleted_rows)).sum::<u64>(),
                 "row_groups": table.row_groups.len(),
                 "bytes": bytes,
                 "bytes_per_row": per(bytes as f64, rows),
             })
         }).collect::<Vec<_>>(),
         "columns": columns(contents),
+        "codecs": codecs(file, contents),
+        "free_pages": file.space.as_ref().map_or(Value::Null, |(table, _)| {
+            table.free.iter().map(|r| r.pages).sum::<u64>().into()
+        }),
+        "health": if contents.problems.is_empty() { "sound, as far as the catalog tells" } else { "damaged" },
     });
     if let Err(e) = &file.superblock {
         report["error"] = e.to_string().into();
@@ -70,6 +76,36 @@ fn columns(contents: &Contents) -> Vec<Value> {
     out
 }
 
+/// Blocks and bytes by codec, over all chunks.
+fn codecs(file: &Inspection, contents: &Contents) -> Vec<Value> {
+    let mut totals: std::collections::BTreeMap<&str, (u64, u64, u64)> = std::collections::BTreeMap::new();
+    for table in &contents.tables {
+        for group in &table.row_groups {
+            for position in 0..table.definition.columns.len() {
+                let Ok(chunk) = group.open_chunk(file, &table.definition, position) else { continue };
+                let blocks = if chunk.is_uniform() { chunk.blocks().min(1) } else { chunk.blocks() };
+                for index in 0..blocks {
+                    if let (Ok(codec), Ok(bytes)) = (chunk.codec_of_block(index), chunk.bytes_of_block(index))
+                    {
+                        let rows = if chunk.is_uniform() { chunk.rows() } else { chunk.rows_of_block(index) };
+                        let total = totals.entry(codec.name()).or_default();
+                        *total = (total.0 + 1, total.1 + rows as u64, total.2 + bytes as u64);
+                    }
+                }
+            }
+        }
+    }
+    totals
+        .into_iter()
+        .map(|(codec, (blocks, rows, bytes))| {
+            json!({
+                "codec": codec, "blocks": blocks, "values": rows, "bytes": bytes,
+                "bits_per_value": per(bytes as f64 * 8.0, rows),
+            })
+        })
+        .collect()
+}
+
 /// A ratio with two digits; nothing for an empty whole.
 pub fn per(part: f64, whole: u64) -> Value {
     if whole == 0 { Value::Null } else { json!((part / whole as f64 * 100.0).round() / 100.0) }
@@ -105,25 +141,35 @@ fn state_text(state: &SlotState) -> String {
     }
 }
 
+/// The fields of a superblock.
+pub fn superblock_fields(s: &Superblock) -> Value {
+    json!({
+        "format_version": s.version,
+        "page_size": s.page_size,
+        "compatible_flags": format!("{:#x}", s.compatible),
+        "incompatible_flags": format!("{:#x}", s.incompatible),
+        "database_id": s.database_id.iter().map(|b| format!("{b:02x}")).collect::<String>(),
+        "sequence": s.sequence,
+        "page_count": s.page_count,
+        "catalog_root": s.catalog_root.map(|r| r.to_string()),
+        "space_root": s.space_root.map(|p| p.0),
+        "space_pages": s.space_pages,
+        "log_root": s.log_root.map(|p| p.0),
+    })
+}
+
 /// `inspect FILE superblock`: every field of both slots.
 pub fn superblocks(file: &Inspection) -> Value {
     let mut report = Map::new();
     for (page, state) in file.slots.states.iter().enumerate() {
         let fields = match state {
-            SlotState::Valid(s) => json!({
-                "state": if rules(file, s) { "valid, rules" } else { "valid" },
-                "format_version": s.version,
-                "page_size": s.page_size,
-                "compatible_flags": format!("{:#x}", s.compatible),
-                "incompatible_flags": format!("{:#x}", s.incompatible),
-                "database_id": s.database_id.iter().map(|b| format!("{b:02x}")).collect::<String>(),
-                "sequence": s.sequence,
-                "page_count": s.page_count,
-                "catalog_root": s.catalog_root.map(|r| r.to_string()),
-                "space_root": s.space_root.map(|p| p.0),
-                "space_pages": s.space_pages,
-                "log_root": s.log_root.map(|p| p.0),
-            }),
+            SlotState::Valid(s) => {
+                let mut fields = json!({"state": if rules(file, s) { "valid, rules" } else { "valid" }});
+                if let (Value::Object(fields), Value::Object(more)) = (&mut fields, superblock_fields(s)) {
+                    fields.extend(more);
+                }
+                fields
+            }
             other => json!({"state": state_text(other)}),
         };
         report.insert(format!("page_{page}"), fields);

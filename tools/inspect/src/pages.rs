@@ -1,9 +1,12 @@
-//! Pages: a map of all, and one in detail.
+//! Pages: a map of all, one in detail, the extents, the heap.
 
-use fluxdb::inspect::{Contents, HeapPage, Inspection, PageId, PageKind, PageUse, PageView, Slot, page_map};
+use fluxdb::inspect::{
+    Contents, Field, Inspection, PageId, PageKind, PageUse, PageView, Part, Slot, extents, fields_of,
+    page_map, parts_of,
+};
 use serde_json::{Value, json};
 
-use crate::render::hex_dump;
+use crate::render::hex_lines;
 use crate::{Failure, records, with_problems};
 
 /// The number of a page as the user gives it.
@@ -39,10 +42,26 @@ pub fn map(file: &Inspection, contents: &Contents, kind: Option<&str>) -> Value 
     with_problems(report, contents)
 }
 
-/// `inspect FILE page N`.
+/// `inspect FILE extents`: every run of pages that something refers to.
+pub fn extent_list(contents: &Contents) -> Value {
+    let list: Vec<Value> = extents(contents)
+        .into_iter()
+        .map(|(extent, used_for)| {
+            json!({
+                "first_page": extent.start.0,
+                "pages": extent.pages,
+                "kind": used_for.kind(),
+                "owner": used_for.owner(),
+            })
+        })
+        .collect();
+    with_problems(json!({"extents": list}), contents)
+}
+
+/// `inspect FILE page N`: its parts and their fields, each with its offset in the file and, with `hex`, its bytes.
 pub fn page(file: &Inspection, contents: &Contents, page: PageId, hex: bool) -> Result<Value, Failure> {
     let bytes = file.page(page)?;
-    let owner = page_map(file, contents)
+    let used_for = page_map(file, contents)
         .into_iter()
         .find(|r| (r.start.0..r.start.0 + r.pages).contains(&page.0))
         .map_or(PageUse::Unknown, |r| r.used_for);
@@ -50,55 +69,120 @@ pub fn page(file: &Inspection, contents: &Contents, page: PageId, hex: bool) -> 
     let mut report = json!({
         "page": page.0,
         "offset": offset,
-        "kind": owner.kind(),
-        "owner": owner.owner(),
+        "kind": used_for.kind(),
+        "owner": used_for.owner(),
     });
-    // The pages of an extent have no headers; what looks like one is old or chance.
-    if !matches!(owner, PageUse::RowGroup { .. }) {
-        match file.view(page)? {
-            PageView::Superblock(_) => {
-                let all = crate::overview::superblocks(file);
-                report["superblock"] = all[format!("page_{page}")].clone();
+    if let PageUse::Damaged(what) = &used_for {
+        report["error"] = what.as_str().into();
+    }
+    let end = offset + bytes.len() as u64;
+    let mut lines = vec![];
+    for part in parts_of(file, contents, page) {
+        for field in fields_or_whole(file, &part) {
+            let (from, to) = (field.offset.max(offset), (field.offset + field.bytes).min(end));
+            if from < to {
+                let here = &bytes[(from - offset) as usize..(to - offset) as usize];
+                lines.extend(field_lines(&part, &field, from, here, hex));
             }
-            PageView::Paged(header) => {
-                report["header"] = json!({
-                    "kind": header.kind.name(),
-                    "number": header.page.0,
-                    "sequence": header.sequence,
-                    "next": header.next.map(|p| p.0),
-                });
-                if header.kind == PageKind::Heap {
-                    report["heap"] = file.heap_page(page, |heap| heap_page(file, &heap))?;
-                }
-            }
-            PageView::Damaged { error, .. } => report["error"] = error.to_string().into(),
-            _ => {}
         }
     }
-    if hex {
-        report["hex"] = hex_dump(&bytes, offset).into();
-    }
+    report["layout"] = lines.into();
     Ok(report)
 }
 
-/// The slots of a heap page with their records, decoded as far as they can be.
-fn heap_page(file: &Inspection, heap: &HeapPage<'_>) -> Value {
-    let dead = file.dead_slots(heap.header.page);
-    let slots: Vec<Value> = (0..heap.slots())
-        .map(|number| {
-            let mut report = match heap.slot(number) {
-                Ok(Slot::Inline { offset, length }) => {
-                    json!({"slot": number, "stored": "here", "offset": offset, "bytes": length})
+/// The fields of a part, and a nameless one where there are none.
+pub fn fields_or_whole(file: &Inspection, part: &Part) -> Vec<Field> {
+    let mut fields = fields_of(file, part);
+    let end = fields.last().map_or(part.offset, |f| f.offset + f.bytes);
+    let rest = part.offset + part.bytes - end;
+    if rest > 0 {
+        fields.push(Field { offset: end, bytes: rest, name: String::new(), value: String::new() });
+    }
+    fields
+}
+
+/// What a part is, in a few words.
+pub fn part_title(part: &Part) -> String {
+    match part.index {
+        Some(index) => format!("{} {index}", part.kind.name()),
+        None => part.kind.name().to_owned(),
+    }
+}
+
+/// A field as rows of a table: one, or with `hex` one for every sixteen bytes.
+fn field_lines(part: &Part, field: &Field, from: u64, bytes: &[u8], hex: bool) -> Vec<Value> {
+    let what = json!({
+        "offset": from,
+        "bytes": bytes.len(),
+        "part": part_title(part),
+        "owner": &*part.owner,
+        "field": field.name,
+        "value": field.value,
+    });
+    if !hex {
+        return vec![what];
+    }
+    let mut lines = vec![];
+    for (number, (at, digits, readable)) in hex_lines(bytes, from, 16).into_iter().enumerate() {
+        let mut line = if number == 0 {
+            what.clone()
+        } else {
+            json!({"bytes": null, "part": "", "owner": "", "field": "", "value": ""})
+        };
+        line["offset"] = at.into();
+        line["hex"] = digits.into();
+        line["text"] = readable.into();
+        lines.push(line);
+    }
+    lines
+}
+
+/// `inspect FILE heap [NAME]`: the records of the catalog as they are stored; those of one table, if it is named.
+pub fn heap(file: &Inspection, contents: &Contents, name: Option<&str>) -> Result<Value, Failure> {
+    let wanted = match name {
+        None => None,
+        Some(name) => {
+            let table = contents.table(name).ok_or_else(|| {
+                let names: Vec<_> = contents.tables.iter().map(|t| t.name.as_str()).collect();
+                Failure::File(format!("there is no table '{name}'; tables are: {}", names.join(", ")))
+            })?;
+            let mut slots = vec![table.record];
+            slots.extend(table.directory);
+            slots.extend(&table.segments);
+            slots.extend(table.row_groups.iter().map(|g| g.slot));
+            Some(slots)
+        }
+    };
+    let mut records = vec![];
+    for (page, view) in file.views() {
+        let Ok(PageView::Paged(header)) = view else { continue };
+        if header.kind != PageKind::Heap {
+            continue;
+        }
+        let dead = file.dead_slots(page);
+        let slots =
+            file.heap_page(page, |heap| (0..heap.slots()).map(|s| (s, heap.slot(s))).collect::<Vec<_>>())?;
+        for (number, slot) in slots {
+            let is_wanted =
+                wanted.as_ref().is_none_or(|w| w.iter().any(|s| s.page() == page && s.slot() == number));
+            if !is_wanted {
+                continue;
+            }
+            let (stored, bytes) = match slot {
+                Ok(Slot::Inline { offset, length }) => (format!("here, at {offset}"), json!(length)),
+                Ok(Slot::Chained { first, pages, length, .. }) => {
+                    (format!("{pages} pages from {first} on"), json!(length))
                 }
-                Ok(Slot::Chained { first, pages, length, .. }) => json!({
-                    "slot": number, "stored": format!("pages from {first}"), "chain": pages, "bytes": length,
-                }),
-                Err(e) => return json!({"slot": number, "record": e.to_string()}),
+                Err(e) => (e.to_string(), Value::Null),
             };
-            report["live"] = (!dead.contains(&number)).into();
-            report["record"] = records::one_line(file, heap.header.page, number).into();
-            report
-        })
-        .collect();
-    json!({"slots": heap.slots(), "records_start": heap.records_start(), "directory": slots})
+            records.push(json!({
+                "slot": format!("{page}:{number}"),
+                "live": !dead.contains(&number),
+                "bytes": bytes,
+                "stored": stored,
+                "record": records::one_line(file, page, number),
+            }));
+        }
+    }
+    Ok(with_problems(json!({"records": records}), contents))
 }

@@ -2,12 +2,12 @@
 
 use fluxdb::inspect::{
     CatalogRoot, ColumnId, ConstraintDefinition, ConstraintKind, DirectoryRecord, Inspection, Object, PageId,
-    RecordKind, RowGroupRecord, SchemaDefinition, SegmentRecord, SlotId,
+    RecordKind, RowGroupRecord, SchemaDefinition, SegmentRecord, SlotId, TableDefinition,
 };
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::render::hex_dump;
+use crate::render::hex_lines;
 
 /// The address of a record as the user gives it: `PAGE:SLOT`.
 pub fn parse_slot(text: &str) -> Result<SlotId, Failure> {
@@ -29,7 +29,8 @@ pub fn slot(file: &Inspection, slot: SlotId, hex: bool) -> Result<Value, Failure
         Err(e) => report["error"] = e.into(),
     }
     if hex {
-        report["hex"] = hex_dump(&bytes, 0).into();
+        let lines = hex_lines(&bytes, 0, 16).into_iter();
+        report["hex"] = lines.map(|(at, digits, text)| format!("{at:08x}  {digits:49} {text}")).collect();
     }
     Ok(report)
 }
@@ -65,16 +66,7 @@ pub fn object(object: &Object) -> Value {
         "comment": object.comment(),
     });
     let more = match object {
-        Object::Table(t) => json!({
-            "columns": t.columns.iter().map(|c| json!({
-                "id": c.id.0, "column": c.name, "type": c.ty.to_string(), "nullable": c.nullable,
-                "default": c.default, "comment": c.comment, "generated": c.generated,
-            })).collect::<Vec<_>>(),
-            "constraints": t.constraints.iter().map(constraint).collect::<Vec<_>>(),
-            "indexes": t.indexes.iter().map(|i| json!({
-                "name": i.name, "unique": i.unique, "comment": i.comment, "keys": i.keys,
-            })).collect::<Vec<_>>(),
-        }),
+        Object::Table(t) => object_of_table(t),
         Object::View(v) => json!({"query": v.query}),
         Object::Sequence(s) => {
             let state = s.counter.state();
@@ -97,6 +89,20 @@ pub fn object(object: &Object) -> Value {
         fields.extend(more);
     }
     fields
+}
+
+/// What the definition of a table says of its columns, constraints and indexes.
+pub fn object_of_table(t: &TableDefinition) -> Value {
+    json!({
+        "columns": t.columns.iter().map(|c| json!({
+            "id": c.id.0, "column": c.name, "type": c.ty.to_string(), "nullable": c.nullable,
+            "default": c.default, "comment": c.comment, "generated": c.generated,
+        })).collect::<Vec<_>>(),
+        "constraints": t.constraints.iter().map(constraint).collect::<Vec<_>>(),
+        "indexes": t.indexes.iter().map(|i| json!({
+            "name": i.name, "unique": i.unique, "comment": i.comment, "keys": i.keys,
+        })).collect::<Vec<_>>(),
+    })
 }
 
 fn constraint(constraint: &ConstraintDefinition) -> Value {

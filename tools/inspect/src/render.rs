@@ -113,21 +113,27 @@ fn indent(depth: usize, out: &mut String) {
     }
 }
 
-/// Bytes as lines of sixteen, with their offsets and what is readable of them.
-pub fn hex_dump(bytes: &[u8], base: u64) -> Vec<String> {
-    bytes
-        .chunks(16)
-        .enumerate()
-        .map(|(i, line)| {
-            let mut hex = String::new();
-            for (j, b) in line.iter().enumerate() {
-                hex.push_str(&format!("{b:02x}{}", if j == 7 { "  " } else { " " }));
+/// Bytes as lines of so many: offset, digits, what is readable of them. Lines that repeat the one before are left out.
+pub fn hex_lines(bytes: &[u8], base: u64, width: usize) -> Vec<(u64, String, String)> {
+    let mut lines: Vec<(u64, String, String)> = vec![];
+    let mut before: Option<&[u8]> = None;
+    for (i, line) in bytes.chunks(width).enumerate() {
+        let at = base + (width * i) as u64;
+        if before == Some(line) {
+            if lines.last().is_some_and(|l| l.1 != "*") {
+                lines.push((at, "*".to_owned(), String::new()));
             }
-            let readable: String =
-                line.iter().map(|b| if (0x20..0x7f).contains(b) { char::from(*b) } else { '.' }).collect();
-            format!("{:08x}  {hex:49} {readable}", base + 16 * i as u64)
-        })
-        .collect()
+            continue;
+        }
+        before = Some(line);
+        let mut hex = String::new();
+        for (j, b) in line.iter().enumerate() {
+            hex.push_str(&format!("{b:02x}{}", if j == 7 { "  " } else { " " }));
+        }
+        let readable = line.iter().map(|b| if (0x20..0x7f).contains(b) { char::from(*b) } else { '.' });
+        lines.push((at, hex.trim_end().to_owned(), readable.collect()));
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -152,10 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn hex_lines_carry_offsets() {
-        let lines = hex_dump(b"FLUX\x00 and what follows", 0x40);
-        assert!(lines[0].starts_with("00000040  46 4c 55 58 00 20 61 6e  64"), "{}", lines[0]);
-        assert!(lines[0].ends_with("FLUX. and what f"), "{}", lines[0]);
+    fn hex_lines_carry_offsets_and_repeat_nothing() {
+        let lines = hex_lines(b"FLUX\x00 and what follows", 0x40, 16);
+        assert_eq!(lines[0].0, 0x40);
+        assert!(lines[0].1.starts_with("46 4c 55 58 00 20 61 6e  64"), "{}", lines[0].1);
+        assert_eq!(lines[0].2, "FLUX. and what f");
         assert_eq!(lines.len(), 2);
+        let zeros = hex_lines(&[0; 100], 0, 16);
+        assert_eq!(zeros.iter().map(|l| l.0).collect::<Vec<_>>(), [0, 16, 96]);
     }
 }

@@ -1,0 +1,112 @@
+//! Every byte of the file, and whether all of them are what they should be.
+
+use std::collections::BTreeMap;
+
+use fluxdb::inspect::{Contents, Inspection, PartKind, coverage, walk_parts};
+use serde_json::{Value, json};
+
+use crate::overview::per;
+use crate::with_problems;
+
+/// `inspect FILE coverage`: bytes by structure and by owner. Both lists add up to the file.
+pub fn report(file: &Inspection, contents: &Contents) -> Value {
+    let totals = coverage(file, contents, true);
+    let whole: u64 = totals.values().map(|t| t.bytes).sum();
+    let share = |bytes: u64| per(bytes as f64 * 100.0, file.file_bytes());
+    let structures: Vec<Value> = totals
+        .iter()
+        .map(|(kind, t)| {
+            json!({"structure": kind.name(), "parts": t.parts, "bytes": t.bytes, "percent": share(t.bytes)})
+        })
+        .collect();
+    let mut owners: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    walk_parts(file, contents, false, &mut |part| {
+        let owner = match part.kind {
+            PartKind::Free | PartKind::Ahead | PartKind::Unknown | PartKind::Damaged | PartKind::Tail => {
+                part.kind.name().to_owned()
+            }
+            // `schema.table.column, row group n` belongs to the column.
+            _ if part.owner.contains(", row group ") => {
+                part.owner.split(", row group ").next().unwrap_or_default().to_owned()
+            }
+            PartKind::Superblock => "superblocks".to_owned(),
+            _ => "catalog and free space".to_owned(),
+        };
+        let total = owners.entry(owner).or_default();
+        total.0 += 1;
+        total.1 += part.bytes;
+    });
+    let owners: Vec<Value> = owners
+        .into_iter()
+        .map(|(owner, (parts, bytes))| {
+            json!({"owner": owner, "parts": parts, "bytes": bytes, "percent": share(bytes)})
+        })
+        .collect();
+    let mut report = json!({
+        "file_bytes": file.file_bytes(),
+        "attributed_bytes": whole,
+        "structures": structures,
+        "owners": owners,
+    });
+    if [PartKind::Damaged, PartKind::Unknown, PartKind::Tail].iter().any(|k| totals.contains_key(k)) {
+        report["error"] = "some bytes are damaged, or nothing refers to them: see 'verify'".into();
+    }
+    with_problems(report, contents)
+}
+
+/// `inspect FILE verify`: compares all checksums, decodes every record and value, accounts for every page.
+pub fn verify(file: &Inspection, contents: &Contents) -> Value {
+    let mut problems: Vec<String> = contents.problems.clone();
+    let mut parts = 0_u64;
+    walk_parts(file, contents, true, &mut |part| {
+        parts += 1;
+        let what = match part.kind {
+            PartKind::Damaged => "damaged",
+            PartKind::Unknown => "nothing refers to these bytes",
+            PartKind::Tail => "bytes behind the last whole page",
+            _ => return,
+        };
+        let (offset, bytes, owner) = (part.offset, part.bytes, &part.owner);
+        let number = part.index.map(|i| format!(", number {i}")).unwrap_or_default();
+        problems.push(format!("{bytes} bytes at {offset}: {what} ({owner}{number})"));
+    });
+    let (mut chunks, mut blocks, mut values) = (0_u64, 0_u64, 0_u64);
+    for table in &contents.tables {
+        for group in &table.row_groups {
+            for (position, column) in table.definition.columns.iter().enumerate() {
+                if group.chunk_meta(column.id).is_none() {
+                    continue;
+                }
+                chunks += 1;
+                let chunk = match group.open_chunk(file, &table.definition, position) {
+                    Ok(chunk) => chunk,
+                    Err(e) => {
+                        problems.push(e.to_string());
+                        continue;
+                    }
+                };
+                for index in 0..chunk.blocks() {
+                    blocks += 1;
+                    match chunk.read_block(index) {
+                        Ok(array) => values += array.len() as u64,
+                        Err(e) => problems.push(e.to_string()),
+                    }
+                }
+            }
+        }
+    }
+    let mut report = json!({
+        "parts": parts,
+        "chunks": chunks,
+        "blocks": blocks,
+        "values": values,
+        "verdict": if problems.is_empty() { "sound" } else { "damaged" },
+    });
+    if !problems.is_empty() {
+        problems.sort();
+        problems.dedup();
+        report["error"] = format!("{} problems", problems.len()).into();
+        report["problems"] = problems.into();
+    }
+    report
+}
