@@ -17,7 +17,7 @@ use crate::formats::BuiltinFormats;
 use crate::params::Params;
 use crate::sql::SqlError;
 use crate::sql::bind::Tables;
-use crate::sql::session::{Outcome, ResultRows, Running, Session};
+use crate::sql::session::{ActiveQuery, Activity, Outcome, ResultRows, Running, Session};
 use crate::sql::split::split_statements;
 use crate::sql::statement::ddl_text::create_statements;
 
@@ -42,6 +42,9 @@ pub struct Connection {
     cancel: CancelToken,
     /// The statement that runs, or ran last.
     running: Running,
+    activity: Arc<Activity>,
+    /// The connection's number.
+    id: u64,
 }
 
 /// What a statement returned.
@@ -65,7 +68,9 @@ impl Connection {
             cancel.clone(),
             Arc::clone(&running),
         );
-        Self { session: Mutex::new(session), cancel, running }
+        let activity = Arc::clone(shared.databases.activity());
+        let id = activity.connection();
+        Self { session: Mutex::new(session), cancel, running, activity, id }
     }
 
     /// Runs exactly one statement, with or without its `;`.
@@ -84,9 +89,17 @@ impl Connection {
     /// As [`run`](Self::run); and if the values are not just those that the statement asks for.
     pub fn run_with(&self, sql: &str, params: impl Into<Params>) -> Result<StatementResult> {
         let mut session = self.session.lock();
-        Ok(match session.run(sql, params.into().0)? {
-            Outcome::Rows(rows) => StatementResult::Rows(Rows::new(rows, session.settings.time_zone.clone())),
-            Outcome::Changed(rows) => StatementResult::Changed(rows),
+        let mut active = self.activity.begin(self.id, sql, &self.running);
+        let outcome = session.run(sql, params.into().0).inspect_err(|e| active.failed(e))?;
+        active.has_begun();
+        Ok(match outcome {
+            Outcome::Rows(rows) => {
+                StatementResult::Rows(Rows::new(rows, session.settings.time_zone.clone(), Some(active)))
+            }
+            Outcome::Changed(rows) => {
+                active.add_rows(rows);
+                StatementResult::Changed(rows)
+            }
             Outcome::Done => StatementResult::Done,
         })
     }
@@ -261,15 +274,16 @@ pub struct Rows {
     rows: ResultRows,
     arrow: SchemaRef,
     zone: Zone,
+    active: Option<ActiveQuery>,
 }
 
 impl Rows {
-    fn new(rows: ResultRows, zone: Zone) -> Self {
-        Self { arrow: arrow_schema(rows.schema()), rows, zone }
+    fn new(rows: ResultRows, zone: Zone, active: Option<ActiveQuery>) -> Self {
+        Self { arrow: arrow_schema(rows.schema()), rows, zone, active }
     }
 
     fn empty() -> Self {
-        Self::new(ResultRows::Static(Arc::new([]), std::collections::VecDeque::new()), Zone::utc())
+        Self::new(ResultRows::Static(Arc::new([]), std::collections::VecDeque::new()), Zone::utc(), None)
     }
 
     /// Names and types of the columns.
@@ -289,7 +303,14 @@ impl Rows {
 
     /// The next batch in the layout of execution (see [`Batch`]); `None` at the end.
     pub fn next_batch(&mut self) -> Option<Result<Batch>> {
-        self.rows.next().map(|batch| batch.map_err(Into::into))
+        let next = self.rows.next();
+        match (&next, &mut self.active) {
+            (Some(Ok(batch)), Some(active)) => active.add_rows(batch.rows as u64),
+            (Some(Err(e)), Some(active)) => active.failed(e),
+            (None, active) => *active = None,
+            _ => {}
+        }
+        next.map(|batch| batch.map_err(Into::into))
     }
 
     /// Reads all rows, and tells how many they are.

@@ -10,7 +10,7 @@ use crate::exec::batch::{Batch, Schema};
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::expr::Expr;
-use crate::exec::pipeline::BatchesSource;
+use crate::exec::pipeline::{BatchesSource, LazySource, split_batch};
 
 /// A condition on one column that a source may use to skip what cannot match. The filter itself is still
 /// evaluated behind the source.
@@ -113,6 +113,16 @@ pub trait Sink: Send + Sync + fmt::Debug {
 /// A scan of batches in memory.
 pub fn batches_scan(batches: Vec<Batch>) -> impl SourceScan {
     BatchesSource::from_batches(batches)
+}
+
+/// A scan of morsels that are made when they are drawn: `make(i)` for `i` in `0..count`.
+pub fn lazy_scan<F>(count: usize, make: F) -> impl SourceScan
+where
+    F: Fn(usize) -> Result<Vec<Batch>> + Send + Sync,
+{
+    LazySource::new(count, move |piece| {
+        Ok(Box::new(make(piece)?.into_iter().flat_map(split_batch).map(Ok)) as Box<_>)
+    })
 }
 
 /// What a table function is given.

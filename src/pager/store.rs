@@ -180,6 +180,19 @@ impl Pager {
         self.inner.file.size().map_err(|error| PagerError::io("read", &self.inner.name, error))
     }
 
+    /// A look at the file from outside, as it is now.
+    ///
+    /// # Errors
+    /// `Io`, if the file cannot be read.
+    pub fn inspect(&self) -> Result<super::inspect::Inspection> {
+        super::inspect::Inspection::of_file(Arc::clone(&self.inner.file), Some(self.inner.page_size as u32))
+    }
+
+    /// The commits that snapshots still show, each with the number of its snapshots.
+    pub fn pinned(&self) -> Vec<(u64, usize)> {
+        self.inner.current.lock().pins.iter().map(|(sequence, count)| (*sequence, *count)).collect()
+    }
+
     /// The last commit, pinned.
     pub fn snapshot(&self) -> Snapshot {
         Inner::pin(&self.inner)

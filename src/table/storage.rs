@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use crate::catalog::record::{Malformed, RecordKind};
 use crate::catalog::{Catalog, CatalogRoot, Object, RootEntry, SchemaDefinition, TableId};
 use crate::column::ROW_GROUP_ROWS;
+use crate::pager::inspect::Inspection;
 use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager, WriteTxn};
 use crate::table::Pin;
 use crate::table::data::TableData;
@@ -105,6 +106,16 @@ impl Storage {
     /// The length of its file in bytes.
     pub fn file_bytes(&self) -> Result<u64> {
         Ok(self.pager.file_bytes()?)
+    }
+
+    /// A look at its file from outside, as it is now: the last commit that it has a superblock for.
+    pub fn inspection(&self) -> Result<Inspection> {
+        Ok(self.pager.inspect()?)
+    }
+
+    /// The commits that are still read, each with the number of its readers.
+    pub fn pinned(&self) -> Vec<(u64, usize)> {
+        self.pager.pinned()
     }
 
     /// The database as of the last commit.

@@ -51,7 +51,7 @@ use crate::sql::bind::scope::Scope;
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::external::Formats;
 use crate::sql::plan::{Column, ColumnIds, LogicalPlan};
-use crate::sql::session::{Parameters, ReadView, Settings, Variables};
+use crate::sql::session::{Activity, Parameters, ReadView, Settings, Variables};
 use crate::table::TableSnapshot;
 
 /// Tables as of the statement's snapshot.
@@ -81,6 +81,8 @@ pub struct Environment<'e> {
     pub parameters: &'e Parameters,
     /// Variables of the session.
     pub variables: &'e Variables,
+    /// What runs and ran.
+    pub activity: &'e Activity,
 }
 
 /// Expressions nested more deeply are refused: all that comes behind the binder recurses as deep.

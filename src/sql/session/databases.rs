@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::sql::error::{Result, SqlError};
+use crate::sql::session::activity::Activity;
 use crate::table::{Storage, StorageOptions, TableError};
 
 /// The name of a connection's own database, which is in memory and goes with it.
@@ -59,17 +60,23 @@ impl NamedDatabase {
 pub struct Databases {
     opened: Arc<NamedDatabase>,
     attached: RwLock<Vec<Arc<NamedDatabase>>>,
+    activity: Arc<Activity>,
 }
 
 impl Databases {
     /// The database that was opened, and no other.
     pub fn new(opened: Arc<NamedDatabase>) -> Self {
-        Self { opened, attached: RwLock::default() }
+        Self { opened, attached: RwLock::default(), activity: Arc::default() }
     }
 
     /// The one that was opened.
     pub fn opened(&self) -> &Arc<NamedDatabase> {
         &self.opened
+    }
+
+    /// What runs on them, and ran.
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 
     /// All, the one that was opened first.

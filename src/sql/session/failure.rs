@@ -15,6 +15,16 @@ pub enum Failure {
     Table(TableError),
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sql(e) => e.fmt(f),
+            Self::Exec(e) => e.fmt(f),
+            Self::Table(e) => e.fmt(f),
+        }
+    }
+}
+
 impl From<SqlError> for Failure {
     fn from(e: SqlError) -> Self {
         Self::Sql(e)

@@ -1,5 +1,6 @@
 //! A session: settings, a transaction, and statements one after another.
 
+mod activity;
 mod databases;
 mod failure;
 mod inert_settings;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+pub use activity::{ActiveQuery, Activity};
 pub use databases::{Databases, NamedDatabase, SYSTEM_DATABASE, TEMP_DATABASE, name_of_file};
 pub use failure::Failure;
 pub use inert_settings::is_self_test;
@@ -215,6 +217,7 @@ impl Session {
             context: &context,
             parameters: &self.parameters,
             variables: &self.variables,
+            activity: self.databases.activity(),
         };
         work(&mut Binder::new(env))
     }

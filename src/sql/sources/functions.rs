@@ -86,6 +86,31 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
 
 /// Functions that stand in FROM: name, signatures, description, example.
 const TABLES: &[(&str, &[&str], &str, &str)] = &[
+    (
+        "flux_blocks",
+        &["() -> TABLE", "(VARCHAR) -> TABLE", "(VARCHAR, VARCHAR) -> TABLE"],
+        "The blocks of a table's column, of a table, or of all tables: codecs, bytes, statistics",
+        "FROM flux_blocks('t', 'c')",
+    ),
+    (
+        "flux_chunks",
+        &["() -> TABLE", "(VARCHAR) -> TABLE"],
+        "The column chunks of a table or of all: codecs, bytes, statistics",
+        "FROM flux_chunks('t')",
+    ),
+    ("flux_heaps", &["() -> TABLE"], "The records of the catalog as they are stored", "FROM flux_heaps()"),
+    ("flux_memory", &["() -> TABLE"], "What memory is used for", "FROM flux_memory()"),
+    ("flux_pages", &["() -> TABLE"], "The pages of the file, and what each is used for", "FROM flux_pages()"),
+    ("flux_queries", &["() -> TABLE"], "Statements that run or ran last", "FROM flux_queries()"),
+    (
+        "flux_row_groups",
+        &["() -> TABLE", "(VARCHAR) -> TABLE"],
+        "The row groups of a table or of all",
+        "FROM flux_row_groups('t')",
+    ),
+    ("flux_settings", &["() -> TABLE"], "All settings", "FROM flux_settings()"),
+    ("flux_snapshots", &["() -> TABLE"], "The commits that somebody still reads", "FROM flux_snapshots()"),
+    ("flux_tables", &["() -> TABLE"], "All tables with their sizes", "FROM flux_tables()"),
     ("fluxdb_functions", &["() -> TABLE"], "All functions", "FROM fluxdb_functions()"),
     (
         "generate_series",

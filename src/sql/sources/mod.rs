@@ -2,6 +2,7 @@
 
 mod constraints;
 mod functions;
+mod internals;
 mod json_rows;
 mod repeat;
 mod rows;
@@ -27,6 +28,16 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "duckdb_settings",
     "duckdb_tables",
     "duckdb_views",
+    "flux_blocks",
+    "flux_chunks",
+    "flux_heaps",
+    "flux_memory",
+    "flux_pages",
+    "flux_queries",
+    "flux_row_groups",
+    "flux_settings",
+    "flux_snapshots",
+    "flux_tables",
     "fluxdb_functions",
     "generate_series",
     "pragma_table_info",
@@ -49,6 +60,6 @@ pub fn table_function(
         "json_each" | "json_tree" => Some(json_rows::source(name, args)),
         "repeat" | "repeat_row" => Some(repeat::source(name, args)),
         "range" => Some(series::source(name, args, false, &env.settings.time_zone)),
-        _ => system::table_function(env, name, args),
+        _ => internals::table_function(env, name, args).or_else(|| system::table_function(env, name, args)),
     }
 }

@@ -77,6 +77,17 @@ fn column(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> {
     if values.is_empty() {
         return Ok(arrow_array::new_empty_array(&ty.arrow()));
     }
+    match ty {
+        LogicalType::Varchar => {
+            let text = |v: &Scalar| if let Scalar::Text(text) = v { Some(Arc::clone(text)) } else { None };
+            return Ok(Arc::new(values.iter().map(text).collect::<arrow_array::StringViewArray>()));
+        }
+        LogicalType::BigInt => {
+            let number = |v: &Scalar| if let Scalar::Int(n) = v { i64::try_from(*n).ok() } else { None };
+            return Ok(Arc::new(values.iter().map(number).collect::<arrow_array::Int64Array>()));
+        }
+        _ => {}
+    }
     let parts = values
         .iter()
         .map(|v| v.to_array(ty, 1).map_err(|e| internal(&e)))

@@ -244,7 +244,7 @@ fn duckdb_views(env: &Environment<'_>) -> RowsBuilder {
     rows
 }
 
-fn settings(env: &Environment<'_>) -> RowsBuilder {
+pub(super) fn settings(env: &Environment<'_>) -> RowsBuilder {
     let mut rows = RowsBuilder::new(&[
         ("name", T::Varchar),
         ("value", T::Varchar),
