@@ -41,9 +41,7 @@ use crate::exec::operators::unnest::Unnest;
 use crate::exec::operators::values::values;
 use crate::exec::operators::window::{Windows, window};
 use crate::exec::operators::write::write;
-use crate::exec::pipeline::{
-    BatchesSource, Operator, Pipeline, Profiled, ProfiledSource, SequenceSource, metrics,
-};
+use crate::exec::pipeline::{BatchesSource, Operator, Pipeline, Profiled, ProfiledSource, SequenceSource};
 use crate::exec::plan::{JoinKind, Plan, PlanNode};
 use crate::exec::source::{ColumnPredicate, Source, SourceScan, predicates_of};
 use crate::exec::stream::{Output, QueryStream};
@@ -206,7 +204,7 @@ impl Builder {
         self.context.check_cancelled()?;
         match plan.node {
             PlanNode::TableScan { table, columns, output, filter } => {
-                let scan = table_scan(table, columns, output, filter, hints, &self.context)?;
+                let scan = table_scan(id, table, columns, output, filter, hints, &self.context)?;
                 Ok(self.source(id, scan))
             }
             PlanNode::SourceScan { source, columns, output, filter } => {
@@ -661,12 +659,14 @@ impl Builder {
         pipeline
     }
 
-    /// Measures what a breaker takes, its input included: on the clock, not by thread.
+    /// Measures what a breaker does, without its input, and what its result holds.
     fn timed<T>(&self, id: usize, run: impl FnOnce() -> Result<T>) -> Result<T> {
-        let start = std::time::Instant::now();
-        let result = run()?;
-        if let Some(metrics) = metrics(&self.context, id) {
-            metrics.add_nanos(start.elapsed().as_nanos() as u64);
+        let Some(profile) = &self.context.profile else { return run() };
+        let before = self.context.memory.used();
+        let result = profile.timed(id, run)?;
+        if let Some(metrics) = profile.node(id) {
+            let held = self.context.memory.used().saturating_sub(before);
+            metrics.memory.fetch_add(held, std::sync::atomic::Ordering::Relaxed);
         }
         Ok(result)
     }

@@ -9,6 +9,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Scope;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -87,16 +88,24 @@ pub(crate) fn run<S: PipelineSink>(
         closed: AtomicBool::new(false),
         outcome: Outcome::default(),
     };
+    let start = context.profile.as_ref().map(|_| Instant::now());
     std::thread::scope(|scope| team.worker(scope));
+    if let (Some(profile), Some(start)) = (&context.profile, start) {
+        profile.add_waiting(start);
+    }
     team.outcome.into_result()?;
     Ok(team.locals.into_inner())
 }
 
 impl<S: PipelineSink> Team<'_, S> {
     fn worker<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let start = self.context.profile.as_ref().map(|_| Instant::now());
         if let Err(e) = guarded(|| self.work(scope)) {
             self.outcome.fail(e);
             self.sink.abort();
+        }
+        if let (Some(profile), Some(start)) = (&self.context.profile, start) {
+            profile.add_worker(start);
         }
     }
 

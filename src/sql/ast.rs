@@ -158,6 +158,8 @@ pub enum ExplainFormat {
     Text,
     /// JSON.
     Json,
+    /// A page that a browser shows.
+    Html,
 }
 
 /// A statement that changes the rows of a table.

@@ -2,33 +2,30 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::plan::{Choice, JoinKind, Plan, PlanNode, Recursion};
-use crate::exec::profile::Profile;
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 
-/// The plan as a tree, an operator a line, inputs below it, with the rows that each is expected to yield; with a
-/// profile what each did when it ran: `EXPLAIN ANALYZE`.
-pub fn render(plan: &Plan, profile: Option<&Profile>) -> String {
+/// The plan as a tree, an operator a line, inputs below it, with the rows that each is expected to yield.
+pub fn render(plan: &Plan) -> String {
     let mut out = String::new();
-    tree(plan, profile, &mut 0, ["", ""], &mut out);
+    tree(plan, ["", ""], &mut out);
     out
 }
 
 /// The same as JSON: an operator is an object with its name, its inputs as `children`, and `extra_info`.
-pub fn render_json(plan: &Plan, profile: Option<&Profile>) -> String {
+pub fn render_json(plan: &Plan) -> String {
     let mut out = String::from("[\n");
-    json_tree(plan, profile, &mut 0, 1, &mut out);
+    json_tree(plan, 1, &mut out);
     out.push_str("\n]");
     out
 }
 
-fn json_tree(plan: &Plan, profile: Option<&Profile>, node: &mut usize, depth: usize, out: &mut String) {
+fn json_tree(plan: &Plan, depth: usize, out: &mut String) {
     let text = line(plan);
     // An operator's line begins with its name, in upper case.
     let is_name = |word: &str| word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
@@ -36,7 +33,6 @@ fn json_tree(plan: &Plan, profile: Option<&Profile>, node: &mut usize, depth: us
     let name = name_words.join("_");
     let detail = text.split(' ').skip(name_words.len()).collect::<Vec<_>>().join(" ");
     let pad = "    ".repeat(depth);
-    let metrics = profile.and_then(|p| p.node(*node));
     let mut info = vec![];
     if !detail.is_empty() {
         info.push(format!("\"Details\": {}", json_string(&detail)));
@@ -45,17 +41,11 @@ fn json_tree(plan: &Plan, profile: Option<&Profile>, node: &mut usize, depth: us
         info.push(format!("\"Estimated Cardinality\": \"{rows}\""));
     }
     let _ = write!(out, "{pad}{{\n{pad}    \"name\": {},\n", json_string(&name));
-    if let Some(metrics) = metrics {
-        let rows = metrics.rows.load(Ordering::Relaxed);
-        let seconds = metrics.nanos.load(Ordering::Relaxed) as f64 / 1e9;
-        let _ = write!(out, "{pad}    \"rows\": {rows},\n{pad}    \"timing\": {seconds},\n");
-    }
-    *node += 1;
     let _ = write!(out, "{pad}    \"children\": [");
     let inputs = plan.node.inputs();
     for (i, input) in inputs.iter().enumerate() {
         out.push_str(if i == 0 { "\n" } else { ",\n" });
-        json_tree(input, profile, node, depth + 2, out);
+        json_tree(input, depth + 2, out);
     }
     if !inputs.is_empty() {
         let _ = write!(out, "\n{pad}    ");
@@ -70,43 +60,29 @@ fn json_tree(plan: &Plan, profile: Option<&Profile>, node: &mut usize, depth: us
     let _ = write!(out, "}}\n{pad}}}");
 }
 
-fn json_string(text: &str) -> String {
+pub(super) fn json_string(text: &str) -> String {
     let mut out = String::new();
     crate::exec::cast::text::json_string(text, &mut out);
     out
 }
 
-/// `node` counts operators in pre-order, as profiles do; `prefix` is what stands before the operator's line
-/// and before the lines below it.
-fn tree(plan: &Plan, profile: Option<&Profile>, node: &mut usize, prefix: [&str; 2], out: &mut String) {
+/// `prefix` is what stands before the operator's line and before the lines below it.
+fn tree(plan: &Plan, prefix: [&str; 2], out: &mut String) {
     let _ = write!(out, "{}{}", prefix[0], line(plan));
-    match profile.and_then(|p| p.node(*node)) {
-        Some(metrics) => {
-            let rows = metrics.rows.load(Ordering::Relaxed);
-            let nanos = metrics.nanos.load(Ordering::Relaxed);
-            let _ = write!(out, "  ({rows} rows, {}", duration(nanos));
-            if let Some(estimated) = plan.estimated_rows {
-                let _ = write!(out, ", ~{} expected", short_count(estimated));
-            }
-            out.push(')');
-        }
-        None => {
-            if let Some(rows) = plan.estimated_rows {
-                let _ = write!(out, "  (~{} rows)", short_count(rows));
-            }
-        }
+    if let Some(rows) = plan.estimated_rows {
+        let _ = write!(out, "  (~{} rows)", short_count(rows));
     }
     out.push('\n');
-    *node += 1;
     let inputs = plan.node.inputs();
     for (i, input) in inputs.iter().enumerate() {
         let (branch, trunk) = if i + 1 == inputs.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let below = [format!("{}{branch}", prefix[1]), format!("{}{trunk}", prefix[1])];
-        tree(input, profile, node, [&below[0], &below[1]], out);
+        tree(input, [&below[0], &below[1]], out);
     }
 }
 
-fn duration(nanos: u64) -> String {
+/// A time in three digits or so.
+pub(super) fn duration(nanos: u64) -> String {
     match nanos {
         0..1_000_000 => format!("{:.1} µs", nanos as f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
@@ -258,7 +234,7 @@ fn logical_line(plan: &LogicalPlan, name: &dyn Fn(usize) -> String) -> String {
 }
 
 /// A row count in three digits or so: `950`, `1.2K`, `60M`.
-fn short_count(n: u64) -> String {
+pub(super) fn short_count(n: u64) -> String {
     for (unit, name) in [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "K")] {
         if n >= unit {
             let value = n as f64 / unit as f64;
@@ -268,7 +244,8 @@ fn short_count(n: u64) -> String {
     n.to_string()
 }
 
-fn line(plan: &Plan) -> String {
+/// An operator with what it is told, in a line that begins with its name.
+pub(super) fn line(plan: &Plan) -> String {
     match &plan.node {
         PlanNode::TableScan { table, columns, output, filter } => {
             let name = |c: &usize| table.column_name(*c).to_owned();
@@ -515,6 +492,11 @@ fn frame(frame: &Frame, name: &dyn Fn(usize) -> String) -> String {
 /// The name of a position; `#position` where it has none.
 fn at(names: &[String]) -> impl Fn(usize) -> String {
     |index| names.get(index).cloned().unwrap_or_else(|| format!("#{index}"))
+}
+
+/// A condition over named positions.
+pub(super) fn condition(e: &Expr, names: &[String]) -> String {
+    expr(e, names)
 }
 
 /// An expression over named positions; a position without a name is `#position`.

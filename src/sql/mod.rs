@@ -1,5 +1,6 @@
 //! From text to plan: dialect, FluxQL, binder, logical plan, optimizer, physical planner.
 
+mod analyze;
 pub mod ast;
 pub mod bind;
 pub mod dialect;

@@ -309,14 +309,15 @@ fn explain(parser: &mut Parser) -> Result<Statement> {
 
 fn explain_format(name: Option<&Ident>) -> Result<ExplainFormat> {
     let Some(name) = name else {
-        return Err(SqlError::parser("FORMAT needs the name of a format: text or json"));
+        return Err(SqlError::parser("FORMAT needs the name of a format: text, json or html"));
     };
     match name.value.to_lowercase().as_str() {
         "text" | "default" => Ok(ExplainFormat::Text),
         "json" => Ok(ExplainFormat::Json),
+        "html" => Ok(ExplainFormat::Html),
         other => {
             let error = SqlError::invalid(format!("\"{other}\" is not a valid FORMAT argument"));
-            Err(error.at_span(name.span).hint("Options are: text, json"))
+            Err(error.at_span(name.span).hint("Options are: text, json, html"))
         }
     }
 }

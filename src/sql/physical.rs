@@ -640,7 +640,7 @@ mod tests {
 
     fn planned(plan: &LogicalPlan) -> String {
         // Estimates have tests of their own.
-        let text = render(&super::plan(plan).unwrap(), None);
+        let text = render(&super::plan(plan).unwrap());
         text.lines().map(|l| l.split("  (~").next().unwrap_or(l).to_string() + "\n").collect()
     }
 

@@ -1,10 +1,11 @@
 //! EXPLAIN.
 
-use std::sync::Arc;
+use std::time::Instant;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::plan::Plan;
+use crate::sql::analyze::Analysis;
 use crate::sql::ast::{ExplainFormat, Statement};
 use crate::sql::error::SqlError;
 use crate::sql::explain::{render, render_json};
@@ -20,23 +21,30 @@ pub fn run(
     statement: &Statement,
 ) -> Result<Outcome, Failure> {
     let plan = plan_of(session, analyze, statement)?;
-    let (key, profiled) = if analyze {
-        let shown = plan.clone();
-        let mut stream = session.start(plan, true)?;
-        for batch in &mut stream {
-            batch?;
-        }
-        ("analyzed_plan", (shown, Some(Arc::clone(stream.context()))))
-    } else {
-        ("physical_plan", (plan, None))
-    };
-    let (plan, context) = profiled;
-    let profile = context.as_ref().and_then(|c| c.profile.as_ref());
+    if !analyze {
+        let text = match format {
+            ExplainFormat::Text => render(&plan),
+            ExplainFormat::Json => render_json(&plan),
+            ExplainFormat::Html => {
+                let error = SqlError::unsupported("FORMAT html shows what a query did, not what it would do");
+                return Err(error.hint("EXPLAIN (ANALYZE, FORMAT html) …").into());
+            }
+        };
+        return shown("physical_plan", &text);
+    }
+    let start = Instant::now();
+    let ran = plan.clone();
+    let mut stream = session.start(plan, true)?;
+    for batch in &mut stream {
+        batch?;
+    }
+    let analysis = Analysis::new(&ran, stream.context(), start.elapsed());
     let text = match format {
-        ExplainFormat::Text => render(&plan, profile),
-        ExplainFormat::Json => render_json(&plan, profile),
+        ExplainFormat::Text => analysis.text(),
+        ExplainFormat::Json => analysis.json(),
+        ExplainFormat::Html => analysis.html(),
     };
-    shown(key, &text)
+    shown("analyzed_plan", &text)
 }
 
 fn shown(key: &str, text: &str) -> Result<Outcome, Failure> {

@@ -11,8 +11,8 @@ use crate::records::object_of_table;
 /// `inspect A diff B`, or `inspect diff A B`.
 pub fn report(old: (&Inspection, &Contents), new: (&Inspection, &Contents)) -> Value {
     let mut report = json!({
-        "old": old.0.name(),
-        "new": new.0.name(),
+        "old": crate::overview::file_name(old.0),
+        "new": crate::overview::file_name(new.0),
         "bytes": change(&json!(old.0.file_bytes()), &json!(new.0.file_bytes())),
         "superblock": superblocks(old.0, new.0),
         "pages": pages(old, new),

@@ -13,7 +13,7 @@ pub fn summary(file: &Inspection, contents: &Contents) -> Value {
         *count = (count.as_u64().unwrap_or(0) + range.pages).into();
     }
     let mut report = json!({
-        "file": file.name(),
+        "file": file_name(file),
         "bytes": file.file_bytes(),
         "page_size": file.page_size(),
         "pages": file.pages(),
@@ -43,6 +43,12 @@ pub fn summary(file: &Inspection, contents: &Contents) -> Value {
         report["error"] = e.to_string().into();
     }
     with_problems(report, contents)
+}
+
+/// The name of the file, without where it is.
+pub fn file_name(file: &Inspection) -> String {
+    let path = std::path::Path::new(file.name());
+    path.file_name().map_or_else(|| file.name().to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// How each column is stored over all row groups.

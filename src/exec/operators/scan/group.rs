@@ -19,6 +19,8 @@ use crate::exec::eval::evaluate_predicate;
 use crate::exec::execute::{Hint, HintKind};
 use crate::exec::operators::coalesce::Coalescer;
 use crate::exec::operators::groups::FindCache;
+use crate::exec::pipeline::metrics;
+use crate::exec::profile::ScanMetrics;
 use crate::table::{ROW_ID, RowGroup, TableError};
 
 /// With fewer rows left than one in this many, rows are read one by one.
@@ -52,6 +54,17 @@ struct Work {
     rows: u64,
     blocks_skipped: u64,
     bytes: u64,
+    /// In detail, where somebody asks for it.
+    detail: Option<Box<ScanMetrics>>,
+}
+
+impl Work {
+    /// Counts something in detail.
+    fn note(&mut self, count: impl FnOnce(&mut ScanMetrics)) {
+        if let Some(detail) = &mut self.detail {
+            count(detail);
+        }
+    }
 }
 
 /// The statistics of the numbers of rows in a row.
@@ -148,6 +161,7 @@ type Decoded = Vec<Option<ArrayRef>>;
 impl GroupScan {
     pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>) -> Self {
         let width = scan.columns.len();
+        let detail = scan.context.profile.as_ref().map(|_| Box::default());
         let caches = scan.hints.iter().map(|_| FindCache::default()).collect();
         Self {
             scan,
@@ -163,7 +177,7 @@ impl GroupScan {
             blocks: 0,
             block_rows: 1,
             small: Coalescer::default(),
-            work: Work::default(),
+            work: Work { detail, ..Work::default() },
         }
     }
 
@@ -196,7 +210,10 @@ impl GroupScan {
         let mut left = vec![];
         for (i, conjunct) in scan.conjuncts.iter().enumerate() {
             match prune(&conjunct.expr, &mut |column| stats(column))? {
-                Prune::None => return self.skip(),
+                Prune::None => {
+                    self.work.note(|detail| ScanMetrics::refute(&mut detail.row_groups_refuted, i));
+                    return self.skip();
+                }
                 Prune::Some => left.push(i),
                 Prune::All => {}
             }
@@ -205,7 +222,10 @@ impl GroupScan {
         let mut useful = vec![];
         for (column, predicate) in std::mem::take(&mut self.hints) {
             match stats(column)?.prune(&predicate) {
-                Prune::None => return self.skip(),
+                Prune::None => {
+                    self.work.note(|detail| detail.row_groups_unwanted += 1);
+                    return self.skip();
+                }
                 Prune::Some => useful.push((column, predicate)),
                 Prune::All => {}
             }
@@ -226,6 +246,11 @@ impl GroupScan {
             self.block_rows = crate::exec::pipeline::BATCH_ROWS;
             self.blocks = self.group.rows().div_ceil(self.block_rows);
         }
+        let blocks = self.blocks as u64;
+        self.work.note(|detail| {
+            detail.row_groups_read += 1;
+            detail.blocks += blocks;
+        });
         Ok(())
     }
 
@@ -263,7 +288,7 @@ impl GroupScan {
         let reader = self.reader(column)?;
         let mask = reader.filter_block(index, predicate).map_err(TableError::from)?;
         if mask.is_some() {
-            self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
+            self.count_decoded(&reader, index)?;
         }
         Ok(mask)
     }
@@ -280,6 +305,16 @@ impl GroupScan {
             return Ok(false);
         }
         Ok(self.reader(column)?.filter_decodes(index, predicate).map_err(TableError::from)?)
+    }
+
+    fn count_decoded(&mut self, reader: &ChunkReader, index: usize) -> Result<()> {
+        let bytes = reader.bytes_of_block(index).map_err(TableError::from)? as u64;
+        self.work.bytes += bytes;
+        if self.work.detail.is_some() {
+            let codec = reader.codec_of_block(index).map_err(TableError::from)?;
+            self.work.note(|detail| detail.add_decoded(codec, 1, bytes));
+        }
+        Ok(())
     }
 
     fn skip(&mut self) -> Result<()> {
@@ -314,6 +349,8 @@ impl GroupScan {
             match verdict {
                 Prune::None => {
                     self.work.blocks_skipped += 1;
+                    let condition = self.conjuncts[i];
+                    self.work.note(|detail| ScanMetrics::refute(&mut detail.blocks_refuted, condition));
                     return Ok(None);
                 }
                 Prune::Some => left.push(self.conjuncts[i]),
@@ -326,6 +363,7 @@ impl GroupScan {
             match self.prune_block(column, index, &predicate)? {
                 Prune::None => {
                     self.work.blocks_skipped += 1;
+                    self.work.note(|detail| detail.blocks_unwanted += 1);
                     return Ok(None);
                 }
                 Prune::Some => hints.push(i),
@@ -467,7 +505,7 @@ impl GroupScan {
             return Ok(Arc::new(Int64Array::from_iter_values((first..first + rows).map(|row| row as i64))));
         }
         let reader = self.reader(column)?;
-        self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
+        self.count_decoded(&reader, index)?;
         Ok(reader.read_block(index).map_err(TableError::from)?)
     }
 
@@ -478,7 +516,7 @@ impl GroupScan {
             return Ok(Arc::new(Int64Array::from_iter_values(ids)));
         }
         let reader = self.reader(column)?;
-        self.work.bytes += reader.bytes_of_block(index).map_err(TableError::from)? as u64;
+        self.count_decoded(&reader, index)?;
         Ok(reader.read_rows(index, rows).map_err(TableError::from)?)
     }
 
@@ -551,5 +589,11 @@ impl Drop for GroupScan {
         counters.rows_scanned.fetch_add(self.work.rows, Ordering::Relaxed);
         counters.blocks_skipped.fetch_add(self.work.blocks_skipped, Ordering::Relaxed);
         counters.bytes_decoded.fetch_add(self.work.bytes, Ordering::Relaxed);
+        if let Some(detail) = &mut self.work.detail {
+            detail.rows = self.work.rows;
+            if let Some(metrics) = metrics(&self.scan.context, self.scan.node) {
+                metrics.add_scan(detail);
+            }
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::execute::{Hint, HintKind};
 use crate::exec::expr::Expr;
+use crate::exec::pipeline::metrics;
 use crate::exec::source::{Morsel, SourceScan};
 use crate::table::{ROW_ID, TableSnapshot};
 
@@ -41,6 +42,8 @@ struct TableScan {
     /// For each hint that asks for members, how many rows it drops.
     observed: Vec<Observed>,
     context: Arc<ExecContext>,
+    /// The scan's number in the plan.
+    node: usize,
 }
 
 /// Hands out the row groups.
@@ -82,8 +85,9 @@ fn bound_order(table: &TableSnapshot, columns: &[usize], hints: &[Hint]) -> Resu
     Ok(Some(order))
 }
 
-/// A scan of a table. `hints` are over the output.
+/// A scan of a table, which is node `node` of the plan. `hints` are over the output.
 pub(crate) fn table_scan(
+    node: usize,
     table: Arc<TableSnapshot>,
     columns: Vec<usize>,
     output: Vec<usize>,
@@ -97,8 +101,12 @@ pub(crate) fn table_scan(
     let hints: Vec<Hint> =
         hints.into_iter().map(|hint| Hint { column: output[hint.column], ..hint }).collect();
     let order = bound_order(&table, &columns, &hints)?;
+    if let Some(metrics) = metrics(context, node) {
+        metrics.begin_scan(conjuncts.iter().map(|c| c.expr.clone()).collect(), count as u64);
+    }
     let observed = hints.iter().map(|_| Observed::default()).collect();
-    let scan = TableScan { table, columns, output, conjuncts, hints, observed, context: context.clone() };
+    let context = Arc::clone(context);
+    let scan = TableScan { table, columns, output, conjuncts, hints, observed, context, node };
     Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), count, order }))
 }
 

@@ -83,7 +83,7 @@ fn header(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let name =
         std::path::Path::new(file.name()).file_name().map_or(file.name().into(), |n| n.to_string_lossy());
     let damage = if app.contents.problems.is_empty() { "" } else { "  DAMAGED" };
-    let text = format!(" {name} · {} bytes · {state}{damage} · {title}", file.file_bytes());
+    let text = format!(" {title} · {name} · {} bytes · {state}{damage}", file.file_bytes());
     frame.render_widget(Paragraph::new(text).style(Style::new().add_modifier(Modifier::REVERSED)), area);
 }
 

@@ -1,0 +1,141 @@
+//! `docs/TOUR.md` is a tour through `docs/weather.flux`, and says what the inspector says: every block that begins with
+//! `$ inspect` is run and compared. `FLUXDB_UPDATE=1 cargo test --workspace --test tour` writes the answers.
+//!
+//! So the page is the golden test of the inspector's text, and the sample keeps old files readable.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fluxdb::{Database, Options};
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+fn answer(command: &str) -> String {
+    let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_inspect")).args(words).current_dir(docs()).output().unwrap();
+    assert!(output.stderr.is_empty(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The page with the answers as they are now.
+fn written_anew(page: &str) -> String {
+    let mut out = String::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        out.push_str(line);
+        out.push('\n');
+        if let Some(command) = line.strip_prefix("$ ")
+            && command.starts_with("inspect ")
+        {
+            // A filter behind the command keeps some of the lines.
+            let (command, filter) = match command.split_once(" | grep ") {
+                Some((command, wanted)) => (command, Some(wanted.trim_matches('\''))),
+                None => (command, None),
+            };
+            for answer in answer(command).lines().filter(|l| filter.is_none_or(|f| l.contains(f))) {
+                out.push_str(answer);
+                out.push('\n');
+            }
+            for old in lines.by_ref() {
+                if old == "```" {
+                    out.push_str("```\n");
+                    break;
+                }
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn the_tour_is_true() {
+    let path = docs().join("TOUR.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let anew = written_anew(&page);
+    if std::env::var_os("FLUXDB_UPDATE").is_some() {
+        std::fs::write(&path, anew).unwrap();
+        return;
+    }
+    for (number, (was, is)) in page.lines().zip(anew.lines()).enumerate() {
+        assert_eq!(was, is, "line {} of docs/TOUR.md", number + 1);
+    }
+    assert_eq!(page.len(), anew.len());
+}
+
+/// What programs rely on: the names of the fields, as docs/INSPECT.md lists them.
+#[test]
+fn json_has_the_fields_that_are_documented() {
+    let page = std::fs::read_to_string(docs().join("INSPECT.md")).unwrap();
+    let mut commands = 0;
+    for line in page.lines() {
+        let Some(rest) = line.strip_prefix("| `inspect FILE") else { continue };
+        let (command, fields) = rest.split_once("` | ").unwrap();
+        commands += 1;
+        let output = Command::new(env!("CARGO_BIN_EXE_inspect"))
+            .current_dir(docs())
+            .args(["weather.flux", "--json"])
+            .args(command.split_whitespace())
+            .output()
+            .unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{command}: {e}: {}", String::from_utf8_lossy(&output.stderr)));
+        let mut documented: Vec<String> = vec![];
+        for field in fields.split('`').skip(1).step_by(2) {
+            documented.push(field.to_owned());
+        }
+        let mut found = vec![];
+        names(&report, "", &mut found);
+        for field in &documented {
+            assert!(found.contains(field), "{command}: there is no '{field}'; there are {found:?}");
+        }
+        let top: Vec<&String> = found.iter().filter(|f| !f.contains('.')).collect();
+        for field in top {
+            let known = documented.iter().any(|d| d == field || d.starts_with(&format!("{field}.")));
+            assert!(known, "{command}: '{field}' is not documented");
+        }
+    }
+    assert!(commands > 10, "the page has no table of commands");
+}
+
+fn names(value: &serde_json::Value, prefix: &str, out: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                if !out.contains(&name) {
+                    out.push(name.clone());
+                }
+                names(value, &name, out);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| names(item, prefix, out)),
+        _ => {}
+    }
+}
+
+/// Makes the sample. Its pages are small, so that there is something to see in a small file.
+#[test]
+#[ignore = "writes docs/weather.flux, after which the tour has to be written anew"]
+fn make_the_sample() {
+    let path = docs().join("weather.flux");
+    let _ = std::fs::remove_file(&path);
+    let db = Database::open_with(&path, Options::default().page_size(4096)).unwrap();
+    let connection = db.connect();
+    connection
+        .execute(
+            "CREATE TABLE weather(time TIMESTAMP, station VARCHAR, degrees DOUBLE);
+             INSERT INTO weather SELECT TIMESTAMP '2024-06-01' + INTERVAL (i) MINUTE,
+                 ['harbour', 'airport', 'old town'][1 + i % 3],
+                 CASE WHEN i = 2160 THEN 72.4 ELSE round(60 + 15 * sin(i / 400.0) + (i * 7919 % 100) / 100.0, 1) END
+                 FROM range(5000) r(i);
+             DELETE FROM weather WHERE station = 'airport' AND degrees < 46;
+             CREATE VIEW warm AS SELECT * FROM weather WHERE degrees > 70;",
+        )
+        .unwrap();
+    drop(connection);
+    db.close().unwrap();
+}
