@@ -50,6 +50,7 @@ mod tests;
 mod text;
 mod text_sink;
 mod type_name;
+mod whole;
 
 use files::FileList;
 pub use format::is_file_name;
@@ -62,6 +63,7 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "glob",
     "parquet_scan",
     "read_arrow",
+    "read_blob",
     "read_csv",
     "read_csv_auto",
     "read_json",
@@ -72,6 +74,7 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "read_ndjson_auto",
     "read_ndjson_objects",
     "read_parquet",
+    "read_text",
 ];
 
 /// The files of a path or pattern, which are there.
@@ -100,6 +103,7 @@ pub(crate) fn open_files(pattern: &str) -> Result<Vec<(String, Box<dyn std::io::
 pub fn table_function(name: &str, args: &TableFunctionArgs) -> Option<Result<Arc<dyn Source>>> {
     let format = match name {
         "glob" => return Some(glob::source(args)),
+        "read_blob" | "read_text" => return Some(whole::source(name, args)),
         #[cfg(feature = "json")]
         "read_json_objects" | "read_json_objects_auto" | "read_ndjson_objects" => {
             let format = if name.starts_with("read_nd") { Format::NdJson } else { Format::Json };

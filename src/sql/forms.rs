@@ -172,10 +172,36 @@ fn expect_word(parser: &mut Parser, word: &str) -> Result<(), ParserError> {
 
 /// `(FROM …` or `(VALUES …`, which the grammar does not take for a subquery in an expression.
 pub fn is_query_without_select(parser: &Parser) -> bool {
-    matches!(
-        (peek_word(parser, 1).as_str(), &parser.peek_nth_token_ref(2).token),
-        ("from", Token::Word(_) | Token::LParen | Token::SingleQuotedString(_)) | ("values", Token::LParen)
-    )
+    is_set_operation(parser)
+        || matches!(
+            (peek_word(parser, 1).as_str(), &parser.peek_nth_token_ref(2).token),
+            ("from", Token::Word(_) | Token::LParen | Token::SingleQuotedString(_))
+                | ("values", Token::LParen)
+        )
+}
+
+/// Whether a query in parentheses of its own is ahead, and more of the same query behind it: `((SELECT 1) UNION …)`.
+fn is_set_operation(parser: &Parser) -> bool {
+    let mut at = 1;
+    while parser.peek_nth_token_ref(at).token == Token::LParen {
+        at += 1;
+    }
+    if at == 1 || !matches!(peek_word(parser, at).as_str(), "select" | "from" | "values" | "with") {
+        return false;
+    }
+    // Where the parenthesis behind the first one closes.
+    let (mut depth, mut at) = (0_usize, 1);
+    loop {
+        match parser.peek_nth_token_ref(at).token {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 1 => break,
+            Token::RParen => depth -= 1,
+            Token::EOF => return false,
+            _ => {}
+        }
+        at += 1;
+    }
+    matches!(peek_word(parser, at + 1).as_str(), "union" | "except" | "intersect")
 }
 
 /// A subquery in parentheses.

@@ -224,6 +224,12 @@ impl Rewriter {
                 taken = 2;
                 Token::Tilde
             }
+            // A bound of a frame that begins with a text need not be an interval: `'1 day'::INTERVAL PRECEDING`.
+            Token::SingleQuotedString(text)
+                if next(raw, i) == Some(&Token::DoubleColon) && self.is_behind_frame_word() =>
+            {
+                Token::EscapedStringLiteral(text.clone())
+            }
             Token::SingleQuotedString(text) => {
                 fluxql::unquoted_regex(text).map_or_else(|| token.token.clone(), Token::SingleQuotedString)
             }
@@ -335,6 +341,17 @@ impl Rewriter {
             self.out.push(TokenWithSpan::new(Token::Word(marker), token.span));
             self.out.push(TokenWithSpan::new(Token::Whitespace(Whitespace::Space), token.span));
         }
+        if next(raw, i) == Some(&Token::LParen) && self.is_behind_type_word() {
+            if word.value.eq_ignore_ascii_case("row") {
+                self.push_word("STRUCT", Keyword::STRUCT, token.span);
+                return 1;
+            }
+            if word.value.eq_ignore_ascii_case("map")
+                && let Some(taken) = self.map_type(raw, i)
+            {
+                return taken;
+            }
+        }
         if let Some(taken) = self.join_word(raw, i, word) {
             return taken;
         }
@@ -355,6 +372,11 @@ impl Rewriter {
         let distinct = |t: &Token| matches!(t, Token::Word(w) if w.keyword == Keyword::DISTINCT);
         if word.keyword == Keyword::FROM && self.previous().is_some_and(distinct) {
             self.out.push(token.clone());
+            return 1;
+        }
+        // `trim(BOTH FROM s)` trims blanks.
+        let side = |t: &Token| matches!(t, Token::Word(w) if matches!(w.keyword, Keyword::BOTH | Keyword::LEADING | Keyword::TRAILING));
+        if word.keyword == Keyword::FROM && self.previous().is_some_and(side) && self.is_trim() {
             return 1;
         }
         let starts_query = word.keyword == Keyword::FROM && self.is_start_of_query();
@@ -413,6 +435,96 @@ impl Rewriter {
                 Some(Token::Word(w))
                     if !matches!(w.keyword, Keyword::OVER | Keyword::AS | Keyword::GROUP) || w.quote_style.is_some()
             )
+    }
+
+    /// Whether a type must follow: behind `::`, a plain name, or AS in a cast or CREATE TYPE.
+    fn is_behind_type_word(&self) -> bool {
+        let is_cast = || {
+            let mut depth = 0_usize;
+            let mut before = self.out.iter().rev().map(|t| &t.token);
+            let open = before.by_ref().any(|t| match t {
+                Token::RParen => {
+                    depth += 1;
+                    false
+                }
+                Token::LParen if depth == 0 => true,
+                Token::LParen => {
+                    depth -= 1;
+                    false
+                }
+                _ => false,
+            });
+            let mut words = self.out.iter().map(|t| &t.token).filter_map(keyword_of);
+            if open {
+                let call = before.find(|t| !matches!(t, Token::Whitespace(_)));
+                matches!(call, Some(Token::Word(w)) if matches!(w.keyword, Keyword::CAST | Keyword::TRY_CAST))
+            } else {
+                words.next() == Some(Keyword::CREATE) && words.any(|w| w == Keyword::TYPE)
+            }
+        };
+        match self.previous() {
+            Some(Token::DoubleColon) => true,
+            Some(Token::Word(w)) if w.keyword == Keyword::AS && w.quote_style.is_none() => is_cast(),
+            Some(Token::Word(w)) => {
+                w.quote_style == Some('"')
+                    || matches!(
+                        w.keyword,
+                        Keyword::NoKeyword
+                            | Keyword::KEY
+                            | Keyword::NAME
+                            | Keyword::VALUE
+                            | Keyword::DATA
+                            | Keyword::TYPE
+                    )
+            }
+            _ => false,
+        }
+    }
+
+    /// `MAP(K, V)` as `MAP('K', 'V')`: the grammar has no types in types of names that it does not know.
+    fn map_type(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
+        let open = next_index(raw, i, 0)?;
+        let (mut depth, mut parts, mut end) = (0_usize, vec![String::new()], open + 1);
+        loop {
+            let token = &raw.get(end)?.token;
+            match token {
+                Token::RParen if depth == 0 => break,
+                Token::Comma if depth == 0 => parts.push(String::new()),
+                _ => {
+                    match token {
+                        Token::LParen | Token::LBracket => depth += 1,
+                        Token::RParen | Token::RBracket => depth = depth.checked_sub(1)?,
+                        _ => {}
+                    }
+                    parts.last_mut()?.push_str(&token.to_string());
+                }
+            }
+            end += 1;
+        }
+        let [key, value] = &parts[..] else { return None };
+        let span = raw[open].span;
+        self.out.push(raw[i].clone());
+        self.push(Token::LParen, span);
+        self.push(Token::SingleQuotedString(key.trim().to_owned()), span);
+        self.push(Token::Comma, span);
+        self.push(Token::SingleQuotedString(value.trim().to_owned()), span);
+        self.push(Token::RParen, span);
+        Some(end - i + 1)
+    }
+
+    /// Whether a bound of a frame may begin here.
+    fn is_behind_frame_word(&self) -> bool {
+        const WORDS: [Keyword; 5] =
+            [Keyword::BETWEEN, Keyword::AND, Keyword::RANGE, Keyword::ROWS, Keyword::GROUPS];
+        matches!(self.previous(), Some(Token::Word(w)) if WORDS.contains(&w.keyword))
+    }
+
+    /// Whether the last tokens are `trim`, a bracket and a word.
+    fn is_trim(&self) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_))).skip(1);
+        before.next() == Some(&Token::LParen)
+            && matches!(before.next(), Some(Token::Word(w)) if w.keyword == Keyword::TRIM)
     }
 
     /// `ASOF … JOIN` and `POSITIONAL JOIN`, in words that the grammar has for other joins; those words themselves
@@ -587,7 +699,11 @@ impl Rewriter {
                 self.push_marker(forms::GROUPING_SETS, span);
                 Some(taken(0))
             }
-            "isnull" if self.is_behind_operand() && next(raw, i) != Some(&Token::LParen) => {
+            "isnull"
+                if self.is_behind_operand()
+                    && next(raw, i) != Some(&Token::LParen)
+                    && !matches!(self.previous(), Some(Token::Word(w)) if w.keyword == Keyword::AS) =>
+            {
                 self.push_word("IS", Keyword::IS, span);
                 self.push_word("NULL", Keyword::NULL, span);
                 Some(1)

@@ -304,19 +304,16 @@ fn histogram(g: &Grouped, ret: &LogicalType) -> Result<ArrayRef> {
 }
 
 /// The rows of a group in order of column `by`, cut to the number in the last column.
-fn top_rows(g: &Grouped, by: usize, max: bool) -> Result<(Vec<u32>, Vec<usize>)> {
-    let compare = comparator(&g.columns[by])?;
+fn top_rows(g: &Grouped, by: usize, max: bool, null_keys: bool) -> Result<(Vec<u32>, Vec<usize>)> {
+    let options = SortOptions { descending: max, nulls_first: false };
+    let compare = make_comparator(&g.columns[by], &g.columns[by], options)?;
     let counts = g.columns[g.columns.len() - 1].as_primitive::<Int64Type>();
-    let nulls = g.columns[by].logical_nulls();
+    let nulls = if null_keys { None } else { g.columns[by].logical_nulls() };
     let (mut places, mut offsets) = (vec![], vec![0]);
     for w in g.offsets.windows(2) {
         let mut rows: Vec<usize> =
             (w[0]..w[1]).filter(|i| nulls.as_ref().is_none_or(|n| n.is_valid(*i))).collect();
-        if max {
-            rows.sort_by(|a, b| compare(*b, *a));
-        } else {
-            rows.sort_by(|a, b| compare(*a, *b));
-        }
+        rows.sort_by(|a, b| compare(*a, *b));
         if w[0] < w[1] {
             let n = counts.value(w[0]);
             if counts.is_null(w[0]) || !(1..=1_000_000).contains(&n) {
@@ -332,8 +329,8 @@ fn top_rows(g: &Grouped, by: usize, max: bool) -> Result<(Vec<u32>, Vec<usize>)>
     Ok((places, offsets))
 }
 
-fn top_list(g: &Grouped, ret: &LogicalType, by: usize, max: bool) -> Result<ArrayRef> {
-    let (places, offsets) = top_rows(g, by, max)?;
+fn top_list(g: &Grouped, ret: &LogicalType, by: usize, max: bool, null_keys: bool) -> Result<ArrayRef> {
+    let (places, offsets) = top_rows(g, by, max, null_keys)?;
     let values = arrow_select::take::take(&g.columns[0], &UInt32Array::from(places), None)?;
     list_array(&item(ret), offsets_i32(&offsets)?, values, non_empty(&g.offsets))
 }
@@ -345,12 +342,20 @@ pub(super) fn top(value: &LogicalType, key: Option<&LogicalType>, max: bool) -> 
     types.extend(key.cloned());
     types.push(LogicalType::BigInt);
     let finish: Finish = match (key.is_some(), max) {
-        (false, false) => |g, r| top_list(g, r, 0, false),
-        (false, true) => |g, r| top_list(g, r, 0, true),
-        (true, false) => |g, r| top_list(g, r, 1, false),
-        (true, true) => |g, r| top_list(g, r, 1, true),
+        (false, false) => |g, r| top_list(g, r, 0, false, false),
+        (false, true) => |g, r| top_list(g, r, 0, true, false),
+        (true, false) => |g, r| top_list(g, r, 1, false, false),
+        (true, true) => |g, r| top_list(g, r, 1, true, false),
     };
     gather(types, ret, true, finish)
+}
+
+/// The values where a key is least or greatest, rows without a key last.
+pub(super) fn top_with_nulls(value: &LogicalType, key: &LogicalType, max: bool) -> Chosen {
+    let ret = LogicalType::List(Box::new(value.clone()));
+    let finish: Finish =
+        if max { |g, r| top_list(g, r, 1, true, true) } else { |g, r| top_list(g, r, 1, false, true) };
+    gather(vec![value.clone(), key.clone(), LogicalType::BigInt], ret, false, finish).ordered()
 }
 
 pub(super) fn register(r: &mut Registry) {

@@ -9,6 +9,7 @@ mod distinct;
 mod ema;
 mod fixed;
 mod gather;
+mod lttb;
 mod minmax;
 mod moments;
 mod pick;

@@ -30,9 +30,10 @@ macro_rules! statistics {
 }
 statistics! {
     VarSamp |n, m2| (n > 1.0).then(|| m2 / (n - 1.0));
-    VarPop |n, m2| (n > 0.0).then(|| m2 / n);
+    // One value does not vary, be it NaN.
+    VarPop |n, m2| (n > 0.0).then(|| if n == 1.0 { 0.0 } else { m2 / n });
     StddevSamp |n, m2| (n > 1.0).then(|| (m2 / (n - 1.0)).sqrt());
-    StddevPop |n, m2| (n > 0.0).then(|| (m2 / n).sqrt());
+    StddevPop |n, m2| (n > 0.0).then(|| if n == 1.0 { 0.0 } else { (m2 / n).sqrt() });
     Sem |n, m2| (n > 0.0).then(|| (m2 / n).sqrt() / n.sqrt());
 }
 

@@ -211,49 +211,104 @@ impl Key for AnyKey {
     }
 }
 
-/// The value where the key is least or greatest; rows with a NULL in either are left out.
-struct ArgExtreme<K: Key> {
-    key: K,
-    ty: LogicalType,
+/// What NULL means to `arg_min` and `arg_max`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    /// Rows with a NULL in value or key are left out.
+    Skipped,
+    /// A NULL may be the value.
+    Values,
+    /// That, and a row with a NULL as its key is taken where there is no other.
+    KeysLast,
+}
+
+/// Which row `arg_min` and its kin take.
+#[derive(Clone, Copy)]
+struct Choice {
     max: bool,
     /// Of equal keys the last row wins, not the first.
     later: bool,
+    nulls: Nulls,
+}
+
+impl Choice {
+    fn first(max: bool, nulls: Nulls) -> Self {
+        Self { max, later: false, nulls }
+    }
+
+    fn wins(self, o: Ordering) -> bool {
+        match o {
+            Ordering::Equal => self.later,
+            Ordering::Less => !self.max,
+            Ordering::Greater => self.max,
+        }
+    }
+}
+
+/// The value where the key is least or greatest.
+struct ArgExtreme<K: Key> {
+    key: K,
+    ty: LogicalType,
+    choice: Choice,
     keys: Vec<Option<K::Stored>>,
+    /// Whether there is a value; it may be one whose key is NULL.
+    seen: Vec<bool>,
     values: Vec<Scalar>,
     pending: Pending,
 }
 
 impl<K: Key> ArgExtreme<K> {
-    fn wins(max: bool, later: bool, o: Ordering) -> bool {
-        match o {
-            Ordering::Equal => later,
-            Ordering::Less => !max,
-            Ordering::Greater => max,
-        }
+    fn new(key: K, ty: LogicalType, choice: Choice) -> Self {
+        Self { key, ty, choice, keys: vec![], seen: vec![], values: vec![], pending: Pending::default() }
     }
 
     fn each(&mut self, args: &[ArrayRef], rows: usize, group: impl Fn(usize) -> usize) -> Result<()> {
         let keys_array = crate::exec::eval::flatten(&args[1])?;
-        let nulls = NullBuffer::union(args[0].logical_nulls().as_ref(), keys_array.logical_nulls().as_ref())
-            .filter(|n| n.null_count() > 0);
+        let null_keys = keys_array.logical_nulls().filter(|n| n.null_count() > 0);
+        let null_values = match self.choice.nulls {
+            Nulls::Skipped => args[0].logical_nulls().filter(|n| n.null_count() > 0),
+            Nulls::Values | Nulls::KeysLast => None,
+        };
         let column = self.key.open(&keys_array);
+        let is_null = |nulls: &Option<NullBuffer>, row| nulls.as_ref().is_some_and(|n| n.is_null(row));
         for row in 0..rows {
-            if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+            if is_null(&null_values, row) {
                 continue;
             }
             let g = group(row);
+            if is_null(&null_keys, row) {
+                if self.choice.nulls == Nulls::KeysLast && !self.seen[g] {
+                    self.seen[g] = true;
+                    self.pending.set(g, row);
+                }
+                continue;
+            }
             let better = match &self.keys[g] {
                 None => true,
-                Some(k) => Self::wins(self.max, self.later, self.key.compare(&column, row, k)),
+                Some(k) => self.choice.wins(self.key.compare(&column, row, k)),
             };
             if better {
                 self.keys[g] = Some(self.key.get(&column, row));
+                self.seen[g] = true;
                 self.pending.set(g, row);
             }
         }
         let (values, ty) = (&mut self.values, &self.ty);
-        self.pending.take(|g, row| values[g] = Scalar::from_array(&args[0], row, ty));
+        self.pending.take(|g, row| {
+            values[g] =
+                if *ty == LogicalType::Null { Scalar::Null } else { Scalar::from_array(&args[0], row, ty) };
+        });
         Ok(())
+    }
+
+    /// Whether the row of another state's group is to take the place of the one here.
+    fn yields_to(&self, group: usize, other: &Self, from: usize) -> bool {
+        match (&other.keys[from], &self.keys[group]) {
+            (Some(theirs), Some(own)) => self.choice.wins(K::order(theirs, own)),
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => other.seen[from] && !self.seen[group],
+        }
     }
 }
 
@@ -262,6 +317,7 @@ impl<K: Key> GroupStates for ArgExtreme<K> {
         if groups > self.values.len() {
             self.values.resize(groups, Scalar::Null);
             self.keys.resize(groups, None);
+            self.seen.resize(groups, false);
             self.pending.rows.resize(groups, 0);
         }
     }
@@ -279,13 +335,9 @@ impl<K: Key> GroupStates for ArgExtreme<K> {
         let other = same::<Self>(other)?;
         for (f, t) in from.iter().zip(to) {
             let (f, t) = (*f as usize, *t as usize);
-            let Some(k) = &other.keys[f] else { continue };
-            let better = match &self.keys[t] {
-                None => true,
-                Some(own) => Self::wins(self.max, self.later, K::order(k, own)),
-            };
-            if better {
-                self.keys[t] = Some(k.clone());
+            if self.yields_to(t, other, f) {
+                self.keys[t] = other.keys[f].take();
+                self.seen[t] = true;
                 self.values[t] = std::mem::take(&mut other.values[f]);
             }
         }
@@ -295,10 +347,9 @@ impl<K: Key> GroupStates for ArgExtreme<K> {
     fn merge_ranges(&mut self, other: &dyn GroupStates, ranges: &[Range<u32>]) -> Result<bool> {
         let other = like::<Self>(other)?;
         each_of(ranges, |group, from| {
-            let Some(k) = &other.keys[from] else { return };
-            let own = self.keys[group].as_ref();
-            if own.is_none_or(|own| Self::wins(self.max, self.later, K::order(k, own))) {
-                self.keys[group] = Some(k.clone());
+            if self.yields_to(group, other, from) {
+                self.keys[group].clone_from(&other.keys[from]);
+                self.seen[group] = true;
                 self.values[group] = other.values[from].clone();
             }
         });
@@ -320,20 +371,12 @@ impl<K: Key> GroupStates for ArgExtreme<K> {
 }
 
 /// States of `arg_min` and `arg_max` for types of value and key.
-fn arg_extreme(value: &LogicalType, key: &LogicalType, max: bool, later: bool) -> Maker {
+fn arg_extreme(value: &LogicalType, key: &LogicalType, choice: Choice) -> Maker {
     let (value, key) = (value.clone(), key.clone());
     macro_rules! of {
         ($t:ty) => {
             Box::new(move || {
-                Box::new(ArgExtreme {
-                    key: Primitive::<$t>(std::marker::PhantomData),
-                    ty: value.clone(),
-                    max,
-                    later,
-                    keys: vec![],
-                    values: vec![],
-                    pending: Pending::default(),
-                })
+                Box::new(ArgExtreme::new(Primitive::<$t>(std::marker::PhantomData), value.clone(), choice))
             })
         };
     }
@@ -348,17 +391,7 @@ fn arg_extreme(value: &LogicalType, key: &LogicalType, max: bool, later: bool) -
         DataType::Timestamp(TimeUnit::Millisecond, _) => of!(TimestampMillisecondType),
         DataType::Timestamp(TimeUnit::Microsecond, _) => of!(TimestampMicrosecondType),
         DataType::Timestamp(TimeUnit::Nanosecond, _) => of!(TimestampNanosecondType),
-        _ => Box::new(move || {
-            Box::new(ArgExtreme {
-                key: AnyKey(key.clone()),
-                ty: value.clone(),
-                max,
-                later,
-                keys: vec![],
-                values: vec![],
-                pending: Pending::default(),
-            })
-        }),
+        _ => Box::new(move || Box::new(ArgExtreme::new(AnyKey(key.clone()), value.clone(), choice))),
     }
 }
 
@@ -383,7 +416,7 @@ pub(super) fn register(r: &mut Registry) {
             [x, t] => Some(Chosen::new(
                 vec![x.ty.clone(), t.ty.clone()],
                 x.ty.clone(),
-                arg_extreme(&x.ty, &t.ty, false, false),
+                arg_extreme(&x.ty, &t.ty, Choice::first(false, Nulls::Skipped)),
             )),
             _ => None,
         },
@@ -399,7 +432,7 @@ pub(super) fn register(r: &mut Registry) {
             [x, t] => Some(Chosen::new(
                 vec![x.ty.clone(), t.ty.clone()],
                 x.ty.clone(),
-                arg_extreme(&x.ty, &t.ty, true, true),
+                arg_extreme(&x.ty, &t.ty, Choice { max: true, later: true, nulls: Nulls::Skipped }),
             )),
             _ => None,
         },
@@ -417,7 +450,7 @@ pub(super) fn register(r: &mut Registry) {
     );
     const ARG: &[&str] = &["(T, ANY) -> T", "(T, ANY, BIGINT) -> T[]"];
     r.add("arg_min", &["argmin", "min_by"], ARG, "Value where another is least", "arg_min(x, y)", |args| {
-        arg(args, false)
+        arg(args, false, Nulls::Skipped)
     });
     r.add(
         "arg_max",
@@ -425,22 +458,58 @@ pub(super) fn register(r: &mut Registry) {
         ARG,
         "Value where another is greatest",
         "arg_max(x, y)",
-        |args| arg(args, true),
+        |args| arg(args, true, Nulls::Skipped),
+    );
+    r.add(
+        "arg_min_null",
+        &[],
+        &ARG[..1],
+        "Value, be it NULL, where another is least",
+        "arg_min_null(x, y)",
+        |args| arg(args, false, Nulls::Values),
+    );
+    r.add(
+        "arg_max_null",
+        &[],
+        &ARG[..1],
+        "Value, be it NULL, where another is greatest",
+        "arg_max_null(x, y)",
+        |args| arg(args, true, Nulls::Values),
+    );
+    r.add(
+        "arg_min_nulls_last",
+        &[],
+        ARG,
+        "Value, be it NULL, where another is least; where that is NULL, if it is nothing else",
+        "arg_min_nulls_last(x, y)",
+        |args| arg(args, false, Nulls::KeysLast),
+    );
+    r.add(
+        "arg_max_nulls_last",
+        &[],
+        ARG,
+        "Value, be it NULL, where another is greatest; where that is NULL, if it is nothing else",
+        "arg_max_nulls_last(x, y)",
+        |args| arg(args, true, Nulls::KeysLast),
     );
 }
 
-fn arg(args: &[crate::exec::functions::ArgInfo], max: bool) -> Option<Chosen> {
+fn arg(args: &[crate::exec::functions::ArgInfo], max: bool, nulls: Nulls) -> Option<Chosen> {
     match args {
         [x, y] => {
             let chosen = Chosen::new(
                 vec![x.ty.clone(), y.ty.clone()],
                 x.ty.clone(),
-                arg_extreme(&x.ty, &y.ty, max, false),
+                arg_extreme(&x.ty, &y.ty, Choice::first(max, nulls)),
             );
             // Of equal keys the first row is kept.
             Some(chosen.ordered())
         }
-        [x, y, n] if n.ty.is_integer() => Some(super::gather::top(&x.ty, Some(&y.ty), max)),
+        [x, y, n] if n.ty.is_integer() => match nulls {
+            Nulls::Skipped => Some(super::gather::top(&x.ty, Some(&y.ty), max)),
+            Nulls::Values => None,
+            Nulls::KeysLast => Some(super::gather::top_with_nulls(&x.ty, &y.ty, max)),
+        },
         _ => None,
     }
 }

@@ -99,6 +99,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     super::regression::register(&mut r);
     super::pick::register(&mut r);
     super::gather::register(&mut r);
+    super::lttb::register(&mut r);
     super::collected::register(&mut r);
     super::quantile::register(&mut r);
     super::distinct::register(&mut r);
@@ -193,7 +194,7 @@ fn register(r: &mut Registry) {
         |args| {
             let [arg] = args else { return None };
             let ty = cheapest(arg, &[T::Boolean])?;
-            Some(Chosen::new(vec![ty], T::HugeInt, Box::new(|| Box::new(sum::BoolSum::new(true)))))
+            Some(Chosen::new(vec![ty], T::HugeInt, Box::new(|| Box::<sum::BoolSum>::default())))
         },
     );
     const EXTREME: &[&str] = &["(T) -> T", "(T, BIGINT) -> T[]"];

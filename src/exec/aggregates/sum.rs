@@ -465,16 +465,9 @@ impl Accumulate for IntervalAvg {
 }
 
 /// `sum` of booleans and `count_if`: how many are true.
+#[derive(Default)]
 pub(super) struct BoolSum {
     states: Vec<(u64, bool)>,
-    /// Without any value the result is 0, not NULL.
-    zero: bool,
-}
-
-impl BoolSum {
-    pub fn new(zero: bool) -> Self {
-        Self { states: vec![], zero }
-    }
 }
 
 fn booleans(args: &[ArrayRef]) -> Result<&BooleanArray> {
@@ -533,8 +526,7 @@ impl GroupStates for BoolSum {
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        let zero = self.zero;
-        let values = self.states.iter().map(|s| (s.1 || zero).then_some(i128::from(s.0)));
+        let values = self.states.iter().map(|s| s.1.then_some(i128::from(s.0)));
         Ok(collect::<Decimal128Type>(values, &LogicalType::HugeInt))
     }
 
@@ -576,7 +568,7 @@ fn whole<O: Output>(ty: &LogicalType, ret: &LogicalType) -> Maker {
 pub(super) fn sum(ty: &LogicalType) -> Option<(LogicalType, Maker)> {
     use LogicalType as T;
     Some(match ty {
-        T::Boolean => (T::HugeInt, Box::new(|| Box::new(BoolSum::new(false)))),
+        T::Boolean => (T::HugeInt, Box::new(|| Box::<BoolSum>::default())),
         t if t.is_integer() => (T::HugeInt, whole::<Sum>(t, &T::HugeInt)),
         T::Decimal { scale, .. } => {
             let ret = T::Decimal { width: 38, scale: *scale };

@@ -39,6 +39,8 @@ where
 enum Rounding {
     /// Half away from zero.
     Round,
+    /// Half to an even digit.
+    Even,
     /// Towards zero.
     Trunc,
     /// Down.
@@ -51,6 +53,11 @@ impl Rounding {
     fn divide(self, v: i128, by: i128) -> i128 {
         match self {
             Self::Round => div_round(v, by),
+            Self::Even => {
+                let (down, rest) = (v.div_euclid(by), v.rem_euclid(by));
+                let up = rest > by - rest || rest == by - rest && down % 2 != 0;
+                down + i128::from(up)
+            }
             Self::Trunc => v / by,
             Self::Floor => v.div_euclid(by),
             Self::Ceil => -(-v).div_euclid(by),
@@ -60,6 +67,7 @@ impl Rounding {
     fn float(self, v: f64) -> f64 {
         match self {
             Self::Round => v.round(),
+            Self::Even => v.round_ties_even(),
             Self::Trunc => v.trunc(),
             Self::Floor => v.floor(),
             Self::Ceil => v.ceil(),
@@ -164,6 +172,11 @@ macro_rules! float_functions {
     )*};
 }
 
+/// What is not a number has no sign.
+fn logarithm(x: f64, of: fn(f64) -> f64) -> f64 {
+    if x < 0.0 { f64::NAN } else { of(x) }
+}
+
 fn even(x: f64) -> f64 {
     let up = x.abs().ceil();
     let up = if up % 2.0 == 0.0 { up } else { up + 1.0 };
@@ -252,6 +265,47 @@ fn sign_kernel(ty: &LogicalType) -> ScalarKernel {
     }
 }
 
+/// Rounded to digits, halves to an even one.
+fn even_overloads(mut d: Def) -> Def {
+    use LogicalType as T;
+    for t in &INTEGERS {
+        d = d.map(&[t.clone(), T::Integer], t.clone(), |site| {
+            with_integer!(site.ret, N => primitive::<(N, Int32Type), N>(|(v, n)| {
+                Rounding::Even.integer_to(v, n).map(Some)
+            }))
+        });
+    }
+    d.map(&[T::Float, T::Integer], T::Float, |_| {
+        binary::<Float32Type, Int32Type, Float32Type>(|v, n| Rounding::Even.float_to(f64::from(v), n) as f32)
+    })
+    .map(&[T::Double, T::Integer], T::Double, |_| {
+        binary::<F, Int32Type, F>(|v, n| Rounding::Even.float_to(v, n))
+    })
+    .custom(&["(DECIMAL, INTEGER) -> DECIMAL"], |args| decimal_digits(args, Rounding::Even))
+}
+
+/// Ways to choose `k` of `n`.
+fn binomial(n: i32, k: i32) -> Result<i128> {
+    if n < 0 || k < 0 {
+        return Err(ExecError::OutOfRange("binom with negative input is undefined".into()));
+    }
+    if k > n {
+        return Ok(0);
+    }
+    let k = k.min(n - k);
+    (1..=i64::from(k)).try_fold(1i128, |so_far, i| {
+        // Divided first, so that no product is bigger than the result.
+        let (mut shared, mut rest) = (i128::from(i), so_far % i128::from(i));
+        while rest != 0 {
+            (shared, rest) = (rest, shared % rest);
+        }
+        let factor = i128::from(i64::from(n) - i64::from(k) + i) / (i128::from(i) / shared);
+        (so_far / shared)
+            .checked_mul(factor)
+            .ok_or_else(|| ExecError::OutOfRange("Value out of range".into()))
+    })
+}
+
 fn round_overloads(mut d: Def, trunc: bool) -> Def {
     use LogicalType as T;
     macro_rules! how {
@@ -313,6 +367,19 @@ pub(super) fn register(r: &mut Registry) {
         false,
     ));
     r.add(round_overloads(def("trunc", "Without the digits behind the point", "trunc(17.4)"), true));
+    r.add(even_overloads(
+        def(
+            "round_even",
+            "Rounded to digits behind the point, halves to an even digit",
+            "round_even(2.45, 1)",
+        )
+        .aliases(&["roundbankers"]),
+    ));
+    r.add(def("binom", "Ways to choose k things of n", "binom(5, 2)").map(
+        &[T::Integer, T::Integer],
+        T::HugeInt,
+        |_| primitive::<(Int32Type, Int32Type), Decimal128Type>(|(n, k)| binomial(n, k).map(Some)),
+    ));
     macro_rules! to_whole {
         ($name:literal, [$($alias:literal),*], $what:literal, $how:expr) => {
             r.add(
@@ -332,9 +399,9 @@ pub(super) fn register(r: &mut Registry) {
         "sqrt" [] f64::sqrt, "Square root";
         "cbrt" [] f64::cbrt, "Cube root";
         "exp" [] f64::exp, "e to the power of x";
-        "ln" [] f64::ln, "Natural logarithm";
-        "log2" [] f64::log2, "Logarithm to base 2";
-        "log10" [] f64::log10, "Logarithm to base 10";
+        "ln" [] |x| logarithm(x, f64::ln), "Natural logarithm";
+        "log2" [] |x| logarithm(x, f64::log2), "Logarithm to base 2";
+        "log10" [] |x| logarithm(x, f64::log10), "Logarithm to base 10";
         "sin" [] f64::sin, "Sine";
         "cos" [] f64::cos, "Cosine";
         "tan" [] f64::tan, "Tangent";
@@ -357,7 +424,7 @@ pub(super) fn register(r: &mut Registry) {
     let two = [T::Double, T::Double];
     r.add(
         def("log", "Logarithm to base 10, or to a base given first", "log(2, 64)")
-            .map(&[T::Double], T::Double, |_| unary::<F, F>(f64::log10))
+            .map(&[T::Double], T::Double, |_| unary::<F, F>(|x| logarithm(x, f64::log10)))
             .map(&two, T::Double, |_| binary::<F, F, F>(|b, x| x.log10() / b.log10())),
     );
     r.add(def("atan2", "Angle of the point (x, y), given y first", "atan2(0.5, 0.5)").map(
@@ -475,6 +542,8 @@ mod tests {
         assert_eq!(Rounding::Round.integer_to(155i32, -1).unwrap(), 160);
         assert_eq!(Rounding::Trunc.integer_to(155i32, -1).unwrap(), 150);
         assert!(Rounding::Round.integer_to(i32::MAX, -1).unwrap_err().to_string().contains("Overflow"));
+        let even: Vec<i128> = [-25, -15, -5, 5, 15, 25, 26].map(|v| Rounding::Even.divide(v, 10)).into();
+        assert_eq!(even, [-2, -2, 0, 0, 2, 2, 3]);
         assert_eq!(Rounding::Floor.divide(-15, 10), -2);
         assert_eq!(Rounding::Ceil.divide(-15, 10), -1);
         assert_eq!(Rounding::Ceil.divide(15, 10), 2);

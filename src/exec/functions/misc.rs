@@ -437,14 +437,21 @@ fn json_make(site: &CallSite<'_>, object: bool) -> ScalarKernel {
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
     let s = T::Varchar;
-    r.add(def("typeof", "The type of the argument", "typeof(1)").sees_nulls().aliases(&["pg_typeof"]).on(
+    fn type_name(site: &CallSite<'_>, lower: bool) -> ScalarKernel {
+        let name = site.types[0].to_string();
+        let name = if lower { name.to_lowercase() } else { name };
+        let array: ArrayRef = Arc::new(StringViewArray::from(vec![name]));
+        Box::new(move |_, _, rows, _| crate::exec::eval::repeat(&array, rows))
+    }
+    r.add(def("typeof", "The type of the argument", "typeof(1)").sees_nulls().on(
         [P::Any],
         R::T(s.clone()),
-        |site| {
-            let name = site.types[0].to_string();
-            let array: ArrayRef = Arc::new(StringViewArray::from(vec![name]));
-            Box::new(move |_, _, rows, _| crate::exec::eval::repeat(&array, rows))
-        },
+        |site| type_name(site, false),
+    ));
+    r.add(def("pg_typeof", "The type of the argument, in lower case", "pg_typeof(1)").sees_nulls().on(
+        [P::Any],
+        R::T(s.clone()),
+        |site| type_name(site, true),
     ));
     r.add(
         def("greatest", "The greatest of the arguments that are not NULL", "greatest(42, 84)")

@@ -5,6 +5,7 @@
 //! beside the code; [`catalog`] lists them all.
 
 mod arithmetic;
+mod attempt;
 mod bits;
 mod collate;
 mod date;
@@ -33,6 +34,7 @@ use arrow_array::ArrayRef;
 pub use crate::exec::eval::flatten;
 use arithmetic::by_zero;
 pub(crate) use arithmetic::{Checked, with_integer};
+pub use attempt::attempt_function;
 pub use collate::{apply, collated, collation, collation_key, comparison_key};
 pub(crate) use kernel::list_end;
 pub use lambda::{LambdaKind, lambda_function};

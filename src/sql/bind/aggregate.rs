@@ -53,6 +53,28 @@ pub struct Collector {
     pub(super) bucket: Option<Bucket>,
 }
 
+/// An aggregate in a subquery of columns of a query around: it is one of that query's rows.
+pub struct OuterAggregate {
+    /// The rows of the query.
+    scope: *const Scope,
+    column: Column,
+    call: AggregateCall,
+    span: Span,
+}
+
+/// The rows of a query around that an aggregate is of, if it uses no columns but such.
+fn scope_around(call: &AggregateCall, cx: &ExprContext<'_>) -> Option<*const Scope> {
+    let mut used = ColumnSet::new();
+    used.add_exprs(call.exprs());
+    let columns = |scope: &Scope| scope.columns().map(|c| c.column.id).collect::<ColumnSet>();
+    let all: ColumnSet = Outer::chain(cx.outer).flat_map(Scope::columns).map(|c| c.column.id).collect();
+    if used.is_empty() || !used.is_subset(&all) {
+        return None;
+    }
+    let nearest = Outer::chain(cx.outer).find(|scope| !columns(scope).is_disjoint(&used));
+    nearest.map(|scope| std::ptr::from_ref(scope))
+}
+
 impl Binder<'_> {
     pub(super) fn bind_aggregate_call(
         &mut self,
@@ -62,16 +84,19 @@ impl Binder<'_> {
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
         let span = function.span();
-        match cx.aggregates {
+        let refused = match cx.aggregates {
             Aggregates::Forbidden => {
-                return Err(
-                    SqlError::binder(format!("{} cannot contain aggregates!", cx.clause)).at_span(span)
-                );
+                Some(SqlError::binder(format!("{} cannot contain aggregates!", cx.clause)).at_span(span))
             }
             Aggregates::Nested => {
-                return Err(SqlError::binder("aggregate function calls cannot be nested").at_span(span));
+                Some(SqlError::binder("aggregate function calls cannot be nested").at_span(span))
             }
-            Aggregates::Collected(_) => {}
+            Aggregates::Collected(_) => None,
+        };
+        if cx.outer.is_none()
+            && let Some(error) = refused
+        {
+            return Err(error);
         }
         if let Some((named, _)) = args.named.first() {
             return Err(SqlError::binder(format!("{name} has no argument named \"{named}\"")));
@@ -93,17 +118,20 @@ impl Binder<'_> {
             _ => self.aggregate_over_rows(name, function, args, &mut inner)?,
         };
         let subqueries = std::mem::take(&mut inner.subqueries);
-        if cx.outer.is_some() {
-            let mut used = ColumnSet::new();
-            used.add_exprs(call.exprs());
-            let of_outer = Outer::chain(cx.outer).flat_map(Scope::columns).map(|c| c.column.id);
-            let of_outer: ColumnSet = of_outer.collect();
-            if !used.is_empty() && used.is_subset(&of_outer) {
+        if let Some(scope) = scope_around(&call, cx) {
+            if !subqueries.is_empty() {
                 return Err(SqlError::unsupported(format!(
-                    "{name} over columns of a query around the subquery, which is an aggregate of that query"
+                    "{name} over columns of a query around the subquery, with a subquery in its arguments"
                 ))
                 .at_span(span));
             }
+            let column = self.ids.column(name, call.ty.clone());
+            let expr = column.expr();
+            self.outer_aggregates.push(OuterAggregate { scope, column, call, span });
+            return Ok(expr);
+        }
+        if let Some(error) = refused {
+            return Err(error);
         }
         let Aggregates::Collected(collector) = &mut cx.aggregates else {
             return Err(SqlError::internal("aggregates are collected here"));
@@ -117,6 +145,28 @@ impl Binder<'_> {
         let expr = column.expr();
         collector.calls.push((column, call));
         Ok(expr)
+    }
+
+    /// Takes the aggregates that a subquery has found to be of the rows of `cx`.
+    pub(super) fn claim_aggregates(&mut self, cx: &mut ExprContext<'_>) -> Result<()> {
+        let scope: *const Scope = cx.scope;
+        let (own, others) = std::mem::take(&mut self.outer_aggregates)
+            .into_iter()
+            .partition(|a| std::ptr::eq(a.scope, scope));
+        self.outer_aggregates = others;
+        for OuterAggregate { column, call, span, .. } in own {
+            match &mut cx.aggregates {
+                Aggregates::Collected(collector) => {
+                    collector.first.get_or_insert(span);
+                    collector.calls.push((column, call));
+                }
+                Aggregates::Forbidden | Aggregates::Nested => {
+                    let message = format!("{} cannot contain aggregates!", cx.clause);
+                    return Err(SqlError::binder(message).at_span(span));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// `GROUPING(a, b)`.
@@ -173,7 +223,13 @@ impl Binder<'_> {
                 "percentile_disc" => "quantile_disc",
                 other => other,
             };
-            bound.insert(0, self.bind_expr(&key.expr, cx)?);
+            let value = self.bind_expr(&key.expr, cx)?;
+            if name == "mode" {
+                // Of the most frequent values the first in order.
+                let nulls_first = key.options.nulls_first.unwrap_or(false);
+                order_by.push(SortKey { expr: value.clone(), descending, nulls_first });
+            }
+            bound.insert(0, value);
         }
         if descending && bound.len() == 2 {
             // Fractions below zero count from the greatest.

@@ -67,13 +67,13 @@ enum State {
 }
 
 /// The CTEs that were bound within a query.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Frame {
     /// Each after those that it uses.
     definitions: Vec<BoundCte>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct BoundCte {
     id: CteId,
     name: String,
@@ -216,6 +216,12 @@ impl Binder<'_> {
         let positions = (0..columns.len()).collect();
         let plan = LogicalPlan::CteScan { id, name: name.to_owned(), positions, columns, rows: ROWS_GUESS };
         Bound { plan, scope }
+    }
+
+    /// The plan with what it takes from the CTEs around it, so that it can be run on its own.
+    pub(super) fn with_definitions(&mut self, plan: LogicalPlan) -> LogicalPlan {
+        let frames: Vec<Frame> = self.frames.clone();
+        frames.into_iter().rev().fold(plan, |plan, frame| close_frame(frame, plan, &mut self.ids))
     }
 
     /// Binds what a CTE is, in the scopes that it sees where it is defined.

@@ -363,6 +363,7 @@ impl Binder<'_> {
         }
         let names: Vec<&str> = parts.iter().map(|p| p.value.as_str()).collect();
         let mut missing: Option<SqlError> = None;
+        let mut no_fields: Option<SqlError> = None;
         for (level, scope) in std::iter::once(cx.scope).chain(Outer::chain(cx.outer)).enumerate() {
             // `table.column`, then `schema.table.column`, each with fields of structs behind.
             let candidates = [
@@ -380,19 +381,17 @@ impl Binder<'_> {
                 }
                 missing.get_or_insert_with(|| no_such_column(relation, &parts[at]));
             }
-            if let Found::One(column) = scope.find(names[0])
-                && (matches!(
-                    column.column.ty,
-                    LogicalType::Struct(_) | LogicalType::Map(..) | LogicalType::Json
-                ) || missing.is_none() && scope.relation(&[], names[0]).is_none())
-            {
+            let Found::One(column) = scope.find(names[0]) else { continue };
+            if has_fields(&column.column.ty) {
                 if level == 0 {
                     cx.spans.insert(column.column.id, parts[0].span);
                 }
                 return self.fields(column.unqualified(), &parts[1..]);
             }
+            // A table of a query around may have the name, too.
+            no_fields.get_or_insert_with(|| cannot_extract(&parts[1]));
         }
-        Err(missing.unwrap_or_else(|| no_such_table(&parts[0], cx.scope)))
+        Err(missing.or(no_fields).unwrap_or_else(|| no_such_table(&parts[0], cx.scope)))
     }
 
     /// Fields of a struct, one inside the other.
@@ -403,13 +402,7 @@ impl Binder<'_> {
                 LogicalType::Struct(_) => "struct_extract",
                 LogicalType::Map(..) => "map_extract_value",
                 LogicalType::Json => "json_extract",
-                _ => {
-                    return Err(SqlError::binder(format!(
-                        "Cannot extract field '{}' from expression because it is not a struct, union, map, or json",
-                        name.value
-                    ))
-                    .at_span(name.span));
-                }
+                _ => return Err(cannot_extract(name)),
             };
             expr = self.call(function, vec![expr, key]).map_err(|e| e.at_span(name.span))?;
         }
@@ -517,7 +510,12 @@ impl Binder<'_> {
         let ty = self.bind_type(&typed.data_type)?;
         let text = coerce::explicit(bind_literal(&typed.value.value)?, &ty, false)?;
         let value = self.evaluate(&text).map_err(|e| e.at_span(typed.value.span))?;
-        Ok(Expr::literal(value, ty))
+        let literal = Expr::literal(value, ty.clone());
+        if !ty.is_integer() {
+            return Ok(literal);
+        }
+        // A number whose type is given does not take that of what is around it.
+        Ok(Expr::Cast { input: Box::new(literal), to: ty, or_null: false })
     }
 
     fn bind_interval(&mut self, interval: &ast::Interval, cx: &mut ExprContext<'_>) -> Result<Expr> {
@@ -1028,6 +1026,19 @@ impl Binder<'_> {
         }
         self.call(name, bound)
     }
+}
+
+/// Whether values of a type have parts with names.
+fn has_fields(ty: &LogicalType) -> bool {
+    matches!(ty, LogicalType::Struct(_) | LogicalType::Map(..) | LogicalType::Json)
+}
+
+fn cannot_extract(field: &Ident) -> SqlError {
+    SqlError::binder(format!(
+        "Cannot extract field '{}' from expression because it is not a struct, union, map, or json",
+        field.value
+    ))
+    .at_span(field.span)
 }
 
 /// The parameter of a lambda around that a name means.

@@ -17,6 +17,7 @@ use crate::sql::bind::cte::Cte;
 use crate::sql::bind::expr::{ExprContext, conjuncts, is_constant};
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::name::function_name;
+use crate::sql::bind::query_functions::QUERY_FUNCTIONS;
 use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
 use crate::sql::bind::subquery::{attach, depends_on, filter};
 use crate::sql::bind::unnest::is_unnest;
@@ -545,6 +546,9 @@ impl Binder<'_> {
         if let Some(bound) = self.bind_lateral_series(&function, args, with_ordinality, lateral)? {
             return Ok(bound);
         }
+        if let Some(bound) = self.bind_query_function(&function, args)? {
+            return Ok(derived(&function, bound));
+        }
         if with_ordinality {
             return Err(SqlError::unsupported("WITH ORDINALITY is not supported for this function").at(name));
         }
@@ -558,6 +562,7 @@ impl Binder<'_> {
             Some(source) => source.map_err(|e| SqlError::from_exec(&e).at(name))?,
             None => {
                 let known = sources::TABLE_FUNCTIONS.iter().chain(self.env.formats.table_functions());
+                let known = known.chain(QUERY_FUNCTIONS);
                 return Err(SqlError::catalog(format!(
                     "Table Function with name {function} does not exist!"
                 ))

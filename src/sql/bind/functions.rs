@@ -18,7 +18,8 @@ use crate::exec::window::WindowFunction;
 use crate::sql::bind::expr::{ExprContext, is_constant, with_first_argument};
 use crate::sql::bind::from::storable;
 use crate::sql::bind::lambda::lambda_kind;
-use crate::sql::bind::name::function_name;
+use crate::sql::bind::name::{column_name, function_name};
+use crate::sql::bind::scope::Scope;
 use crate::sql::bind::series::is_series_function;
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::unnest::is_unnest;
@@ -30,6 +31,7 @@ use crate::sql::tokens;
 
 /// Functions that the binder itself knows.
 pub const SPECIAL_FUNCTIONS: &[&str] = &[
+    "alias",
     "coalesce",
     "current_catalog",
     "current_database",
@@ -51,6 +53,7 @@ pub const SPECIAL_FUNCTIONS: &[&str] = &[
     "struct_pack",
     "today",
     "transaction_timestamp",
+    "try",
     "typeof",
 ];
 
@@ -80,6 +83,9 @@ impl Binder<'_> {
         }
         if let Some(call) = self.chained(function, cx)? {
             return self.bind_function(&call, cx);
+        }
+        if let Some(counted) = rows_counted(&name, function, cx.scope) {
+            return self.bind_function(&counted, cx);
         }
         let args = arguments(function)?;
         if is_series_function(&name) {
@@ -237,6 +243,11 @@ impl Binder<'_> {
                 let ty = self.bind_expr(value, cx)?.ty().to_string();
                 Ok(Expr::literal(Scalar::Text(Arc::from(ty.as_str())), LogicalType::Varchar))
             }
+            ("alias", [value]) => {
+                self.bind_expr(value, cx)?;
+                Ok(Expr::literal(Scalar::text(column_name(value)), LogicalType::Varchar))
+            }
+            ("try", [arg]) => self.bind_try(arg, cx),
             ("ago", [interval]) => {
                 let interval = self.bind_expr(interval, cx)?;
                 let now = Expr::literal(Scalar::Int(self.env.now_micros.into()), LogicalType::TimestampTz);
@@ -307,6 +318,25 @@ impl Binder<'_> {
         let bound = bind_struct_pack(&names, &infos);
         Ok(Expr::Call { function: bound.function, args, ty: bound.return_type })
     }
+}
+
+/// `count(t.*)` as `count(t.rowid)`: an outer join may have found no row of `t`.
+fn rows_counted(name: &str, function: &Function, scope: &Scope) -> Option<Function> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table))] = &list.args[..] else {
+        return None;
+    };
+    let [table] = &table.0[..] else { return None };
+    let table = table.as_ident()?;
+    let row =
+        scope.relation(&[], &table.value).and_then(|r| r.row_id.as_ref()).filter(|_| name == "count")?;
+    let row = ast::Ident { value: row.column.name.clone(), quote_style: Some('"'), span: table.span };
+    let row = Syntax::CompoundIdentifier(vec![table.clone(), row]);
+    let mut counted = function.clone();
+    if let FunctionArguments::List(list) = &mut counted.args {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(row))];
+    }
+    Some(counted)
 }
 
 /// The error for a function that does not exist.

@@ -5,7 +5,7 @@ use sqlparser::ast::{Expr as Syntax, LambdaFunction, OneOrManyWithParens};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
-use crate::exec::functions::{LambdaKind, lambda_function};
+use crate::exec::functions::{LambdaKind, attempt_function, lambda_function};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
@@ -171,6 +171,23 @@ impl Binder<'_> {
         body
     }
 
+    /// `TRY(expression)`: NULL where it fails.
+    pub(super) fn bind_try(&mut self, arg: &Syntax, cx: &mut ExprContext<'_>) -> Result<Expr> {
+        let subqueries = cx.subqueries.len();
+        let mut body = self.bind_expr(arg, cx)?;
+        if cx.subqueries.len() > subqueries {
+            return Err(SqlError::binder("TRY can not be used in combination with a scalar subquery").at(arg));
+        }
+        if is_volatile(&body) {
+            return Err(
+                SqlError::binder("TRY can not be used in combination with a volatile function").at(arg)
+            );
+        }
+        let ty = body.ty();
+        let args = capture(&mut body, &[]);
+        Ok(Expr::Call { function: attempt_function(body), args, ty })
+    }
+
     /// `value op ANY (list)`: NULL where no item satisfies it and it is NULL for one.
     pub(super) fn any_of_list(&mut self, op: CompareOp, value: Expr, list: Expr) -> Result<Expr> {
         let item = match list.ty() {
@@ -228,6 +245,15 @@ fn close(
     fixed: usize,
     ty: LogicalType,
 ) -> Expr {
+    args.extend(capture(&mut body, params));
+    let volatile = is_volatile(&body);
+    let function = lambda_function(kind, body, params.len() > fixed, volatile);
+    Expr::Call { function, args, ty }
+}
+
+/// Puts positions in the place of the columns of a body: its parameters, then what it takes from around it, which is
+/// returned.
+fn capture(body: &mut Expr, params: &[Column]) -> Vec<Expr> {
     fn collect(e: &Expr, params: &[Column], out: &mut Vec<Column>) {
         if let Expr::Column { index, ty } = e {
             let known = |c: &Column| c.id == *index;
@@ -239,11 +265,9 @@ fn close(
         e.children().into_iter().for_each(|e| collect(e, params, out));
     }
     let mut captured = vec![];
-    collect(&body, params, &mut captured);
-    args.extend(captured.iter().map(Column::expr));
+    collect(body, params, &mut captured);
+    let args = captured.iter().map(Column::expr).collect();
     let columns: Vec<Column> = params.iter().cloned().chain(captured).collect();
-    place(&mut body, &columns);
-    let volatile = is_volatile(&body);
-    let function = lambda_function(kind, body, params.len() > fixed, volatile);
-    Expr::Call { function, args, ty }
+    place(body, &columns);
+    args
 }

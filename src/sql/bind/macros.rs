@@ -13,6 +13,7 @@ use sqlparser::ast::{
 use crate::catalog::{MacroDefinition, MacroKind, MacroOverload, Object, ObjectKind, fold};
 use crate::exec::coerce::argument_cost;
 use crate::exec::expr::Expr;
+use crate::sql::bind::builtin_macros::builtin_macro;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::{Arguments, arguments};
 use crate::sql::bind::scope::{Outer, Scope};
@@ -84,9 +85,13 @@ impl Binder<'_> {
     }
 
     fn find_macro(&self, name: &ObjectName, kind: ObjectKind) -> Option<Arc<MacroDefinition>> {
-        match self.env.tables.names().lookup(kind.namespace()?, name).ok()??.object {
-            Object::Macro(definition) => Some(Arc::clone(definition)),
-            _ => None,
+        match self.env.tables.names().lookup(kind.namespace()?, name).ok()?.map(|found| found.object) {
+            Some(Object::Macro(definition)) => Some(Arc::clone(definition)),
+            Some(_) => None,
+            None => match &name.0[..] {
+                [only] if kind == ObjectKind::Macro => builtin_macro(&only.as_ident()?.value).cloned(),
+                _ => None,
+            },
         }
     }
 

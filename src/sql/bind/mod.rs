@@ -8,6 +8,7 @@
 
 mod aggregate;
 mod as_of;
+mod builtin_macros;
 mod coerce;
 mod cte;
 mod every;
@@ -23,10 +24,12 @@ pub mod name;
 mod needs;
 mod pivot;
 mod query;
+mod query_functions;
 pub mod scope;
 mod select;
 pub mod series;
 mod series_form;
+pub use builtin_macros::BUILTIN_MACROS;
 pub mod session_functions;
 mod star;
 mod subquery;
@@ -111,6 +114,8 @@ pub struct Binder<'e> {
     alias_depth: usize,
     /// How many macros are being bound in each other, and how many were in all.
     macro_depth: usize,
+    /// Aggregates in subqueries that are of the rows of a query around, which has not taken them yet.
+    outer_aggregates: Vec<aggregate::OuterAggregate>,
     macro_calls: usize,
     /// The views that are being bound in each other.
     views: Vec<Arc<ViewDefinition>>,
@@ -142,6 +147,7 @@ impl<'e> Binder<'e> {
             alias_nodes: 0,
             alias_depth: 0,
             macro_depth: 0,
+            outer_aggregates: vec![],
             macro_calls: 0,
             views: vec![],
             gap_filled: None,

@@ -293,7 +293,8 @@ impl Binder<'_> {
         let context = self.env.context;
         let options = OptimizerOptions { enabled: self.env.settings.optimizer };
         let failed = |e: &crate::exec::error::ExecError| SqlError::from_exec(e).at(query);
-        let plan = optimize(bound.into_plan(), &mut self.ids, context, &options).map_err(|e| failed(&e))?;
+        let plan = self.with_definitions(bound.into_plan());
+        let plan = optimize(plan, &mut self.ids, context, &options).map_err(|e| failed(&e))?;
         let plan = physical::plan(&plan).map_err(|e| failed(&e))?;
         let context = ExecContext::new(context.threads, context.memory.limit(), context.cancel.clone());
         let mut out = vec![];
@@ -328,7 +329,7 @@ impl Binder<'_> {
                 && function_name(&f.name) == "columns"
             {
                 let item = [SelectItem::UnnamedExpr(expr.clone())];
-                for item in self.expand_items(&item, &scope)? {
+                for item in self.expand_items(&item, &scope, None)? {
                     used.push(item.name.to_lowercase());
                     entries.push((item.name.clone(), vec![Syntax::Identifier(ident(&item.name))]));
                 }

@@ -1,5 +1,7 @@
 //! Queries: WITH, set operations, VALUES, ORDER BY, LIMIT.
 
+use std::ops::ControlFlow;
+
 use sqlparser::ast::{
     self, Expr as Syntax, Ident, LimitClause, OrderByKind, OrderByOptions, OrderBySort, Query, SetExpr,
     SetOperator, SetQuantifier,
@@ -18,7 +20,7 @@ use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
 use crate::sql::bind::subquery::{PendingSubquery, attach};
 use crate::sql::bind::{Binder, BoundQuery, QUERY_DEPTH_MAX, coerce};
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
-use crate::sql::parser::table_query;
+use crate::sql::parser::{scalar_query, table_query};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 use crate::sql::tokens::PERCENT;
 
@@ -229,6 +231,9 @@ impl Binder<'_> {
     // --- VALUES ---
 
     fn bind_values(&mut self, values: &ast::Values, outer: Option<&Outer<'_>>) -> Result<BoundQuery> {
+        if values.rows.iter().flat_map(|row| &row.content).any(has_subquery) {
+            return self.bind_set_expr(&rows_as_queries(values)?, outer);
+        }
         let scope = Scope::default();
         let width = values.rows.first().map_or(0, |r| r.content.len());
         let mut rows: Vec<Vec<Expr>> = Vec::with_capacity(values.rows.len());
@@ -579,4 +584,47 @@ fn column_named_in(body: &SetExpr, name: &str) -> Option<usize> {
         }),
         _ => None,
     }
+}
+
+/// Whether there is a query in an expression.
+fn has_subquery(expr: &ast::Expr) -> bool {
+    struct Finder;
+    impl ast::Visitor for Finder {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &ast::Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    ast::Visit::visit(expr, &mut Finder).is_break()
+}
+
+/// The rows of VALUES as a query each, which may have subqueries.
+fn rows_as_queries(values: &ast::Values) -> Result<SetExpr> {
+    let mut all: Option<SetExpr> = None;
+    for row in &values.rows {
+        let mut query = scalar_query(ast::Expr::value(ast::Value::Null))?;
+        let SetExpr::Select(select) = &mut *query.body else {
+            return Err(SqlError::internal("a SELECT is a SELECT"));
+        };
+        select.projection = row
+            .content
+            .iter()
+            .enumerate()
+            .map(|(i, expr)| ast::SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::new(format!("col{i}")),
+            })
+            .collect();
+        let one = *query.body;
+        all = Some(match all {
+            None => one,
+            Some(before) => SetExpr::SetOperation {
+                left: Box::new(before),
+                op: SetOperator::Union,
+                set_quantifier: ast::SetQuantifier::All,
+                right: Box::new(one),
+            },
+        });
+    }
+    all.ok_or_else(|| SqlError::internal("VALUES without rows"))
 }

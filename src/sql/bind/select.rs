@@ -10,7 +10,7 @@ use sqlparser::ast::{
     self, Distinct, Expr as Syntax, GroupByExpr, OrderByKind, Select, SelectFlavor, SelectItem,
 };
 
-use crate::exec::expr::{Expr, SortKey};
+use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::{collation, comparison_key};
 use crate::sql::bind::aggregate::{Aggregates, Collector, Grouping, same_expr};
 use crate::sql::bind::every::{Bucket, Filled};
@@ -122,7 +122,7 @@ impl Binder<'_> {
         let items = if select.flavor == SelectFlavor::FromFirstNoSelect {
             star::everything(&scope)
         } else {
-            self.expand_items(form.projection.as_deref().unwrap_or(&select.projection), &scope)?
+            self.expand_items(form.projection.as_deref().unwrap_or(&select.projection), &scope, outer)?
         };
         if items.is_empty() {
             return Err(if select.projection.is_empty() {
@@ -301,9 +301,12 @@ impl Binder<'_> {
                 LogicalPlan::Filter { predicates, .. } => predicates.clone(),
                 _ => vec![],
             };
-            let calls = std::mem::take(&mut collector.calls);
+            let mut calls = std::mem::take(&mut collector.calls);
             let input = std::mem::take(&mut collector.windows).apply(attach(plan, below));
-            let definitions = std::mem::take(&mut groups.definitions);
+            let mut definitions = std::mem::take(&mut groups.definitions);
+            if keys.sets.is_none() {
+                self.group_by_collation(&mut definitions, &mut groups.replacements, &mut calls)?;
+            }
             let (mut grouped, set) = match &keys.sets {
                 None => {
                     let group_by = definitions.clone();
@@ -395,6 +398,26 @@ impl Binder<'_> {
             };
         }
         self.finish_select(select, plan, outputs, order, distinct_on, tail)
+    }
+
+    /// Keys that have a collation are equal where the collation says so; a group shows the first of their texts.
+    fn group_by_collation(
+        &mut self,
+        keys: &mut [Definition],
+        replacements: &mut [Definition],
+        calls: &mut Vec<(Column, AggregateCall)>,
+    ) -> Result<()> {
+        for key in keys {
+            let Some((text, _)) = collation(&key.expr) else { continue };
+            let (shown, call) = self.aggregate_call(key.column.name.clone(), "first", vec![text.clone()])?;
+            for replacement in replacements.iter_mut().filter(|r| r.column.id == key.column.id) {
+                replacement.column = shown.clone();
+            }
+            key.expr = comparison_key(key.expr.clone());
+            key.column.ty = key.expr.ty();
+            calls.push((shown, call));
+        }
+        Ok(())
     }
 
     pub(super) fn bind_items<'c>(

@@ -15,7 +15,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::sql::bind::name::{column_name, function_name};
-use crate::sql::bind::scope::{Found, Scope, ScopeColumn};
+use crate::sql::bind::scope::{Found, Outer, Scope, ScopeColumn};
 use crate::sql::bind::select::{Item, ItemSource};
 use crate::sql::bind::{Binder, object_name};
 use crate::sql::error::{Result, SqlError};
@@ -59,6 +59,7 @@ impl Binder<'_> {
         &mut self,
         projection: &'q [SelectItem],
         scope: &Scope,
+        outer: Option<&Outer<'_>>,
     ) -> Result<Vec<Item<'q>>> {
         let mut items = vec![];
         for item in projection {
@@ -77,7 +78,7 @@ impl Binder<'_> {
                     star(&all_columns(scope), options, &mut items)?;
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                    let columns = self.qualified_columns(name, scope)?;
+                    let columns = self.qualified_columns(name, scope, outer)?;
                     star(&columns, options, &mut items)?;
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
@@ -95,14 +96,20 @@ impl Binder<'_> {
     }
 
     /// The columns of a table, or the fields of a struct.
-    fn qualified_columns(&mut self, name: &ObjectName, scope: &Scope) -> Result<Vec<StarColumn>> {
+    fn qualified_columns(
+        &mut self,
+        name: &ObjectName,
+        scope: &Scope,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<Vec<StarColumn>> {
         let parts = parts(name)?;
         let Some((table, qualifier)) = parts.split_last() else {
             return Err(SqlError::internal("a name is empty"));
         };
         let schema = qualifier.first();
         let qualifier: Vec<&str> = qualifier.iter().map(|part| part.value.as_str()).collect();
-        if let Some(relation) = scope.relation(&qualifier, &table.value) {
+        let mut scopes = std::iter::once(scope).chain(Outer::chain(outer));
+        if let Some(relation) = scopes.find_map(|s| s.relation(&qualifier, &table.value)) {
             // Here a column that was merged into another is there too.
             let columns = relation.columns.iter().map(|c| StarColumn {
                 table: relation.name.clone(),
@@ -267,7 +274,7 @@ impl Binder<'_> {
         let columns = match &call.table {
             Some(table) => {
                 let name = ObjectName::from(vec![table.clone()]);
-                self.qualified_columns(&name, scope)?
+                self.qualified_columns(&name, scope, None)?
             }
             None => all_columns(scope),
         };

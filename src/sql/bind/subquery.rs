@@ -53,15 +53,25 @@ pub fn depends_on(plan: &LogicalPlan, left: &LogicalPlan) -> bool {
 }
 
 impl Binder<'_> {
-    fn bind_subquery(&mut self, query: &ast::Query, cx: &ExprContext<'_>) -> Result<BoundQuery> {
+    fn bind_subquery(&mut self, query: &ast::Query, cx: &mut ExprContext<'_>) -> Result<BoundQuery> {
         if !cx.allow_subqueries {
             return Err(SqlError::binder(format!("{} cannot contain subqueries", cx.clause)).at(query));
         }
         let outer = Outer { scope: cx.scope, parent: cx.outer };
-        self.bind_query(query, Some(&outer))
+        let waiting = self.outer_aggregates.len();
+        let bound = self.bind_query(query, Some(&outer));
+        if bound.is_err() {
+            self.outer_aggregates.truncate(waiting);
+        }
+        self.claim_aggregates(cx)?;
+        bound
     }
 
-    pub(super) fn bind_one_column(&mut self, query: &ast::Query, cx: &ExprContext<'_>) -> Result<BoundQuery> {
+    pub(super) fn bind_one_column(
+        &mut self,
+        query: &ast::Query,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<BoundQuery> {
         let bound = self.bind_subquery(query, cx)?;
         match bound.columns.len() {
             1 => Ok(bound),

@@ -8,6 +8,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::exec::cast::nested::list_array;
 use crate::exec::functions::FunctionInfo;
+use crate::sql::bind::BUILTIN_MACROS;
 use crate::sql::bind::series;
 use crate::sql::sources::RowsBuilder;
 use crate::sql::sources::rows::text;
@@ -26,6 +27,7 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
         "The bucket of a time; as a key of GROUP BY also those without rows, from one time to before another",
         "SELECT time_bucket_gapfill(5m, time) AS t, locf(avg(usage)) FROM cpu GROUP BY t",
     ),
+    ("alias", &["(ANY) -> VARCHAR"], "The name that a column of the expression would have", "alias(1 + 2)"),
     ("coalesce", &["(T...) -> T"], "The first argument that is not NULL", "coalesce(NULL, 1)"),
     ("current_catalog", &["() -> VARCHAR"], "The name of the database", "current_catalog()"),
     ("current_database", &["() -> VARCHAR"], "The name of the database", "current_database()"),
@@ -82,6 +84,7 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
         "The instant when the statement began",
         "transaction_timestamp()",
     ),
+    ("try", &["(ANY) -> ANY"], "The value of an expression, or NULL where it fails", "try(1 // 0)"),
 ];
 
 /// Functions that stand in FROM: name, signatures, description, example.
@@ -136,7 +139,31 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         "A JSON value and all that is in it",
         "FROM json_tree('{\"a\": 1}')",
     ),
+    (
+        "query",
+        &["(VARCHAR) -> TABLE"],
+        "The rows of a query that is given as text",
+        "FROM query('SELECT 42 AS a')",
+    ),
+    (
+        "query_table",
+        &["(VARCHAR) -> TABLE", "(VARCHAR[]) -> TABLE", "(VARCHAR[], BOOLEAN) -> TABLE"],
+        "The rows of tables that are named by text; with true, columns go by their names",
+        "FROM query_table(['t1', 't2'])",
+    ),
     ("pg_timezone_names", &["() -> TABLE"], "All time zones", "FROM pg_timezone_names()"),
+    (
+        "read_blob",
+        &["(VARCHAR) -> TABLE", "(VARCHAR[]) -> TABLE"],
+        "Files, each as a row with its bytes",
+        "FROM read_blob('*.png')",
+    ),
+    (
+        "read_text",
+        &["(VARCHAR) -> TABLE", "(VARCHAR[]) -> TABLE"],
+        "Files, each as a row with its text",
+        "FROM read_text('*.md')",
+    ),
     (
         "range",
         &[
@@ -199,6 +226,16 @@ fn all() -> Vec<Listed> {
     let mut out: Vec<Listed> =
         crate::exec::functions::catalog().into_iter().map(|f| from_info(f, "scalar")).collect();
     out.extend(BOUND.iter().map(constant("scalar", "General")));
+    out.extend(BUILTIN_MACROS.iter().map(|m| Listed {
+        name: m.name.to_owned(),
+        kind: "macro",
+        subject: "General",
+        alias_of: None,
+        signatures: vec![m.signature.to_owned()],
+        description: m.description.to_owned(),
+        example: m.example.to_owned(),
+        volatile: false,
+    }));
     out.extend(crate::exec::aggregates::catalog().into_iter().map(|f| from_info(f, "aggregate")));
     out.extend(series::AGGREGATES.iter().map(constant("aggregate", "Aggregates")));
     out.extend(crate::exec::window::catalog().into_iter().map(|f| from_info(f, "window")));

@@ -818,11 +818,21 @@ pub(super) fn register(r: &mut Registry) {
                 })
             }),
     );
-    r.add(def("array_length", "Number of elements of a list", "array_length([1, 2])").on(
-        [P::List],
-        R::T(big.clone()),
-        |_| length_kernel(),
-    ));
+    r.add(
+        def("array_length", "Number of elements of a list, in its dimension 1", "array_length([1, 2])")
+            .on([P::List], R::T(big.clone()), |_| length_kernel())
+            .on([P::List, P::T(big.clone())], R::T(big.clone()), |_| {
+                let length = length_kernel();
+                Box::new(move |args, ty, rows, ctx| {
+                    let dimensions = args[1].as_primitive::<Int64Type>();
+                    if dimensions.iter().flatten().any(|d| d != 1) {
+                        let message = "array_length for lists with dimensions other than 1 not implemented";
+                        return Err(ExecError::Unsupported(message.into()));
+                    }
+                    length(&args[..1], ty, rows, ctx)
+                })
+            }),
+    );
     macro_rules! sorter {
         ($name:literal, $alias:literal, $what:literal, $desc:literal) => {
             r.add(

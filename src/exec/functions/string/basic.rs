@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::builder::StringViewBuilder;
+use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, StringViewArray};
+use arrow_array::{Array, ArrayRef, ListArray, StringViewArray};
 
 use super::{MAX_TEXT, byte_of, char_count};
 use crate::column::types::LogicalType;
@@ -110,6 +111,15 @@ fn join(site: &CallSite<'_>, separator: bool) -> ScalarKernel {
     Box::new(move |args, _, rows, ctx| {
         let writers: Vec<Writer<'_>> =
             args.iter().zip(&types).map(|(a, t)| Writer::in_zone(a, t, &ctx.zone)).collect::<Result<_>>()?;
+        let mut items: Vec<Option<(&ListArray, Writer<'_>)>> = vec![];
+        for (array, ty) in args.iter().zip(&types) {
+            items.push(match (ty, array.as_list_opt::<i32>()) {
+                (LogicalType::List(item), Some(list)) if separator => {
+                    Some((list, Writer::in_zone(list.values(), item, &ctx.zone)?))
+                }
+                _ => None,
+            });
+        }
         let place = |i: usize, row: usize| if args[i].len() == rows { row } else { 0 };
         let mut out = StringViewBuilder::with_capacity(rows);
         let (mut buffer, mut between) = (String::new(), String::new());
@@ -131,11 +141,23 @@ fn join(site: &CallSite<'_>, separator: bool) -> ScalarKernel {
                 if w.is_null(at) {
                     continue;
                 }
-                if any {
-                    buffer.push_str(&between);
+                // With a separator the elements of a list are values like any other.
+                let (w, range) = match &items[i] {
+                    Some((list, items)) => {
+                        (items, list.value_offsets()[at] as usize..list.value_offsets()[at + 1] as usize)
+                    }
+                    None => (w, at..at + 1),
+                };
+                for at in range {
+                    if w.is_null(at) {
+                        continue;
+                    }
+                    if any {
+                        buffer.push_str(&between);
+                    }
+                    any = true;
+                    w.write(at, &mut buffer);
                 }
-                any = true;
-                w.write(at, &mut buffer);
             }
             out.try_append_value(&buffer)?;
         }
@@ -352,7 +374,15 @@ pub(super) fn register(r: &mut Registry) {
             "concat_ws(', ', 'a', 'b')",
         )
         .sees_nulls()
-        .variadic([P::T(s.clone()), P::Any], P::Any, R::T(s.clone()), |site| join(site, true)),
+        .variadic([P::T(s.clone()), P::Any], P::Any, R::T(s.clone()), |site| join(site, true))
+        .custom(&[], |args| {
+            let nested = |a: &ArgInfo| match &a.ty {
+                T::List(item) | T::Array(item, _) => matches!(**item, T::List(_) | T::Array(..)),
+                _ => false,
+            };
+            let all = args.get(1..)?;
+            all.iter().any(nested).then(|| Err("concat_ws() does not support nested lists".into()))
+        }),
     );
     r.add(
         def("||", "Two texts one after another, or two lists", "'Duck' || 'DB'")

@@ -8,7 +8,7 @@ use super::MAX_TEXT;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::digest;
-use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, text};
+use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, text, uhuge};
 use crate::exec::functions::registry::{Registry, def};
 
 fn hex_upper(data: &[u8], out: &mut String) {
@@ -81,6 +81,30 @@ fn from_base64(s: &str, out: &mut Vec<u8>) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Text of bytes; `on_error` says what to do with those that are no UTF-8.
+fn decode(bytes: &[u8], on_error: &str, out: &mut String) -> Result<()> {
+    for part in bytes.utf8_chunks() {
+        out.push_str(part.valid());
+        if part.invalid().is_empty() {
+            continue;
+        }
+        match &*on_error.to_ascii_lowercase() {
+            "strict" => {
+                let message = "Failure in decode: could not convert blob to UTF8 string, the blob contained invalid \
+                               UTF8 characters";
+                return Err(ExecError::Conversion(message.into()));
+            }
+            "replace" => out.push('?'),
+            "ignore" => {}
+            _ => {
+                let message = format!("decode error behavior specifier \"{on_error}\" not recognized");
+                return Err(ExecError::Conversion(message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Digits of a number in a base.
@@ -305,22 +329,48 @@ pub(super) fn register(r: &mut Registry) {
             Ok(true)
         })
     }));
-    r.add(def("decode", "The text of bytes in UTF-8", "decode('\\xC3\\xA9'::BLOB)").map(
-        &[T::Blob],
-        s.clone(),
-        |_| {
-            text::<(Bytes,)>(|(b,), out| {
-                out.push_str(std::str::from_utf8(b).map_err(|_| {
-                    ExecError::Conversion(
-                        "Failure in decode: could not convert blob to UTF8 string, the blob contained \
-                         invalid UTF8 characters"
-                            .into(),
-                    )
-                })?);
-                Ok(true)
-            })
-        },
-    ));
+    r.add(
+        def(
+            "decode",
+            "The text of bytes in UTF-8; what is none is an error, or as 'strict', 'replace' or 'ignore' says",
+            "decode('\\xC3\\xA9'::BLOB)",
+        )
+        .map(&[T::Blob], s.clone(), |_| {
+            text::<(Bytes,)>(|(b,), out| decode(b, "strict", out).map(|()| true))
+        })
+        .map(&[T::Blob, s.clone()], s.clone(), |_| {
+            text::<(Bytes, Str)>(|(b, on_error), out| decode(b, on_error, out).map(|()| true))
+        }),
+    );
+    // The digest's bytes are a number with the least first.
+    fn md5_number(data: &[u8]) -> u128 {
+        u128::from_le_bytes(digest::md5(data))
+    }
+    r.add(
+        def("md5_number", "MD5 digest, as a number", "md5_number('abc')")
+            .map(&[s.clone()], T::UHugeInt, |_| uhuge::<(Str,)>(|(v,)| Ok(Some(md5_number(v.as_bytes())))))
+            .map(&[T::Blob], T::UHugeInt, |_| uhuge::<(Bytes,)>(|(v,)| Ok(Some(md5_number(v))))),
+    );
+    r.add(
+        def(
+            "md5_number_lower",
+            "The upper 64 bits of md5_number(), which come last in the digest",
+            "md5_number_lower('abc')",
+        )
+        .map(&[s.clone()], T::UBigInt, |_| {
+            primitive::<(Str,), UInt64Type>(|(v,)| Ok(Some((md5_number(v.as_bytes()) >> 64) as u64)))
+        }),
+    );
+    r.add(
+        def(
+            "md5_number_upper",
+            "The lower 64 bits of md5_number(), which come first in the digest",
+            "md5_number_upper('abc')",
+        )
+        .map(&[s.clone()], T::UBigInt, |_| {
+            primitive::<(Str,), UInt64Type>(|(v,)| Ok(Some(md5_number(v.as_bytes()) as u64)))
+        }),
+    );
     macro_rules! digest {
         ($name:literal, $what:literal, $f:path) => {
             r.add(
@@ -368,7 +418,7 @@ pub(super) fn register(r: &mut Registry) {
             .aliases(&["formatreadablesize", "pg_size_pretty"])
             .map(&[T::BigInt], s.clone(), |_| {
                 text::<(Int64Type,)>(|(v,), out| {
-                    human_size(v, 1024, &["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"], out);
+                    human_size(v, 1024, &["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"], out);
                     Ok(true)
                 })
             }),

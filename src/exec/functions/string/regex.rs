@@ -413,9 +413,23 @@ pub(super) fn register(r: &mut Registry) {
         .map(&two, list, |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str)>(move |(s, p), out| {
-                for part in patterns.get(p, &options("")?)?.regex.split(s) {
-                    out.try_append_value(part)?;
+                let pattern = &patterns.get(p, &options("")?)?.regex;
+                let mut rest = s;
+                while let Some(found) = pattern.find(rest) {
+                    let mut chars = rest.chars();
+                    let (part, behind) = match (found.end(), chars.next()) {
+                        (0, None) => break,
+                        // A match of nothing parts a character from what follows.
+                        (0, Some(first)) => (first.len_utf8(), first.len_utf8()),
+                        (end, _) => (found.start(), end),
+                    };
+                    out.try_append_value(&rest[..part])?;
+                    rest = &rest[behind..];
+                    if found.end() == 0 && rest.is_empty() {
+                        return Ok(());
+                    }
                 }
+                out.try_append_value(rest)?;
                 Ok(())
             })
         }),

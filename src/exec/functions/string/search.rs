@@ -135,8 +135,10 @@ pub(super) fn register(r: &mut Registry) {
 }
 
 fn overlay(s: &str, new: &str, at: i64, len: i64, out: &mut String) {
+    // What lies before the text counts, as does a length that is negative: then nothing stays behind.
+    let to = at.saturating_add(len).saturating_sub(1);
     let start = byte_of(s, usize::try_from(at.saturating_sub(1)).unwrap_or(0));
-    let end = start + byte_of(&s[start..], usize::try_from(len).unwrap_or(0));
+    let end = if len < 0 { s.len() } else { byte_of(s, usize::try_from(to).unwrap_or(0)).max(start) };
     out.push_str(&s[..start]);
     out.push_str(new);
     out.push_str(&s[end..]);

@@ -99,7 +99,7 @@ impl Binder<'_> {
         let Some(items) = items else { return Ok(None) };
         let mut scope = target.row_scope();
         scope.relations[0].row_id = more.map(ScopeColumn::new);
-        let items = self.expand_items(items, &scope)?;
+        let items = self.expand_items(items, &scope, None)?;
         let mut cx = ExprContext::new(&scope, None, "RETURNING clause");
         cx.allow_subqueries = false;
         let outputs = self.bind_items(&items, &mut cx)?;

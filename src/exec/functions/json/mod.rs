@@ -1,5 +1,7 @@
 //! Functions of JSON that look at a whole value, or put values together; what takes a value out is in `misc`.
 
+mod edit;
+
 use std::fmt::Write;
 
 use super::kernel::{Str, boolean, text};
@@ -305,8 +307,24 @@ fn transform(args: &[ArgInfo], strict: bool) -> Option<Result<Resolution, String
     Some(Ok(Resolution { arg_types: vec![LogicalType::Json, LogicalType::Varchar], return_type: ty, kernel }))
 }
 
+/// The JSON values of all arguments, put into one from the left.
+fn folded(two: for<'a> fn(Value<'a>, Value<'a>) -> Value<'a>) -> ScalarKernel {
+    let two = text::<(Str, Str)>(move |(a, b), out| {
+        two(Value::parse(a)?, Value::parse(b)?).write(out);
+        Ok(true)
+    });
+    Box::new(move |args, ty, rows, ctx| {
+        let mut all = two(&args[..2], ty, rows, ctx)?;
+        for next in &args[2..] {
+            all = two(&[all, next.clone()], ty, rows, ctx)?;
+        }
+        Ok(all)
+    })
+}
+
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
+    edit::register(r);
     r.add(
         def("json_contains", "Whether a JSON value contains another", "json_contains('{\"a\": 1}', '1')")
             .map(&[T::Json, T::Json], T::Boolean, |_| {
@@ -319,25 +337,8 @@ pub(super) fn register(r: &mut Registry) {
             "A JSON value with another merged into it (RFC 7396)",
             "json_merge_patch('{\"a\": 1}', '{\"b\": 2}')",
         )
-        .variadic([P::T(T::Json), P::T(T::Json)], P::T(T::Json), R::T(T::Json), |site| {
-            let count = site.types.len();
-            if count == 2 {
-                return text::<(Str, Str)>(|(a, b), out| {
-                    Value::parse(a)?.patched(Value::parse(b)?).write(out);
-                    Ok(true)
-                });
-            }
-            let two = text::<(Str, Str)>(|(a, b), out| {
-                Value::parse(a)?.patched(Value::parse(b)?).write(out);
-                Ok(true)
-            });
-            Box::new(move |args, ty, rows, ctx| {
-                let mut all = two(&args[..2], ty, rows, ctx)?;
-                for next in &args[2..] {
-                    all = two(&[all, next.clone()], ty, rows, ctx)?;
-                }
-                Ok(all)
-            })
+        .variadic([P::T(T::Json), P::T(T::Json)], P::T(T::Json), R::T(T::Json), |_| {
+            folded(|a, b| a.patched(b))
         }),
     );
     r.add(def("json_structure", "The types in a JSON value, as JSON", "json_structure('{\"a\": [1]}')").map(
