@@ -175,3 +175,112 @@ fn an_import_of_nothing_makes_no_database() {
     let path = file.to_str().unwrap().to_owned();
     assert_eq!(Database::find_import_files(&path).unwrap(), [path]);
 }
+
+/// Points as lines: host, second, fields.
+fn import(db: &Database, lines: &str) {
+    let report = db.import_line_protocol(lines.as_bytes(), SECONDS).unwrap();
+    assert_eq!(report.rejected, 0, "{report:?}");
+}
+
+#[test]
+fn of_points_of_one_series_and_time_the_last_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.flux");
+    let db = Database::open(&path).unwrap();
+    // In one batch; a field that the later point lacks stays.
+    import(&db, "cpu,host=a v=1,w=1 10\ncpu,host=a v=2 10\ncpu,host=b v=3 10\ncpu v=4 10\ncpu,host=a v=5 11");
+    let all = "SELECT epoch(time)::INT, host, v, w FROM cpu ORDER BY time, host NULLS FIRST";
+    assert_eq!(rows(&db, all), ["10|NULL|4.0|NULL", "10|a|2.0|1.0", "10|b|3.0|NULL", "11|a|5.0|NULL"]);
+    // Late, in batches of their own, with tags in another order and a new field, before and after opening it again.
+    import(&db, "cpu,host=a w=7 11\ncpu,host=b v=30,x=1i 10\ncpu v=40 9");
+    db.connect().execute("CHECKPOINT").unwrap();
+    drop(db);
+    let db = Database::open(&path).unwrap();
+    import(&db, "cpu,host=a v=20 10");
+    let all = "SELECT epoch(time)::INT, host, v, w, x FROM cpu ORDER BY time, host NULLS FIRST";
+    let expected = [
+        "9|NULL|40.0|NULL|NULL",
+        "10|NULL|4.0|NULL|NULL",
+        "10|a|20.0|1.0|NULL",
+        "10|b|30.0|NULL|1",
+        "11|a|5.0|7.0|NULL",
+    ];
+    assert_eq!(rows(&db, all), expected);
+    // A new tag makes new series.
+    import(&db, "cpu,host=a,rack=r v=0 10");
+    assert_eq!(rows(&db, "SELECT count(*) FROM cpu WHERE host = 'a' AND epoch(time) = 10"), ["2"]);
+    // The table may say otherwise.
+    let connection = db.connect();
+    connection.execute("ALTER TABLE cpu SET (duplicates = 'keep_all')").unwrap();
+    import(&db, "cpu,host=a v=20 10\ncpu,host=a v=20 10");
+    assert_eq!(rows(&db, "SELECT count(*) FROM cpu WHERE host = 'a' AND epoch(time) = 10"), ["4"]);
+    connection.execute("ALTER TABLE cpu SET (duplicates = keep_last)").unwrap();
+    import(&db, "cpu,host=a w=8 10");
+    assert_eq!(
+        rows(&db, "SELECT v, w FROM cpu WHERE host = 'a' AND rack IS NULL AND epoch(time) = 10"),
+        ["20.0|8.0"]
+    );
+    for wrong in [
+        "ALTER TABLE cpu SET (duplicates = 'some')",
+        "ALTER TABLE cpu SET (colour = 'red')",
+        "ALTER TABLE cpu SET RETENTION 'soon'",
+        "CREATE TABLE t(a INT) WITH (duplicates = 'keep_last')",
+        "CREATE TABLE t(a INT) WITH (retention = '1d')",
+    ] {
+        assert!(connection.execute(wrong).is_err(), "{wrong}");
+    }
+    assert!(db.check().is_sound());
+}
+
+#[test]
+fn writers_of_the_same_points_leave_one_of_each() {
+    let db = Database::open_in_memory().unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..4_i64 {
+            let db = &db;
+            scope.spawn(move || {
+                let mut points = db.point_writer();
+                for i in 0..2_000_i64 {
+                    // Each in an order of its own.
+                    let second = (i * [1, 3, 7, 9][writer as usize]) % 2_000;
+                    let host = format!("h{}", second % 7);
+                    let point = Point::new("cpu").tag("host", host).field(format!("f{writer}"), second);
+                    points.write(&point.field("v", writer).at_micros(second * 1_000_000)).unwrap();
+                    if i % 500 == 499 {
+                        points.flush().unwrap();
+                    }
+                }
+                points.flush().unwrap();
+            });
+        }
+    });
+    assert_eq!(
+        rows(
+            &db,
+            "SELECT count(*), count(DISTINCT time), count(f0), count(f1), sum(f2)::BIGINT, sum(f3)::BIGINT FROM cpu"
+        ),
+        ["2000|2000|2000|2000|1999000|1999000"]
+    );
+}
+
+#[test]
+fn old_rows_expire() {
+    let db = Database::open_in_memory().unwrap();
+    let connection = db.connect();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as i64;
+    let day = 86_400_000_000;
+    for age in [0, 10, 29, 31, 400] {
+        db.write(&[Point::new("cpu").field("v", age).at_micros(now - age * day)]).unwrap();
+        db.write(&[Point::new("mem").field("v", age).at_micros(now - age * day)]).unwrap();
+    }
+    connection
+        .execute("SET TimeZone = 'Asia/Tokyo'; ALTER TABLE cpu SET RETENTION '30d'; CALL maintain()")
+        .unwrap();
+    assert_eq!(rows(&db, "SELECT max(v) FROM cpu"), ["29"]);
+    assert_eq!(rows(&db, "SELECT max(v) FROM mem"), ["400"]);
+    // In a transaction, and not any more.
+    connection.execute("ALTER TABLE mem SET (retention = '1y'); BEGIN; CALL maintain(); ROLLBACK").unwrap();
+    assert_eq!(rows(&db, "SELECT max(v) FROM mem"), ["400"]);
+    connection.execute("ALTER TABLE mem SET (retention = NULL); CALL maintain()").unwrap();
+    assert_eq!(rows(&db, "SELECT max(v) FROM mem"), ["400"]);
+}

@@ -48,7 +48,8 @@ impl RecordKind {
     /// The latest version of its layout.
     pub const fn version(self) -> u8 {
         match self {
-            Self::Root | Self::Table | Self::Directory => 2,
+            Self::Table => 3,
+            Self::Root | Self::Directory => 2,
             Self::Schema
             | Self::View
             | Self::Segment

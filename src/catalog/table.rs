@@ -6,11 +6,13 @@
 //!          id u32 | name text | type | nullable bool | role u8 | default optional text | comment optional text
 //!          | generated optional text (from version 2)
 //!        | count u32, constraints | count u32, indexes (from version 2)
+//!        | count u32, then for each option: name text | value text (from version 3)
 //! ```
 //!
 //! Where the rows are is not told here but in the table's directory, so that appending rows does not
 //! write the definition again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::catalog::constraint::{ConstraintDefinition, ConstraintKind, IndexDefinition};
@@ -105,6 +107,8 @@ pub struct TableDefinition {
     pub constraints: Vec<ConstraintDefinition>,
     /// Its indexes, in the order they were made.
     pub indexes: Vec<IndexDefinition>,
+    /// What was said in `SET (name = value)`, by name in lower case.
+    pub options: BTreeMap<Box<str>, Box<str>>,
 }
 
 impl TableDefinition {
@@ -119,6 +123,7 @@ impl TableDefinition {
             comment: None,
             constraints: vec![],
             indexes: vec![],
+            options: BTreeMap::new(),
         };
         for column in columns {
             table.add_column(column);
@@ -240,6 +245,11 @@ impl TableDefinition {
         self.constraints.iter().for_each(|constraint| constraint.write(&mut w));
         w.count(self.indexes.len());
         self.indexes.iter().for_each(|index| index.write(&mut w));
+        w.count(self.options.len());
+        for (name, value) in &self.options {
+            w.text(name);
+            w.text(value);
+        }
         w.finish()
     }
 
@@ -255,6 +265,7 @@ impl TableDefinition {
             columns: vec![],
             constraints: vec![],
             indexes: vec![],
+            options: BTreeMap::new(),
         };
         let has_constraints = r.version() >= 2;
         let count = r.count(13)?;
@@ -282,6 +293,11 @@ impl TableDefinition {
                 (0..count).map(|_| ConstraintDefinition::read(&mut r)).collect::<Decoded<_>>()?;
             let count = r.count(10)?;
             table.indexes = (0..count).map(|_| IndexDefinition::read(&mut r)).collect::<Decoded<_>>()?;
+        }
+        if r.version() >= 3 {
+            for _ in 0..r.count(8)? {
+                table.options.insert(r.text()?, r.text()?);
+            }
         }
         r.finish()?;
         table.validate().map_err(|e| Malformed::Bytes(e.to_string()))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, StringViewArray, UInt32Array, UInt64Array,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringViewArray, UInt32Array, UInt64Array,
     new_null_array,
 };
 use arrow_buffer::{NullBuffer, NullBufferBuilder};
@@ -412,20 +412,35 @@ impl Buffer {
         (out.columns.len() > before).then_some(out)
     }
 
-    /// Takes the points as columns of a table that has them all, ordered by series and time.
+    /// Takes the points as columns of a table that has them all, ordered by series and time. Of points of one series
+    /// and time there is one left, unless all are kept: each field has the last value that it was given.
     ///
     /// # Errors
     /// A value does not fit its column.
-    pub fn into_columns(mut self, table: &TableDefinition) -> Result<Vec<ArrayRef>, String> {
+    pub fn into_columns(mut self, table: &TableDefinition, keep_all: bool) -> Result<Vec<ArrayRef>, String> {
         let rows = self.rows();
         let order = self.order();
+        // Where each row of the output begins among those that are in order.
+        let mut starts: Vec<usize> = (0..order.len())
+            .filter(|&i| {
+                keep_all || i == 0 || {
+                    let ((rank, time, _), (rank_before, time_before, _)) = (order[i], order[i - 1]);
+                    (rank, time) != (rank_before, time_before)
+                }
+            })
+            .collect();
+        starts.push(order.len());
+        let runs = || starts.windows(2).map(|w| &order[w[0]..w[1]]);
+        let last = |run: &[(u32, i64, u32)]| run[run.len() - 1].2;
+        let last_rows: UInt32Array = runs().map(last).collect();
         let series_of_row: UInt32Array =
-            order.values().iter().map(|&row| self.of_series[row as usize]).collect();
+            last_rows.values().iter().map(|&row| self.of_series[row as usize]).collect();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(table.columns.len());
         for column in &table.columns {
             let is = |name: &str| name.eq_ignore_ascii_case(&column.name);
             let array: ArrayRef = if is(&self.time_name) {
-                let times: Int64Array = order.values().iter().map(|&row| self.times[row as usize]).collect();
+                let times: Int64Array =
+                    last_rows.values().iter().map(|&row| self.times[row as usize]).collect();
                 Arc::new(times)
             } else if let Some(tag) = self.tags.iter().position(|t| is(t)) {
                 let value = |tags: &Vec<(usize, Box<str>)>| {
@@ -435,9 +450,17 @@ impl Buffer {
                 take(&of_series, &series_of_row, None).map_err(|e| e.to_string())?
             } else if let Some(field) = self.fields.iter_mut().find(|f| is(&f.name)) {
                 let array = field.finish(rows);
-                take(&array, &order, None).map_err(|e| e.to_string())?
+                if last_rows.len() == rows || array.null_count() == 0 {
+                    take(&array, &last_rows, None).map_err(|e| e.to_string())?
+                } else {
+                    let known = |run: &[(u32, i64, u32)]| {
+                        run.iter().rev().map(|r| r.2).find(|&row| array.is_valid(row as usize))
+                    };
+                    let rows: UInt32Array = runs().map(|run| known(run).unwrap_or(last(run))).collect();
+                    take(&array, &rows, None).map_err(|e| e.to_string())?
+                }
             } else {
-                new_null_array(&column.ty.arrow(), rows)
+                new_null_array(&column.ty.arrow(), last_rows.len())
             };
             columns.push(if array.data_type() == &column.ty.arrow() {
                 array
@@ -448,8 +471,9 @@ impl Buffer {
         Ok(columns)
     }
 
-    /// Rows by the tags of their series, then by time, then in the order they came.
-    fn order(&self) -> UInt32Array {
+    /// Rows by the tags of their series, then by time, then in the order they came: a number for the tags, the time, the
+    /// row.
+    fn order(&self) -> Vec<(u32, i64, u32)> {
         let mut by_tags: Vec<u32> = (0..self.series.len() as u32).collect();
         let key = |series: u32| {
             let mut tags: Vec<(usize, &str)> =
@@ -472,7 +496,7 @@ impl Buffer {
         if !order.is_sorted() {
             order.sort_unstable();
         }
-        order.into_iter().map(|(_, _, row)| row).collect()
+        order
     }
 }
 

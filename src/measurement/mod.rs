@@ -7,6 +7,7 @@
 //! other from being written.
 
 mod buffer;
+mod duplicates;
 mod import;
 mod point;
 mod writer;

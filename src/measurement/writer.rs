@@ -12,6 +12,7 @@ use crate::exec::context::CancelToken;
 use crate::exec::error::ExecError;
 use crate::io::line_protocol::{FieldText, Line, fields, parse_series, unescape, unescape_text};
 use crate::measurement::buffer::{Buffer, Value};
+use crate::measurement::duplicates;
 use crate::measurement::point::{FieldValue, Point};
 use crate::sql::session::wait_to_write;
 
@@ -278,9 +279,15 @@ impl PointWriter {
             };
             let definition =
                 transaction.catalog().table_by_id(id).cloned().ok_or_else(|| lost(&buffer.name))?;
-            let columns = buffer.into_columns(&definition).map_err(|e| {
+            let keep_all = duplicates::are_kept(&definition);
+            let mut columns = buffer.into_columns(&definition, keep_all).map_err(|e| {
                 Error::from(ExecError::InvalidInput(format!("measurement \"{}\": {e}", definition.name)))
             })?;
+            if !keep_all {
+                let there = transaction.view()?.table(id)?;
+                let replaced = duplicates::absorb(&there, &mut columns)?;
+                transaction.delete(id, &replaced)?;
+            }
             let appender = transaction.append(id)?;
             let rows = columns.first().map_or(0, |c| c.len());
             for (i, from) in (0..rows).step_by(appender.row_group_rows()).enumerate() {

@@ -129,6 +129,8 @@ pub enum Statement {
         /// Of which database.
         database: Option<Ident>,
     },
+    /// `CALL maintain()`.
+    CallMaintain,
     /// VACUUM and ANALYZE.
     Maintain {
         /// The table, where one is named.

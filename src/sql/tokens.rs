@@ -12,6 +12,7 @@
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
 //!   announced by a marker (see `forms.rs`);
 //! * `b'0101'` becomes one token, `timestamp_ns '…'` a cast;
+//! * `SET RETENTION '30d'` becomes `SET (retention = '30d')`;
 //! * `LATEST ON t PARTITION BY k` becomes a QUALIFY;
 //! * `=~` becomes `~`, and the regular expression behind it or `!~` a text ([`fluxql::quote_regexes`]);
 //! * `top(` is no TOP, and the star of `GROUP BY *` a marker ([`is_all_tags`]);
@@ -720,6 +721,18 @@ impl Rewriter {
                 Some(taken(0))
             }
             "latest" if word_at(raw, i, 0) == "on" => self.latest_on(raw, i),
+            "retention"
+                if self.previous().and_then(keyword_of) == Some(Keyword::SET)
+                    && matches!(next(raw, i), Some(Token::SingleQuotedString(_))) =>
+            {
+                self.push(Token::LParen, span);
+                self.out.push(raw[i].clone());
+                self.push(Token::Eq, span);
+                let length = taken_with(raw, i, 1);
+                self.out.push(raw[i + length - 1].clone());
+                self.push(Token::RParen, span);
+                Some(length)
+            }
             "top" if next(raw, i) == Some(&Token::LParen) => {
                 let word = Word { keyword: Keyword::NoKeyword, ..word.clone() };
                 self.push(Token::Word(word), span);

@@ -182,8 +182,11 @@ impl RowGroup {
         &self.source
     }
 
-    /// All rows of a column, deleted ones among them.
-    pub(super) fn read_column(&self, column: usize) -> Result<ArrayRef> {
+    /// All rows of a column, deleted ones among them, in the layout of its type.
+    ///
+    /// # Panics
+    /// If the table has no such column.
+    pub fn read_column(&self, column: usize) -> Result<ArrayRef> {
         match &self.source {
             Source::Sealed(_) => read_rows(&*self.chunk(column)?),
             Source::Fresh(group) => group.read_column(&self.definition, column),

@@ -144,6 +144,11 @@ pub fn checkpoint(parser: &mut Parser) -> Parsed<Statement> {
 
 /// Behind CALL: a table function.
 pub fn call(parser: &mut Parser) -> Parsed<Statement> {
+    if peek_words(parser, 0, &["maintain"]) && parser.peek_nth_token_ref(1).token == Token::LParen {
+        skip_words(parser, 2);
+        parser.expect_token(&Token::RParen)?;
+        return Ok(Statement::CallMaintain);
+    }
     Ok(Statement::Query(from_query(parser)?))
 }
 

@@ -29,6 +29,7 @@ use crate::sql::statement::constraints::{check_expressions, column_constraints, 
 use crate::sql::statement::create_index::check_unique;
 use crate::sql::statement::create_table::{check_default, define_column};
 use crate::sql::statement::modify::{first_key, violated};
+use crate::sql::statement::table_options::set_options;
 
 /// What a change asks of the rows that are there.
 #[derive(Debug, Default)]
@@ -200,6 +201,10 @@ fn apply(
         AlterTableOperation::AddConstraint { constraint, .. } => add_constraint(binder, table, constraint),
         AlterTableOperation::DropConstraint { if_exists, name, .. } => {
             drop_constraint(binder, table, name, *if_exists)?;
+            Ok(Demands::default())
+        }
+        AlterTableOperation::SetOptionsParens { options } => {
+            set_options(binder, table, options)?;
             Ok(Demands::default())
         }
         other => Err(SqlError::unsupported(format!("ALTER TABLE {other} is not supported"))),

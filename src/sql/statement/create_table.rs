@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{ColumnDef, ColumnOption, CreateTable, DataType, Ident, Query, WithData};
+use sqlparser::ast::{
+    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Ident, Query, WithData,
+};
 
 use crate::catalog::{ColumnDefinition, ObjectKind, SchemaId, TableDefinition};
 use crate::column::types::LogicalType;
@@ -18,6 +20,7 @@ use crate::sql::session::{Failure, Outcome, Session, parts};
 use crate::sql::statement::constraints::{
     check_expressions, column_constraints, generated, table_constraint,
 };
+use crate::sql::statement::table_options::set_options;
 use crate::sql::statement::{object, query};
 
 /// Makes a table.
@@ -125,6 +128,9 @@ fn define_table(
     for constraint in &create.constraints {
         table_constraint(&mut table, constraint, binder).map_err(|e| e.at(constraint))?;
     }
+    if let CreateTableOptions::With(options) = &create.table_options {
+        set_options(binder, &mut table, options)?;
+    }
     check_expressions(binder, &table).map_err(|e| e.at_span(name.span))?;
     Ok(table)
 }
@@ -185,7 +191,11 @@ pub fn check_default(
 }
 
 fn refuse_unsupported(create: &CreateTable) -> Result<()> {
-    let what = if create.external {
+    let what = if !matches!(create.table_options, CreateTableOptions::None | CreateTableOptions::With(_)) {
+        "this form of options"
+    } else if create.query.is_some() && matches!(create.table_options, CreateTableOptions::With(_)) {
+        "WITH options and AS in one statement"
+    } else if create.external {
         "an external table"
     } else if create.like.is_some() || create.clone.is_some() {
         "CREATE TABLE LIKE"

@@ -19,10 +19,12 @@ mod modify;
 mod object;
 mod prepare;
 mod query;
+mod retention;
 mod setting;
 mod show;
 mod show_measurements;
 mod summarize;
+mod table_options;
 
 pub use prepare::prepare;
 use sqlparser::ast::Statement as SqlStatement;
@@ -68,6 +70,7 @@ pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Ou
         Statement::Commit => session.commit().map(|()| Outcome::Done),
         Statement::Rollback => session.rollback().map(|()| Outcome::Done),
         Statement::Checkpoint { .. } => session.checkpoint().map(|()| Outcome::Done),
+        Statement::CallMaintain => retention::run(session),
         Statement::Maintain { table, columns } => setting::maintain(session, table.as_ref(), columns),
         Statement::Attach(attached) => attach::attach(session, attached),
         Statement::Detach(detached) => attach::detach(session, detached),

@@ -1,0 +1,76 @@
+//! `WITH (name = value)` and `SET (name = value)` of tables.
+
+use sqlparser::ast::{Expr, SqlOption};
+
+use crate::catalog::{ColumnRole, TableDefinition};
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::sql::bind::Binder;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::fluxql::parse_duration;
+
+/// The column by which rows of a table expire and are told apart as points.
+pub fn time_column(table: &TableDefinition) -> Option<&str> {
+    let tells_time = |ty: &LogicalType| {
+        matches!(ty, LogicalType::Timestamp(_) | LogicalType::TimestampTz | LogicalType::Date)
+    };
+    let marked = table.columns.iter().find(|c| c.role == ColumnRole::Time);
+    let called = || table.column_position("time").map(|i| &table.columns[i]);
+    marked.or_else(called).filter(|c| tells_time(&c.ty)).map(|c| &*c.name)
+}
+
+/// Sets options of a table; NULL unsets one.
+pub fn set_options(
+    binder: &mut Binder<'_>,
+    table: &mut TableDefinition,
+    options: &[SqlOption],
+) -> Result<()> {
+    for option in options {
+        let SqlOption::KeyValue { key, value } = option else {
+            return Err(SqlError::parser(format!("an option is NAME = VALUE, and {option} is not")));
+        };
+        let name = key.value.to_lowercase();
+        let text = match value {
+            Expr::Identifier(word) => Some(word.value.clone()),
+            value => match binder.bind_constant_as(value, &LogicalType::Varchar, "an option")? {
+                Scalar::Text(text) => Some(text.to_string()),
+                _ => None,
+            },
+        };
+        let Some(text) = text else {
+            table.options.remove(name.as_str());
+            continue;
+        };
+        let text = text.to_lowercase();
+        match name.as_str() {
+            "duplicates" if !matches!(text.as_str(), "keep_last" | "keep_all") => {
+                return Err(SqlError::invalid("duplicates is keep_last or keep_all").at(value));
+            }
+            "duplicates"
+                if text == "keep_last" && !table.columns.iter().any(|c| c.role == ColumnRole::Time) =>
+            {
+                let message = format!(
+                    "\"{}\" is no measurement: it has no series whose points could be told apart",
+                    table.name
+                );
+                return Err(SqlError::invalid(message).at(value));
+            }
+            "retention" => {
+                if parse_duration(&text).is_none_or(|d| d.months == 0 && d.days == 0 && d.nanos == 0) {
+                    return Err(SqlError::invalid("retention is a duration such as 30d").at(value));
+                }
+                if time_column(table).is_none() {
+                    let message = format!("rows of \"{}\" cannot expire: it has no column time", table.name);
+                    return Err(SqlError::invalid(message).at(value));
+                }
+            }
+            "duplicates" => {}
+            other => {
+                let error = SqlError::invalid(format!("a table has no option \"{other}\""));
+                return Err(error.at_span(key.span).did_you_mean(other, ["duplicates", "retention"]));
+            }
+        }
+        table.options.insert(name.into(), text.into());
+    }
+    Ok(())
+}
