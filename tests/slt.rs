@@ -85,6 +85,7 @@ impl DB for Engine {
         let word = sql.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
         match word.as_str() {
             "begin" | "start" => self.in_transaction = true,
+            "rollback" if sql.to_ascii_lowercase().split_whitespace().any(|word| word == "to") => {}
             "commit" | "rollback" | "end" | "abort" => self.in_transaction = false,
             _ => {}
         }

@@ -124,6 +124,12 @@ pub enum Statement {
     Commit,
     /// ROLLBACK.
     Rollback,
+    /// SAVEPOINT.
+    Savepoint(Ident),
+    /// RELEASE SAVEPOINT.
+    Release(Ident),
+    /// ROLLBACK TO SAVEPOINT.
+    RollbackTo(Ident),
     /// CHECKPOINT.
     Checkpoint {
         /// Of which database.
@@ -133,6 +139,8 @@ pub enum Statement {
     CallMaintain,
     /// VACUUM and ANALYZE.
     Maintain {
+        /// It is VACUUM.
+        vacuum: bool,
         /// The table, where one is named.
         table: Option<ObjectName>,
         /// Some of its columns.

@@ -162,7 +162,11 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
         "rollback" | "abort" => {
             parser.advance_token();
             session::transaction_words(parser);
-            Statement::Rollback
+            if parse_word(parser, "to") {
+                Statement::RollbackTo(session::savepoint(parser)?)
+            } else {
+                Statement::Rollback
+            }
         }
         "force" if matches!(second.as_str(), "checkpoint" | "install") => {
             parser.advance_token();
@@ -200,7 +204,10 @@ fn session_statement(word: &str) -> Option<fn(&mut Parser) -> Result<Statement>>
         "reset" => |p| Ok(session::reset(p)?),
         "pragma" => |p| Ok(session::pragma(p)?),
         "checkpoint" => |p| Ok(session::checkpoint(p)?),
-        "vacuum" | "analyze" => |p| Ok(session::maintain(p)?),
+        "savepoint" => |p| Ok(Statement::Savepoint(p.parse_identifier()?)),
+        "release" => |p| Ok(Statement::Release(session::savepoint(p)?)),
+        "vacuum" => |p| Ok(session::maintain(p, true)?),
+        "analyze" => |p| Ok(session::maintain(p, false)?),
         "call" => |p| Ok(session::call(p)?),
         "install" | "load" => |p| Ok(session::extension(p)?),
         "prepare" => session::prepare,

@@ -82,11 +82,6 @@ impl Session {
         }
     }
 
-    /// The open database.
-    pub fn database(&self) -> &Database {
-        &self.database
-    }
-
     /// Opens another database in the place of this one, which stays if that fails.
     pub fn open(&mut self, path: Option<&Path>, readonly: bool) -> Result<(), Error> {
         let same =

@@ -27,7 +27,8 @@ use crate::sql::forms::{self, SampleSyntax};
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::parser::{factor_query, parse_query};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan, Sample, SampleMethod, SampleSize};
-use crate::sql::session::{FoundObject, parts};
+use crate::sql::session::{FoundObject, SYSTEM_DATABASE, parts};
+use crate::sql::sources::SystemView;
 use crate::sql::{sources, stack};
 
 /// A plan and the names of its columns.
@@ -454,8 +455,8 @@ impl Binder<'_> {
                 other => Err(SqlError::internal(format!("{} in FROM", other.kind()))),
             };
         }
-        if let Some(bound) = self.bind_system_view(schema, object) {
-            return bound;
+        if let Some(view) = system_view(qualifier, object) {
+            return self.bind_system_view(view);
         }
         if qualifier.is_empty() && self.env.formats.is_file_name(&object.value) {
             return self.bind_file(&object.value, object);
@@ -527,9 +528,15 @@ impl Binder<'_> {
         Bound { plan, scope: Scope::of(relation) }
     }
 
-    fn bind_system_view(&mut self, schema: Option<&Ident>, name: &Ident) -> Option<Result<Bound>> {
-        let source = sources::system_view(&self.env, schema.map(|s| s.value.as_str()), &name.value)?;
-        Some(Ok(self.source(source, &name.value)))
+    fn bind_system_view(&mut self, view: &SystemView) -> Result<Bound> {
+        let ctes = self.ctes.take();
+        let bound = parse_query(&view.query()).and_then(|query| self.bind_query(&query, None));
+        self.ctes = ctes;
+        let mut bound = derived(view.name, bound?);
+        let relation = &mut bound.scope.relations[0];
+        relation.schema = Some(view.schema.to_owned());
+        relation.database = Some(SYSTEM_DATABASE.to_owned());
+        Ok(bound)
     }
 
     fn bind_table_function(
@@ -688,6 +695,18 @@ fn using_column(scope: &Scope, name: &Ident, side: &str) -> Result<Expr> {
 fn derived(name: &str, bound: BoundQuery) -> Bound {
     let relation = Relation::new(name, bound.columns.clone());
     Bound { plan: bound.into_plan(), scope: Scope::of(relation) }
+}
+
+/// The view that a name means of those that are built in.
+fn system_view(qualifier: &[&Ident], name: &Ident) -> Option<&'static SystemView> {
+    match qualifier {
+        [] => SystemView::find(None, &name.value),
+        [schema] => SystemView::find(Some(&schema.value), &name.value),
+        [database, schema] if database.value.eq_ignore_ascii_case(SYSTEM_DATABASE) => {
+            SystemView::find(Some(&schema.value), &name.value)
+        }
+        _ => None,
+    }
 }
 
 /// Gives a table, and possibly its columns, other names.

@@ -9,7 +9,7 @@
 mod aggregate;
 mod as_of;
 mod builtin_macros;
-mod coerce;
+pub mod coerce;
 mod cte;
 mod every;
 mod expr;
@@ -86,6 +86,9 @@ pub struct Environment<'e> {
     pub variables: &'e Variables,
     /// What runs and ran.
     pub activity: &'e Activity,
+    /// What is bound is a view of which the columns are listed. Listings within it know no columns of views, since
+    /// the view may be over the very listing.
+    pub listing: bool,
 }
 
 /// Expressions nested more deeply are refused: all that comes behind the binder recurses as deep.

@@ -114,8 +114,17 @@ pub fn transaction_words(parser: &mut Parser) -> bool {
     }
 }
 
+/// Behind RELEASE or ROLLBACK TO: the name of a savepoint.
+pub fn savepoint(parser: &mut Parser) -> Parsed<Ident> {
+    let is_name = peek_word(parser, 1).is_empty();
+    if !is_name {
+        expect_word(parser, "savepoint")?;
+    }
+    parser.parse_identifier()
+}
+
 /// Behind VACUUM or ANALYZE: what is to be looked at.
-pub fn maintain(parser: &mut Parser) -> Parsed<Statement> {
+pub fn maintain(parser: &mut Parser, vacuum: bool) -> Parsed<Statement> {
     if parser.consume_token(&Token::LParen) {
         parser.parse_comma_separated(Parser::parse_identifier)?;
         parser.expect_token(&Token::RParen)?;
@@ -132,7 +141,7 @@ pub fn maintain(parser: &mut Parser) -> Parsed<Statement> {
             parser.expect_token(&Token::RParen)?;
         }
     }
-    Ok(Statement::Maintain { table, columns })
+    Ok(Statement::Maintain { vacuum, table, columns })
 }
 
 /// Behind CHECKPOINT: the database, if it is named.

@@ -25,6 +25,24 @@ impl std::fmt::Display for Failure {
     }
 }
 
+impl Failure {
+    /// As the error of a statement that another one is made of, whose places mean nothing in that.
+    pub fn without_position(self) -> Self {
+        match self {
+            Self::Sql(e) => Self::Sql(SqlError { position: None, ..e }),
+            other => other,
+        }
+    }
+
+    /// As the error of a statement in a file.
+    pub fn inside(self, file: &str) -> Self {
+        match self.without_position() {
+            Self::Sql(e) => Self::Sql(SqlError { message: format!("in {file}: {}", e.message), ..e }),
+            other => other,
+        }
+    }
+}
+
 impl From<SqlError> for Failure {
     fn from(e: SqlError) -> Self {
         Self::Sql(e)

@@ -22,7 +22,7 @@ pub use inert_settings::is_self_test;
 pub use prepared::{PreparedStatement, PreparedStatements};
 pub use read_view::{DatabaseView, FoundObject, NewPlace, ReadView, SearchPath, parts};
 pub use result::{Outcome, ResultRows};
-pub use settings::{Setting, Settings, unknown as unknown_setting};
+pub use settings::{Setting, Settings, format_bytes, unknown as unknown_setting};
 pub(super) use transaction::Writer;
 pub(crate) use transaction::wait_to_write;
 pub use values::{Parameters, TypedValue, Variables};
@@ -218,6 +218,7 @@ impl Session {
             parameters: &self.parameters,
             variables: &self.variables,
             activity: self.databases.activity(),
+            listing: false,
         };
         work(&mut Binder::new(env))
     }

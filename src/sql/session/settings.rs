@@ -303,7 +303,7 @@ fn plain_text(value: &Scalar) -> String {
 }
 
 /// The least change of a query's working memory is a kilobyte, so a limit survives being shown and read.
-fn format_bytes(bytes: u64) -> String {
+pub fn format_bytes(bytes: u64) -> String {
     for (unit, name) in [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
         if bytes >= unit && bytes.is_multiple_of(unit) {
             return format!("{} {name}", bytes / unit);

@@ -9,6 +9,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sqlparser::ast::Ident;
+
 use crate::exec::context::CancelToken;
 use crate::exec::error::ExecError;
 use crate::sql::ast::Statement;
@@ -25,8 +27,8 @@ pub(super) enum Transaction {
     None,
     /// BEGIN was given.
     Open(Box<OpenTransaction>),
-    /// A write inside failed; only ROLLBACK is left.
-    Failed,
+    /// A write inside failed. What is left is to end it, or to go back to a savepoint if it has any.
+    Failed(Option<Box<OpenTransaction>>),
 }
 
 /// A transaction between BEGIN and COMMIT.
@@ -36,6 +38,24 @@ pub(super) struct OpenTransaction {
     parts: Vec<Part>,
     /// Nothing may be written.
     read_only: bool,
+    /// What SAVEPOINT has kept, the newest last.
+    savepoints: Vec<NamedSavepoint>,
+}
+
+/// What SAVEPOINT has kept.
+#[derive(Debug)]
+struct NamedSavepoint {
+    name: String,
+    parts: Vec<SavedPart>,
+}
+
+/// What a transaction had of a database.
+#[derive(Debug)]
+struct SavedPart {
+    database: Arc<NamedDatabase>,
+    snapshot: Arc<Snapshot>,
+    /// `None` if nothing was written yet.
+    write: Option<Savepoint>,
 }
 
 /// What a transaction has of a database.
@@ -64,6 +84,37 @@ impl OpenTransaction {
         &mut self.parts[at]
     }
 
+    /// The place of the newest savepoint of that name.
+    fn savepoint(&self, name: &Ident) -> Result<usize, SqlError> {
+        let found = self.savepoints.iter().rposition(|s| s.name.eq_ignore_ascii_case(&name.value));
+        found.ok_or_else(|| {
+            let error = context_error(&format!("savepoint \"{}\" does not exist", name.value));
+            error.at_span(name.span).did_you_mean(&name.value, self.savepoints.iter().map(|s| &s.name))
+        })
+    }
+
+    /// Undoes all that was done behind a savepoint, which stays.
+    fn rollback_to(&mut self, at: usize) -> Result<(), TableError> {
+        self.savepoints.truncate(at + 1);
+        let saved = &self.savepoints[at];
+        for part in &mut self.parts {
+            let before = saved.parts.iter().find(|s| Arc::ptr_eq(&s.database, &part.database));
+            match (before.and_then(|before| before.write.as_ref()), &mut part.write) {
+                (Some(savepoint), Some(write)) => write.rollback_to(savepoint)?,
+                (_, write) => {
+                    if let Some(write) = write.take() {
+                        part.snapshot = Arc::clone(write.base());
+                        write.rollback();
+                    }
+                }
+            }
+            if let Some(before) = before {
+                part.snapshot = Arc::clone(&before.snapshot);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it has written to a database.
     fn writes_to(&self, database: &Arc<NamedDatabase>) -> bool {
         self.parts.iter().any(|part| part.write.is_some() && Arc::ptr_eq(&part.database, database))
@@ -86,7 +137,12 @@ impl Transaction {
     /// Whether the statement may run now.
     pub fn check(&self, statement: &Statement) -> Result<(), SqlError> {
         match self {
-            Self::Failed if !matches!(statement, Statement::Rollback | Statement::Commit) => {
+            Self::Failed(_)
+                if !matches!(
+                    statement,
+                    Statement::Rollback | Statement::RollbackTo(_) | Statement::Commit
+                ) =>
+            {
                 Err(context_error("Current transaction is aborted (please ROLLBACK)"))
             }
             _ => Ok(()),
@@ -100,8 +156,15 @@ impl Transaction {
             Failure::Sql(e) => matches!(e.kind, K::Conversion | K::OutOfRange | K::Io | K::Internal),
             _ => true,
         };
-        if began && matches!(self, Self::Open(_)) {
-            *self = Self::Failed;
+        if began {
+            self.fail();
+        }
+    }
+
+    /// It can only be ended, or go back to a savepoint.
+    fn fail(&mut self) {
+        if let Self::Open(open) = std::mem::replace(self, Self::None) {
+            *self = Self::Failed(Some(open).filter(|open| !open.savepoints.is_empty()));
         }
     }
 
@@ -132,7 +195,8 @@ impl Session {
             return Err(context_error("cannot start a transaction within a transaction").into());
         }
         let parts = self.databases().iter().map(Part::of).collect();
-        self.transaction = Transaction::Open(Box::new(OpenTransaction { parts, read_only }));
+        self.transaction =
+            Transaction::Open(Box::new(OpenTransaction { parts, read_only, savepoints: vec![] }));
         Ok(())
     }
 
@@ -140,9 +204,8 @@ impl Session {
     pub(in crate::sql) fn commit(&mut self) -> Result<(), Failure> {
         match std::mem::replace(&mut self.transaction, Transaction::None) {
             Transaction::None => Err(context_error("cannot commit - no transaction is active").into()),
-            Transaction::Failed => {
-                Err(context_error("the transaction had failed and was rolled back").into())
-            }
+            // What is left of it is undone.
+            Transaction::Failed(_) => Ok(()),
             Transaction::Open(mut open) => {
                 for part in &mut open.parts {
                     if let Some(write) = part.write.take() {
@@ -158,8 +221,68 @@ impl Session {
     pub(in crate::sql) fn rollback(&mut self) -> Result<(), Failure> {
         match std::mem::replace(&mut self.transaction, Transaction::None) {
             Transaction::None => Err(context_error("cannot rollback - no transaction is active").into()),
-            Transaction::Open(_) | Transaction::Failed => Ok(()),
+            Transaction::Open(_) | Transaction::Failed(_) => Ok(()),
         }
+    }
+
+    /// SAVEPOINT.
+    pub(in crate::sql) fn savepoint(&mut self, name: &Ident) -> Result<(), Failure> {
+        let Transaction::Open(open) = &mut self.transaction else {
+            return Err(context_error("SAVEPOINT can only be used in a transaction")
+                .at_span(name.span)
+                .into());
+        };
+        let parts = open.parts.iter_mut().map(|part| {
+            let write = part.write.as_mut().map(WriteTransaction::savepoint).transpose()?;
+            Ok(SavedPart {
+                database: Arc::clone(&part.database),
+                snapshot: Arc::clone(&part.snapshot),
+                write,
+            })
+        });
+        let parts = parts.collect::<Result<Vec<_>, TableError>>()?;
+        open.savepoints.push(NamedSavepoint { name: name.value.clone(), parts });
+        Ok(())
+    }
+
+    /// RELEASE SAVEPOINT: what was done behind it belongs to what was before.
+    pub(in crate::sql) fn release(&mut self, name: &Ident) -> Result<(), Failure> {
+        let Transaction::Open(open) = &mut self.transaction else {
+            let message = "RELEASE SAVEPOINT can only be used in a transaction";
+            return Err(context_error(message).at_span(name.span).into());
+        };
+        let at = open.savepoint(name)?;
+        open.savepoints.truncate(at);
+        Ok(())
+    }
+
+    /// ROLLBACK TO SAVEPOINT, which a transaction that has failed goes on from.
+    pub(in crate::sql) fn rollback_to(&mut self, name: &Ident) -> Result<(), Failure> {
+        let open = match &mut self.transaction {
+            Transaction::Open(open) | Transaction::Failed(Some(open)) => open,
+            Transaction::Failed(None) => {
+                let message = format!("savepoint \"{}\" does not exist", name.value);
+                return Err(context_error(&message).at_span(name.span).into());
+            }
+            Transaction::None => {
+                let message = "ROLLBACK TO SAVEPOINT can only be used in a transaction";
+                return Err(context_error(message).at_span(name.span).into());
+            }
+        };
+        let at = open.savepoint(name)?;
+        let undone = open.rollback_to(at);
+        let transaction = std::mem::replace(&mut self.transaction, Transaction::None);
+        self.transaction = match transaction {
+            Transaction::Failed(Some(open)) if undone.is_ok() => Transaction::Open(open),
+            _ if undone.is_err() => Transaction::Failed(None),
+            other => other,
+        };
+        Ok(undone?)
+    }
+
+    /// Whether BEGIN was given.
+    pub(in crate::sql) fn is_in_transaction(&self) -> bool {
+        !matches!(self.transaction, Transaction::None)
     }
 
     /// Puts what sequences have given out into the file, outside of BEGIN; COMMIT does it else.
@@ -168,13 +291,12 @@ impl Session {
         self.writer()?.finish()
     }
 
-    /// CHECKPOINT, of the database in which objects are made.
-    pub(in crate::sql) fn checkpoint(&mut self) -> Result<(), Failure> {
-        let database = self.default_database();
+    /// CHECKPOINT of a database.
+    pub(in crate::sql) fn checkpoint(&mut self, database: &Arc<NamedDatabase>) -> Result<(), Failure> {
         if database.storage().is_read_only() {
             return Ok(());
         }
-        if matches!(&self.transaction, Transaction::Open(open) if open.writes_to(&database)) {
+        if matches!(&self.transaction, Transaction::Open(open) if open.writes_to(database)) {
             return Err(
                 context_error("Cannot CHECKPOINT: the current transaction has changes of its own").into()
             );
@@ -295,7 +417,7 @@ impl Drop for Writer<'_> {
         let Some(before) = self.before.take() else { return };
         let undone = self.transaction().and_then(|transaction| Ok(transaction.rollback_to(&before)?));
         if undone.is_err() {
-            self.session.transaction = Transaction::Failed;
+            self.session.transaction = Transaction::Failed(None);
         }
     }
 }

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, ListArray, StringViewArray};
-use arrow_buffer::OffsetBuffer;
+use arrow_array::Int64Array;
 
-use crate::catalog::{Catalog, ConstraintKind, Schema, TableDefinition, fold};
+use crate::catalog::{Catalog, ConstraintKind, TableDefinition, fold};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
+use crate::sql::bind::Environment;
 use crate::sql::bind::modify::keys::positions;
 use crate::sql::bind::modify::names_in;
 use crate::sql::parser::parse_expr;
-use crate::sql::sources::rows::{int, text};
-use crate::sql::sources::{RowsBuilder, database_name};
+use crate::sql::sources::RowsBuilder;
+use crate::sql::sources::rows::{empty_map, int, list, optional, tags, text, texts};
+use crate::sql::sources::system::{Listed, placed};
 use crate::sql::statement::ddl_text::{constraint_text, index_sql};
 
 /// One constraint, as it is listed.
-struct Listed {
+struct ListedConstraint {
     kind: &'static str,
     text: String,
     expression: Option<String>,
@@ -28,13 +29,9 @@ struct Listed {
 }
 
 /// All constraints, NOT NULL among them.
-pub fn constraints(catalog: &Catalog) -> RowsBuilder {
+pub fn constraints(env: &Environment<'_>) -> RowsBuilder {
     let list = |ty| T::List(Box::new(ty));
-    let mut rows = RowsBuilder::new(&[
-        ("database_name", T::Varchar),
-        ("database_oid", T::BigInt),
-        ("schema_name", T::Varchar),
-        ("schema_oid", T::BigInt),
+    let mut rows = placed(&[
         ("table_name", T::Varchar),
         ("table_oid", T::BigInt),
         ("constraint_index", T::BigInt),
@@ -47,48 +44,47 @@ pub fn constraints(catalog: &Catalog) -> RowsBuilder {
         ("referenced_table", T::Varchar),
         ("referenced_column_names", list(T::Varchar)),
     ]);
-    for (schema, table) in tables(catalog) {
-        for (i, listed) in of_table(catalog, table).into_iter().enumerate() {
-            let names: Vec<&str> = listed.columns.iter().map(|&c| &*table.columns[c].name).collect();
-            let (referenced, referenced_columns) = listed.referenced.unzip();
-            let referenced_columns: Vec<String> = referenced_columns.unwrap_or_default();
-            let name = listed.name.unwrap_or_else(|| {
-                let mut parts = vec![&*table.name];
-                parts.extend(&names);
-                parts.extend(referenced_columns.iter().map(String::as_str));
-                format!("{}_{}", parts.join("_"), listed.suffix)
-            });
-            rows.push([
-                text(database_name()),
-                int(0),
-                text(&schema.definition().name),
-                int(schema.definition().id.0),
-                text(&table.name),
-                int(table.id.0),
-                int(i as u64),
-                text(listed.kind),
-                text(&listed.text),
-                listed.expression.as_deref().map_or(Scalar::Null, text),
-                numbers(&listed.columns),
-                texts(&names),
-                text(&name),
-                referenced.as_deref().map_or(Scalar::Null, text),
-                texts(&referenced_columns.iter().map(String::as_str).collect::<Vec<_>>()),
-            ]);
+    // Constraints are numbered through all tables, as DuckDB does.
+    let mut number = 0;
+    for database in Listed::all(env) {
+        for (schema, table) in database.tables() {
+            for listed in of_table(database.catalog(), table) {
+                let names: Vec<&str> = listed.columns.iter().map(|&c| &*table.columns[c].name).collect();
+                let (referenced, referenced_columns) = listed.referenced.unzip();
+                let referenced_columns: Vec<String> = referenced_columns.unwrap_or_default();
+                let name = listed.name.unwrap_or_else(|| {
+                    let mut parts = vec![&*table.name];
+                    parts.extend(&names);
+                    parts.extend(referenced_columns.iter().map(String::as_str));
+                    format!("{}_{}", parts.join("_"), listed.suffix)
+                });
+                let mut row = database.place(schema).to_vec();
+                row.extend([
+                    text(&table.name),
+                    database.object_oid(table.id.0),
+                    int(number),
+                    text(listed.kind),
+                    text(&listed.text),
+                    optional(listed.expression.as_deref()),
+                    numbers(&listed.columns),
+                    texts(&names),
+                    text(&name),
+                    optional(referenced.as_deref()),
+                    texts(&referenced_columns),
+                ]);
+                rows.push(row);
+                number += 1;
+            }
         }
     }
     rows
 }
 
-fn tables(catalog: &Catalog) -> impl Iterator<Item = (&Arc<Schema>, &Arc<TableDefinition>)> {
-    catalog.schemas().flat_map(|schema| schema.tables().map(move |table| (schema, table)))
-}
-
-fn of_table(catalog: &Catalog, table: &TableDefinition) -> Vec<Listed> {
+fn of_table(catalog: &Catalog, table: &TableDefinition) -> Vec<ListedConstraint> {
     let mut out = vec![];
     for constraint in &table.constraints {
         let columns = positions(table, constraint.columns());
-        let mut listed = Listed {
+        let mut listed = ListedConstraint {
             kind: "UNIQUE",
             text: constraint_text(catalog, table, constraint),
             expression: None,
@@ -122,7 +118,7 @@ fn of_table(catalog: &Catalog, table: &TableDefinition) -> Vec<Listed> {
     }
     for (position, column) in table.columns.iter().enumerate().filter(|(_, c)| !c.nullable) {
         let _ = column;
-        out.push(Listed {
+        out.push(ListedConstraint {
             kind: "NOT NULL",
             text: "NOT NULL".into(),
             expression: None,
@@ -136,68 +132,47 @@ fn of_table(catalog: &Catalog, table: &TableDefinition) -> Vec<Listed> {
 }
 
 /// All indexes that were made by CREATE INDEX.
-pub fn indexes(catalog: &Catalog) -> RowsBuilder {
-    let mut rows = RowsBuilder::new(&[
-        ("database_name", T::Varchar),
-        ("database_oid", T::BigInt),
-        ("schema_name", T::Varchar),
-        ("schema_oid", T::BigInt),
+pub fn indexes(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows = placed(&[
         ("index_name", T::Varchar),
         ("index_oid", T::BigInt),
         ("table_name", T::Varchar),
         ("table_oid", T::BigInt),
         ("comment", T::Varchar),
+        ("tags", tags()),
         ("is_unique", T::Boolean),
         ("is_primary", T::Boolean),
         ("expressions", T::Varchar),
         ("sql", T::Varchar),
     ]);
-    for (schema, table) in tables(catalog) {
-        for (i, index) in table.indexes.iter().enumerate() {
-            let is_column = |key: &str| table.column_position(key.trim_matches('"')).is_some();
-            let keys: Vec<String> =
-                index
-                    .keys
-                    .iter()
-                    .map(|key| {
-                        if is_column(key) {
-                            key.to_string()
-                        } else {
-                            format!("'{}'", format_args!("({key})"))
-                        }
-                    })
-                    .collect();
-            rows.push([
-                text(database_name()),
-                int(0),
-                text(&schema.definition().name),
-                int(schema.definition().id.0),
-                text(&index.name),
-                // An index is a part of its table and has no id of its own.
-                int(i as u64),
-                text(&table.name),
-                int(table.id.0),
-                index.comment.as_deref().map_or(Scalar::Null, text),
-                Scalar::Boolean(index.unique),
-                Scalar::Boolean(false),
-                text(&format!("[{}]", keys.join(", "))),
-                text(&index_sql(schema, table, index)),
-            ]);
+    for database in Listed::all(env) {
+        for (schema, table) in database.tables() {
+            for (i, index) in table.indexes.iter().enumerate() {
+                let is_column = |key: &str| table.column_position(key.trim_matches('"')).is_some();
+                let shown = |key: &Box<str>| {
+                    if is_column(key) { key.to_string() } else { format!("'({key})'") }
+                };
+                let keys: Vec<String> = index.keys.iter().map(shown).collect();
+                let mut row = database.place(schema).to_vec();
+                row.extend([
+                    text(&index.name),
+                    database.index_oid(table.id.0, i),
+                    text(&table.name),
+                    database.object_oid(table.id.0),
+                    optional(index.comment.as_deref()),
+                    empty_map(),
+                    Scalar::Boolean(index.unique),
+                    Scalar::Boolean(false),
+                    text(&format!("[{}]", keys.join(", "))),
+                    text(&index_sql(schema, table, index)),
+                ]);
+                rows.push(row);
+            }
         }
     }
     rows
 }
 
-fn texts(values: &[&str]) -> Scalar {
-    list(Arc::new(StringViewArray::from(values.to_vec())), &T::Varchar)
-}
-
 fn numbers(values: &[usize]) -> Scalar {
     list(Arc::new(Int64Array::from_iter_values(values.iter().map(|&v| v as i64))), &T::BigInt)
-}
-
-fn list(items: ArrayRef, ty: &T) -> Scalar {
-    let field = Arc::new(arrow_schema::Field::new("item", ty.arrow(), true));
-    let offsets = OffsetBuffer::from_lengths([items.len()]);
-    Scalar::Nested(Arc::new(ListArray::new(field, offsets, items, None)))
 }

@@ -304,7 +304,7 @@ pub(super) fn functions() -> RowsBuilder {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let stability = if f.volatile { "VOLATILE" } else { "CONSISTENT" };
             rows.push([
-                text(super::database_name()),
+                text(crate::sql::session::SYSTEM_DATABASE),
                 text(crate::catalog::MAIN_SCHEMA),
                 text(&f.name),
                 f.alias_of.as_deref().map_or(Scalar::Null, text),

@@ -1,13 +1,17 @@
 //! Rows that this layer makes itself: series, and listings of what exists.
 
+mod columns;
 mod constraints;
 mod functions;
 mod internals;
 mod json_rows;
+mod pragmas;
 mod repeat;
 mod rows;
 mod series;
 mod system;
+mod system_views;
+mod types;
 
 use std::sync::Arc;
 
@@ -15,18 +19,24 @@ use crate::exec::error::Result;
 use crate::exec::source::{Source, TableFunctionArgs};
 use crate::sql::bind::Environment;
 
+pub use columns::relation_columns;
 pub use rows::{RowsBuilder, StaticRows, texts};
-pub use system::{database_name, relation_columns, system_view};
+pub use system_views::SystemView;
 
 /// The names that [`table_function`] knows.
 pub const TABLE_FUNCTIONS: &[&str] = &[
     "duckdb_columns",
     "duckdb_constraints",
+    "duckdb_databases",
+    "duckdb_dependencies",
     "duckdb_functions",
     "duckdb_indexes",
     "duckdb_schemas",
+    "duckdb_sequences",
     "duckdb_settings",
     "duckdb_tables",
+    "duckdb_types",
+    "duckdb_variables",
     "duckdb_views",
     "flux_blocks",
     "flux_chunks",
@@ -40,10 +50,17 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "flux_tables",
     "fluxdb_functions",
     "generate_series",
-    "pragma_table_info",
     "json_each",
     "json_tree",
     "pg_timezone_names",
+    "pragma_collations",
+    "pragma_database_list",
+    "pragma_database_size",
+    "pragma_platform",
+    "pragma_show",
+    "pragma_table_info",
+    "pragma_user_agent",
+    "pragma_version",
     "range",
     "repeat",
     "repeat_row",

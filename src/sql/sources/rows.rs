@@ -59,6 +59,25 @@ pub fn int(value: u64) -> Scalar {
     Scalar::Int(i128::from(value))
 }
 
+/// A text or NULL, for [`RowsBuilder::push`].
+pub fn optional(value: Option<&str>) -> Scalar {
+    value.map_or(Scalar::Null, text)
+}
+
+/// The type of tags, of which nothing has any.
+pub fn tags() -> LogicalType {
+    LogicalType::Map(Box::new(LogicalType::Varchar), Box::new(LogicalType::Varchar))
+}
+
+/// No tags, for [`RowsBuilder::push`].
+pub fn empty_map() -> Scalar {
+    let arrow_schema::DataType::Map(entries, ordered) = tags().arrow() else { return Scalar::Null };
+    let arrow_schema::DataType::Struct(fields) = entries.data_type() else { return Scalar::Null };
+    let none = arrow_array::StructArray::new_null(fields.clone(), 0);
+    let offsets = arrow_buffer::OffsetBuffer::from_lengths([0]);
+    Scalar::Nested(Arc::new(arrow_array::MapArray::new(Arc::clone(&entries), offsets, none, None, ordered)))
+}
+
 /// A list of texts, for [`RowsBuilder::push`].
 pub fn texts(values: impl IntoIterator<Item = impl AsRef<str>>) -> Scalar {
     let values = arrow_array::StringViewArray::from_iter_values(values);

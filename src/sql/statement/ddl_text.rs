@@ -1,10 +1,12 @@
 //! Definitions as the statements that make them.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
 use crate::catalog::{
     Catalog, ColumnDefinition, ColumnId, ConstraintDefinition, ConstraintKind, IndexDefinition, MAIN_SCHEMA,
-    Object, Schema, TableDefinition, ViewDefinition,
+    MacroDefinition, MacroKind, Namespace, Object, Schema, SequenceDefinition, TableDefinition,
+    TypeDefinition, ViewDefinition, fold,
 };
 use crate::sql::bind::modify::keys::positions;
 use crate::sql::bind::name::quoted;
@@ -110,50 +112,165 @@ pub fn view_sql(schema: &Schema, view: &ViewDefinition) -> String {
     out
 }
 
-/// The statements that make all tables and views of a catalog, schemas first; or the one of that name.
-pub fn create_statements(catalog: &Catalog, name: Option<&str>) -> Vec<String> {
-    let mut out = vec![];
-    for schema in catalog.schemas() {
-        if name.is_none() && !schema.definition().name.eq_ignore_ascii_case(MAIN_SCHEMA) {
-            out.push(format!("CREATE SCHEMA {};", quoted(&schema.definition().name)));
-        }
-        let wanted = |object: &&Object| {
-            name.is_none_or(|n| {
-                n.eq_ignore_ascii_case(object.name())
-                    || n.eq_ignore_ascii_case(&format!("{}.{}", schema.definition().name, object.name()))
-            })
-        };
-        let (mut tables, mut others) = (vec![], vec![]);
-        for object in schema.relations().filter(wanted) {
-            match object {
-                Object::Table(table) => tables.push(table),
-                Object::View(view) => others.push(view_sql(schema, view)),
-                _ => {}
-            }
-        }
-        for table in in_order_of_references(tables) {
-            out.push(table_sql(catalog, schema, table));
-            out.extend(table.indexes.iter().map(|index| index_sql(schema, table, index)));
-        }
-        out.append(&mut others);
-    }
-    out
+/// `CREATE SCHEMA …;`
+pub fn schema_sql(name: &str) -> String {
+    format!("CREATE SCHEMA {};", quoted(name))
 }
 
-/// Tables after those that their foreign keys reference: ids are given in the order of making, and a table can only
-/// reference one that is there, but for keys that were added later.
-fn in_order_of_references(tables: Vec<&std::sync::Arc<TableDefinition>>) -> Vec<&TableDefinition> {
-    let mut left: Vec<&TableDefinition> = tables.into_iter().map(|t| &**t).collect();
-    let mut out = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let waits = |table: &TableDefinition| {
-            table.constraints.iter().any(|c| {
-                matches!(&c.kind, ConstraintKind::ForeignKey { table: parent, .. }
-                    if *parent != table.id && left.iter().any(|t| t.id == *parent))
-            })
-        };
-        let next = left.iter().position(|t| !waits(t)).unwrap_or(0);
-        out.push(left.remove(next));
+/// `CREATE SEQUENCE …;`, which goes on where the sequence stands.
+pub fn sequence_sql(schema: &Schema, sequence: &SequenceDefinition) -> String {
+    let state = sequence.counter.state();
+    let next = if state.overflowed { sequence.greatest } else { state.next };
+    format!(
+        "CREATE SEQUENCE {} INCREMENT BY {} MINVALUE {} MAXVALUE {} START {} {};",
+        qualified(schema, &sequence.name),
+        sequence.increment,
+        sequence.least,
+        sequence.greatest,
+        next.clamp(sequence.least, sequence.greatest),
+        if sequence.cycles { "CYCLE" } else { "NO CYCLE" }
+    )
+}
+
+/// `CREATE TYPE …;`
+pub fn type_sql(schema: &Schema, named: &TypeDefinition) -> String {
+    format!("CREATE TYPE {} AS {};", qualified(schema, &named.name), named.ty)
+}
+
+/// `CREATE MACRO …;`
+pub fn macro_sql(schema: &Schema, definition: &MacroDefinition) -> String {
+    let overloads = definition.overloads.iter().map(|overload| {
+        let parameters = overload.parameters.iter().map(|parameter| {
+            let ty = parameter.ty.as_ref().map_or(String::new(), |ty| format!(" {ty}"));
+            let default = parameter.default.as_ref().map_or(String::new(), |d| format!(" := {d}"));
+            format!("{}{ty}{default}", quoted(&parameter.name))
+        });
+        let parameters = parameters.collect::<Vec<_>>().join(", ");
+        let table = if definition.kind == MacroKind::Table { "TABLE " } else { "" };
+        format!("({parameters}) AS {table}({})", overload.body)
+    });
+    let overloads = overloads.collect::<Vec<_>>().join(", ");
+    format!("CREATE MACRO {}{overloads};", qualified(schema, &definition.name))
+}
+
+/// The statement that makes a temporary object like that which `sql` makes.
+pub fn as_temporary(sql: &str) -> String {
+    sql.replacen("CREATE ", "CREATE TEMP ", 1)
+}
+
+/// An object, and the statement that makes it.
+pub struct ObjectSql<'c> {
+    /// The schema it is in.
+    pub schema: &'c Schema,
+    /// The object.
+    pub object: &'c Object,
+    /// `CREATE …;`
+    pub sql: String,
+}
+
+/// All objects of a catalog, each behind those that it needs.
+pub fn objects_in_order(catalog: &Catalog) -> Vec<ObjectSql<'_>> {
+    let mut all = vec![];
+    for schema in catalog.schemas() {
+        const NAMESPACES: [Namespace; 5] = [
+            Namespace::Type,
+            Namespace::Sequence,
+            Namespace::Function,
+            Namespace::TableFunction,
+            Namespace::Relation,
+        ];
+        for object in NAMESPACES.into_iter().flat_map(|namespace| schema.objects_in(namespace)) {
+            let sql = match object {
+                Object::Table(table) => table_sql(catalog, schema, table),
+                Object::View(view) => view_sql(schema, view),
+                Object::Sequence(sequence) => sequence_sql(schema, sequence),
+                Object::Type(named) => type_sql(schema, named),
+                Object::Macro(definition) => macro_sql(schema, definition),
+            };
+            all.push(ObjectSql { schema, object, sql });
+        }
+    }
+    all.sort_by_key(|o| o.object.id());
+    let order = in_order_of_needs(&all);
+    let mut all: Vec<Option<ObjectSql<'_>>> = all.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|i| all[i].take()).collect()
+}
+
+/// Positions of objects, each behind those that it needs. Whether it needs another shows in its statement: the other's
+/// name is in it. That may be so by chance, and then the order is one of many; where it leads around in a circle, the
+/// object that was made first is first.
+fn in_order_of_needs(all: &[ObjectSql<'_>]) -> Vec<usize> {
+    let is_word = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut odd = vec![];
+    for (i, o) in all.iter().enumerate() {
+        match fold(o.object.name()) {
+            name if is_word(&name) => by_name.entry(name).or_default().push(i),
+            name => odd.push((name, i)),
+        }
+    }
+    let needs = |i: usize| -> Vec<usize> {
+        let sql = fold(&all[i].sql);
+        let words: BTreeSet<&str> = sql.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let mut found: BTreeSet<usize> =
+            words.into_iter().filter_map(|word| by_name.get(word)).flatten().copied().collect();
+        found.extend(odd.iter().filter(|(name, _)| sql.contains(name)).map(|(_, other)| *other));
+        found.into_iter().filter(|&other| other != i && may_need(all[i].object, all[other].object)).collect()
+    };
+    let mut order = Vec::with_capacity(all.len());
+    let mut begun = vec![false; all.len()];
+    for first in 0..all.len() {
+        // Objects on the way, with what each still needs, last first.
+        let mut way: Vec<(usize, Vec<usize>)> = vec![];
+        let mut next = Some(first);
+        loop {
+            if let Some(i) = next.take().filter(|&i| !std::mem::replace(&mut begun[i], true)) {
+                let mut left = needs(i);
+                left.reverse();
+                way.push((i, left));
+            }
+            let Some((i, left)) = way.last_mut() else { break };
+            next = left.pop();
+            if next.is_none() {
+                order.push(*i);
+                way.pop();
+            }
+        }
+    }
+    order
+}
+
+/// Whether an object can need another at all.
+fn may_need(object: &Object, other: &Object) -> bool {
+    match (object, other) {
+        (Object::Table(table), Object::Table(other)) => table.constraints.iter().any(
+            |c| matches!(&c.kind, ConstraintKind::ForeignKey { table: parent, .. } if *parent == other.id),
+        ),
+        (Object::Table(_), Object::View(_)) | (Object::Sequence(_) | Object::Type(_), _) => false,
+        _ => true,
+    }
+}
+
+/// The statements that make all schemas of a catalog but the main one, which is always there.
+pub fn schema_statements(catalog: &Catalog) -> Vec<String> {
+    let names = catalog.schemas().map(|schema| &schema.definition().name);
+    names.filter(|name| !name.eq_ignore_ascii_case(MAIN_SCHEMA)).map(|name| schema_sql(name)).collect()
+}
+
+/// The statements that make all objects of a catalog, schemas first; or those of that name.
+pub fn create_statements(catalog: &Catalog, name: Option<&str>) -> Vec<String> {
+    let mut out = if name.is_none() { schema_statements(catalog) } else { vec![] };
+    for ObjectSql { schema, object, sql } in objects_in_order(catalog) {
+        let wanted = name.is_none_or(|n| {
+            n.eq_ignore_ascii_case(object.name())
+                || n.eq_ignore_ascii_case(&format!("{}.{}", schema.definition().name, object.name()))
+        });
+        if wanted {
+            out.push(sql);
+            if let Object::Table(table) = object {
+                out.extend(table.indexes.iter().map(|index| index_sql(schema, table, index)));
+            }
+        }
     }
     out
 }

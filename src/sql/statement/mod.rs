@@ -6,6 +6,7 @@ mod attach;
 mod comment;
 mod constraints;
 mod copy;
+mod copy_database;
 mod create;
 mod create_index;
 mod create_macro;
@@ -15,6 +16,8 @@ pub mod ddl_text;
 mod describe;
 mod drop;
 mod explain;
+mod export;
+mod maintain;
 mod modify;
 mod object;
 mod prepare;
@@ -27,7 +30,7 @@ mod summarize;
 mod table_options;
 
 pub use prepare::prepare;
-use sqlparser::ast::Statement as SqlStatement;
+use sqlparser::ast::{Ident, Statement as SqlStatement};
 
 use crate::sql::ast::Statement;
 use crate::sql::error::SqlError;
@@ -69,16 +72,47 @@ pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Ou
         Statement::Begin { read_only } => session.begin(*read_only).map(|()| Outcome::Done),
         Statement::Commit => session.commit().map(|()| Outcome::Done),
         Statement::Rollback => session.rollback().map(|()| Outcome::Done),
-        Statement::Checkpoint { .. } => session.checkpoint().map(|()| Outcome::Done),
         Statement::CallMaintain => retention::run(session),
-        Statement::Maintain { table, columns } => setting::maintain(session, table.as_ref(), columns),
+        Statement::Savepoint(name) => session.savepoint(name).map(|()| Outcome::Done),
+        Statement::Release(name) => session.release(name).map(|()| Outcome::Done),
+        Statement::RollbackTo(name) => session.rollback_to(name).map(|()| Outcome::Done),
+        Statement::Checkpoint { database } => maintain::checkpoint(session, database.as_ref()),
+        Statement::Maintain { vacuum, table, columns } => {
+            maintain::run(session, *vacuum, table.as_ref(), columns)
+        }
         Statement::Attach(attached) => attach::attach(session, attached),
         Statement::Detach(detached) => attach::detach(session, detached),
         Statement::Use(name) => attach::use_database(session, name),
-        Statement::CopyDatabase(_) => unsupported("COPY FROM DATABASE"),
-        Statement::Export(_) => unsupported("EXPORT DATABASE"),
-        Statement::Import { .. } => unsupported("IMPORT DATABASE"),
+        Statement::CopyDatabase(copy) => copy_database::run(session, copy),
+        Statement::Export(exported) => export::export(session, exported),
+        Statement::Import { path } => export::import(session, path),
     }
+}
+
+/// Does the work of a statement that is made of others as a whole: if one fails, nothing is done.
+fn whole<T>(
+    session: &mut Session,
+    read_only: bool,
+    work: impl FnOnce(&mut Session) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if !session.is_in_transaction() {
+        session.begin(read_only)?;
+        let done = work(session);
+        if done.is_ok() {
+            session.commit()?;
+        } else {
+            session.rollback()?;
+        }
+        return done;
+    }
+    let savepoint = Ident::new("statement");
+    session.savepoint(&savepoint)?;
+    let done = work(session);
+    if done.is_err() {
+        session.rollback_to(&savepoint)?;
+    }
+    session.release(&savepoint)?;
+    done
 }
 
 fn unsupported(what: &str) -> Result<Outcome, Failure> {
@@ -86,13 +120,11 @@ fn unsupported(what: &str) -> Result<Outcome, Failure> {
 }
 
 fn run_sql(session: &mut Session, statement: &SqlStatement) -> Result<Outcome, Failure> {
-    let what = match statement {
-        SqlStatement::Query(query) => return query::run(session, query),
-        SqlStatement::CreateTable(create) => return create_table::run(session, create),
-        SqlStatement::CreateIndex(create) => return create_index::run(session, create),
-        SqlStatement::AlterTable(alter) => return alter::run(session, alter),
-        SqlStatement::Savepoint { .. } | SqlStatement::ReleaseSavepoint { .. } => "SAVEPOINT",
-        _ => "this statement",
-    };
-    Err(SqlError::unsupported(format!("{what} is not supported yet")).into())
+    match statement {
+        SqlStatement::Query(query) => query::run(session, query),
+        SqlStatement::CreateTable(create) => create_table::run(session, create),
+        SqlStatement::CreateIndex(create) => create_index::run(session, create),
+        SqlStatement::AlterTable(alter) => alter::run(session, alter),
+        _ => unsupported("this statement"),
+    }
 }

@@ -1,8 +1,7 @@
-//! SET, RESET, PRAGMA, LOAD, VACUUM.
+//! SET, RESET, PRAGMA, LOAD.
 
-use sqlparser::ast::{Expr as Syntax, Ident, ObjectName};
+use sqlparser::ast::{Expr as Syntax, Ident};
 
-use crate::catalog::{Object, ObjectKind};
 use crate::column::scalar::Scalar;
 use crate::sql::ast::Show;
 use crate::sql::error::SqlError;
@@ -144,28 +143,4 @@ pub fn load(name: &Ident) -> Result<Outcome, Failure> {
     );
     let known: Vec<_> = BUILT_IN_EXTENSIONS.iter().map(|e| format!("\"{e}\"")).collect();
     Err(error.at_span(name.span).hint(format!("Built in are {}.", known.join(", "))).into())
-}
-
-/// VACUUM and ANALYZE: statistics are kept with the rows, so that there is nothing to do but to look whether what
-/// is named exists.
-pub fn maintain(
-    session: &Session,
-    table: Option<&ObjectName>,
-    columns: &[Ident],
-) -> Result<Outcome, Failure> {
-    let Some(name) = table else { return Ok(Outcome::Done) };
-    let view = session.read_view();
-    match view.find(ObjectKind::Table, name)?.object {
-        Object::Table(table) => {
-            for column in columns {
-                table
-                    .find_column(&column.value)
-                    .map_err(|e| SqlError::from_catalog(&e).at_span(column.span))?;
-            }
-            Ok(Outcome::Done)
-        }
-        _ => Err(SqlError::binder(format!("can only vacuum or analyze tables, and {name} is none"))
-            .at(name)
-            .into()),
-    }
 }

@@ -29,15 +29,11 @@ pub(super) fn indexes(session: &mut Session, words: &Words<'_>) -> Result<Next, 
 }
 
 pub(super) fn databases(session: &mut Session, _: &Words<'_>) -> Result<Next, String> {
-    let database = session.database();
-    let file = match database.path() {
-        Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string(),
-        None => "in memory".to_owned(),
-    };
-    let access = if database.is_read_only() { "read-only" } else { "read and write" };
-    let line = format!("main: {file} ({access})\n");
-    session.print(&line)?;
-    Ok(Next::Go)
+    Ok(after(session.run_statement(
+        "SELECT database_name AS name, coalesce(path, 'in memory') AS file, \
+         if(readonly, 'read-only', 'read and write') AS access FROM duckdb_databases() \
+         WHERE NOT internal ORDER BY database_name",
+    )))
 }
 
 pub(super) fn open(session: &mut Session, words: &Words<'_>) -> Result<Next, String> {

@@ -96,7 +96,7 @@ pub(super) fn dump(session: &mut Session, words: &Words<'_>) -> Result<Next, Str
 fn base_tables(session: &Session) -> fluxdb::Result<Vec<(String, String)>> {
     let rows = session.connection.query(
         "SELECT table_schema, table_name FROM information_schema.tables \
-         WHERE table_type = 'BASE TABLE' ORDER BY table_schema, table_name",
+         WHERE table_type = 'BASE TABLE' AND table_catalog = current_database() ORDER BY table_schema, table_name",
     )?;
     let mut names = vec![];
     for batch in rows {

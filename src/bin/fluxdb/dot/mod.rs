@@ -75,7 +75,7 @@ pub const COMMANDS: &[DotCommand] = commands![
     ".tables" "[PATTERN]" "tables and views, by LIKE pattern" catalog::tables,
     ".schema" "[TABLE]" "CREATE statements" catalog::schema,
     ".indexes" "[TABLE]" "indexes" catalog::indexes,
-    ".databases" "" "the open database and its file" catalog::databases,
+    ".databases" "" "the open and attached databases and their files" catalog::databases,
     ".open" "[--readonly] [FILE]" "another database, or one in memory" catalog::open,
     ".import" "FILE TABLE [--OPTION VALUE]" "a file into a table, made if it is not there" data::import,
     ".dump" "[TABLE]" "statements that make everything again" data::dump,

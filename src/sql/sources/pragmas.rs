@@ -1,0 +1,82 @@
+//! `pragma_version()` and their like: what this is, and what it has open.
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType as T;
+use crate::exec::error::{ExecError, Result};
+use crate::sql::bind::Environment;
+use crate::sql::session::format_bytes;
+use crate::sql::sources::RowsBuilder;
+use crate::sql::sources::rows::{int, optional, text};
+use crate::sql::sources::system::Listed;
+
+/// The rows of a table function of this name, if there is one.
+pub fn listing(env: &Environment<'_>, name: &str) -> Option<Result<RowsBuilder>> {
+    Some(Ok(match name {
+        "pragma_collations" => {
+            let mut rows = RowsBuilder::new(&[("collname", T::Varchar)]);
+            for name in ["binary", "c", "noaccent", "nocase", "posix"] {
+                rows.push([text(name)]);
+            }
+            rows
+        }
+        "pragma_database_list" => database_list(env),
+        "pragma_database_size" => return Some(database_size(env)),
+        "pragma_platform" => {
+            let mut rows = RowsBuilder::new(&[("platform", T::Varchar)]);
+            rows.push([text(&platform())]);
+            rows
+        }
+        "pragma_user_agent" => {
+            let mut rows = RowsBuilder::new(&[("user_agent", T::Varchar)]);
+            rows.push([text(&format!("fluxdb/v{}({})", env!("CARGO_PKG_VERSION"), platform()))]);
+            rows
+        }
+        "pragma_version" => {
+            let mut rows = RowsBuilder::new(&[("library_version", T::Varchar)]);
+            rows.push([text(concat!("v", env!("CARGO_PKG_VERSION")))]);
+            rows
+        }
+        _ => return None,
+    }))
+}
+
+fn platform() -> String {
+    format!("{}_{}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+/// The databases that can be named, but that of temporary objects.
+fn database_list(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[("seq", T::BigInt), ("name", T::Varchar), ("file", T::Varchar)]);
+    for (i, view) in env.tables.names().databases().iter().enumerate() {
+        let database = view.database();
+        if !database.is_temporary() {
+            let path = database.path().map(|p| p.to_string_lossy());
+            rows.push([int(i as u64 + 1), text(database.name()), optional(path.as_deref())]);
+        }
+    }
+    rows
+}
+
+fn database_size(env: &Environment<'_>) -> Result<RowsBuilder> {
+    let mut rows = RowsBuilder::new(&[
+        ("database_name", T::Varchar),
+        ("database_size", T::Varchar),
+        ("block_size", T::BigInt),
+        ("total_blocks", T::BigInt),
+        ("memory_limit", T::Varchar),
+    ]);
+    for listed in Listed::all(env).into_iter().filter(|d| !d.is_temporary()) {
+        let storage = listed.view.database().storage();
+        let bytes = storage.file_bytes().map_err(ExecError::Storage)?;
+        let page = u64::from(storage.options().page_size);
+        let limit: Scalar = text(&format_bytes(env.settings.memory_limit_bytes));
+        rows.push([
+            text(listed.view.name()),
+            text(&format_bytes(bytes)),
+            int(page),
+            int(bytes / page),
+            limit,
+        ]);
+    }
+    Ok(rows)
+}
