@@ -269,6 +269,8 @@ impl Shared {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             threads: options.threads.unwrap_or(cores).max(1),
+            temp_directory: temp_directory(path, options),
+            max_temp_directory_bytes: u64::MAX,
             memory_limit_bytes: options.memory_limit_bytes.unwrap_or_else(default_memory_limit_bytes),
             integer_division: false,
             default_descending: false,
@@ -286,6 +288,15 @@ impl Shared {
     /// The storage of the database that was opened.
     pub(crate) fn storage(&self) -> &Arc<Storage> {
         self.databases.opened().storage()
+    }
+}
+
+/// Beside the database, where there is a place that may be written to.
+fn temp_directory(path: Option<&Path>, options: &Options) -> PathBuf {
+    match path.and_then(Path::parent) {
+        Some(parent) if !options.read_only && parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) if !options.read_only => parent.to_path_buf(),
+        _ => std::env::temp_dir(),
     }
 }
 

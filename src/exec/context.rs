@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::exec::error::{ExecError, Result};
 use crate::exec::profile::Profile;
+use crate::exec::spill::TempSpace;
 use crate::exec::zone::Zone;
 
 /// Asks a running query to stop. Cheap to clone; any thread may call it.
@@ -47,14 +48,25 @@ impl MemoryTracker {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if used > self.limit {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(ExecError::OutOfMemory(format!(
-                "could not allocate {bytes} bytes: {} of {} bytes of memory_limit are in use",
-                used - bytes,
-                self.limit
-            )));
+            return Err(self.exceeded(bytes));
         }
         self.peak.fetch_max(used, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Takes `bytes`, also past the limit.
+    pub(crate) fn grow_past_limit(&self, bytes: u64) {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak.fetch_max(used, Ordering::Relaxed);
+    }
+
+    /// The error of not getting `bytes` more.
+    pub(crate) fn exceeded(&self, bytes: u64) -> ExecError {
+        ExecError::OutOfMemory(format!(
+            "could not allocate {bytes} bytes: {} of {} bytes of memory_limit are in use",
+            self.used(),
+            self.limit
+        ))
     }
 
     /// Gives `bytes` back.
@@ -87,6 +99,8 @@ pub struct ExecContext {
     pub cancel: CancelToken,
     /// Accounts for its memory.
     pub memory: MemoryTracker,
+    /// Where it puts what memory does not hold.
+    pub temp: TempSpace,
     /// Work counted while the query runs.
     pub counters: Counters,
     /// The session's time zone.
@@ -102,6 +116,7 @@ impl ExecContext {
             threads: threads.max(1),
             cancel,
             memory: MemoryTracker::new(memory_limit),
+            temp: TempSpace::default(),
             counters: Counters::default(),
             zone: Zone::utc(),
             profile: None,
@@ -127,4 +142,6 @@ pub struct Counters {
     pub blocks_skipped: AtomicU64,
     /// Bytes of encoded blocks decoded.
     pub bytes_decoded: AtomicU64,
+    /// Bytes written to the temporary file.
+    pub bytes_spilled: AtomicU64,
 }

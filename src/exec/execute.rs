@@ -44,6 +44,7 @@ use crate::exec::operators::write::write;
 use crate::exec::pipeline::{BatchesSource, Operator, Pipeline, Profiled, ProfiledSource, SequenceSource};
 use crate::exec::plan::{JoinKind, Plan, PlanNode};
 use crate::exec::source::{ColumnPredicate, Source, SourceScan, predicates_of};
+use crate::exec::spill::Spill;
 use crate::exec::stream::{Output, QueryStream};
 use crate::table::{ROW_ID, ROW_ID_NAME, TableSnapshot};
 
@@ -249,7 +250,8 @@ impl Builder {
                 }
                 let hints = key_hints(hints, &group_by);
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
-                let groups = self.timed(id, || aggregate(&pipeline, group_by, aggregates, &self.context))?;
+                let groups =
+                    self.timed(id, || aggregate(&pipeline, group_by, aggregates, &self.spill(id)))?;
                 Ok(self.source(id, groups))
             }
             PlanNode::GapFill { input, spec } => {
@@ -278,7 +280,7 @@ impl Builder {
                 // A scan that is given a bound does not keep the order of its rows, which equal ones have to keep here.
                 let hints = hints.into_iter().filter(|h| !matches!(h.kind, HintKind::Bound(_))).collect();
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
-                let source = self.timed(id, || sort(&pipeline, keys, &self.context))?;
+                let source = self.timed(id, || sort(&pipeline, keys, &self.spill(id)))?;
                 Ok(self.source(id, source))
             }
             PlanNode::TopN { input, keys, limit: count, offset } if keys.is_empty() => {
@@ -295,7 +297,7 @@ impl Builder {
                 let (bound, hints) = running_bound(&keys);
                 let pipeline = self.build(input, id + 1, hints, wanted)?;
                 let source =
-                    self.timed(id, || top_n(&pipeline, keys, limit, offset, bound, &self.context))?;
+                    self.timed(id, || top_n(&pipeline, keys, limit, offset, bound, &self.spill(id)))?;
                 let mut pipeline = self.source(id, source);
                 pipeline.operators.extend(fetch.map(|fetch| Arc::new(fetch) as Arc<dyn Operator>));
                 Ok(pipeline)
@@ -423,6 +425,11 @@ impl Builder {
                 Ok(self.batches(id, vec![Batch::new(vec![Arc::new(count)], 1)]))
             }
         }
+    }
+
+    /// What node `id` needs to put rows into the temporary file.
+    fn spill(&self, id: usize) -> Spill {
+        Spill::new(&self.context, id)
     }
 
     /// All rows of a plan.

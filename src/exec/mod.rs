@@ -23,6 +23,7 @@ pub mod profile;
 mod scheduler;
 pub mod sinks;
 pub mod source;
+pub mod spill;
 mod stream;
 pub mod timetz;
 mod views;

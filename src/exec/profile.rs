@@ -35,6 +35,8 @@ pub struct NodeMetrics {
     pub nanos: AtomicU64,
     /// Bytes of working memory that its result holds.
     pub memory: AtomicU64,
+    /// Bytes it wrote to the temporary file.
+    pub spilled: AtomicU64,
     /// What it read of a table.
     scan: Mutex<Option<ScanMetrics>>,
 }

@@ -57,6 +57,12 @@ impl OsFile {
         Ok(Self { name: path.display().to_string(), file, mapping: RwLock::new(None), _lock: None })
     }
 
+    /// A file in a directory that no name leads to: it is gone when it is closed, however that happens.
+    pub fn temporary(directory: &Path) -> io::Result<Self> {
+        let file = tempfile::tempfile_in(directory)?;
+        Ok(Self { name: directory.display().to_string(), file, mapping: RwLock::new(None), _lock: None })
+    }
+
     fn open_unlocked(path: &Path, access: Access) -> Result<(std::fs::File, PathBuf)> {
         let name = path.display().to_string();
         let writing = access != Access::Read;

@@ -33,6 +33,7 @@ struct Operator {
     /// With all below it.
     total: u64,
     memory: u64,
+    spilled: u64,
     scan: Option<Scan>,
     inputs: Vec<Operator>,
 }
@@ -131,6 +132,7 @@ fn operator(plan: &Plan, profile: Option<&Profile>, node: &mut usize) -> Operato
         own,
         total,
         memory,
+        spilled: count(metrics.map(|m| &m.spilled)),
         scan,
         inputs,
     }
@@ -200,6 +202,9 @@ fn write_tree(op: &Operator, whole: u64, prefix: [&str; 2], out: &mut String) {
     if op.memory > 0 {
         let _ = write!(out, "; holds {}", bytes(op.memory));
     }
+    if op.spilled > 0 {
+        let _ = write!(out, "; {} spilled", bytes(op.spilled));
+    }
     out.push_str(")\n");
     if let Some(scan) = &op.scan {
         let bar = if op.inputs.is_empty() { "   " } else { "│  " };
@@ -222,6 +227,9 @@ fn write_json(op: &Operator, depth: usize, out: &mut String) {
     let _ = writeln!(out, "{pad}    \"timing\": {},", op.own as f64 / 1e9);
     let _ = writeln!(out, "{pad}    \"total_timing\": {},", op.total as f64 / 1e9);
     let _ = writeln!(out, "{pad}    \"memory_bytes\": {},", op.memory);
+    if op.spilled > 0 {
+        let _ = writeln!(out, "{pad}    \"spilled_bytes\": {},", op.spilled);
+    }
     if let Some(scan) = &op.scan {
         let m = &scan.metrics;
         let list = |counts: &[u64]| {
@@ -318,6 +326,9 @@ fn write_html(op: &Operator, whole: u64, out: &mut String) {
     let _ = write!(out, " · {} own ({share}%) · {} with inputs", duration(op.own), duration(op.total));
     if op.memory > 0 {
         let _ = write!(out, " · holds {}", bytes(op.memory));
+    }
+    if op.spilled > 0 {
+        let _ = write!(out, " · {} spilled", bytes(op.spilled));
     }
     out.push_str("</div>");
     if let Some(scan) = &op.scan {

@@ -30,6 +30,7 @@ pub use values::{Parameters, TypedValue, Variables};
 use crate::exec::context::{CancelToken, ExecContext};
 use crate::exec::plan::Plan;
 use crate::exec::profile::Profile;
+use crate::exec::spill::TempSpace;
 use crate::exec::{QueryStream, execute};
 use crate::sql::ast::Statement;
 use crate::sql::bind::{Binder, Environment, Tables};
@@ -198,6 +199,8 @@ impl Session {
     pub(super) fn context(&self) -> ExecContext {
         let cancel = self.cancel.clone();
         let mut context = ExecContext::new(self.settings.threads, self.settings.memory_limit_bytes, cancel);
+        context.temp =
+            TempSpace::new(self.settings.temp_directory.clone(), self.settings.max_temp_directory_bytes);
         context.zone = self.settings.time_zone.clone();
         context
     }

@@ -1,6 +1,7 @@
 //! Settings of one connection, and their names in SET.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -16,6 +17,10 @@ pub struct Settings {
     pub threads: usize,
     /// Working memory of one query.
     pub memory_limit_bytes: u64,
+    /// Where a query puts what its memory does not hold.
+    pub temp_directory: PathBuf,
+    /// The most bytes that all queries may have there.
+    pub max_temp_directory_bytes: u64,
     /// `/` between integers gives an integer.
     pub integer_division: bool,
     /// ORDER BY without a direction is descending.
@@ -108,6 +113,26 @@ const KNOWN: &[Known] = &[
         set: |s, v| whole(v).map(|n| s.lock_timeout_ms = n),
     },
     Known {
+        name: "max_temp_directory_size",
+        aliases: &[],
+        description: "The most bytes that the temporary files of all queries may have together, such as 100GB; -1 for no limit",
+        ty: LogicalType::Varchar,
+        get: |s| match s.max_temp_directory_bytes {
+            u64::MAX => "-1".into(),
+            limit => format_bytes(limit),
+        },
+        set: |s, v| {
+            let none = match v {
+                Scalar::Int(n) => *n == -1,
+                Scalar::Text(text) => text.trim() == "-1",
+                _ => false,
+            };
+            let limit = if none { u64::MAX } else { bytes(v)? };
+            s.max_temp_directory_bytes = limit;
+            Ok(())
+        },
+    },
+    Known {
         name: "memory_limit",
         aliases: &["max_memory"],
         description: "The working memory of one query, such as 1GB",
@@ -139,6 +164,20 @@ const KNOWN: &[Known] = &[
         ty: LogicalType::Varchar,
         get: |s| search_path_text(&s.search_path),
         set: |_, _| Err("the search path is set against what exists".into()),
+    },
+    Known {
+        name: "temp_directory",
+        aliases: &[],
+        description: "The directory for what a query's memory does not hold",
+        ty: LogicalType::Varchar,
+        get: |s| s.temp_directory.display().to_string(),
+        set: |s, v| match v {
+            Scalar::Text(path) if !path.is_empty() => {
+                s.temp_directory = PathBuf::from(&**path);
+                Ok(())
+            }
+            _ => Err("it must be the path of a directory".into()),
+        },
     },
     Known {
         name: "threads",
@@ -397,6 +436,8 @@ mod tests {
         Settings {
             threads: 2,
             memory_limit_bytes: 1 << 30,
+            temp_directory: std::env::temp_dir(),
+            max_temp_directory_bytes: u64::MAX,
             integer_division: false,
             default_descending: false,
             default_nulls_first: false,

@@ -21,6 +21,8 @@ use crate::exec::memory::Reservation;
 use crate::exec::operators::groups::hash::{KeyHasher, hash_keys, is_text};
 use crate::exec::operators::groups::{GroupTable, group_table, numbered_table};
 use crate::exec::scheduler::parallel;
+use crate::exec::spill::partition::Partitioner;
+use crate::exec::spill::{Chunk, Spill};
 
 /// A table of this many keys may be too large for the caches.
 pub(super) const MANY_KEYS: usize = 1 << 16;
@@ -29,7 +31,7 @@ const TOO_MANY_KEYS: usize = 1 << 18;
 /// Rows that tell how often keys come that are new.
 const TRIAL_ROWS: usize = 1 << 15;
 /// With more groups than this they are partitioned themselves, so that their arguments need not be.
-const MOST_GROUPS: usize = 1 << 16;
+pub(super) const MOST_GROUPS: usize = 1 << 16;
 
 /// An empty table for the distinct arguments of a call; with the group in front, if there are groups.
 pub(super) fn distinct_table(call: &AggregateCall, grouped: bool) -> Result<Box<dyn GroupTable>> {
@@ -85,7 +87,12 @@ pub(super) struct DistinctSet {
     repeats: Repeats,
     /// Rows that may be in the table or among each other, if they are laid out by the hash of their arguments.
     scattered: Option<Scattered>,
+    /// Where rows go once memory holds no more of them, by the hash of their arguments.
+    spilled: Option<Partitioner>,
     types: Vec<DataType>,
+    /// How many of the types are hashes of texts, at the end.
+    texts: usize,
+    columns: Vec<LogicalType>,
     ids: Vec<u32>,
 }
 
@@ -139,7 +146,10 @@ impl DistinctSet {
             grouped,
             repeats: Repeats::default(),
             scattered: None,
+            spilled: None,
             types,
+            texts,
+            columns: column_types(call, grouped),
             ids: vec![],
         })
     }
@@ -147,6 +157,58 @@ impl DistinctSet {
     /// Whether rows have been laid out.
     pub fn is_scattered(&self) -> bool {
         self.scattered.is_some()
+    }
+
+    /// Whether rows have been written away.
+    pub fn is_spilled(&self) -> bool {
+        self.spilled.is_some()
+    }
+
+    /// Begins with the rows of a table.
+    pub fn set_table(&mut self, table: Box<dyn GroupTable>) {
+        self.table = table;
+    }
+
+    /// Writes all rows away, and those that are still to come.
+    pub fn spill(&mut self, spill: &Spill) -> Result<()> {
+        let mut spilled = match self.spilled.take() {
+            Some(spilled) => spilled,
+            None => Partitioner::new(spill, 0),
+        };
+        let width = self.types.len() - self.texts;
+        let rows = self.table.len();
+        let keys = self.table.take_keys()?;
+        self.table = if self.grouped { numbered_table(&self.columns)? } else { group_table(&self.columns)? };
+        spill_rows(&mut spilled, keys, rows, self.grouped)?;
+        if let Some(mut scattered) = self.scattered.take() {
+            for mut batch in scattered.scatter.take()?.into_iter().flatten() {
+                batch.columns.truncate(width);
+                spill_rows(&mut spilled, batch.columns, batch.rows, self.grouped)?;
+            }
+        }
+        self.spilled = Some(spilled);
+        Ok(())
+    }
+
+    /// What was written away, by partition.
+    pub fn into_spilled(mut self, spill: &Spill) -> Result<Vec<Vec<Chunk>>> {
+        self.spill(spill)?;
+        let Some(mut spilled) = self.spilled else { return Ok(vec![]) };
+        spilled.flush()?;
+        Ok(spilled.parts)
+    }
+
+    /// All rows, by partition of the hashes of their groups.
+    pub fn into_spilled_by_group(self, spill: &Spill, hashes: &[u64]) -> Result<Vec<Vec<Chunk>>> {
+        let mut by_group = Partitioner::new(spill, 0);
+        for chunk in self.into_spilled(spill)?.into_iter().flatten() {
+            let batch = chunk.read()?;
+            let groups = batch.columns[0].as_primitive::<UInt32Type>().values();
+            let of_rows: Vec<u64> = groups.iter().map(|g| hashes[*g as usize]).collect();
+            by_group.push(batch, &of_rows, 0)?;
+        }
+        by_group.flush()?;
+        Ok(by_group.parts)
     }
 
     /// Bytes held.
@@ -171,6 +233,9 @@ impl DistinctSet {
 
     /// Adds rows. `groups` is the number of groups so far.
     pub fn push(&mut self, columns: Vec<ArrayRef>, rows: usize, groups: usize) -> Result<()> {
+        if let Some(spilled) = &mut self.spilled {
+            return spill_rows(spilled, columns, rows, self.grouped);
+        }
         if let Some(scattered) = &mut self.scattered {
             return scattered.push(columns, rows, self.grouped);
         }
@@ -188,6 +253,20 @@ impl DistinctSet {
         }
         Ok(())
     }
+}
+
+/// Writes rows to the partitions of their arguments' hashes.
+pub(super) fn spill_rows(
+    spilled: &mut Partitioner,
+    columns: Vec<ArrayRef>,
+    rows: usize,
+    grouped: bool,
+) -> Result<()> {
+    if rows == 0 {
+        return Ok(());
+    }
+    let hashes = hash_keys(&columns[usize::from(grouped)..], rows)?;
+    spilled.push(Batch::new(columns, rows), &hashes, 0)
 }
 
 impl Scattered {

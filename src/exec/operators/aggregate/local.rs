@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow_select::filter::FilterBuilder;
 
-use super::distinct::{DistinctSet, MANY_KEYS, Repeats};
+use super::distinct::{DistinctSet, MANY_KEYS, MOST_GROUPS, Repeats};
 use super::merge::{Division, Shares};
 use super::ordered::OrderedRows;
-use super::partition::{PARTITIONS, Partitioned};
+use super::partition::{PARTITIONS, Part, Partitioned};
 use super::{Aggregation, Feed};
 use crate::column::types::LogicalType;
 use crate::exec::aggregates::GroupStates;
@@ -16,8 +16,10 @@ use crate::exec::batch::Batch;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::{evaluate, evaluate_predicate, flatten};
 use crate::exec::expr::{AggregateCall, Expr};
-use crate::exec::memory::Reservation;
+use crate::exec::memory::{Account, Budget};
+use crate::exec::operators::groups::hash::hash_keys;
 use crate::exec::operators::groups::{GroupTable, group_table};
+use crate::exec::spill::partition::Partitioner;
 
 /// One worker's groups and the states of their aggregates.
 pub(super) struct Local {
@@ -31,14 +33,19 @@ pub(super) struct Local {
     pub ordered: Vec<OrderedRows>,
     /// What takes the place of all these once there are too many groups.
     pub partitioned: Option<Box<Partitioned>>,
-    pub memory: Reservation,
+    /// Where further rows go once memory holds no more.
+    pub spilled: Option<Partitioner>,
+    /// Rows are not laid out by partition: they are those of one.
+    settled: bool,
+    full: bool,
+    pub memory: Account,
     repeats: Repeats,
     ids: Vec<u32>,
     filtered_ids: Vec<u32>,
 }
 
 impl Local {
-    pub fn new(aggregation: &Aggregation) -> Self {
+    pub fn new(aggregation: &Aggregation, budget: &Arc<Budget>) -> Self {
         let types: Vec<LogicalType> = aggregation.keys.iter().map(Expr::ty).collect();
         let grouped = !types.is_empty();
         let mut failed = None;
@@ -65,16 +72,34 @@ impl Local {
             distinct,
             ordered: aggregation.fed(Feed::Ordered).map(|_| OrderedRows::default()).collect(),
             partitioned: None,
-            memory: Reservation::new(&aggregation.context),
+            spilled: None,
+            settled: false,
+            full: false,
+            memory: Account::new(budget),
             repeats: Repeats::default(),
             ids: vec![],
             filtered_ids: vec![],
         }
     }
 
+    /// Begins with the groups of one partition, whose other rows are still to come.
+    pub fn of_part(aggregation: &Aggregation, part: Part, budget: &Arc<Budget>) -> Self {
+        let mut local = Self::new(aggregation, budget);
+        for (set, table) in local.distinct.iter_mut().zip(part.distinct) {
+            set.set_table(table);
+        }
+        Self {
+            table: Some(Ok(part.table)),
+            states: part.states,
+            ordered: part.ordered,
+            settled: true,
+            ..local
+        }
+    }
+
     /// The number of groups, as far as they were looked up.
     pub fn groups(&self) -> usize {
-        if self.partitioned.is_some() {
+        if self.partitioned.is_some() || self.spilled.is_some() {
             return MANY_KEYS;
         }
         match &self.table {
@@ -89,10 +114,68 @@ impl Local {
         if batch.rows == 0 {
             return Ok(());
         }
+        if self.spilled.is_some() {
+            return self.spill_rows(aggregation, sequence, batch);
+        }
         if let (Some(partitioned), Some(layout)) = (&mut self.partitioned, &aggregation.layout) {
             partitioned.push(aggregation, layout, batch)?;
-            return self.memory.resize(partitioned.size());
+            if !self.memory.fits(partitioned.size()) {
+                partitioned.group_rows(aggregation, layout)?;
+                self.memory.force(partitioned.size());
+                self.spilled = Some(Partitioner::new(&aggregation.spill, 0));
+            }
+            return Ok(());
         }
+        self.add(aggregation, sequence, batch)?;
+        self.full = !self.memory.fits(self.size());
+        if self.full && self.spill_distinct(aggregation)? {
+            self.full = false;
+        } else if self.full {
+            if self.settled || aggregation.keys.is_empty() {
+                return self.memory.settle(self.size());
+            }
+            self.spilled = Some(Partitioner::new(&aggregation.spill, 0));
+        }
+        Ok(())
+    }
+
+    /// Whether the groups took all the memory that they may when rows were added last.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Writes rows away, without the columns that nobody reads.
+    fn spill_rows(&mut self, aggregation: &Aggregation, sequence: u64, batch: &Batch) -> Result<()> {
+        let Some(partitioner) = &mut self.spilled else { return Ok(()) };
+        let keys = aggregation.keys.iter().map(|k| evaluate(k, batch, &aggregation.context));
+        let hashes = hash_keys(&keys.collect::<Result<Vec<_>>>()?, batch.rows)?;
+        let mut used = vec![false; batch.columns.len()];
+        let calls = aggregation.calls.iter();
+        let of_calls =
+            calls.flat_map(|c| c.args.iter().chain(&c.filter).chain(c.order_by.iter().map(|k| &k.expr)));
+        aggregation.keys.iter().chain(of_calls).for_each(|e| mark_columns(e, &mut used));
+        let nothing: ArrayRef = Arc::new(arrow_array::NullArray::new(batch.rows));
+        let columns = batch.columns.iter().zip(used);
+        let columns = columns.map(|(c, used)| if used { c.clone() } else { nothing.clone() }).collect();
+        let tag = if aggregation.feeds.contains(&Feed::Ordered) { sequence } else { 0 };
+        partitioner.push(Batch::new(columns, batch.rows), &hashes, tag)
+    }
+
+    /// Writes the rows of `DISTINCT` aggregates away, where there are more of them than groups. Whether that was so.
+    pub fn spill_distinct(&mut self, aggregation: &Aggregation) -> Result<bool> {
+        let held: usize = self.distinct.iter().map(DistinctSet::size).sum();
+        if self.groups() > MOST_GROUPS || held < self.size() / 2 {
+            return Ok(false);
+        }
+        for set in &mut self.distinct {
+            set.spill(&aggregation.spill)?;
+        }
+        self.memory.force(self.size());
+        Ok(true)
+    }
+
+    /// Adds rows to the groups that are looked up.
+    fn add(&mut self, aggregation: &Aggregation, sequence: u64, batch: &Batch) -> Result<()> {
         let context = &*aggregation.context;
         let mut ids = None;
         let mut groups = 1;
@@ -170,18 +253,31 @@ impl Local {
                 }
             }
         }
-        self.memory.resize(self.size())?;
-        if too_many && let Some(layout) = &aggregation.layout {
+        if too_many
+            && !self.settled
+            && let Some(layout) = &aggregation.layout
+            && !self.distinct.iter().any(DistinctSet::is_spilled)
+        {
             let (states, distinct) = (std::mem::take(&mut self.states), std::mem::take(&mut self.distinct));
-            let shares = Shares::new(self.take_table()?, states, distinct, Division::Hash(PARTITIONS))?;
+            let shares = Shares::new(
+                self.take_table()?,
+                states,
+                distinct,
+                vec![],
+                Division::Hash(PARTITIONS),
+                &aggregation.spill,
+            )?;
             let partitioned = Partitioned::new(aggregation, layout, &shares)?;
-            self.memory.resize(partitioned.size())?;
             self.partitioned = Some(Box::new(partitioned));
         }
         Ok(())
     }
 
-    fn size(&self) -> usize {
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        if let Some(partitioned) = &self.partitioned {
+            return partitioned.size();
+        }
         let table = match &self.table {
             Some(Ok(table)) => table.size(),
             _ => 0,

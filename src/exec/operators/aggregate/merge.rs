@@ -10,18 +10,21 @@ use parking_lot::Mutex;
 
 use super::distinct::{DistinctRows, DistinctSet, merge_distinct};
 use super::local::Local;
+use super::ordered::OrderedRows;
 use super::partition::{PARTITIONS, Part, Partitioned};
-use super::{Aggregation, Feed};
+use super::{Aggregation, Feed, spilled};
 use crate::exec::aggregates::GroupStates;
 use crate::exec::batch::Batch;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::memory::Reservation;
+use crate::exec::memory::{Account, Reservation};
 use crate::exec::operators::groups::GroupTable;
 use crate::exec::operators::groups::hash::hash_keys;
 use crate::exec::operators::groups::packed::each_integer;
 use crate::exec::pipeline::{BatchesSource, LazySource, split_batch};
 use crate::exec::scheduler::parallel;
 use crate::exec::source::SourceScan;
+use crate::exec::spill::partition::PARTITIONS as PARTITIONS_ON_DISK;
+use crate::exec::spill::{Chunk, Spill};
 
 /// Up to this many groups one thread merges faster than several.
 const FEW_GROUPS: usize = 1 << 15;
@@ -45,8 +48,11 @@ pub(super) fn finish(aggregation: Aggregation, mut locals: Vec<Local>) -> Result
     }
     let groups: usize = locals.iter().map(Local::groups).sum();
     let partitioned = locals.iter().any(|l| l.partitioned.is_some());
+    if locals.iter().any(|l| l.spilled.is_some()) {
+        return spilled::finish(aggregation, locals);
+    }
     let together = aggregation.feeds.contains(&Feed::Ordered)
-        || locals.iter().any(|l| l.distinct.iter().any(DistinctSet::is_scattered));
+        || locals.iter().any(|l| l.distinct.iter().any(|set| set.is_scattered() || set.is_spilled()));
     if !partitioned && (locals.len() == 1 || groups <= FEW_GROUPS || together) {
         let batches = merge_into_first(&aggregation, locals)?;
         return Ok(Arc::new(BatchesSource::from_batches(batches)));
@@ -60,7 +66,7 @@ pub(super) fn finish(aggregation: Aggregation, mut locals: Vec<Local>) -> Result
     let locals: Vec<Mutex<Option<Local>>> = locals.into_iter().map(|l| Mutex::new(Some(l))).collect();
     let workers = parallel(&aggregation.context, locals.len(), |i| {
         let local = locals[i].lock().take().ok_or_else(|| ExecError::Internal("merged twice".into()))?;
-        Worker::new(local, division)
+        Worker::new(local, division, &aggregation.spill)
     })?;
     let partitions = division.partitions();
     let merge = Arc::new((aggregation, workers));
@@ -143,7 +149,7 @@ pub(super) fn result(
     Ok(Batch::new(keys, groups))
 }
 
-fn merge_into_first(aggregation: &Aggregation, locals: Vec<Local>) -> Result<Vec<Batch>> {
+pub(super) fn merge_into_first(aggregation: &Aggregation, locals: Vec<Local>) -> Result<Vec<Batch>> {
     let mut locals = locals.into_iter();
     let Some(mut first) = locals.next() else { return Ok(vec![]) };
     let grouped = !aggregation.keys.is_empty();
@@ -172,6 +178,10 @@ fn merge_into_first(aggregation: &Aggregation, locals: Vec<Local>) -> Result<Vec
         }
     }
     for ((i, call), tables) in aggregation.fed(Feed::Distinct).zip(distinct) {
+        if tables.iter().any(|(set, _)| set.is_spilled()) {
+            spilled::feed_distinct_rows(aggregation, call, tables, &mut *first.states[i])?;
+            continue;
+        }
         for columns in merge_distinct(aggregation, call, tables)? {
             feed_distinct(&mut *first.states[i], columns, grouped)?;
         }
@@ -245,6 +255,11 @@ pub(super) struct Shares {
     pub states: Vec<Mutex<Box<dyn GroupStates>>>,
     /// For each distinct aggregate, group and arguments, and the rows of each partition.
     pub distinct: Vec<(Vec<ArrayRef>, Vec<UInt32Array>)>,
+    /// For each ordered aggregate, the rows of each partition.
+    pub ordered: Vec<Vec<Mutex<OrderedRows>>>,
+    /// For each distinct aggregate, rows like those of `distinct` that memory did not hold, by partition. Empty if
+    /// there are none.
+    pub written: Vec<Vec<Mutex<Vec<Chunk>>>>,
 }
 
 impl Shares {
@@ -252,8 +267,10 @@ impl Shares {
     pub fn new(
         mut table: Box<dyn GroupTable>,
         states: Vec<Box<dyn GroupStates>>,
-        distinct: Vec<DistinctSet>,
+        mut distinct: Vec<DistinctSet>,
+        ordered: Vec<OrderedRows>,
         division: Division,
+        spill: &Spill,
     ) -> Result<Self> {
         let rows = table.len();
         let keys = table.take_keys()?;
@@ -261,6 +278,16 @@ impl Shares {
         let of = division.of(&keys, rows)?;
         let partitions = division.partitions();
         let picks = split_by(rows, partitions, |row| of[row] as usize);
+        let mut written = vec![];
+        if distinct.iter().any(DistinctSet::is_spilled) {
+            // As many partitions as the file has.
+            debug_assert_eq!(partitions, PARTITIONS_ON_DISK);
+            let hashes = hash_keys(&keys, rows)?;
+            for set in distinct.drain(..) {
+                let parts = set.into_spilled_by_group(spill, &hashes)?;
+                written.push(parts.into_iter().map(Mutex::new).collect());
+            }
+        }
         let distinct = distinct
             .into_iter()
             .map(|set| {
@@ -271,25 +298,39 @@ impl Shares {
                 Ok((columns, picks))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { keys, picks, states: states.into_iter().map(Mutex::new).collect(), distinct })
+        let ordered = ordered
+            .into_iter()
+            .map(|rows| {
+                let parts = rows.split(partitions, |group| of[group as usize] as usize)?;
+                Ok(parts.into_iter().map(Mutex::new).collect())
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            keys,
+            picks,
+            states: states.into_iter().map(Mutex::new).collect(),
+            distinct,
+            ordered,
+            written,
+        })
     }
 }
 
 /// What a worker leaves to be merged partition by partition.
-struct Worker {
-    groups: WorkerGroups,
+pub(super) struct Worker {
+    pub groups: WorkerGroups,
     /// What the worker's tables, states and rows took; most of it is still there.
-    _memory: Reservation,
+    _memory: Account,
 }
 
-enum WorkerGroups {
+pub(super) enum WorkerGroups {
     Shares(Shares),
     /// Groups and rows of each partition.
     Parts(Vec<Mutex<Option<(Part, Vec<Batch>)>>>),
 }
 
 impl Worker {
-    fn new(mut local: Local, division: Division) -> Result<Self> {
+    pub fn new(mut local: Local, division: Division, spill: &Spill) -> Result<Self> {
         let groups = match local.partitioned.take() {
             Some(partitioned) => {
                 let Partitioned { parts, mut scatter, .. } = *partitioned;
@@ -298,7 +339,14 @@ impl Worker {
             }
             None => {
                 let table = local.take_table()?;
-                WorkerGroups::Shares(Shares::new(table, local.states, local.distinct, division)?)
+                WorkerGroups::Shares(Shares::new(
+                    table,
+                    local.states,
+                    local.distinct,
+                    local.ordered,
+                    division,
+                    spill,
+                )?)
             }
         };
         Ok(Self { groups, _memory: local.memory })
@@ -336,7 +384,7 @@ fn merge_partition(aggregation: &Aggregation, workers: &[Worker], p: usize) -> R
                 }
             }
         }
-        memory.resize(whole.as_ref().map_or(0, Part::size))?;
+        memory.force(whole.as_ref().map_or(0, Part::size));
     }
     let whole = whole.map_or_else(|| Part::new(aggregation), Ok)?;
     whole.finish(aggregation)

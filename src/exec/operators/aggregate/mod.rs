@@ -7,6 +7,9 @@
 //! `DISTINCT` aggregates keep a table of (group, arguments) and see their distinct rows only after the merge
 //! ([`distinct`]); ordered ones keep their rows and sort them then ([`ordered`]).
 //!
+//! Where memory does not hold all groups, a worker keeps those it has and writes further rows to partitions in the
+//! temporary file; the merge then groups one partition after another ([`spilled`]).
+//!
 //! An order-sensitive aggregate without an order of its own (`first(x)`) sees the rows in the order of the
 //! source: such an aggregation runs on one thread.
 
@@ -16,6 +19,7 @@ mod merge;
 mod ordered;
 mod partition;
 mod scatter;
+mod spilled;
 #[cfg(test)]
 mod tests;
 
@@ -25,9 +29,11 @@ use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::expr::{AggregateCall, Expr};
+use crate::exec::memory::Budget;
 use crate::exec::pipeline::{Flow, Pipeline, PipelineSink};
 use crate::exec::scheduler::run;
 use crate::exec::source::SourceScan;
+use crate::exec::spill::Spill;
 
 use local::Local;
 use partition::Layout;
@@ -50,11 +56,13 @@ struct Aggregation {
     feeds: Vec<Feed>,
     /// How rows are laid out by partition, if they can be.
     layout: Option<Layout>,
+    budget: Arc<Budget>,
+    spill: Spill,
     context: Arc<ExecContext>,
 }
 
 impl Aggregation {
-    fn new(keys: Vec<Expr>, calls: Vec<AggregateCall>, context: &Arc<ExecContext>) -> Self {
+    fn new(keys: Vec<Expr>, calls: Vec<AggregateCall>, spill: &Spill) -> Self {
         let feeds: Vec<Feed> = calls
             .iter()
             .map(|call| {
@@ -68,7 +76,10 @@ impl Aggregation {
             })
             .collect();
         let layout = if feeds.contains(&Feed::Ordered) { None } else { Layout::new(&keys, &calls) };
-        Self { keys, calls, feeds, layout, context: context.clone() }
+        let context = spill.context.clone();
+        // Hash tables double, and what there is when rows are first written away stays until the merge.
+        let budget = Budget::new(&context, 4);
+        Self { keys, calls, feeds, layout, budget, spill: spill.clone(), context }
     }
 
     /// The calls with this feed and their positions among all.
@@ -81,7 +92,7 @@ impl PipelineSink for Aggregation {
     type Local = Local;
 
     fn local(&self) -> Local {
-        Local::new(self)
+        Local::new(self, &self.budget)
     }
 
     fn push(&self, local: &mut Local, sequence: u64, batch: Batch) -> Result<Flow> {
@@ -96,9 +107,10 @@ pub(crate) fn aggregate(
     pipeline: &Pipeline,
     keys: Vec<Expr>,
     calls: Vec<AggregateCall>,
-    context: &Arc<ExecContext>,
+    spill: &Spill,
 ) -> Result<Arc<dyn SourceScan>> {
-    let aggregation = Aggregation::new(keys, calls, context);
+    let context = &spill.context;
+    let aggregation = Aggregation::new(keys, calls, spill);
     let in_source_order = aggregation
         .calls
         .iter()

@@ -5,6 +5,7 @@ use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, UInt32Array};
 
 use super::distinct::distinct_table;
+use super::merge::{split_by, take_all};
 use crate::exec::aggregates::GroupStates;
 use crate::exec::batch::Batch;
 use crate::exec::error::Result;
@@ -41,6 +42,22 @@ impl OrderedRows {
         }
         self.rows.extend(other.rows);
         self.bytes += other.bytes;
+    }
+
+    /// The rows of each partition of the groups.
+    pub fn split(self, partitions: usize, partition: impl Fn(u32) -> usize) -> Result<Vec<Self>> {
+        let mut parts: Vec<Self> = (0..partitions).map(|_| Self::default()).collect();
+        for (sequence, batch) in self.rows {
+            let groups = batch.columns[0].as_primitive::<UInt32Type>().values();
+            for (part, picks) in
+                parts.iter_mut().zip(split_by(batch.rows, partitions, |row| partition(groups[row])))
+            {
+                if !picks.is_empty() {
+                    part.push(sequence, Batch::new(take_all(&batch.columns, &picks)?, picks.len()));
+                }
+            }
+        }
+        Ok(parts)
     }
 
     /// Gives all rows to the states, in order.

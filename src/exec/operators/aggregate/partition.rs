@@ -10,6 +10,7 @@ use arrow_select::filter::filter;
 
 use super::distinct::distinct_table;
 use super::merge::{Shares, remap, take_all};
+use super::ordered::OrderedRows;
 use super::scatter::{Scatter, can_scatter};
 use super::{Aggregation, Feed};
 use crate::column::types::LogicalType;
@@ -131,7 +132,7 @@ impl Partitioned {
     }
 
     /// Groups the rows that were laid out.
-    fn group_rows(&mut self, aggregation: &Aggregation, layout: &Layout) -> Result<()> {
+    pub fn group_rows(&mut self, aggregation: &Aggregation, layout: &Layout) -> Result<()> {
         let before = self.scatter.size();
         for (part, batches) in self.parts.iter_mut().zip(self.scatter.take()?) {
             for batch in batches {
@@ -163,11 +164,13 @@ fn input(e: &Expr, batch: &Batch, aggregation: &Aggregation) -> Result<ArrayRef>
 
 /// The groups of one partition and the states of their aggregates.
 pub(super) struct Part {
-    table: Box<dyn GroupTable>,
+    pub table: Box<dyn GroupTable>,
     /// One for each call.
-    states: Vec<Box<dyn GroupStates>>,
+    pub states: Vec<Box<dyn GroupStates>>,
     /// For each call with [`Feed::Distinct`], its distinct groups and arguments.
-    distinct: Vec<Box<dyn GroupTable>>,
+    pub distinct: Vec<Box<dyn GroupTable>>,
+    /// For each call with [`Feed::Ordered`], its rows.
+    pub ordered: Vec<OrderedRows>,
     ids: Vec<u32>,
     distinct_ids: Vec<u32>,
 }
@@ -183,6 +186,7 @@ impl Part {
                 .fed(Feed::Distinct)
                 .map(|(_, call)| distinct_table(call, true))
                 .collect::<Result<_>>()?,
+            ordered: aggregation.fed(Feed::Ordered).map(|_| OrderedRows::default()).collect(),
             ids: vec![],
             distinct_ids: vec![],
         })
@@ -242,7 +246,7 @@ impl Part {
                 state.merge(&mut **share.states[i].lock(), from.values(), &self.ids)?;
             }
         }
-        if self.distinct.is_empty() {
+        if self.distinct.is_empty() && self.ordered.is_empty() {
             return Ok(());
         }
         let mut map = vec![MISSING; share.keys.first().map_or(0, Array::len)];
@@ -252,7 +256,19 @@ impl Part {
             picked[0] = remap(&picked[0], &map);
             table.intern(&picked, picks[p].len(), &mut self.distinct_ids)?;
         }
+        for (rows, parts) in self.ordered.iter_mut().zip(&share.ordered) {
+            rows.append(std::mem::take(&mut *parts[p].lock()), &map);
+        }
         Ok(())
+    }
+
+    /// The numbers that the groups of partition `p` of a worker's table have here.
+    pub fn numbers(&mut self, share: &Shares, p: usize) -> Result<Vec<u32>> {
+        let from = &share.picks[p];
+        self.table.intern(&take_all(&share.keys, from)?, from.len(), &mut self.ids)?;
+        let mut map = vec![MISSING; share.keys.first().map_or(0, Array::len)];
+        from.values().iter().zip(&self.ids).for_each(|(&f, &t)| map[f as usize] = t);
+        Ok(map)
     }
 
     /// Adds the groups of the same partition of another worker.

@@ -3,18 +3,18 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, UInt32Array};
+use arrow_array::{ArrayRef, UInt32Array, UInt64Array};
 use arrow_row::Rows;
 use arrow_schema::DataType;
 use arrow_select::take::take;
 
 use super::keys::{Entry, prefix};
 use crate::exec::batch::Batch;
-use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::eval::flatten;
-use crate::exec::memory::{Reservation, batch_bytes};
+use crate::exec::memory::{Account, Budget, batch_bytes};
 use crate::exec::operators::coalesce::concat_arrays;
+use crate::exec::spill::{Chunk, Spill, chunk_rows};
 use crate::exec::views::compact;
 
 /// Rows in the order they came, and their keys. After [`Run::seal`] the keys are sorted and the rows are one batch.
@@ -31,11 +31,11 @@ pub(super) struct Run {
     key_ends: Vec<usize>,
     fits_prefix: bool,
     data_bytes: usize,
-    memory: Reservation,
+    memory: Account,
 }
 
 impl Run {
-    pub fn new(fits_prefix: bool, context: &Arc<ExecContext>) -> Self {
+    pub fn new(fits_prefix: bool, budget: &Arc<Budget>) -> Self {
         Self {
             batches: vec![],
             rows: 0,
@@ -46,7 +46,7 @@ impl Run {
             key_ends: vec![],
             fits_prefix,
             data_bytes: 0,
-            memory: Reservation::new(context),
+            memory: Account::new(budget),
         }
     }
 
@@ -55,10 +55,10 @@ impl Run {
         self.entries.len()
     }
 
-    /// Adds rows and their keys.
-    pub fn append(&mut self, sequence: u64, mut batch: Batch, keys: &Rows) -> Result<()> {
+    /// Adds rows and their keys; whether the run may become longer, or should be written away.
+    pub fn append(&mut self, sequence: u64, mut batch: Batch, keys: &Rows) -> Result<bool> {
         if batch.rows == 0 {
-            return Ok(());
+            return Ok(true);
         }
         if self.rows + batch.rows > u32::MAX as usize {
             return Err(crate::exec::error::ExecError::Unsupported(
@@ -83,16 +83,41 @@ impl Run {
         self.rows += batch.rows;
         self.data_bytes += batch_bytes(&batch);
         self.batches.push(batch);
-        self.account()
+        Ok(self.memory.fits(self.size()))
     }
 
-    fn account(&mut self) -> Result<()> {
-        self.memory.resize(
-            self.data_bytes
-                + self.entries.capacity() * size_of::<Entry>()
-                + self.key_bytes.capacity()
-                + self.key_ends.capacity() * size_of::<usize>(),
-        )
+    fn size(&self) -> usize {
+        self.data_bytes
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.key_bytes.capacity()
+            + self.key_ends.capacity() * size_of::<usize>()
+    }
+
+    /// Writes the rows away in order, behind their columns the number of their morsel. The run is empty then.
+    pub fn write(&mut self, spill: &Spill) -> Result<Vec<Chunk>> {
+        self.seal()?;
+        let mut chunks = vec![];
+        let step = chunk_rows(self.data_bytes, self.rows);
+        if let Some(batch) = self.batch() {
+            for part in self.entries.chunks(step) {
+                let rows = UInt32Array::from_iter_values(part.iter().map(|e| e.row));
+                let mut columns =
+                    batch.columns.iter().map(|c| Ok(take(c, &rows, None)?)).collect::<Result<Vec<_>>>()?;
+                let sequences = part.iter().map(|e| self.sequence(e.row));
+                columns.push(Arc::new(UInt64Array::from_iter_values(sequences)));
+                chunks.push(spill.write(&Batch::new(columns, part.len()), 0)?);
+            }
+        }
+        self.batches.clear();
+        self.rows = 0;
+        self.morsels.clear();
+        self.in_order = true;
+        self.entries = vec![];
+        self.key_bytes = vec![];
+        self.key_ends = vec![];
+        self.data_bytes = 0;
+        self.memory.force(0);
+        Ok(chunks)
     }
 
     /// The whole key of a row.
@@ -216,7 +241,7 @@ impl Run {
             }
             self.rows = kept.len();
             self.data_bytes = self.batches.iter().map(batch_bytes).sum();
-            self.account()?;
+            self.memory.force(self.size());
         }
         Ok(self.entries.last().copied())
     }

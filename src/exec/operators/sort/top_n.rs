@@ -11,17 +11,19 @@ use parking_lot::RwLock;
 
 use super::keys::KeyEncoder;
 use super::run::Run;
-use super::{evaluate_keys, merge};
+use super::{evaluate_keys, finish};
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::scalar::Scalar;
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::expr::SortKey;
+use crate::exec::memory::Budget;
 use crate::exec::operators::filter::filter_batch;
 use crate::exec::pipeline::{Flow, Pipeline, PipelineSink};
 use crate::exec::scheduler;
 use crate::exec::source::SourceScan;
+use crate::exec::spill::{Chunk, Spill};
 
 /// Candidates are cut back when there are this many more than wanted.
 const SLACK_ROWS: usize = 4096;
@@ -62,11 +64,15 @@ struct TopN {
     /// The best bound of all workers: rows behind it are not wanted, rows equal to it may be.
     shared: RwLock<Option<Arc<[u8]>>>,
     bound: Option<Arc<RunningBound>>,
+    budget: Arc<Budget>,
+    spill: Spill,
     context: Arc<ExecContext>,
 }
 
 struct Candidates {
     run: Run,
+    /// Candidates that memory did not hold: sorted, in parts.
+    written: Vec<Vec<Chunk>>,
     /// Rows must not lie behind it. Equal ones come too late where morsels come in the order of the source.
     own: Option<Vec<u8>>,
 }
@@ -76,7 +82,7 @@ impl PipelineSink for TopN {
 
     fn local(&self) -> Candidates {
         // Whole keys are needed as bounds, so none is held by its prefix alone.
-        Candidates { run: Run::new(false, &self.context), own: None }
+        Candidates { run: Run::new(false, &self.budget), written: vec![], own: None }
     }
 
     fn push(&self, local: &mut Candidates, sequence: u64, batch: Batch) -> Result<Flow> {
@@ -106,7 +112,13 @@ impl PipelineSink for TopN {
                 rows = self.encoder.encode(&keys)?;
             }
         }
-        local.run.append(sequence, batch, &rows)?;
+        if !local.run.append(sequence, batch, &rows)? {
+            if local.run.len() > self.wanted {
+                self.cut_back(local)?;
+            }
+            local.written.push(local.run.write(&self.spill)?);
+            return Ok(Flow::More);
+        }
         if local.run.len() >= self.wanted.saturating_add(SLACK_ROWS.max(self.wanted)) {
             self.cut_back(local)?;
         }
@@ -161,14 +173,24 @@ pub(crate) fn top_n(
     limit: u64,
     offset: u64,
     bound: Option<Arc<RunningBound>>,
-    context: &Arc<ExecContext>,
+    spill: &Spill,
 ) -> Result<Arc<dyn SourceScan>> {
+    let context = &spill.context;
     let encoder = KeyEncoder::new(&keys)?;
     let wanted = usize::try_from(limit.saturating_add(offset)).unwrap_or(usize::MAX);
-    let sink = TopN { keys, encoder, wanted, shared: RwLock::default(), bound, context: context.clone() };
+    let sink = TopN {
+        keys,
+        encoder,
+        wanted,
+        shared: RwLock::default(),
+        bound,
+        budget: Budget::new(context, 2),
+        spill: spill.clone(),
+        context: context.clone(),
+    };
     let locals = scheduler::run(pipeline, &sink, context, context.threads)?;
-    let runs = locals.into_iter().map(|l| l.run).collect();
+    let (runs, written) = locals.into_iter().map(|l| (l.run, l.written)).unzip();
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    Ok(merge::merge(runs, offset, Some(limit), context))
+    finish(runs, written, sink.keys, sink.encoder, offset, Some(limit), spill)
 }
