@@ -24,8 +24,8 @@ use crate::exec::operators::expand::Expand;
 use crate::exec::operators::filter::Filter;
 use crate::exec::operators::gap_fill::gap_fill;
 use crate::exec::operators::join::{
-    AsOf, AsOfProbe, BuildRequest, HashBuild, HashProbe, JoinShape, NestedLoop, build_as_of, build_hash,
-    build_rows, unmatched,
+    AsOf, AsOfProbe, BuildRequest, HashBuild, HashProbe, JoinShape, NestedLoop, Side, build_as_of,
+    build_hash, build_rows, join_written, unmatched,
 };
 use crate::exec::operators::limit::limit;
 use crate::exec::operators::limit_by::{LimitBy, limit_by};
@@ -501,7 +501,16 @@ impl Builder {
             track: shape.tracks_right(),
             asking: if filters_left { left.estimated_rows.unwrap_or(u64::MAX) } else { 0 },
         };
-        let build = self.timed(id, || build_hash(pipeline, &shape.right, request, &self.context))?;
+        let spill = self.spill(id);
+        let build =
+            match self.timed(id, || build_hash(pipeline, &shape.right, request, &left_keys, &spill))? {
+                Side::Kept(build) => build,
+                Side::Written(build) => {
+                    let left = self.build(left, id + 1, left_hints(hints, &shape), left_wanted.clone())?;
+                    let rows = self.timed(id, || join_written(shape, build, &left, &left_wanted, &spill))?;
+                    return Ok(self.source(id, rows));
+                }
+            };
         if build.has_no_keys() && shape.drops_unmatched_left() && !shape.tracks_right() {
             return Ok(self.batches(id, vec![]));
         }
@@ -587,8 +596,16 @@ impl Builder {
         let track = shape.tracks_right();
         let right_hints = right_hints(&hints, &shape);
         let pipeline = self.build(right, right_id, right_hints, right_wanted.clone())?;
+        let spill = self.spill(id);
         let build =
-            self.timed(id, || build_rows(&pipeline, &shape.right, &right_wanted, track, &self.context))?;
+            match self.timed(id, || build_rows(&pipeline, &shape.right, &right_wanted, track, &spill))? {
+                Side::Kept(build) => build,
+                Side::Written(build) => {
+                    let left = self.build(left, id + 1, left_hints(hints, &shape), left_wanted.clone())?;
+                    let rows = self.timed(id, || join_written(shape, build, &left, &left_wanted, &spill))?;
+                    return Ok(self.source(id, rows));
+                }
+            };
         if build.batch.rows == 0 && shape.drops_unmatched_left() {
             return Ok(self.batches(id, vec![]));
         }

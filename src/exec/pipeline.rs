@@ -105,6 +105,11 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
+    /// These operators.
+    pub fn of(locals: Vec<Box<dyn LocalOperator>>) -> Self {
+        Self { locals }
+    }
+
     /// Pushes a batch through all operators.
     pub fn push(&mut self, batch: Batch, sink: &mut Next<'_>) -> Result<Flow> {
         push_through(&mut self.locals, batch, sink)

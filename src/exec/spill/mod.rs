@@ -64,7 +64,7 @@ impl TempSpace {
     }
 
     #[cfg(test)]
-    pub fn of_file(file: Arc<dyn crate::pager::File>, limit: u64) -> Self {
+    pub(crate) fn of_file(file: Arc<dyn crate::pager::File>, limit: u64) -> Self {
         let file = Mutex::new(Some(Arc::new(TempFile::new(file, limit))));
         Self { directory: PathBuf::new(), limit, file }
     }

@@ -276,7 +276,7 @@ impl AsOfProbe {
 impl Operator for AsOfProbe {
     fn local(&self) -> Box<dyn LocalOperator> {
         Box::new(LocalProbe {
-            matcher: Matcher::new(self.shape.clone()),
+            matcher: Matcher::new(self.shape.clone(), None),
             shape: self.shape.clone(),
             build: self.build.clone(),
             as_of: self.as_of.clone(),

@@ -11,6 +11,7 @@ use arrow_select::take::take;
 use parking_lot::Mutex;
 
 use super::key_filter::KeyFilter;
+use super::parts::{How, WrittenBuild};
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -21,12 +22,13 @@ use crate::exec::eval::flatten;
 use crate::exec::expr::Expr;
 use crate::exec::memory::Reservation;
 use crate::exec::operators::coalesce::concat_arrays;
-use crate::exec::operators::collect::{Collected, collect};
+use crate::exec::operators::collect::{Collected, Gathered, collect, gather};
 use crate::exec::operators::groups::packed::range_of;
 use crate::exec::operators::groups::{FindCache, GroupTable, MISSING, group_table};
 use crate::exec::operators::project::Project;
 use crate::exec::pipeline::Pipeline;
 use crate::exec::scheduler::parallel;
+use crate::exec::spill::Spill;
 use crate::exec::views::compact;
 
 /// Build sides of fewer rows are not worth a thread.
@@ -102,18 +104,43 @@ fn unite(
     Ok((Batch::new(columns, rows), memory))
 }
 
-/// The rows of a build side without keys.
+/// The rows of a build side without keys, as far as they fit into memory.
 pub(crate) fn build_rows(
     pipeline: &Pipeline,
     types: &[LogicalType],
     wanted: &[bool],
     track: bool,
-    context: &Arc<ExecContext>,
+    spill: &Spill,
+) -> Result<Side<BuildRows>> {
+    match gather(pipeline, &[], wanted, false, spill)? {
+        Gathered::Kept(collected) => {
+            Ok(Side::Kept(rows_of(collected, types, wanted, track, &spill.context)?))
+        }
+        Gathered::Written { parts, has_null_key } => {
+            Ok(Side::Written(WrittenBuild { how: How::All(wanted.to_vec()), parts, has_null_key }))
+        }
+    }
+}
+
+/// Rows that were collected as those of a build side without keys.
+pub(super) fn rows_of(
+    collected: Collected,
+    types: &[LogicalType],
+    wanted: &[bool],
+    track: bool,
+    context: &ExecContext,
 ) -> Result<BuildRows> {
-    let collected = collect(pipeline, context)?;
     let (mut batch, memory) = unite(collected, types.len(), |c| wanted[c], context)?;
     type_empty(&mut batch, types);
     Ok(BuildRows { matched: track.then(|| bitmap(batch.rows)), batch, _memory: memory })
+}
+
+/// A build side, wherever it is.
+pub(crate) enum Side<T> {
+    /// In memory.
+    Kept(T),
+    /// In the temporary file.
+    Written(WrittenBuild),
 }
 
 /// Without rows there are no arrays to take the types from.
@@ -135,6 +162,8 @@ pub(crate) struct HashBuild {
     lists: Option<(Vec<u32>, Vec<u32>)>,
     /// A row has a NULL key, with which nothing is equal.
     pub has_null_key: bool,
+    /// There are no rows that could have been found.
+    pub is_empty: bool,
     /// For each key, what all rows' values lie between, where that is known.
     ranges: Vec<Option<(Scalar, Scalar)>>,
     /// For each key, which values there are, where somebody may ask and the table is not as good an answer.
@@ -282,79 +311,149 @@ pub(super) fn collect_build(
     Ok((BuildRows { matched: track.then(|| bitmap(batch.rows)), batch, _memory: memory }, values))
 }
 
-/// Runs the build side and makes a table of its keys.
+/// What is made of the rows of a build side.
+pub(crate) struct BuildSide {
+    types: Vec<LogicalType>,
+    keys: Vec<Expr>,
+    /// Where the keys are among the columns of the rows.
+    key_columns: Vec<usize>,
+    width: usize,
+    wanted: Vec<bool>,
+    pub null_equals_null: bool,
+    track: bool,
+    asking: u64,
+    context: Arc<ExecContext>,
+}
+
+/// Runs the build side and makes a table of its keys, if it fits into memory.
 pub(crate) fn build_hash(
     mut pipeline: Pipeline,
     types: &[LogicalType],
     request: BuildRequest<'_>,
-    context: &Arc<ExecContext>,
-) -> Result<HashBuild> {
-    let BuildRequest { keys, wanted, null_equals_null, track, asking } = request;
-    let exprs: Vec<&Expr> = keys.iter().collect();
-    let key_columns = compute(&mut pipeline, types, &exprs, context);
-    let collected = collect(&pipeline, context)?;
-    let width = types.len() + keys.iter().filter(|k| !matches!(k, Expr::Column { .. })).count();
-    let read = |c: usize| key_columns.contains(&c) || wanted.get(c).copied().unwrap_or(false);
-    let (mut batch, memory) = unite(collected, width, read, context)?;
-    let key_types: Vec<LogicalType> = keys.iter().map(Expr::ty).collect();
-    let mut table = group_table(&key_types)?;
-    let mut has_null_key = false;
-    if batch.rows == 0 {
-        type_empty(&mut batch, types);
-        let rows = BuildRows { batch, matched: track.then(Vec::new), _memory: memory };
-        let ranges = keys.iter().map(|_| None).collect();
-        let filters = keys.iter().map(|_| None).collect();
-        let memory = Reservation::new(context);
-        return Ok(HashBuild { rows, table, lists: None, has_null_key, ranges, filters, _memory: memory });
+    left_keys: &[Expr],
+    spill: &Spill,
+) -> Result<Side<HashBuild>> {
+    let exprs: Vec<&Expr> = request.keys.iter().collect();
+    let key_columns = compute(&mut pipeline, types, &exprs, &spill.context);
+    let computed = exprs.iter().filter(|k| !matches!(k, Expr::Column { .. })).count();
+    let side = BuildSide {
+        types: types.to_vec(),
+        keys: request.keys.to_vec(),
+        key_columns,
+        width: types.len() + computed,
+        wanted: request.wanted.to_vec(),
+        null_equals_null: request.null_equals_null,
+        track: request.track,
+        asking: request.asking,
+        context: spill.context.clone(),
+    };
+    let read: Vec<bool> = (0..side.width).map(|c| side.reads(c)).collect();
+    match gather(&pipeline, &side.key_exprs(), &read, false, spill)? {
+        Gathered::Kept(collected) => Ok(Side::Kept(side.table(collected)?)),
+        Gathered::Written { parts, has_null_key } => {
+            // Where NULLs are equal they are keys like others.
+            let has_null_key = has_null_key && !side.null_equals_null;
+            let how = How::Hash(side, left_keys.to_vec());
+            Ok(Side::Written(WrittenBuild { how, parts, has_null_key }))
+        }
     }
-    let mut key_arrays: Vec<ArrayRef> = key_columns.iter().map(|&c| batch.columns[c].clone()).collect();
-    let mut keyed = batch.rows;
-    if !null_equals_null {
-        let nulls = key_arrays
+}
+
+impl BuildSide {
+    /// The keys over the columns of the rows.
+    pub fn key_exprs(&self) -> Vec<Expr> {
+        self.key_columns.iter().zip(&self.keys).map(|(&c, key)| Expr::column(c, key.ty())).collect()
+    }
+
+    fn reads(&self, column: usize) -> bool {
+        self.key_columns.contains(&column) || self.wanted.get(column).copied().unwrap_or(false)
+    }
+
+    /// A table of the keys of these rows.
+    pub fn table(&self, collected: Collected) -> Result<HashBuild> {
+        let Self { types, keys, key_columns, wanted, context, .. } = self;
+        let (null_equals_null, track, asking) = (self.null_equals_null, self.track, self.asking);
+        let (mut batch, memory) = unite(collected, self.width, |c| self.reads(c), context)?;
+        let key_types: Vec<LogicalType> = keys.iter().map(Expr::ty).collect();
+        let mut table = group_table(&key_types)?;
+        let mut has_null_key = false;
+        if batch.rows == 0 {
+            type_empty(&mut batch, types);
+            let rows = BuildRows { batch, matched: track.then(Vec::new), _memory: memory };
+            let ranges = keys.iter().map(|_| None).collect();
+            let filters = keys.iter().map(|_| None).collect();
+            let memory = Reservation::new(context);
+            let is_empty = true;
+            return Ok(HashBuild {
+                rows,
+                table,
+                lists: None,
+                has_null_key,
+                is_empty,
+                ranges,
+                filters,
+                _memory: memory,
+            });
+        }
+        let mut key_arrays: Vec<ArrayRef> = key_columns.iter().map(|&c| batch.columns[c].clone()).collect();
+        let mut keyed = batch.rows;
+        if !null_equals_null {
+            let nulls = key_arrays
+                .iter()
+                .fold(None, |all, key| NullBuffer::union(all.as_ref(), key.logical_nulls().as_ref()));
+            if let Some(nulls) = nulls.filter(|n| n.null_count() > 0) {
+                has_null_key = true;
+                keyed -= nulls.null_count();
+                // Rows with a NULL key go to the end, where nothing finds them, or away if nobody wants them.
+                let mut order: Vec<u32> = nulls.valid_indices().map(|i| i as u32).collect();
+                if track {
+                    order.extend((0..batch.rows as u32).filter(|i| nulls.is_null(*i as usize)));
+                }
+                let order = UInt32Array::from(order);
+                for column in &mut batch.columns {
+                    *column = take(column, &order, None)?;
+                }
+                batch.rows = order.len();
+                key_arrays = key_columns.iter().map(|&c| batch.columns[c].slice(0, keyed)).collect();
+            }
+        }
+        let ranges = key_arrays
             .iter()
-            .fold(None, |all, key| NullBuffer::union(all.as_ref(), key.logical_nulls().as_ref()));
-        if let Some(nulls) = nulls.filter(|n| n.null_count() > 0) {
-            has_null_key = true;
-            keyed -= nulls.null_count();
-            // Rows with a NULL key go to the end, where nothing finds them, or away if nobody wants them.
-            let mut order: Vec<u32> = nulls.valid_indices().map(|i| i as u32).collect();
-            if track {
-                order.extend((0..batch.rows as u32).filter(|i| nulls.is_null(*i as usize)));
+            .map(|key| {
+                let (min, max) = range_of(key)?;
+                Some((Scalar::Int(min.into()), Scalar::Int(max.into())))
+            })
+            .collect();
+        let filters = key_filters(&key_arrays, asking)?;
+        let mut memory_of_table = Reservation::new(context);
+        let mut ids = vec![];
+        table.expect(keyed);
+        table.intern(&key_arrays, keyed, &mut ids)?;
+        // Without lists, a key's number is its row. A table may number NULL out of turn.
+        let unique = table.len() == keyed && ids.iter().enumerate().all(|(row, &id)| id as usize == row);
+        let lists = (!unique).then(|| lists(&ids, table.len()));
+        let filter_bytes: usize = filters.iter().flatten().map(KeyFilter::size).sum();
+        memory_of_table
+            .force(table.size() + filter_bytes + if unique { 0 } else { (keyed + table.len()) * 4 });
+        for (c, column) in batch.columns.iter_mut().enumerate().take(types.len()) {
+            if !wanted[c] {
+                *column = Arc::new(NullArray::new(batch.rows));
             }
-            let order = UInt32Array::from(order);
-            for column in &mut batch.columns {
-                *column = take(column, &order, None)?;
-            }
-            batch.rows = order.len();
-            key_arrays = key_columns.iter().map(|&c| batch.columns[c].slice(0, keyed)).collect();
         }
-    }
-    let ranges = key_arrays
-        .iter()
-        .map(|key| {
-            let (min, max) = range_of(key)?;
-            Some((Scalar::Int(min.into()), Scalar::Int(max.into())))
+        batch.columns.truncate(types.len());
+        let rows = BuildRows { matched: track.then(|| bitmap(batch.rows)), batch, _memory: memory };
+        let is_empty = table.len() == 0 && !has_null_key;
+        Ok(HashBuild {
+            rows,
+            table,
+            lists,
+            has_null_key,
+            is_empty,
+            ranges,
+            filters,
+            _memory: memory_of_table,
         })
-        .collect();
-    let filters = key_filters(&key_arrays, asking)?;
-    let mut memory_of_table = Reservation::new(context);
-    let mut ids = vec![];
-    table.expect(keyed);
-    table.intern(&key_arrays, keyed, &mut ids)?;
-    // Without lists, a key's number is its row. A table may number NULL out of turn.
-    let unique = table.len() == keyed && ids.iter().enumerate().all(|(row, &id)| id as usize == row);
-    let lists = (!unique).then(|| lists(&ids, table.len()));
-    let filter_bytes: usize = filters.iter().flatten().map(KeyFilter::size).sum();
-    memory_of_table
-        .resize(table.size() + filter_bytes + if unique { 0 } else { (keyed + table.len()) * 4 })?;
-    for (c, column) in batch.columns.iter_mut().enumerate().take(types.len()) {
-        if !wanted[c] {
-            *column = Arc::new(NullArray::new(batch.rows));
-        }
     }
-    batch.columns.truncate(types.len());
-    let rows = BuildRows { matched: track.then(|| bitmap(batch.rows)), batch, _memory: memory };
-    Ok(HashBuild { rows, table, lists, has_null_key, ranges, filters, _memory: memory_of_table })
 }
 
 /// The rows of each key, in order.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
+use parking_lot::Mutex;
 
 use super::JoinShape;
 use super::build::HashBuild;
-use super::matcher::{Matcher, more_than_one_row};
+use super::matcher::{LeftRows, Matcher, more_than_one_row};
 use crate::exec::batch::Batch;
 use crate::exec::error::Result;
 use crate::exec::eval::evaluate;
@@ -23,18 +24,25 @@ pub(crate) struct HashProbe {
     /// Over the left columns.
     keys: Arc<[Expr]>,
     null_equals_null: bool,
+    left_rows: Option<Arc<Mutex<LeftRows>>>,
 }
 
 impl HashProbe {
     pub fn new(shape: JoinShape, build: Arc<HashBuild>, keys: Vec<Expr>, null_equals_null: bool) -> Self {
-        Self { shape, build, keys: keys.into(), null_equals_null }
+        Self { shape, build, keys: keys.into(), null_equals_null, left_rows: None }
+    }
+
+    /// The build side is one of several parts, which are tried one after another.
+    pub(super) fn of_part(mut self, left_rows: Arc<Mutex<LeftRows>>) -> Self {
+        self.left_rows = Some(left_rows);
+        self
     }
 }
 
 impl Operator for HashProbe {
     fn local(&self) -> Box<dyn LocalOperator> {
         Box::new(LocalProbe {
-            matcher: Matcher::new(self.shape.clone()),
+            matcher: Matcher::new(self.shape.clone(), self.left_rows.clone()),
             shape: self.shape.clone(),
             build: self.build.clone(),
             keys: self.keys.clone(),
@@ -127,7 +135,8 @@ impl LocalOperator for LocalProbe {
 }
 
 impl LocalProbe {
+    /// No row could be a partner, in whatever part.
     fn build_is_empty(&self) -> bool {
-        self.build.has_no_keys() && !self.build.has_null_key
+        self.build.is_empty
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, NullArray, UInt32Array, new_null_array};
 use arrow_select::take::take;
+use parking_lot::Mutex;
 
 use super::JoinShape;
 use super::build::BuildRows;
@@ -18,6 +19,26 @@ use crate::exec::plan::JoinKind;
 /// No partner, in [`Matcher::partners`].
 const NONE: u32 = u32::MAX;
 
+/// What is known of the left rows of a join whose build side comes in several parts, for each of which all left rows
+/// pass by.
+#[derive(Default)]
+pub(super) struct LeftRows {
+    found: Vec<bool>,
+    unknown: Vec<bool>,
+    /// The next batch's first row.
+    at: usize,
+    /// The last part is there.
+    last: bool,
+}
+
+impl LeftRows {
+    /// Begins with the first row again.
+    pub fn begin_part(&mut self, last: bool) {
+        self.at = 0;
+        self.last = last;
+    }
+}
+
 /// Decides about the pairs of one left batch after another.
 pub(super) struct Matcher {
     shape: JoinShape,
@@ -27,10 +48,12 @@ pub(super) struct Matcher {
     partners: Vec<u32>,
     /// Left rows for which a condition was NULL.
     unknown: Vec<bool>,
+    /// Of a build side in parts.
+    left_rows: Option<Arc<Mutex<LeftRows>>>,
 }
 
 impl Matcher {
-    pub fn new(shape: JoinShape) -> Self {
+    pub fn new(shape: JoinShape, left_rows: Option<Arc<Mutex<LeftRows>>>) -> Self {
         fn columns(expr: &Expr, out: &mut Vec<usize>) {
             if let Expr::Column { index, .. } = expr {
                 out.push(*index);
@@ -45,7 +68,7 @@ impl Matcher {
         }
         condition_columns.sort_unstable();
         condition_columns.dedup();
-        Self { shape, condition_columns, partners: vec![], unknown: vec![] }
+        Self { shape, condition_columns, partners: vec![], unknown: vec![], left_rows }
     }
 
     /// Begins a left batch.
@@ -54,6 +77,31 @@ impl Matcher {
         self.partners.resize(rows, NONE);
         self.unknown.clear();
         self.unknown.resize(rows, false);
+        if let Some(left) = &self.left_rows {
+            let mut left = left.lock();
+            let end = left.at + rows;
+            if left.found.len() < end {
+                left.found.resize(end, false);
+                left.unknown.resize(end, false);
+            }
+            for i in 0..rows {
+                // Which row of an earlier part it was does not matter any more.
+                self.partners[i] = if left.found[left.at + i] { 0 } else { NONE };
+                self.unknown[i] = left.unknown[left.at + i];
+            }
+        }
+    }
+
+    /// Notes what this part has told of a left batch; whether there are further parts.
+    fn waits(&self) -> bool {
+        let Some(left) = &self.left_rows else { return false };
+        let left = &mut *left.lock();
+        for (i, (partner, unknown)) in self.partners.iter().zip(&self.unknown).enumerate() {
+            left.found[left.at + i] = *partner != NONE;
+            left.unknown[left.at + i] = *unknown;
+        }
+        left.at += self.partners.len();
+        !left.last
     }
 
     /// Notes that whether this left row has a partner is NULL, unless one is found.
@@ -128,7 +176,8 @@ impl Matcher {
                     }
                     self.partners[l as usize] = r;
                 }
-                Ok(Flow::More)
+                // The part that has the partner will be gone at the end.
+                if self.left_rows.is_some() { next(self.gather(left, build, l, r)?) } else { Ok(Flow::More) }
             }
         }
     }
@@ -216,10 +265,24 @@ impl Matcher {
 
     /// Ends a left batch: what is due for rows with or without a partner.
     pub fn end(&mut self, left: Batch, build: &BuildRows, next: &mut Next<'_>) -> Result<Flow> {
+        if self.waits() {
+            return Ok(Flow::More);
+        }
         let partners = &self.partners;
+        let in_parts = self.left_rows.is_some();
         match self.shape.kind {
             JoinKind::Inner | JoinKind::Right | JoinKind::RightSemi | JoinKind::RightAnti => Ok(Flow::More),
-            JoinKind::Left | JoinKind::Full => {
+            JoinKind::LeftSingle if !in_parts => {
+                let r: UInt32Array = partners.iter().map(|p| (*p != NONE).then_some(*p)).collect();
+                let batch = self.output(
+                    left.columns.len(),
+                    left.rows,
+                    |c| Ok(left.columns[c].clone()),
+                    |c| Ok(take(&build.batch.columns[c], &r, None)?),
+                )?;
+                next(batch)
+            }
+            JoinKind::Left | JoinKind::Full | JoinKind::LeftSingle => {
                 let mask: BooleanArray = partners.iter().map(|p| Some(*p == NONE)).collect();
                 if mask.true_count() == 0 {
                     return Ok(Flow::More);
@@ -239,16 +302,6 @@ impl Matcher {
                     partners.iter().map(|p| Some((*p != NONE) == keep_matched)).collect();
                 let batch = filter_batch(left, &mask)?;
                 if batch.rows == 0 { Ok(Flow::More) } else { next(batch) }
-            }
-            JoinKind::LeftSingle => {
-                let r: UInt32Array = partners.iter().map(|p| (*p != NONE).then_some(*p)).collect();
-                let batch = self.output(
-                    left.columns.len(),
-                    left.rows,
-                    |c| Ok(left.columns[c].clone()),
-                    |c| Ok(take(&build.batch.columns[c], &r, None)?),
-                )?;
-                next(batch)
             }
             JoinKind::Mark => {
                 let mark: BooleanArray = partners

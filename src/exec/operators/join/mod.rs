@@ -5,7 +5,8 @@
 //! build side's keys ([`hash`]); a nested-loop join takes every pair for a candidate ([`nested_loop`]);
 //! an as-of join finds the one that is nearest ([`as_of`]). What becomes
 //! of candidates and of rows without a partner is the same for both ([`matcher`]). Build rows without a partner,
-//! where they are wanted, follow when all left rows have passed ([`unmatched`]).
+//! where they are wanted, follow when all left rows have passed ([`unmatched`]). A build side that memory does not hold
+//! is joined in parts ([`parts`]).
 
 mod as_of;
 mod build;
@@ -13,6 +14,7 @@ mod hash;
 mod key_filter;
 mod matcher;
 mod nested_loop;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod unmatched;
@@ -25,9 +27,10 @@ use crate::exec::expr::Expr;
 use crate::exec::plan::JoinKind;
 
 pub(crate) use as_of::{AsOf, AsOfProbe, build_as_of};
-pub(crate) use build::{BuildRequest, HashBuild, build_hash, build_rows};
+pub(crate) use build::{BuildRequest, HashBuild, Side, build_hash, build_rows};
 pub(crate) use hash::HashProbe;
 pub(crate) use nested_loop::NestedLoop;
+pub(crate) use parts::join_written;
 pub(crate) use unmatched::unmatched;
 
 /// What both kinds of join need to know.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::JoinShape;
 use super::build::BuildRows;
-use super::matcher::Matcher;
+use super::matcher::{LeftRows, Matcher};
 use crate::exec::batch::Batch;
 use crate::exec::error::Result;
 use crate::exec::operators::coalesce::Coalescer;
@@ -15,18 +17,25 @@ use crate::exec::plan::JoinKind;
 pub(crate) struct NestedLoop {
     shape: JoinShape,
     build: Arc<BuildRows>,
+    left_rows: Option<Arc<Mutex<LeftRows>>>,
 }
 
 impl NestedLoop {
+    /// The build side is one of several parts, which are tried one after another.
+    pub(super) fn of_part(mut self, left_rows: Arc<Mutex<LeftRows>>) -> Self {
+        self.left_rows = Some(left_rows);
+        self
+    }
+
     pub fn new(shape: JoinShape, build: Arc<BuildRows>) -> Self {
-        Self { shape, build }
+        Self { shape, build, left_rows: None }
     }
 }
 
 impl Operator for NestedLoop {
     fn local(&self) -> Box<dyn LocalOperator> {
         Box::new(LocalNestedLoop {
-            matcher: Matcher::new(self.shape.clone()),
+            matcher: Matcher::new(self.shape.clone(), self.left_rows.clone()),
             shape: self.shape.clone(),
             build: self.build.clone(),
             small: Coalescer::default(),
