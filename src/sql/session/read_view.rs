@@ -210,7 +210,7 @@ impl ReadView {
     pub fn lookup(&self, namespace: Namespace, name: &ObjectName) -> Result<Option<FoundObject<'_>>> {
         let parts = parts(name)?;
         let Some((last, qualifier)) = parts.split_last() else { return Ok(None) };
-        Ok(self.lookup_parts(namespace, qualifier, &last.value)?)
+        self.lookup_parts(namespace, qualifier, &last.value)
     }
 
     /// As [`lookup`](Self::lookup), for a name in parts.

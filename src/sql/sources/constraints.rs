@@ -149,10 +149,10 @@ pub fn indexes(env: &Environment<'_>) -> RowsBuilder {
         for (schema, table) in database.tables() {
             for (i, index) in table.indexes.iter().enumerate() {
                 let is_column = |key: &str| table.column_position(key.trim_matches('"')).is_some();
-                let shown = |key: &Box<str>| {
+                let shown = |key: &str| {
                     if is_column(key) { key.to_string() } else { format!("'({key})'") }
                 };
-                let keys: Vec<String> = index.keys.iter().map(shown).collect();
+                let keys: Vec<String> = index.keys.iter().map(|key| shown(key)).collect();
                 let mut row = database.place(schema).to_vec();
                 row.extend([
                     text(&index.name),
