@@ -97,7 +97,9 @@ fn write_views<T: ByteViewType>(array: &ArrayRef, out: &mut Vec<u8>) {
 fn write_list(offsets: &[i32], values: &ArrayRef, out: &mut Vec<u8>) -> Result<()> {
     let (first, last) = match offsets {
         [first, .., last] => (*first, *last),
-        _ => (0, 0),
+        // No lists, from the middle of some.
+        [only] => (*only, *only),
+        [] => (0, 0),
     };
     let moved: Vec<i32> = offsets.iter().map(|o| o - first).collect();
     write_buffer(bytemuck::cast_slice(&moved), out);
