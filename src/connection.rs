@@ -6,8 +6,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parking_lot::Mutex;
 
+use crate::appender::Appender;
 use crate::database::Shared;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::batch::{Batch, Field, arrow_schema, to_record_batch};
 use crate::exec::context::CancelToken;
 use crate::exec::error::ExecError;
@@ -15,11 +16,16 @@ use crate::exec::functions::flatten;
 use crate::exec::zone::Zone;
 use crate::formats::BuiltinFormats;
 use crate::params::Params;
+use crate::row::{FromRow, RowIter};
 use crate::sql::SqlError;
 use crate::sql::bind::Tables;
-use crate::sql::session::{ActiveQuery, Activity, Outcome, ResultRows, Running, Session};
+use crate::sql::extensions::Extensions;
+use crate::sql::session::{
+    ActiveQuery, Activity, Failure, Outcome, PreparedStatement, ResultRows, Running, Session,
+};
 use crate::sql::split::split_statements;
 use crate::sql::statement::ddl_text::create_statements;
+use crate::statement::Statement;
 
 /// A connection to a database: it has its settings and its transaction, and runs one statement at a time.
 /// A connection may go to another thread, but statements of two threads need two connections.
@@ -58,6 +64,29 @@ pub enum StatementResult {
     Done,
 }
 
+impl StatementResult {
+    /// The rows; none, without columns, of a statement that returns none.
+    pub fn into_rows(self) -> Rows {
+        match self {
+            Self::Rows(rows) => rows,
+            Self::Changed(_) | Self::Done => Rows::empty(),
+        }
+    }
+
+    /// Reads all rows and drops them. Returns the number of rows that were written.
+    ///
+    /// # Errors
+    ///
+    /// The statement failed while it ran.
+    pub fn finish(self) -> Result<u64> {
+        match self {
+            Self::Changed(rows) => Ok(rows),
+            Self::Rows(rows) => rows.count_rows().map(|_| 0),
+            Self::Done => Ok(0),
+        }
+    }
+}
+
 impl Connection {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let (cancel, running) = (CancelToken::default(), Running::default());
@@ -82,15 +111,138 @@ impl Connection {
         self.run_with(sql, ())
     }
 
+    /// Parses a statement that is to run several times. What its names mean is found out when it runs.
+    ///
+    /// # Errors
+    ///
+    /// The text is not SQL.
+    pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
+        let prepared = self.session.lock().parse(sql)?;
+        Ok(Statement::new(self, Arc::new(prepared)))
+    }
+
+    pub(crate) fn run_prepared(
+        &self,
+        prepared: &PreparedStatement,
+        params: Params,
+    ) -> Result<StatementResult> {
+        self.run_in_session(&prepared.sql, |session| session.run_parsed_before(prepared, params.0))
+    }
+
+    /// Runs exactly one statement and makes something of each of its rows: a tuple, or a struct with
+    /// [`from_row!`](crate::from_row).
+    ///
+    /// ```
+    /// let connection = fluxdb::Database::open_in_memory()?.connect();
+    /// let squares: Vec<(i64, i64)> = connection.query_as("SELECT range, range * range FROM range(?)", (4,))?;
+    /// assert_eq!(squares[3], (3, 9));
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`run_with`](Self::run_with); and if a column is missing or of another type.
+    pub fn query_as<T: FromRow>(&self, sql: &str, params: impl Into<Params>) -> Result<Vec<T>> {
+        self.query_with(sql, params)?.into_rows().map(|row| T::from_row(&row?)).collect()
+    }
+
+    /// Runs exactly one statement and makes something of its one row.
+    ///
+    /// # Errors
+    ///
+    /// As [`query_as`](Self::query_as); and if there is no row, or more than one.
+    pub fn query_one<T: FromRow>(&self, sql: &str, params: impl Into<Params>) -> Result<T> {
+        self.query_with(sql, params)?.one()
+    }
+
+    /// Runs exactly one statement and returns its rows as a stream of Arrow batches for other libraries.
+    ///
+    /// ```
+    /// use fluxdb::arrow_array::RecordBatchReader;
+    ///
+    /// let connection = fluxdb::Database::open_in_memory()?.connect();
+    /// let reader = connection.query_arrow("SELECT range AS n FROM range(5)", ())?;
+    /// assert_eq!(reader.schema().field(0).name(), "n");
+    /// let rows: usize = reader.map(|batch| batch.unwrap().num_rows()).sum();
+    /// assert_eq!(rows, 5);
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`run_with`](Self::run_with).
+    pub fn query_arrow(&self, sql: &str, params: impl Into<Params>) -> Result<ArrowReader> {
+        Ok(ArrowReader(self.query_with(sql, params)?))
+    }
+
+    /// Does something in a transaction: what it did is committed if it succeeds and undone if it fails or panics.
+    ///
+    /// ```
+    /// let connection = fluxdb::Database::open_in_memory()?.connect();
+    /// connection.execute("CREATE TABLE accounts(name VARCHAR, balance INTEGER CHECK (balance >= 0))")?;
+    /// connection.execute("INSERT INTO accounts VALUES ('ada', 10), ('bob', 0)")?;
+    /// let moved = connection.transaction(|c| -> fluxdb::Result<()> {
+    ///     c.execute("UPDATE accounts SET balance = balance + 20 WHERE name = 'bob'")?;
+    ///     c.execute("UPDATE accounts SET balance = balance - 20 WHERE name = 'ada'")?;
+    ///     Ok(())
+    /// });
+    /// assert!(moved.is_err());
+    /// let (sum,): (i64,) = connection.query_one("SELECT sum(balance) FROM accounts", ())?;
+    /// assert_eq!(sum, 10);
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of `work`; or the transaction could not begin, because one is open, or not be committed.
+    pub fn transaction<T, E: From<Error>>(&self, work: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        struct Undo<'c>(Option<&'c Connection>);
+        impl Drop for Undo<'_> {
+            fn drop(&mut self) {
+                if let Some(connection) = self.0.take() {
+                    // It may be over already: then there is nothing to undo.
+                    let _ = connection.run("ROLLBACK");
+                }
+            }
+        }
+        self.run("BEGIN")?;
+        let mut undo = Undo(Some(self));
+        let value = work(self)?;
+        self.run("COMMIT")?;
+        undo.0 = None;
+        Ok(value)
+    }
+
+    /// Adds many rows to a table. `table` is a name as it stands in SQL.
+    ///
+    /// # Errors
+    ///
+    /// There is no such table.
+    pub fn appender(&self, table: &str) -> Result<Appender<'_>> {
+        Appender::new(self, table)
+    }
+
+    pub(crate) fn extensions(&self) -> Arc<Extensions> {
+        Arc::clone(self.session.lock().extensions())
+    }
+
     /// Runs exactly one statement with values for its parameters.
     ///
     /// # Errors
     ///
     /// As [`run`](Self::run); and if the values are not just those that the statement asks for.
     pub fn run_with(&self, sql: &str, params: impl Into<Params>) -> Result<StatementResult> {
+        self.run_in_session(sql, |session| session.run(sql, params.into().0))
+    }
+
+    fn run_in_session(
+        &self,
+        sql: &str,
+        run: impl FnOnce(&mut Session) -> Result<Outcome, Failure>,
+    ) -> Result<StatementResult> {
         let mut session = self.session.lock();
         let mut active = self.activity.begin(self.id, sql, &self.running);
-        let outcome = session.run(sql, params.into().0).inspect_err(|e| active.failed(e))?;
+        let outcome = run(&mut session).inspect_err(|e| active.failed(e))?;
         active.has_begun();
         Ok(match outcome {
             Outcome::Rows(rows) => {
@@ -111,14 +263,7 @@ impl Connection {
     ///
     /// That of the first statement that fails; those behind it are not run.
     pub fn execute(&self, sql: &str) -> Result<u64> {
-        match self.run_all(sql)? {
-            StatementResult::Changed(rows) => Ok(rows),
-            StatementResult::Rows(rows) => {
-                rows.count_rows()?;
-                Ok(0)
-            }
-            StatementResult::Done => Ok(0),
-        }
+        self.run_all(sql)?.finish()
     }
 
     /// Runs all statements of a text and returns the rows of the last. One that returns none gives no
@@ -128,10 +273,7 @@ impl Connection {
     ///
     /// That of the first statement that fails; those behind it are not run.
     pub fn query(&self, sql: &str) -> Result<Rows> {
-        match self.run_all(sql)? {
-            StatementResult::Rows(rows) => Ok(rows),
-            StatementResult::Changed(_) | StatementResult::Done => Ok(Rows::empty()),
-        }
+        Ok(self.run_all(sql)?.into_rows())
     }
 
     /// Runs exactly one statement with values for its parameters and returns its rows.
@@ -150,10 +292,7 @@ impl Connection {
     ///
     /// As [`run_with`](Self::run_with).
     pub fn query_with(&self, sql: &str, params: impl Into<Params>) -> Result<Rows> {
-        match self.run_with(sql, params)? {
-            StatementResult::Rows(rows) => Ok(rows),
-            StatementResult::Changed(_) | StatementResult::Done => Ok(Rows::empty()),
-        }
+        Ok(self.run_with(sql, params)?.into_rows())
     }
 
     /// Runs exactly one statement with values for its parameters, and drops its rows. Returns the number of rows
@@ -163,14 +302,7 @@ impl Connection {
     ///
     /// As [`run_with`](Self::run_with).
     pub fn execute_with(&self, sql: &str, params: impl Into<Params>) -> Result<u64> {
-        match self.run_with(sql, params)? {
-            StatementResult::Changed(rows) => Ok(rows),
-            StatementResult::Rows(rows) => {
-                rows.count_rows()?;
-                Ok(0)
-            }
-            StatementResult::Done => Ok(0),
-        }
+        self.run_with(sql, params)?.finish()
     }
 
     fn run_all(&self, sql: &str) -> Result<StatementResult> {
@@ -326,6 +458,25 @@ impl Rows {
         Ok(rows)
     }
 
+    /// The rows one by one, as [`Row`](crate::Row)s.
+    pub fn into_rows(self) -> RowIter {
+        RowIter::new(self)
+    }
+
+    /// What becomes of the one row.
+    pub(crate) fn one<T: FromRow>(self) -> Result<T> {
+        let mut rows = self.into_rows();
+        let Some(row) = rows.next() else {
+            return Err(Error::Usage("one row is expected, and there is none".to_owned()));
+        };
+        let value = T::from_row(&row?)?;
+        match rows.next() {
+            None => Ok(value),
+            Some(Err(e)) => Err(e),
+            Some(Ok(_)) => Err(Error::Usage("one row is expected, and there are more".to_owned())),
+        }
+    }
+
     fn to_arrow(&self, batch: Batch) -> Result<RecordBatch> {
         let columns = batch.columns.iter().map(flatten).collect::<Result<Vec<_>, ExecError>>()?;
         let batch = Batch::new(columns, batch.rows);
@@ -340,5 +491,24 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.next_batch()?;
         Some(batch.and_then(|b| self.to_arrow(b)))
+    }
+}
+
+/// A result as a stream of Arrow batches; see [`Connection::query_arrow`].
+#[derive(Debug)]
+pub struct ArrowReader(Rows);
+
+impl Iterator for ArrowReader {
+    type Item = Result<RecordBatch, arrow_schema::ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.0.next()?;
+        Some(batch.map_err(|e| arrow_schema::ArrowError::ExternalError(Box::new(e))))
+    }
+}
+
+impl arrow_array::RecordBatchReader for ArrowReader {
+    fn schema(&self) -> SchemaRef {
+        self.0.arrow_schema()
     }
 }

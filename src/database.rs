@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
+use crate::sql::extensions::Extensions;
 use crate::sql::session::{Databases, NamedDatabase, SearchPath, Settings, name_of_file};
 use crate::table::{CheckReport, Storage, StorageOptions};
 
@@ -162,6 +163,10 @@ impl Database {
     /// Whether it takes no changes.
     pub fn is_read_only(&self) -> bool {
         self.shared.storage().is_read_only()
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        self.shared.databases.extensions()
     }
 
     /// A new connection: settings, a transaction and a statement of its own.

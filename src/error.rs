@@ -19,6 +19,10 @@ pub enum Error {
     /// The file, or what is in it.
     #[error(transparent)]
     Storage(#[from] crate::table::TableError),
+    /// The library was asked for something that is not there: a column that a row does not have, a value of another
+    /// type.
+    #[error("Usage Error: {0}")]
+    Usage(String),
 }
 
 impl From<crate::pager::PagerError> for Error {
@@ -55,6 +59,77 @@ impl Error {
         match self {
             Self::Sql(e) => e.position,
             _ => None,
+        }
+    }
+
+    /// What is wrong, in one line.
+    pub fn message(&self) -> String {
+        self.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// What may have been meant, where that can be guessed.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Sql(e) => e.hint.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The code of the SQL standard, or PostgreSQL's where that has none, for programs that tell errors apart.
+    ///
+    /// ```
+    /// let connection = fluxdb::Database::open_in_memory()?.connect();
+    /// let error = connection.query("SELECT 'x'::INTEGER FROM range(1)").unwrap_err();
+    /// assert_eq!(error.sqlstate(), "22018");
+    /// assert_eq!(connection.query("SELEC 1").unwrap_err().sqlstate(), "42601");
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    pub fn sqlstate(&self) -> &'static str {
+        use crate::sql::SqlErrorKind as K;
+        use crate::table::TableError as T;
+        fn of_storage(e: &T) -> &'static str {
+            match e {
+                T::Catalog(_) => "42704",
+                T::InTable { source, .. } => of_storage(source),
+                T::NotNull { .. } => "23502",
+                T::ReadOnly => "25006",
+                T::Unsupported(_) => "0A000",
+                T::Busy => "55P03",
+                T::Conflict { .. } => "40001",
+                T::Pager(e) if !e.is_corrupt() => "58030",
+                T::Shape { .. } | T::NoSuchRow { .. } => "XX000",
+                _ => "XX001",
+            }
+        }
+        match self {
+            Self::Sql(e) => match e.kind {
+                K::Parser => "42601",
+                K::Binder => "42000",
+                K::Catalog => "42704",
+                K::Conversion => "22018",
+                K::OutOfRange => "22003",
+                K::InvalidInput => "22023",
+                K::Dependency => "2BP01",
+                K::Io => "58030",
+                K::Transaction => "25000",
+                K::Unsupported => "0A000",
+                K::Internal => "XX000",
+            },
+            Self::Execution(e) => match e {
+                ExecError::Conversion(_) => "22018",
+                ExecError::OutOfRange(_) => "22003",
+                ExecError::InvalidInput(_) => "22023",
+                ExecError::Constraint(_) => "23000",
+                ExecError::Sequence(_) => "2200H",
+                ExecError::OutOfMemory(_) => "53200",
+                ExecError::Cancelled => "57014",
+                ExecError::Io(_) => "58030",
+                ExecError::Unsupported(_) => "0A000",
+                ExecError::Storage(e) => of_storage(e),
+                _ => "XX000",
+            },
+            Self::Storage(e) => of_storage(e),
+            Self::Usage(_) => "22023",
         }
     }
 

@@ -1,33 +1,42 @@
 //! FluxDB: an embedded analytical and time-series database in one file.
 
+mod appender;
 pub mod catalog;
 pub mod column;
 mod connection;
 mod database;
 mod error;
 pub mod exec;
+mod extend;
 mod formats;
 pub mod inspect;
 pub mod io;
 mod measurement;
 pub mod pager;
 mod params;
+mod row;
 pub mod sql;
+mod statement;
 pub mod table;
 
+pub use appender::Appender;
+pub use column::scalar::Scalar;
 pub use column::types::LogicalType;
-pub use connection::{Connection, ProgressHandle, Rows, StatementResult};
+pub use connection::{ArrowReader, Connection, ProgressHandle, Rows, StatementResult};
 pub use database::{Database, Options};
 pub use error::{Error, Result};
 pub use exec::batch::{Batch, Field, arrow_schema, to_record_batch};
 pub use exec::cast::text::{Writer as ValueWriter, json_string, write_value};
 pub use exec::context::CancelToken;
 pub use exec::zone::Zone as TimeZone;
+pub use extend::{Argument, ScalarClosure, SqlType};
 pub use measurement::{FieldValue, ImportOptions, ImportReport, Point, PointWriter, Precision, Rejected};
 pub use params::{Param, Params};
+pub use row::{ColumnIndex, FromRow, FromValue, Row, RowIter};
 pub use sql::Position;
 pub use sql::parser::{is_keyword, keywords};
 pub use sql::split::{StatementSplitter, is_blank, split_statements};
+pub use statement::Statement;
 pub use table::CheckReport;
 
 pub use ::arrow_schema as arrow_types;

@@ -14,6 +14,10 @@ impl Param {
         Self((value, ty))
     }
 
+    pub(crate) fn into_value(self) -> TypedValue {
+        self.0
+    }
+
     /// NULL.
     pub fn null() -> Self {
         Self((Scalar::Null, LogicalType::Null))
@@ -100,6 +104,36 @@ impl Params {
         }
         Self(parameters)
     }
+}
+
+impl Params {
+    /// The values, if they are by position.
+    pub(crate) fn into_row(self) -> Option<Vec<TypedValue>> {
+        self.0.into_positional()
+    }
+}
+
+/// Values for the parameters of a statement, of any types: by position, or by name.
+///
+/// ```
+/// use fluxdb::params;
+///
+/// let connection = fluxdb::Database::open_in_memory()?.connect();
+/// let (sum,): (f64,) = connection.query_one("SELECT ? + ?", params![1, 2.5])?;
+/// assert_eq!(sum, 3.5);
+/// let (text,): (String,) = connection.query_one("SELECT $what || '!'", params! { what: "yes" })?;
+/// assert_eq!(text, "yes!");
+/// # Ok::<(), fluxdb::Error>(())
+/// ```
+#[macro_export]
+macro_rules! params {
+    () => { $crate::Params::default() };
+    ($($name:ident : $value:expr),+ $(,)?) => {
+        $crate::Params::named([$((stringify!($name), $crate::Param::from($value))),+])
+    };
+    ($($value:expr),+ $(,)?) => {
+        $crate::Params::positional([$($crate::Param::from($value)),+])
+    };
 }
 
 impl From<()> for Params {

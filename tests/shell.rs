@@ -66,6 +66,23 @@ fn version_help_and_bad_usage() {
 }
 
 #[test]
+fn bench_measures_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let out = shell(&["bench", "--rows", "5000", "--commits", "3", path], b"");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let report = text(&out.stdout);
+    for what in
+        ["write and sync of 4 KiB", "load", "rows/s", "group: averages of 100 hosts", "committed", "p99"]
+    {
+        assert!(report.contains(what), "{what}: {report}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(shell(&["bench", "--rows", "0"], b"").status.code(), Some(2));
+    refuses(&["bench", "/no/such/directory"], b"");
+}
+
+#[test]
 fn csv_is_the_format_of_a_pipe() {
     gives(&[], "SELECT 1 AS a, 'x' AS b", "a,b\n1,x\n");
     gives(&[], "SELECT NULL AS a, '' AS b, 1 AS c", "a,b,c\n,\"\",1\n");

@@ -25,6 +25,7 @@ mod csv;
 mod files;
 #[cfg(any(feature = "arrow", feature = "parquet"))]
 mod foreign;
+pub(crate) use foreign::conform;
 mod format;
 mod glob;
 mod hive;

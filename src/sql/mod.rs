@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod error;
 pub mod explain;
 pub mod expr_text;
+pub mod extensions;
 pub mod external;
 pub mod fluxql;
 mod forms;

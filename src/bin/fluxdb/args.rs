@@ -31,6 +31,8 @@ pub enum Subcommand {
     Write,
     /// Lists series.
     Series,
+    /// Measures this machine.
+    Bench,
 }
 
 impl Subcommand {
@@ -41,6 +43,7 @@ impl Subcommand {
             "import" => Some(Self::Import),
             "write" => Some(Self::Write),
             "series" => Some(Self::Series),
+            "bench" => Some(Self::Bench),
             _ => None,
         }
     }
@@ -141,6 +144,8 @@ Usage: fluxdb [OPTIONS] [DATABASE] [SQL]...
                                     write a point; values as in line protocol
        fluxdb series DATABASE [MEASUREMENT]
                                     list the series of measurements
+       fluxdb bench [--rows N] [--commits N] [DIRECTORY]
+                                    measure this machine with a file that goes again
 
 Without SQL, -c or -f, statements are read from standard input; on a terminal
 that is an interactive shell (.help lists its commands). Statements end with ;

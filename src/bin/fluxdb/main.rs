@@ -1,6 +1,7 @@
 //! The shell: `fluxdb [OPTIONS] [DATABASE] [SQL]...`.
 
 mod args;
+mod bench;
 mod check;
 mod demo;
 mod dot;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Ok(Command::Subcommand(Subcommand::Import, words)) => measurements::import(&words),
         Ok(Command::Subcommand(Subcommand::Write, words)) => measurements::write(&words),
         Ok(Command::Subcommand(Subcommand::Series, words)) => measurements::series(&words),
+        Ok(Command::Subcommand(Subcommand::Bench, words)) => bench::run(&words),
         Err(message) => bad_usage(&message),
     }
 }

@@ -333,7 +333,9 @@ impl Binder<'_> {
         distinct: bool,
     ) -> Result<Arc<AggregateFunction>> {
         let infos: Vec<_> = args.iter().map(coerce::arg_info).collect();
-        bind_aggregate(name, &infos, distinct).map_err(|e| match e {
+        let bound = bind_aggregate(name, &infos, distinct)
+            .or_else(|e| self.env.extensions.aggregate(name, &infos).ok_or(e));
+        bound.map_err(|e| match e {
             BindError::Unknown(similar) => {
                 SqlError::catalog(format!("Aggregate Function with name {name} does not exist!"))
                     .did_you_mean(name, similar)

@@ -458,6 +458,11 @@ impl Binder<'_> {
         if let Some(view) = system_view(qualifier, object) {
             return self.bind_system_view(view);
         }
+        if qualifier.is_empty()
+            && let Some(table) = self.env.extensions.table(&object.value)
+        {
+            return Ok(self.source(table, &object.value));
+        }
         if qualifier.is_empty() && self.env.formats.is_file_name(&object.value) {
             return self.bind_file(&object.value, object);
         }
@@ -564,7 +569,8 @@ impl Binder<'_> {
             self.bind_table_argument(&function, arg, &mut given)?;
         }
         let made = sources::table_function(&self.env, &function, &given)
-            .or_else(|| self.env.formats.table_function(&function, &given));
+            .or_else(|| self.env.formats.table_function(&function, &given))
+            .or_else(|| self.env.extensions.table_function(&function).map(|f| f(&given)));
         let source = match made {
             Some(source) => source.map_err(|e| SqlError::from_exec(&e).at(name))?,
             None => {

@@ -111,6 +111,7 @@ impl Binder<'_> {
         }
         if matches!(&*name, "mean" | "percentile" | "percentile_cont" | "percentile_disc" | "integral")
             || is_aggregate(&name)
+            || self.env.extensions.is_aggregate(&name)
         {
             return self.bind_aggregate_call(&name, function, &args, cx);
         }
@@ -289,7 +290,8 @@ impl Binder<'_> {
     /// Calls a function with bound arguments.
     pub(super) fn call(&mut self, name: &str, args: Vec<Expr>) -> Result<Expr> {
         let infos: Vec<_> = args.iter().map(|a| self.argument_info(a)).collect();
-        let bound = bind_scalar(name, &infos).map_err(|e| match e {
+        let bound = bind_scalar(name, &infos).or_else(|e| self.env.extensions.scalar(name, &infos).ok_or(e));
+        let bound = bound.map_err(|e| match e {
             BindError::Unknown(similar) => unknown_function(name, &similar),
             BindError::NoMatch(message) => SqlError::binder(message),
         })?;

@@ -52,6 +52,7 @@ use crate::sql::bind::cte::{Cte, Frame};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::scope::Scope;
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
+use crate::sql::extensions::Extensions;
 use crate::sql::external::Formats;
 use crate::sql::plan::{Column, ColumnIds, LogicalPlan};
 use crate::sql::session::{Activity, Parameters, ReadView, Settings, Variables};
@@ -89,6 +90,8 @@ pub struct Environment<'e> {
     /// What is bound is a view of which the columns are listed. Listings within it know no columns of views, since
     /// the view may be over the very listing.
     pub listing: bool,
+    /// What the program adds.
+    pub extensions: &'e Extensions,
 }
 
 /// Expressions nested more deeply are refused: all that comes behind the binder recurses as deep.

@@ -258,7 +258,11 @@ impl Binder<'_> {
     ) -> Result<(Vec<Expr>, Vec<SortKey>, WindowCall)> {
         let mut call = match WindowFunction::find(name) {
             Some(kind) => self.bind_window_function(name, kind, function, args, cx)?,
-            None if name == "mean" || name == "percentile" || is_aggregate(name) => {
+            None if name == "mean"
+                || name == "percentile"
+                || is_aggregate(name)
+                || self.env.extensions.is_aggregate(name) =>
+            {
                 if args.null_treatment.is_some() {
                     return Err(SqlError::binder(
                         "RESPECT/IGNORE NULLS is not supported for windowed aggregates",

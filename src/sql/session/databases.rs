@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::sql::error::{Result, SqlError};
+use crate::sql::extensions::Extensions;
 use crate::sql::session::activity::Activity;
 use crate::table::{Storage, StorageOptions, TableError};
 
@@ -61,12 +62,13 @@ pub struct Databases {
     opened: Arc<NamedDatabase>,
     attached: RwLock<Vec<Arc<NamedDatabase>>>,
     activity: Arc<Activity>,
+    extensions: Arc<Extensions>,
 }
 
 impl Databases {
     /// The database that was opened, and no other.
     pub fn new(opened: Arc<NamedDatabase>) -> Self {
-        Self { opened, attached: RwLock::default(), activity: Arc::default() }
+        Self { opened, attached: RwLock::default(), activity: Arc::default(), extensions: Arc::default() }
     }
 
     /// The one that was opened.
@@ -77,6 +79,11 @@ impl Databases {
     /// What runs on them, and ran.
     pub fn activity(&self) -> &Arc<Activity> {
         &self.activity
+    }
+
+    /// Tables and functions that the program adds.
+    pub fn extensions(&self) -> &Arc<Extensions> {
+        &self.extensions
     }
 
     /// All, the one that was opened first.

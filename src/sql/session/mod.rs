@@ -101,6 +101,34 @@ impl Session {
         self.run_text(sql, parameters)
     }
 
+    /// Tables and functions that the program adds.
+    pub fn extensions(&self) -> &Arc<crate::sql::extensions::Extensions> {
+        self.databases.extensions()
+    }
+
+    /// Parses a statement that may run later, with values for its parameters.
+    pub fn parse(&mut self, sql: &str) -> Result<PreparedStatement, Failure> {
+        let tokens = parser::tokens(sql)?;
+        let size = stack::Size::of(&tokens);
+        let parameters = tokens.parameters.clone();
+        let statement = stack::with_room(size, move || parser::parse_statement(tokens))??;
+        Ok(PreparedStatement { statement, sql: sql.into(), parameters, size })
+    }
+
+    /// Runs a statement that was parsed.
+    pub fn run_parsed_before(
+        &mut self,
+        prepared: &PreparedStatement,
+        parameters: Parameters,
+    ) -> Result<Outcome, Failure> {
+        self.cancel.reset();
+        // PREPARE keeps its statement's text, which is parsed anew.
+        if matches!(prepared.statement, Statement::Prepare(_)) {
+            return self.run_text(&prepared.sql, parameters);
+        }
+        self.run_prepared(prepared, parameters)
+    }
+
     /// As [`run`](Self::run), as a part of another statement.
     pub(super) fn run_text(&mut self, sql: &str, parameters: Parameters) -> Result<Outcome, Failure> {
         let tokens = parser::tokens(sql)?;
@@ -222,6 +250,7 @@ impl Session {
             variables: &self.variables,
             activity: self.databases.activity(),
             listing: false,
+            extensions: self.databases.extensions(),
         };
         work(&mut Binder::new(env))
     }

@@ -29,6 +29,12 @@ impl Parameters {
         Self { values: BTreeMap::new(), unknown: true }
     }
 
+    /// The values from `$1` on, if there are no others.
+    pub fn into_positional(mut self) -> Option<Vec<TypedValue>> {
+        let count = self.values.len();
+        (1..=count).map(|i| self.values.remove(&i.to_string())).collect()
+    }
+
     /// Gives a value to the parameter of that name, or of that number as text.
     pub fn insert(&mut self, name: &str, value: TypedValue) -> Option<TypedValue> {
         self.values.insert(name.to_lowercase(), value)

@@ -20,7 +20,7 @@ use crate::exec::source::{Source, TableFunctionArgs};
 use crate::sql::bind::Environment;
 
 pub use columns::relation_columns;
-pub use rows::{RowsBuilder, StaticRows, texts};
+pub use rows::{RowsBuilder, StaticRows, column_of, texts};
 pub use system_views::SystemView;
 
 /// The names that [`table_function`] knows.

@@ -43,7 +43,7 @@ impl RowsBuilder {
             .schema
             .iter()
             .zip(&self.columns)
-            .map(|(field, values)| column(values, &field.ty))
+            .map(|(field, values)| column_of(values, &field.ty))
             .collect::<Result<_>>()?;
         Ok(StaticRows::new(name, self.schema.into(), vec![Batch::new(columns, rows)]))
     }
@@ -91,7 +91,8 @@ pub fn list(items: ArrayRef, ty: &LogicalType) -> Scalar {
     Scalar::Nested(Arc::new(arrow_array::ListArray::new(field, offsets, items, None)))
 }
 
-fn column(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> {
+/// A column of these values, which are of that type.
+pub fn column_of(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> {
     let internal = |e: &dyn std::fmt::Display| ExecError::Internal(e.to_string());
     if values.is_empty() {
         return Ok(arrow_array::new_empty_array(&ty.arrow()));
@@ -104,6 +105,18 @@ fn column(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> {
         LogicalType::BigInt => {
             let number = |v: &Scalar| if let Scalar::Int(n) = v { i64::try_from(*n).ok() } else { None };
             return Ok(Arc::new(values.iter().map(number).collect::<arrow_array::Int64Array>()));
+        }
+        LogicalType::Integer => {
+            let number = |v: &Scalar| if let Scalar::Int(n) = v { i32::try_from(*n).ok() } else { None };
+            return Ok(Arc::new(values.iter().map(number).collect::<arrow_array::Int32Array>()));
+        }
+        LogicalType::Double => {
+            let number = |v: &Scalar| if let Scalar::Float(n) = v { Some(*n) } else { None };
+            return Ok(Arc::new(values.iter().map(number).collect::<arrow_array::Float64Array>()));
+        }
+        LogicalType::Boolean => {
+            let truth = |v: &Scalar| if let Scalar::Boolean(b) = v { Some(*b) } else { None };
+            return Ok(Arc::new(values.iter().map(truth).collect::<arrow_array::BooleanArray>()));
         }
         _ => {}
     }

@@ -183,7 +183,9 @@ fn lines(app: &mut App, frame: &mut Frame<'_>, area: Rect) {
         let mut text = String::new();
         for (i, cell) in cells.iter().enumerate() {
             let clean: String = cell.chars().map(|c| if c.is_control() { '·' } else { c }).collect();
-            let numeric = !clean.is_empty() && clean.chars().all(|c| c.is_ascii_digit() || c == '.');
+            let numeric = screen.lines.header.get(i) != Some(&"hex")
+                && !clean.is_empty()
+                && clean.chars().all(|c| c.is_ascii_digit() || c == '.');
             let width = widths.get(i).copied().unwrap_or(0);
             text.push_str(&if numeric { format!("{clean:>width$}") } else { format!("{clean:width$}") });
             text.push_str("  ");

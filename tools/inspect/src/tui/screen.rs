@@ -211,7 +211,7 @@ fn blocks(file: &Inspection, contents: &Contents, table: &str, row_group: usize,
     lines
 }
 
-const BYTES_HEADER: &[&str] = &["offset", "bytes", "field", "value", "part", "text"];
+const BYTES_HEADER: &[&str] = &["offset", "hex", "field", "value", "part", "text"];
 
 /// Appends the fields of a part as lines of bytes with what they mean beside them.
 fn push_part(

@@ -1,0 +1,297 @@
+//! Rows as Rust values.
+
+use std::sync::Arc;
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::connection::Rows;
+use crate::error::{Error, Result};
+use crate::exec::batch::{Batch, Field};
+use crate::exec::cast::text::Writer;
+use crate::exec::functions::flatten;
+
+/// One row of a result.
+///
+/// ```
+/// let connection = fluxdb::Database::open_in_memory()?.connect();
+/// let row = connection.query("SELECT 42 AS answer, 'why' AS question, NULL AS nothing")?.into_rows().next().unwrap()?;
+/// assert_eq!(row.get::<_, i64>("answer")?, 42);
+/// assert_eq!(row.get::<_, String>(1)?, "why");
+/// assert_eq!(row.get::<_, Option<f64>>("nothing")?, None);
+/// assert!(row.get::<_, bool>("question").is_err());
+/// # Ok::<(), fluxdb::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Row {
+    columns: Arc<[Field]>,
+    batch: Arc<Batch>,
+    row: usize,
+}
+
+impl Row {
+    /// Names and types of the columns.
+    pub fn columns(&self) -> &[Field] {
+        &self.columns
+    }
+
+    /// The value of a column, which is named by its position or its name.
+    ///
+    /// # Errors
+    ///
+    /// There is no such column, or its value is not of that type.
+    pub fn get<I: ColumnIndex, T: FromValue>(&self, column: I) -> Result<T> {
+        let position = column.position(&self.columns)?;
+        let field = &self.columns[position];
+        T::from_value(&self.value(position), &field.ty)
+            .map_err(|what| Error::Usage(format!("column \"{}\" of type {}: {what}", field.name, field.ty)))
+    }
+
+    /// The value of the column at that position, as it is.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such column.
+    pub fn value(&self, position: usize) -> Scalar {
+        let ty = &self.columns[position].ty;
+        if *ty == LogicalType::Null {
+            return Scalar::Null;
+        }
+        Scalar::from_array(&*self.batch.columns[position], self.row, ty)
+    }
+
+    /// The value of the column at that position, as the shell shows it; `None` for NULL.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such column.
+    pub fn text(&self, position: usize) -> Option<String> {
+        let writer = Writer::new(&self.batch.columns[position], &self.columns[position].ty).ok()?;
+        let mut out = String::new();
+        (!writer.is_null(self.row)).then(|| writer.write(self.row, &mut out)).map(|()| out)
+    }
+}
+
+/// What names a column: a position, from 0, or a name, whatever its case.
+pub trait ColumnIndex {
+    /// The position among these columns.
+    ///
+    /// # Errors
+    ///
+    /// There is no such column.
+    fn position(&self, columns: &[Field]) -> Result<usize>;
+}
+
+impl ColumnIndex for usize {
+    fn position(&self, columns: &[Field]) -> Result<usize> {
+        if *self < columns.len() {
+            return Ok(*self);
+        }
+        Err(Error::Usage(format!("there is no column {self}: the result has {}", columns.len())))
+    }
+}
+
+impl ColumnIndex for &str {
+    fn position(&self, columns: &[Field]) -> Result<usize> {
+        columns.iter().position(|c| c.name.eq_ignore_ascii_case(self)).ok_or_else(|| {
+            let names: Vec<_> = columns.iter().map(|c| c.name.as_str()).collect();
+            Error::Usage(format!("there is no column \"{self}\": there are {}", names.join(", ")))
+        })
+    }
+}
+
+/// A Rust type that a value can become.
+pub trait FromValue: Sized {
+    /// The value, whose meaning `ty` tells.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being one.
+    fn from_value(value: &Scalar, ty: &LogicalType) -> Result<Self, String>;
+}
+
+fn other<T>(value: &Scalar, wanted: &str) -> Result<T, String> {
+    match value {
+        Scalar::Null => Err(format!("it is NULL; an Option<{wanted}> can be that")),
+        _ => Err(format!("it is not a {wanted}")),
+    }
+}
+
+macro_rules! integers {
+    ($($rust:ty),*) => {
+        $(impl FromValue for $rust {
+            fn from_value(value: &Scalar, ty: &LogicalType) -> Result<Self, String> {
+                match value {
+                    Scalar::Int(v) if !matches!(ty, LogicalType::Decimal { scale: 1.., .. } | LogicalType::Enum(_)) => {
+                        (*v).try_into().map_err(|_| format!("{v} does not fit {}", stringify!($rust)))
+                    }
+                    value => other(value, stringify!($rust)),
+                }
+            }
+        })*
+    };
+}
+
+integers!(i8, i16, i32, i64, i128, u8, u16, u32, u64, usize);
+
+impl FromValue for bool {
+    fn from_value(value: &Scalar, _: &LogicalType) -> Result<Self, String> {
+        match value {
+            Scalar::Boolean(v) => Ok(*v),
+            value => other(value, "bool"),
+        }
+    }
+}
+
+impl FromValue for f64 {
+    fn from_value(value: &Scalar, ty: &LogicalType) -> Result<Self, String> {
+        match (value, ty) {
+            (Scalar::Float(v), _) => Ok(*v),
+            (Scalar::Int(v), LogicalType::Decimal { scale, .. }) => {
+                Ok(*v as Self / 10_f64.powi(i32::from(*scale)))
+            }
+            (Scalar::Int(v), ty) if ty.is_integer() => Ok(*v as Self),
+            (value, _) => other(value, "f64"),
+        }
+    }
+}
+
+impl FromValue for f32 {
+    fn from_value(value: &Scalar, ty: &LogicalType) -> Result<Self, String> {
+        f64::from_value(value, ty).map(|v| v as Self)
+    }
+}
+
+impl FromValue for String {
+    fn from_value(value: &Scalar, ty: &LogicalType) -> Result<Self, String> {
+        match value {
+            Scalar::Text(v) => Ok(v.to_string()),
+            Scalar::Null => other(value, "String"),
+            // Anything else as the shell shows it.
+            value => {
+                let array = value.to_array(ty, 1).map_err(|e| e.to_string())?;
+                let mut out = Self::new();
+                Writer::new(&array, ty).map_err(|e| e.to_string())?.write(0, &mut out);
+                Ok(out)
+            }
+        }
+    }
+}
+
+impl FromValue for Vec<u8> {
+    fn from_value(value: &Scalar, _: &LogicalType) -> Result<Self, String> {
+        match value {
+            Scalar::Bytes(v) => Ok(v.to_vec()),
+            Scalar::Text(v) => Ok(v.as_bytes().to_vec()),
+            value => other(value, "Vec<u8>"),
+        }
+    }
+}
+
+impl FromValue for Scalar {
+    fn from_value(value: &Scalar, _: &LogicalType) -> Result<Self, String> {
+        Ok(value.clone())
+    }
+}
+
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: &Scalar, ty: &LogicalType) -> Result<Self, String> {
+        if value.is_null() { Ok(None) } else { T::from_value(value, ty).map(Some) }
+    }
+}
+
+/// A Rust type that a row can become: a tuple, or a struct with [`from_row!`](crate::from_row).
+pub trait FromRow: Sized {
+    /// The row as one.
+    ///
+    /// # Errors
+    ///
+    /// A column is missing, or its value is of another type.
+    fn from_row(row: &Row) -> Result<Self>;
+}
+
+macro_rules! tuples {
+    ($($($name:ident $position:tt)+;)*) => {
+        $(impl<$($name: FromValue),+> FromRow for ($($name,)+) {
+            fn from_row(row: &Row) -> Result<Self> {
+                Ok(($(row.get::<usize, $name>($position)?,)+))
+            }
+        })*
+    };
+}
+
+tuples!(
+    A 0;
+    A 0 B 1;
+    A 0 B 1 C 2;
+    A 0 B 1 C 2 D 3;
+    A 0 B 1 C 2 D 3 E 4;
+    A 0 B 1 C 2 D 3 E 4 F 5;
+    A 0 B 1 C 2 D 3 E 4 F 5 G 6;
+    A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7;
+);
+
+/// Makes a struct of a row: each of the named fields is the column of that name.
+///
+/// ```
+/// struct Reading {
+///     station: String,
+///     degrees: f64,
+/// }
+/// fluxdb::from_row!(Reading { station, degrees });
+///
+/// let connection = fluxdb::Database::open_in_memory()?.connect();
+/// let sql = "SELECT 'harbour' AS station, 72.4 AS degrees UNION ALL SELECT 'airport', 71.9";
+/// let readings: Vec<Reading> = connection.query_as(sql, ())?;
+/// assert_eq!(readings[1].station, "airport");
+/// assert_eq!(readings[0].degrees, 72.4);
+/// # Ok::<(), fluxdb::Error>(())
+/// ```
+#[macro_export]
+macro_rules! from_row {
+    ($name:ident { $($field:ident),+ $(,)? }) => {
+        impl $crate::FromRow for $name {
+            fn from_row(row: &$crate::Row) -> $crate::Result<Self> {
+                Ok(Self { $($field: row.get(stringify!($field))?),+ })
+            }
+        }
+    };
+}
+
+/// The rows of a result one by one.
+#[derive(Debug)]
+pub struct RowIter {
+    rows: Rows,
+    columns: Arc<[Field]>,
+    batch: Option<(Arc<Batch>, usize)>,
+}
+
+impl RowIter {
+    pub(crate) fn new(rows: Rows) -> Self {
+        Self { columns: rows.columns().into(), rows, batch: None }
+    }
+}
+
+impl Iterator for RowIter {
+    type Item = Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((batch, next)) = &mut self.batch
+                && *next < batch.rows
+            {
+                let row = Row { columns: Arc::clone(&self.columns), batch: Arc::clone(batch), row: *next };
+                *next += 1;
+                return Some(Ok(row));
+            }
+            let batch = match self.rows.next_batch()? {
+                Ok(batch) => batch,
+                Err(e) => return Some(Err(e)),
+            };
+            let columns = match batch.columns.iter().map(flatten).collect::<Result<_, _>>() {
+                Ok(columns) => columns,
+                Err(e) => return Some(Err(e.into())),
+            };
+            self.batch = Some((Arc::new(Batch::new(columns, batch.rows)), 0));
+        }
+    }
+}
