@@ -259,6 +259,14 @@ impl Binder<'_> {
         if let Some(row) = self.bind_whole_row(ident, cx)? {
             return Ok(row);
         }
+        for around in std::iter::successors(cx.outer, |o| o.parent) {
+            let Some(aliases) = around.aliases else { continue };
+            let mut there = ExprContext::new(around.scope, around.parent, "an alias in a subquery");
+            there.allow_subqueries = false;
+            if let Some(expr) = self.bind_alias(ident, aliases, &mut there)? {
+                return Ok(expr);
+            }
+        }
         // Words that are functions without parentheses.
         let name = ident.value.to_lowercase();
         if ident.quote_style.is_none()
@@ -459,6 +467,7 @@ impl Binder<'_> {
                     let name = match bound.ty() {
                         LogicalType::Struct(_) => "struct_extract",
                         LogicalType::Map(..) => "map_extract_value",
+                        LogicalType::Json => "json_extract",
                         _ => "array_extract",
                     };
                     self.call(name, vec![bound, index])?

@@ -291,7 +291,7 @@ impl Binder<'_> {
                 SqlError::binder(format!("the statement uses more than {TABLES_MAX} tables")).at(factor)
             );
         }
-        let visible = before.map(|scope| Outer { scope, parent: outer });
+        let visible = before.map(|scope| Outer { scope, parent: outer, aliases: None });
         let lateral = visible.as_ref().or(outer);
         match factor {
             TableFactor::Table {

@@ -248,6 +248,13 @@ impl Binder<'_> {
                 self.bind_expr(value, cx)?;
                 Ok(Expr::literal(Scalar::text(column_name(value)), LogicalType::Varchar))
             }
+            ("age", [time]) => {
+                let time = self.bind_expr(time, cx)?;
+                let ty = if time.ty() == LogicalType::TimestampTz { time.ty() } else { TIMESTAMP };
+                let today = self.current("current_date").map(|today| coerce::explicit(today, &ty, false));
+                let today = today.ok_or_else(|| SqlError::internal("there is a current date"))??;
+                self.call("age", vec![today, time])
+            }
             ("try", [arg]) => self.bind_try(arg, cx),
             ("ago", [interval]) => {
                 let interval = self.bind_expr(interval, cx)?;

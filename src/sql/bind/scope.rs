@@ -5,6 +5,7 @@ use sqlparser::ast::Ident;
 use crate::catalog::ColumnRole;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
+use crate::sql::bind::expr::Aliases;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Column;
 
@@ -252,6 +253,8 @@ pub struct Outer<'c> {
     pub scope: &'c Scope,
     /// Those around it.
     pub parent: Option<&'c Outer<'c>>,
+    /// Names of its select list that can be seen where the subquery stands.
+    pub aliases: Option<Aliases<'c>>,
 }
 
 impl<'c> Outer<'c> {

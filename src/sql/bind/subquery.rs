@@ -57,7 +57,7 @@ impl Binder<'_> {
         if !cx.allow_subqueries {
             return Err(SqlError::binder(format!("{} cannot contain subqueries", cx.clause)).at(query));
         }
-        let outer = Outer { scope: cx.scope, parent: cx.outer };
+        let outer = Outer { scope: cx.scope, parent: cx.outer, aliases: cx.aliases };
         let waiting = self.outer_aggregates.len();
         let bound = self.bind_query(query, Some(&outer));
         if bound.is_err() {

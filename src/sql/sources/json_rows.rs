@@ -126,7 +126,7 @@ impl Walk<'_> {
             _ => "UBIGINT",
         };
         debug_assert!(kind != "VARCHAR" || unquote(value).is_some());
-        let atom = if matches!(kind, "OBJECT" | "ARRAY") { Scalar::Null } else { text(value) };
+        let atom = if matches!(kind, "OBJECT" | "ARRAY" | "NULL") { Scalar::Null } else { text(value) };
         self.rows.push([
             key.map_or(Scalar::Null, text),
             text(value),

@@ -210,7 +210,7 @@ impl Evaluate for Pick {
         let last = matches!(call.function, WindowFunction::Last);
         let pick = |i: usize| {
             let mut pieces = frames.pieces(i);
-            let mut n = usize::try_from(self.numbers.get(rows.start + i)? - 1).ok()?;
+            let mut n = usize::try_from(self.numbers.get(rows.start + i)?.checked_sub(1)?).ok()?;
             if last {
                 pieces.reverse();
             }
