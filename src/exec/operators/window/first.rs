@@ -26,6 +26,8 @@ pub(super) struct FirstRows {
     /// For each partition the least keys so far, rising, as far as they are compared as numbers.
     least: Vec<(u64, u64)>,
     ids: Vec<u32>,
+    /// Rows seen, and rows seen and kept since it was last looked whether that pays.
+    rows: usize,
     seen: usize,
     kept: usize,
 }
@@ -39,6 +41,7 @@ impl FirstRows {
             encoder: KeyEncoder::new(&layout.order)?,
             least: vec![],
             ids: vec![],
+            rows: 0,
             seen: 0,
             kept: 0,
         })
@@ -71,19 +74,23 @@ impl FirstRows {
         }
         let mask = BooleanArray::new(bits.finish(), None);
         let kept = mask.true_count();
+        self.rows += rows;
         self.seen += rows;
         self.kept += kept;
         Ok((kept < rows).then_some(mask))
     }
 
-    /// Whether nearly all rows stay, so that it does not pay to look.
+    /// Whether nearly all rows stay, so that it does not pay to look. The first ones of each partition always do.
     pub fn is_useless(&mut self) -> bool {
         if self.seen < TRIAL_ROWS {
             return false;
         }
-        let useless = self.kept > self.seen / 4 * 3;
+        let all_stay = self.kept > self.seen / 4 * 3;
         (self.seen, self.kept) = (0, 0);
-        useless
+        let partitions = self.partitions.len();
+        let had_time = self.rows > 4 * partitions * self.most;
+        let too_many = self.rows > 8 * TRIAL_ROWS && partitions > self.rows / 4;
+        all_stay && (had_time || too_many)
     }
 
     /// Bytes held.
