@@ -27,6 +27,9 @@ const SYMBOLS_MIN_BYTES: usize = 4 * 1024;
 /// A symbol table must save this share of the bytes, in per cent, to be worth the time to decode.
 const SYMBOLS_MIN_GAIN: usize = 15;
 
+/// The most bytes of a dictionary that is sorted: in order of appearance rows find their strings one behind the other,
+/// in any other order all over the dictionary, which must then fit into the caches.
+const SORTED_MAX_BYTES: usize = 2 << 20;
 /// The share of coded strings in their bytes that is guessed before there is a table.
 const SYMBOLS_GUESS: (usize, usize) = (2, 5);
 
@@ -75,8 +78,11 @@ pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
         let (streams, size) = code_streams(&mut codes, builder);
         let plain = size + bytes + strings.len();
         if (bytes <= MAX_BUFFER && plain < best.0) || force.is_some() {
-            let sorted =
-                if bytes < SYMBOLS_MIN_BYTES { None } else { sort(&strings, bytes, &codes, size, builder) };
+            let sorted = if !(SYMBOLS_MIN_BYTES..=SORTED_MAX_BYTES).contains(&bytes) {
+                None
+            } else {
+                sort(&strings, bytes, &codes, size, builder)
+            };
             best = if let Some((prefixed, streams, size)) = sorted {
                 let bytes = prefixed.rests.iter().map(|r| r.len()).sum();
                 let coded = train(&prefixed.rests, bytes);
