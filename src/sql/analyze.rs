@@ -85,9 +85,9 @@ impl Analysis {
     /// The same as a page that needs nothing else.
     pub fn html(&self) -> String {
         let mut out = String::from(HTML_HEAD);
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<p class=\"sum\"><b>{}</b> on the clock · <b>{}</b> of work · {} threads · {} of memory at most</p>\n",
+            "<p class=\"sum\"><b>{}</b> on the clock · <b>{}</b> of work · {} threads · {} of memory at most</p>",
             duration(self.clock.as_nanos() as u64),
             duration(self.root.total),
             self.threads,

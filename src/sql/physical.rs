@@ -630,6 +630,35 @@ fn both(left: &Built, right: &Built) -> Vec<Column> {
     left.columns.iter().chain(&right.columns).cloned().collect()
 }
 
+/// Tells a window how many rows of each partition a condition on a number or a rank lets through.
+fn ask_for_first(plan: &mut Plan, predicate: &Expr) {
+    let width = plan.schema.len();
+    let PlanNode::Window { calls, first, .. } = &mut plan.node else { return };
+    let counts = |call: &WindowCall| {
+        matches!(call.function, WindowFunction::RowNumber | WindowFunction::Rank) && call.order_by.is_empty()
+    };
+    if !calls.iter().all(counts) {
+        return;
+    }
+    let input = width - calls.len();
+    let all = if let Expr::And(all) = predicate { &all[..] } else { std::slice::from_ref(predicate) };
+    let bounds = all.iter().filter_map(|condition| match condition {
+        Expr::Compare { op, left, right } => match (&**left, &**right) {
+            (Expr::Column { index, .. }, Expr::Literal { value: Scalar::Int(n), .. }) if *index >= input => {
+                let n = u64::try_from(*n).unwrap_or(0);
+                match op {
+                    CompareOp::LtEq | CompareOp::Eq => Some(n),
+                    CompareOp::Lt => Some(n.saturating_sub(1)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    *first = bounds.min();
+}
+
 #[cfg(test)]
 mod tests {
     use crate::column::types::LogicalType;
@@ -761,33 +790,4 @@ mod tests {
                └─ t [a, b]",
         );
     }
-}
-
-/// Tells a window how many rows of each partition a condition on a number or a rank lets through.
-fn ask_for_first(plan: &mut Plan, predicate: &Expr) {
-    let width = plan.schema.len();
-    let PlanNode::Window { calls, first, .. } = &mut plan.node else { return };
-    let counts = |call: &WindowCall| {
-        matches!(call.function, WindowFunction::RowNumber | WindowFunction::Rank) && call.order_by.is_empty()
-    };
-    if !calls.iter().all(counts) {
-        return;
-    }
-    let input = width - calls.len();
-    let all = if let Expr::And(all) = predicate { &all[..] } else { std::slice::from_ref(predicate) };
-    let bounds = all.iter().filter_map(|condition| match condition {
-        Expr::Compare { op, left, right } => match (&**left, &**right) {
-            (Expr::Column { index, .. }, Expr::Literal { value: Scalar::Int(n), .. }) if *index >= input => {
-                let n = u64::try_from(*n).unwrap_or(0);
-                match op {
-                    CompareOp::LtEq | CompareOp::Eq => Some(n),
-                    CompareOp::Lt => Some(n.saturating_sub(1)),
-                    _ => None,
-                }
-            }
-            _ => None,
-        },
-        _ => None,
-    });
-    *first = bounds.min();
 }

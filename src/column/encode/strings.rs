@@ -78,10 +78,10 @@ pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
         let (streams, size) = code_streams(&mut codes, builder);
         let plain = size + bytes + strings.len();
         if (bytes <= MAX_BUFFER && plain < best.0) || force.is_some() {
-            let sorted = if !(SYMBOLS_MIN_BYTES..=SORTED_MAX_BYTES).contains(&bytes) {
-                None
-            } else {
+            let sorted = if (SYMBOLS_MIN_BYTES..=SORTED_MAX_BYTES).contains(&bytes) {
                 sort(&strings, bytes, &codes, size, builder)
+            } else {
+                None
             };
             best = if let Some((prefixed, streams, size)) = sorted {
                 let bytes = prefixed.rests.iter().map(|r| r.len()).sum();

@@ -72,7 +72,7 @@ fn scope_around(call: &AggregateCall, cx: &ExprContext<'_>) -> Option<*const Sco
         return None;
     }
     let nearest = Outer::chain(cx.outer).find(|scope| !columns(scope).is_disjoint(&used));
-    nearest.map(|scope| std::ptr::from_ref(scope))
+    nearest.map(std::ptr::from_ref)
 }
 
 impl Binder<'_> {

@@ -246,7 +246,9 @@ impl Sequence {
                     Err(other) => return other,
                 },
                 Step::Open(group) => {
-                    slots.get_mut(*group).into_iter().for_each(|slot| *slot = Some((at, at)))
+                    if let Some(slot) = slots.get_mut(*group) {
+                        *slot = Some((at, at));
+                    }
                 }
                 Step::Close(group) => {
                     if let Some(Some((_, to))) = slots.get_mut(*group) {
