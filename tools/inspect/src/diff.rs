@@ -136,7 +136,7 @@ fn tables(old: &Contents, new: &Contents) -> Value {
                 out.push(row);
             }
             (Some(was), None) => {
-                out.push(json!({"table": was.0, "change": "dropped", "rows": was.1["rows"]}))
+                out.push(json!({"table": was.0, "change": "dropped", "rows": was.1["rows"]}));
             }
             (None, Some(is)) => out.push(json!({
                 "table": is.0, "change": "new", "rows": is.1["rows"], "row_groups": is.1["row_groups"],
