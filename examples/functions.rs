@@ -33,7 +33,7 @@ fn main() -> Result<()> {
         (f64::INFINITY, f64::NEG_INFINITY),
         |state, x: f64| *state = (state.0.min(x), state.1.max(x)),
         |state, other| *state = (state.0.min(other.0), state.1.max(other.1)),
-        |state| (state.0 <= state.1).then(|| state.1 - state.0),
+        |state| (state.0 <= state.1).then_some(state.1 - state.0),
     );
     // Rows from anywhere.
     db.table_function("primes", |args| {

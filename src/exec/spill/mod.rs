@@ -1,9 +1,9 @@
 //! Rows beyond memory: batches in a temporary file.
 //!
-//! An operator that keeps rows asks its [`Account`](crate::exec::memory::Account) whether they still fit. When they do
-//! not it writes them away as [`Chunk`]s: batches in a layout of our own ([`codec`]), in one file for each query
-//! ([`file`]) that has no name in the file system and is gone with the query, however that ends. A chunk gives
-//! its place back when it is dropped. Rows that are processed by key are written by partition ([`partition`]), so
+//! An operator that keeps rows asks its `Account` (`exec::memory`) whether they still fit. When they do
+//! not it writes them away as `Chunk`s: batches in a layout of our own (`codec`), in one file for each query
+//! (`file`) that has no name in the file system and is gone with the query, however that ends. A chunk gives
+//! its place back when it is dropped. Rows that are processed by key are written by partition (`partition`), so
 //! that what belongs together comes back together, a part at a time.
 
 mod codec;
