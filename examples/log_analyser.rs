@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for line in input.lines() {
         match parse(&line?) {
             Some((host, time, path, status, bytes)) => {
-                appender.row(params![host, time, path, status, bytes])?
+                appender.row(params![host, time, path, status, bytes])?;
             }
             None => bad += 1,
         }
