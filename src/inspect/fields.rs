@@ -146,6 +146,8 @@ fn superblock(f: &mut Fields<'_>) -> Option<()> {
     f.number("space pages", 8)?;
     f.number("log root", 8)?;
     f.number("slot", 4)?;
+    f.number("reserved", 4)?;
+    f.number("log pages", 8)?;
     let reserved = f.bytes.len().checked_sub(f.at + 4)?;
     f.raw("reserved", reserved)?;
     f.hex("checksum", 4).map(|_| ())

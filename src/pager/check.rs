@@ -22,6 +22,8 @@ pub enum Owner {
     Free,
     /// An extent.
     Extent,
+    /// The write-ahead log.
+    Log,
     /// Records.
     Heap,
     /// A record that outgrew its page.
@@ -35,6 +37,7 @@ impl Owner {
             Self::SpaceTable => "the free-space table",
             Self::Free => "the free space",
             Self::Extent => "an extent",
+            Self::Log => "the log",
             Self::Heap => "a heap page",
             Self::Overflow => "an overflow chain",
         }
@@ -93,6 +96,9 @@ impl Snapshot {
                 dead.extend(table.sparse.into_iter().map(|page| (page.page, page.dead)));
             }
             Err(error) => account.faults.push(error),
+        }
+        if let Some(log) = self.superblock().log {
+            account.claim(log.start, log.pages, Owner::Log);
         }
         for extent in extents {
             account.claim(extent.start, extent.pages, Owner::Extent);

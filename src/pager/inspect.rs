@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::error::{PagerError, Result};
 use super::file::File;
 use super::heap::{HeapPage, SlotId};
+use super::log::{Recovered, read_log};
 use super::os_file::OsFile;
 use super::page::{DEFAULT_PAGE_SIZE, FIRST_DATA_PAGE, PageHeader, PageId, PageKind, get_u64, is_page_size};
 use super::space::SpaceTable;
@@ -173,6 +174,15 @@ impl Inspection {
             (Err(error), Some(kind)) => PageView::Damaged { kind, error },
             (Err(_), None) => PageView::Raw,
         })
+    }
+
+    /// The frames of the log, or why they cannot be read.
+    ///
+    /// # Errors
+    /// There is no superblock, or `Io`.
+    pub fn log(&self) -> Result<Recovered> {
+        let superblock = self.superblock.clone()?;
+        read_log(&superblock, |offset, bytes| self.bytes(offset, bytes))
     }
 
     /// Each page with what it looks like.

@@ -4,7 +4,8 @@
 //!
 //! [`Pager`] opens a file. A reader takes a [`Snapshot`], one commit that nothing disturbs; the one writer takes a
 //! [`WriteTxn`], fills extents and heap records in pages that nobody refers to, and commits by writing the other
-//! superblock. Bytes live in three kinds of place: [`Extent`]s for bulk data, read without copying; heap records,
+//! superblock, or stages a frame of the log ([`Pager::log_append`]) that says what has changed since the last superblock.
+//! Bytes live in three kinds of place: [`Extent`]s for bulk data, read without copying; heap records,
 //! found by [`SlotId`], for metadata; and two [`Roots`] in the superblock, from which all else is found.
 //!
 //! | file | subject |
@@ -15,6 +16,7 @@
 //! | `superblock.rs` | the two roots of the file |
 //! | `heap.rs` | slotted pages and overflow chains |
 //! | `alloc.rs`, `space.rs` | free space in memory and on disk |
+//! | `log/` | commits that need no superblock: frames, group commit, recovery |
 //! | `store.rs`, `txn.rs` | the open file, its readers and its writer |
 //! | `check.rs` | accounting: every page has one owner |
 //! | `inspect.rs` | looking at a file from outside, healthy or not |
@@ -27,6 +29,7 @@ mod file;
 mod heap;
 pub mod inspect;
 mod lock;
+mod log;
 mod memory_file;
 mod os_file;
 mod page;
@@ -41,6 +44,8 @@ pub use check::{Account, Owner};
 pub use error::{PagerError, Result};
 pub use file::File;
 pub use heap::{HeapPage, MAX_RECORD_BYTES, Slot, SlotId};
+pub use log::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, LogContent, LogEnd};
+pub use log::{Recovered, Synchronous, Ticket};
 pub use memory_file::MemoryFile;
 pub use os_file::{Access, OsFile};
 pub use page::{

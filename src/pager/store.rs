@@ -5,7 +5,7 @@
 //! 2. A page is not reused while a slice of the mapping still shows it, even if its reader is gone (`held`).
 //! 3. After the first failed write or sync nothing is written any more (`latch`).
 //!
-//! Lock order: `space`, then `current`, then `held`. `latch` is taken alone.
+//! Lock order: `space`, then `current`, then `held`. `latch` is taken alone or within the log's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -18,6 +18,7 @@ use super::alloc::{RangeSet, Space};
 use super::error::{PagerError, Result};
 use super::file::File;
 use super::heap::{HeapPage, Slot, SlotId, chain_payload, read_chained_page};
+use super::log::Log;
 use super::memory_file::{MemoryFile, aligned_copy};
 use super::os_file::{self, Access, OsFile};
 use super::page::{
@@ -51,8 +52,8 @@ impl Default for Options {
 pub struct Roots {
     /// The record from which everything else is found.
     pub catalog: Option<SlotId>,
-    /// The first page of the write-ahead log.
-    pub log: Option<PageId>,
+    /// The extent of the write-ahead log. A commit makes it empty: what it held is part of the commit.
+    pub log: Option<Extent>,
 }
 
 /// An open file of pages. Cheap to clone; the file closes with the last clone, snapshot and slice.
@@ -81,6 +82,7 @@ pub(super) struct Inner {
     writing: Mutex<bool>,
     written: Condvar,
     latch: Mutex<Option<PagerError>>,
+    pub(super) log: Log,
 }
 
 struct Current {
@@ -148,6 +150,7 @@ impl Pager {
                 writing: Mutex::new(false),
                 written: Condvar::new(),
                 latch: Mutex::new(None),
+                log: Log::new(&superblock, random_salt()),
             }),
         })
     }
@@ -258,6 +261,7 @@ impl Inner {
 
     /// Makes a commit the current one and pins it.
     pub(super) fn publish(self: &Arc<Self>, superblock: Superblock) -> Snapshot {
+        self.log.restart(&superblock);
         let mut current = self.current.lock();
         current.superblock = superblock;
         *current.pins.entry(superblock.sequence).or_insert(0) += 1;
@@ -490,7 +494,7 @@ impl Snapshot {
 
     /// The roots that the commit set.
     pub fn roots(&self) -> Roots {
-        Roots { catalog: self.superblock.catalog_root, log: self.superblock.log_root }
+        Roots { catalog: self.superblock.catalog_root, log: self.superblock.log }
     }
 
     /// A record. Its address is a multiple of 8, and a record within one page is not copied.
@@ -667,13 +671,19 @@ pub(super) fn create(file: &dyn File, page_size: u32, database_id: [u8; 16]) -> 
         catalog_root: None,
         space_root: None,
         space_pages: 0,
-        log_root: None,
+        log: None,
     };
     file.set_size(0).map_err(failed)?;
     file.allocate(FIRST_DATA_PAGE * u64::from(page_size)).map_err(failed)?;
     file.sync().map_err(failed)?;
     file.write_durable(u64::from(page_size), &superblock.to_bytes()).map_err(failed)?;
     file.write_durable(0, &Superblock { sequence: 2, ..superblock }.to_bytes()).map_err(failed)
+}
+
+/// 32 bits of such a number.
+fn random_salt() -> u32 {
+    let id = random_id();
+    u32::from_le_bytes([id[0], id[1], id[2], id[3]])
 }
 
 /// 128 bits that the system's random source seeds: each hasher of the standard library has keys of its own.

@@ -12,16 +12,18 @@
 //!      8      4  format version     1
 //!     12      4  page size          in bytes; a power of two, 4,096 to 65,536
 //!     16      8  compatible flags   features that a reader may ignore
-//!     24      8  incompatible flags features that a reader must know, or refuse the file
+//!     24      8  incompatible flags features that a reader must know, or refuse the file: 1 there is a log
 //!     32     16  database id        random, for life
 //!     48      8  sequence           number of the commit, from 1
 //!     56      8  page count         the file is at least this many pages long
 //!     64      8  catalog root       slot of the upper layer's root record; 0 where there is none
 //!     72      8  space root         first page of the free-space table; 0 where nothing is free
 //!     80      8  space pages        number of pages in the table's chain
-//!     88      8  log root           first page of the write-ahead log; 0 (reserved)
+//!     88      8  log root           first page of the write-ahead log's extent; 0 where there is none
 //!     96      4  slot               0 or 1: the page that this is
-//!    100    408  reserved           zero
+//!    100      4  reserved           zero
+//!    104      8  log pages          number of pages of the log's extent
+//!    112    396  reserved           zero
 //!    508      4  checksum           CRC32 (IEEE) of bytes 0 .. 508
 //! ```
 //! The rest of the page is zero.
@@ -32,8 +34,8 @@ use super::error::{PagerError, Result};
 use super::file::File;
 use super::heap::SlotId;
 use super::page::{
-    FIRST_DATA_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageId, checksum, get_u32, get_u64, is_page_size, put_u32,
-    put_u64,
+    Extent, FIRST_DATA_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageId, checksum, get_u32, get_u64, is_page_size,
+    put_u32, put_u64,
 };
 
 /// Bytes of a superblock; what follows in its page is zero.
@@ -42,8 +44,10 @@ pub const SUPERBLOCK_BYTES: usize = 512;
 pub const MAGIC: [u8; 8] = *b"\x89FLUX\r\n\x1a";
 /// The newest format version that this code reads, and the one that it writes.
 pub const FORMAT_VERSION: u32 = 1;
-/// Features in use that a reader must know. None exist yet.
-pub const KNOWN_INCOMPATIBLE: u64 = 0;
+/// There is a write-ahead log: who does not replay it does not see the last commits.
+pub const HAS_LOG: u64 = 1;
+/// Features that a reader must know, and this code does.
+pub const KNOWN_INCOMPATIBLE: u64 = HAS_LOG;
 
 const CHECKSUM_AT: usize = SUPERBLOCK_BYTES - 4;
 const _: () = assert!(SUPERBLOCK_BYTES <= MIN_PAGE_SIZE as usize);
@@ -71,8 +75,8 @@ pub struct Superblock {
     pub space_root: Option<PageId>,
     /// Pages of the free-space table.
     pub space_pages: u64,
-    /// First page of the write-ahead log.
-    pub log_root: Option<PageId>,
+    /// The extent of the write-ahead log. Its frames are the commits that follow this one.
+    pub log: Option<Extent>,
 }
 
 /// What was found in one slot.
@@ -108,8 +112,9 @@ impl Superblock {
         put_u64(&mut bytes, 64, self.catalog_root.map_or(0, SlotId::to_u64));
         put_u64(&mut bytes, 72, self.space_root.map_or(0, |page| page.0));
         put_u64(&mut bytes, 80, self.space_pages);
-        put_u64(&mut bytes, 88, self.log_root.map_or(0, |page| page.0));
+        put_u64(&mut bytes, 88, self.log.map_or(0, |log| log.start.0));
         put_u32(&mut bytes, 96, self.slot() as u32);
+        put_u64(&mut bytes, 104, self.log.map_or(0, |log| log.pages));
         let sum = checksum(&bytes[..CHECKSUM_AT]);
         put_u32(&mut bytes, CHECKSUM_AT, sum);
         bytes
@@ -158,7 +163,7 @@ impl Superblock {
             catalog_root: SlotId::from_u64(get_u64(bytes, 64)),
             space_root: page(72),
             space_pages: get_u64(bytes, 80),
-            log_root: page(88),
+            log: page(88).map(|start| Extent { start, pages: get_u64(bytes, 104) }),
         };
         match superblock.contradiction(slot, get_u32(bytes, 96)) {
             Some(what) => SlotState::Damaged(what),
@@ -192,8 +197,14 @@ impl Superblock {
         if self.space_root.is_some_and(|page| !in_file(page)) {
             return Some("the free-space root lies outside the file".to_owned());
         }
-        if self.log_root.is_some_and(|page| !in_file(page)) {
-            return Some("the log root lies outside the file".to_owned());
+        if let Some(log) = self.log {
+            let end = log.start.0.checked_add(log.pages);
+            if !in_file(log.start) || log.pages == 0 || end.is_none_or(|end| end > self.page_count) {
+                return Some("the log lies outside the file".to_owned());
+            }
+        }
+        if self.log.is_some() != (self.incompatible & HAS_LOG != 0) {
+            return Some("its flags and its log contradict each other".to_owned());
         }
         if self.space_pages >= self.page_count || (self.space_pages == 0) != self.space_root.is_none() {
             return Some(format!("a free-space table of {} pages", self.space_pages));
@@ -271,7 +282,7 @@ impl Slots {
             [SlotState::Valid(superblock), _] | [_, SlotState::Valid(superblock)] => Ok(superblock),
             [SlotState::Foreign, SlotState::Foreign] => Err(PagerError::NotADatabase(path.into())),
             [SlotState::Damaged(what), _] | [_, SlotState::Damaged(what)] => {
-                Err(PagerError::corrupt(format!("no valid superblock ({what})")))
+                Err(PagerError::corrupt(format!("'{path}' has no valid superblock ({what})")))
             }
         }
     }

@@ -17,12 +17,14 @@ use super::heap::{
 use super::page::{Extent, FIRST_DATA_PAGE, PageHeader, PageId, PageKind, checksum};
 use super::space::{SpaceTable, table_bytes};
 use super::store::{Inner, Roots, Snapshot, check_sequence, read_chained, read_record};
-use super::superblock::Superblock;
+use super::superblock::{HAS_LOG, Superblock};
 
 /// A file grows by this much at least, in bytes, so that not every commit changes its length.
 const MIN_GROWTH_BYTES: u64 = 1 << 20;
 /// A file grows by this part of its length at least.
 const GROWTH_FRACTION: u64 = 16;
+/// Bytes of zeros that are written at a time.
+const ZERO_BYTES: u64 = 1 << 20;
 /// Pages that addresses of slots can name.
 const MAX_PAGES: u64 = 1 << 48;
 
@@ -142,6 +144,34 @@ impl WriteTxn {
             self.state.lock().keep_failure(&Err::<(), _>(error.clone()));
             error
         })
+    }
+
+    /// Sees to it that the commit has a log of at least so many bytes, or, if that is 0, none. It is the one that was
+    /// there if that is large enough.
+    ///
+    /// # Errors
+    /// As for [`WriteTxn::write_extent_at`].
+    pub fn set_log(&self, bytes: u64) -> Result<()> {
+        let old = self.state.lock().roots.log;
+        let enough = |log: Extent| log.pages.saturating_mul(self.page_size()) >= bytes;
+        if bytes > 0 && old.is_some_and(enough) {
+            return Ok(());
+        }
+        let log = if bytes > 0 { Some(self.alloc_extent(bytes)?) } else { None };
+        if let Some(extent) = log {
+            // Now, so that appending changes nothing about the file but these bytes.
+            let zeros = vec![0; ZERO_BYTES.min(extent.pages * self.page_size()) as usize];
+            let length = extent.pages * self.page_size();
+            for at in (0..length).step_by(zeros.len()) {
+                let part = &zeros[..zeros.len().min((length - at) as usize)];
+                self.write_extent_at(extent, at, part)?;
+            }
+        }
+        if let Some(old) = old {
+            self.free_extent(old)?;
+        }
+        self.state.lock().roots.log = log;
+        Ok(())
     }
 
     /// Cuts an extent of this transaction to the pages that `bytes` bytes take, and frees the others.
@@ -364,12 +394,16 @@ impl WriteTxn {
         let unchanged = !state.changed
             && state.fresh.is_empty()
             && state.freed.is_empty()
-            && state.roots == (Roots { catalog: self.before.catalog_root, log: self.before.log_root });
+            && state.roots == (Roots { catalog: self.before.catalog_root, log: self.before.log });
         if unchanged {
             return Ok(self.base()?.clone());
         }
         if sequence == u64::MAX {
             return Err(PagerError::Invalid("the file has seen all the commits it can".to_owned()));
+        }
+
+        if !inner.log.is_settled() {
+            return Err(PagerError::Invalid("commits are on their way to the log".to_owned()));
         }
 
         // 1.
@@ -387,7 +421,9 @@ impl WriteTxn {
             sequence,
             page_count,
             catalog_root: state.roots.catalog,
-            log_root: state.roots.log,
+            log: state.roots.log,
+            incompatible: (self.before.incompatible & !HAS_LOG)
+                | if state.roots.log.is_some() { HAS_LOG } else { 0 },
             space_root: table.first().map(|page| PageId(*page)),
             space_pages: table.len() as u64,
             ..self.before

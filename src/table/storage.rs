@@ -76,6 +76,9 @@ impl Storage {
     }
 
     fn with_pager(pager: Pager, options: &StorageOptions) -> Result<Arc<Self>> {
+        if pager.snapshot().roots().log.is_some() {
+            return Err(TableError::Unsupported(format!("'{}' has a write-ahead log", pager.name())));
+        }
         let snapshot = load(Arc::new(pager.snapshot()))?;
         let mut options = options.clone();
         options.row_group_rows = options.row_group_rows.clamp(1, ROW_GROUP_ROWS);

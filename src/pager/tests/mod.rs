@@ -3,6 +3,7 @@
 mod corruption;
 mod crash;
 mod format;
+mod log;
 mod model;
 mod process;
 

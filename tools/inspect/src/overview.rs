@@ -160,7 +160,7 @@ pub fn superblock_fields(s: &Superblock) -> Value {
         "catalog_root": s.catalog_root.map(|r| r.to_string()),
         "space_root": s.space_root.map(|p| p.0),
         "space_pages": s.space_pages,
-        "log_root": s.log_root.map(|p| p.0),
+        "log": s.log.map(|log| log.to_string()),
     })
 }
 

@@ -1,0 +1,432 @@
+//! The write-ahead log: commits that need no superblock.
+//!
+//! The log is one extent, which the superblock names. Its frames ([`frame`]) are commits that follow that of the
+//! superblock; each new superblock begins the log anew, so what its frames said must be part of the new commit.
+//! The extent is written with zeros before it is used, so that appending to it changes nothing about the file but these
+//! bytes.
+//!
+//! A commit is *staged* ([`Pager::log_append`]): its frame has a place, and later frames come behind it. Then its owner
+//! *waits* ([`Pager::log_wait`]). Whoever waits and finds that nobody writes, writes and syncs all that is staged, for
+//! all others: so a hundred committers need few syncs.
+//!
+//! Invariants:
+//! 1. Frames are written in order, by one thread at a time.
+//! 2. A frame that could not be written is lost, and so are those behind it; whoever waits for one learns it.
+//! 3. If frames that had been promised are lost, or it is not known what became of them, nothing is written any more.
+
+pub(super) mod frame;
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use self::frame::{FrameHeader, LogContent, PAYLOAD_BYTES_MAX, write_frame};
+use super::error::{PagerError, Result};
+use super::store::{Inner, Pager};
+use super::superblock::Superblock;
+
+/// How long what was written may wait for a sync while commits that do not ask for one go on.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// Bytes of commits that may wait in memory where nobody asks for more.
+const HELD_BYTES_MAX: usize = 256 << 10;
+
+/// When a commit counts as done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Synchronous {
+    /// When it has its place in the log. A killed process, as well as a power cut, may lose the last commits.
+    Off,
+    /// When the operating system has it. A power cut may lose the last commits, a killed process does not.
+    Normal,
+    /// When it is durable. Nothing is lost.
+    #[default]
+    Full,
+}
+
+/// What becomes of the frames that are written together.
+#[derive(Debug, Default)]
+struct Fate {
+    /// They are lost.
+    error: OnceLock<PagerError>,
+}
+
+/// A frame that was staged.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    epoch: u64,
+    number: u64,
+    /// The last frame before it whose owner waits until it is durable.
+    behind: u64,
+    fate: Arc<Fate>,
+}
+
+impl Ticket {
+    /// Its number, from 1 in each log.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Why it will never be durable, if that is so.
+    pub fn loss(&self) -> Option<&PagerError> {
+        self.fate.error.get()
+    }
+}
+
+/// The log of an open file.
+#[derive(Debug)]
+pub(super) struct Log {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    database: [u8; 16],
+    epoch: u64,
+    /// Where the log lies in the file, in bytes.
+    start: u64,
+    /// Its length in bytes; 0 if there is none.
+    bytes: u64,
+    /// Where the next frame begins, in bytes of the log.
+    end: u64,
+    /// Checksums of the last frame that was staged and of the last that was written.
+    previous: u32,
+    written_previous: u32,
+    /// Frames that nobody has begun to write, which end at `end`.
+    pending: Vec<u8>,
+    /// Numbers of the last frame that was staged, written, and known to be durable.
+    staged: u64,
+    written: u64,
+    durable: u64,
+    /// The last frame whose owner was told that it is committed.
+    promised: u64,
+    /// The last frame whose owner waits until it is durable.
+    awaited: u64,
+    /// Of the frames in `pending`.
+    fate: Arc<Fate>,
+    /// Another after each loss.
+    salt: u32,
+    /// Somebody writes.
+    busy: bool,
+    synced_at: Instant,
+}
+
+impl Log {
+    /// The log of a file that was just opened. `salt` is any number.
+    pub(super) fn new(superblock: &Superblock, salt: u32) -> Self {
+        let state = State {
+            database: superblock.database_id,
+            epoch: 0,
+            start: 0,
+            bytes: 0,
+            end: 0,
+            previous: 0,
+            written_previous: 0,
+            pending: vec![],
+            staged: 0,
+            written: 0,
+            durable: 0,
+            promised: 0,
+            awaited: 0,
+            fate: Arc::default(),
+            salt,
+            busy: false,
+            synced_at: Instant::now(),
+        };
+        let log = Self { state: Mutex::new(state), wake: Condvar::new() };
+        log.restart(superblock);
+        log
+    }
+
+    /// Begins the log of a superblock.
+    pub(super) fn restart(&self, superblock: &Superblock) {
+        let mut state = self.state.lock();
+        debug_assert!(state.pending.is_empty() && !state.busy, "the log was settled");
+        let page_size = u64::from(superblock.page_size);
+        (state.start, state.bytes) =
+            superblock.log.map_or((0, 0), |log| (log.start.0 * page_size, log.pages * page_size));
+        state.epoch = superblock.sequence;
+        (state.end, state.previous, state.written_previous) = (0, 0, 0);
+        (state.staged, state.written, state.durable) = (0, 0, 0);
+        (state.promised, state.awaited) = (0, 0);
+        state.fate = Arc::default();
+        drop(state);
+        self.wake.notify_all();
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_settled(&self) -> bool {
+        let state = self.state.lock();
+        state.pending.is_empty() && !state.busy
+    }
+
+    /// Goes on behind the frames that were found.
+    fn resume(&self, content: &LogContent) {
+        let mut state = self.state.lock();
+        let last = content.frames.last().map_or(0, |frame| frame.header.checksum);
+        state.end = content.end as u64;
+        (state.previous, state.written_previous) = (last, last);
+        let count = content.frames.len() as u64;
+        (state.staged, state.written, state.durable, state.promised) = (count, count, 0, count);
+    }
+
+    fn append(&self, payload: &[u8], level: Synchronous) -> Option<Ticket> {
+        let mut state = self.state.lock();
+        let size = FrameHeader::frame_bytes(payload.len()) as u64;
+        if payload.len() > PAYLOAD_BYTES_MAX || size > state.bytes.saturating_sub(state.end) {
+            return None;
+        }
+        let state = &mut *state;
+        let header = FrameHeader {
+            epoch: state.epoch,
+            number: state.staged + 1,
+            durable: state.durable,
+            previous: state.previous,
+            salt: state.salt,
+            checksum: 0,
+            length: payload.len(),
+        };
+        state.previous = write_frame(&mut state.pending, &state.database, &header, payload);
+        state.end += size;
+        state.staged += 1;
+        let ticket = Ticket {
+            epoch: state.epoch,
+            number: state.staged,
+            behind: state.awaited,
+            fate: Arc::clone(&state.fate),
+        };
+        if level == Synchronous::Full {
+            state.awaited = state.staged;
+        }
+        Some(ticket)
+    }
+
+    fn wait(&self, inner: &Inner, ticket: &Ticket, level: Synchronous) -> Result<()> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(error) = ticket.loss() {
+                return Err(error.clone());
+            }
+            if state.epoch != ticket.epoch {
+                // A superblock has it.
+                return Ok(());
+            }
+            // What others wait for must not be seen before it is durable.
+            let synced = state.durable >= ticket.behind;
+            let done = match level {
+                Synchronous::Full => state.durable >= ticket.number,
+                Synchronous::Normal => state.written >= ticket.number && synced,
+                Synchronous::Off => state.pending.len() < HELD_BYTES_MAX && synced,
+            };
+            if done {
+                state.promised = state.promised.max(ticket.number);
+                return Ok(());
+            }
+            // What was written may be there when the file is opened again, but nobody can promise it.
+            inner.writable()?;
+            if state.busy {
+                self.wake.wait(&mut state);
+                continue;
+            }
+            let late = state.synced_at.elapsed() >= SYNC_EVERY;
+            state = self.write(inner, state, level == Synchronous::Full || !synced || late);
+        }
+    }
+
+    /// Writes all that is pending, and makes it and all before it durable if `sync`.
+    fn write<'a>(
+        &'a self,
+        inner: &Inner,
+        mut state: MutexGuard<'a, State>,
+        sync: bool,
+    ) -> MutexGuard<'a, State> {
+        state.busy = true;
+        let bytes = std::mem::take(&mut state.pending);
+        let fate = std::mem::take(&mut state.fate);
+        let (last, previous) = (state.staged, state.previous);
+        let at = state.end - bytes.len() as u64;
+        let (offset, promised) = (state.start + at, state.promised);
+        let (written, durable) = (state.written, state.durable);
+        drop(state);
+
+        let outcome = write_frames(inner, offset, &bytes, sync, written > durable);
+        // If nothing of it may be there and nobody was told that it is, these commits alone have failed.
+        let alone = match &outcome {
+            Err(Failed::Write(PagerError::DiskFull(_))) if promised <= written => {
+                inner.file.write_durable(offset, &[0; frame::FRAME_HEADER_BYTES]).is_ok()
+            }
+            _ => false,
+        };
+
+        let mut state = self.state.lock();
+        state.busy = false;
+        match outcome {
+            Ok(()) => {
+                (state.written, state.written_previous) = (last, previous);
+                if sync {
+                    (state.durable, state.synced_at) = (last, Instant::now());
+                }
+            }
+            Err(Failed::Write(error) | Failed::Sync(error)) => {
+                if !alone {
+                    inner.close_latch(&error);
+                }
+                // Those that were staged meanwhile stand on these.
+                for fate in [fate, std::mem::take(&mut state.fate)] {
+                    let _ = fate.error.set(error.clone());
+                }
+                state.pending.clear();
+                state.end = at;
+                state.staged = state.written;
+                state.awaited = state.awaited.min(state.written);
+                state.previous = state.written_previous;
+                state.salt = state.salt.wrapping_add(1);
+            }
+        }
+        self.wake.notify_all();
+        state
+    }
+
+    /// Waits until nothing is left to be written.
+    fn settle(&self, inner: &Inner) -> Result<()> {
+        let mut state = self.state.lock();
+        loop {
+            if state.busy {
+                self.wake.wait(&mut state);
+                continue;
+            }
+            let synced = state.durable >= state.awaited;
+            if state.pending.is_empty() && synced {
+                return Ok(());
+            }
+            let fate = Arc::clone(&state.fate);
+            state = self.write(inner, state, !synced);
+            if let Some(error) = fate.error.get() {
+                return Err(error.clone());
+            }
+            inner.writable()?;
+        }
+    }
+}
+
+enum Failed {
+    Write(PagerError),
+    Sync(PagerError),
+}
+
+/// Writes frames at an offset of the file. `behind` says that something before them is not durable yet.
+fn write_frames(inner: &Inner, offset: u64, bytes: &[u8], sync: bool, behind: bool) -> Result<(), Failed> {
+    let named = |operation| move |error| PagerError::io(operation, &inner.name, error);
+    if let Err(error) = inner.writable() {
+        return Err(Failed::Sync(error));
+    }
+    if sync && !behind && !bytes.is_empty() {
+        return inner
+            .file
+            .write_durable(offset, bytes)
+            .map_err(|error| Failed::Write(named("write to the log of")(error)));
+    }
+    if !bytes.is_empty() {
+        inner
+            .file
+            .write_all_at(offset, bytes)
+            .map_err(|error| Failed::Write(named("write to the log of")(error)))?;
+    }
+    if sync { inner.file.sync().map_err(|error| Failed::Sync(named("sync")(error))) } else { Ok(()) }
+}
+
+/// What was found in the log when the file was opened.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The log's frames.
+    pub content: LogContent,
+    /// The log's bytes.
+    pub bytes: Bytes,
+}
+
+impl Recovered {
+    /// The payloads of the frames, in order.
+    pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+        self.content.frames.iter().map(|frame| &self.bytes[frame.payload.clone()])
+    }
+}
+
+impl Pager {
+    /// Reads the log as it was found when the file was opened. Frames that are appended come behind the first `keep` of
+    /// the frames; those are made durable first, unless the file is open for reading only.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn recover_log(&self, keep: impl FnOnce(&Recovered) -> usize) -> Result<Recovered> {
+        let snapshot = self.snapshot();
+        let superblock = snapshot.superblock();
+        let mut recovered = read_log(superblock, |offset, bytes| {
+            self.inner.file.read(offset, bytes).map_err(|e| PagerError::io("read", &self.inner.name, e))
+        })?;
+        let keep = keep(&recovered).min(recovered.content.frames.len());
+        if let Some(gone) = recovered.content.frames.get(keep) {
+            recovered.content.end = gone.payload.start - frame::FRAME_HEADER_BYTES;
+            recovered.content.frames.truncate(keep);
+        }
+        if keep > 0 && !self.inner.read_only {
+            // A killed writer may have left them in the memory of the system only.
+            self.inner.file.sync().map_err(|error| {
+                let error = PagerError::io("sync", &self.inner.name, error);
+                self.inner.close_latch(&error);
+                error
+            })?;
+        }
+        let log = &self.inner.log;
+        log.resume(&recovered.content);
+        let mut state = log.state.lock();
+        state.durable = state.written;
+        drop(state);
+        Ok(recovered)
+    }
+
+    /// Stages a commit. `None`, if the log has no room for it.
+    pub fn log_append(&self, payload: &[u8], level: Synchronous) -> Option<Ticket> {
+        self.inner.log.append(payload, level)
+    }
+
+    /// Waits until a commit that was staged is as safe as `level` asks for.
+    ///
+    /// # Errors
+    /// The failure for which it is lost.
+    pub fn log_wait(&self, ticket: &Ticket, level: Synchronous) -> Result<()> {
+        self.inner.log.wait(&self.inner, ticket, level)
+    }
+
+    /// Waits until all that is staged is written, and durable as far as somebody waits for that. Unless more is staged,
+    /// a superblock may be written then.
+    ///
+    /// # Errors
+    /// The failure for which something is lost.
+    pub fn log_settle(&self) -> Result<()> {
+        self.inner.log.settle(&self.inner)
+    }
+
+    /// Bytes of frames in the log, and bytes that it has room for.
+    pub fn log_bytes(&self) -> (u64, u64) {
+        let state = self.inner.log.state.lock();
+        (state.end, state.bytes)
+    }
+}
+
+/// Reads the log of a superblock through `read`, which is given an offset in the file and a number of bytes.
+pub(super) fn read_log(
+    superblock: &Superblock,
+    read: impl FnOnce(u64, usize) -> Result<Bytes>,
+) -> Result<Recovered> {
+    let Some(log) = superblock.log else {
+        return Ok(Recovered { content: LogContent::empty(), bytes: Bytes::new() });
+    };
+    let page_size = u64::from(superblock.page_size);
+    // The superblock is checked: this lies in the file.
+    let bytes = usize::try_from(log.pages * page_size)
+        .map_err(|_| PagerError::corrupt_page(log.start, "a log longer than memory"))?;
+    let bytes = read(log.start.0 * page_size, bytes)?;
+    let content = LogContent::read(&bytes, &superblock.database_id, superblock.sequence);
+    Ok(Recovered { content, bytes })
+}
