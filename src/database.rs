@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
 use crate::sql::extensions::Extensions;
 use crate::sql::session::{Databases, NamedDatabase, SearchPath, Settings, name_of_file};
-use crate::table::{CheckReport, Storage, StorageOptions};
+use crate::table::{CheckReport, Recovery, Storage, StorageOptions, Synchronous};
 
 /// How to open a database.
 ///
@@ -30,6 +30,8 @@ pub struct Options {
     pub(crate) memory_limit_bytes: Option<u64>,
     pub(crate) threads: Option<usize>,
     pub(crate) row_group_rows: Option<usize>,
+    pub(crate) synchronous: Synchronous,
+    pub(crate) recover: bool,
 }
 
 impl Default for Options {
@@ -41,6 +43,8 @@ impl Default for Options {
             memory_limit_bytes: None,
             threads: None,
             row_group_rows: None,
+            synchronous: Synchronous::Full,
+            recover: false,
         }
     }
 }
@@ -81,6 +85,22 @@ impl Options {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
+        self
+    }
+
+    /// How safe a commit is when it returns: durable, unless told otherwise. `SET synchronous` changes it for one
+    /// connection.
+    #[must_use]
+    pub fn synchronous(mut self, level: Synchronous) -> Self {
+        self.synchronous = level;
+        self
+    }
+
+    /// If the log is damaged, give up the commits that cannot be read any more, and write again. Off by default: then
+    /// such a database is open for reading only ([`Database::recovery`] says why).
+    #[must_use]
+    pub fn recover(mut self, yes: bool) -> Self {
+        self.recover = yes;
         self
     }
 
@@ -169,6 +189,11 @@ impl Database {
         self.shared.databases.extensions()
     }
 
+    /// What opening it found in its log, which is empty after a clean close.
+    pub fn recovery(&self) -> &Recovery {
+        self.shared.storage().recovery()
+    }
+
     /// A new connection: settings, a transaction and a statement of its own.
     pub fn connect(&self) -> Connection {
         Connection::new(Arc::clone(&self.shared))
@@ -244,7 +269,7 @@ impl Database {
     }
 
     /// Closes this handle. All that was committed is in the file already; the file itself is closed with the
-    /// last handle and the last connection.
+    /// last handle and the last connection, which also seals what is in its log.
     ///
     /// # Errors
     ///
@@ -258,6 +283,7 @@ impl Options {
     fn storage(&self) -> StorageOptions {
         let mut storage =
             StorageOptions { read_only: self.read_only, create: self.create, ..StorageOptions::default() };
+        (storage.synchronous, storage.recover) = (self.synchronous, self.recover);
         if let Some(bytes) = self.page_size_bytes {
             storage.page_size = bytes;
         }
@@ -282,6 +308,7 @@ impl Shared {
             default_nulls_first: false,
             optimizer: true,
             lock_timeout_ms: 1_000,
+            synchronous: options.synchronous,
             time_zone: crate::exec::zone::Zone::system(),
             search_path: SearchPath::of_database(&name),
             inert: std::collections::BTreeMap::new(),

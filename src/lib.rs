@@ -37,7 +37,7 @@ pub use sql::Position;
 pub use sql::parser::{is_keyword, keywords};
 pub use sql::split::{StatementSplitter, is_blank, split_statements};
 pub use statement::Statement;
-pub use table::CheckReport;
+pub use table::{CheckReport, Recovery, Synchronous};
 
 pub use ::arrow_schema as arrow_types;
 pub use arrow_array;

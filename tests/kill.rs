@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -74,4 +76,107 @@ fn a_load_that_is_killed_leaves_all_earlier_commits() {
         db.close().unwrap();
     }
     assert!(committed > 0, "every round was killed before its first commit: nothing was tested");
+}
+
+const CHILD: &str = "FLUXDB_KILL_TEST";
+const THREADS: u64 = 4;
+
+/// Not a test by itself: the process that is killed below. Each thread adds rows and moves a counter in small commits,
+/// and says so after each.
+#[test]
+fn child() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let db = Database::open(Path::new(&path)).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let db = &db;
+            scope.spawn(move || {
+                let connection = db.connect();
+                let number = |sql: &str| number(db, sql).unwrap().parse::<u64>().unwrap();
+                let mut last = number(&format!("SELECT n FROM counters WHERE thread = {thread}"));
+                loop {
+                    last += 1;
+                    let done = connection.execute(&format!(
+                        "BEGIN; INSERT INTO log VALUES ({thread}, {last}, 'row {last}');
+                         UPDATE counters SET n = {last} WHERE thread = {thread}; COMMIT"
+                    ));
+                    if let Err(error) = done {
+                        // The row was written anew meanwhile.
+                        assert!(error.to_string().contains("try again"), "{error}");
+                        last -= 1;
+                        continue;
+                    }
+                    // One write, so that lines are whole.
+                    let _ = std::io::stderr().write_all(format!("{thread} {last}\n").as_bytes());
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn threads_that_are_killed_leave_all_that_they_were_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.flux");
+    let db = Database::open(&path).unwrap();
+    let connection = db.connect();
+    connection.execute("CREATE TABLE log(thread BIGINT, n BIGINT, text VARCHAR)").unwrap();
+    connection.execute("CREATE TABLE counters AS SELECT i AS thread, 0 AS n FROM range(4) t(i)").unwrap();
+    drop(connection);
+    db.close().unwrap();
+
+    let mut seed = std::process::id().into();
+    println!("seed {seed}");
+    let (mut told, mut replayed) = ([0; THREADS as usize], 0);
+    for round in 0..15 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--nocapture"])
+            .env(CHILD, &path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        let reader = std::thread::spawn(move || {
+            let mut told = vec![];
+            for line in lines.lines().map_while(Result::ok) {
+                if let Some((thread, n)) = line.split_once(' ')
+                    && let (Ok(thread), Ok(n)) = (thread.parse::<usize>(), n.parse::<u64>())
+                {
+                    told.push((thread, n));
+                }
+            }
+            told
+        });
+        std::thread::sleep(Duration::from_millis(50 + random(&mut seed) % 400));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for (thread, n) in reader.join().unwrap() {
+            told[thread] = told[thread].max(n);
+        }
+
+        let db = Database::open(&path).unwrap();
+        replayed += db.recovery().commits;
+        for thread in 0..THREADS {
+            let one = |what: &str, table: &str| {
+                number(&db, &format!("SELECT {what} FROM {table} WHERE thread = {thread}")).unwrap()
+            };
+            let n = one("max(n)", "counters").parse::<u64>().unwrap();
+            let least = told[thread as usize];
+            assert!(
+                n == least || n == least + 1,
+                "round {round}, thread {thread}: {n} where {least} was told"
+            );
+            if n > 0 {
+                let all = one("count(*) || ' ' || sum(n) || ' ' || max(n)", "log");
+                assert_eq!(all, format!("{n} {} {n}", n * (n + 1) / 2), "round {round}, thread {thread}");
+            }
+            told[thread as usize] = n;
+        }
+        let report = db.check();
+        assert!(report.is_sound(), "round {round}: {:?}", report.findings);
+        db.close().unwrap();
+    }
+    println!("{told:?} commits, {replayed} from the log");
+    assert!(told.iter().sum::<u64>() > 20 && replayed > 20, "{told:?}, {replayed}");
 }

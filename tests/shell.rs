@@ -437,3 +437,65 @@ fn fluxql_buckets_time() {
         "time,a\n2024-01-01 00:00:00,2.0\n2024-01-01 00:05:00,7.0\n",
     );
 }
+
+/// A database with commits in its log: what a killed process leaves. Returns where the log is in the file.
+fn database_with_a_log(path: &Path) -> std::ops::Range<usize> {
+    let open = path.with_extension("open");
+    let db = fluxdb::Database::open(&open).unwrap();
+    let connection = db.connect();
+    connection.execute("CREATE TABLE t(i INTEGER)").unwrap();
+    for i in 1..=10 {
+        connection.execute(&format!("INSERT INTO t VALUES ({i})")).unwrap();
+    }
+    fs::copy(&open, path).unwrap();
+    let file = fluxdb::inspect::Inspection::open(path).unwrap();
+    assert_eq!(file.log().unwrap().content.frames.len(), 8, "two small commits come before the log");
+    let start = file.superblock.as_ref().unwrap().log.unwrap().start.0 * u64::from(file.page_size());
+    let end = start + file.log().unwrap().content.end as u64;
+    start as usize..end as usize
+}
+
+#[test]
+fn what_a_crash_left_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.flux");
+    let log = database_with_a_log(&path);
+    let name = path.to_str().unwrap();
+    let sound = fs::read(&path).unwrap();
+    // A log is nothing to talk about.
+    let out = shell(&["--readonly", name, "SELECT count(*), sum(i) FROM t"], b"");
+    assert_eq!(
+        (text(&out.stdout), text(&out.stderr)),
+        ("count_star(),sum(i)\n10,55\n".into(), String::new())
+    );
+
+    // The last commit was torn.
+    let mut torn = sound.clone();
+    torn[log.end - 60] ^= 1;
+    fs::write(&path, &torn).unwrap();
+    let out = shell(&[name, "SELECT count(*) FROM t"], b"");
+    assert_eq!(text(&out.stdout), "count_star()\n9\n");
+    assert!(
+        text(&out.stderr).contains("7 commits were taken from the log; one that a crash had interrupted")
+    );
+    // It was cut off, and is no more.
+    let out = shell(&[name, "SELECT count(*) FROM t"], b"");
+    assert_eq!((text(&out.stdout), text(&out.stderr)), ("count_star()\n9\n".into(), String::new()));
+
+    // A commit that was durable is damaged.
+    let mut damaged = sound;
+    damaged[log.start + log.len() / 2 + 70] ^= 1;
+    fs::write(&path, &damaged).unwrap();
+    let error = refuses(&[name, "SELECT count(*) FROM t", "INSERT INTO t VALUES (11)"], b"");
+    assert!(error.contains("is damaged, but") && error.contains("--recover"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), damaged, "nothing is written");
+    let out = shell(&["check", name], b"");
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stdout).contains("the log: "), "{}", text(&out.stdout));
+    let out = shell(&["--recover", name, "INSERT INTO t VALUES (11)"], b"");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let out = shell(&[name, "SELECT count(*) > 3 AND max(i) = 11 AND count(*) < 10 AS left FROM t"], b"");
+    assert_eq!((text(&out.stdout), text(&out.stderr)), ("left\ntrue\n".into(), String::new()));
+    let out = shell(&["check", name], b"");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stdout));
+}

@@ -46,8 +46,23 @@ class File:
         found = dict(zip(names, struct.unpack_from("<IIQQ", block, 8)))
         names = ("sequence", "pages", "catalog_root", "space_root", "space_pages", "log_root")
         found |= dict(zip(names, struct.unpack_from("<6Q", block, 48)))
-        check(found["version"] == 1 and found["incompatible"] == 0, "a version that is not known")
+        found |= {"log_pages": struct.unpack_from("<Q", block, 104)[0], "database": block[32:48].hex()}
+        check(found["version"] == 1 and found["incompatible"] & ~1 == 0, "a version that is not known")
         return found
+
+    def log(self):
+        """The payloads of the frames that count, section "The log"."""
+        at = self.superblock["log_root"] * self.page_size
+        end = at + self.superblock["log_pages"] * self.page_size
+        expected, previous = 1, 0
+        while at + 64 <= end and self.bytes[at : at + 4] == b"FXWL":
+            crc, database, epoch, number, _, before, length = struct.unpack_from("<I16sQQQII", self.bytes, at + 4)
+            frame = self.bytes[at : at + (64 + length + 63) // 64 * 64]
+            known = (self.superblock["database"], self.superblock["sequence"], expected, previous)
+            if (database.hex(), epoch, number, before) != known or zlib.crc32(frame[8:]) != crc:
+                break
+            yield frame[64 : 64 + length]
+            at, expected, previous = at + len(frame), expected + 1, crc
 
     def page(self, number: int, kind: int) -> bytes:
         page = self.bytes[number * self.page_size : (number + 1) * self.page_size]
@@ -76,8 +91,8 @@ class File:
 class Fields:
     """The fields of a record, one after another: section "Catalog records"."""
 
-    def __init__(self, record: bytes):
-        self.record, self.at = record, 4
+    def __init__(self, record: bytes, at: int = 4):
+        self.record, self.at = record, at
         self.kind, self.version = record[0], record[1]
 
     def take(self, form: str):
@@ -92,6 +107,10 @@ class Fields:
 
     def optional_text(self) -> str | None:
         return self.text() if self.take("B") else None
+
+    def bytes(self, length: int) -> bytes:
+        self.at += length
+        return self.record[self.at - length : self.at]
 
     def list(self, item):
         return [item() for _ in range(self.take("I"))]
@@ -179,7 +198,28 @@ class Catalog:
         return {i for i in range(rows) if vector[32 + i // 8] >> (i % 8) & 1}
 
     def rows(self, table: dict):
-        """All rows of a table."""
+        """All rows of a table: those of its row groups, then what the log says about them."""
+        rows = [list(row) if row else None for row in self.sealed_rows(table)]
+        for payload in self.file.log():
+            fields = Fields(payload, 0)
+            check(fields.take("B") == 1, "version of a record of the log")
+            for _ in range(fields.take("I")):
+                number, before = fields.take("QQ")
+                deleted = fields.list(lambda: fields.take("Q"))
+                groups = fields.list(lambda: read_rows(fields, table if number == table["id"] else self.table(number)))
+                if number == table["id"]:
+                    check(before == len(rows), "rows before a commit")
+                    for row in deleted:
+                        check(rows[row] is not None, "a row is deleted twice")
+                        rows[row] = None
+                    rows += [row for group in groups for row in group]
+        return (row for row in rows if row is not None)
+
+    def table(self, number: int) -> dict:
+        return next(table for table in self.tables if table["id"] == number)
+
+    def sealed_rows(self, table: dict):
+        """The rows of all row groups; None for those that are deleted."""
         for record, deleted in self.row_groups(table):
             count, rows = struct.unpack_from("<II", record, 4)
             ids = struct.unpack_from(f"<{count}I", record, 64)
@@ -193,8 +233,63 @@ class Catalog:
                 start = page * self.file.page_size + offset
                 columns.append(read_chunk(self.file.bytes[start : start + length], column["type"]))
             for row, values in enumerate(zip(*columns)):
-                if row not in deleted:
-                    yield list(values)
+                yield None if row in deleted else values
+
+
+# Section "The log".
+
+
+def read_rows(fields: Fields, table: dict) -> list:
+    """The rows of a row group."""
+    rows, columns = fields.take("I"), []
+    for column in table["columns"][: fields.take("I")]:
+        number, length = fields.take("II")
+        check(number == column["id"], "columns of a record of the log")
+        values = Fields(fields.bytes(length), 0)
+        columns.append(read_plain(values, column["type"], rows))
+        check(values.at == length, "values left over")
+    return [list(row) for row in zip(*columns)]
+
+
+def read_plain(fields: Fields, kind: tuple, n: int) -> list:
+    def bits() -> list[bool]:
+        part = fields.bytes((n + 7) // 8)
+        return [bool(part[i // 8] >> (i % 8) & 1) for i in range(n)]
+
+    name = kind[0]
+    valid = bits() if fields.take("B") else [True] * n
+    if name == "BOOLEAN":
+        values: list = bits()
+    elif name in ("VARCHAR", "JSON", "BLOB", "BIT", "LIST", "MAP"):
+        lengths = [fields.take("I") for _ in range(n)]
+        if name in ("LIST", "MAP"):
+            items, at, values = read_items(fields, kind, sum(lengths)), 0, []
+            for length in lengths:
+                values.append(items[at : at + length])
+                at += length
+        else:
+            values = [fields.bytes(length) for length in lengths]
+    elif name == "ARRAY":
+        items = read_plain(fields, kind[2], n * kind[1])
+        values = [items[i * kind[1] : (i + 1) * kind[1]] for i in range(n)]
+    elif name == "STRUCT":
+        parts = [read_plain(fields, part, n) for _, part in kind[1]]
+        values = [[part[i] for part in parts] for i in range(n)]
+    elif name == "INTERVAL":
+        values = [fields.take("iiq") for _ in range(n)]
+    else:
+        width, is_signed = width_of(kind)
+        values = [int.from_bytes(fields.bytes(width), "little", signed=is_signed) for _ in range(n)]
+    return [meaning(v, kind) if ok else None for v, ok in zip(values, valid)]
+
+
+def read_items(fields: Fields, kind: tuple, n: int) -> list:
+    if kind[0] == "LIST":
+        return read_plain(fields, kind[1], n)
+    # The entries of a map are structs without NULLs.
+    check(fields.take("B") == 0, "an entry of a map is NULL")
+    keys, values = read_plain(fields, kind[1], n), read_plain(fields, kind[2], n)
+    return list(zip(keys, values))
 
 
 # Section "Column chunks".

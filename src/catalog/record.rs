@@ -103,11 +103,13 @@ impl RecordKind {
 }
 
 /// What is wrong with the bytes of a record, before it is known where they came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// They do not say what they should.
+    #[error("{0}")]
     Bytes(String),
     /// A version from the future.
+    #[error("version {0} is not known")]
     Newer(u8),
 }
 
@@ -137,8 +139,8 @@ impl From<String> for Malformed {
 /// The result of decoding.
 pub type Decoded<T> = Result<T, Malformed>;
 
-/// Builds the bytes of a record.
-#[derive(Debug)]
+/// Builds the bytes of a record. The default is a record without a header.
+#[derive(Debug, Default)]
 pub struct RecordWriter(Vec<u8>);
 
 impl RecordWriter {
@@ -186,6 +188,18 @@ impl RecordWriter {
         self.0.extend_from_slice(value.as_bytes());
     }
 
+    /// The bytes that `write` appends, behind their number.
+    ///
+    /// # Panics
+    /// If there are more than `u32::MAX`.
+    pub fn sized(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.0.len();
+        self.u32(0);
+        write(&mut self.0);
+        let length = u32::try_from(self.0.len() - start - 4).expect("a record has fewer than 2^32 bytes");
+        self.0[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
     /// Text that may be absent.
     pub fn optional_text(&mut self, value: Option<&str>) {
         self.bool(value.is_some());
@@ -210,6 +224,11 @@ impl<'a> RecordReader<'a> {
         };
         check_header(*header, kind)?;
         Ok(Self { bytes: body, version: header[1] })
+    }
+
+    /// Reads what has no header.
+    pub fn of_body(bytes: &'a [u8]) -> Self {
+        Self { bytes, version: 1 }
     }
 
     /// The version of the layout.
@@ -265,12 +284,17 @@ impl<'a> RecordReader<'a> {
         Ok(count)
     }
 
+    /// Bytes behind their number.
+    pub fn bytes(&mut self) -> Decoded<&'a [u8]> {
+        let length = self.count(1)?;
+        let (bytes, rest) = self.bytes.split_at(length);
+        self.bytes = rest;
+        Ok(bytes)
+    }
+
     /// Text.
     pub fn text(&mut self) -> Decoded<Box<str>> {
-        let length = self.count(1)?;
-        let (text, rest) = self.bytes.split_at(length);
-        self.bytes = rest;
-        let text = std::str::from_utf8(text).map_err(|e| format!("text is not UTF-8: {e}"))?;
+        let text = std::str::from_utf8(self.bytes()?).map_err(|e| format!("text is not UTF-8: {e}"))?;
         Ok(text.into())
     }
 

@@ -47,8 +47,10 @@ pub struct SequenceDefinition {
 #[derive(Debug, Default)]
 pub struct SequenceCounter {
     state: Mutex<CounterState>,
-    /// The state that is in the file.
+    /// The state that is in its record.
     saved: Mutex<CounterState>,
+    /// The state that is in the file: in the record, or in the log.
+    logged: Mutex<CounterState>,
 }
 
 /// Where a sequence stands.
@@ -75,7 +77,7 @@ pub enum Exhausted {
 
 impl SequenceCounter {
     fn at(state: CounterState) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(state), saved: Mutex::new(state) })
+        Arc::new(Self { state: Mutex::new(state), saved: Mutex::new(state), logged: Mutex::new(state) })
     }
 
     /// Where it stands.
@@ -83,14 +85,31 @@ impl SequenceCounter {
         *self.state.lock()
     }
 
-    /// Whether the file does not have its state yet.
+    /// Whether its record does not have its state yet.
     pub fn is_dirty(&self) -> bool {
         self.state() != *self.saved.lock()
     }
 
-    /// Says that the file has this state.
+    /// Whether the file does not have its state yet.
+    pub fn is_unlogged(&self) -> bool {
+        self.state() != *self.logged.lock()
+    }
+
+    /// Says that its record has this state.
     pub fn saved(&self, state: CounterState) {
         *self.saved.lock() = state;
+        *self.logged.lock() = state;
+    }
+
+    /// Says that the log has this state.
+    pub fn logged(&self, state: CounterState) {
+        *self.logged.lock() = state;
+    }
+
+    /// Takes over the state that the log has.
+    pub fn replay(&self, state: CounterState) {
+        *self.state.lock() = state;
+        *self.logged.lock() = state;
     }
 }
 
@@ -283,7 +302,13 @@ mod tests {
         assert!(s.counter.is_dirty());
         let read = SequenceDefinition::decode(&s.encode()).unwrap();
         assert_eq!((&read, read.counter.state()), (&s, s.counter.state()));
-        assert!(!read.counter.is_dirty());
+        assert!(!read.counter.is_dirty() && !read.counter.is_unlogged());
+        assert_eq!(read.take(), Ok(12));
+        assert!(read.counter.is_dirty() && read.counter.is_unlogged());
+        read.counter.logged(read.counter.state());
+        assert!(read.counter.is_dirty() && !read.counter.is_unlogged());
+        read.counter.replay(s.counter.state());
+        assert!(!read.counter.is_dirty() && !read.counter.is_unlogged());
         assert_eq!(read.take(), Ok(12));
         let bytes = s.encode();
         for cut in 0..bytes.len() {

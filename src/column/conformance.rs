@@ -77,7 +77,7 @@ pub(crate) fn scalar_types() -> Vec<LogicalType> {
 }
 
 /// Types that are made of others.
-fn nested_types() -> Vec<LogicalType> {
+pub(crate) fn nested_types() -> Vec<LogicalType> {
     use LogicalType as T;
     let pair = T::Struct(vec![("a".into(), T::Integer), ("b".into(), T::Varchar)].into());
     vec![

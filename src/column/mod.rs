@@ -6,6 +6,7 @@
 //! - [`writer`]: [`encode_chunk`] turns the values of one column in one row group into a *chunk*.
 //! - [`reader`]: [`ChunkReader`] decodes a chunk block by block, whole or by selection, and filters it encoded.
 //! - `layout`: the fixed parts of a chunk, byte by byte. `codec`: how values are written.
+//! - [`plain`]: a few values as bytes that need not be small or fast to search.
 //! - [`meta`], [`stats`]: what the catalog keeps of a chunk, and what statistics say about a condition.
 
 pub(crate) mod block;
@@ -25,6 +26,7 @@ pub mod le;
 pub mod meta;
 pub(crate) mod nested;
 pub(crate) mod physical;
+pub mod plain;
 pub mod predicate;
 pub mod reader;
 pub mod scalar;

@@ -19,6 +19,8 @@ use crate::pager::{Extent, PageId, SlotId};
 pub struct Contents {
     /// Where the root record is, if there is a superblock that tells.
     pub root: Option<SlotId>,
+    /// Where the write-ahead log is, if there is one.
+    pub log: Option<Extent>,
     /// The schemas, by id.
     pub schemas: BTreeMap<u64, SchemaDefinition>,
     /// The tables.
@@ -80,6 +82,7 @@ impl Contents {
             contents.problems.push(format!("table of free space: {e}"));
         }
         contents.root = superblock.catalog_root;
+        contents.log = superblock.log;
         let Some(slot) = contents.root else { return contents };
         let Some(root) = contents.record(file, slot, RecordKind::Root, CatalogRoot::decode) else {
             return contents;

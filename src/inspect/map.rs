@@ -29,6 +29,8 @@ pub enum PageUse {
         /// The row group's number.
         row_group: usize,
     },
+    /// The write-ahead log.
+    Log,
     /// Free, as the table of free space says.
     Free,
     /// Past the last page of the commit: allocated ahead.
@@ -49,6 +51,7 @@ impl PageUse {
             Self::Space => "space",
             Self::RowGroup { .. } => "extent",
             Self::Deletes { .. } => "deletes",
+            Self::Log => "log",
             Self::Free => "free",
             Self::Ahead => "ahead",
             Self::Damaged(_) => "damaged",
@@ -64,7 +67,7 @@ impl PageUse {
             }
             Self::Damaged(what) => what.clone(),
             Self::Heap | Self::Overflow => "catalog".to_owned(),
-            Self::Space => "pager".to_owned(),
+            Self::Space | Self::Log => "pager".to_owned(),
             _ => String::new(),
         }
     }
@@ -94,6 +97,7 @@ pub fn extents(contents: &Contents) -> Vec<(Extent, PageUse)> {
             }
         }
     }
+    extents.extend(contents.log.map(|log| (log, PageUse::Log)));
     extents.sort_by_key(|(extent, _)| *extent);
     extents
 }

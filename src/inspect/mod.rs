@@ -26,12 +26,14 @@
 
 mod contents;
 mod fields;
+mod log;
 mod map;
 mod parts;
 mod summary;
 
 pub use contents::{Contents, RowGroupView, TableView};
 pub use fields::{Field, fields_of};
+pub use log::{LogCommit, LogTable, log_commit};
 pub use map::{PageRange, PageUse, extents, page_map};
 pub use parts::{Part, PartKind, PartTotal, coverage, parts_of, parts_of_chunk_at, walk_parts};
 pub use summary::summary;
@@ -47,6 +49,7 @@ pub use crate::column::{
 };
 pub use crate::pager::inspect::{Inspection, PageView};
 pub use crate::pager::{
-    Extent, FreeRange, HeapPage, PAGE_HEADER_BYTES, PageHeader, PageId, PageKind, PagerError, Slot, SlotId,
-    SlotState, SpaceTable, Superblock,
+    Extent, FRAME_HEADER_BYTES, Frame, FrameHeader, FreeRange, HeapPage, LogContent, LogEnd,
+    PAGE_HEADER_BYTES, PageHeader, PageId, PageKind, PagerError, Recovered, Slot, SlotId, SlotState,
+    SpaceTable, Superblock,
 };

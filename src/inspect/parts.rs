@@ -51,6 +51,8 @@ pub enum PartKind {
     Nulls,
     /// Which rows of a row group are deleted.
     DeleteVector,
+    /// The write-ahead log.
+    Log,
     /// Zeros between structures, and what is left of a page or an extent behind them.
     Padding,
     /// A free page.
@@ -85,6 +87,7 @@ impl PartKind {
             Self::Block => "block",
             Self::Nulls => "nulls",
             Self::DeleteVector => "delete vector",
+            Self::Log => "log",
             Self::Padding => "padding",
             Self::Free => "free",
             Self::Ahead => "ahead",
@@ -218,6 +221,7 @@ fn parts_of_pages(
             let bytes = start..pages.end * page_size;
             lay_out(bytes, parts.into_iter().collect(), PartKind::Padding, &owner, visit);
         }
+        PageUse::Log => visit(whole(PartKind::Log, "")),
         PageUse::Free => visit(whole(PartKind::Free, "")),
         PageUse::Ahead => visit(whole(PartKind::Ahead, "")),
         PageUse::Damaged(what) => visit(whole(PartKind::Damaged, what)),

@@ -124,6 +124,11 @@ impl FaultFile {
         }
     }
 
+    /// Changes when it fails.
+    pub fn set_plan(&self, plan: FaultPlan) {
+        self.state.lock().plan = plan;
+    }
+
     /// Number of writes, syncs and changes of length so far.
     pub fn operations(&self) -> u64 {
         self.state.lock().operations

@@ -165,6 +165,19 @@ impl Pager {
         self.inner.read_only
     }
 
+    /// Fails if nothing is written any more.
+    ///
+    /// # Errors
+    /// `ReadOnly` or `Latched`.
+    pub fn check_writable(&self) -> Result<()> {
+        self.inner.writable()
+    }
+
+    /// Writes nothing any more, because the file is damaged.
+    pub fn stop_writing(&self, damage: &str) {
+        self.inner.close_latch(&PagerError::corrupt(damage));
+    }
+
     /// The file's name: its path, or `:memory:`.
     pub fn name(&self) -> &str {
         &self.inner.name

@@ -67,7 +67,11 @@ impl Storage {
     /// # Errors
     /// None that the file is to blame for: what is wrong with it is in the report.
     pub fn check(&self) -> CheckReport {
-        check(&self.snapshot())
+        let mut report = check(&self.snapshot());
+        if let Some(what) = self.recovery().damage.clone().filter(|_| !self.options().recover) {
+            report.findings.push(Finding { place: "the log".into(), what });
+        }
+        report
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which row groups a version of a table has. Loaded at first touch, shared between versions.
 //!
-//! Most are *sealed*: in the file, and listed by segments. Others, and rows that were deleted since, may be known
-//! in memory only, to a transaction that has not committed: the [`Delta`].
+//! Most are *sealed*: in the file, and listed by segments. Others, and rows that were deleted since, are known in
+//! memory and to the log only, or to a transaction that has not committed: the [`Delta`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -16,9 +16,11 @@ use crate::catalog::{
 use crate::column::ChunkReader;
 use crate::pager::{Extent, PageId, SlotId};
 use crate::table::Pin;
+use crate::table::decode::keep;
 use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};
-use crate::table::fresh::FreshGroup;
+use crate::table::fresh::{Content, FreshGroup};
+use crate::table::log_record::Rows;
 use crate::table::statistics::ColumnStatistics;
 
 /// A version of a table's rows: immutable, and shared by all snapshots that have it.
@@ -34,7 +36,7 @@ pub(super) struct TableData {
     pub(super) bytes: u64,
     /// Sealed row groups, in parts.
     pub(super) segments: Vec<Arc<Segment>>,
-    /// What the file does not know yet.
+    /// What is not sealed yet.
     pub(super) delta: Delta,
     /// What was asked for of its columns, so that it is put together once as long as the rows are these.
     pub(super) statistics: RwLock<HashMap<ColumnId, Arc<ColumnStatistics>>>,
@@ -90,6 +92,54 @@ impl TableData {
         self.deleted + self.delta.deleted
     }
 
+    /// This version with a change on top.
+    pub(super) fn changed_by(&self, change: &Delta) -> Self {
+        self.with_delta(self.delta.then(change))
+    }
+
+    /// Whether the sealed row groups are the same, deleted rows and all. Then a row has the same number in both
+    /// versions, if both have it.
+    pub(super) fn has_same_sealed(&self, other: &Self) -> bool {
+        let pairs = self.segments.iter().zip(&other.segments);
+        self.segments.len() == other.segments.len()
+            && pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
+            && !self.delta.cleared
+            && !other.delta.cleared
+    }
+
+    /// The numbers of the rows that a change deletes of this version, in order.
+    pub(super) fn rows_deleted_by(&self, pin: &Pin, table: TableId, change: &Delta) -> Result<Vec<u64>> {
+        let (mut rows, mut index, mut first) = (vec![], 0, 0);
+        let mut add = |index: usize, first: u64, known: Option<&DeleteVector>| {
+            if let Some(vector) = change.deletes.get(&index) {
+                let new =
+                    vector.bits().set_indices().filter(|row| !known.is_some_and(|k| k.bits().value(*row)));
+                rows.extend(new.map(|row| first + row as u64));
+            }
+        };
+        for segment in &self.segments {
+            let count = segment.reference.row_groups as usize;
+            if change.deletes.range(index..index + count).next().is_none() {
+                (index, first) = (index + count, first + segment.reference.rows);
+                continue;
+            }
+            for group in segment.groups(pin)? {
+                if change.deletes.contains_key(&index) {
+                    match self.delta.deletes.get(&index) {
+                        Some(known) => add(index, first, Some(known)),
+                        None => add(index, first, group.deletes(pin, table)?.as_deref()),
+                    }
+                }
+                (index, first) = (index + 1, first + u64::from(group.entry.rows));
+            }
+        }
+        for group in &self.delta.groups {
+            add(index, first, self.delta.deletes.get(&index).map(Arc::as_ref));
+            (index, first) = (index + 1, first + u64::from(group.rows()));
+        }
+        Ok(rows)
+    }
+
     /// The same sealed row groups, unless they are gone, with another delta.
     pub(super) fn with_delta(&self, delta: Delta) -> Self {
         if delta.cleared {
@@ -107,7 +157,8 @@ impl TableData {
     }
 }
 
-/// What a version of a table has beyond its sealed row groups, or without some of their rows.
+/// What a version of a table has beyond its sealed row groups, or without some of their rows; or what a transaction
+/// changes about the version with which it began, whose row groups then count as the sealed ones here.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Delta {
     /// Row groups behind the sealed ones.
@@ -117,7 +168,7 @@ pub(super) struct Delta {
     pub(super) deletes: BTreeMap<usize, Arc<DeleteVector>>,
     /// Rows of `groups`.
     pub(super) rows: u64,
-    /// Rows in `deletes`, but for those that the file knows as deleted.
+    /// Rows in `deletes`, but for those that were deleted before.
     pub(super) deleted: u64,
     /// All sealed row groups are gone, and those of `groups` are the first.
     pub(super) cleared: bool,
@@ -126,6 +177,51 @@ pub(super) struct Delta {
 }
 
 impl Delta {
+    /// Whether it changes nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.deletes.is_empty() && self.gone.is_empty() && !self.cleared
+    }
+
+    /// This and a change on top of it.
+    pub(super) fn then(&self, change: &Self) -> Self {
+        if change.cleared {
+            return change.clone();
+        }
+        let mut both = self.clone();
+        both.groups.extend(change.groups.iter().cloned());
+        both.deletes.extend(change.deletes.iter().map(|(index, vector)| (*index, Arc::clone(vector))));
+        both.gone.extend(change.gone.iter().cloned());
+        both.rows += change.rows;
+        both.deleted += change.deleted;
+        both
+    }
+
+    /// Adds a row group in memory behind the others. `sealed` is how many there are before these.
+    pub(super) fn push(&mut self, sealed: usize, group: FreshGroup, rows_max: usize) -> Result<()> {
+        let (group, united) = group.push_united(&self.groups, rows_max)?;
+        self.replace(sealed, united, Arc::new(group));
+        Ok(())
+    }
+
+    /// The rows of its own row groups that are left. `before` is how many row groups there are before these.
+    pub(super) fn rows_added(&self, before: usize) -> Result<Vec<Rows>> {
+        let mut added = vec![];
+        for (i, group) in self.groups.iter().enumerate() {
+            let Content::Held(columns) = group.content() else { return Err(TableError::Ended) };
+            let Some(deletes) = self.deletes.get(&(before + i)) else {
+                added.push(Rows { rows: group.rows(), columns: columns.clone() });
+                continue;
+            };
+            let left = deletes.left();
+            let rows = group.rows() - deletes.deleted();
+            if rows > 0 {
+                let columns = columns.iter().map(|(id, array)| Ok((*id, keep(array, &left)?)));
+                added.push(Rows { rows, columns: columns.collect::<Result<_>>()? });
+            }
+        }
+        Ok(added)
+    }
+
     /// Removes all rows.
     pub(super) fn clear(&mut self) {
         self.gone.append(&mut self.groups);
@@ -157,13 +253,13 @@ impl Delta {
         self.groups.push(group);
     }
 
-    /// Marks rows as deleted, which are named by their place in the table. `sealed` is the table without this delta.
+    /// Marks rows as deleted, which are named by their place in the table. `base` is the table without this delta.
     /// Returns how many were not deleted before.
     pub(super) fn delete(
         &mut self,
         pin: &Pin,
         table: TableId,
-        sealed: &TableData,
+        base: &TableData,
         rows: &[u64],
     ) -> Result<u64> {
         let mut rows = rows.to_vec();
@@ -171,7 +267,7 @@ impl Delta {
         let (mut rest, mut index, mut first) = (&rows[..], 0, 0);
         let before = self.deleted;
         'done: {
-            for segment in &sealed.segments {
+            for segment in &base.segments {
                 let end = first + segment.reference.rows;
                 if rest.first().is_none_or(|row| *row >= end) {
                     (first, index) = (end, index + segment.reference.row_groups as usize);
@@ -180,7 +276,7 @@ impl Delta {
                 for group in segment.groups(pin)? {
                     let (here, others) = split_rows(rest, first + u64::from(group.entry.rows));
                     if !here.is_empty() {
-                        let old = match self.deletes.get(&index) {
+                        let old = match self.deletes.get(&index).or_else(|| base.delta.deletes.get(&index)) {
                             Some(old) => Some(Arc::clone(old)),
                             None => group.deletes(pin, table)?,
                         };
@@ -192,11 +288,12 @@ impl Delta {
                     }
                 }
             }
-            for at in 0..self.groups.len() {
-                let count = self.groups[at].rows();
+            let counts: Vec<_> = base.delta.groups.iter().chain(&self.groups).map(|g| g.rows()).collect();
+            for count in counts {
                 let (here, others) = split_rows(rest, first + u64::from(count));
                 if !here.is_empty() {
-                    self.mark(index, count, self.deletes.get(&index).cloned(), here, first);
+                    let old = self.deletes.get(&index).or_else(|| base.delta.deletes.get(&index)).cloned();
+                    self.mark(index, count, old, here, first);
                 }
                 (rest, first, index) = (others, first + u64::from(count), index + 1);
             }

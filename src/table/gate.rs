@@ -27,26 +27,21 @@ enum Inside {
 }
 
 impl WriterGate {
-    /// Waits for the writer before to leave; as long as that one stays, only so long. `None` if it did not leave.
-    pub(super) fn enter(self: &Arc<Self>, patience: Option<Duration>) -> Option<WriterPass> {
+    /// Waits for the writer before to leave; as long as that one stays, only so long. `None` if it did not leave, or
+    /// `gives_up`.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        patience: Option<Duration>,
+        gives_up: impl Fn() -> bool,
+    ) -> Option<WriterPass> {
         let start = Instant::now();
         let mut inside = self.inside.lock();
         while *inside != Inside::Nobody {
             let tired = patience.is_some_and(|patience| start.elapsed() >= patience);
-            if tired && *inside == Inside::Staying {
+            if (tired && *inside == Inside::Staying) || gives_up() {
                 return None;
             }
             self.left.wait_for(&mut inside, LOOK);
-        }
-        *inside = Inside::Working;
-        Some(WriterPass(Arc::clone(self)))
-    }
-
-    /// Enters if nobody is inside.
-    pub(super) fn try_enter(self: &Arc<Self>) -> Option<WriterPass> {
-        let mut inside = self.inside.lock();
-        if *inside != Inside::Nobody {
-            return None;
         }
         *inside = Inside::Working;
         Some(WriterPass(Arc::clone(self)))
@@ -89,9 +84,9 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let pass = gate.enter(None).unwrap();
+                        let pass = gate.enter(None, || false).unwrap();
                         assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
-                        assert!(gate.try_enter().is_none());
+                        assert!(gate.enter(None, || true).is_none());
                         entered.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                         inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
                         drop(pass);
@@ -100,19 +95,20 @@ mod tests {
             }
         });
         assert_eq!(entered.into_inner(), 200);
-        assert!(gate.try_enter().is_some());
+        assert!(gate.enter(None, || true).is_some());
     }
 
     #[test]
     fn patience_ends_where_somebody_stays() {
         let gate = Arc::new(WriterGate::default());
-        let pass = gate.enter(None).unwrap();
+        let pass = gate.enter(None, || false).unwrap();
         pass.stay(true);
         assert!(gate.is_occupied());
-        assert!(gate.enter(Some(Duration::ZERO)).is_none());
+        assert!(gate.enter(Some(Duration::ZERO), || false).is_none());
+        assert!(gate.enter(None, || true).is_none());
         pass.stay(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| drop(gate.enter(Some(Duration::ZERO)).expect("it leaves by itself")));
+            scope.spawn(|| drop(gate.enter(Some(Duration::ZERO), || false).expect("it leaves by itself")));
             std::thread::sleep(Duration::from_millis(30));
             drop(pass);
         });

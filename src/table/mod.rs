@@ -1,8 +1,8 @@
 //! A table in motion: snapshots, write transactions, row groups, checkpoints.
 //!
-//! The state of an open database ([`Storage`]) is one immutable [`Snapshot`]: a catalog, and for each table
-//! its row groups. A reader takes the current one and keeps it as long as it likes; it takes no lock, and no
-//! writer can disturb it. The one [`WriteTransaction`] builds the next beside it.
+//! The state of an open database ([`Storage`]) is one immutable [`Snapshot`]: a catalog, and for each table its sealed
+//! row groups and what has been added to and deleted from them since. A reader takes the current one and keeps it as long
+//! as it likes; it takes no lock, and no writer can disturb it. A [`WriteTransaction`] builds the next beside it.
 //!
 //! # How a commit goes
 //!
@@ -10,7 +10,9 @@
 //! memory; which rows are deleted is in memory too. All this is the transaction's `Delta` (`data.rs`) of each table,
 //! which its own view shows. Then:
 //!
-//! 1. The transaction is closed to appenders; their row groups are put in order.
+//! 1. The transaction is closed to appenders; their row groups are put in order. A few rows that were added or deleted
+//!    become a record of the log, and that is all (`unsealed.rs`). If there are more, definitions have changed, or the
+//!    log is full, this and all that is only in the log is *sealed*:
 //! 2. Small row groups that are still in memory, and small ones at the end of the table, are merged
 //!    (`merge.rs`) and written to new extents, and so are those that have lost more than half of their rows, without
 //!    these. Others that lost rows get a new delete vector. Extents and records of dropped tables, of merged row groups
@@ -26,11 +28,6 @@
 //! - Nothing that a snapshot can see is ever written again.
 //! - A row group's record never changes; a segment's entry may, by being written anew.
 //! - All segments of a table but the last are full.
-//!
-//! # What comes later
-//!
-//! Small commits take these steps too, which costs two syncs each. With a write-ahead log, they will append
-//! to the log and to a delta that the snapshot holds, and steps 1 to 6 become the checkpoint.
 
 mod append;
 mod check;
@@ -49,22 +46,30 @@ mod encode;
 mod error;
 mod fresh;
 mod gate;
+pub(crate) mod log_record;
+#[cfg(test)]
+mod log_tests;
 mod merge;
 mod rebase;
+mod recovery;
 mod row_group;
+mod seal;
 mod snapshot;
 mod statistics;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod unsealed;
 mod workspace;
 
 use std::sync::Arc;
 
+pub use crate::pager::Synchronous;
 pub use append::TableAppender;
 pub use check::{CheckReport, Finding};
 pub use error::{Result, TableError};
+pub use recovery::Recovery;
 pub use row_group::RowGroup;
 pub use snapshot::{ROW_ID, ROW_ID_NAME, Snapshot, TableSnapshot};
 pub use statistics::ColumnStatistics;

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::catalog::{ConstraintKind, TableDefinition, TableId};
-use crate::table::data::{Delta, Group, TableData};
-use crate::table::deletes::DeleteVector;
+use crate::table::data::{Delta, TableData};
 use crate::table::error::{Result, TableError};
 use crate::table::snapshot::Snapshot;
 
@@ -72,46 +71,52 @@ fn tables_relied_on(snapshot: &Snapshot, table: &TableDefinition, delta: &Delta)
     ids
 }
 
-fn groups(snapshot: &Snapshot, data: Option<&Arc<TableData>>) -> Result<Vec<Arc<Group>>> {
-    let mut groups = vec![];
-    for segment in data.iter().flat_map(|data| &data.segments) {
-        groups.extend(segment.groups(&snapshot.pin)?.iter().cloned());
-    }
-    Ok(groups)
+fn data(snapshot: &Snapshot, id: TableId) -> Arc<TableData> {
+    snapshot.tables.get(&id).cloned().unwrap_or_default()
 }
 
-/// Finds the row groups of which rows were deleted among those that there are now.
+/// Finds the rows that were deleted among those that there are now.
 fn move_deletes(base: &Snapshot, current: &Snapshot, id: TableId, mut delta: Delta) -> Result<Delta> {
-    if delta.deletes.is_empty() {
+    let (before, now) = (data(base, id), data(current, id));
+    let shift = |index: usize| index - before.row_groups() + now.row_groups();
+    let own = delta.deletes.split_off(&before.row_groups());
+    let others = Delta { deletes: std::mem::take(&mut delta.deletes), ..Delta::default() };
+    delta.deletes = own.into_iter().map(|(index, vector)| (shift(index), vector)).collect();
+    let mut rows = before.rows_deleted_by(&base.pin, id, &others)?;
+    if rows.is_empty() {
         return Ok(delta);
     }
-    let before = groups(base, base.tables.get(&id))?;
-    let now = groups(current, current.tables.get(&id))?;
-    let places: HashMap<_, _> =
-        now.iter().enumerate().map(|(place, group)| (group.identity(), place)).collect();
-    for (index, vector) in std::mem::take(&mut delta.deletes) {
-        let Some(was) = before.get(index) else {
-            // One of its own, behind all others.
-            delta.deletes.insert(index - before.len() + now.len(), vector);
-            continue;
-        };
-        let Some(&place) = places.get(&was.identity()) else { return Err(conflict(current, id)) };
-        let known = was.deletes(&base.pin, id)?;
-        let there = now[place].deletes(&current.pin, id)?;
-        let united = vector.unite(known.as_deref(), there.as_deref());
-        let united = united.ok_or_else(|| conflict(current, id))?;
-        delta.deletes.insert(place, Arc::new(united));
+    if !before.has_same_sealed(&now) {
+        rows = find_rows(base, current, id, &rows)?;
+    }
+    delta.deleted -= rows.len() as u64;
+    // Whoever deletes a row first wins.
+    if delta.delete(&current.pin, id, &now, &rows)? != rows.len() as u64 {
+        return Err(conflict(current, id));
     }
     Ok(delta)
 }
 
-impl DeleteVector {
-    /// The deleted rows of this and of `other`, both of which have those of `before` and more. `None` if they have
-    /// another row in common.
-    fn unite(&self, before: Option<&Self>, other: Option<&Self>) -> Option<Self> {
-        let Some(other) = other else { return Some(self.clone()) };
-        let common = self.bits() & other.bits();
-        let known = before.map_or(0, |before| before.deleted() as usize);
-        (common.count_set_bits() == known).then(|| Self::new(self.bits() | other.bits())).flatten()
-    }
+/// The numbers that rows have now. Row groups that have been written anew meanwhile are not found again.
+fn find_rows(base: &Snapshot, current: &Snapshot, id: TableId, rows: &[u64]) -> Result<Vec<u64>> {
+    let groups = |snapshot: &Snapshot| {
+        let (mut list, mut first) = (vec![], 0);
+        for segment in &data(snapshot, id).segments {
+            for group in segment.groups(&snapshot.pin)? {
+                list.push((first, Arc::clone(group)));
+                first += u64::from(group.entry.rows);
+            }
+        }
+        Ok::<_, TableError>((list, first))
+    };
+    let ((before, sealed), (now, _)) = (groups(base)?, groups(current)?);
+    let places: HashMap<_, _> = now.iter().map(|(first, group)| (group.identity(), *first)).collect();
+    let moved = rows.iter().map(|row| {
+        let at = before.partition_point(|(first, _)| first <= row).checked_sub(1).filter(|_| *row < sealed);
+        let (first, group) = &before[at?];
+        Some(places.get(&group.identity())? + (row - first))
+    });
+    let mut moved = moved.collect::<Option<Vec<_>>>().ok_or_else(|| conflict(current, id))?;
+    moved.sort_unstable();
+    Ok(moved)
 }

@@ -15,6 +15,7 @@ use crate::table::data::TableData;
 use crate::table::error::Result;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::statistics::{Accumulator, ColumnStatistics};
+use crate::table::unsealed::Unsealed;
 
 /// Stands for a column in lists of a table's columns: the number of the row, as [`RowGroup::first_row`] counts. Good
 /// as long as one snapshot is looked at; in another the same row may have another.
@@ -27,30 +28,54 @@ pub const ROW_ID_NAME: &str = "rowid";
 /// it can see from being used again.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub(super) sequence: u64,
     pub(super) catalog: Arc<Catalog>,
     /// Where the catalog's records are; `None` before the first commit.
     pub(super) root: Option<(SlotId, Arc<CatalogRoot>)>,
     pub(super) tables: BTreeMap<TableId, Arc<TableData>>,
     pub(super) pin: Pin,
+    pub(super) unsealed: Unsealed,
     /// Made when first asked for, so that a table's row groups are listed once a snapshot.
     handles: RwLock<HashMap<TableId, Arc<TableSnapshot>>>,
 }
 
 impl Snapshot {
     pub(super) fn new(
-        sequence: u64,
         catalog: Arc<Catalog>,
         root: Option<(SlotId, Arc<CatalogRoot>)>,
         tables: BTreeMap<TableId, Arc<TableData>>,
         pin: Pin,
     ) -> Self {
-        Self { sequence, catalog, root, tables, pin, handles: RwLock::default() }
+        Self { catalog, root, tables, pin, unsealed: Unsealed::default(), handles: RwLock::default() }
     }
 
-    /// The number of the commit that made it.
+    /// The same with other rows, of which the log knows.
+    pub(super) fn with_unsealed(
+        &self,
+        tables: BTreeMap<TableId, Arc<TableData>>,
+        unsealed: Unsealed,
+    ) -> Self {
+        let (catalog, root, pin) = (Arc::clone(&self.catalog), self.root.clone(), Arc::clone(&self.pin));
+        Self { catalog, root, tables, pin, unsealed, handles: RwLock::default() }
+    }
+
+    /// Later snapshots are greater.
+    pub(super) fn order(&self) -> (u64, u64) {
+        (self.pin.sequence(), self.unsealed.commits)
+    }
+
+    /// Whether some of it is not sealed.
+    pub(super) fn is_unsealed(&self) -> bool {
+        self.tables.values().any(|data| !data.delta.is_empty())
+    }
+
+    /// Fails if what it shows is lost.
+    pub(super) fn check(&self) -> Result<()> {
+        self.unsealed.loss().map_or(Ok(()), |error| Err(error.clone().into()))
+    }
+
+    /// The number of the superblock's commit that it is based on. Commits of the log have none of their own.
     pub fn sequence(&self) -> u64 {
-        self.sequence
+        self.pin.sequence()
     }
 
     /// What exists.

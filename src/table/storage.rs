@@ -1,21 +1,23 @@
 //! An open database file: its current snapshot, and the way to the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::catalog::record::{Malformed, RecordKind};
 use crate::catalog::{Catalog, CatalogRoot, Object, RootEntry, SchemaDefinition, TableId};
 use crate::column::ROW_GROUP_ROWS;
 use crate::pager::inspect::Inspection;
-use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager, WriteTxn};
+use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager, Synchronous};
 use crate::table::Pin;
 use crate::table::data::TableData;
 use crate::table::error::{Result, TableError};
 use crate::table::gate::{WriterGate, WriterPass};
+use crate::table::recovery::{Recovery, replay};
 use crate::table::snapshot::Snapshot;
 use crate::table::transaction::WriteTransaction;
 use crate::table::workspace::Workspace;
@@ -36,11 +38,26 @@ pub struct StorageOptions {
     /// Rows of a full row group, at most the default, [`ROW_GROUP_ROWS`]. Less is for tests, which reach the
     /// boundaries of small row groups sooner.
     pub row_group_rows: usize,
+    /// How safe a commit is when it returns. Default: full, it is durable.
+    pub synchronous: Synchronous,
+    /// Bytes of the write-ahead log at most; what is in it is sealed then. 0 seals each commit at once. Default: 16 MiB.
+    pub log_bytes_max: u64,
+    /// Give up commits that cannot be read any more, if the log is damaged. Default: no; then such a database is open
+    /// for reading only.
+    pub recover: bool,
 }
 
 impl Default for StorageOptions {
     fn default() -> Self {
-        Self { read_only: false, create: true, page_size: DEFAULT_PAGE_SIZE, row_group_rows: ROW_GROUP_ROWS }
+        Self {
+            read_only: false,
+            create: true,
+            page_size: DEFAULT_PAGE_SIZE,
+            row_group_rows: ROW_GROUP_ROWS,
+            synchronous: Synchronous::Full,
+            log_bytes_max: 16 << 20,
+            recover: false,
+        }
     }
 }
 
@@ -56,39 +73,78 @@ pub struct Storage {
     pager: Pager,
     options: StorageOptions,
     current: RwLock<Arc<Snapshot>>,
+    /// Snapshots that follow the current one, but are not published yet. The next commit follows the last of them.
+    line: Mutex<VecDeque<Arc<Snapshot>>>,
     writers: Arc<WriterGate>,
+    /// It ends with the process, so it needs no log.
+    volatile: bool,
+    recovery: Recovery,
+    /// How long the log was or is, in bytes.
+    pub(super) log_bytes: AtomicU64,
+    /// Since it was opened there was a commit that a log would have been good for.
+    pub(super) had_small_commit: AtomicBool,
 }
 
 impl Storage {
     /// Opens the database at `path`, or makes it. What it reads does not grow with the number of rows.
     pub fn open(path: &Path, options: &StorageOptions) -> Result<Arc<Self>> {
-        Self::with_pager(Pager::open(path, &options.pager())?, options)
+        Self::with_pager(Pager::open(path, &options.pager())?, options, false)
     }
 
     /// A new database in memory.
     pub fn memory(options: &StorageOptions) -> Result<Arc<Self>> {
-        Self::with_pager(Pager::memory(&options.pager())?, options)
+        Self::with_pager(Pager::memory(&options.pager())?, options, true)
     }
 
     /// Opens, or makes, a database in a file of any kind.
     pub fn open_file(file: Arc<dyn File>, options: &StorageOptions) -> Result<Arc<Self>> {
-        Self::with_pager(Pager::open_file(file, &options.pager())?, options)
+        Self::with_pager(Pager::open_file(file, &options.pager())?, options, false)
     }
 
-    fn with_pager(pager: Pager, options: &StorageOptions) -> Result<Arc<Self>> {
-        if pager.snapshot().roots().log.is_some() {
-            return Err(TableError::Unsupported(format!("'{}' has a write-ahead log", pager.name())));
-        }
-        let snapshot = load(Arc::new(pager.snapshot()))?;
+    fn with_pager(pager: Pager, options: &StorageOptions, volatile: bool) -> Result<Arc<Self>> {
         let mut options = options.clone();
         options.row_group_rows = options.row_group_rows.clamp(1, ROW_GROUP_ROWS);
         options.page_size = pager.page_size() as u32;
-        Ok(Arc::new(Self {
+        let sealed = load(Arc::new(pager.snapshot()))?;
+        let (snapshot, recovery) = replay(&pager, sealed, options.row_group_rows)?;
+        let (_, log_bytes) = pager.log_bytes();
+        let storage = Arc::new(Self {
             pager,
             options,
             current: RwLock::new(Arc::new(snapshot)),
+            line: Mutex::default(),
             writers: Arc::default(),
-        }))
+            volatile,
+            recovery,
+            log_bytes: AtomicU64::new(log_bytes),
+            had_small_commit: AtomicBool::new(false),
+        });
+        if let Some(damage) = &storage.recovery.damage
+            && !storage.pager.is_read_only()
+        {
+            if storage.options.recover {
+                // In a log of its own nothing is left of what was given up.
+                storage.seal_all(storage.pager.begin_write()?)?;
+            } else {
+                // Nothing is written, not even a shorter file.
+                storage.pager.stop_writing(damage);
+            }
+        }
+        Ok(storage)
+    }
+
+    pub(super) fn pager(&self) -> &Pager {
+        &self.pager
+    }
+
+    /// What opening it found in its log.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// Whether it ends with the process.
+    pub(super) fn is_volatile(&self) -> bool {
+        self.volatile
     }
 
     /// How it was opened.
@@ -103,7 +159,16 @@ impl Storage {
 
     /// Whether it takes no changes.
     pub fn is_read_only(&self) -> bool {
-        self.pager.is_read_only()
+        self.check_writable().is_err()
+    }
+
+    /// Fails if it takes no changes.
+    pub fn check_writable(&self) -> Result<()> {
+        match &self.recovery.damage {
+            _ if self.pager.is_read_only() => Err(TableError::ReadOnly),
+            Some(damage) if !self.options.recover => Err(TableError::Damaged(damage.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// The length of its file in bytes.
@@ -129,18 +194,26 @@ impl Storage {
     /// Begins a transaction on the last commit, and waits while another writes, so a thread that has one that does
     /// must not begin a second. It never conflicts with another.
     pub fn begin(self: &Arc<Self>) -> Result<WriteTransaction> {
-        let (pass, txn) = self.begin_writing(None)?;
-        Ok(self.transaction(pass, txn))
+        let pass = self.enter(None)?;
+        Ok(self.transaction(pass))
     }
 
     /// Begins a transaction as [`begin`](Self::begin) does, or returns `None` if another writes.
     pub fn try_begin(self: &Arc<Self>) -> Result<Option<WriteTransaction>> {
-        if self.is_read_only() {
-            return Err(TableError::ReadOnly);
-        }
-        let Some(pass) = self.writers.try_enter() else { return Ok(None) };
-        let txn = self.pager.begin_write()?;
-        Ok(Some(self.transaction(pass, txn)))
+        self.begin_unless(Some(Duration::ZERO), || true)
+    }
+
+    /// Begins a transaction as [`begin`](Self::begin) does, but waits for a transaction that does not end no longer than
+    /// `patience`. Returns `None` if it waited in vain, or once `gives_up`.
+    pub fn begin_unless(
+        self: &Arc<Self>,
+        patience: Option<Duration>,
+        gives_up: impl Fn() -> bool,
+    ) -> Result<Option<WriteTransaction>> {
+        self.check_writable()?;
+        let Some(pass) = self.writers.enter(patience, gives_up) else { return Ok(None) };
+        self.pager.check_writable()?;
+        Ok(Some(self.transaction(pass)))
     }
 
     /// Begins a transaction on a snapshot, which need not be the last, without waiting for others: they may write
@@ -148,9 +221,7 @@ impl Storage {
     /// kind that does not end, no longer than `patience`. Its commit fails with [`TableError::Conflict`] if another
     /// transaction has committed something else in the meantime that does not go together with it.
     pub fn begin_on(self: &Arc<Self>, base: Arc<Snapshot>, patience: Duration) -> Result<WriteTransaction> {
-        if self.is_read_only() {
-            return Err(TableError::ReadOnly);
-        }
+        self.check_writable()?;
         let workspace = Workspace::idle(Arc::clone(self), patience);
         Ok(WriteTransaction::new(Arc::clone(self), base, workspace))
     }
@@ -160,19 +231,17 @@ impl Storage {
         self.writers.is_occupied()
     }
 
-    /// Waits for the right to write, and begins.
-    pub(super) fn begin_writing(&self, patience: Option<Duration>) -> Result<(WriterPass, WriteTxn)> {
-        if self.is_read_only() {
-            return Err(TableError::ReadOnly);
-        }
-        let pass = self.writers.enter(patience).ok_or(TableError::Busy)?;
-        let txn = self.pager.begin_write()?;
-        Ok((pass, txn))
+    /// Waits for the right to write.
+    pub(super) fn enter(&self, patience: Option<Duration>) -> Result<WriterPass> {
+        self.check_writable()?;
+        let pass = self.writers.enter(patience, || false).ok_or(TableError::Busy)?;
+        self.pager.check_writable()?;
+        Ok(pass)
     }
 
-    fn transaction(self: &Arc<Self>, pass: WriterPass, txn: WriteTxn) -> WriteTransaction {
-        let base = self.snapshot();
-        let workspace = Workspace::begun(pass, txn);
+    fn transaction(self: &Arc<Self>, pass: WriterPass) -> WriteTransaction {
+        let base = self.last_in_line();
+        let workspace = Workspace::entered(pass, Arc::clone(self));
         WriteTransaction::new(Arc::clone(self), base, workspace)
     }
 
@@ -185,11 +254,19 @@ impl Storage {
 
     /// As [`checkpoint`](Self::checkpoint), but waits for a transaction that does not end only so long.
     pub fn checkpoint_within(self: &Arc<Self>, patience: Option<Duration>) -> Result<()> {
+        {
+            let pass = self.enter(patience)?;
+            let (_, log_bytes) = self.pager.log_bytes();
+            if log_bytes > 0 || self.last_in_line().is_unsealed() {
+                self.seal_all(self.pager.begin_write()?)?;
+            }
+            drop(pass);
+        }
         // What a commit leaves behind is free for the next, which then cuts the file.
         let mut before = u64::MAX;
         for pass in 0..CHECKPOINT_PASSES {
-            let (writer, txn) = self.begin_writing(patience)?;
-            self.transaction(writer, txn).commit_and(true)?;
+            let writer = self.enter(patience)?;
+            self.transaction(writer).commit_and(true)?;
             let bytes = self.file_bytes()?;
             if pass > 1 && bytes >= before {
                 break;
@@ -199,19 +276,53 @@ impl Storage {
         Ok(())
     }
 
-    /// Makes a snapshot the current one.
-    pub(super) fn publish(&self, snapshot: Arc<Snapshot>) {
-        // The old one is dropped outside the lock.
-        let old = std::mem::replace(&mut *self.current.write(), snapshot);
-        drop(old);
+    /// The snapshot that the next commit follows. Only who may write can rely on it.
+    pub(super) fn last_in_line(&self) -> Arc<Snapshot> {
+        let mut line = self.line.lock();
+        while line.back().is_some_and(|staged| staged.check().is_err()) {
+            line.pop_back();
+        }
+        line.back().cloned().unwrap_or_else(|| self.snapshot())
+    }
+
+    /// Makes a snapshot the last in line.
+    pub(super) fn line_up(&self, staged: &Arc<Snapshot>) {
+        self.line.lock().push_back(Arc::clone(staged));
+    }
+
+    /// Makes a snapshot the current one, unless a later one is.
+    pub(super) fn publish(&self, snapshot: &Arc<Snapshot>) {
+        let mut line = self.line.lock();
+        let gone: Vec<_> = {
+            let first = line.iter().position(|staged| staged.order() > snapshot.order());
+            let count = first.unwrap_or(line.len());
+            line.drain(..count).collect()
+        };
+        let old = {
+            let mut current = self.current.write();
+            (snapshot.order() > current.order())
+                .then(|| std::mem::replace(&mut *current, Arc::clone(snapshot)))
+        };
+        drop(line);
+        // The old ones are dropped outside the locks.
+        drop((gone, old));
+    }
+}
+
+impl Drop for Storage {
+    /// A clean close leaves no log. If that fails, the log has all that was committed.
+    fn drop(&mut self) {
+        let (_, log_bytes) = self.pager.log_bytes();
+        if log_bytes > 0 && self.check_writable().is_ok() {
+            let _ = self.pager.begin_write().map_err(Into::into).and_then(|txn| self.seal_all(txn));
+        }
     }
 }
 
 /// Reads a snapshot from its root: the definitions of all objects and the directories of the tables.
 fn load(pin: Pin) -> Result<Snapshot> {
-    let sequence = pin.sequence();
     let Some(slot) = pin.roots().catalog else {
-        return Ok(Snapshot::new(sequence, Arc::default(), None, BTreeMap::new(), pin));
+        return Ok(Snapshot::new(Arc::default(), None, BTreeMap::new(), pin));
     };
     let root = CatalogRoot::decode(&pin.heap_get(slot)?).map_err(|e| e.at(RecordKind::Root, slot))?;
     let (mut schemas, mut objects) = (vec![], vec![]);
@@ -235,5 +346,5 @@ fn load(pin: Pin) -> Result<Snapshot> {
     }
     let catalog = Catalog::from_parts(schemas, objects, root.dependencies.clone(), root.next_id)
         .map_err(|e| Malformed::Bytes(e.to_string()).at(RecordKind::Root, slot))?;
-    Ok(Snapshot::new(sequence, Arc::new(catalog), Some((slot, Arc::new(root))), tables, pin))
+    Ok(Snapshot::new(Arc::new(catalog), Some((slot, Arc::new(root))), tables, pin))
 }

@@ -11,8 +11,9 @@ use crate::catalog::{ColumnDefinition, TableDefinition, TableId, ViewDefinition}
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 
+/// Every commit is sealed.
 pub(super) fn options() -> StorageOptions {
-    StorageOptions { page_size: 4096, row_group_rows: 1000, ..StorageOptions::default() }
+    StorageOptions { page_size: 4096, row_group_rows: 1000, log_bytes_max: 0, ..StorageOptions::default() }
 }
 
 pub(super) fn definition(storage: &Storage, name: &str) -> TableDefinition {

@@ -8,16 +8,16 @@ use crate::catalog::{
     Catalog, CatalogError, ColumnId, Object, ObjectId, ObjectKind, SchemaDefinition, SchemaId,
     TableDefinition, TableId,
 };
-use crate::pager::Roots;
+use crate::pager::Synchronous;
 use crate::table::append::{AppendState, TableAppender};
-use crate::table::commit::Builder;
-use crate::table::compact::compact;
 use crate::table::data::Delta;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
 use crate::table::rebase::rebase;
+use crate::table::seal::{LogSpace, Sealing};
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::Storage;
+use crate::table::unsealed::is_loggable;
 use crate::table::workspace::Workspace;
 
 /// Bytes of rows that a transaction holds in memory for one table; what is more goes to the file before the commit.
@@ -39,6 +39,7 @@ pub struct WriteTransaction {
     changes: BTreeMap<TableId, Delta>,
     /// What it looks like to itself; made when asked for.
     view: Option<Arc<Snapshot>>,
+    synchronous: Synchronous,
 }
 
 /// What a transaction had done at some moment, to which it can go back.
@@ -51,8 +52,10 @@ pub struct Savepoint {
 
 impl WriteTransaction {
     pub(super) fn new(storage: Arc<Storage>, base: Arc<Snapshot>, workspace: Workspace) -> Self {
+        let synchronous = storage.options().synchronous;
         Self {
             storage,
+            synchronous,
             catalog: (*base.catalog).clone(),
             base,
             catalog_changed: false,
@@ -61,6 +64,11 @@ impl WriteTransaction {
             changes: BTreeMap::new(),
             view: None,
         }
+    }
+
+    /// How safe it is when its commit returns, if that is to be other than the database's options say.
+    pub fn set_synchronous(&mut self, synchronous: Synchronous) {
+        self.synchronous = synchronous;
     }
 
     /// The snapshot that it began with.
@@ -96,7 +104,7 @@ impl WriteTransaction {
             let mut tables = self.base.tables.clone();
             for (id, delta) in &self.changes {
                 let sealed = tables.get(id).cloned().unwrap_or_default();
-                tables.insert(*id, Arc::new(sealed.with_delta(delta.clone())));
+                tables.insert(*id, Arc::new(sealed.changed_by(delta)));
             }
             let catalog = if self.catalog_changed {
                 Arc::new(self.catalog.clone())
@@ -104,7 +112,7 @@ impl WriteTransaction {
                 Arc::clone(&self.base.catalog)
             };
             let (root, pin) = (self.base.root.clone(), Arc::clone(&self.base.pin));
-            Arc::new(Snapshot::new(self.base.sequence, catalog, root, tables, pin))
+            Arc::new(Snapshot::new(catalog, root, tables, pin))
         } else {
             Arc::clone(&self.base)
         };
@@ -213,7 +221,7 @@ impl WriteTransaction {
         let rows_max = self.storage.options().row_group_rows;
         let delta = self.changes.entry(definition.id).or_default();
         let sealed = self.base.tables.get(&definition.id).filter(|_| !delta.cleared);
-        let sealed = sealed.map_or(0, |data| data.sealed_groups());
+        let sealed = sealed.map_or(0, |data| data.row_groups());
         let held: usize = delta.groups.iter().map(|group| group.held_bytes()).sum();
         let (mut group, united) = group.push_united(&delta.groups, rows_max)?;
         if group.held_bytes() > 0 && (group.rows() as usize * 2 > rows_max || held > HELD_BYTES_MAX) {
@@ -352,51 +360,41 @@ impl WriteTransaction {
         self.appends.iter().for_each(|append| append.close());
         self.settle()?;
         let mut changes = std::mem::take(&mut self.changes);
-        let moves = self.catalog.sequences().any(|s| s.counter.is_dirty());
+        changes.retain(|_, change| !change.is_empty());
+        let moves = self.catalog.sequences().any(|s| s.counter.is_unlogged());
         if !self.catalog_changed && changes.is_empty() && !moves && !tidy {
-            return Ok(Arc::clone(&self.base));
+            // What it saw may not be durable yet.
+            return self.storage.confirm(&self.base, self.synchronous);
         }
+        let small = !tidy
+            && !self.catalog_changed
+            && self.storage.options().log_bytes_max > 0
+            && is_loggable(&changes);
         // From here on nobody else commits. The pass is dropped after what the transaction of the pager has.
-        let (_pass, txn) = self.workspace.close()?;
-        let current = self.storage.snapshot();
-        if !Arc::ptr_eq(&current, &self.base) {
-            changes = self.rebase(current, changes)?;
-        }
-        // Where the sequences stand; they go on while this is written, which the next commit sees to.
-        let moved: Vec<_> = self.catalog.sequences().filter(|s| s.counter.is_dirty()).cloned().collect();
-        let moved: Vec<_> = moved.into_iter().map(|s| (s.counter.state(), s)).collect();
-        // 2. and 3. Row groups and their records.
-        let mut builder = Builder::new(&txn, &self.base, self.storage.options().row_group_rows, tidy);
-        let gone: Vec<_> = self.base.catalog.tables().map(|table| table.id).collect();
-        for id in gone.into_iter().filter(|id| self.catalog.table_by_id(*id).is_none()) {
-            builder.drop_table(id)?;
-        }
-        for (id, delta) in &changes {
-            match self.catalog.table_by_id(*id) {
-                Some(table) => builder.change(table, delta).map_err(|e| e.in_table(table))?,
-                None => builder.discard(delta)?,
+        let (_pass, txn, log) = if small {
+            let pass = self.workspace.close_unwritten()?;
+            changes = self.move_to_last(changes)?;
+            if let Some(staged) = self.storage.stage(&self.base, &changes, self.synchronous)? {
+                drop(pass);
+                return self.storage.confirm(&staged, self.synchronous);
             }
-        }
-        if tidy && !compact(&mut builder, &self.catalog)? && self.base.root.is_none() {
-            return Ok(Arc::clone(&self.base));
-        }
-        // 4. Definitions and the root.
-        let (slot, root) = builder.write_catalog(&self.catalog, tidy)?;
-        let tables = builder.tables;
-        txn.set_roots(Roots { catalog: Some(slot), ..txn.roots() });
-        // 5. The superblock.
-        let pin = Arc::new(txn.commit()?);
-        moved.iter().for_each(|(state, sequence)| sequence.counter.saved(*state));
-        // 6. Readers.
-        let catalog = if self.catalog_changed {
-            Arc::new(std::mem::take(&mut self.catalog))
+            let txn = self.storage.pager().begin_write()?;
+            (pass, txn, LogSpace::Grow)
         } else {
-            Arc::clone(&self.base.catalog)
+            let (pass, txn) = self.workspace.close()?;
+            changes = self.move_to_last(changes)?;
+            (pass, txn, LogSpace::Keep)
         };
-        let snapshot =
-            Arc::new(Snapshot::new(pin.sequence(), catalog, Some((slot, Arc::new(root))), tables, pin));
-        self.storage.publish(Arc::clone(&snapshot));
-        Ok(snapshot)
+        let catalog = self.catalog_changed.then(|| std::mem::take(&mut self.catalog));
+        let tidy = tidy && !self.base.is_unsealed();
+        self.storage.seal(txn, Sealing { base: &self.base, catalog, changes, tidy, log })
+    }
+
+    /// Moves changes on top of the last commit, if that is another than the one it began with.
+    fn move_to_last(&mut self, changes: BTreeMap<TableId, Delta>) -> Result<BTreeMap<TableId, Delta>> {
+        self.base.check()?;
+        let last = self.storage.last_in_line();
+        if Arc::ptr_eq(&last, &self.base) { Ok(changes) } else { self.rebase(last, changes) }
     }
 
     /// Goes on as if it had begun with `current`, which others have committed since.

@@ -1,4 +1,4 @@
-//! The space in the file that a running transaction writes to, shared with its appenders.
+//! The space in the file that a running transaction writes to, if it does, shared with its appenders.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub(super) struct Workspace {
 enum State {
     /// Nothing was written. Once it has begun or ended, it keeps nothing open.
     Idle(Arc<Storage>),
+    /// Nobody else writes, and nothing was written.
+    Entered(WriterPass, Arc<Storage>),
     Open(WriterPass, WriteTxn),
     Ended,
 }
@@ -39,8 +41,8 @@ impl Workspace {
     }
 
     /// A workspace for the holder of a pass.
-    pub(super) fn begun(pass: WriterPass, txn: WriteTxn) -> Self {
-        Self { patience: None, state: RwLock::new(State::Open(pass, txn)) }
+    pub(super) fn entered(pass: WriterPass, storage: Arc<Storage>) -> Self {
+        Self { patience: None, state: RwLock::new(State::Entered(pass, storage)) }
     }
 
     /// Fails if the transaction has ended.
@@ -55,15 +57,30 @@ impl Workspace {
             match &*guard {
                 State::Open(..) => return Ok(Work(guard)),
                 State::Ended => return Err(TableError::Ended),
-                State::Idle(_) => {}
+                State::Idle(_) | State::Entered(..) => {}
             }
             drop(guard);
             let mut state = self.state.write();
-            if let State::Idle(storage) = &*state {
-                let (pass, txn) = storage.begin_writing(self.patience)?;
-                // Whoever has this may do something else before it ends.
-                pass.stay(true);
-                *state = State::Open(pass, txn);
+            match std::mem::replace(&mut *state, State::Ended) {
+                State::Idle(storage) => match begin(&storage, self.patience) {
+                    Ok((pass, txn)) => {
+                        // Whoever has this may do something else before it ends.
+                        pass.stay(true);
+                        *state = State::Open(pass, txn);
+                    }
+                    Err(error) => {
+                        *state = State::Idle(storage);
+                        return Err(error);
+                    }
+                },
+                State::Entered(pass, storage) => match storage.pager().begin_write() {
+                    Ok(txn) => *state = State::Open(pass, txn),
+                    Err(error) => {
+                        *state = State::Entered(pass, storage);
+                        return Err(error.into());
+                    }
+                },
+                other => *state = other,
             }
         }
     }
@@ -80,7 +97,29 @@ impl Workspace {
                 Ok((pass, txn))
             }
             State::Ended => Err(TableError::Ended),
-            State::Idle(storage) => storage.begin_writing(self.patience),
+            State::Entered(pass, storage) => {
+                let txn = storage.pager().begin_write()?;
+                Ok((pass, txn))
+            }
+            State::Idle(storage) => begin(&storage, self.patience),
+        }
+    }
+
+    /// Ends it, without what was written, for a commit that writes nothing but its record.
+    ///
+    /// # Errors
+    /// As for [`close`](Self::close).
+    pub(super) fn close_unwritten(&self) -> Result<WriterPass> {
+        let mut state = self.state.write();
+        match std::mem::replace(&mut *state, State::Ended) {
+            State::Open(pass, txn) => {
+                drop(txn);
+                pass.stay(false);
+                Ok(pass)
+            }
+            State::Ended => Err(TableError::Ended),
+            State::Entered(pass, _) => Ok(pass),
+            State::Idle(storage) => storage.enter(self.patience),
         }
     }
 
@@ -93,6 +132,12 @@ impl Workspace {
             drop(pass);
         }
     }
+}
+
+fn begin(storage: &Storage, patience: Option<Duration>) -> Result<(WriterPass, WriteTxn)> {
+    let pass = storage.enter(patience)?;
+    let txn = storage.pager().begin_write()?;
+    Ok((pass, txn))
 }
 
 impl fmt::Debug for Workspace {

@@ -60,6 +60,8 @@ pub struct Invocation {
     pub format: Option<Format>,
     /// Open for reading only.
     pub readonly: bool,
+    /// Give up what a damaged log does not say any more.
+    pub recover: bool,
     /// No prompt, no colour, go on after an error.
     pub batch: bool,
     /// Time each statement.
@@ -95,6 +97,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, String> {
                 })?);
             }
             Long("readonly") => run.readonly = true,
+            Long("recover") => run.recover = true,
             Long("batch") => run.batch = true,
             Long("timer") => run.timer = true,
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -159,6 +162,7 @@ Options:
   -c, --command SQL     run these statements (may be repeated)
   -f, --file FILE       run the statements in a file
       --readonly        open the database for reading only
+      --recover         write again to a database with a damaged log; what cannot be read is given up
       --format FORMAT   table, box, csv, tsv, json, ndjson, markdown, vertical,
                         parquet, arrow or null; table on a terminal, else csv
       --batch           no prompt, no colour, go on after an error

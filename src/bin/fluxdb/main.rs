@@ -54,15 +54,21 @@ fn bad_usage(message: &str) -> ExitCode {
 }
 
 /// Opens the database at `path`, or one in memory.
-fn open(path: Option<&Path>, readonly: bool) -> Result<Database, fluxdb::Error> {
+fn open(path: Option<&Path>, readonly: bool, recover: bool) -> Result<Database, fluxdb::Error> {
     match path {
-        Some(path) => Database::open_with(path, Options::default().read_only(readonly)),
+        Some(path) => {
+            let db = Database::open_with(path, Options::default().read_only(readonly).recover(recover))?;
+            if !db.recovery().is_clean() {
+                eprintln!("{}: {}", path.display(), db.recovery());
+            }
+            Ok(db)
+        }
         None => Database::open_in_memory(),
     }
 }
 
 fn run(invocation: &Invocation) -> ExitCode {
-    let db = match open(invocation.database.as_deref(), invocation.readonly) {
+    let db = match open(invocation.database.as_deref(), invocation.readonly, invocation.recover) {
         Ok(db) => db,
         Err(e) => {
             eprintln!("Error: {e}");

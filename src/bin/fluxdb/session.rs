@@ -93,18 +93,18 @@ impl Session {
             let old = old.to_owned();
             let was_readonly = self.database.is_read_only();
             self.set_database(Database::open_in_memory()?);
-            let opened = crate::open(Some(new), readonly);
+            let opened = crate::open(Some(new), readonly, false);
             let database = match opened {
                 Ok(database) => database,
                 Err(e) => {
-                    self.set_database(crate::open(Some(&old), was_readonly)?);
+                    self.set_database(crate::open(Some(&old), was_readonly, false)?);
                     return Err(e);
                 }
             };
             self.set_database(database);
             return Ok(());
         }
-        self.set_database(crate::open(path, readonly)?);
+        self.set_database(crate::open(path, readonly, false)?);
         Ok(())
     }
 

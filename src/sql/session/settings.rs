@@ -9,6 +9,7 @@ use crate::exec::zone::Zone;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::session::inert_settings::{self, INERT};
 use crate::sql::session::read_view::SearchPath;
+use crate::table::Synchronous;
 
 /// Settings of one connection.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Settings {
     pub optimizer: bool,
     /// Milliseconds to wait for another connection's open transaction.
     pub lock_timeout_ms: u64,
+    /// How safe a commit is when it returns.
+    pub synchronous: Synchronous,
     /// The zone in which TIMESTAMP WITH TIME ZONE is read and shown.
     pub time_zone: Zone,
     /// Where names are looked up that are not qualified.
@@ -164,6 +167,21 @@ const KNOWN: &[Known] = &[
         ty: LogicalType::Varchar,
         get: |s| search_path_text(&s.search_path),
         set: |_, _| Err("the search path is set against what exists".into()),
+    },
+    Known {
+        name: "synchronous",
+        aliases: &[],
+        description: "How safe a commit is when it returns: FULL, durable; NORMAL, safe unless the power fails; OFF, soon written",
+        ty: LogicalType::Varchar,
+        get: |s| format!("{:?}", s.synchronous).to_uppercase(),
+        set: |s, v| {
+            s.synchronous = match v {
+                Scalar::Boolean(on) => synchronous(if *on { "full" } else { "off" })?,
+                Scalar::Int(level) => synchronous(&level.to_string())?,
+                other => synchronous(&word(other)?)?,
+            };
+            Ok(())
+        },
     },
     Known {
         name: "temp_directory",
@@ -369,6 +387,18 @@ pub fn unknown(name: &str) -> SqlError {
     SqlError::catalog(format!("unrecognized configuration parameter \"{name}\"")).did_you_mean(name, names)
 }
 
+/// A level by its name, or by the number that SQLite gives it.
+fn synchronous(name: &str) -> Result<Synchronous, String> {
+    match name {
+        "off" | "0" => Ok(Synchronous::Off),
+        "normal" | "1" => Ok(Synchronous::Normal),
+        "full" | "on" | "2" => Ok(Synchronous::Full),
+        other => Err(format!(
+            "Unrecognized parameter for option SYNCHRONOUS \"{other}\". Expected FULL, NORMAL or OFF."
+        )),
+    }
+}
+
 /// A text in lower case.
 fn word(value: &Scalar) -> Result<String, String> {
     match value {
@@ -443,6 +473,7 @@ mod tests {
             default_nulls_first: false,
             optimizer: true,
             lock_timeout_ms: 1_000,
+            synchronous: Synchronous::Full,
             time_zone: Zone::utc(),
             search_path: SearchPath::of_database("memory"),
             inert: BTreeMap::new(),

@@ -7,7 +7,7 @@
 //! it ran, the transaction can only be rolled back.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlparser::ast::Ident;
 
@@ -313,12 +313,11 @@ impl Session {
 
     /// Begins to write to a database: in the open transaction, or in one for this statement.
     pub(in crate::sql) fn writer_in(&mut self, database: &Arc<NamedDatabase>) -> Result<Writer<'_>, Failure> {
-        if database.storage().is_read_only() {
-            return Err(TableError::ReadOnly.into());
-        }
+        database.storage().check_writable()?;
         let database = Arc::clone(database);
         let Transaction::Open(open) = &mut self.transaction else {
-            let own = wait_to_write(database.storage(), self.settings.lock_timeout_ms, &self.cancel)?;
+            let mut own = wait_to_write(database.storage(), self.settings.lock_timeout_ms, &self.cancel)?;
+            own.set_synchronous(self.settings.synchronous);
             return Ok(Writer { session: self, database, own: Some(own), before: None });
         };
         if open.read_only && !database.is_temporary() {
@@ -339,7 +338,9 @@ impl Session {
         let part = open.part(&database);
         if part.write.is_none() {
             let patience = Duration::from_millis(self.settings.lock_timeout_ms);
-            part.write = Some(database.storage().begin_on(Arc::clone(&part.snapshot), patience)?);
+            let mut write = database.storage().begin_on(Arc::clone(&part.snapshot), patience)?;
+            write.set_synchronous(self.settings.synchronous);
+            part.write = Some(write);
         }
         let mut writer = Writer { session: self, database, own: None, before: None };
         writer.before = Some(writer.transaction()?.savepoint()?);
@@ -354,20 +355,11 @@ pub(crate) fn wait_to_write(
     timeout_ms: u64,
     cancel: &CancelToken,
 ) -> Result<WriteTransaction, Failure> {
-    let start = Instant::now();
-    let mut pause = Duration::from_micros(50);
-    loop {
-        if let Some(write) = storage.try_begin()? {
-            return Ok(write);
-        }
-        if cancel.is_cancelled() {
-            return Err(ExecError::Cancelled.into());
-        }
-        if storage.is_occupied() && start.elapsed() >= Duration::from_millis(timeout_ms) {
-            return Err(TableError::Busy.into());
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(5));
+    let patience = Some(Duration::from_millis(timeout_ms));
+    match storage.begin_unless(patience, || cancel.is_cancelled())? {
+        Some(write) => Ok(write),
+        None if cancel.is_cancelled() => Err(ExecError::Cancelled.into()),
+        None => Err(TableError::Busy.into()),
     }
 }
 

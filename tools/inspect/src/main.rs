@@ -9,6 +9,7 @@ mod records;
 mod render;
 #[cfg(feature = "tui")]
 mod tui;
+mod wal;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ What:
   page N                one page, every field with its offset       [--hex]
   extents               every run of pages that something refers to
   free                  the table of free space
+  wal                   the write-ahead log: its frames, and how it ends
   catalog               schemas, tables, columns, views
   heap [TABLE]          the records of the catalog, or of one table, as stored
   slot P:S              one record of a heap page, decoded          [--hex]
@@ -121,6 +123,7 @@ fn run() -> Result<(String, bool), Failure> {
         ["slot", slot] => records::slot(&file, records::parse_slot(slot)?, request.hex)?,
         ["catalog"] => overview::catalog(&contents),
         ["free"] => overview::free(&file)?,
+        ["wal"] => wal::frames(&file, &contents)?,
         ["chunks", name] => chunks::list(&file, &contents, name)?,
         ["chunk", id] => {
             let wanted = chunks::Wanted {

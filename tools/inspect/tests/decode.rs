@@ -25,6 +25,15 @@ INSERT INTO t(sequence, dictionary) VALUES (-1, 'größe'), (-2, NULL);
 CREATE TABLE empty(i INTEGER);
 ";
 
+/// Small commits of rows of every type.
+const SMALL_STATEMENTS: &str = "
+INSERT INTO t SELECT * FROM t WHERE sequence % 1000 = 500;
+INSERT INTO empty VALUES (1), (NULL);
+INSERT INTO t SELECT * FROM t WHERE sequence = -1;
+DELETE FROM t WHERE sequence % 1000 = 7 OR (sequence = 500 AND frame = 500);
+UPDATE t SET dictionary = 'new', struct = NULL WHERE sequence % 2000 = 500;
+";
+
 #[test]
 fn the_document_is_enough_to_read_a_file() {
     let python = Command::new("python3").arg("--version").output();
@@ -40,17 +49,29 @@ fn the_document_is_enough_to_read_a_file() {
         db.connect().execute(STATEMENTS).unwrap();
         let answers = rows(&db, "t");
         db.close().unwrap();
-        let found = decode(&path, "t");
-        assert_eq!(found.len(), answers.len());
-        for (number, (found, answer)) in found.iter().zip(&answers).enumerate() {
-            for (found, (name, answer)) in found.iter().zip(answer) {
-                assert!(
-                    same(found, answer.as_deref()),
-                    "row {number}, {name}: {found} here, {answer:?} in SQL"
-                );
-            }
-        }
+        compare(&path, &answers);
         assert!(decode(&path, "empty").is_empty());
+        // While it is open, the last commits are in the log.
+        let db = Database::open(&path).unwrap();
+        for _ in 0..3 {
+            db.connect().execute(SMALL_STATEMENTS).unwrap();
+        }
+        let answers = rows(&db, "t");
+        let copy = dir.path().join("copy.flux");
+        std::fs::copy(&path, &copy).unwrap();
+        assert!(fluxdb::inspect::Inspection::open(&copy).unwrap().log().unwrap().content.frames.len() > 5);
+        compare(&copy, &answers);
+    }
+}
+
+/// Compares what the decoder finds in table `t` with what SQL answers.
+fn compare(path: &Path, answers: &[Vec<(String, Option<String>)>]) {
+    let found = decode(path, "t");
+    assert_eq!(found.len(), answers.len());
+    for (number, (found, answer)) in found.iter().zip(answers).enumerate() {
+        for (found, (name, answer)) in found.iter().zip(answer) {
+            assert!(same(found, answer.as_deref()), "row {number}, {name}: {found} here, {answer:?} in SQL");
+        }
     }
 }
 

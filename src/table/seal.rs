@@ -1,0 +1,127 @@
+//! Commits that write row groups and a superblock. They take up all that was in the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::catalog::{Catalog, TableId};
+use crate::pager::{Roots, WriteTxn};
+use crate::table::commit::Builder;
+use crate::table::compact::compact;
+use crate::table::data::Delta;
+use crate::table::error::Result;
+use crate::table::snapshot::Snapshot;
+use crate::table::storage::Storage;
+
+/// The first log of a database has so many bytes, and each that follows a full one twice as many, up to a limit.
+const LOG_BYTES_MIN: u64 = 64 << 10;
+
+/// What becomes of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogSpace {
+    /// It stays, if there is one.
+    Keep,
+    /// There is none.
+    Drop,
+    /// There is one with more room, if it seems worth it.
+    Grow,
+}
+
+/// A commit.
+pub(super) struct Sealing<'a> {
+    /// What is committed on top of, the last snapshot in line.
+    pub(super) base: &'a Arc<Snapshot>,
+    /// All definitions, if some have changed.
+    pub(super) catalog: Option<Catalog>,
+    pub(super) changes: BTreeMap<TableId, Delta>,
+    /// Moves what lies scattered. Nothing is unsealed.
+    pub(super) tidy: bool,
+    pub(super) log: LogSpace,
+}
+
+impl Storage {
+    /// Seals all that is not, and makes changes durable and visible. Nobody else commits meanwhile. The steps are those
+    /// of [the room's documentation](super).
+    pub(super) fn seal(&self, txn: WriteTxn, sealing: Sealing<'_>) -> Result<Arc<Snapshot>> {
+        let Sealing { base, catalog, mut changes, tidy, log } = sealing;
+        // Those who wait for the log need not wait for this.
+        self.pager().log_settle()?;
+        base.check()?;
+        for (id, data) in base.tables.iter().filter(|(_, data)| !data.delta.is_empty()) {
+            let change = changes.remove(id).unwrap_or_default();
+            changes.insert(*id, data.delta.then(&change));
+        }
+        let all = catalog.as_ref().unwrap_or(&base.catalog);
+        // Where the sequences stand; they go on while this is written, which the next commit sees to.
+        let moved: Vec<_> = all.sequences().filter(|s| s.counter.is_dirty()).cloned().collect();
+        let moved: Vec<_> = moved.into_iter().map(|s| (s.counter.state(), s)).collect();
+        // 2. and 3. Row groups and their records.
+        let mut builder = Builder::new(&txn, base, self.options().row_group_rows, tidy);
+        let gone = base.catalog.tables().map(|table| table.id).filter(|id| all.table_by_id(*id).is_none());
+        for id in gone {
+            builder.drop_table(id)?;
+        }
+        for (id, delta) in &changes {
+            match all.table_by_id(*id) {
+                Some(table) => builder.change(table, delta).map_err(|e| e.in_table(table))?,
+                None => builder.discard(delta)?,
+            }
+        }
+        if tidy && !compact(&mut builder, all)? && base.root.is_none() {
+            return Ok(Arc::clone(base));
+        }
+        // 4. Definitions and the root.
+        let (slot, root) = builder.write_catalog(all, tidy)?;
+        let tables = builder.tables;
+        txn.set_roots(Roots { catalog: Some(slot), ..txn.roots() });
+        match log {
+            LogSpace::Keep => {}
+            LogSpace::Drop => txn.set_log(0)?,
+            LogSpace::Grow => {
+                let bytes = self.next_log_bytes();
+                if bytes > 0 {
+                    txn.set_log(bytes)?;
+                }
+            }
+        }
+        // 5. The superblock.
+        let pin = Arc::new(txn.commit()?);
+        moved.iter().for_each(|(state, sequence)| sequence.counter.saved(*state));
+        // 6. Readers.
+        let catalog = catalog.map_or_else(|| Arc::clone(&base.catalog), Arc::new);
+        let snapshot = Arc::new(Snapshot::new(catalog, Some((slot, Arc::new(root))), tables, pin));
+        self.publish(&snapshot);
+        Ok(snapshot)
+    }
+
+    /// Seals what is not, and gives up the log. The caller is the only one who writes.
+    pub(super) fn seal_all(&self, txn: WriteTxn) -> Result<()> {
+        let base = self.last_in_line();
+        let sealing = Sealing {
+            base: &base,
+            catalog: None,
+            changes: BTreeMap::new(),
+            tidy: false,
+            log: LogSpace::Drop,
+        };
+        self.seal(txn, sealing).map(|_| ())
+    }
+
+    /// How long the log is to be after a commit for which it had no room. 0, if it is not worth it: a database that sees
+    /// one small commit while it is open is better off without.
+    fn next_log_bytes(&self) -> u64 {
+        if self.is_volatile() {
+            return 0;
+        }
+        let wish = match self.pager().log_bytes() {
+            (_, 0) => match self.log_bytes.load(Ordering::Relaxed) {
+                0 if !self.had_small_commit.swap(true, Ordering::Relaxed) => return 0,
+                before => before.max(LOG_BYTES_MIN),
+            },
+            (_, room) => room * 2,
+        };
+        let wish = wish.min(self.options().log_bytes_max);
+        self.log_bytes.store(wish, Ordering::Relaxed);
+        wish
+    }
+}

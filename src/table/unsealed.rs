@@ -1,0 +1,174 @@
+//! Commits that write no row groups: they are in the log, and in the deltas of the snapshots that follow.
+//!
+//! Such a commit is *staged* while nobody else commits: its record has a place in the log, and the snapshot that shows
+//! it is the last in a line, on which the next transaction builds. Then others may commit, and it waits for its record
+//! to become durable together with theirs. Only then is its snapshot published.
+//!
+//! What a snapshot shows is what its record says ([`Overlay`]), also in the process that wrote it: so replaying the log
+//! gives the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::catalog::TableId;
+use crate::pager::{PagerError, Synchronous, Ticket};
+use crate::table::data::{Delta, TableData};
+use crate::table::error::{Result, TableError};
+use crate::table::fresh::{Content, FreshGroup};
+use crate::table::log_record::{LogRecord, Rows, TableChange, moved_sequences};
+use crate::table::snapshot::Snapshot;
+use crate::table::storage::Storage;
+
+/// Rows that a transaction may add, or delete, to be logged.
+const LOGGED_ROWS_MAX: u64 = 16 << 10;
+/// Bytes in memory of rows that it may add. What it takes in the log is less.
+const LOGGED_MEMORY_MAX: usize = 16 << 20;
+/// Bytes of a record that is logged.
+const RECORD_BYTES_MAX: usize = 2 << 20;
+
+/// What a snapshot has beyond the superblock's.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unsealed {
+    /// Commits since.
+    pub(super) commits: u64,
+    /// Bytes of their records.
+    pub(super) bytes: u64,
+    /// Where the last is in the log; `None` without commits, and in memory.
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl Unsealed {
+    /// Why the snapshot will never be published, if that is so.
+    pub(super) fn loss(&self) -> Option<&PagerError> {
+        self.ticket.as_ref().and_then(Ticket::loss)
+    }
+}
+
+/// A snapshot's tables under change by records of the log.
+#[derive(Debug)]
+pub(super) struct Overlay<'a> {
+    base: &'a Snapshot,
+    rows_max: usize,
+    /// Tables that have changed: what is sealed of them, and the rest.
+    changed: BTreeMap<TableId, (TableData, Delta)>,
+}
+
+impl<'a> Overlay<'a> {
+    pub(super) fn new(base: &'a Snapshot, rows_max: usize) -> Self {
+        Self { base, rows_max, changed: BTreeMap::new() }
+    }
+
+    /// Applies a commit.
+    ///
+    /// # Errors
+    /// It is not one that follows; then the rest is of no use.
+    pub(super) fn apply(&mut self, record: LogRecord) -> Result<()> {
+        for TableChange { table, rows_before, deleted, added } in record.tables {
+            let (sealed, delta) = self.changed.entry(table).or_insert_with(|| {
+                let data = self.base.tables.get(&table).cloned().unwrap_or_default();
+                (data.with_delta(Delta::default()), data.delta.clone())
+            });
+            let rows = sealed.rows + delta.rows;
+            if rows != rows_before {
+                let what =
+                    format!("a record of the log is about {rows_before} rows of {table}, which has {rows}");
+                return Err(TableError::Corrupt(what));
+            }
+            let count = deleted.len() as u64;
+            if count > 0 && delta.delete(&self.base.pin, table, sealed, &deleted)? != count {
+                return Err(TableError::Corrupt(format!(
+                    "a record of the log deletes rows of {table} twice"
+                )));
+            }
+            for Rows { rows, columns } in added {
+                let groups = sealed.sealed_groups();
+                delta.push(groups, FreshGroup::new(rows, Content::Held(columns)), self.rows_max)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All tables, with the changes.
+    pub(super) fn tables(self) -> BTreeMap<TableId, Arc<TableData>> {
+        let mut tables = self.base.tables.clone();
+        for (id, (sealed, delta)) in self.changed {
+            tables.insert(id, Arc::new(sealed.with_delta(delta)));
+        }
+        tables
+    }
+}
+
+/// Whether changes are few enough to be logged.
+pub(super) fn is_loggable(changes: &BTreeMap<TableId, Delta>) -> bool {
+    let (mut rows, mut bytes) = (0, 0);
+    for delta in changes.values() {
+        let held = delta.groups.iter().all(|group| matches!(group.content(), Content::Held(_)));
+        if delta.cleared || !delta.gone.is_empty() || !held {
+            return false;
+        }
+        rows += delta.rows + delta.deleted;
+        bytes += delta.groups.iter().map(|group| group.held_bytes()).sum::<usize>();
+    }
+    rows <= LOGGED_ROWS_MAX && bytes <= LOGGED_MEMORY_MAX
+}
+
+impl Storage {
+    /// Stages a commit of changes of a snapshot, which is the last in line. Nobody else commits meanwhile.
+    /// `None`, if there is no room for it: then what is not sealed must be.
+    pub(super) fn stage(
+        &self,
+        base: &Arc<Snapshot>,
+        changes: &BTreeMap<TableId, Delta>,
+        level: Synchronous,
+    ) -> Result<Option<Arc<Snapshot>>> {
+        let rows_max = self.options().row_group_rows;
+        let mut record = LogRecord::default();
+        for (id, change) in changes {
+            let data = base.tables.get(id).cloned().unwrap_or_default();
+            if data.delta.rows + change.rows > rows_max as u64 {
+                return Ok(None);
+            }
+            record.tables.push(TableChange {
+                table: *id,
+                rows_before: data.all_rows(),
+                deleted: data.rows_deleted_by(&base.pin, *id, change)?,
+                added: change.rows_added(data.row_groups())?,
+            });
+        }
+        let moved = moved_sequences(&base.catalog);
+        record.sequences = moved.iter().map(|(sequence, state)| (sequence.id, *state)).collect();
+        let bytes = record.encode();
+        let unsealed = base.unsealed.bytes + bytes.len() as u64;
+        if bytes.len() > RECORD_BYTES_MAX || unsealed > self.options().log_bytes_max {
+            return Ok(None);
+        }
+        let record = LogRecord::decode(&bytes, &base.catalog)
+            .map_err(|what| TableError::Corrupt(format!("a record that was just made: {what}")))?;
+        let mut overlay = Overlay::new(base, rows_max);
+        overlay.apply(record)?;
+        let tables = overlay.tables();
+        // From here on nothing fails.
+        let ticket = if self.is_volatile() {
+            None
+        } else {
+            match self.pager().log_append(&bytes, level) {
+                None => return Ok(None),
+                ticket => ticket,
+            }
+        };
+        moved.iter().for_each(|(sequence, state)| sequence.counter.logged(*state));
+        let unsealed = Unsealed { commits: base.unsealed.commits + 1, bytes: unsealed, ticket };
+        let staged = Arc::new(base.with_unsealed(tables, unsealed));
+        self.line_up(&staged);
+        Ok(Some(staged))
+    }
+
+    /// Waits until a snapshot is as safe as `level` asks for, and publishes it.
+    pub(super) fn confirm(&self, snapshot: &Arc<Snapshot>, level: Synchronous) -> Result<Arc<Snapshot>> {
+        if let Some(ticket) = &snapshot.unsealed.ticket {
+            self.pager().log_wait(ticket, level)?;
+        }
+        self.publish(snapshot);
+        Ok(Arc::clone(snapshot))
+    }
+}
