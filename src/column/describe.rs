@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn trees_tell_what_lies_in_what() {
         let runs: ArrayRef =
-            Arc::new(Int64Array::from_iter_values((0..2000).map(|i| i / 100 * i64::MAX / 40)));
+            Arc::new(Int64Array::from_iter_values((0..2000).map(|i| i / 100 * (i64::MAX / 40))));
         let chunk = chunk(&runs, &LogicalType::BigInt);
         let tree = chunk.codec_tree(0).unwrap().unwrap();
         assert!(tree.line().starts_with("runs of 20(values: "), "{}", tree.line());

@@ -161,7 +161,8 @@ mod tests {
         file.free(places[0], 100);
         file.free(places[3], 100);
         file.free(places[1], 200);
-        assert_eq!((file.space.lock().end, file.space.lock().free.len()), (0, 0));
+        let space = file.space.lock();
+        assert_eq!((space.end, space.free.len()), (0, 0));
     }
 
     #[test]
