@@ -79,7 +79,7 @@ impl Error {
     ///
     /// ```
     /// let connection = fluxdb::Database::open_in_memory()?.connect();
-    /// let error = connection.query("SELECT 'x'::INTEGER FROM range(1)").unwrap_err();
+    /// let error = connection.execute("SELECT 'x'::INTEGER FROM range(1)").unwrap_err();
     /// assert_eq!(error.sqlstate(), "22018");
     /// assert_eq!(connection.query("SELEC 1").unwrap_err().sqlstate(), "42601");
     /// # Ok::<(), fluxdb::Error>(())
