@@ -27,11 +27,6 @@ PICTURES = {
             "WHERE time > '2026-01-07 12:00:00' GROUP BY region EVERY 6h;\n",
         ],
     },
-    "explain": {
-        "program": "fluxdb demo.flux",
-        "size": (104, 30),
-        "keys": ["EXPLAIN ANALYZE SELECT host, max(usage) FROM cpu WHERE time < '2026-01-02' GROUP BY host;\n"],
-    },
     "inspect": {
         "program": "inspect demo.flux",
         "size": (88, 24),
