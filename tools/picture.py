@@ -29,7 +29,7 @@ PICTURES = {
     },
     "inspect": {
         "program": "inspect demo.flux",
-        "size": (88, 24),
+        "size": (104, 60),
         "keys": [],
     },
 }
