@@ -183,7 +183,7 @@ impl Binder<'_> {
     ) -> Result<BoundFilter> {
         let mut predicates = vec![];
         let mut joins = vec![];
-        for conjunct in super::expr::connected(&ast::BinaryOperator::And, condition) {
+        for conjunct in super::operator::connected(&ast::BinaryOperator::And, condition) {
             match self.bind_existence(conjunct, cx)? {
                 Some(Existence::Join(join)) => joins.push(join),
                 Some(Existence::Condition(expr)) => predicates.push(expr),

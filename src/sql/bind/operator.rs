@@ -1,0 +1,396 @@
+//! Operators: connectives, comparisons, IN, BETWEEN, LIKE, quantifiers.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{self, BinaryOperator, UnaryOperator, Value};
+
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
+use crate::exec::expr::{CompareOp, Expr};
+use crate::sql::bind::expr::{ExprContext, conjunction, disjunction, is_constant, negate_if};
+use crate::sql::bind::literal::bind_number;
+use crate::sql::bind::name::operator;
+use crate::sql::bind::{Binder, coerce};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::tokens;
+
+impl Binder<'_> {
+    pub(super) fn bind_unary(
+        &mut self,
+        op: UnaryOperator,
+        expr: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        match op {
+            UnaryOperator::Not => {
+                let input = self.bind_condition(expr, cx)?;
+                Ok(Expr::Not(Box::new(input)))
+            }
+            UnaryOperator::Minus => {
+                if let ast::Expr::Value(v) = expr
+                    && let Value::Number(digits, _) = &v.value
+                {
+                    return bind_number(digits, true);
+                }
+                let input = self.bind_expr(expr, cx)?;
+                self.call("-", vec![input])
+            }
+            UnaryOperator::Plus => {
+                let input = self.bind_expr(expr, cx)?;
+                self.call("+", vec![input])
+            }
+            UnaryOperator::PGAbs => {
+                let input = self.bind_expr(expr, cx)?;
+                self.call("abs", vec![input])
+            }
+            UnaryOperator::BitwiseNot => {
+                let input = self.bind_expr(expr, cx)?;
+                self.call("~", vec![input])
+            }
+            other => Err(SqlError::unsupported(format!("the operator {other} is not supported"))),
+        }
+    }
+
+    /// A chain of one connective becomes one node, however deep its syntax is.
+    pub(super) fn bind_connective(
+        &mut self,
+        op: &BinaryOperator,
+        expr: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let operands = connected(op, expr);
+        let mut all = Vec::with_capacity(operands.len());
+        for operand in operands {
+            all.push(self.bind_condition(operand, cx)?);
+        }
+        Ok(if *op == BinaryOperator::And { Expr::And(all) } else { Expr::Or(all) })
+    }
+
+    pub(super) fn bind_binary(
+        &mut self,
+        left: &ast::Expr,
+        op: &BinaryOperator,
+        right: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let compare = match op {
+            BinaryOperator::Eq => CompareOp::Eq,
+            BinaryOperator::NotEq => CompareOp::NotEq,
+            BinaryOperator::Lt => CompareOp::Lt,
+            BinaryOperator::LtEq => CompareOp::LtEq,
+            BinaryOperator::Gt => CompareOp::Gt,
+            BinaryOperator::GtEq => CompareOp::GtEq,
+            _ => return self.bind_operator(left, op, right, cx),
+        };
+        self.bind_comparison(compare, left, right, cx)
+    }
+
+    pub(super) fn bind_operator(
+        &mut self,
+        left: &ast::Expr,
+        op: &BinaryOperator,
+        right: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        if let BinaryOperator::Custom(op) = op
+            && (op == tokens::IN || op == tokens::NOT_IN)
+        {
+            let (value, list) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+            let function = match list.ty() {
+                LogicalType::Map(..) => "map_contains",
+                LogicalType::Varchar => "contains",
+                _ => "list_contains",
+            };
+            let found = self.call(function, vec![list, value])?;
+            return Ok(negate_if(op == tokens::NOT_IN, found));
+        }
+        let negated = matches!(
+            op,
+            BinaryOperator::PGRegexNotMatch
+                | BinaryOperator::PGRegexNotIMatch
+                | BinaryOperator::PGNotLikeMatch
+                | BinaryOperator::PGNotILikeMatch
+        );
+        let name = match op {
+            BinaryOperator::PGRegexMatch | BinaryOperator::PGRegexNotMatch => "regexp_matches".into(),
+            BinaryOperator::PGRegexIMatch | BinaryOperator::PGRegexNotIMatch => {
+                let mut args = vec![self.bind_expr(left, cx)?, self.bind_expr(right, cx)?];
+                args.push(Expr::literal(Scalar::text("i"), LogicalType::Varchar));
+                return Ok(negate_if(negated, self.call("regexp_matches", args)?));
+            }
+            BinaryOperator::PGLikeMatch | BinaryOperator::PGNotLikeMatch => "like".into(),
+            BinaryOperator::PGILikeMatch | BinaryOperator::PGNotILikeMatch => "ilike".into(),
+            BinaryOperator::Custom(op) if op == tokens::POWER || op == "^" => "^".into(),
+            BinaryOperator::Custom(op) if op == tokens::GLOB => "glob".into(),
+            BinaryOperator::Custom(op) if op == tokens::STARTS_WITH => "starts_with".into(),
+            BinaryOperator::Custom(op) if op == tokens::OVERLAPS => "list_has_any".into(),
+            BinaryOperator::AtArrow => "list_has_all".into(),
+            BinaryOperator::ArrowAt => "<@".into(),
+            BinaryOperator::Arrow => "json_extract".into(),
+            BinaryOperator::LongArrow => "json_extract_string".into(),
+            BinaryOperator::Plus
+            | BinaryOperator::Minus
+            | BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::DuckIntegerDivide
+            | BinaryOperator::Modulo
+            | BinaryOperator::StringConcat
+            | BinaryOperator::BitwiseAnd
+            | BinaryOperator::BitwiseOr
+            | BinaryOperator::PGBitwiseShiftLeft
+            | BinaryOperator::PGBitwiseShiftRight => operator(op),
+            other => return Err(SqlError::unsupported(format!("the operator {other} is not supported"))),
+        };
+        let (left, right) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+        let divides_integers = name == "/"
+            && self.env.settings.integer_division
+            && left.ty().is_integer()
+            && right.ty().is_integer();
+        let name = if divides_integers { "//" } else { name.as_str() };
+        Ok(negate_if(negated, self.call(name, vec![left, right])?))
+    }
+
+    pub(super) fn bind_comparison(
+        &mut self,
+        op: CompareOp,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        if let (Some(a), Some(b)) = (row_of(left), row_of(right)) {
+            return self.bind_rows(op, a, b, cx);
+        }
+        let (left, right) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+        let (left, right) = self.time_operands(left, right, cx.scope)?;
+        coerce::compare(op, left, right)
+    }
+
+    /// `(a, b) = (c, d)`.
+    pub(super) fn bind_rows(
+        &mut self,
+        op: CompareOp,
+        left: &[ast::Expr],
+        right: &[ast::Expr],
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        if left.len() != right.len() {
+            return Err(SqlError::binder(format!(
+                "Cannot compare rows of {} and {} values",
+                left.len(),
+                right.len()
+            )));
+        }
+        // Within a row NULL is a value like any other, and greater than all.
+        let mut pairs = vec![];
+        for (a, b) in left.iter().zip(right) {
+            if let (ast::Expr::Tuple(a), ast::Expr::Tuple(b)) = (a, b) {
+                let equal = self.bind_rows(CompareOp::Eq, a, b, cx)?;
+                let less = self.bind_rows(CompareOp::Lt, a, b, cx)?;
+                pairs.push((equal, less));
+                continue;
+            }
+            let (a, b) = (self.bind_expr(a, cx)?, self.bind_expr(b, cx)?);
+            let equal = coerce::compare(CompareOp::NotDistinctFrom, a.clone(), b.clone())?;
+            let less = coerce::compare(CompareOp::Lt, a.clone(), b.clone())?;
+            let is_null = |e: Expr, negated| Expr::IsNull { input: Box::new(e), negated };
+            let null_last = Expr::And(vec![is_null(a, true), is_null(b, false)]);
+            pairs.push((equal, Expr::Coalesce(vec![less, null_last])));
+        }
+        let equal =
+            |pairs: Vec<(Expr, Expr)>| conjunction(pairs.into_iter().map(|(equal, _)| equal).collect());
+        let less = |pairs: Vec<(Expr, Expr)>, or_equal: bool| {
+            pairs.into_iter().rev().fold(
+                Expr::literal(Scalar::Boolean(or_equal), LogicalType::Boolean),
+                |rest, (equal, less)| Expr::Or(vec![less, Expr::And(vec![equal, rest])]),
+            )
+        };
+        Ok(match op {
+            CompareOp::Eq | CompareOp::NotDistinctFrom => equal(pairs),
+            CompareOp::NotEq | CompareOp::DistinctFrom => negate_if(true, equal(pairs)),
+            CompareOp::Lt => less(pairs, false),
+            CompareOp::LtEq => less(pairs, true),
+            CompareOp::Gt => negate_if(true, less(pairs, true)),
+            CompareOp::GtEq => negate_if(true, less(pairs, false)),
+        })
+    }
+
+    pub(super) fn bind_truth(
+        &mut self,
+        expr: &ast::Expr,
+        op: CompareOp,
+        value: bool,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let left = self.bind_condition(expr, cx)?;
+        let right = Expr::literal(Scalar::Boolean(value), LogicalType::Boolean);
+        Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right) })
+    }
+
+    pub(super) fn bind_between(
+        &mut self,
+        expr: &ast::Expr,
+        negated: bool,
+        low: &ast::Expr,
+        high: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let value = self.bind_expr(expr, cx)?;
+        let (low, high) = (self.bind_expr(low, cx)?, self.bind_expr(high, cx)?);
+        let (value, low) = self.time_operands(value, low, cx.scope)?;
+        let (value, high) = self.time_operands(value, high, cx.scope)?;
+        let above = coerce::compare(CompareOp::GtEq, value.clone(), low)?;
+        let below = coerce::compare(CompareOp::LtEq, value, high)?;
+        Ok(negate_if(negated, Expr::And(vec![above, below])))
+    }
+
+    pub(super) fn bind_in_list(
+        &mut self,
+        expr: &ast::Expr,
+        list: &[ast::Expr],
+        negated: bool,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        if list.is_empty() {
+            self.bind_expr(expr, cx)?;
+            return Ok(Expr::literal(Scalar::Boolean(negated), LogicalType::Boolean));
+        }
+        if let Some(row) = row_of(expr)
+            && let Some(others) = list.iter().map(row_of).collect::<Option<Vec<_>>>()
+        {
+            let mut any = vec![];
+            for other in others {
+                any.push(self.bind_rows(CompareOp::Eq, row, other, cx)?);
+            }
+            return Ok(negate_if(negated, disjunction(any)));
+        }
+        let input = self.bind_expr(expr, cx)?;
+        let mut items = Vec::with_capacity(list.len());
+        for item in list {
+            items.push(self.bind_expr(item, cx)?);
+        }
+        if matches!(&input, Expr::Literal { value: Scalar::Null, .. }) && items.iter().all(is_constant) {
+            return Ok(Expr::literal(Scalar::Null, LogicalType::Boolean));
+        }
+        // All are compared in one type: that in which the value can be compared with each.
+        let mut ty = input.ty();
+        for item in &items {
+            let so_far = match &input {
+                Expr::Literal { value, .. } if ty == input.ty() && !value.is_null() => {
+                    coerce::arg_info(&input)
+                }
+                _ => crate::exec::functions::ArgInfo { ty: ty.clone(), literal: None },
+            };
+            ty = crate::exec::coerce::comparison_type(&so_far, &coerce::arg_info(item)).ok_or_else(|| {
+                SqlError::binder(format!(
+                    "Cannot compare values of type {ty} and type {} in an IN list - an explicit cast is required",
+                    item.ty()
+                ))
+            })?;
+        }
+        if ty == LogicalType::Null {
+            ty = LogicalType::Integer;
+        }
+        let input = coerce::cast(input, &ty);
+        let items: Vec<Expr> = items.into_iter().map(|i| coerce::cast(i, &ty)).collect();
+        if items.iter().all(is_constant) {
+            let values = items.iter().zip(list).map(|(i, at)| self.evaluate(i).map_err(|e| e.at(at)));
+            let list: Arc<[Scalar]> = values.collect::<Result<Vec<_>>>()?.into();
+            return Ok(Expr::InList { input: Box::new(input), list, negated });
+        }
+        let any = items.into_iter().map(|item| Expr::Compare {
+            op: CompareOp::Eq,
+            left: Box::new(input.clone()),
+            right: Box::new(item),
+        });
+        Ok(negate_if(negated, disjunction(any.collect())))
+    }
+
+    pub(super) fn bind_like(
+        &mut self,
+        name: &str,
+        negated: bool,
+        expr: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: Option<&ast::Expr>,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let call = match escape {
+            None => self.bind_call(name, &[expr, pattern], cx)?,
+            Some(escape) => self.bind_call(&format!("{name}_escape"), &[expr, pattern, escape], cx)?,
+        };
+        Ok(negate_if(negated, call))
+    }
+
+    /// `x op ANY (…)` and `x op ALL (…)`.
+    pub(super) fn bind_quantified(
+        &mut self,
+        left: &ast::Expr,
+        op: &BinaryOperator,
+        right: &ast::Expr,
+        any: bool,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let query = match right {
+            ast::Expr::Subquery(query) => Some(query),
+            _ => None,
+        };
+        let compare = match op {
+            BinaryOperator::Eq => CompareOp::Eq,
+            BinaryOperator::NotEq => CompareOp::NotEq,
+            BinaryOperator::Lt => CompareOp::Lt,
+            BinaryOperator::LtEq => CompareOp::LtEq,
+            BinaryOperator::Gt => CompareOp::Gt,
+            BinaryOperator::GtEq => CompareOp::GtEq,
+            other => {
+                return Err(SqlError::parser(format!(
+                    "ANY and ALL operators require one of =,<>,>,<,>=,<= comparisons, not {other}"
+                )));
+            }
+        };
+        // ALL is that there is none for which the opposite holds.
+        let compare = if any { compare } else { compare.negate() };
+        let found = match query {
+            Some(query) => self.bind_any_of_subquery(compare, left, query, cx)?,
+            None => {
+                let value = self.bind_expr(left, cx)?;
+                let list = self.bind_expr(right, cx)?;
+                self.any_of_list(compare, value, list)?
+            }
+        };
+        Ok(negate_if(!any, found))
+    }
+}
+
+/// The values of a row: `(a, b)` or `ROW(a, b)`.
+pub(super) fn row_of(expr: &ast::Expr) -> Option<&[ast::Expr]> {
+    match expr {
+        ast::Expr::Tuple(items) => Some(items),
+        ast::Expr::Nested(inner) => row_of(inner),
+        _ => None,
+    }
+}
+
+/// The operands of a chain of one connective, left to right, without recursion on the left.
+pub fn connected<'e>(op: &BinaryOperator, expr: &'e ast::Expr) -> Vec<&'e ast::Expr> {
+    let mut operands = vec![];
+    let mut todo = vec![expr];
+    while let Some(expr) = todo.pop() {
+        match expr {
+            ast::Expr::BinaryOp { left, op: inner, right } if inner == op => {
+                todo.push(right);
+                todo.push(left);
+            }
+            ast::Expr::Nested(inner) if is_connected(op, inner) => todo.push(inner),
+            other => operands.push(other),
+        }
+    }
+    operands
+}
+
+fn is_connected(op: &BinaryOperator, expr: &ast::Expr) -> bool {
+    let mut expr = expr;
+    while let ast::Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    matches!(expr, ast::Expr::BinaryOp { op: inner, .. } if inner == op)
+}
