@@ -19,11 +19,20 @@
 //! * `[:-:2]` becomes `[:NULL:2]`;
 //! * the parameters `?` and `?1` become `$1`, counted from the left.
 
+mod lookahead;
+mod pivot;
+mod star;
+mod table;
+mod window;
+
 use sqlparser::ast::{Expr, Ident};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
+use self::lookahead::{
+    begins_query, is_every_clause, is_operand, keyword_of, next, next_index, nth, taken_with, word_at,
+};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql;
 use crate::sql::forms;
@@ -513,102 +522,12 @@ impl Rewriter {
         Some(end - i + 1)
     }
 
-    /// Whether a bound of a frame may begin here.
-    fn is_behind_frame_word(&self) -> bool {
-        const WORDS: [Keyword; 5] =
-            [Keyword::BETWEEN, Keyword::AND, Keyword::RANGE, Keyword::ROWS, Keyword::GROUPS];
-        matches!(self.previous(), Some(Token::Word(w)) if WORDS.contains(&w.keyword))
-    }
-
     /// Whether the last tokens are `trim`, a bracket and a word.
     fn is_trim(&self) -> bool {
         let mut before =
             self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_))).skip(1);
         before.next() == Some(&Token::LParen)
             && matches!(before.next(), Some(Token::Word(w)) if w.keyword == Keyword::TRIM)
-    }
-
-    /// `ASOF … JOIN` and `POSITIONAL JOIN`, in words that the grammar has for other joins; those words themselves
-    /// become plain names.
-    fn join_word(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> Option<usize> {
-        let span = raw[i].span;
-        let joins = |k| {
-            matches!(
-                k,
-                Keyword::JOIN
-                    | Keyword::INNER
-                    | Keyword::LEFT
-                    | Keyword::RIGHT
-                    | Keyword::FULL
-                    | Keyword::SEMI
-                    | Keyword::ANTI
-            )
-        };
-        let before_join = next(raw, i).and_then(keyword_of).is_some_and(joins);
-        let (keyword, taken) = match word.keyword {
-            Keyword::ASOF if before_join => (Keyword::GLOBAL, 1),
-            _ if word.value.eq_ignore_ascii_case("positional")
-                && next(raw, i).and_then(keyword_of) == Some(Keyword::JOIN) =>
-            {
-                (Keyword::STRAIGHT_JOIN, taken_with(raw, i, 1))
-            }
-            Keyword::GLOBAL if before_join => (Keyword::NoKeyword, 1),
-            Keyword::STRAIGHT_JOIN => (Keyword::NoKeyword, 1),
-            _ => return None,
-        };
-        self.out.push(TokenWithSpan::new(Token::Word(Word { keyword, ..word.clone() }), span));
-        Some(taken)
-    }
-
-    /// `EXCLUDE …` at the end of a window: puts its marker before the frame and leaves it out here.
-    fn frame_exclusion(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
-        const FORMS: [(&[&str], &str); 4] = [
-            (&["CURRENT", "ROW"], "EXCLUDE CURRENT ROW"),
-            (&["GROUP"], "EXCLUDE GROUP"),
-            (&["TIES"], "EXCLUDE TIES"),
-            (&["NO", "OTHERS"], "EXCLUDE NO OTHERS"),
-        ];
-        let behind_frame = |k: Keyword| matches!(k, Keyword::ROW | Keyword::PRECEDING | Keyword::FOLLOWING);
-        if !self.previous().and_then(keyword_of).is_some_and(behind_frame) {
-            return None;
-        }
-        let is_form = |(words, _): &&(&[&str], &str)| {
-            let is_word = |(n, w): (usize, &&str)| matches!(nth(raw, i, n), Some(Token::Word(t)) if t.value.eq_ignore_ascii_case(w));
-            words.iter().enumerate().all(is_word) && nth(raw, i, words.len()) == Some(&Token::RParen)
-        };
-        let (words, mark) = FORMS.iter().find(is_form)?;
-        let open = self.open_bracket()?;
-        let is_units = |k| matches!(k, Keyword::ROWS | Keyword::RANGE | Keyword::GROUPS);
-        let at = self.here(open).rev().find(|&at| keyword_of(&self.out[at].token).is_some_and(is_units))?;
-        let ordered = self.order_by(open).is_some();
-        let span = raw[i].span;
-        let token = |token| TokenWithSpan::new(token, span);
-        let word = |value: &str, quote_style, keyword| {
-            token(Token::Word(Word { value: value.into(), quote_style, keyword }))
-        };
-        let blank = || token(Token::Whitespace(Whitespace::Space));
-        let mut tokens = if ordered {
-            vec![token(Token::Comma), blank()]
-        } else {
-            vec![word("ORDER", None, Keyword::ORDER), blank(), word("BY", None, Keyword::BY), blank()]
-        };
-        tokens.extend([word(mark, Some(forms::MARK), Keyword::NoKeyword), blank()]);
-        self.out.splice(at..at, tokens);
-        Some(taken_with(raw, i, words.len()))
-    }
-
-    /// `IGNORE NULLS` or `RESPECT NULLS` behind the ORDER BY of arguments: moves it before that.
-    fn null_treatment(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
-        let is_end = nth(raw, i, 0).and_then(keyword_of) == Some(Keyword::NULLS)
-            && nth(raw, i, 1) == Some(&Token::RParen);
-        if !is_end {
-            return None;
-        }
-        let at = self.order_by(self.open_bracket()?)?;
-        let taken = taken_with(raw, i, 1);
-        let blank = TokenWithSpan::new(Token::Whitespace(Whitespace::Space), raw[i].span);
-        self.out.splice(at..at, raw[i..i + taken].iter().cloned().chain([blank]));
-        Some(taken)
     }
 
     /// Where the bracket that is open here lies in the output.
@@ -621,29 +540,6 @@ impl Rewriter {
                 _ => {}
             }
             depth < 0
-        })
-    }
-
-    /// The tokens behind an open bracket that are in no further one.
-    fn here(&self, open: usize) -> std::vec::IntoIter<usize> {
-        let mut depth = 0;
-        let mut places = vec![];
-        for (at, t) in self.out.iter().enumerate().skip(open + 1) {
-            match t.token {
-                Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
-                Token::RParen | Token::RBracket | Token::RBrace => depth -= 1,
-                _ if depth == 0 => places.push(at),
-                _ => {}
-            }
-        }
-        places.into_iter()
-    }
-
-    /// Where the ORDER BY within an open bracket lies.
-    fn order_by(&self, open: usize) -> Option<usize> {
-        self.here(open).find(|&at| {
-            keyword_of(&self.out[at].token) == Some(Keyword::ORDER)
-                && next(&self.out, at).and_then(keyword_of) == Some(Keyword::BY)
         })
     }
 
@@ -776,54 +672,6 @@ impl Rewriter {
         }
     }
 
-    /// `LATEST ON t PARTITION BY a, b` becomes `QUALIFY row_number() OVER (PARTITION BY a, b ORDER BY t DESC) = 1`.
-    fn latest_on(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
-        let span = raw[i].span;
-        let is_end = |t: &Token| {
-            matches!(t, Token::RParen | Token::SemiColon | Token::EOF)
-                || matches!(t, Token::Word(w) if w.quote_style.is_none() && matches!(w.keyword,
-                    Keyword::ORDER | Keyword::LIMIT | Keyword::OFFSET | Keyword::UNION | Keyword::EXCEPT
-                    | Keyword::INTERSECT | Keyword::GROUP | Keyword::HAVING | Keyword::WINDOW | Keyword::QUALIFY))
-        };
-        // Names alone, with dots and commas between.
-        let is_name = |t: &Token| matches!(t, Token::Word(_) | Token::Period | Token::Comma);
-        let mut parts: [Vec<Token>; 2] = [vec![], vec![]];
-        let mut n = 1;
-        while word_at(raw, i, n) != "partition" {
-            parts[0].push(nth(raw, i, n).filter(|t| is_name(t) && !is_end(t))?.clone());
-            n += 1;
-        }
-        if word_at(raw, i, n + 1) != "by" {
-            return None;
-        }
-        n += 2;
-        while let Some(token) = nth(raw, i, n).filter(|t| !is_end(t)) {
-            parts[1].push(Some(token).filter(|t| is_name(t))?.clone());
-            n += 1;
-        }
-        let [time, keys] = parts;
-        if time.is_empty() || keys.is_empty() || self.level().qualify {
-            return None;
-        }
-        self.end_of_from(span);
-        let level = self.level();
-        (level.qualify, level.clause) = (true, Clause::Other);
-        let blank = || Token::Whitespace(Whitespace::Space);
-        let word = |name: &str| Token::make_keyword(name);
-        let mut out =
-            vec![word("QUALIFY"), blank(), word("row_number"), Token::LParen, Token::RParen, blank()];
-        out.extend([word("OVER"), blank(), Token::LParen, word("PARTITION"), blank(), word("BY"), blank()]);
-        out.extend(keys);
-        out.extend([blank(), word("ORDER"), blank(), word("BY"), blank()]);
-        out.extend(time);
-        out.extend([blank(), word("DESC"), Token::RParen, blank(), Token::Eq, blank()]);
-        out.extend([Token::Number("1".into(), false), blank()]);
-        for token in out {
-            self.push(token, span);
-        }
-        Some(taken_with(raw, i, n))
-    }
-
     /// Opens, or opens again, the column list of a CTE for an option.
     fn open_cte_options(&mut self, span: Span) {
         self.drop_blanks();
@@ -862,11 +710,6 @@ impl Rewriter {
         is(last, Keyword::AS) || is(last, Keyword::NOT) && is(words.next(), Keyword::AS)
     }
 
-    /// `*COLUMNS(` that is no multiplication.
-    fn is_unpacked_columns(&self, raw: &[TokenWithSpan], i: usize) -> bool {
-        word_at(raw, i, 0) == "columns" && nth(raw, i, 1) == Some(&Token::LParen) && !self.is_behind_operand()
-    }
-
     /// `GROUP BY *` and `ORDER BY *`.
     fn is_by_all(&self, raw: &[TokenWithSpan], i: usize) -> bool {
         let mut before =
@@ -897,32 +740,6 @@ impl Rewriter {
     fn percent(&mut self, span: Span) {
         self.push(Token::CustomBinaryOperator(PERCENT.into()), span);
         self.push(Token::Number("1".into(), false), span);
-    }
-
-    /// A name and a colon where an item of the select list or a table begins.
-    fn is_prefix_alias(&mut self, raw: &[TokenWithSpan], i: usize) -> bool {
-        let clause = self.level().clause;
-        let begins = match self.previous() {
-            Some(Token::Comma) => true,
-            Some(Token::Word(w)) if clause == Clause::Select => {
-                matches!(w.keyword, Keyword::SELECT | Keyword::DISTINCT | Keyword::ALL)
-            }
-            Some(Token::Word(w)) => matches!(w.keyword, Keyword::FROM | Keyword::JOIN),
-            _ => false,
-        };
-        begins && matches!(clause, Clause::Select | Clause::From) && next(raw, i) == Some(&Token::Colon)
-    }
-
-    fn prefix_alias(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> usize {
-        let taken = next_index(raw, i, 0).map_or(1, |at| at - i + 1);
-        if self.level().clause == Clause::Select {
-            self.push_marker(&format!("{}{}", forms::ALIAS, word.value), raw[i].span);
-        } else {
-            let quoted = Word { quote_style: Some('"'), ..word.clone() };
-            let alias = TokenWithSpan::new(Token::Word(quoted), raw[i].span);
-            self.aliases.push((end_of_table(raw, i + taken), alias));
-        }
-        taken
     }
 
     /// Adds the alias of a table that ends before `i`.
@@ -957,113 +774,6 @@ impl Rewriter {
         is_operand
             && (self.is_behind_operand()
                 || matches!(self.previous(), Some(Token::Word(w)) if w.keyword == Keyword::NOT))
-    }
-
-    /// Behind the `*` of a select list.
-    fn is_behind_star(&mut self) -> bool {
-        if self.level().clause != Clause::Select {
-            return false;
-        }
-        let mut before =
-            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
-        before.next() == Some(&Token::Mul)
-            && match before.next() {
-                Some(Token::Comma | Token::Period) => true,
-                Some(Token::Word(w)) => {
-                    matches!(w.keyword, Keyword::SELECT | Keyword::DISTINCT | Keyword::ALL)
-                }
-                _ => false,
-            }
-    }
-
-    /// `* [NOT] LIKE 'pattern'` and the like become the one of them that the grammar has.
-    fn star_pattern(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
-        let mut at = i;
-        let mut operator = vec![];
-        while let Token::Word(w) = &raw[at].token {
-            operator.push(w.value.to_lowercase());
-            at = next_index(raw, at, 0)?;
-        }
-        let Token::SingleQuotedString(pattern) = &raw[at].token else { return None };
-        let operator = operator.join(" ");
-        const KNOWN: &[&str] =
-            &["like", "not like", "ilike", "not ilike", "glob", "not glob", "similar to", "not similar to"];
-        if !KNOWN.contains(&operator.as_str()) {
-            return None;
-        }
-        self.push_word("ILIKE", Keyword::ILIKE, raw[i].span);
-        self.push(Token::SingleQuotedString(format!("{operator}{STAR_PATTERN}{pattern}")), raw[at].span);
-        Some(at - i + 1)
-    }
-
-    /// PIVOT or UNPIVOT behind a table: what stands in its parentheses becomes one marked expression.
-    fn pivot_of_table(&mut self, raw: &[TokenWithSpan], i: usize, is_pivot: bool) -> Option<usize> {
-        let span = raw[i].span;
-        let mut at = next_index(raw, i, 0)?;
-        let mut include = false;
-        if !is_pivot && matches!(word_at(raw, i, 0).as_str(), "include" | "exclude") {
-            include = word_at(raw, i, 0) == "include";
-            at = next_index(raw, i, 2)?;
-        }
-        if raw[at].token != Token::LParen {
-            return None;
-        }
-        self.out.push(raw[i].clone());
-        self.push(Token::Whitespace(Whitespace::Space), span);
-        if include {
-            self.push_word("INCLUDE", Keyword::INCLUDE, span);
-            self.push_word("NULLS", Keyword::NULLS, span);
-        }
-        self.open(false);
-        self.level().pivot = Some(is_pivot);
-        self.push(Token::LParen, span);
-        if is_pivot {
-            self.push_word("pivot", Keyword::NoKeyword, span);
-            self.push(Token::LParen, span);
-        }
-        self.push_marker(if is_pivot { forms::PIVOT_BODY } else { forms::UNPIVOT_BODY }, span);
-        Some(at - i + 1)
-    }
-
-    /// Before the parenthesis that ends a PIVOT behind a table: what the grammar wants to see there.
-    fn end_of_pivot(&mut self, is_pivot: bool, span: Span) {
-        if is_pivot {
-            self.push(Token::RParen, span);
-        }
-        self.push(Token::Whitespace(Whitespace::Space), span);
-        self.push_word("FOR", Keyword::FOR, span);
-        self.push_word("x", Keyword::NoKeyword, span);
-        self.push_word("IN", Keyword::IN, span);
-        self.push(Token::LParen, span);
-        self.push_word("x", Keyword::NoKeyword, span);
-        self.push(Token::RParen, span);
-    }
-
-    /// PIVOT or UNPIVOT where a query may begin.
-    fn is_pivot_statement(&self, raw: &[TokenWithSpan], i: usize) -> bool {
-        let of_table = match next(raw, i) {
-            Some(Token::Word(w)) => {
-                w.quote_style.is_some()
-                    || w.keyword == Keyword::NoKeyword
-                    || !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword)
-                        && !matches!(
-                            w.keyword,
-                            Keyword::IS
-                                | Keyword::IN
-                                | Keyword::AND
-                                | Keyword::OR
-                                | Keyword::NOT
-                                | Keyword::LIKE
-                                | Keyword::ILIKE
-                                | Keyword::BETWEEN
-                                | Keyword::AS
-                                | Keyword::OVER
-                        )
-            }
-            Some(Token::LParen | Token::SingleQuotedString(_)) => true,
-            _ => false,
-        };
-        of_table && self.is_start_of_query()
     }
 
     fn push(&mut self, token: Token, span: Span) {
@@ -1136,87 +846,6 @@ impl Rewriter {
             Some(Token::RParen | Token::RBracket) => true,
             _ => false,
         }
-    }
-}
-
-/// Where a table that begins at `i` ends: a name, with arguments or not, a text, or something in parentheses.
-fn end_of_table(raw: &[TokenWithSpan], i: usize) -> usize {
-    let mut depth = 0_usize;
-    let mut end = i;
-    let mut named = false;
-    for (at, token) in raw.iter().enumerate().skip(i) {
-        match &token.token {
-            Token::Whitespace(_) => continue,
-            Token::LParen => depth += 1,
-            Token::RParen if depth > 1 => depth -= 1,
-            Token::RParen if depth == 1 => return at + 1,
-            _ if depth > 0 => {}
-            Token::Period => named = false,
-            Token::Word(_) | Token::SingleQuotedString(_) if !named => named = true,
-            _ => break,
-        }
-        end = at + 1;
-    }
-    end
-}
-
-/// Where the `n`-th token behind `i` that is not blank stands, from 0.
-fn next_index(raw: &[TokenWithSpan], i: usize, n: usize) -> Option<usize> {
-    (i + 1..raw.len()).filter(|at| !matches!(raw[*at].token, Token::Whitespace(_))).nth(n)
-}
-
-/// The `n`-th token behind `i` that is not blank, in lower case if it is a plain word.
-fn word_at(raw: &[TokenWithSpan], i: usize, n: usize) -> String {
-    match nth(raw, i, n) {
-        Some(Token::Word(Word { value, quote_style: None, .. })) => value.to_lowercase(),
-        _ => String::new(),
-    }
-}
-
-/// Whether a query can begin with this word, so that TABLE before it is no form of a query itself.
-fn begins_query(keyword: Keyword) -> bool {
-    matches!(keyword, Keyword::SELECT | Keyword::FROM | Keyword::WITH | Keyword::VALUES)
-}
-
-/// The next token behind `i` that is not blank.
-fn next(raw: &[TokenWithSpan], i: usize) -> Option<&Token> {
-    nth(raw, i, 0)
-}
-
-fn nth(raw: &[TokenWithSpan], i: usize, n: usize) -> Option<&Token> {
-    raw[i + 1..].iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_))).nth(n)
-}
-
-/// The keyword that a token is.
-fn keyword_of(token: &Token) -> Option<Keyword> {
-    match token {
-        Token::Word(w) if w.quote_style.is_none() => Some(w.keyword),
-        _ => None,
-    }
-}
-
-/// How many tokens lie from `i` up to the `n`th behind it that is not blank.
-fn taken_with(raw: &[TokenWithSpan], i: usize, n: usize) -> usize {
-    let visible = raw[i + 1..].iter().enumerate().filter(|(_, t)| !matches!(t.token, Token::Whitespace(_)));
-    n.checked_sub(1).and_then(|n| visible.map(|(at, _)| at).nth(n)).map_or(1, |at| at + 2)
-}
-
-fn is_operand(token: Option<&Token>) -> bool {
-    match token {
-        Some(Token::SingleQuotedString(_) | Token::LParen) => true,
-        Some(Token::Word(w)) => !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword),
-        _ => false,
-    }
-}
-
-/// EVERY is a word like any other unless a duration follows, which no name may be followed by.
-fn is_every_clause(raw: &[TokenWithSpan], i: usize) -> bool {
-    match next(raw, i) {
-        Some(Token::Number(..) | Token::SingleQuotedString(_)) => true,
-        Some(Token::Word(w)) if w.keyword == Keyword::INTERVAL => {
-            matches!(nth(raw, i, 1), Some(Token::Number(..) | Token::SingleQuotedString(_)))
-        }
-        _ => false,
     }
 }
 

@@ -1,0 +1,85 @@
+//! Looking at the tokens ahead.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+
+/// Where a table that begins at `i` ends: a name, with arguments or not, a text, or something in parentheses.
+pub(super) fn end_of_table(raw: &[TokenWithSpan], i: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut end = i;
+    let mut named = false;
+    for (at, token) in raw.iter().enumerate().skip(i) {
+        match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::LParen => depth += 1,
+            Token::RParen if depth > 1 => depth -= 1,
+            Token::RParen if depth == 1 => return at + 1,
+            _ if depth > 0 => {}
+            Token::Period => named = false,
+            Token::Word(_) | Token::SingleQuotedString(_) if !named => named = true,
+            _ => break,
+        }
+        end = at + 1;
+    }
+    end
+}
+
+/// Where the `n`-th token behind `i` that is not blank stands, from 0.
+pub(super) fn next_index(raw: &[TokenWithSpan], i: usize, n: usize) -> Option<usize> {
+    (i + 1..raw.len()).filter(|at| !matches!(raw[*at].token, Token::Whitespace(_))).nth(n)
+}
+
+/// The `n`-th token behind `i` that is not blank, in lower case if it is a plain word.
+pub(super) fn word_at(raw: &[TokenWithSpan], i: usize, n: usize) -> String {
+    match nth(raw, i, n) {
+        Some(Token::Word(Word { value, quote_style: None, .. })) => value.to_lowercase(),
+        _ => String::new(),
+    }
+}
+
+/// Whether a query can begin with this word, so that TABLE before it is no form of a query itself.
+pub(super) fn begins_query(keyword: Keyword) -> bool {
+    matches!(keyword, Keyword::SELECT | Keyword::FROM | Keyword::WITH | Keyword::VALUES)
+}
+
+/// The next token behind `i` that is not blank.
+pub(super) fn next(raw: &[TokenWithSpan], i: usize) -> Option<&Token> {
+    nth(raw, i, 0)
+}
+
+pub(super) fn nth(raw: &[TokenWithSpan], i: usize, n: usize) -> Option<&Token> {
+    raw[i + 1..].iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_))).nth(n)
+}
+
+/// The keyword that a token is.
+pub(super) fn keyword_of(token: &Token) -> Option<Keyword> {
+    match token {
+        Token::Word(w) if w.quote_style.is_none() => Some(w.keyword),
+        _ => None,
+    }
+}
+
+/// How many tokens lie from `i` up to the `n`th behind it that is not blank.
+pub(super) fn taken_with(raw: &[TokenWithSpan], i: usize, n: usize) -> usize {
+    let visible = raw[i + 1..].iter().enumerate().filter(|(_, t)| !matches!(t.token, Token::Whitespace(_)));
+    n.checked_sub(1).and_then(|n| visible.map(|(at, _)| at).nth(n)).map_or(1, |at| at + 2)
+}
+
+pub(super) fn is_operand(token: Option<&Token>) -> bool {
+    match token {
+        Some(Token::SingleQuotedString(_) | Token::LParen) => true,
+        Some(Token::Word(w)) => !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword),
+        _ => false,
+    }
+}
+
+/// EVERY is a word like any other unless a duration follows, which no name may be followed by.
+pub(super) fn is_every_clause(raw: &[TokenWithSpan], i: usize) -> bool {
+    match next(raw, i) {
+        Some(Token::Number(..) | Token::SingleQuotedString(_)) => true,
+        Some(Token::Word(w)) if w.keyword == Keyword::INTERVAL => {
+            matches!(nth(raw, i, 1), Some(Token::Number(..) | Token::SingleQuotedString(_)))
+        }
+        _ => false,
+    }
+}
