@@ -112,7 +112,12 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, String> {
                                 word.into_string().map_err(|w| format!("{} is not UTF-8", w.display()))?,
                             );
                         }
-                        return Ok(Command::Subcommand(sub, rest));
+                        let asks_for_help = matches!(rest.first().map(String::as_str), Some("--help" | "-h"));
+                        return Ok(if asks_for_help {
+                            Command::Help
+                        } else {
+                            Command::Subcommand(sub, rest)
+                        });
                     }
                     if word != ":memory:" {
                         run.database = Some(PathBuf::from(word));
@@ -199,6 +204,7 @@ mod tests {
 
     #[test]
     fn a_subcommand_only_as_first_word() {
+        assert!(matches!(run(&["demo", "--help"]), Ok(Command::Help)));
         assert!(
             matches!(run(&["demo", "x.flux"]), Ok(Command::Subcommand(Subcommand::Demo, rest)) if rest == ["x.flux"])
         );

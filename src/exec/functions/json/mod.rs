@@ -64,16 +64,7 @@ impl<'a> Value<'a> {
                 }
                 out.push(']');
             }
-            Self::Object(all) => {
-                out.push('{');
-                for (i, (k, v)) in all.iter().enumerate() {
-                    out.push_str(if i == 0 { "" } else { "," });
-                    json_string(k, out);
-                    out.push(':');
-                    v.write(out);
-                }
-                out.push('}');
-            }
+            Self::Object(all) => write_object(all, Self::write, out),
         }
     }
 
@@ -221,18 +212,21 @@ impl Structure {
                 item.write(out);
                 out.push(']');
             }
-            Self::Object(all) => {
-                out.push('{');
-                for (i, (k, v)) in all.iter().enumerate() {
-                    out.push_str(if i == 0 { "" } else { "," });
-                    json_string(k, out);
-                    out.push(':');
-                    v.write(out);
-                }
-                out.push('}');
-            }
+            Self::Object(all) => write_object(all, Self::write, out),
         }
     }
+}
+
+/// An object, whose values `write` writes.
+fn write_object<K: AsRef<str>, V>(members: &[(K, V)], write: impl Fn(&V, &mut String), out: &mut String) {
+    out.push('{');
+    for (i, (key, value)) in members.iter().enumerate() {
+        out.push_str(if i == 0 { "" } else { "," });
+        json_string(key.as_ref(), out);
+        out.push(':');
+        write(value, out);
+    }
+    out.push('}');
 }
 
 /// The type that a structure such as `{"a": ["INTEGER"]}` describes.
