@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
+use crate::pager::File;
 use crate::sql::extensions::Extensions;
 use crate::sql::session::{Databases, NamedDatabase, SearchPath, Settings, name_of_file};
 use crate::table::{CheckReport, Recovery, Storage, StorageOptions, Synchronous};
@@ -31,6 +32,7 @@ pub struct Options {
     pub(crate) threads: Option<usize>,
     pub(crate) row_group_rows: Option<usize>,
     pub(crate) synchronous: Synchronous,
+    pub(crate) log_bytes: Option<u64>,
     pub(crate) recover: bool,
 }
 
@@ -44,6 +46,7 @@ impl Default for Options {
             threads: None,
             row_group_rows: None,
             synchronous: Synchronous::Full,
+            log_bytes: None,
             recover: false,
         }
     }
@@ -93,6 +96,14 @@ impl Options {
     #[must_use]
     pub fn synchronous(mut self, level: Synchronous) -> Self {
         self.synchronous = level;
+        self
+    }
+
+    /// The size to which the write-ahead log may grow before what is in it is sealed: 16 MiB unless told otherwise. 0: no
+    /// log, each commit is sealed.
+    #[must_use]
+    pub fn log_size(mut self, bytes: u64) -> Self {
+        self.log_bytes = Some(bytes);
         self
     }
 
@@ -153,7 +164,33 @@ impl Database {
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
         let storage = Storage::open(path, &options.storage())?;
-        Ok(Self { path: Some(path.to_path_buf()), shared: Shared::new(storage, Some(path), &options) })
+        Ok(Self {
+            path: Some(path.to_path_buf()),
+            shared: Shared::new(storage, &name_of_file(path), Some(path), &options),
+        })
+    }
+
+    /// Opens a database in a file of any kind: one in memory, or one that fails when a test wants it to. An empty one
+    /// becomes a new database.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use fluxdb::{Database, Options, pager::MemoryFile};
+    ///
+    /// let file = Arc::new(MemoryFile::new());
+    /// Database::open_file(file.clone(), Options::default())?.connect().execute("CREATE TABLE t(i INTEGER)")?;
+    /// let db = Database::open_file(file, Options::default())?;
+    /// assert_eq!(db.connect().table_names(), ["t"]);
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::open`].
+    pub fn open_file(file: Arc<dyn File>, options: Options) -> Result<Self> {
+        let name = PathBuf::from(file.name());
+        let storage = Storage::open_file(file, &options.storage())?;
+        Ok(Self { path: None, shared: Shared::new(storage, &name_of_file(&name), None, &options) })
     }
 
     /// An empty database in memory.
@@ -172,7 +209,7 @@ impl Database {
     /// There is not enough memory, or an option makes no sense.
     pub fn open_in_memory_with(options: Options) -> Result<Self> {
         let storage = Storage::memory(&options.storage())?;
-        Ok(Self { path: None, shared: Shared::new(storage, None, &options) })
+        Ok(Self { path: None, shared: Shared::new(storage, "memory", None, &options) })
     }
 
     /// The file; `None` in memory.
@@ -287,6 +324,9 @@ impl Options {
         if let Some(bytes) = self.page_size_bytes {
             storage.page_size = bytes;
         }
+        if let Some(bytes) = self.log_bytes {
+            storage.log_bytes_max = bytes;
+        }
         if let Some(rows) = self.row_group_rows {
             storage.row_group_rows = rows;
         }
@@ -295,8 +335,7 @@ impl Options {
 }
 
 impl Shared {
-    fn new(storage: Arc<Storage>, path: Option<&Path>, options: &Options) -> Arc<Self> {
-        let name = path.map_or_else(|| "memory".to_owned(), name_of_file);
+    fn new(storage: Arc<Storage>, name: &str, path: Option<&Path>, options: &Options) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             threads: options.threads.unwrap_or(cores).max(1),
@@ -310,10 +349,10 @@ impl Shared {
             lock_timeout_ms: 1_000,
             synchronous: options.synchronous,
             time_zone: crate::exec::zone::Zone::system(),
-            search_path: SearchPath::of_database(&name),
+            search_path: SearchPath::of_database(name),
             inert: std::collections::BTreeMap::new(),
         };
-        let opened = NamedDatabase::new(&name, path.map(Path::to_path_buf), storage);
+        let opened = NamedDatabase::new(name, path.map(Path::to_path_buf), storage);
         Arc::new(Self { databases: Arc::new(Databases::new(opened)), settings })
     }
 

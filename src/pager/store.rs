@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -83,6 +84,8 @@ pub(super) struct Inner {
     written: Condvar,
     latch: Mutex<Option<PagerError>>,
     pub(super) log: Log,
+    /// The superblock that was found was written again, or another one since.
+    sure: AtomicBool,
 }
 
 struct Current {
@@ -151,6 +154,7 @@ impl Pager {
                 written: Condvar::new(),
                 latch: Mutex::new(None),
                 log: Log::new(&superblock, random_salt()),
+                sure: AtomicBool::new(false),
             }),
         })
     }
@@ -279,6 +283,17 @@ impl Inner {
         current.superblock = superblock;
         *current.pins.entry(superblock.sequence).or_insert(0) += 1;
         Snapshot { inner: Arc::clone(self), superblock }
+    }
+
+    /// Writes the superblock that was found when the file was opened again, before something follows it: whoever wrote it
+    /// may have failed to make it durable, and then no sync does. The sync is the caller's.
+    pub(super) fn rewrite_superblock(&self, superblock: &Superblock) -> std::io::Result<()> {
+        if !self.sure.load(Ordering::Relaxed) {
+            let offset = superblock.slot() * self.page_size as u64;
+            self.file.write_all_at(offset, &superblock.to_bytes())?;
+            self.sure.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Lets the next writer in.

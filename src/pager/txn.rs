@@ -415,6 +415,7 @@ impl WriteTxn {
             inner.close_latch(&error);
             error
         };
+        inner.rewrite_superblock(&self.before).map_err(|error| self.failure("write to", error))?;
         inner.file.sync().map_err(latching)?;
         // 3.
         let superblock = Superblock {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::tests::{assert_sound, create, definition, delete, ids, insert, options, rows};
 use super::*;
-use crate::catalog::{ConstraintDefinition, ConstraintKind, TableId};
+use crate::catalog::{ConstraintDefinition, ConstraintKind, TableDefinition, TableId};
 
 fn begin(storage: &Arc<Storage>) -> WriteTransaction {
     storage.begin_on(storage.snapshot(), Duration::ZERO).unwrap()
@@ -145,6 +145,47 @@ fn definitions_conflict() {
     assert_eq!(late.clear(other).unwrap(), 5);
     insert(&storage, other, 5..6);
     assert_conflict(late.commit());
+    assert_sound(&storage);
+}
+
+#[test]
+fn definitions_hold_for_rows_that_others_added_meanwhile() {
+    let storage = Storage::memory(&options()).unwrap();
+    let (id, parent) = (create(&storage, "t"), create(&storage, "parent"));
+    insert(&storage, parent, 0..10);
+    // The table has no rows yet, so nothing speaks against it.
+    let mut a = begin(&storage);
+    let mut strict = TableDefinition::clone(a.catalog().table_by_id(id).unwrap());
+    strict.columns[1].nullable = false;
+    a.alter_table(strict).unwrap();
+    insert(&storage, id, 0..1);
+    assert_conflict(a.commit());
+    // A table that refers to a row of another, and the end of that row.
+    let (mut a, mut b) = (begin(&storage), begin(&storage));
+    let mut child = definition(&storage, "child");
+    let (columns, referenced) = (vec![child.columns[0].id], vec![child.columns[0].id]);
+    let kind = ConstraintKind::ForeignKey { columns, table: parent, referenced };
+    child.constraints.push(ConstraintDefinition { name: None, kind });
+    let child = a.create_table(child).unwrap();
+    append(&mut a, child, 3..4);
+    delete(&mut b, parent, &[3]);
+    b.commit().unwrap();
+    assert_conflict(a.commit());
+    // What is not redefined is in nobody's way, and neither is what goes.
+    let (mut a, mut b) = (begin(&storage), begin(&storage));
+    a.create_table(definition(&storage, "other")).unwrap();
+    append(&mut a, parent, 20..21);
+    b.drop_table(id).unwrap();
+    insert(&storage, parent, 10..11);
+    insert(&storage, id, 1..2);
+    a.commit().unwrap();
+    assert_conflict(b.commit());
+    let mut c = begin(&storage);
+    delete(&mut c, id, &[0]);
+    c.drop_table(id).unwrap();
+    insert(&storage, id, 2..3);
+    c.commit().unwrap();
+    assert!(storage.snapshot().table(id).is_err());
     assert_sound(&storage);
 }
 

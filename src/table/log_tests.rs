@@ -302,7 +302,7 @@ fn memory_needs_no_log() {
 fn work_until_the_power_goes(at: u64) -> u64 {
     let (file, storage, id) = logged(FaultPlan::default());
     let start = file.operations();
-    file.set_plan(FaultPlan { at: Some((start + at, Fault::PowerCut)), read_at: None });
+    file.set_plan(FaultPlan::once(start + at, Fault::PowerCut));
     let acknowledged = Mutex::new((BTreeSet::new(), BTreeSet::new()));
     // Deleted by commits of which perhaps nobody was told.
     let perhaps = Mutex::new(BTreeSet::new());

@@ -35,8 +35,6 @@ mod commit;
 mod compact;
 #[cfg(test)]
 mod concurrency_tests;
-#[cfg(test)]
-mod crash_tests;
 mod data;
 mod decode;
 #[cfg(test)]

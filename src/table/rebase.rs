@@ -7,16 +7,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::catalog::{ConstraintKind, TableDefinition, TableId};
+use crate::catalog::{Catalog, ConstraintKind, TableDefinition, TableId};
 use crate::table::data::{Delta, TableData};
 use crate::table::error::{Result, TableError};
 use crate::table::snapshot::Snapshot;
 
 /// The changes of a transaction that began with `base`, as changes of `current`, whose definitions of the tables that
-/// they are about are the same.
+/// they are about are the same. `catalog` has the definitions that there will be.
 pub(super) fn rebase(
     base: &Snapshot,
     current: &Snapshot,
+    catalog: &Catalog,
     changes: BTreeMap<TableId, Delta>,
 ) -> Result<BTreeMap<TableId, Delta>> {
     let is_same = |id: &TableId| match (base.tables.get(id), current.tables.get(id)) {
@@ -24,10 +25,18 @@ pub(super) fn rebase(
         (Some(before), Some(now)) => Arc::ptr_eq(before, now),
         _ => false,
     };
+    // A new constraint or column was made for the rows that were there.
+    let redefined = catalog.tables().filter(|table| {
+        base.catalog.table_by_id(table.id).is_some_and(|before| !Arc::ptr_eq(before, table))
+            && current.catalog.table_by_id(table.id).is_some_and(|now| !Arc::ptr_eq(now, table))
+    });
+    if let Some(table) = redefined.into_iter().find(|table| !is_same(&table.id)) {
+        return Err(conflict(current, table.id));
+    }
     let mut rebased = BTreeMap::new();
     for (id, delta) in changes {
-        // A table of the transaction itself is nobody else's.
-        let Some(definition) = base.catalog.table_by_id(id) else {
+        // One that goes takes its changes along.
+        let Some(definition) = catalog.table_by_id(id) else {
             rebased.insert(id, delta);
             continue;
         };

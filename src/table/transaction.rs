@@ -417,7 +417,7 @@ impl WriteTransaction {
             }
             self.catalog = (*current.catalog).clone();
         }
-        let changes = rebase(&self.base, &current, changes)?;
+        let changes = rebase(&self.base, &current, &self.catalog, changes)?;
         self.base = current;
         Ok(changes)
     }

@@ -100,7 +100,7 @@ fn rows_of_a_key_come_back_together_and_in_order() {
 
 #[test]
 fn a_full_disk_and_a_full_limit_are_errors_that_say_so() {
-    let plan = FaultPlan { at: Some((1, Fault::DiskFull)), ..FaultPlan::default() };
+    let plan = FaultPlan::once(1, Fault::DiskFull);
     let full = context(Arc::new(FaultFile::new(&[], plan)), u64::MAX);
     let batch = Batch::new(columns(), 100);
     let error = Spill::new(&full, 0).write(&batch, 0).err().unwrap().to_string();

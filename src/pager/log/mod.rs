@@ -354,7 +354,7 @@ impl Recovered {
 
 impl Pager {
     /// Reads the log as it was found when the file was opened. Frames that are appended come behind the first `keep` of
-    /// the frames; those are made durable first, unless the file is open for reading only.
+    /// the frames; those are made durable first, as is the superblock, unless the file is open for reading only.
     ///
     /// # Errors
     /// `Io`.
@@ -364,18 +364,18 @@ impl Pager {
         let mut recovered = read_log(superblock, |offset, bytes| {
             self.inner.file.read(offset, bytes).map_err(|e| PagerError::io("read", &self.inner.name, e))
         })?;
-        let keep = keep(&recovered).min(recovered.content.frames.len());
+        let count = recovered.content.frames.len();
+        let keep = keep(&recovered).min(count);
         if let Some(gone) = recovered.content.frames.get(keep) {
             recovered.content.end = gone.payload.start - frame::FRAME_HEADER_BYTES;
             recovered.content.frames.truncate(keep);
         }
-        if keep > 0 && !self.inner.read_only {
-            // A killed writer may have left them in the memory of the system only.
-            self.inner.file.sync().map_err(|error| {
-                let error = PagerError::io("sync", &self.inner.name, error);
-                self.inner.close_latch(&error);
-                error
-            })?;
+        if !self.inner.read_only {
+            let damaged = keep < count || matches!(recovered.content.tail, frame::LogEnd::Damaged { .. });
+            self.make_durable(
+                superblock,
+                &recovered.bytes[..if damaged { 0 } else { recovered.content.end }],
+            )?;
         }
         let log = &self.inner.log;
         log.resume(&recovered.content);
@@ -383,6 +383,24 @@ impl Pager {
         state.durable = state.written;
         drop(state);
         Ok(recovered)
+    }
+
+    /// Makes durable what was found. A writer that was killed, or whose sync failed, may have left it in the memory of the
+    /// system only; after a failed sync it stays there, and later syncs do not write it, unless it is written again.
+    fn make_durable(&self, superblock: &Superblock, frames: &[u8]) -> Result<()> {
+        let inner = &self.inner;
+        let write = || {
+            if let Some(log) = superblock.log.filter(|_| !frames.is_empty()) {
+                inner.file.write_all_at(log.start.0 * u64::from(superblock.page_size), frames)?;
+                inner.rewrite_superblock(superblock)?;
+            }
+            inner.file.sync()
+        };
+        write().map_err(|error| {
+            let error = PagerError::io("sync", &inner.name, error);
+            inner.close_latch(&error);
+            error
+        })
     }
 
     /// Stages a commit. `None`, if the log has no room for it.

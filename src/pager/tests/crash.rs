@@ -52,7 +52,7 @@ fn every_power_cut_leaves_a_commit() {
         assert!(history.acknowledged > 5, "seed {seed} commits too little");
         let operations = file.operations();
         for at in 1..=operations {
-            let plan = FaultPlan { at: Some((at, Fault::PowerCut)), ..FaultPlan::default() };
+            let plan = FaultPlan::once(at, Fault::PowerCut);
             let (file, history, _) = attempt(seed, plan);
             assert!(file.is_cut());
             for fate in Fate::ALL {
@@ -74,10 +74,7 @@ fn every_failed_write_latches_or_costs_only_its_transaction() {
         for at in 1..=file.operations() {
             for fault in [Fault::Io, Fault::DiskFull, Fault::ShortWrite] {
                 let context = format!("seed {seed}, operation {at}, {fault:?}");
-                let file = Arc::new(FaultFile::new(
-                    &[],
-                    FaultPlan { at: Some((at, fault)), ..FaultPlan::default() },
-                ));
+                let file = Arc::new(FaultFile::new(&[], FaultPlan::once(at, fault)));
                 let Ok(pager) = Pager::open_file(file.clone(), &OPTIONS) else {
                     // The file could not be made; the next try works.
                     assert!(at <= 8 && fault != Fault::ShortWrite, "{context}");
@@ -115,7 +112,7 @@ fn every_failed_read_is_an_error_and_no_more() {
     let (file, ..) = attempt(5, FaultPlan::default());
     let reads = file.reads();
     for at in 1..=reads {
-        let file = Arc::new(FaultFile::new(&[], FaultPlan { at: None, read_at: Some(at) }));
+        let file = Arc::new(FaultFile::new(&[], FaultPlan { read_at: Some(at), ..FaultPlan::default() }));
         let Ok(pager) = Pager::open_file(file.clone(), &OPTIONS) else { continue };
         let mut history = History::default();
         let mut random = Random(5);

@@ -162,7 +162,7 @@ fn every_power_cut_keeps_what_was_acknowledged() {
         result.unwrap();
         assert!(history.sure.len() > 30, "seed {seed} commits too little");
         for at in 1..=file.operations() {
-            let plan = FaultPlan { at: Some((at, Fault::PowerCut)), ..FaultPlan::default() };
+            let plan = FaultPlan::once(at, Fault::PowerCut);
             let (file, history, _) = attempt(seed, plan);
             assert!(file.is_cut());
             for fate in Fate::ALL {
@@ -186,7 +186,7 @@ fn every_failure_latches_or_costs_only_its_commits() {
         for at in 1..=file.operations() {
             for fault in [Fault::Io, Fault::DiskFull, Fault::ShortWrite] {
                 let context = format!("seed {seed}, operation {at}, {fault:?}");
-                let plan = FaultPlan { at: Some((at, fault)), ..FaultPlan::default() };
+                let plan = FaultPlan::once(at, fault);
                 let (file, history, result) = attempt(seed, plan);
                 match (fault, result) {
                     (Fault::ShortWrite, result) => result.unwrap(),
@@ -214,8 +214,8 @@ fn nothing_is_promised_after_a_failed_sync() {
     // The write, then its sync.
     for at in 1..=2 {
         let image = file.image_after_power_cut(Fate::Lost, 0);
-        // Opening syncs what it found.
-        let plan = FaultPlan { at: Some((1 + at, Fault::Io)), ..FaultPlan::default() };
+        // Opening writes what it found again, the frame and the superblock, and syncs that.
+        let plan = FaultPlan::once(3 + at, Fault::Io);
         let file = Arc::new(FaultFile::new(&image, plan));
         let pager = Pager::open_file(file, &OPTIONS).unwrap();
         assert_eq!(pager.recover_log(|log| log.content.frames.len()).unwrap().content.frames.len(), 1);
