@@ -21,11 +21,12 @@ use crate::sql::SqlError;
 use crate::sql::bind::Tables;
 use crate::sql::extensions::Extensions;
 use crate::sql::session::{
-    ActiveQuery, Activity, Failure, Outcome, PreparedStatement, ResultRows, Running, Session,
+    ActiveQuery, Activity, Databases, Failure, Outcome, PreparedStatement, ResultRows, Running, Session,
 };
 use crate::sql::split::split_statements;
 use crate::sql::statement::ddl_text::create_statements;
 use crate::statement::Statement;
+use crate::upkeep::Upkeep;
 
 /// A connection to a database: it has its settings and its transaction, and runs one statement at a time.
 /// A connection may go to another thread, but statements of two threads need two connections.
@@ -51,6 +52,9 @@ pub struct Connection {
     activity: Arc<Activity>,
     /// The connection's number.
     id: u64,
+    databases: Arc<Databases>,
+    /// Behind all else that holds the database, so that its thread is gone before the file is closed.
+    upkeep: Arc<Upkeep>,
 }
 
 /// What a statement returned.
@@ -99,7 +103,8 @@ impl Connection {
         );
         let activity = Arc::clone(shared.databases.activity());
         let id = activity.connection();
-        Self { session: Mutex::new(session), cancel, running, activity, id }
+        let (databases, upkeep) = (Arc::clone(&shared.databases), Arc::clone(&shared.upkeep));
+        Self { session: Mutex::new(session), cancel, running, activity, id, databases, upkeep }
     }
 
     /// Runs exactly one statement, with or without its `;`.
@@ -244,6 +249,7 @@ impl Connection {
         let mut active = self.activity.begin(self.id, sql, &self.running);
         let outcome = run(&mut session).inspect_err(|e| active.failed(e))?;
         active.has_begun();
+        self.upkeep.look(&self.databases, &session.settings);
         Ok(match outcome {
             Outcome::Rows(rows) => {
                 StatementResult::Rows(Rows::new(rows, session.settings.time_zone.clone(), Some(active)))

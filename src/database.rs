@@ -9,7 +9,9 @@ use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
 use crate::pager::File;
 use crate::sql::extensions::Extensions;
 use crate::sql::session::{Databases, NamedDatabase, SearchPath, Settings, name_of_file};
+use crate::sql::statement::tasks;
 use crate::table::{CheckReport, Recovery, Storage, StorageOptions, Synchronous};
+use crate::upkeep::Upkeep;
 
 /// How to open a database.
 ///
@@ -34,6 +36,7 @@ pub struct Options {
     pub(crate) synchronous: Synchronous,
     pub(crate) log_bytes: Option<u64>,
     pub(crate) recover: bool,
+    pub(crate) maintenance: bool,
 }
 
 impl Default for Options {
@@ -48,6 +51,7 @@ impl Default for Options {
             synchronous: Synchronous::Full,
             log_bytes: None,
             recover: false,
+            maintenance: true,
         }
     }
 }
@@ -115,6 +119,14 @@ impl Options {
         self
     }
 
+    /// Refresh materialized views and remove expired rows when they are due, in a thread that begins when a table asks for
+    /// it; on by default. `CALL maintain()` does it in any case.
+    #[must_use]
+    pub fn maintenance(mut self, yes: bool) -> Self {
+        self.maintenance = yes;
+        self
+    }
+
     /// Rows of a full row group: fewer than the default only for tests, which reach boundaries sooner.
     #[must_use]
     pub fn row_group_rows(mut self, rows: usize) -> Self {
@@ -128,6 +140,7 @@ impl Options {
 pub(crate) struct Shared {
     pub(crate) databases: Arc<Databases>,
     pub(crate) settings: Settings,
+    pub(crate) upkeep: Arc<Upkeep>,
 }
 
 /// A database. Cheap to clone; all clones are the same database, and it is closed when the last clone and
@@ -352,8 +365,15 @@ impl Shared {
             search_path: SearchPath::of_database(name),
             inert: std::collections::BTreeMap::new(),
         };
+        let upkeep = Arc::new(Upkeep::new(options.maintenance && !storage.is_read_only()));
+        let has_tasks = !tasks(storage.snapshot().catalog()).is_empty();
         let opened = NamedDatabase::new(name, path.map(Path::to_path_buf), storage);
-        Arc::new(Self { databases: Arc::new(Databases::new(opened)), settings })
+        let databases = Arc::new(Databases::new(opened));
+        if has_tasks {
+            databases.wake_upkeep();
+            upkeep.look(&databases, &settings);
+        }
+        Arc::new(Self { databases, settings, upkeep })
     }
 
     /// The storage of the database that was opened.

@@ -18,6 +18,7 @@ mod row;
 pub mod sql;
 mod statement;
 pub mod table;
+mod upkeep;
 
 pub use appender::Appender;
 pub use column::scalar::Scalar;

@@ -30,6 +30,7 @@ mod error;
 #[cfg(test)]
 mod format_tests;
 mod macros;
+mod materialized;
 mod names;
 mod object;
 pub mod record;
@@ -49,6 +50,7 @@ pub use directory::{
 };
 pub use error::{CatalogError, Result};
 pub use macros::{MacroDefinition, MacroKind, MacroOverload, MacroParameter};
+pub use materialized::{ALL_TIME, GroupState, Materialized, SourceState, TimeRange, merge_ranges};
 pub use names::{NameMap, fold, similar};
 pub use object::{Namespace, Object, ObjectId, ObjectKind};
 pub use root::{CatalogRoot, RootEntry};

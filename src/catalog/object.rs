@@ -49,6 +49,8 @@ pub enum ObjectKind {
     Table,
     /// A view.
     View,
+    /// A table that holds the rows of a query.
+    MaterializedView,
     /// A column of a table.
     Column,
     /// A sequence.
@@ -68,7 +70,7 @@ impl ObjectKind {
     pub fn namespace(self) -> Option<Namespace> {
         match self {
             Self::Schema | Self::Column | Self::Index => None,
-            Self::Table | Self::View => Some(Namespace::Relation),
+            Self::Table | Self::View | Self::MaterializedView => Some(Namespace::Relation),
             Self::Sequence => Some(Namespace::Sequence),
             Self::Macro => Some(Namespace::Function),
             Self::TableMacro => Some(Namespace::TableFunction),
@@ -83,6 +85,7 @@ impl fmt::Display for ObjectKind {
             Self::Schema => "Schema",
             Self::Table => "Table",
             Self::View => "View",
+            Self::MaterializedView => "Materialized View",
             Self::Column => "Column",
             Self::Sequence => "Sequence",
             Self::Macro => "Macro Function",
@@ -140,6 +143,7 @@ impl Object {
     /// What it is.
     pub fn kind(&self) -> ObjectKind {
         match self {
+            Self::Table(table) if table.materialized.is_some() => ObjectKind::MaterializedView,
             Self::Table(_) => ObjectKind::Table,
             Self::View(_) => ObjectKind::View,
             Self::Sequence(_) => ObjectKind::Sequence,

@@ -48,7 +48,7 @@ impl RecordKind {
     /// The latest version of its layout.
     pub const fn version(self) -> u8 {
         match self {
-            Self::Table => 3,
+            Self::Table => 4,
             Self::Root | Self::Directory => 2,
             Self::Schema
             | Self::View

@@ -7,6 +7,7 @@
 //!          | generated optional text (from version 2)
 //!        | count u32, constraints | count u32, indexes (from version 2)
 //!        | count u32, then for each option: name text | value text (from version 3)
+//!        | materialized bool, then what it was made from (from version 4)
 //! ```
 //!
 //! Where the rows are is not told here but in the table's directory, so that appending rows does not
@@ -17,6 +18,7 @@ use std::fmt;
 
 use crate::catalog::constraint::{ConstraintDefinition, ConstraintKind, IndexDefinition};
 use crate::catalog::error::{CatalogError, Result};
+use crate::catalog::materialized::Materialized;
 use crate::catalog::names::{fold, similar};
 use crate::catalog::object::ObjectKind;
 use crate::catalog::record::{Decoded, Malformed, RecordKind, RecordReader, RecordWriter};
@@ -109,6 +111,8 @@ pub struct TableDefinition {
     pub indexes: Vec<IndexDefinition>,
     /// What was said in `SET (name = value)`, by name in lower case.
     pub options: BTreeMap<Box<str>, Box<str>>,
+    /// The query whose rows it holds, if it is a materialized view.
+    pub materialized: Option<Box<Materialized>>,
 }
 
 impl TableDefinition {
@@ -124,6 +128,7 @@ impl TableDefinition {
             constraints: vec![],
             indexes: vec![],
             options: BTreeMap::new(),
+            materialized: None,
         };
         for column in columns {
             table.add_column(column);
@@ -250,6 +255,10 @@ impl TableDefinition {
             w.text(name);
             w.text(value);
         }
+        w.bool(self.materialized.is_some());
+        if let Some(materialized) = &self.materialized {
+            materialized.write(&mut w);
+        }
         w.finish()
     }
 
@@ -266,6 +275,7 @@ impl TableDefinition {
             constraints: vec![],
             indexes: vec![],
             options: BTreeMap::new(),
+            materialized: None,
         };
         let has_constraints = r.version() >= 2;
         let count = r.count(13)?;
@@ -298,6 +308,9 @@ impl TableDefinition {
             for _ in 0..r.count(8)? {
                 table.options.insert(r.text()?, r.text()?);
             }
+        }
+        if r.version() >= 4 && r.bool()? {
+            table.materialized = Some(Box::new(Materialized::read(&mut r)?));
         }
         r.finish()?;
         table.validate().map_err(|e| Malformed::Bytes(e.to_string()))?;

@@ -2,7 +2,7 @@
 //! `sqlparser`'s; statements that are DuckDB's or ours have types here.
 
 use sqlparser::ast::{
-    DataType, Expr, Ident, ObjectName, Query, SelectItem, Statement as SqlStatement, TableFactor,
+    DataType, Expr, Ident, ObjectName, Query, SelectItem, SqlOption, Statement as SqlStatement, TableFactor,
     TableWithJoins, With,
 };
 use sqlparser::tokenizer::{Location, Span};
@@ -20,6 +20,10 @@ pub enum Statement {
     Modify(Box<Modify>),
     /// CREATE VIEW.
     CreateView(Box<CreateView>),
+    /// CREATE MATERIALIZED VIEW.
+    CreateMaterializedView(Box<CreateMaterializedView>),
+    /// REFRESH MATERIALIZED VIEW.
+    Refresh(ObjectName),
     /// CREATE SCHEMA.
     CreateSchema(Create),
     /// CREATE SEQUENCE.
@@ -135,8 +139,8 @@ pub enum Statement {
         /// Of which database.
         database: Option<Ident>,
     },
-    /// `CALL maintain()`.
-    CallMaintain,
+    /// `CALL maintain()`, of all tables and materialized views or of one.
+    CallMaintain(Option<String>),
     /// VACUUM and ANALYZE.
     Maintain {
         /// It is VACUUM.
@@ -378,6 +382,8 @@ pub enum MeasurementPart {
     FieldKeys,
     /// Its series.
     Series,
+    /// How long its rows stay.
+    RetentionPolicies,
 }
 
 /// Where a piece of a statement lies in its text.
@@ -432,6 +438,23 @@ pub struct CreateView {
     pub text: TextSpan,
     /// The query may use the view's name for its own rows so far.
     pub recursive: bool,
+}
+
+/// CREATE MATERIALIZED VIEW.
+#[derive(Debug, Clone)]
+pub struct CreateMaterializedView {
+    /// Its name.
+    pub create: Create,
+    /// Names of the columns; from the query if empty.
+    pub columns: Vec<Ident>,
+    /// `WITH (name = value)`.
+    pub options: Vec<SqlOption>,
+    /// The query.
+    pub query: Box<Query>,
+    /// Its text.
+    pub text: TextSpan,
+    /// Its rows are made at once.
+    pub with_data: bool,
 }
 
 /// CREATE SEQUENCE.

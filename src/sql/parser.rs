@@ -209,6 +209,7 @@ fn session_statement(word: &str) -> Option<fn(&mut Parser) -> Result<Statement>>
         "vacuum" => |p| Ok(session::maintain(p, true)?),
         "analyze" => |p| Ok(session::maintain(p, false)?),
         "call" => |p| Ok(session::call(p)?),
+        "refresh" => |p| Ok(create::refresh(p)?),
         "install" | "load" => |p| Ok(session::extension(p)?),
         "prepare" => session::prepare,
         "execute" => |p| Ok(session::execute(p)?),
@@ -254,6 +255,7 @@ fn sql_statement(parser: &mut Parser, word: &str) -> Result<Statement> {
         "detach",
         "use",
         "call",
+        "refresh",
         "install",
         "load",
         "vacuum",
@@ -418,6 +420,9 @@ fn show(parser: &mut Parser) -> Result<Statement> {
         ("series", "" | "from") => return show_measurements(parser, MeasurementPart::Series, 1),
         ("tag", "keys") => return show_measurements(parser, MeasurementPart::TagKeys, 2),
         ("tag", "values") => return show_measurements(parser, MeasurementPart::TagValues(vec![]), 2),
+        ("retention", "policies") => {
+            (Show::Measurements(measurements(MeasurementPart::RetentionPolicies)), 2)
+        }
         ("field", "keys") => return show_measurements(parser, MeasurementPart::FieldKeys, 2),
         ("select" | "from" | "with" | "values", _) => return Ok(Statement::Describe(relation(parser)?)),
         _ if parser.peek_token_ref().token == Token::EOF => (Show::AllTables, 0),

@@ -24,7 +24,7 @@ pub type ColumnId = usize;
 pub type CteId = usize;
 
 /// Hands out the column ids of one query.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ColumnIds {
     next: ColumnId,
 }

@@ -53,6 +53,7 @@ mod recovery;
 mod row_group;
 mod seal;
 mod snapshot;
+mod state;
 mod statistics;
 mod storage;
 #[cfg(test)]

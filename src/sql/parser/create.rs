@@ -1,7 +1,11 @@
 //! CREATE, DROP, ALTER and COMMENT ON of what is not a table: views, schemas, sequences, macros, types.
 
+use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
-use sqlparser::ast::{ColumnDef, DataType, Expr, Ident, ObjectName, Statement as SqlStatement, WithData};
+use sqlparser::ast::{
+    AlterTable, AlterTableOperation, ColumnDef, DataType, Expr, Ident, ObjectName, SqlOption,
+    Statement as SqlStatement, Value, WithData,
+};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
@@ -9,8 +13,8 @@ use sqlparser::tokenizer::Token;
 use super::{Parsed, expect_word, parse_word, peek_word, peek_words, skip_words, text_span};
 use crate::catalog::ObjectKind;
 use crate::sql::ast::{
-    AlterObject, Alteration, Comment, CommentTarget, Create, CreateMacro, CreateSequence, CreateType,
-    CreateView, Drop, MacroBody, NewType, Parameter, SequenceOption, Statement,
+    AlterObject, Alteration, Comment, CommentTarget, Create, CreateMacro, CreateMaterializedView,
+    CreateSequence, CreateType, CreateView, Drop, MacroBody, NewType, Parameter, SequenceOption, Statement,
 };
 use crate::sql::error::{Result, SqlError};
 
@@ -55,6 +59,13 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
     let head = head(parser);
     if head.kind == "table" {
         return Ok(table_as(parser, &head)?);
+    }
+    if head.kind == "retention" && peek_word(parser, head.words + 1) == "policy" {
+        skip_words(parser, head.words + 2);
+        return Ok(Some(retention_policy(parser)?));
+    }
+    if head.kind == "materialized" && peek_word(parser, head.words + 1) == "view" {
+        return Ok(Some(materialized_view(parser, &head)?));
     }
     if !matches!(head.kind.as_str(), "view" | "schema" | "sequence" | "macro" | "function" | "type") {
         return Ok(None);
@@ -115,6 +126,107 @@ fn view(parser: &mut Parser, create: Create, recursive: bool) -> Parsed<CreateVi
     parser.expect_keyword_is(Keyword::AS)?;
     let (query, text) = text_span(parser, |p| p.parse_query())?;
     Ok(CreateView { create, columns, query, text, recursive })
+}
+
+/// `MATERIALIZED VIEW name [(a, b)] [WITH (…)] AS query [WITH (…)] [WITH [NO] DATA]`.
+fn materialized_view(parser: &mut Parser, head: &Head) -> Parsed<Statement> {
+    skip_words(parser, head.words + 2);
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let name = parser.parse_object_name(false)?;
+    let create = Create { name, or_replace: head.or_replace, if_not_exists, temporary: head.temporary };
+    let mut columns = vec![];
+    if parser.consume_token(&Token::LParen) {
+        columns = parser.parse_comma_separated(Parser::parse_identifier)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    let mut options = parser.parse_options(Keyword::WITH)?;
+    parser.expect_keyword_is(Keyword::AS)?;
+    let (query, text) = text_span(parser, |p| p.parse_query())?;
+    let is_list = parser.peek_nth_token_ref(1).token == Token::LParen;
+    if is_list {
+        options.extend(parser.parse_options(Keyword::WITH)?);
+    }
+    let mut with_data = true;
+    if parser.parse_keyword(Keyword::WITH) {
+        with_data = !parser.parse_keyword(Keyword::NO);
+        expect_word(parser, "data")?;
+    }
+    let view = CreateMaterializedView { create, columns, options, query, text, with_data };
+    Ok(Statement::CreateMaterializedView(Box::new(view)))
+}
+
+/// `[name] ON table [DURATION 30d] [REPLICATION n] [SHARD DURATION 1d] [DEFAULT]`, behind CREATE RETENTION POLICY: options
+/// of the table. There is one copy of it, and it has no shards.
+fn retention_policy(parser: &mut Parser) -> Parsed<Statement> {
+    let name = if peek_word(parser, 0) == "on" { None } else { Some(parser.parse_identifier()?) };
+    parser.expect_keyword_is(Keyword::ON)?;
+    let table = parser.parse_object_name(false)?;
+    let mut retention = None;
+    loop {
+        if parse_word(parser, "duration") {
+            retention = duration(parser)?;
+        } else if parse_word(parser, "replication") {
+            parser.parse_literal_uint()?;
+        } else if peek_words(parser, 0, &["shard", "duration"]) {
+            skip_words(parser, 2);
+            duration(parser)?;
+        } else if !parse_word(parser, "default") {
+            return Ok(set_retention(table, retention, name));
+        }
+    }
+}
+
+/// `[name] ON table`, behind DROP RETENTION POLICY.
+fn drop_retention_policy(parser: &mut Parser) -> Parsed<Statement> {
+    if peek_word(parser, 0) != "on" {
+        parser.parse_identifier()?;
+    }
+    parser.expect_keyword_is(Keyword::ON)?;
+    Ok(set_retention(parser.parse_object_name(false)?, None, None))
+}
+
+/// `30d`, `'30d'`, or `INF`, which is none.
+fn duration(parser: &mut Parser) -> Parsed<Option<String>> {
+    let token = parser.next_token();
+    match (&token.token, &parser.peek_token_ref().token) {
+        (Token::SingleQuotedString(text), _) => Ok(Some(text.clone())),
+        (Token::Word(word), _) if word.value.eq_ignore_ascii_case("inf") => Ok(None),
+        (Token::Number(digits, _), Token::Word(unit)) => {
+            let text = format!("{digits}{}", unit.value);
+            parser.advance_token();
+            Ok(Some(text))
+        }
+        _ => parser.expected("a duration such as 30d", token),
+    }
+}
+
+/// `ALTER TABLE table SET (retention = …, retention_policy = …)`.
+fn set_retention(table: ObjectName, retention: Option<String>, name: Option<Ident>) -> Statement {
+    let option = |key: &str, text: Option<String>| {
+        let value = text.map_or(Value::Null, Value::SingleQuotedString);
+        SqlOption::KeyValue { key: Ident::new(key), value: Expr::Value(value.into()) }
+    };
+    let name = name.filter(|_| retention.is_some()).map(|name| name.value);
+    let options = vec![option("retention", retention), option("retention_policy", name)];
+    Statement::Sql(Box::new(SqlStatement::AlterTable(AlterTable {
+        name: table,
+        if_exists: false,
+        only: false,
+        operations: vec![AlterTableOperation::SetOptionsParens { options }],
+        location: None,
+        on_cluster: None,
+        table_type: None,
+        end_token: AttachedToken::empty(),
+    })))
+}
+
+/// Behind REFRESH: a materialized view.
+pub fn refresh(parser: &mut Parser) -> Parsed<Statement> {
+    expect_word(parser, "materialized")?;
+    expect_word(parser, "view")?;
+    // Readers are never in the way.
+    let _ = parse_word(parser, "concurrently");
+    Ok(Statement::Refresh(parser.parse_object_name(false)?))
 }
 
 fn signed_integer(parser: &mut Parser) -> Parsed<i64> {
@@ -253,6 +365,7 @@ fn parameter(parser: &mut Parser) -> Parsed<Parameter> {
 const KINDS: &[(&[&str], ObjectKind)] = &[
     (&["table"], ObjectKind::Table),
     (&["view"], ObjectKind::View),
+    (&["materialized", "view"], ObjectKind::MaterializedView),
     (&["schema"], ObjectKind::Schema),
     (&["sequence"], ObjectKind::Sequence),
     (&["type"], ObjectKind::Type),
@@ -274,6 +387,10 @@ fn if_exists(parser: &mut Parser) -> bool {
 
 /// DROP of something in a catalog; `None` leaves it to others.
 pub fn drop(parser: &mut Parser) -> Result<Option<Statement>> {
+    if peek_words(parser, 1, &["retention", "policy"]) {
+        skip_words(parser, 3);
+        return Ok(Some(drop_retention_policy(parser)?));
+    }
     let Some((kind, words)) = kind(parser, 1) else { return Ok(None) };
     skip_words(parser, words);
     let if_exists = if_exists(parser);
@@ -287,6 +404,10 @@ pub fn drop(parser: &mut Parser) -> Result<Option<Statement>> {
 
 /// ALTER of something that is not a table; `None` leaves it to others.
 pub fn alter(parser: &mut Parser) -> Result<Option<Statement>> {
+    if peek_words(parser, 1, &["retention", "policy"]) {
+        skip_words(parser, 3);
+        return Ok(Some(retention_policy(parser)?));
+    }
     let Some((kind, words)) = kind(parser, 1) else { return Ok(None) };
     if matches!(kind, ObjectKind::Table | ObjectKind::Index) {
         return Ok(None);

@@ -155,8 +155,10 @@ pub fn checkpoint(parser: &mut Parser) -> Parsed<Statement> {
 pub fn call(parser: &mut Parser) -> Parsed<Statement> {
     if peek_words(parser, 0, &["maintain"]) && parser.peek_nth_token_ref(1).token == Token::LParen {
         skip_words(parser, 2);
+        let one = parser.peek_token_ref().token != Token::RParen;
+        let name = if one { Some(parser.parse_literal_string()?) } else { None };
         parser.expect_token(&Token::RParen)?;
-        return Ok(Statement::CallMaintain);
+        return Ok(Statement::CallMaintain(name));
     }
     Ok(Statement::Query(from_query(parser)?))
 }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
@@ -63,12 +64,20 @@ pub struct Databases {
     attached: RwLock<Vec<Arc<NamedDatabase>>>,
     activity: Arc<Activity>,
     extensions: Arc<Extensions>,
+    /// Goes up when what tables ask to be done from time to time may have changed.
+    upkeep: AtomicU64,
 }
 
 impl Databases {
     /// The database that was opened, and no other.
     pub fn new(opened: Arc<NamedDatabase>) -> Self {
-        Self { opened, attached: RwLock::default(), activity: Arc::default(), extensions: Arc::default() }
+        Self {
+            opened,
+            attached: RwLock::default(),
+            activity: Arc::default(),
+            extensions: Arc::default(),
+            upkeep: AtomicU64::new(0),
+        }
     }
 
     /// The one that was opened.
@@ -84,6 +93,16 @@ impl Databases {
     /// Tables and functions that the program adds.
     pub fn extensions(&self) -> &Arc<Extensions> {
         &self.extensions
+    }
+
+    /// Says that what tables ask to be done from time to time may have changed.
+    pub fn wake_upkeep(&self) {
+        self.upkeep.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was said.
+    pub fn upkeep_changes(&self) -> u64 {
+        self.upkeep.load(Ordering::Relaxed)
     }
 
     /// All, the one that was opened first.

@@ -117,6 +117,13 @@ impl ReadView {
         view
     }
 
+    /// The same with names that are looked up along another path.
+    #[must_use]
+    pub fn along(mut self, path: SearchPath) -> Self {
+        self.path = path;
+        self
+    }
+
     /// The same with another snapshot of a database, which is the one that the statement is about.
     #[must_use]
     pub fn about(mut self, database: &Arc<NamedDatabase>, snapshot: Arc<Snapshot>) -> Self {

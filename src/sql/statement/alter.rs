@@ -58,6 +58,14 @@ pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure
     let [operation] = &alter.operations[..] else {
         return Err(SqlError::parser("Only one ALTER command per statement is supported").into());
     };
+    let keeps = matches!(
+        operation,
+        AlterTableOperation::SetOptionsParens { .. } | AlterTableOperation::RenameTable { .. }
+    );
+    if before.materialized.is_some() && !keeps {
+        let message = format!("Cannot alter the columns of materialized view \"{}\"", before.name);
+        return Err(SqlError::catalog(message).at(&alter.name).into());
+    }
     let mut table = TableDefinition::clone(&before);
     let demands = writer.session().bind(&view, |binder| {
         let demands = apply(binder, &mut table, operation)?;
@@ -74,8 +82,11 @@ pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure
     } else {
         rewrite(&mut writer, &view, &target, table, &demands.values)?;
     }
-    writer.transaction()?.set_dependencies(id, &needs)?;
+    if before.materialized.is_none() {
+        writer.transaction()?.set_dependencies(id, &needs)?;
+    }
     writer.finish()?;
+    session.shared_databases().wake_upkeep();
     Ok(Outcome::Done)
 }
 

@@ -66,6 +66,7 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
         rows = Some(writer.session().run_write(plan)?);
     }
     writer.finish()?;
+    session.shared_databases().wake_upkeep();
     Ok(rows.map_or(Outcome::Done, Outcome::Changed))
 }
 
@@ -99,7 +100,7 @@ fn columns_of_query(
 }
 
 /// The name, with a number behind if it is taken.
-fn unique_name(name: &str, taken: &[ColumnDefinition]) -> String {
+pub fn unique_name(name: &str, taken: &[ColumnDefinition]) -> String {
     let is_taken = |n: &str| taken.iter().any(|c| c.name.eq_ignore_ascii_case(n));
     if !is_taken(name) {
         return name.to_owned();

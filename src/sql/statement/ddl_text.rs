@@ -5,14 +5,17 @@ use std::fmt::Write;
 
 use crate::catalog::{
     Catalog, ColumnDefinition, ColumnId, ConstraintDefinition, ConstraintKind, IndexDefinition, MAIN_SCHEMA,
-    MacroDefinition, MacroKind, Namespace, Object, Schema, SequenceDefinition, TableDefinition,
+    MacroDefinition, MacroKind, Materialized, Namespace, Object, Schema, SequenceDefinition, TableDefinition,
     TypeDefinition, ViewDefinition, fold,
 };
 use crate::sql::bind::modify::keys::positions;
 use crate::sql::bind::name::quoted;
 
-/// `CREATE TABLE …;`
+/// `CREATE TABLE …;`, or `CREATE MATERIALIZED VIEW …;` without rows, which may be put in before it is refreshed.
 pub fn table_sql(catalog: &Catalog, schema: &Schema, table: &TableDefinition) -> String {
+    if let Some(materialized) = &table.materialized {
+        return materialized_view_sql(schema, table, materialized);
+    }
     let mut parts = vec![];
     for column in &table.columns {
         parts.push(column_text(table, column));
@@ -99,6 +102,22 @@ pub fn index_sql(schema: &Schema, table: &TableDefinition, index: &IndexDefiniti
         qualified(schema, &table.name),
         keys.join(", ")
     )
+}
+
+fn materialized_view_sql(schema: &Schema, table: &TableDefinition, materialized: &Materialized) -> String {
+    let names: Vec<_> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    let mut options: Vec<String> = table
+        .options
+        .iter()
+        .map(|(name, value)| format!("{name} = '{}'", value.replace('\'', "''")))
+        .collect();
+    options.extend(materialized.frozen_before.map(|time| format!("frozen_before = '{time}'")));
+    let options = if options.is_empty() { String::new() } else { format!(" WITH ({})", options.join(", ")) };
+    // The query may end in a comment.
+    let query = &materialized.query;
+    let gap = if query.contains("--") { '\n' } else { ' ' };
+    let name = qualified(schema, &table.name);
+    format!("CREATE MATERIALIZED VIEW {name}({}){options} AS {query}{gap}WITH NO DATA;", names.join(", "))
 }
 
 /// `CREATE VIEW … AS …;`
@@ -243,6 +262,7 @@ fn in_order_of_needs(all: &[ObjectSql<'_>]) -> Vec<usize> {
 /// Whether an object can need another at all.
 fn may_need(object: &Object, other: &Object) -> bool {
     match (object, other) {
+        (Object::Table(table), _) if table.materialized.is_some() => true,
         (Object::Table(table), Object::Table(other)) => table.constraints.iter().any(
             |c| matches!(&c.kind, ConstraintKind::ForeignKey { table: parent, .. } if *parent == other.id),
         ),

@@ -18,16 +18,18 @@ mod drop;
 mod explain;
 mod export;
 mod maintain;
+mod materialized;
 mod modify;
 mod object;
 mod prepare;
 mod query;
-mod retention;
 mod setting;
 mod show;
 mod show_measurements;
 mod summarize;
 mod table_options;
+mod upkeep;
+pub use upkeep::{Task, tasks};
 
 pub use prepare::prepare;
 use sqlparser::ast::{Ident, Statement as SqlStatement};
@@ -43,6 +45,8 @@ pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Ou
         Statement::Sql(statement) => run_sql(session, statement),
         Statement::Modify(statement) => modify::run(session, statement),
         Statement::CreateView(view) => create_view::run(session, view, sql),
+        Statement::CreateMaterializedView(view) => materialized::create(session, view, sql),
+        Statement::Refresh(name) => materialized::refresh_named(session, name),
         Statement::CreateSchema(schema) => create::schema(session, schema),
         Statement::CreateSequence(sequence) => create::sequence(session, sequence),
         Statement::CreateType(named) => create::named_type(session, named),
@@ -72,7 +76,8 @@ pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Ou
         Statement::Begin { read_only } => session.begin(*read_only).map(|()| Outcome::Done),
         Statement::Commit => session.commit().map(|()| Outcome::Done),
         Statement::Rollback => session.rollback().map(|()| Outcome::Done),
-        Statement::CallMaintain => retention::run(session),
+        Statement::CallMaintain(None) => upkeep::run(session),
+        Statement::CallMaintain(Some(name)) => upkeep::run_one(session, name),
         Statement::Savepoint(name) => session.savepoint(name).map(|()| Outcome::Done),
         Statement::Release(name) => session.release(name).map(|()| Outcome::Done),
         Statement::RollbackTo(name) => session.rollback_to(name).map(|()| Outcome::Done),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::ObjectKind;
+use crate::catalog::{ObjectKind, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::exec::batch::{Batch, Field, Schema};
 use crate::exec::context::ExecContext;
@@ -13,11 +13,13 @@ use crate::exec::memory::{Reservation, batch_bytes};
 use crate::exec::plan::Plan;
 use crate::exec::sinks::{Modified, ModifySink};
 use crate::exec::source::Source;
-use crate::sql::ast::{Change, ConflictAction, Modify};
+use crate::sql::ast::{Change, ConflictAction, Modify, Statement};
 use crate::sql::bind::modify::keys::{AddedKey, ForeignKey};
 use crate::sql::bind::modify::{BoundChange, BoundModify, InsertRows, Target};
+use crate::sql::bind::name::quoted;
 use crate::sql::bind::{Binder, Tables};
 use crate::sql::error::{Result, SqlError};
+use crate::sql::parser;
 use crate::sql::plan::{ColumnIds, LogicalPlan};
 use crate::sql::session::{Failure, Outcome, ResultRows, Session, Writer};
 use crate::sql::sources::StaticRows;
@@ -66,6 +68,30 @@ pub fn plan(session: &Session, statement: &Modify) -> Result<Plan, Failure> {
         }
     };
     session.plan(plan, &mut ids)
+}
+
+/// Removes the rows of a table for which a condition holds, given as SQL text; also those of a materialized view. `schema`
+/// is that of the table.
+pub fn delete_where(
+    writer: &mut Writer<'_>,
+    table: &Arc<TableDefinition>,
+    schema: &str,
+    condition: &str,
+) -> Result<u64, Failure> {
+    let sql = format!("DELETE FROM {}.{} WHERE {condition}", quoted(schema), quoted(&table.name));
+    let Statement::Modify(statement) = parser::parse_statement(parser::tokens(&sql)?)? else {
+        return Err(SqlError::internal("DELETE is a change").into());
+    };
+    let view = writer.read_view()?;
+    let target = Target::new(Arc::clone(table), schema);
+    let (bound, ids) = writer.session().bind(&view, |binder| {
+        let bound = binder.bind_modify(&statement, &target)?;
+        Ok((bound, std::mem::take(&mut binder.ids)))
+    })?;
+    let BoundChange::Whole(bound) = bound else {
+        return Err(SqlError::internal("DELETE has no conflicts").into());
+    };
+    Ok(apply(writer, &view, &target, *bound, ids)?.rows)
 }
 
 /// What a statement did.

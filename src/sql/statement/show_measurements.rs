@@ -1,4 +1,4 @@
-//! SHOW MEASUREMENTS, TAG KEYS, TAG VALUES, FIELD KEYS and SERIES.
+//! SHOW MEASUREMENTS, TAG KEYS, TAG VALUES, FIELD KEYS, SERIES and RETENTION POLICIES.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::sql::ast::{MeasurementPart, ShowMeasurements};
 use crate::sql::bind::Tables;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_query;
-use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::session::{Failure, Outcome, ReadView, Session};
 use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::query;
 
@@ -88,7 +88,25 @@ pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Fa
             }
             run_query(session, &parts, "1")
         }
+        MeasurementPart::RetentionPolicies => retention_policies(&view),
     }
+}
+
+/// Tables whose rows expire.
+fn retention_policies(view: &ReadView) -> Result<Outcome, Failure> {
+    let mut rows = RowsBuilder::new(&[("name", T::Varchar), ("table", T::Varchar), ("duration", T::Varchar)]);
+    for schema in view.focus().catalog().schemas() {
+        for object in schema.objects() {
+            if let Object::Table(table) = object
+                && let Some(duration) = table.options.get("retention")
+            {
+                let policy = table.options.get("retention_policy");
+                let policy = policy.map_or(Scalar::Null, |name| Scalar::text(&**name));
+                rows.push([policy, Scalar::text(&table.name), Scalar::text(&**duration)]);
+            }
+        }
+    }
+    Ok(rows.finish("show")?.into())
 }
 
 fn run_query(session: &mut Session, parts: &[String], order: &str) -> Result<Outcome, Failure> {

@@ -19,6 +19,11 @@ pub fn time_column(table: &TableDefinition) -> Option<&str> {
     marked.or_else(called).filter(|c| tells_time(&c.ty)).map(|c| &*c.name)
 }
 
+/// Before when rows of a table with that retention expire, as SQL text. Times without a zone are UTC.
+pub fn horizon(retention: &str) -> String {
+    format!("timezone('UTC', now()) - INTERVAL '{retention}'")
+}
+
 /// Sets options of a table; NULL unsets one.
 pub fn set_options(
     binder: &mut Binder<'_>,
@@ -29,7 +34,10 @@ pub fn set_options(
         let SqlOption::KeyValue { key, value } = option else {
             return Err(SqlError::parser(format!("an option is NAME = VALUE, and {option} is not")));
         };
-        let name = key.value.to_lowercase();
+        let name = match (key.value.to_lowercase(), &table.materialized) {
+            (name, Some(_)) if name == "retain" => "retention".to_owned(),
+            (name, _) => name,
+        };
         let text = match value {
             Expr::Identifier(word) => Some(word.value.clone()),
             value => match binder.bind_constant_as(value, &LogicalType::Varchar, "an option")? {
@@ -64,10 +72,24 @@ pub fn set_options(
                     return Err(SqlError::invalid(message).at(value));
                 }
             }
-            "duplicates" => {}
+            "duplicates" | "retention_policy" => {}
+            "refresh" if table.materialized.is_some() => {
+                if parse_duration(&text).is_none_or(|d| d.months == 0 && d.days == 0 && d.nanos == 0) {
+                    return Err(SqlError::invalid("refresh is a duration such as 1m").at(value));
+                }
+            }
+            "frozen_before" if table.materialized.is_some() => {
+                let ticks = text.parse();
+                let ticks =
+                    ticks.map_err(|_| SqlError::invalid("frozen_before is a whole number").at(value))?;
+                table.materialized.as_mut().expect("it was one above").frozen_before = Some(ticks);
+                continue;
+            }
             other => {
                 let error = SqlError::invalid(format!("a table has no option \"{other}\""));
-                return Err(error.at_span(key.span).did_you_mean(other, ["duplicates", "retention"]));
+                return Err(error
+                    .at_span(key.span)
+                    .did_you_mean(other, ["duplicates", "retention", "refresh"]));
             }
         }
         table.options.insert(name.into(), text.into());

@@ -37,6 +37,14 @@ impl Target {
         let Object::Table(table) = found.object else {
             return Err(SqlError::binder(format!("Can only {change} base table")).at(name));
         };
+        // One that was never refreshed may be filled with what was kept of another.
+        let is_loaded = matches!(change, "insert into" | "copy into");
+        if table.materialized.as_ref().is_some_and(|m| m.refreshed || !is_loaded) {
+            let message = format!("Cannot {change} materialized view \"{}\"", table.name);
+            return Err(SqlError::binder(message)
+                .at(name)
+                .hint("REFRESH MATERIALIZED VIEW makes its rows anew."));
+        }
         let mut target = Self::new(Arc::clone(table), &found.schema.definition().name);
         if let Some(alias) = alias {
             target.name.clone_from(&alias.value);
