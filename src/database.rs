@@ -35,6 +35,7 @@ pub struct Options {
     pub(crate) row_group_rows: Option<usize>,
     pub(crate) synchronous: Synchronous,
     pub(crate) log_bytes: Option<u64>,
+    pub(crate) background: bool,
     pub(crate) recover: bool,
     pub(crate) maintenance: bool,
 }
@@ -50,6 +51,7 @@ impl Default for Options {
             row_group_rows: None,
             synchronous: Synchronous::Full,
             log_bytes: None,
+            background: true,
             recover: false,
             maintenance: true,
         }
@@ -108,6 +110,15 @@ impl Options {
     #[must_use]
     pub fn log_size(mut self, bytes: u64) -> Self {
         self.log_bytes = Some(bytes);
+        self
+    }
+
+    /// Write what is in the log to row groups in a thread of its own, before the log is full; on by default. The thread
+    /// is started when it is first needed, and ends before the database closes. Without it the commit that finds the
+    /// log full does this work, so that when it is done is certain.
+    #[must_use]
+    pub fn background_sealing(mut self, yes: bool) -> Self {
+        self.background = yes;
         self
     }
 
@@ -334,6 +345,7 @@ impl Options {
         let mut storage =
             StorageOptions { read_only: self.read_only, create: self.create, ..StorageOptions::default() };
         (storage.synchronous, storage.recover) = (self.synchronous, self.recover);
+        storage.background = self.background;
         if let Some(bytes) = self.page_size_bytes {
             storage.page_size = bytes;
         }

@@ -19,7 +19,7 @@ use super::alloc::{RangeSet, Space};
 use super::error::{PagerError, Result};
 use super::file::File;
 use super::heap::{HeapPage, Slot, SlotId, chain_payload, read_chained_page};
-use super::log::Log;
+use super::log::{Carried, Log};
 use super::memory_file::{MemoryFile, aligned_copy};
 use super::os_file::{self, Access, OsFile};
 use super::page::{
@@ -277,8 +277,8 @@ impl Inner {
     }
 
     /// Makes a commit the current one and pins it.
-    pub(super) fn publish(self: &Arc<Self>, superblock: Superblock) -> Snapshot {
-        self.log.restart(&superblock);
+    pub(super) fn publish(self: &Arc<Self>, superblock: Superblock, carried: Option<Carried>) -> Snapshot {
+        self.log.restart(&superblock, carried);
         let mut current = self.current.lock();
         current.superblock = superblock;
         *current.pins.entry(superblock.sequence).or_insert(0) += 1;

@@ -14,6 +14,7 @@ use super::heap::{
     HEAP_HEADER_BYTES, HeapPage, HeapPageBuilder, MAX_RECORD_BYTES, STUB_BYTES, Slot, SlotId, chain_payload,
     chained_page, inline_capacity,
 };
+use super::log::{self, Carried};
 use super::page::{Extent, FIRST_DATA_PAGE, PageHeader, PageId, PageKind, checksum};
 use super::space::{SpaceTable, table_bytes};
 use super::store::{Inner, Roots, Snapshot, check_sequence, read_chained, read_record};
@@ -47,6 +48,8 @@ struct State {
     /// The heap page that records are added to.
     open: Option<OpenPage>,
     roots: Roots,
+    /// The first frame of the log.
+    carried: Option<Carried>,
     /// Whether records were deleted or added.
     changed: bool,
     /// The first failure. A transaction that missed a write cannot commit.
@@ -79,6 +82,7 @@ impl WriteTxn {
                 freed: RangeSet::default(),
                 open: None,
                 roots: base.roots(),
+                carried: None,
                 changed: false,
                 failed: None,
             }),
@@ -157,6 +161,15 @@ impl WriteTxn {
         if bytes > 0 && old.is_some_and(enough) {
             return Ok(());
         }
+        self.replace_log(bytes)
+    }
+
+    /// As [`set_log`](WriteTxn::set_log), but the log is never the one that was there.
+    ///
+    /// # Errors
+    /// As for [`WriteTxn::write_extent_at`].
+    pub fn replace_log(&self, bytes: u64) -> Result<()> {
+        let old = self.state.lock().roots.log;
         let log = if bytes > 0 { Some(self.alloc_extent(bytes)?) } else { None };
         if let Some(extent) = log {
             // Now, so that appending changes nothing about the file but these bytes.
@@ -172,6 +185,36 @@ impl WriteTxn {
         }
         self.state.lock().roots.log = log;
         Ok(())
+    }
+
+    /// Makes a frame the first of the commit's log, which must be [another](WriteTxn::replace_log) than the one that was
+    /// there: so what was staged since the transaction began need not be part of the commit. Returns whether there is
+    /// room for it.
+    ///
+    /// # Errors
+    /// As for [`WriteTxn::write_extent_at`].
+    pub fn carry(&self, payload: &[u8]) -> Result<bool> {
+        let log = self.roots().log.ok_or_else(|| PagerError::Invalid("there is no log".to_owned()))?;
+        let (frame, checksum) = self.inner.log.first_frame(self.sequence(), payload);
+        if !log::fits(payload.len(), log.pages.saturating_mul(self.page_size())) {
+            return Ok(false);
+        }
+        self.write_extent(log, &frame)?;
+        self.state.lock().carried = Some(Carried { bytes: frame.len() as u64, checksum });
+        Ok(true)
+    }
+
+    /// Makes what was written so far durable, so that the commit need not wait for it.
+    ///
+    /// # Errors
+    /// The failure that latched the file.
+    pub fn sync_ahead(&self) -> Result<()> {
+        self.inner.writable()?;
+        self.inner.file.sync().map_err(|error| {
+            let error = PagerError::io("sync", &self.inner.name, error);
+            self.inner.close_latch(&error);
+            error
+        })
     }
 
     /// Cuts an extent of this transaction to the pages that `bytes` bytes take, and frees the others.
@@ -433,8 +476,12 @@ impl WriteTxn {
             .file
             .write_durable(superblock.slot() * inner.page_size as u64, &superblock.to_bytes())
             .map_err(latching)?;
+        // Who reads the log of the commit before, because this superblock was damaged, must learn that it goes on.
+        if superblock.log.is_some() && superblock.log != self.before.log {
+            inner.log.mark_end(&inner, sequence);
+        }
         // 4.
-        let snapshot = inner.publish(superblock);
+        let snapshot = inner.publish(superblock, state.carried.take());
         // 5.
         let mut space = std::mem::take(&mut state.space);
         space.first_fit = false;

@@ -15,7 +15,7 @@ use crate::table::data::TableData;
 use crate::table::error::Result;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::{Snapshot, list_row_groups};
-use crate::table::storage::Storage;
+use crate::table::storage::Core;
 
 /// Findings after which a check stops listing more.
 const FINDINGS_MAX: usize = 1000;
@@ -61,7 +61,7 @@ impl CheckReport {
     }
 }
 
-impl Storage {
+impl Core {
     /// Checks the database as of the last commit. Reads all of it.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray};
+use arrow_buffer::BooleanBuffer;
 use parking_lot::RwLock;
 
 use crate::catalog::record::RecordKind;
@@ -21,6 +22,7 @@ use crate::table::encode::EncodedGroup;
 use crate::table::error::Result;
 use crate::table::fresh::Content;
 use crate::table::merge::{Candidate, plan_merges};
+use crate::table::numbering::Renumbering;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::Snapshot;
 use crate::table::workspace::write_group;
@@ -36,11 +38,17 @@ pub(super) struct Builder<'a> {
     /// Deleted rows are worth removing where there are few of them, too.
     pub(super) tidy: bool,
     pub(super) tables: BTreeMap<TableId, Arc<TableData>>,
+    /// New versions of tables, where it is not only that rows are sealed.
+    pub(super) versions: BTreeMap<TableId, u64>,
+    /// Rows that went, by their numbers before. The table then has a numbering of its own.
+    pub(super) renumbered: BTreeMap<TableId, Renumbering>,
 }
 
 /// A row group of a table under construction.
 struct Part {
     source: Source,
+    /// The number of its first row.
+    first_row: u64,
     /// Its deleted rows, where they are not those that the file knows.
     deletes: Option<Arc<DeleteVector>>,
 }
@@ -75,7 +83,15 @@ impl Part {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(txn: &'a WriteTxn, base: &'a Snapshot, row_group_rows: usize, tidy: bool) -> Self {
-        Self { txn, base, row_group_rows, tidy, tables: base.tables.clone() }
+        Self {
+            txn,
+            base,
+            row_group_rows,
+            tidy,
+            tables: base.tables.clone(),
+            versions: BTreeMap::new(),
+            renumbered: BTreeMap::new(),
+        }
     }
 
     /// Whether a record had better be elsewhere: its page is mostly empty, or keeps the file from being cut.
@@ -142,21 +158,30 @@ impl<'a> Builder<'a> {
             sources.extend(segment.groups(&self.base.pin)?.iter().cloned().map(Source::Sealed));
         }
         sources.extend(delta.groups.iter().cloned().map(Source::Fresh));
+        let mut first_row = old.segments[..keep].iter().map(|segment| segment.reference.rows).sum();
+        let mut gone = vec![];
         let mut parts = Vec::with_capacity(sources.len());
         for (i, source) in sources.into_iter().enumerate() {
-            let part =
-                Part { source, deletes: delta.deletes.get(&(keep * SEGMENT_ENTRIES_MAX + i)).cloned() };
+            let rows = source.rows();
+            let deletes = delta.deletes.get(&(keep * SEGMENT_ENTRIES_MAX + i)).cloned();
+            let part = Part { source, first_row, deletes };
             if part.rows_left() == 0 {
                 self.free(&part.source)?;
+                gone.push((first_row, BooleanBuffer::new_set(rows as usize)));
             } else {
                 parts.push(part);
             }
+            first_row += u64::from(rows);
         }
         let candidates: Vec<_> = parts.iter().map(|part| part.candidate(self.tidy)).collect();
         let plan = plan_merges(&candidates, self.row_group_rows as u64);
-        let groups = self.merge(table, parts, plan)?;
-
-        let data = self.rebuild(table.id, &old, keep, groups, false)?;
+        let groups = self.merge(table, parts, plan, &mut gone)?;
+        let mut data = self.rebuild(table.id, &old, keep, groups, false)?;
+        if !gone.is_empty() {
+            gone.sort_by_key(|(first, _)| *first);
+            data.numbering = Arc::default();
+            self.renumbered.insert(table.id, gone.into_iter().collect());
+        }
         self.tables.insert(table.id, Arc::new(data));
         Ok(())
     }
@@ -169,7 +194,7 @@ impl<'a> Builder<'a> {
         let mut index = 0;
         for segment in &data.segments {
             for group in segment.groups(&self.base.pin)? {
-                let part = Part { source: Source::Sealed(Arc::clone(group)), deletes: None };
+                let part = Part { source: Source::Sealed(Arc::clone(group)), first_row: 0, deletes: None };
                 if part.is_worn(true) {
                     return Ok(Some(index));
                 }
@@ -179,26 +204,33 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
-    /// Carries out a plan of merging.
+    /// Carries out a plan of merging. Adds to `gone` which rows are not written any more, by the number of the first
+    /// that a vector of bits is about.
     fn merge(
         &self,
         table: &Arc<TableDefinition>,
         parts: Vec<Part>,
         plan: Vec<Range<usize>>,
+        gone: &mut Vec<(u64, BooleanBuffer)>,
     ) -> Result<Vec<Arc<Group>>> {
         let (mut groups, mut rest) = (Vec::with_capacity(plan.len()), parts.into_iter());
         for range in plan {
             let parts: Vec<Part> = rest.by_ref().take(range.len()).collect();
             groups.push(match &parts[..] {
-                [part] if !part.candidate(self.tidy).written => self.keep(table, part)?,
-                parts => Arc::new(self.rewrite(table, parts)?),
+                [part] if !part.candidate(self.tidy).written => self.keep(table, part, gone)?,
+                parts => Arc::new(self.rewrite(table, parts, gone)?),
             });
         }
         Ok(groups)
     }
 
     /// A row group whose rows stay where they are; it may have lost some.
-    fn keep(&self, table: &Arc<TableDefinition>, part: &Part) -> Result<Arc<Group>> {
+    fn keep(
+        &self,
+        table: &Arc<TableDefinition>,
+        part: &Part,
+        gone: &mut Vec<(u64, BooleanBuffer)>,
+    ) -> Result<Arc<Group>> {
         let group = match (&part.source, &part.deletes) {
             (Source::Sealed(group), None) => return Ok(Arc::clone(group)),
             (Source::Sealed(group), Some(_)) => {
@@ -209,7 +241,9 @@ impl<'a> Builder<'a> {
             }
             (Source::Fresh(group), _) => match group.content() {
                 Content::Written(placed, _) => Arc::new(placed.clone().record(self.txn, table)?),
-                Content::Held(_) => return Ok(Arc::new(self.rewrite(table, std::slice::from_ref(part))?)),
+                Content::Held(_) => {
+                    return Ok(Arc::new(self.rewrite(table, std::slice::from_ref(part), gone)?));
+                }
             },
         };
         let Some(deletes) = &part.deletes else { return Ok(group) };
@@ -229,9 +263,19 @@ impl<'a> Builder<'a> {
     }
 
     /// Makes one row group of the rows that are left of some, a column at a time, and frees the old ones.
-    fn rewrite(&self, table: &Arc<TableDefinition>, parts: &[Part]) -> Result<Group> {
+    fn rewrite(
+        &self,
+        table: &Arc<TableDefinition>,
+        parts: &[Part],
+        gone: &mut Vec<(u64, BooleanBuffer)>,
+    ) -> Result<Group> {
         let rows: u64 = parts.iter().map(Part::rows_left).sum();
-        let left = parts.iter().map(|part| self.rows_kept(table, part)).collect::<Result<Vec<_>>>()?;
+        let mut left = Vec::with_capacity(parts.len());
+        for part in parts {
+            let deletes = self.deletes(table, part)?;
+            gone.extend(deletes.iter().map(|deletes| (part.first_row, deletes.bits().clone())));
+            left.push(deletes.map(|deletes| deletes.left()));
+        }
         let mut encoded = EncodedGroup::new(rows as usize);
         for (column, definition) in table.columns.iter().enumerate() {
             let read = |(part, left): (&Part, &Option<BooleanArray>)| {
@@ -247,14 +291,13 @@ impl<'a> Builder<'a> {
         write_group(self.txn, encoded)?.record(self.txn, table)
     }
 
-    /// True for each row of a part that is left; `None` if all are.
-    fn rows_kept(&self, table: &TableDefinition, part: &Part) -> Result<Option<BooleanArray>> {
-        let deletes = match (&part.deletes, &part.source) {
-            (Some(deletes), _) => Some(Arc::clone(deletes)),
-            (None, Source::Sealed(group)) => group.deletes(&self.base.pin, table.id)?,
-            (None, Source::Fresh(_)) => None,
-        };
-        Ok(deletes.map(|deletes| deletes.left()))
+    /// The deleted rows of a part, if it has some.
+    fn deletes(&self, table: &TableDefinition, part: &Part) -> Result<Option<Arc<DeleteVector>>> {
+        match (&part.deletes, &part.source) {
+            (Some(deletes), _) => Ok(Some(Arc::clone(deletes))),
+            (None, Source::Sealed(group)) => group.deletes(&self.base.pin, table.id),
+            (None, Source::Fresh(_)) => Ok(None),
+        }
     }
 
     /// A column of one part of a row group to be.
@@ -317,6 +360,8 @@ impl<'a> Builder<'a> {
             bytes: old.bytes.saturating_sub(gone_bytes) + rest.iter().map(|g| g.entry.bytes).sum::<u64>(),
             segments,
             delta: Delta::default(),
+            version: self.versions.get(&table).copied().unwrap_or(old.version),
+            numbering: Arc::clone(&old.numbering),
             statistics: RwLock::default(),
         };
         data.directory = Some(self.txn.heap_insert(&data.encode(table))?);

@@ -4,6 +4,7 @@
 //! memory and to the log only, or to a transaction that has not committed: the [`Delta`].
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
 use crate::table::log_record::Rows;
+use crate::table::numbering::Numbering;
 use crate::table::statistics::ColumnStatistics;
 
 /// A version of a table's rows: immutable, and shared by all snapshots that have it.
@@ -38,6 +40,9 @@ pub(super) struct TableData {
     pub(super) segments: Vec<Arc<Segment>>,
     /// What is not sealed yet.
     pub(super) delta: Delta,
+    /// Another whenever rows are added or deleted, but the same after they were sealed. See [`new_version`].
+    pub(super) version: u64,
+    pub(super) numbering: Arc<Numbering>,
     /// What was asked for of its columns, so that it is put together once as long as the rows are these.
     pub(super) statistics: RwLock<HashMap<ColumnId, Arc<ColumnStatistics>>>,
 }
@@ -61,6 +66,8 @@ impl TableData {
             bytes: record.bytes,
             segments,
             delta: Delta::default(),
+            version: new_version(),
+            numbering: Arc::default(),
             statistics: RwLock::default(),
         })
     }
@@ -97,16 +104,6 @@ impl TableData {
         self.with_delta(self.delta.then(change))
     }
 
-    /// Whether the sealed row groups are the same, deleted rows and all. Then a row has the same number in both
-    /// versions, if both have it.
-    pub(super) fn has_same_sealed(&self, other: &Self) -> bool {
-        let pairs = self.segments.iter().zip(&other.segments);
-        self.segments.len() == other.segments.len()
-            && pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
-            && !self.delta.cleared
-            && !other.delta.cleared
-    }
-
     /// The numbers of the rows that a change deletes of this version, in order.
     pub(super) fn rows_deleted_by(&self, pin: &Pin, table: TableId, change: &Delta) -> Result<Vec<u64>> {
         let (mut rows, mut index, mut first) = (vec![], 0, 0);
@@ -140,10 +137,56 @@ impl TableData {
         Ok(rows)
     }
 
+    /// The numbers of the rows of an earlier version, in order, that are deleted in this one and were not. Both have the
+    /// same sealed row groups.
+    pub(super) fn rows_deleted_since(&self, before: &Self, pin: &Pin, table: TableId) -> Result<Vec<u64>> {
+        let (mut rows, mut index, mut first) = (vec![], 0, 0);
+        for segment in &self.segments {
+            let count = segment.reference.row_groups as usize;
+            if self.delta.deletes.range(index..index + count).next().is_none() {
+                (index, first) = (index + count, first + segment.reference.rows);
+                continue;
+            }
+            for group in segment.groups(pin)? {
+                if let Some(now) = self.delta.deletes.get(&index) {
+                    let was = match before.delta.deletes.get(&index) {
+                        Some(was) => Some(Arc::clone(was)),
+                        None => group.deletes(pin, table)?,
+                    };
+                    let new = was.map_or_else(|| now.bits().clone(), |was| now.bits() & &!was.bits());
+                    rows.extend(new.set_indices().map(|row| first + row as u64));
+                }
+                (index, first) = (index + 1, first + u64::from(group.entry.rows));
+            }
+        }
+        let (was, now) = (before.deleted_in_delta(), self.deleted_in_delta());
+        let (mut was, end) = (was.into_iter().peekable(), before.all_rows());
+        rows.extend(now.into_iter().filter(|row| {
+            while was.peek().is_some_and(|was| was < row) {
+                was.next();
+            }
+            *row < end && was.peek() != Some(row)
+        }));
+        Ok(rows)
+    }
+
+    /// The numbers of deleted rows of the delta's own row groups, in order.
+    fn deleted_in_delta(&self) -> Vec<u64> {
+        let (mut rows, mut first) = (vec![], self.rows);
+        for (index, group) in (self.sealed_groups()..).zip(&self.delta.groups) {
+            if let Some(deletes) = self.delta.deletes.get(&index) {
+                rows.extend(deletes.bits().set_indices().map(|row| first + row as u64));
+            }
+            first += u64::from(group.rows());
+        }
+        rows
+    }
+
     /// The same sealed row groups, unless they are gone, with another delta.
     pub(super) fn with_delta(&self, delta: Delta) -> Self {
+        let version = new_version();
         if delta.cleared {
-            return Self { delta, ..Self::default() };
+            return Self { delta, version, ..Self::default() };
         }
         Self {
             directory: self.directory,
@@ -152,9 +195,17 @@ impl TableData {
             bytes: self.bytes,
             segments: self.segments.clone(),
             delta,
+            version,
+            numbering: Arc::clone(&self.numbering),
             statistics: RwLock::default(),
         }
     }
+}
+
+/// Tells versions of a table's rows apart: no two calls return the same.
+pub(super) fn new_version() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What a version of a table has beyond its sealed row groups, or without some of their rows; or what a transaction
@@ -389,11 +440,6 @@ impl Group {
     /// The same row group, of which its segment says something else.
     pub(super) fn with_entry(&self, entry: SegmentEntry) -> Self {
         Self { entry, loaded: Arc::clone(&self.loaded), deletes: OnceLock::new() }
-    }
-
-    /// The same for all versions of a row group, whatever their segments say about them.
-    pub(super) fn identity(&self) -> usize {
-        Arc::as_ptr(&self.loaded) as usize
     }
 
     /// Its deleted rows; read at the first call.

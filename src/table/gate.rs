@@ -11,8 +11,16 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Where writers queue.
 #[derive(Debug, Default)]
 pub(super) struct WriterGate {
-    inside: Mutex<Inside>,
+    state: Mutex<State>,
     left: Condvar,
+    left_for_first: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    inside: Inside,
+    /// Somebody waits who goes before all others.
+    first_waits: bool,
 }
 
 /// Who is inside.
@@ -35,21 +43,50 @@ impl WriterGate {
         gives_up: impl Fn() -> bool,
     ) -> Option<WriterPass> {
         let start = Instant::now();
-        let mut inside = self.inside.lock();
-        while *inside != Inside::Nobody {
+        let mut state = self.state.lock();
+        while state.inside != Inside::Nobody || state.first_waits {
             let tired = patience.is_some_and(|patience| start.elapsed() >= patience);
-            if (tired && *inside == Inside::Staying) || gives_up() {
+            if (tired && state.inside == Inside::Staying) || gives_up() {
                 return None;
             }
-            self.left.wait_for(&mut inside, LOOK);
+            self.left.wait_for(&mut state, LOOK);
         }
-        *inside = Inside::Working;
+        state.inside = Inside::Working;
         Some(WriterPass(Arc::clone(self)))
+    }
+
+    /// Waits for the writer before to leave, and goes before all others who wait. `None` if it `gives_up`, of which
+    /// [`nudge`](Self::nudge) reminds it. Only one may wait like this.
+    pub(super) fn enter_first(self: &Arc<Self>, gives_up: impl Fn() -> bool) -> Option<WriterPass> {
+        let mut state = self.state.lock();
+        state.first_waits = true;
+        let gave_up = loop {
+            if gives_up() {
+                break true;
+            }
+            if state.inside == Inside::Nobody {
+                break false;
+            }
+            self.left_for_first.wait(&mut state);
+        };
+        state.first_waits = false;
+        if gave_up {
+            self.left.notify_one();
+            return None;
+        }
+        state.inside = Inside::Working;
+        Some(WriterPass(Arc::clone(self)))
+    }
+
+    /// Lets the first who waits look whether that still makes sense.
+    pub(super) fn nudge(&self) {
+        let _state = self.state.lock();
+        self.left_for_first.notify_one();
     }
 
     /// Whether somebody is inside who may stay for as long as others like.
     pub(super) fn is_occupied(&self) -> bool {
-        *self.inside.lock() == Inside::Staying
+        self.state.lock().inside == Inside::Staying
     }
 }
 
@@ -60,14 +97,19 @@ pub(super) struct WriterPass(Arc<WriterGate>);
 impl WriterPass {
     /// Tells those who wait whether this may take as long as others like.
     pub(super) fn stay(&self, stays: bool) {
-        *self.0.inside.lock() = if stays { Inside::Staying } else { Inside::Working };
+        self.0.state.lock().inside = if stays { Inside::Staying } else { Inside::Working };
     }
 }
 
 impl Drop for WriterPass {
     fn drop(&mut self) {
-        *self.0.inside.lock() = Inside::Nobody;
-        self.0.left.notify_one();
+        let mut state = self.0.state.lock();
+        state.inside = Inside::Nobody;
+        if state.first_waits {
+            self.0.left_for_first.notify_one();
+        } else {
+            self.0.left.notify_one();
+        }
     }
 }
 
@@ -112,5 +154,46 @@ mod tests {
             std::thread::sleep(Duration::from_millis(30));
             drop(pass);
         });
+    }
+
+    #[test]
+    fn the_first_goes_before_those_who_came_earlier() {
+        let gate = Arc::new(WriterGate::default());
+        let pass = gate.enter(None, || false).unwrap();
+        let order = Mutex::new(vec![]);
+        let gives_up = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let pass = gate.enter(None, || false);
+                    order.lock().push("other");
+                    drop(pass);
+                });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            scope.spawn(|| {
+                let pass = gate.enter_first(|| false);
+                order.lock().push("first");
+                drop(pass);
+            });
+            while !gate.state.lock().first_waits {
+                std::thread::yield_now();
+            }
+            drop(pass);
+        });
+        assert_eq!(order.into_inner(), ["first", "other", "other", "other"]);
+        let pass = gate.enter(None, || false).unwrap();
+        std::thread::scope(|scope| {
+            let first = scope
+                .spawn(|| gate.enter_first(|| gives_up.load(std::sync::atomic::Ordering::SeqCst)).is_none());
+            while !gate.state.lock().first_waits {
+                std::thread::yield_now();
+            }
+            gives_up.store(true, std::sync::atomic::Ordering::SeqCst);
+            gate.nudge();
+            assert!(first.join().unwrap(), "it gave up");
+        });
+        drop(pass);
+        assert!(gate.enter(None, || true).is_some());
     }
 }

@@ -11,8 +11,9 @@
 //! which its own view shows. Then:
 //!
 //! 1. The transaction is closed to appenders; their row groups are put in order. A few rows that were added or deleted
-//!    become a record of the log, and that is all (`unsealed.rs`). If there are more, definitions have changed, or the
-//!    log is full, this and all that is only in the log is *sealed*:
+//!    become a record of the log, and that is all (`unsealed.rs`). If there are more, or definitions have changed, this
+//!    and all that is only in the log is *sealed*. When the log fills, a thread seals what is in it, by the same steps,
+//!    while others commit (`sealer.rs`).
 //! 2. Small row groups that are still in memory, and small ones at the end of the table, are merged
 //!    (`merge.rs`) and written to new extents, and so are those that have lost more than half of their rows, without
 //!    these. Others that lost rows get a new delete vector. Extents and records of dropped tables, of merged row groups
@@ -48,10 +49,14 @@ pub(crate) mod log_record;
 #[cfg(test)]
 mod log_tests;
 mod merge;
+mod numbering;
 mod rebase;
 mod recovery;
 mod row_group;
 mod seal;
+mod sealer;
+#[cfg(test)]
+mod sealer_tests;
 mod snapshot;
 mod state;
 mod statistics;

@@ -1,10 +1,10 @@
 //! Commits on top of what others have committed since a transaction began.
 //!
-//! Rows that were added go behind those of others. Rows that were deleted must be there still, in the row groups where
-//! the transaction saw them: whoever deletes a row first wins. What was concluded from other rows, such as that a key is
+//! Rows that were added go behind those of others. Rows that were deleted must be there still, whatever their numbers
+//! are now: whoever deletes a row first wins. What was concluded from other rows, such as that a key is
 //! unique, holds only where nobody has changed the tables that this is about.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, ConstraintKind, TableDefinition, TableId};
@@ -22,7 +22,7 @@ pub(super) fn rebase(
 ) -> Result<BTreeMap<TableId, Delta>> {
     let is_same = |id: &TableId| match (base.tables.get(id), current.tables.get(id)) {
         (None, None) => true,
-        (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+        (Some(before), Some(now)) => before.version == now.version,
         _ => false,
     };
     // A new constraint or column was made for the rows that were there.
@@ -43,12 +43,12 @@ pub(super) fn rebase(
         if let Some(other) = tables_relied_on(current, definition, &delta).iter().find(|id| !is_same(id)) {
             return Err(conflict(current, *other));
         }
-        let delta = if is_same(&id) {
-            delta
-        } else if delta.cleared {
-            return Err(conflict(current, id));
-        } else {
+        let delta = if !delta.cleared {
             move_deletes(base, current, id, delta)?
+        } else if is_same(&id) {
+            delta
+        } else {
+            return Err(conflict(current, id));
         };
         rebased.insert(id, delta);
     }
@@ -87,45 +87,22 @@ fn data(snapshot: &Snapshot, id: TableId) -> Arc<TableData> {
 /// Finds the rows that were deleted among those that there are now.
 fn move_deletes(base: &Snapshot, current: &Snapshot, id: TableId, mut delta: Delta) -> Result<Delta> {
     let (before, now) = (data(base, id), data(current, id));
+    if Arc::ptr_eq(&before, &now) {
+        return Ok(delta);
+    }
     let shift = |index: usize| index - before.row_groups() + now.row_groups();
     let own = delta.deletes.split_off(&before.row_groups());
     let others = Delta { deletes: std::mem::take(&mut delta.deletes), ..Delta::default() };
     delta.deletes = own.into_iter().map(|(index, vector)| (shift(index), vector)).collect();
-    let mut rows = before.rows_deleted_by(&base.pin, id, &others)?;
+    let rows = before.rows_deleted_by(&base.pin, id, &others)?;
     if rows.is_empty() {
         return Ok(delta);
     }
-    if !before.has_same_sealed(&now) {
-        rows = find_rows(base, current, id, &rows)?;
-    }
+    let rows = before.numbering.follow(&now.numbering, rows).ok_or_else(|| conflict(current, id))?;
     delta.deleted -= rows.len() as u64;
     // Whoever deletes a row first wins.
     if delta.delete(&current.pin, id, &now, &rows)? != rows.len() as u64 {
         return Err(conflict(current, id));
     }
     Ok(delta)
-}
-
-/// The numbers that rows have now. Row groups that have been written anew meanwhile are not found again.
-fn find_rows(base: &Snapshot, current: &Snapshot, id: TableId, rows: &[u64]) -> Result<Vec<u64>> {
-    let groups = |snapshot: &Snapshot| {
-        let (mut list, mut first) = (vec![], 0);
-        for segment in &data(snapshot, id).segments {
-            for group in segment.groups(&snapshot.pin)? {
-                list.push((first, Arc::clone(group)));
-                first += u64::from(group.entry.rows);
-            }
-        }
-        Ok::<_, TableError>((list, first))
-    };
-    let ((before, sealed), (now, _)) = (groups(base)?, groups(current)?);
-    let places: HashMap<_, _> = now.iter().map(|(first, group)| (group.identity(), *first)).collect();
-    let moved = rows.iter().map(|row| {
-        let at = before.partition_point(|(first, _)| first <= row).checked_sub(1).filter(|_| *row < sealed);
-        let (first, group) = &before[at?];
-        Some(places.get(&group.identity())? + (row - first))
-    });
-    let mut moved = moved.collect::<Option<Vec<_>>>().ok_or_else(|| conflict(current, id))?;
-    moved.sort_unstable();
-    Ok(moved)
 }

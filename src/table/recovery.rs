@@ -82,6 +82,6 @@ pub(super) fn replay(pager: &Pager, sealed: Snapshot, rows_max: usize) -> Result
         }
     }
     let tables = overlay.tables();
-    let snapshot = sealed.with_unsealed(tables, Unsealed { commits, bytes, ticket: None });
+    let snapshot = sealed.with_unsealed(tables, Unsealed { commits, bytes, ..Unsealed::default() });
     Ok((snapshot, Recovery { commits, torn_bytes, damage }))
 }

@@ -8,10 +8,11 @@ use crate::catalog::{Catalog, TableId};
 use crate::pager::{Roots, WriteTxn};
 use crate::table::commit::Builder;
 use crate::table::compact::compact;
-use crate::table::data::Delta;
+use crate::table::data::{Delta, TableData, new_version};
 use crate::table::error::Result;
+use crate::table::numbering::Renumbering;
 use crate::table::snapshot::Snapshot;
-use crate::table::storage::Storage;
+use crate::table::storage::Core;
 
 /// The first log of a database has so many bytes, and each that follows a full one twice as many, up to a limit.
 const LOG_BYTES_MIN: u64 = 64 << 10;
@@ -39,7 +40,7 @@ pub(super) struct Sealing<'a> {
     pub(super) log: LogSpace,
 }
 
-impl Storage {
+impl Core {
     /// Seals all that is not, and makes changes durable and visible. Nobody else commits meanwhile. The steps are those
     /// of [the room's documentation](super).
     pub(super) fn seal(&self, txn: WriteTxn, sealing: Sealing<'_>) -> Result<Arc<Snapshot>> {
@@ -47,6 +48,7 @@ impl Storage {
         // Those who wait for the log need not wait for this.
         self.pager().log_settle()?;
         base.check()?;
+        let changed: Vec<TableId> = changes.keys().copied().collect();
         for (id, data) in base.tables.iter().filter(|(_, data)| !data.delta.is_empty()) {
             let change = changes.remove(id).unwrap_or_default();
             changes.insert(*id, data.delta.then(&change));
@@ -57,6 +59,7 @@ impl Storage {
         let moved: Vec<_> = moved.into_iter().map(|s| (s.counter.state(), s)).collect();
         // 2. and 3. Row groups and their records.
         let mut builder = Builder::new(&txn, base, self.options().row_group_rows, tidy);
+        builder.versions = changed.into_iter().map(|id| (id, new_version())).collect();
         let gone = base.catalog.tables().map(|table| table.id).filter(|id| all.table_by_id(*id).is_none());
         for id in gone {
             builder.drop_table(id)?;
@@ -72,7 +75,7 @@ impl Storage {
         }
         // 4. Definitions and the root.
         let (slot, root) = builder.write_catalog(all, tidy)?;
-        let tables = builder.tables;
+        let Builder { tables, renumbered, .. } = builder;
         txn.set_roots(Roots { catalog: Some(slot), ..txn.roots() });
         match log {
             LogSpace::Keep => {}
@@ -87,6 +90,7 @@ impl Storage {
         // 5. The superblock.
         let pin = Arc::new(txn.commit()?);
         moved.iter().for_each(|(state, sequence)| sequence.counter.saved(*state));
+        renumber(base, &tables, renumbered);
         // 6. Readers.
         let catalog = catalog.map_or_else(|| Arc::clone(&base.catalog), Arc::new);
         let snapshot = Arc::new(Snapshot::new(catalog, Some((slot, Arc::new(root))), tables, pin));
@@ -109,7 +113,7 @@ impl Storage {
 
     /// How long the log is to be after a commit for which it had no room. 0, if it is not worth it: a database that sees
     /// one small commit while it is open is better off without.
-    fn next_log_bytes(&self) -> u64 {
+    pub(super) fn next_log_bytes(&self) -> u64 {
         if self.is_volatile() {
             return 0;
         }
@@ -123,5 +127,20 @@ impl Storage {
         let wish = wish.min(self.options().log_bytes_max);
         self.log_bytes.store(wish, Ordering::Relaxed);
         wish
+    }
+}
+
+/// Says how the rows of a snapshot's tables are numbered in the next.
+pub(super) fn renumber(
+    base: &Snapshot,
+    tables: &BTreeMap<TableId, Arc<TableData>>,
+    renumbered: BTreeMap<TableId, Renumbering>,
+) {
+    for (id, renumbering) in renumbered {
+        if let (Some(before), Some(now)) = (base.tables.get(&id), tables.get(&id))
+            && !Arc::ptr_eq(&before.numbering, &now.numbering)
+        {
+            before.numbering.continue_as(renumbering, Arc::clone(&now.numbering));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! An open database file: its current snapshot, and the way to the next.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -18,6 +19,7 @@ use crate::table::data::TableData;
 use crate::table::error::{Result, TableError};
 use crate::table::gate::{WriterGate, WriterPass};
 use crate::table::recovery::{Recovery, replay};
+use crate::table::sealer::Sealer;
 use crate::table::snapshot::Snapshot;
 use crate::table::transaction::WriteTransaction;
 use crate::table::workspace::Workspace;
@@ -42,6 +44,9 @@ pub struct StorageOptions {
     pub synchronous: Synchronous,
     /// Bytes of the write-ahead log at most; what is in it is sealed then. 0 seals each commit at once. Default: 16 MiB.
     pub log_bytes_max: u64,
+    /// Seal in a thread of its own what is in the log, before that is full. Default: yes. Without, the commit for which
+    /// the log has no room does it, and when that is is certain.
+    pub background: bool,
     /// Give up commits that cannot be read any more, if the log is damaged. Default: no; then such a database is open
     /// for reading only.
     pub recover: bool,
@@ -56,6 +61,7 @@ impl Default for StorageOptions {
             row_group_rows: ROW_GROUP_ROWS,
             synchronous: Synchronous::Full,
             log_bytes_max: 16 << 20,
+            background: true,
             recover: false,
         }
     }
@@ -67,9 +73,23 @@ impl StorageOptions {
     }
 }
 
-/// An open database.
+/// An open database. The last to drop it closes the file.
 #[derive(Debug)]
 pub struct Storage {
+    pub(super) core: Arc<Core>,
+}
+
+impl Deref for Storage {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+/// What an open database is. Its background thread has a part in this, which ends before the [`Storage`] does.
+#[derive(Debug)]
+pub struct Core {
     pager: Pager,
     options: StorageOptions,
     current: RwLock<Arc<Snapshot>>,
@@ -83,6 +103,7 @@ pub struct Storage {
     pub(super) log_bytes: AtomicU64,
     /// Since it was opened there was a commit that a log would have been good for.
     pub(super) had_small_commit: AtomicBool,
+    pub(super) sealer: Sealer,
 }
 
 impl Storage {
@@ -108,7 +129,8 @@ impl Storage {
         let sealed = load(Arc::new(pager.snapshot()))?;
         let (snapshot, recovery) = replay(&pager, sealed, options.row_group_rows)?;
         let (_, log_bytes) = pager.log_bytes();
-        let storage = Arc::new(Self {
+        let sealer = Sealer::new(options.background && !volatile && !pager.is_read_only());
+        let core = Core {
             pager,
             options,
             current: RwLock::new(Arc::new(snapshot)),
@@ -118,7 +140,9 @@ impl Storage {
             recovery,
             log_bytes: AtomicU64::new(log_bytes),
             had_small_commit: AtomicBool::new(false),
-        });
+            sealer,
+        };
+        let storage = Arc::new(Self { core: Arc::new(core) });
         if let Some(damage) = &storage.recovery.damage
             && !storage.pager.is_read_only()
         {
@@ -133,6 +157,80 @@ impl Storage {
         Ok(storage)
     }
 
+    /// Begins a transaction on the last commit, and waits while another writes, so a thread that has one that does
+    /// must not begin a second. It never conflicts with another.
+    pub fn begin(self: &Arc<Self>) -> Result<WriteTransaction> {
+        let pass = self.enter(None)?;
+        Ok(self.transaction(pass))
+    }
+
+    /// Begins a transaction as [`begin`](Self::begin) does, or returns `None` if another writes.
+    pub fn try_begin(self: &Arc<Self>) -> Result<Option<WriteTransaction>> {
+        self.begin_unless(Some(Duration::ZERO), || true)
+    }
+
+    /// Begins a transaction as [`begin`](Self::begin) does, but waits for a transaction that does not end no longer than
+    /// `patience`. Returns `None` if it waited in vain, or once `gives_up`.
+    pub fn begin_unless(
+        self: &Arc<Self>,
+        patience: Option<Duration>,
+        gives_up: impl Fn() -> bool,
+    ) -> Result<Option<WriteTransaction>> {
+        self.check_writable()?;
+        let Some(pass) = self.writers.enter(patience, gives_up) else { return Ok(None) };
+        self.pager.check_writable()?;
+        Ok(Some(self.transaction(pass)))
+    }
+
+    /// Begins a transaction on a snapshot, which need not be the last, without waiting for others: they may write
+    /// until this one commits, or has so many rows that they go to the file. Then it waits; for a transaction of this
+    /// kind that does not end, no longer than `patience`. Its commit fails with [`TableError::Conflict`] if another
+    /// transaction has committed something else in the meantime that does not go together with it.
+    pub fn begin_on(self: &Arc<Self>, base: Arc<Snapshot>, patience: Duration) -> Result<WriteTransaction> {
+        self.check_writable()?;
+        let workspace = Workspace::idle(Arc::clone(self), patience);
+        Ok(WriteTransaction::new(Arc::clone(self), base, workspace))
+    }
+
+    fn transaction(self: &Arc<Self>, pass: WriterPass) -> WriteTransaction {
+        let base = self.last_in_line();
+        let workspace = Workspace::entered(pass, Arc::clone(self));
+        WriteTransaction::new(Arc::clone(self), base, workspace)
+    }
+
+    /// Tidies up: removes deleted rows, moves row groups into gaps before them and records out of mostly empty pages,
+    /// and gives the end of the file back to the system as far as no snapshot can see it. Takes work and space in
+    /// proportion to what is scattered.
+    pub fn checkpoint(self: &Arc<Self>) -> Result<()> {
+        self.checkpoint_within(None)
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), but waits for a transaction that does not end only so long.
+    pub fn checkpoint_within(self: &Arc<Self>, patience: Option<Duration>) -> Result<()> {
+        {
+            let pass = self.enter(patience)?;
+            let (_, log_bytes) = self.pager.log_bytes();
+            if log_bytes > 0 || self.last_in_line().is_unsealed() {
+                self.seal_all(self.begin_write()?)?;
+            }
+            drop(pass);
+        }
+        // What a commit leaves behind is free for the next, which then cuts the file.
+        let mut before = u64::MAX;
+        for pass in 0..CHECKPOINT_PASSES {
+            let writer = self.enter(patience)?;
+            self.transaction(writer).commit_and(true)?;
+            let bytes = self.file_bytes()?;
+            if pass > 1 && bytes >= before {
+                break;
+            }
+            before = bytes;
+        }
+        Ok(())
+    }
+}
+
+impl Core {
     pub(super) fn pager(&self) -> &Pager {
         &self.pager
     }
@@ -191,44 +289,13 @@ impl Storage {
         Arc::clone(&self.current.read())
     }
 
-    /// Begins a transaction on the last commit, and waits while another writes, so a thread that has one that does
-    /// must not begin a second. It never conflicts with another.
-    pub fn begin(self: &Arc<Self>) -> Result<WriteTransaction> {
-        let pass = self.enter(None)?;
-        Ok(self.transaction(pass))
-    }
-
-    /// Begins a transaction as [`begin`](Self::begin) does, or returns `None` if another writes.
-    pub fn try_begin(self: &Arc<Self>) -> Result<Option<WriteTransaction>> {
-        self.begin_unless(Some(Duration::ZERO), || true)
-    }
-
-    /// Begins a transaction as [`begin`](Self::begin) does, but waits for a transaction that does not end no longer than
-    /// `patience`. Returns `None` if it waited in vain, or once `gives_up`.
-    pub fn begin_unless(
-        self: &Arc<Self>,
-        patience: Option<Duration>,
-        gives_up: impl Fn() -> bool,
-    ) -> Result<Option<WriteTransaction>> {
-        self.check_writable()?;
-        let Some(pass) = self.writers.enter(patience, gives_up) else { return Ok(None) };
-        self.pager.check_writable()?;
-        Ok(Some(self.transaction(pass)))
-    }
-
-    /// Begins a transaction on a snapshot, which need not be the last, without waiting for others: they may write
-    /// until this one commits, or has so many rows that they go to the file. Then it waits; for a transaction of this
-    /// kind that does not end, no longer than `patience`. Its commit fails with [`TableError::Conflict`] if another
-    /// transaction has committed something else in the meantime that does not go together with it.
-    pub fn begin_on(self: &Arc<Self>, base: Arc<Snapshot>, patience: Duration) -> Result<WriteTransaction> {
-        self.check_writable()?;
-        let workspace = Workspace::idle(Arc::clone(self), patience);
-        Ok(WriteTransaction::new(Arc::clone(self), base, workspace))
-    }
-
     /// Whether a transaction is writing that need not end by itself.
     pub fn is_occupied(&self) -> bool {
         self.writers.is_occupied()
+    }
+
+    pub(super) fn writers(&self) -> &Arc<WriterGate> {
+        &self.writers
     }
 
     /// Waits for the right to write.
@@ -237,43 +304,6 @@ impl Storage {
         let pass = self.writers.enter(patience, || false).ok_or(TableError::Busy)?;
         self.pager.check_writable()?;
         Ok(pass)
-    }
-
-    fn transaction(self: &Arc<Self>, pass: WriterPass) -> WriteTransaction {
-        let base = self.last_in_line();
-        let workspace = Workspace::entered(pass, Arc::clone(self));
-        WriteTransaction::new(Arc::clone(self), base, workspace)
-    }
-
-    /// Tidies up: removes deleted rows, moves row groups into gaps before them and records out of mostly empty pages,
-    /// and gives the end of the file back to the system as far as no snapshot can see it. Takes work and space in
-    /// proportion to what is scattered.
-    pub fn checkpoint(self: &Arc<Self>) -> Result<()> {
-        self.checkpoint_within(None)
-    }
-
-    /// As [`checkpoint`](Self::checkpoint), but waits for a transaction that does not end only so long.
-    pub fn checkpoint_within(self: &Arc<Self>, patience: Option<Duration>) -> Result<()> {
-        {
-            let pass = self.enter(patience)?;
-            let (_, log_bytes) = self.pager.log_bytes();
-            if log_bytes > 0 || self.last_in_line().is_unsealed() {
-                self.seal_all(self.pager.begin_write()?)?;
-            }
-            drop(pass);
-        }
-        // What a commit leaves behind is free for the next, which then cuts the file.
-        let mut before = u64::MAX;
-        for pass in 0..CHECKPOINT_PASSES {
-            let writer = self.enter(patience)?;
-            self.transaction(writer).commit_and(true)?;
-            let bytes = self.file_bytes()?;
-            if pass > 1 && bytes >= before {
-                break;
-            }
-            before = bytes;
-        }
-        Ok(())
     }
 
     /// The snapshot that the next commit follows. Only who may write can rely on it.
@@ -312,6 +342,7 @@ impl Storage {
 impl Drop for Storage {
     /// A clean close leaves no log. If that fails, the log has all that was committed.
     fn drop(&mut self) {
+        self.sealer.stop();
         let (_, log_bytes) = self.pager.log_bytes();
         if log_bytes > 0 && self.check_writable().is_ok() {
             let _ = self.pager.begin_write().map_err(Into::into).and_then(|txn| self.seal_all(txn));

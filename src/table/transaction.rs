@@ -373,12 +373,19 @@ impl WriteTransaction {
         // From here on nobody else commits. The pass is dropped after what the transaction of the pager has.
         let (_pass, txn, log) = if small {
             let pass = self.workspace.close_unwritten()?;
-            changes = self.move_to_last(changes)?;
-            if let Some(staged) = self.storage.stage(&self.base, &changes, self.synchronous)? {
-                drop(pass);
-                return self.storage.confirm(&staged, self.synchronous);
-            }
-            let txn = self.storage.pager().begin_write()?;
+            let txn = loop {
+                changes = self.move_to_last(changes)?;
+                if let Some(staged) = self.storage.stage(&self.base, &changes, self.synchronous)? {
+                    drop(pass);
+                    let committed = self.storage.confirm(&staged, self.synchronous)?;
+                    self.storage.seal_if_ripe(&committed);
+                    return Ok(committed);
+                }
+                // There is no room. If that is about to change, it tries again.
+                if let Some(txn) = self.storage.begin_write_unless_sealed()? {
+                    break txn;
+                }
+            };
             (pass, txn, LogSpace::Grow)
         } else {
             let (pass, txn) = self.workspace.close()?;

@@ -17,7 +17,7 @@ use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
 use crate::table::log_record::{LogRecord, Rows, TableChange, moved_sequences};
 use crate::table::snapshot::Snapshot;
-use crate::table::storage::Storage;
+use crate::table::storage::Core;
 
 /// Rows that a transaction may add, or delete, to be logged.
 const LOGGED_ROWS_MAX: u64 = 16 << 10;
@@ -33,6 +33,8 @@ pub(super) struct Unsealed {
     pub(super) commits: u64,
     /// Bytes of their records.
     pub(super) bytes: u64,
+    /// Rows of the largest delta that they have added to.
+    pub(super) rows: u64,
     /// Where the last is in the log; `None` without commits, and in memory.
     pub(super) ticket: Option<Ticket>,
 }
@@ -90,9 +92,17 @@ impl<'a> Overlay<'a> {
 
     /// All tables, with the changes.
     pub(super) fn tables(self) -> BTreeMap<TableId, Arc<TableData>> {
+        self.tables_as(|_, data| data)
+    }
+
+    /// As [`tables`](Self::tables), with each that has changed made another.
+    pub(super) fn tables_as(
+        self,
+        mut make: impl FnMut(TableId, TableData) -> TableData,
+    ) -> BTreeMap<TableId, Arc<TableData>> {
         let mut tables = self.base.tables.clone();
         for (id, (sealed, delta)) in self.changed {
-            tables.insert(id, Arc::new(sealed.with_delta(delta)));
+            tables.insert(id, Arc::new(make(id, sealed.with_delta(delta))));
         }
         tables
     }
@@ -112,7 +122,7 @@ pub(super) fn is_loggable(changes: &BTreeMap<TableId, Delta>) -> bool {
     rows <= LOGGED_ROWS_MAX && bytes <= LOGGED_MEMORY_MAX
 }
 
-impl Storage {
+impl Core {
     /// Stages a commit of changes of a snapshot, which is the last in line. Nobody else commits meanwhile.
     /// `None`, if there is no room for it: then what is not sealed must be.
     pub(super) fn stage(
@@ -122,10 +132,13 @@ impl Storage {
         level: Synchronous,
     ) -> Result<Option<Arc<Snapshot>>> {
         let rows_max = self.options().row_group_rows;
-        let mut record = LogRecord::default();
+        // A thread that seals beside needs time for it.
+        let delta_max = rows_max as u64 * if self.sealer.is_enabled() { 2 } else { 1 };
+        let (mut record, mut rows) = (LogRecord::default(), base.unsealed.rows);
         for (id, change) in changes {
             let data = base.tables.get(id).cloned().unwrap_or_default();
-            if data.delta.rows + change.rows > rows_max as u64 {
+            rows = rows.max(data.delta.rows + change.rows);
+            if data.delta.rows + change.rows > delta_max {
                 return Ok(None);
             }
             record.tables.push(TableChange {
@@ -138,8 +151,8 @@ impl Storage {
         let moved = moved_sequences(&base.catalog);
         record.sequences = moved.iter().map(|(sequence, state)| (sequence.id, *state)).collect();
         let bytes = record.encode();
-        let unsealed = base.unsealed.bytes + bytes.len() as u64;
-        if bytes.len() > RECORD_BYTES_MAX || unsealed > self.options().log_bytes_max {
+        let bytes_all = base.unsealed.bytes + bytes.len() as u64;
+        if bytes.len() > RECORD_BYTES_MAX || bytes_all > self.options().log_bytes_max {
             return Ok(None);
         }
         let record = LogRecord::decode(&bytes, &base.catalog)
@@ -157,7 +170,7 @@ impl Storage {
             }
         };
         moved.iter().for_each(|(sequence, state)| sequence.counter.logged(*state));
-        let unsealed = Unsealed { commits: base.unsealed.commits + 1, bytes: unsealed, ticket };
+        let unsealed = Unsealed { commits: base.unsealed.commits + 1, bytes: bytes_all, rows, ticket };
         let staged = Arc::new(base.with_unsealed(tables, unsealed));
         self.line_up(&staged);
         Ok(Some(staged))

@@ -73,7 +73,7 @@ impl Workspace {
                         return Err(error);
                     }
                 },
-                State::Entered(pass, storage) => match storage.pager().begin_write() {
+                State::Entered(pass, storage) => match storage.begin_write() {
                     Ok(txn) => *state = State::Open(pass, txn),
                     Err(error) => {
                         *state = State::Entered(pass, storage);
@@ -98,7 +98,7 @@ impl Workspace {
             }
             State::Ended => Err(TableError::Ended),
             State::Entered(pass, storage) => {
-                let txn = storage.pager().begin_write()?;
+                let txn = storage.begin_write()?;
                 Ok((pass, txn))
             }
             State::Idle(storage) => begin(&storage, self.patience),
@@ -136,7 +136,7 @@ impl Workspace {
 
 fn begin(storage: &Storage, patience: Option<Duration>) -> Result<(WriterPass, WriteTxn)> {
     let pass = storage.enter(patience)?;
-    let txn = storage.pager().begin_write()?;
+    let txn = storage.begin_write()?;
     Ok((pass, txn))
 }
 

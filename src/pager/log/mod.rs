@@ -73,6 +73,19 @@ impl Ticket {
     }
 }
 
+/// A frame that was written together with the superblock that it follows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Carried {
+    pub(super) bytes: u64,
+    pub(super) checksum: u32,
+}
+
+/// Whether a frame with such a payload goes into so much room. What marks the end of a log must go behind it.
+pub(super) fn fits(payload: usize, room: u64) -> bool {
+    let bytes = FrameHeader::frame_bytes(payload) + frame::FRAME_HEADER_BYTES;
+    payload <= PAYLOAD_BYTES_MAX && bytes as u64 <= room
+}
+
 /// The log of an open file.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -135,12 +148,12 @@ impl Log {
             synced_at: Instant::now(),
         };
         let log = Self { state: Mutex::new(state), wake: Condvar::new() };
-        log.restart(superblock);
+        log.restart(superblock, None);
         log
     }
 
-    /// Begins the log of a superblock.
-    pub(super) fn restart(&self, superblock: &Superblock) {
+    /// Begins the log of a superblock, which may have a frame that is durable.
+    pub(super) fn restart(&self, superblock: &Superblock, carried: Option<Carried>) {
         let mut state = self.state.lock();
         debug_assert!(state.pending.is_empty() && !state.busy, "the log was settled");
         let page_size = u64::from(superblock.page_size);
@@ -150,9 +163,54 @@ impl Log {
         (state.end, state.previous, state.written_previous) = (0, 0, 0);
         (state.staged, state.written, state.durable) = (0, 0, 0);
         (state.promised, state.awaited) = (0, 0);
+        if let Some(Carried { bytes, checksum }) = carried {
+            (state.end, state.previous, state.written_previous) = (bytes, checksum, checksum);
+            (state.staged, state.written, state.durable, state.promised) = (1, 1, 1, 1);
+        }
         state.fate = Arc::default();
         drop(state);
         self.wake.notify_all();
+    }
+
+    /// The first frame of the log of a superblock to be, and its checksum.
+    pub(super) fn first_frame(&self, epoch: u64, payload: &[u8]) -> (Vec<u8>, u32) {
+        let state = self.state.lock();
+        let header = FrameHeader {
+            epoch,
+            number: 1,
+            durable: 0,
+            previous: 0,
+            salt: state.salt,
+            checksum: 0,
+            length: payload.len(),
+        };
+        let mut frame = vec![];
+        let checksum = write_frame(&mut frame, &state.database, &header, payload);
+        (frame, checksum)
+    }
+
+    /// Says behind the last frame that the log of a later commit is another. The commit stands whatever comes of this.
+    pub(super) fn mark_end(&self, inner: &Inner, epoch: u64) {
+        let state = self.state.lock();
+        if state.bytes.saturating_sub(state.end) < frame::FRAME_HEADER_BYTES as u64 {
+            return;
+        }
+        let header = FrameHeader {
+            epoch,
+            number: 0,
+            durable: 0,
+            previous: state.previous,
+            salt: state.salt,
+            checksum: 0,
+            length: 0,
+        };
+        let mut mark = vec![];
+        write_frame(&mut mark, &state.database, &header, &[]);
+        let offset = state.start + state.end;
+        drop(state);
+        if let Err(error) = inner.file.write_all_at(offset, &mark) {
+            inner.close_latch(&PagerError::io("write to the log of", &inner.name, error));
+        }
     }
 
     /// Whether nothing waits to be written.
@@ -174,7 +232,7 @@ impl Log {
     fn append(&self, payload: &[u8], level: Synchronous) -> Option<Ticket> {
         let mut state = self.state.lock();
         let size = FrameHeader::frame_bytes(payload.len()) as u64;
-        if payload.len() > PAYLOAD_BYTES_MAX || size > state.bytes.saturating_sub(state.end) {
+        if !fits(payload.len(), state.bytes.saturating_sub(state.end)) {
             return None;
         }
         let state = &mut *state;
