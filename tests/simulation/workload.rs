@@ -39,6 +39,7 @@ impl Shape {
             .page_size(self.page_size)
             .row_group_rows(self.row_group_rows)
             .log_size(self.log_size)
+            .background_sealing(false)
     }
 }
 
