@@ -127,6 +127,8 @@ pub fn fields_of(file: &Inspection, part: &Part) -> Vec<Field> {
         PartKind::Shared => shared(&mut fields),
         PartKind::Block => block(&mut fields),
         PartKind::DeleteVector => delete_vector(&mut fields),
+        PartKind::FrameHeader => frame_header(&mut fields),
+        PartKind::LogDeletes => log_deletes(&mut fields),
         _ => None,
     };
     fields.out
@@ -151,6 +153,27 @@ fn superblock(f: &mut Fields<'_>) -> Option<()> {
     let reserved = f.bytes.len().checked_sub(f.at + 4)?;
     f.raw("reserved", reserved)?;
     f.hex("checksum", 4).map(|_| ())
+}
+
+fn frame_header(f: &mut Fields<'_>) -> Option<()> {
+    f.raw("magic", 4)?;
+    f.hex("checksum", 4)?;
+    f.raw("database", 16)?;
+    f.number("epoch", 8)?;
+    f.number("number", 8)?;
+    f.number("durable", 8)?;
+    f.hex("previous", 4)?;
+    f.number("length", 4)?;
+    f.number("layout", 1)?;
+    f.raw("reserved", 3)?;
+    f.hex("salt", 4).map(|_| ())
+}
+
+fn log_deletes(f: &mut Fields<'_>) -> Option<()> {
+    for deleted in 0.. {
+        f.number(&format!("deleted row {deleted}"), 8)?;
+    }
+    Some(())
 }
 
 fn page_header(f: &mut Fields<'_>) -> Option<()> {

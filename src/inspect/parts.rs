@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::catalog::record::RecordKind;
 use crate::column::codec::nulls;
 use crate::column::layout::{BlockEntry, ChunkHeader, Layout};
+use crate::inspect::log::parts_of_log;
 use crate::inspect::{Contents, PageUse, RowGroupView, TableView, page_map};
 use crate::pager::inspect::Inspection;
 use crate::pager::{HeapPage, PageId, PageKind, Slot, SlotState};
@@ -51,7 +52,19 @@ pub enum PartKind {
     Nulls,
     /// Which rows of a row group are deleted.
     DeleteVector,
-    /// The write-ahead log.
+    /// The header of a frame of the write-ahead log.
+    FrameHeader,
+    /// Counts, ids and lengths in a frame.
+    LogRecord,
+    /// Numbers of rows that a frame deletes.
+    LogDeletes,
+    /// Values of a column that a frame adds.
+    LogValues,
+    /// Where a frame leaves sequences.
+    LogSequences,
+    /// What a crash left of a frame.
+    TornFrame,
+    /// Room in the log behind its last frame; frames of earlier times may lie in it.
     Log,
     /// Zeros between structures, and what is left of a page or an extent behind them.
     Padding,
@@ -87,7 +100,13 @@ impl PartKind {
             Self::Block => "block",
             Self::Nulls => "nulls",
             Self::DeleteVector => "delete vector",
-            Self::Log => "log",
+            Self::FrameHeader => "frame header",
+            Self::LogRecord => "log record",
+            Self::LogDeletes => "logged deletes",
+            Self::LogValues => "logged values",
+            Self::LogSequences => "logged sequences",
+            Self::TornFrame => "torn frame",
+            Self::Log => "log room",
             Self::Padding => "padding",
             Self::Free => "free",
             Self::Ahead => "ahead",
@@ -147,7 +166,7 @@ pub fn parts_of(file: &Inspection, contents: &Contents, page: PageId) -> Vec<Par
         if !pages.contains(&page.0) {
             continue;
         }
-        let in_extent = matches!(range.used_for, PageUse::RowGroup { .. } | PageUse::Deletes { .. });
+        let in_extent = matches!(range.used_for, PageUse::RowGroup { .. } | PageUse::Deletes { .. } | PageUse::Log);
         let pages = if in_extent { pages } else { page.0..page.0 + 1 };
         parts_of_pages(file, contents, &range.used_for, pages, false, &mut |part| {
             if part.offset < end && part.offset + part.bytes > start {
@@ -221,7 +240,13 @@ fn parts_of_pages(
             let bytes = start..pages.end * page_size;
             lay_out(bytes, parts.into_iter().collect(), PartKind::Padding, &owner, visit);
         }
-        PageUse::Log => visit(whole(PartKind::Log, "")),
+        PageUse::Log => match parts_of_log(file, contents, pages.start * page_size) {
+            Ok(parts) => {
+                let bytes = pages.start * page_size..pages.end * page_size;
+                lay_out(bytes, parts, PartKind::Log, &"".into(), visit);
+            }
+            Err(what) => visit(whole(PartKind::Damaged, &what)),
+        },
         PageUse::Free => visit(whole(PartKind::Free, "")),
         PageUse::Ahead => visit(whole(PartKind::Ahead, "")),
         PageUse::Damaged(what) => visit(whole(PartKind::Damaged, what)),

@@ -50,6 +50,19 @@ pub(crate) struct Rows {
     pub(crate) columns: Vec<(ColumnId, ArrayRef)>,
 }
 
+/// What a run of bytes of a record says, for whoever looks at the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Counts, ids and lengths.
+    Structure,
+    /// Numbers of rows of a table that are deleted.
+    Deleted(TableId),
+    /// Values of a column that are added.
+    Values(TableId, ColumnId),
+    /// Where sequences stand.
+    Sequences,
+}
+
 impl LogRecord {
     /// The record.
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -84,7 +97,18 @@ impl LogRecord {
 
     /// Reads a record; the rows fit the tables of the catalog.
     pub(crate) fn decode(bytes: &[u8], catalog: &Catalog) -> Result<Self, Malformed> {
+        Self::decode_pieces(bytes, catalog, &mut |_, _| {})
+    }
+
+    /// The same; `visit` is told what each run of bytes says and where it ends, in order and without gaps, as far as
+    /// the record is sound.
+    pub(crate) fn decode_pieces(
+        bytes: &[u8],
+        catalog: &Catalog,
+        visit: &mut dyn FnMut(Piece, usize),
+    ) -> Result<Self, Malformed> {
         let mut r = RecordReader::of_body(bytes);
+        let at = |r: &RecordReader<'_>| bytes.len() - r.remaining();
         match r.u8()? {
             VERSION => {}
             0 => return Err("version 0 does not exist".into()),
@@ -96,13 +120,16 @@ impl LogRecord {
             let definition =
                 catalog.table_by_id(table).ok_or_else(|| format!("there is no table {table}"))?;
             let mut change = TableChange { table, rows_before: r.u64()?, deleted: vec![], added: vec![] };
-            for _ in 0..r.count(8)? {
+            let deleted = r.count(8)?;
+            visit(Piece::Structure, at(&r));
+            for _ in 0..deleted {
                 let row = r.u64()?;
                 if row >= change.rows_before || change.deleted.last().is_some_and(|last| *last >= row) {
                     return Err(format!("row {row} of {table} is not there, or not in order").into());
                 }
                 change.deleted.push(row);
             }
+            visit(Piece::Deleted(table), at(&r));
             for _ in 0..r.count(8)? {
                 let rows = r.u32()?;
                 if rows == 0 || rows as usize > ROW_GROUP_ROWS {
@@ -114,6 +141,8 @@ impl LogRecord {
                     let column = definition.columns.get(position).filter(|column| column.id == id);
                     let column = column.ok_or_else(|| format!("{table} has no column {} there", id.0))?;
                     let mut values = r.bytes()?;
+                    visit(Piece::Structure, at(&r) - values.len());
+                    visit(Piece::Values(table, id), at(&r));
                     let array = read_plain(&mut values, &column.ty.arrow(), rows as usize)
                         .map_err(|what| format!("column {} of {table}: {what}", id.0))?;
                     if !values.is_empty() {
@@ -127,11 +156,14 @@ impl LogRecord {
             }
             record.tables.push(change);
         }
-        for _ in 0..r.count(33)? {
+        let sequences = r.count(33)?;
+        visit(Piece::Structure, at(&r));
+        for _ in 0..sequences {
             let id = ObjectId(r.u64()?);
             let (next, overflowed, last, taken) = (r.u64()? as i64, r.bool()?, r.u64()? as i64, r.u64()?);
             record.sequences.push((id, CounterState { next, overflowed, last, taken }));
         }
+        visit(Piece::Sequences, at(&r));
         r.finish()?;
         Ok(record)
     }
@@ -184,6 +216,14 @@ mod tests {
         let read = LogRecord::decode(&bytes, &catalog).unwrap();
         assert_eq!(read.encode(), bytes);
         assert_eq!(read.tables[0].deleted, [1, 3, 9]);
+        let mut pieces = vec![];
+        LogRecord::decode_pieces(&bytes, &catalog, &mut |piece, end| pieces.push((piece, end))).unwrap();
+        assert!(pieces.is_sorted_by_key(|piece| piece.1));
+        assert_eq!(pieces.last(), Some(&(Piece::Sequences, bytes.len())));
+        let values = |id| Piece::Values(table, ColumnId(id));
+        for piece in [Piece::Structure, Piece::Deleted(table), values(0), values(1)] {
+            assert!(pieces.iter().any(|p| p.0 == piece), "{piece:?}");
+        }
         for cut in 0..bytes.len() {
             assert!(LogRecord::decode(&bytes[..cut], &catalog).is_err(), "{cut}");
         }

@@ -29,6 +29,11 @@ pub fn report(file: &Inspection, contents: &Contents) -> Value {
             _ if part.owner.contains(", row group ") => {
                 part.owner.split(", row group ").next().unwrap_or_default().to_owned()
             }
+            PartKind::LogValues | PartKind::LogDeletes => {
+                part.owner.rsplit_once(", frame ").map_or("log", |(owner, _)| owner).to_owned()
+            }
+            _ if part.owner.starts_with("frame ") => "log".to_owned(),
+            PartKind::Log | PartKind::TornFrame => "log".to_owned(),
             PartKind::Superblock => "superblocks".to_owned(),
             _ => "catalog and free space".to_owned(),
         };
