@@ -6,16 +6,15 @@
 
 use std::io::{BufRead, BufReader, Cursor};
 
-use fluxdb::{Database, params};
+use fluxdb::{Database, FromRow, params};
 
+#[derive(FromRow)]
 struct Busy {
     path: String,
     requests: u64,
     errors: u64,
     bytes: u64,
 }
-
-fluxdb::from_row!(Busy { path, requests, errors, bytes });
 
 /// Host, time, path, status and bytes of a line.
 fn parse(line: &str) -> Option<(&str, &str, &str, i32, i64)> {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::appender::Appender;
 use crate::database::Shared;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, guarded};
 use crate::exec::batch::{Batch, Field, arrow_schema, to_record_batch};
 use crate::exec::context::CancelToken;
 use crate::exec::error::ExecError;
@@ -122,7 +122,7 @@ impl Connection {
     ///
     /// The text is not SQL.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
-        let prepared = self.session.lock().parse(sql)?;
+        let prepared = guarded(|| Ok(self.session.lock().parse(sql)?))?;
         Ok(Statement::new(self, Arc::new(prepared)))
     }
 
@@ -134,8 +134,8 @@ impl Connection {
         self.run_in_session(&prepared.sql, |session| session.run_parsed_before(prepared, params.0))
     }
 
-    /// Runs exactly one statement and makes something of each of its rows: a tuple, or a struct with
-    /// [`from_row!`](crate::from_row).
+    /// Runs exactly one statement and makes something of each of its rows: a tuple, or a struct that
+    /// derives [`FromRow`](trait@FromRow).
     ///
     /// ```
     /// let connection = fluxdb::Database::open_in_memory()?.connect();
@@ -246,8 +246,8 @@ impl Connection {
         run: impl FnOnce(&mut Session) -> Result<Outcome, Failure>,
     ) -> Result<StatementResult> {
         let mut session = self.session.lock();
-        let mut active = self.activity.begin(self.id, sql, &self.running);
-        let outcome = run(&mut session).inspect_err(|e| active.failed(e))?;
+        let mut active = self.activity.begin(self.id, sql, &self.running, &session.settings.reports);
+        let outcome = guarded(|| Ok(run(&mut session)?)).inspect_err(|e| active.failed(e))?;
         active.has_begun();
         self.upkeep.look(&self.databases, &session.settings);
         Ok(match outcome {
@@ -331,6 +331,19 @@ impl Connection {
     /// How far the statement that runs has come; from any thread.
     pub fn progress_handle(&self) -> ProgressHandle {
         ProgressHandle { running: Arc::clone(&self.running) }
+    }
+
+    /// What each operator of the last statement did, if the setting `profile` was on and its result is dropped, in the
+    /// format that the setting named.
+    ///
+    /// ```
+    /// let connection = fluxdb::Database::open_in_memory()?.connect();
+    /// connection.execute("SET profile = 'text'; SELECT sum(range) FROM range(10)")?;
+    /// assert!(connection.last_profile().unwrap().contains("AGGREGATE"));
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    pub fn last_profile(&self) -> Option<Arc<str>> {
+        self.activity.last_profile(self.id)
     }
 
     /// The names of all tables and views; those outside the schema `main` with their schema.
@@ -441,14 +454,14 @@ impl Rows {
 
     /// The next batch in the layout of execution (see [`Batch`]); `None` at the end.
     pub fn next_batch(&mut self) -> Option<Result<Batch>> {
-        let next = self.rows.next();
+        let next = guarded(|| self.rows.next().transpose().map_err(Error::from)).transpose();
         match (&next, &mut self.active) {
             (Some(Ok(batch)), Some(active)) => active.add_rows(batch.rows as u64),
             (Some(Err(e)), Some(active)) => active.failed(e),
             (None, active) => *active = None,
             _ => {}
         }
-        next.map(|batch| batch.map_err(Into::into))
+        next
     }
 
     /// Reads all rows, and tells how many they are.

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::connection::Connection;
-use crate::error::Result;
+use crate::error::{Result, guarded};
 use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
 use crate::pager::File;
 use crate::sql::extensions::Extensions;
-use crate::sql::session::{Databases, NamedDatabase, SearchPath, Settings, name_of_file};
+use crate::sql::session::{Databases, NamedDatabase, Reports, SearchPath, Settings, name_of_file};
 use crate::sql::statement::tasks;
 use crate::table::{CheckReport, Recovery, Storage, StorageOptions, Synchronous};
 use crate::upkeep::Upkeep;
@@ -187,7 +187,7 @@ impl Database {
     /// As [`Database::open`]; and if the file is not there and may not be made.
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
-        let storage = Storage::open(path, &options.storage())?;
+        let storage = guarded(|| Ok(Storage::open(path, &options.storage())?))?;
         Ok(Self {
             path: Some(path.to_path_buf()),
             shared: Shared::new(storage, &name_of_file(path), Some(path), &options),
@@ -213,7 +213,7 @@ impl Database {
     /// As [`Database::open`].
     pub fn open_file(file: Arc<dyn File>, options: Options) -> Result<Self> {
         let name = PathBuf::from(file.name());
-        let storage = Storage::open_file(file, &options.storage())?;
+        let storage = guarded(|| Ok(Storage::open_file(file, &options.storage())?))?;
         Ok(Self { path: None, shared: Shared::new(storage, &name_of_file(&name), None, &options) })
     }
 
@@ -266,11 +266,13 @@ impl Database {
     ///
     /// A point does not fit its measurement; then none is written.
     pub fn write(&self, points: &[Point]) -> Result<()> {
-        let mut writer = self.point_writer();
-        for point in points {
-            writer.hold(point)?;
-        }
-        writer.flush()
+        guarded(|| {
+            let mut writer = self.point_writer();
+            for point in points {
+                writer.hold(point)?;
+            }
+            writer.flush()
+        })
     }
 
     /// A writer that gathers points and writes them in batches.
@@ -298,7 +300,7 @@ impl Database {
         input: impl std::io::Read,
         options: ImportOptions,
     ) -> Result<ImportReport> {
-        crate::measurement::import(self.point_writer(), input, options)
+        guarded(|| crate::measurement::import(self.point_writer(), input, options))
     }
 
     /// The files of a path or pattern, as [`import_files`](Self::import_files) would read them.
@@ -375,6 +377,7 @@ impl Shared {
             synchronous: options.synchronous,
             time_zone: crate::exec::zone::Zone::system(),
             search_path: SearchPath::of_database(name),
+            reports: Reports::default(),
             inert: std::collections::BTreeMap::new(),
         };
         let upkeep = Arc::new(Upkeep::new(options.maintenance && !storage.is_read_only()));

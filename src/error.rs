@@ -50,6 +50,12 @@ impl From<Failure> for Error {
     }
 }
 
+/// Runs `work`; a panic in it, which is a mistake of ours or of a closure that the program registered, becomes an error.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    result.unwrap_or_else(|panic| Err(ExecError::panicked(&*panic).into()))
+}
+
 /// How much of a long line is shown before and behind the caret.
 const CONTEXT_CHARS: usize = 60;
 

@@ -1,10 +1,15 @@
 //! FluxDB: an embedded analytical and time-series database in one file.
 
+// What the derive writes names the crate.
+extern crate self as fluxdb;
+
 mod appender;
 pub mod catalog;
 pub mod column;
 mod connection;
 mod database;
+#[cfg(feature = "serde")]
+mod deserialize;
 mod error;
 pub mod exec;
 mod extend;
@@ -31,7 +36,9 @@ pub use exec::cast::text::{Writer as ValueWriter, json_string, write_value};
 pub use exec::context::CancelToken;
 pub use exec::zone::Zone as TimeZone;
 pub use extend::{Argument, ScalarClosure, SqlType};
+pub use fluxdb_derive::FromRow;
 pub use measurement::{FieldValue, ImportOptions, ImportReport, Point, PointWriter, Precision, Rejected};
+pub use pager::FORMAT_VERSION;
 pub use params::{Param, Params};
 pub use row::{ColumnIndex, FromRow, FromValue, Row, RowIter};
 pub use sql::Position;
@@ -42,3 +49,8 @@ pub use table::{CheckReport, Recovery, Synchronous};
 
 pub use ::arrow_schema as arrow_types;
 pub use arrow_array;
+
+/// The examples of the library guide are compiled and run with those of the documentation of the crate.
+#[cfg(all(doctest, feature = "serde"))]
+#[doc = include_str!("../docs/LIBRARY.md")]
+pub struct LibraryGuide;

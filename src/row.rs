@@ -34,6 +34,11 @@ impl Row {
         &self.columns
     }
 
+    /// Whether there is such a column.
+    pub fn has<I: ColumnIndex>(&self, column: I) -> bool {
+        column.position(&self.columns).is_ok()
+    }
+
     /// The value of a column, which is named by its position or its name.
     ///
     /// # Errors
@@ -199,7 +204,31 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-/// A Rust type that a row can become: a tuple, or a struct with [`from_row!`](crate::from_row).
+/// A Rust type that a row can become: a tuple, or a struct that derives it, whose fields are the columns of their
+/// names.
+///
+/// ```
+/// use fluxdb::FromRow;
+///
+/// #[derive(FromRow)]
+/// struct Reading {
+///     station: String,
+///     #[fluxdb(rename = "temp")]
+///     degrees: f64,
+///     #[fluxdb(default)] // if there is no such column, or it is NULL
+///     remark: String,
+///     #[fluxdb(skip)] // never a column
+///     seen: bool,
+/// }
+///
+/// let connection = fluxdb::Database::open_in_memory()?.connect();
+/// let sql = "SELECT 'harbour' AS station, 72.4 AS temp UNION ALL SELECT 'airport', 71.9";
+/// let readings: Vec<Reading> = connection.query_as(sql, ())?;
+/// assert_eq!(readings[1].station, "airport");
+/// assert_eq!(readings[0].degrees, 72.4);
+/// assert!(readings.iter().all(|r| r.remark.is_empty() && !r.seen));
+/// # Ok::<(), fluxdb::Error>(())
+/// ```
 pub trait FromRow: Sized {
     /// The row as one.
     ///
@@ -229,33 +258,6 @@ tuples!(
     A 0 B 1 C 2 D 3 E 4 F 5 G 6;
     A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7;
 );
-
-/// Makes a struct of a row: each of the named fields is the column of that name.
-///
-/// ```
-/// struct Reading {
-///     station: String,
-///     degrees: f64,
-/// }
-/// fluxdb::from_row!(Reading { station, degrees });
-///
-/// let connection = fluxdb::Database::open_in_memory()?.connect();
-/// let sql = "SELECT 'harbour' AS station, 72.4 AS degrees UNION ALL SELECT 'airport', 71.9";
-/// let readings: Vec<Reading> = connection.query_as(sql, ())?;
-/// assert_eq!(readings[1].station, "airport");
-/// assert_eq!(readings[0].degrees, 72.4);
-/// # Ok::<(), fluxdb::Error>(())
-/// ```
-#[macro_export]
-macro_rules! from_row {
-    ($name:ident { $($field:ident),+ $(,)? }) => {
-        impl $crate::FromRow for $name {
-            fn from_row(row: &$crate::Row) -> $crate::Result<Self> {
-                Ok(Self { $($field: row.get(stringify!($field))?),+ })
-            }
-        }
-    };
-}
 
 /// The rows of a result one by one.
 #[derive(Debug)]

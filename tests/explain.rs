@@ -91,7 +91,199 @@ fn scans_say_what_they_skipped_and_why() {
     assert!(of("decoded.dictionary.bytes") > 0.0);
     let tree = text(&connection, &sql.replace("(ANALYZE, FORMAT json)", "ANALYZE"), 1);
     assert!(tree.contains("row groups: 1 read of 10, 9 skipped, 0 not asked for"), "{tree}");
-    assert!(tree.contains("statistics rule out"), "{tree}");
+    assert!(tree.contains("i >= 42000: least and greatest values rule out"), "{tree}");
+    // Texts are few: a condition is compared with the dictionary, not with the rows.
+    let json =
+        text(&connection, "EXPLAIN (ANALYZE, FORMAT json) SELECT count(*) FROM t WHERE w = 'word 3'", 1);
+    assert!(json.contains("\"dictionary_filters\": 50"), "{json}");
+    connection
+        .execute("CREATE TABLE n AS SELECT CASE WHEN i < 90000 THEN i END AS i FROM range(100000) r(i)")
+        .unwrap();
+    let tree =
+        text(&connection, "EXPLAIN ANALYZE SELECT count(*) FROM n WHERE i IS NULL AND i + 1 IS NULL", 1);
+    assert!(tree.contains("i IS NULL: numbers of NULLs rule out 9 row groups, 0 blocks"), "{tree}");
+}
+
+#[test]
+fn profiles_are_kept_and_slow_statements_logged() {
+    let connection = database();
+    let dir = tempfile::tempdir().unwrap();
+    let (log, profile) = (dir.path().join("slow.jsonl"), dir.path().join("profile.json"));
+    let set = |name: &str, value: &str| connection.execute(&format!("SET {name} = '{value}'")).unwrap();
+    set("slow_query_log", log.to_str().unwrap());
+    set("slow_query_threshold", "1h");
+    set("profile", "json");
+    set("profile_output", profile.to_str().unwrap());
+    connection.execute("SELECT sum(i) FROM t WHERE w = 'word 3'").unwrap();
+    let written = std::fs::read_to_string(&profile).unwrap();
+    assert_eq!(connection.last_profile().as_deref(), Some(written.as_str()));
+    assert!(number(&connection, &written, "$.cpu_time") > 0.0, "{written}");
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "", "nothing takes an hour");
+    connection.execute("SET profile = 'off'; SET slow_query_threshold = '0ms'").unwrap();
+    connection.execute("SELECT 'it''s \"quoted\"' FROM t").unwrap();
+    assert!(connection.execute("SELECT error('no\nline')").is_err());
+    connection.execute("SET slow_query_log = ''").unwrap();
+    assert_eq!(connection.last_profile(), None);
+    // The log is a file that the database reads.
+    let sql = "SELECT state, rows, sql, error FROM read_json(?) WHERE sql LIKE 'SELECT%' ORDER BY id";
+    let logged: Vec<(String, i64, String, Option<String>)> =
+        connection.query_as(sql, (log.to_str().unwrap(),)).unwrap();
+    assert_eq!(logged[0].0, "done");
+    assert_eq!((logged[0].1, logged[0].2.as_str()), (100_000, "SELECT 'it''s \"quoted\"' FROM t"));
+    assert_eq!(logged[1].0, "failed");
+    assert!(logged[1].3.as_ref().unwrap().contains("no\nline"), "{logged:?}");
+}
+
+#[test]
+fn running_statements_show_memory_and_spill() {
+    let db = fluxdb::Database::open_in_memory().unwrap();
+    let (work, watch) = (db.connect(), db.connect());
+    work.execute("SET memory_limit = '8MB'; SET threads = 1").unwrap();
+    let sql = "SELECT range, 'a text ' || range AS t FROM range(400000) ORDER BY hash(range)";
+    let mut rows = work.query(sql).unwrap();
+    // The sort is done, its runs lie in the temporary file, and the rest of the rows is still to come.
+    assert!(rows.next().unwrap().is_ok());
+    let of = "SELECT state, bytes_spilled, memory_peak, rows FROM flux_queries() WHERE sql LIKE '%ORDER BY hash%' \
+              AND sql NOT LIKE '%flux%'";
+    let seen: (String, i64, i64, i64) = watch.query_one(of, ()).unwrap();
+    assert_eq!(seen.0, "running");
+    assert!(seen.1 > 5_000_000 && seen.2 > 0 && seen.2 <= 8_000_000 && seen.3 > 0, "{seen:?}");
+    let temp = "SELECT sum(bytes)::BIGINT FROM flux_memory() WHERE component = 'temporary file'";
+    let (held,): (i64,) = watch.query_one(temp, ()).unwrap();
+    assert!(held > 0 && held <= seen.1 + (seen.1 / 10), "{held} of {}", seen.1);
+    assert_eq!(rows.count_rows().unwrap() + seen.3 as u64, 400_000);
+    let done: (String, i64, i64, i64) = watch.query_one(of, ()).unwrap();
+    assert_eq!((done.0.as_str(), done.3), ("done", 400_000));
+    assert_eq!(watch.query_one::<(Option<i64>,)>(temp, ()).unwrap(), (None,));
+}
+
+/// What a recorder of metrics was told.
+#[cfg(feature = "metrics")]
+mod metrics_of_statements {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+
+    use metrics::{
+        Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+        SharedString, Unit,
+    };
+
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<BTreeMap<String, f64>>>);
+
+    struct One(Seen, String);
+
+    impl One {
+        fn add(&self, value: f64) {
+            *self.0.0.lock().unwrap().entry(self.1.clone()).or_default() += value;
+        }
+    }
+
+    impl CounterFn for One {
+        fn increment(&self, value: u64) {
+            self.add(value as f64);
+        }
+
+        fn absolute(&self, _: u64) {}
+    }
+
+    impl GaugeFn for One {
+        fn increment(&self, _: f64) {}
+
+        fn decrement(&self, _: f64) {}
+
+        fn set(&self, value: f64) {
+            self.0.0.lock().unwrap().insert(self.1.clone(), value);
+        }
+    }
+
+    impl HistogramFn for One {
+        fn record(&self, value: f64) {
+            self.add(value);
+        }
+    }
+
+    impl Seen {
+        fn one(&self, key: &Key) -> Arc<One> {
+            let labels: Vec<_> = key.labels().map(|l| format!(" {}", l.value())).collect();
+            Arc::new(One(self.clone(), key.name().to_owned() + &labels.concat()))
+        }
+    }
+
+    impl Recorder for Seen {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(self.one(key))
+        }
+
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::from_arc(self.one(key))
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::from_arc(self.one(key))
+        }
+    }
+
+    #[test]
+    fn a_recorder_is_told() {
+        let connection = super::database();
+        let seen = Seen::default();
+        metrics::with_local_recorder(&seen, || {
+            connection.execute("SELECT sum(i) FROM t WHERE i >= 50000").unwrap();
+            connection.execute("INSERT INTO t SELECT * FROM t LIMIT 7").unwrap();
+            assert!(connection.execute("SELECT nothing").is_err());
+        });
+        let of = |name: &str| seen.0.lock().unwrap().get(name).copied();
+        assert_eq!(of("fluxdb_statements_total done"), Some(2.0));
+        assert_eq!(of("fluxdb_statements_total failed"), Some(1.0));
+        assert_eq!(of("fluxdb_statements_running"), Some(0.0));
+        assert_eq!(of("fluxdb_rows_total"), Some(8.0));
+        assert_eq!(of("fluxdb_row_groups_skipped_total"), Some(5.0));
+        assert!(of("fluxdb_rows_scanned_total").unwrap() >= 50_000.0);
+        assert!(of("fluxdb_bytes_decoded_total").unwrap() > 0.0);
+        assert!(of("fluxdb_statement_seconds").unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn the_log_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.flux");
+    let connection = fluxdb::Database::open(&path).unwrap().connect();
+    connection.execute("CREATE TABLE t(i INTEGER, s VARCHAR); INSERT INTO t VALUES (0, 'sealed')").unwrap();
+    connection.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')").unwrap();
+    connection.execute("DELETE FROM t WHERE i <= 1; CHECKPOINT").unwrap();
+    // The first small commit is sealed; the next ones are logged.
+    connection.execute("INSERT INTO t VALUES (9, 'z')").unwrap();
+    connection.execute("INSERT INTO t VALUES (4, 'd'), (5, 'e')").unwrap();
+    connection.execute("DELETE FROM t WHERE i = 4").unwrap();
+    let frames: Vec<(i64, String, i64, i64)> = connection
+        .query_as("SELECT frame, table_name, rows_added, rows_deleted FROM flux_wal() ORDER BY frame", ())
+        .unwrap();
+    let t = "main.t".to_owned();
+    assert_eq!(frames, [(1, t.clone(), 2, 0), (2, t, 0, 1)]);
+    // The same of the file from outside, each byte of it a part of something.
+    let file = fluxdb::inspect::Inspection::open(&path).unwrap();
+    let contents = fluxdb::inspect::Contents::read(&file);
+    let (mut at, mut found) = (0, std::collections::BTreeMap::new());
+    fluxdb::inspect::walk_parts(&file, &contents, true, &mut |part| {
+        assert_eq!(part.offset, at, "{part:?}");
+        at += part.bytes;
+        found.entry(part.kind.name()).or_insert_with(Vec::new).push((part.owner.to_string(), part.bytes));
+    });
+    assert_eq!(at, file.file_bytes());
+    assert!(!found.contains_key("damaged"), "{found:?}");
+    assert_eq!(found["frame header"], [("frame 1".to_owned(), 64), ("frame 2".to_owned(), 64)]);
+    assert_eq!(found["logged deletes"], [("main.t, frame 2".to_owned(), 8)]);
+    let columns: Vec<&str> = found["logged values"].iter().map(|(owner, _)| owner.as_str()).collect();
+    assert_eq!(columns, ["main.t.i, frame 1", "main.t.s, frame 1"]);
+    assert!(found.contains_key("log room"));
 }
 
 #[test]

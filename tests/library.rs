@@ -232,3 +232,67 @@ fn errors_have_codes_places_and_hints() {
     assert_eq!(error("SELECT (range + 9223372036854775807) * 2 FROM range(2)").sqlstate(), "22003");
     assert_eq!(error("COMMIT").sqlstate(), "25000");
 }
+
+#[test]
+fn no_panic_crosses_the_library() {
+    let db = Database::open_in_memory().unwrap();
+    let connection = db.connect();
+    db.scalar_function("boom", |n: i64| -> i64 {
+        if n == 3 { panic!("on purpose") } else { n }
+    });
+    db.table_function("burst", |_| panic!("while it is planned"));
+    connection.execute("CREATE TABLE t AS SELECT range AS i FROM range(10)").unwrap();
+    for sql in ["SELECT boom(3)", "SELECT boom(i) FROM t", "UPDATE t SET i = boom(i)", "FROM burst()"] {
+        let error = connection.execute(sql).unwrap_err();
+        assert_eq!(error.sqlstate(), "XX000", "{sql}: {error}");
+        assert!(error.to_string().contains("panicked: "), "{sql}: {error}");
+    }
+    assert!(connection.prepare("FROM burst()").unwrap().query(()).is_err());
+    // It is undone like any other failure, and both connection and database go on.
+    connection.execute("BEGIN; INSERT INTO t VALUES (10)").unwrap();
+    assert!(connection.execute("UPDATE t SET i = boom(i)").is_err());
+    assert!(connection.execute("SELECT 1").is_err(), "the transaction failed");
+    connection.execute("ROLLBACK").unwrap();
+    assert_eq!(
+        connection.query_one::<(i64, i64)>("SELECT count(*), sum(i)::BIGINT FROM t", ()).unwrap(),
+        (10, 45)
+    );
+    db.connect().execute("INSERT INTO t VALUES (10)").unwrap();
+}
+
+#[test]
+fn structs_derive_what_makes_them_of_rows() {
+    use fluxdb::{FromRow, FromValue};
+
+    #[derive(FromRow)]
+    struct Reading<T> {
+        station: String,
+        r#type: Option<String>,
+        #[fluxdb(rename = "max(degrees)")]
+        most: T,
+        #[fluxdb(default)]
+        remark: String,
+        #[fluxdb(default)]
+        rank: u8,
+        #[fluxdb(skip)]
+        seen: bool,
+    }
+
+    #[derive(FromRow)]
+    struct Pair(i32, f64);
+
+    let connection = Database::open_in_memory().unwrap().connect();
+    let sql = "SELECT 'harbour' AS Station, NULL AS type, max(degrees), NULL AS remark \
+               FROM (VALUES (71.9), (72.4)) v(degrees)";
+    let reading: Reading<f64> = connection.query_one(sql, ()).unwrap();
+    assert_eq!((reading.station.as_str(), reading.most, reading.r#type), ("harbour", 72.4, None));
+    assert_eq!((reading.remark.as_str(), reading.rank, reading.seen), ("", 0, false));
+    let exact: Reading<String> = connection.query_one(sql, ()).unwrap();
+    assert_eq!(exact.most, "72.4");
+    let pair: Pair = connection.query_one("SELECT 1 AS a, 2.5 AS b", ()).unwrap();
+    assert_eq!((pair.0, pair.1), (1, 2.5));
+    let error = connection.query_one::<Reading<f64>>("SELECT 1 AS station", ()).err().unwrap();
+    assert!(error.to_string().contains("type"), "{error}");
+    fn from_anything<T: FromValue>(_: T) {}
+    from_anything(1_i32);
+}

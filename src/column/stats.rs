@@ -63,6 +63,11 @@ impl ChunkStats {
         }
     }
 
+    /// Of a condition that these statistics refute: whether the number of NULLs does, and not the bounds.
+    pub fn nulls_refute(&self, predicate: &Predicate) -> bool {
+        predicate.value.is_null() || self.nulls >= self.rows
+    }
+
     /// The verdict on the rows that are not NULL, of which there is at least one.
     fn prune_values(&self, op: CompareOp, value: &Scalar) -> Prune {
         use CompareOp as C;

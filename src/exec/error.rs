@@ -39,6 +39,15 @@ pub enum ExecError {
     Internal(String),
 }
 
+impl ExecError {
+    /// The error that a panic is.
+    pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let message = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::Internal(format!("something panicked: {}", message.unwrap_or("no message")))
+    }
+}
+
 impl From<arrow_schema::ArrowError> for ExecError {
     fn from(e: arrow_schema::ArrowError) -> Self {
         use arrow_schema::ArrowError as A;

@@ -18,6 +18,7 @@ use crate::exec::plan::Plan;
 /// What the operators of one running plan did. Workers add to it; it may be read at any time.
 #[derive(Debug)]
 pub struct Profile {
+    plan: Plan,
     nodes: Vec<NodeMetrics>,
     /// Time of workers, less that for which somebody waited for them.
     workers: AtomicI64,
@@ -49,7 +50,7 @@ pub struct ScanMetrics {
     /// Row groups of the table.
     pub row_groups: u64,
     /// Row groups whose statistics refute a condition, by condition.
-    pub row_groups_refuted: Vec<u64>,
+    pub row_groups_refuted: Vec<Refuted>,
     /// Row groups that do not matter to a join or a limit behind the scan.
     pub row_groups_unwanted: u64,
     /// Row groups that were read. A limit may be reached before all were.
@@ -57,21 +58,42 @@ pub struct ScanMetrics {
     /// Blocks (of rows, over all columns) of the row groups that were read.
     pub blocks: u64,
     /// Blocks whose statistics refute a condition, by condition.
-    pub blocks_refuted: Vec<u64>,
+    pub blocks_refuted: Vec<Refuted>,
     /// Blocks that do not matter to a join or a limit behind the scan.
     pub blocks_unwanted: u64,
     /// Rows of the blocks that were left.
     pub rows: u64,
     /// Column blocks that were decoded, or filtered as they are, and their bytes: by codec.
     pub decoded: Vec<(Codec, u64, u64)>,
+    /// Blocks for which a condition was compared with the distinct values of a dictionary instead of with each row.
+    pub dictionary_filters: u64,
+}
+
+/// How often statistics refute a condition, by statistic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refuted {
+    /// By the least and the greatest value.
+    pub bounds: u64,
+    /// By the number of NULLs.
+    pub nulls: u64,
+}
+
+impl Refuted {
+    /// By any.
+    pub fn all(self) -> u64 {
+        self.bounds + self.nulls
+    }
 }
 
 impl ScanMetrics {
     /// Adds what another part of the scan did.
     pub fn add(&mut self, other: &Self) {
-        fn add_each(to: &mut Vec<u64>, from: &[u64]) {
-            to.resize(to.len().max(from.len()), 0);
-            to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
+        fn add_each(to: &mut Vec<Refuted>, from: &[Refuted]) {
+            to.resize(to.len().max(from.len()), Refuted::default());
+            to.iter_mut().zip(from).for_each(|(a, b)| {
+                a.bounds += b.bounds;
+                a.nulls += b.nulls;
+            });
         }
         add_each(&mut self.row_groups_refuted, &other.row_groups_refuted);
         add_each(&mut self.blocks_refuted, &other.blocks_refuted);
@@ -80,15 +102,17 @@ impl ScanMetrics {
         self.blocks += other.blocks;
         self.blocks_unwanted += other.blocks_unwanted;
         self.rows += other.rows;
+        self.dictionary_filters += other.dictionary_filters;
         for (codec, blocks, bytes) in &other.decoded {
             self.add_decoded(*codec, *blocks, *bytes);
         }
     }
 
     /// Counts one more for a condition.
-    pub(crate) fn refute(list: &mut Vec<u64>, condition: usize) {
-        list.resize(list.len().max(condition + 1), 0);
-        list[condition] += 1;
+    pub(crate) fn refute(list: &mut Vec<Refuted>, condition: usize, by_nulls: bool) {
+        list.resize(list.len().max(condition + 1), Refuted::default());
+        let refuted = &mut list[condition];
+        *(if by_nulls { &mut refuted.nulls } else { &mut refuted.bounds }) += 1;
     }
 
     /// Counts blocks of a codec that were decoded.
@@ -133,7 +157,16 @@ impl Profile {
         fn count(plan: &Plan) -> usize {
             1 + plan.node.inputs().into_iter().map(count).sum::<usize>()
         }
-        Self { nodes: (0..count(plan)).map(|_| NodeMetrics::default()).collect(), workers: AtomicI64::new(0) }
+        Self {
+            plan: plan.clone(),
+            nodes: (0..count(plan)).map(|_| NodeMetrics::default()).collect(),
+            workers: AtomicI64::new(0),
+        }
+    }
+
+    /// The plan whose operators are numbered.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// The metrics of node `id` in pre-order.

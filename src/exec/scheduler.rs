@@ -5,7 +5,6 @@
 //! running when the pipeline has ended. Starting a thread costs some 20 µs, a morsel some milliseconds: a pool
 //! would save little and would be threads kept by an idle library.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Scope;
@@ -20,16 +19,7 @@ use crate::exec::source::SourceScan;
 
 /// Runs `f`; a panic in it becomes an error.
 pub(crate) fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| Err(panic_error(panic)))
-}
-
-fn panic_error(panic: Box<dyn Any + Send>) -> ExecError {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".into());
-    ExecError::Internal(format!("a worker panicked: {message}"))
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| Err(ExecError::panicked(&*panic)))
 }
 
 /// The first error of a team of workers, and the sign for the others to stop.

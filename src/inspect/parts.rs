@@ -166,7 +166,8 @@ pub fn parts_of(file: &Inspection, contents: &Contents, page: PageId) -> Vec<Par
         if !pages.contains(&page.0) {
             continue;
         }
-        let in_extent = matches!(range.used_for, PageUse::RowGroup { .. } | PageUse::Deletes { .. } | PageUse::Log);
+        let in_extent =
+            matches!(range.used_for, PageUse::RowGroup { .. } | PageUse::Deletes { .. } | PageUse::Log);
         let pages = if in_extent { pages } else { page.0..page.0 + 1 };
         parts_of_pages(file, contents, &range.used_for, pages, false, &mut |part| {
             if part.offset < end && part.offset + part.bytes > start {

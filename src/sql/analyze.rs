@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::exec::context::ExecContext;
 use crate::exec::plan::{Plan, PlanNode};
-use crate::exec::profile::{Profile, ScanMetrics};
+use crate::exec::profile::{Profile, Refuted, ScanMetrics};
+use crate::sql::ast::ExplainFormat;
 use crate::sql::explain::{condition, duration, json_string, line, short_count};
 
 /// A plan that has run.
@@ -46,10 +47,20 @@ struct Scan {
 }
 
 impl Analysis {
-    /// What became of a plan that has run in that context.
-    pub fn new(plan: &Plan, context: &ExecContext, clock: Duration) -> Self {
-        let root = operator(plan, context.profile.as_ref(), &mut 0);
-        Self { clock, threads: context.threads, memory_peak: context.memory.peak(), root }
+    /// What became of the plan that has run in that context; nothing where it was not watched.
+    pub fn of(context: &ExecContext, clock: Duration) -> Option<Self> {
+        let profile = context.profile.as_ref()?;
+        let root = operator(profile.plan(), profile, &mut 0);
+        Some(Self { clock, threads: context.threads, memory_peak: context.memory.peak(), root })
+    }
+
+    /// All of it in a format.
+    pub fn render(&self, format: ExplainFormat) -> String {
+        match format {
+            ExplainFormat::Text => self.text(),
+            ExplainFormat::Json => self.json(),
+            ExplainFormat::Html => self.html(),
+        }
     }
 
     /// A tree for people.
@@ -99,14 +110,14 @@ impl Analysis {
     }
 }
 
-fn operator(plan: &Plan, profile: Option<&Profile>, node: &mut usize) -> Operator {
+fn operator(plan: &Plan, profile: &Profile, node: &mut usize) -> Operator {
     let text = line(plan);
     // An operator's line begins with its name, in upper case.
     let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
     let words = text.split(' ').take_while(is_name).count();
     let name = text.split(' ').take(words).collect::<Vec<_>>().join("_");
     let detail = text.split(' ').skip(words).collect::<Vec<_>>().join(" ");
-    let metrics = profile.and_then(|p| p.node(*node));
+    let metrics = profile.node(*node);
     *node += 1;
     let scan = metrics.and_then(|m| m.scan()).map(|metrics| {
         let names: Vec<String> = match &plan.node {
@@ -156,22 +167,27 @@ fn percent(part: u64, whole: u64) -> u64 {
 fn scan_lines(scan: &Scan) -> Vec<String> {
     let m = &scan.metrics;
     let mut lines = vec![];
-    let refuted: u64 = m.row_groups_refuted.iter().sum::<u64>() + m.row_groups_unwanted;
+    let refuted: u64 = m.row_groups_refuted.iter().map(|r| r.all()).sum::<u64>() + m.row_groups_unwanted;
     lines.push(format!(
         "row groups: {} read of {}, {refuted} skipped, {} not asked for",
         m.row_groups_read,
         m.row_groups,
         m.row_groups.saturating_sub(m.row_groups_read + refuted)
     ));
-    let skipped: u64 = m.blocks_refuted.iter().sum::<u64>() + m.blocks_unwanted;
+    let skipped: u64 = m.blocks_refuted.iter().map(|r| r.all()).sum::<u64>() + m.blocks_unwanted;
     if m.blocks > 0 {
         lines.push(format!("blocks: {} of {} skipped; {} rows looked at", skipped, m.blocks, m.rows));
     }
     for (i, condition) in scan.conditions.iter().enumerate() {
-        let of = |list: &[u64]| list.get(i).copied().unwrap_or(0);
+        let of = |list: &[Refuted]| list.get(i).copied().unwrap_or_default();
         let (groups, blocks) = (of(&m.row_groups_refuted), of(&m.blocks_refuted));
-        if groups + blocks > 0 {
-            lines.push(format!("  {condition}: statistics rule out {groups} row groups, {blocks} blocks"));
+        for (statistic, groups, blocks) in [
+            ("least and greatest values rule", groups.bounds, blocks.bounds),
+            ("numbers of NULLs rule", groups.nulls, blocks.nulls),
+        ] {
+            if groups + blocks > 0 {
+                lines.push(format!("  {condition}: {statistic} out {groups} row groups, {blocks} blocks"));
+            }
         }
     }
     if m.row_groups_unwanted + m.blocks_unwanted > 0 {
@@ -186,6 +202,9 @@ fn scan_lines(scan: &Scan) -> Vec<String> {
         decoded.sort_by_key(|d| std::cmp::Reverse(d.2));
         let each: Vec<_> = decoded.iter().map(|d| format!("{} {}", d.0.name(), bytes(d.2))).collect();
         lines.push(format!("decoded: {blocks} column blocks, {}: {}", bytes(size), each.join(", ")));
+    }
+    if m.dictionary_filters > 0 {
+        lines.push(format!("dictionaries: they answered a condition for {} blocks", m.dictionary_filters));
     }
     lines
 }
@@ -232,12 +251,13 @@ fn write_json(op: &Operator, depth: usize, out: &mut String) {
     }
     if let Some(scan) = &op.scan {
         let m = &scan.metrics;
-        let list = |counts: &[u64]| {
+        let list = |counts: &[Refuted], of: fn(Refuted) -> u64| {
             let each = scan.conditions.iter().enumerate();
             let each =
-                each.map(|(i, c)| format!("{}: {}", json_string(c), counts.get(i).copied().unwrap_or(0)));
+                each.map(|(i, c)| format!("{}: {}", json_string(c), counts.get(i).copied().map_or(0, of)));
             each.collect::<Vec<_>>().join(", ")
         };
+        let nulls = |r: Refuted| r.nulls;
         let decoded: Vec<_> = m
             .decoded
             .iter()
@@ -250,17 +270,23 @@ fn write_json(op: &Operator, depth: usize, out: &mut String) {
             "{pad}    \"scan\": {{\n\
              {pad}        \"row_groups\": {}, \"row_groups_read\": {}, \"row_groups_unwanted\": {},\n\
              {pad}        \"row_groups_refuted\": {{{}}},\n\
+             {pad}        \"row_groups_refuted_by_nulls\": {{{}}},\n\
              {pad}        \"blocks\": {}, \"blocks_unwanted\": {}, \"rows\": {},\n\
              {pad}        \"blocks_refuted\": {{{}}},\n\
+             {pad}        \"blocks_refuted_by_nulls\": {{{}}},\n\
+             {pad}        \"dictionary_filters\": {},\n\
              {pad}        \"decoded\": {{{}}}\n{pad}    }},\n",
             m.row_groups,
             m.row_groups_read,
             m.row_groups_unwanted,
-            list(&m.row_groups_refuted),
+            list(&m.row_groups_refuted, Refuted::all),
+            list(&m.row_groups_refuted, nulls),
             m.blocks,
             m.blocks_unwanted,
             m.rows,
-            list(&m.blocks_refuted),
+            list(&m.blocks_refuted, Refuted::all),
+            list(&m.blocks_refuted, nulls),
+            m.dictionary_filters,
             decoded.join(", ")
         );
     }

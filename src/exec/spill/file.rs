@@ -78,6 +78,12 @@ impl TempFile {
         Ok(buffer.into())
     }
 
+    /// Bytes that are in use.
+    pub fn used(&self) -> u64 {
+        let space = self.space.lock();
+        space.end - space.free.values().sum::<u64>()
+    }
+
     /// Gives back what was written at a place.
     pub fn free(&self, place: u64, bytes: usize) {
         let mut space = self.space.lock();

@@ -53,6 +53,11 @@ impl TempSpace {
         Self { directory, limit, file: Mutex::default() }
     }
 
+    /// Bytes that lie in the file now.
+    pub fn used(&self) -> u64 {
+        self.file.lock().as_ref().map_or(0, |file| file.used())
+    }
+
     fn file(&self) -> Result<Arc<TempFile>> {
         let mut file = self.file.lock();
         if let Some(file) = &*file {

@@ -8,7 +8,9 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::exec::context::ExecContext;
-use crate::sql::session::Running;
+use crate::sql::analyze::Analysis;
+use crate::sql::session::reports::Reports;
+use crate::sql::session::{Running, metrics};
 
 /// How many statements that are done are remembered.
 const RECENT_MAX: usize = 256;
@@ -70,6 +72,10 @@ pub struct Query {
     pub blocks_skipped: u64,
     /// Bytes of encoded blocks that were decoded.
     pub bytes_decoded: u64,
+    /// Bytes written to the temporary file, and those that lie in it now.
+    pub bytes_spilled: u64,
+    /// See `bytes_spilled`.
+    pub temp_used: u64,
     /// Working memory now.
     pub memory_used: u64,
     /// The most working memory at one time.
@@ -78,6 +84,8 @@ pub struct Query {
     pub memory_limit: u64,
     /// Why it failed.
     pub error: Option<String>,
+    /// What each operator did, if that was asked for.
+    pub profile: Option<Arc<str>>,
 }
 
 impl Started {
@@ -98,11 +106,20 @@ impl Started {
             row_groups_skipped: count(|c| &c.counters.row_groups_skipped),
             blocks_skipped: count(|c| &c.counters.blocks_skipped),
             bytes_decoded: count(|c| &c.counters.bytes_decoded),
+            bytes_spilled: count(|c| &c.counters.bytes_spilled),
+            temp_used: context.map_or(0, |c| c.temp.used()),
             memory_used: context.map_or(0, |c| c.memory.used()),
             memory_peak: context.map_or(0, |c| c.memory.peak()),
             memory_limit: context.map_or(0, |c| c.memory.limit()),
             error,
+            profile: None,
         }
+    }
+
+    /// What each operator did, as far as that was watched.
+    fn profile(&self, reports: &Reports) -> Option<Arc<str>> {
+        let analysis = Analysis::of(self.context.get()?, self.start.elapsed())?;
+        Some(analysis.render(reports.profile.0?).into())
     }
 }
 
@@ -114,7 +131,13 @@ impl Activity {
 
     /// A statement begins on a connection; `running` is where its context will be seen. It is over when what is
     /// returned goes.
-    pub fn begin(self: &Arc<Self>, connection: u64, sql: &str, running: &Running) -> ActiveQuery {
+    pub fn begin(
+        self: &Arc<Self>,
+        connection: u64,
+        sql: &str,
+        running: &Running,
+        reports: &Reports,
+    ) -> ActiveQuery {
         *running.lock() = None;
         let mut end = sql.len().min(SQL_BYTES_MAX);
         while !sql.is_char_boundary(end) {
@@ -130,8 +153,17 @@ impl Activity {
             running: Arc::clone(running),
             context: OnceLock::new(),
         });
-        self.list.lock().running.push(Arc::clone(&started));
-        ActiveQuery { activity: Arc::clone(self), started, error: None }
+        let mut list = self.list.lock();
+        list.running.push(Arc::clone(&started));
+        metrics::running(list.running.len());
+        drop(list);
+        ActiveQuery { activity: Arc::clone(self), started, reports: reports.clone(), error: None }
+    }
+
+    /// The profile of the last statement of a connection that is done, if it was profiled.
+    pub fn last_profile(&self, connection: u64) -> Option<Arc<str>> {
+        let list = self.list.lock();
+        list.recent.iter().rev().find(|query| query.connection == connection)?.profile.clone()
     }
 
     /// Statements that run, and the last that are done, the oldest first.
@@ -149,6 +181,7 @@ impl Activity {
 pub struct ActiveQuery {
     activity: Arc<Activity>,
     started: Arc<Started>,
+    reports: Reports,
     error: Option<String>,
 }
 
@@ -177,8 +210,13 @@ impl Drop for ActiveQuery {
         let state = if error.is_some() { "failed" } else { "done" };
         let mut query = self.started.look(state, error);
         query.memory_used = 0;
+        query.temp_used = 0;
+        query.profile = self.started.profile(&self.reports);
+        self.reports.write(&query);
+        metrics::record(&query);
         let mut list = self.activity.list.lock();
         list.running.retain(|s| !Arc::ptr_eq(s, &self.started));
+        metrics::running(list.running.len());
         if list.recent.len() == RECENT_MAX {
             list.recent.pop_front();
         }

@@ -4,8 +4,10 @@ mod activity;
 mod databases;
 mod failure;
 mod inert_settings;
+mod metrics;
 mod prepared;
 mod read_view;
+mod reports;
 mod result;
 mod settings;
 mod transaction;
@@ -21,6 +23,7 @@ pub use failure::Failure;
 pub use inert_settings::is_self_test;
 pub use prepared::{PreparedStatement, PreparedStatements};
 pub use read_view::{DatabaseView, FoundObject, NewPlace, ReadView, SearchPath, parts};
+pub use reports::{ProfileFormat, Reports};
 pub use result::{Outcome, ResultRows};
 pub use settings::{Setting, Settings, format_bytes, unknown as unknown_setting};
 pub(super) use transaction::Writer;
@@ -164,7 +167,10 @@ impl Session {
     ) -> Result<Outcome, Failure> {
         self.transaction.check(statement)?;
         let before = std::mem::replace(&mut self.parameters, parameters);
-        let result = statement::run(self, statement, sql);
+        // A panic must not leave a transaction half done that goes on.
+        let run = std::panic::AssertUnwindSafe(|| statement::run(self, statement, sql));
+        let result = std::panic::catch_unwind(run)
+            .unwrap_or_else(|panic| Err(crate::exec::error::ExecError::panicked(&*panic).into()));
         self.parameters = before;
         if let Err(e) = &result {
             self.transaction.statement_failed(e);
@@ -269,7 +275,7 @@ impl Session {
             // One thread takes the values in the order of the rows.
             context.threads = 1;
         }
-        if profiled {
+        if profiled || self.settings.reports.profile.0.is_some() {
             context.profile = Some(Profile::new(&plan));
         }
         self.start_in(plan, Arc::new(context))

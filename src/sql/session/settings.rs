@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -9,6 +10,7 @@ use crate::exec::zone::Zone;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::session::inert_settings::{self, INERT};
 use crate::sql::session::read_view::SearchPath;
+use crate::sql::session::reports::{ProfileFormat, Reports};
 use crate::table::Synchronous;
 
 /// Settings of one connection.
@@ -38,6 +40,8 @@ pub struct Settings {
     pub time_zone: Zone,
     /// Where names are looked up that are not qualified.
     pub search_path: SearchPath,
+    /// What is written about statements that are done.
+    pub reports: Reports,
     /// What settings that change nothing were set to.
     pub inert: BTreeMap<String, String>,
 }
@@ -153,6 +157,29 @@ const KNOWN: &[Known] = &[
         set: |_, v| boolean(v).map(|_| ()),
     },
     Known {
+        name: "profile",
+        aliases: &["enable_profiling"],
+        description: "Whether what each operator of a query did is kept, and how it is written: off, text, json or html; the last of it is in flux_queries()",
+        ty: LogicalType::Varchar,
+        get: |s| s.reports.profile.name().to_owned(),
+        set: |s, v| {
+            let name = match v {
+                Scalar::Null => String::new(),
+                Scalar::Boolean(on) => on.to_string(),
+                other => word(other)?,
+            };
+            ProfileFormat::named(&name).map(|format| s.reports.profile = format)
+        },
+    },
+    Known {
+        name: "profile_output",
+        aliases: &["profiling_output"],
+        description: "The file that the profile of the last query is written to; empty for none",
+        ty: LogicalType::Varchar,
+        get: |s| s.reports.profile_output.display().to_string(),
+        set: |s, v| path(v).map(|path| s.reports.profile_output = path),
+    },
+    Known {
         name: "schema",
         aliases: &[],
         description: "The schema in which objects are made that are not qualified",
@@ -167,6 +194,31 @@ const KNOWN: &[Known] = &[
         ty: LogicalType::Varchar,
         get: |s| search_path_text(&s.search_path),
         set: |_, _| Err("the search path is set against what exists".into()),
+    },
+    Known {
+        name: "slow_query_log",
+        aliases: &[],
+        description: "The file to which a line of JSON is added for each statement that takes as long as slow_query_threshold; empty for none",
+        ty: LogicalType::Varchar,
+        get: |s| s.reports.slow_log.display().to_string(),
+        set: |s, v| {
+            let path = path(v)?;
+            if !path.as_os_str().is_empty() {
+                // Who asks for a log that cannot be written learns it now.
+                let opened = std::fs::OpenOptions::new().append(true).create(true).open(&path);
+                opened.map_err(|e| format!("cannot write the log \"{}\": {e}", path.display()))?;
+            }
+            s.reports.slow_log = path;
+            Ok(())
+        },
+    },
+    Known {
+        name: "slow_query_threshold",
+        aliases: &[],
+        description: "How long a statement takes that goes to the slow_query_log, such as 100ms or 2s; a number is of milliseconds",
+        ty: LogicalType::Varchar,
+        get: |s| format_duration(s.reports.slow_threshold),
+        set: |s, v| duration(v).map(|d| s.reports.slow_threshold = d),
     },
     Known {
         name: "synchronous",
@@ -421,6 +473,47 @@ fn boolean(value: &Scalar) -> Result<bool, String> {
     }
 }
 
+/// A path; NULL or an empty text for none.
+fn path(value: &Scalar) -> Result<PathBuf, String> {
+    match value {
+        Scalar::Null => Ok(PathBuf::new()),
+        Scalar::Text(path) => Ok(PathBuf::from(&**path)),
+        _ => Err("it must be the path of a file".into()),
+    }
+}
+
+const DURATION_UNITS: [(&str, f64); 6] =
+    [("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
+/// A time such as `100ms` or `1.5s`; a bare number is of milliseconds.
+fn duration(value: &Scalar) -> Result<Duration, String> {
+    let wrong = || "it must be a time such as 100ms or 2s".to_owned();
+    let (number, unit) = match value {
+        Scalar::Int(ms) => (*ms as f64, 1e-3),
+        Scalar::Float(ms) => (*ms, 1e-3),
+        Scalar::Text(text) => {
+            let text = text.trim();
+            let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+            let (number, unit) = (&text[..split], text[split..].trim().to_lowercase());
+            let known = DURATION_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, seconds)| *seconds);
+            let unit = if unit.is_empty() { Some(1e-3) } else { known };
+            (number.parse().map_err(|_| wrong())?, unit.ok_or_else(wrong)?)
+        }
+        _ => return Err(wrong()),
+    };
+    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+}
+
+fn format_duration(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    match micros {
+        0 => "0ms".into(),
+        _ if micros.is_multiple_of(1_000_000) => format!("{}s", micros / 1_000_000),
+        _ if micros.is_multiple_of(1_000) => format!("{}ms", micros / 1_000),
+        _ => format!("{micros}us"),
+    }
+}
+
 fn whole(value: &Scalar) -> Result<u64, String> {
     let n = match value {
         Scalar::Int(n) => u64::try_from(*n).ok(),
@@ -476,6 +569,7 @@ mod tests {
             synchronous: Synchronous::Full,
             time_zone: Zone::utc(),
             search_path: SearchPath::of_database("memory"),
+            reports: Reports::default(),
             inert: BTreeMap::new(),
         }
     }
@@ -490,6 +584,19 @@ mod tests {
         assert_eq!((s.threads, s.memory_limit_bytes, s.default_nulls_first), (4, 512_000_000, true));
         assert!(s.set("threads", &Scalar::Int(0)).is_err());
         assert!(s.set("memory_limit", &Scalar::text("much")).is_err());
+        for (given, shown) in
+            [("1.5s", "1500ms"), ("250", "250ms"), ("2 m", "120s"), ("7us", "7us"), ("0", "0ms")]
+        {
+            s.set("slow_query_threshold", &Scalar::text(given)).unwrap();
+            assert_eq!(s.get("slow_query_threshold").unwrap().value, shown);
+        }
+        for wrong in ["", "fast", "1 fortnight", "-5ms", "1e999s"] {
+            assert!(s.set("slow_query_threshold", &Scalar::text(wrong)).is_err(), "{wrong}");
+        }
+        s.set("enable_profiling", &Scalar::text("JSON")).unwrap();
+        assert_eq!(s.get("profile").unwrap().value, "json");
+        assert!(s.set("profile", &Scalar::text("xml")).is_err());
+        assert!(s.set("slow_query_log", &Scalar::text("/no/such/directory/slow.log")).is_err());
         for known in KNOWN {
             s.reset(known.name, &defaults).unwrap();
         }

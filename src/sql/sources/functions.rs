@@ -114,6 +114,7 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
     ("flux_settings", &["() -> TABLE"], "All settings", "FROM flux_settings()"),
     ("flux_snapshots", &["() -> TABLE"], "The commits that somebody still reads", "FROM flux_snapshots()"),
     ("flux_tables", &["() -> TABLE"], "All tables with their sizes", "FROM flux_tables()"),
+    ("flux_wal", &["() -> TABLE"], "The commits in the write-ahead log, by table", "FROM flux_wal()"),
     ("fluxdb_functions", &["() -> TABLE"], "All functions", "FROM fluxdb_functions()"),
     (
         "generate_series",

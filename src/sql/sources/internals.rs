@@ -14,13 +14,14 @@ use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::source::{ColumnPredicate, Source, SourceScan, TableFunctionArgs, lazy_scan};
 use crate::inspect::{
-    Contents, Inspection, PageId, PageKind, PageRange, PageUse, PageView, RecordKind, Slot, SlotId, page_map,
+    Contents, FRAME_HEADER_BYTES, FrameHeader, Inspection, PageId, PageKind, PageRange, PageUse, PageView,
+    RecordKind, Slot, SlotId, log_commit, page_map,
 };
 use crate::sql::bind::Environment;
 use crate::sql::parser::parse_name;
 use crate::sql::session::{DatabaseView, FoundObject};
-use crate::sql::sources::RowsBuilder;
 use crate::sql::sources::rows::{int, text};
+use crate::sql::sources::{RowsBuilder, running};
 use crate::table::{RowGroup, TableError, TableSnapshot};
 
 /// Pages that are looked at in one piece.
@@ -47,10 +48,11 @@ pub fn table_function(
             "flux_row_groups" => row_groups(env, words.first()),
             "flux_chunks" => chunks(env, words.first()),
             "flux_blocks" => blocks(env, words.first(), words.get(1)),
-            "flux_snapshots" => snapshots(env).finish(name).map(source),
+            "flux_wal" => wal(env).and_then(|rows| rows.finish(name)).map(source),
+            "flux_snapshots" => running::snapshots(env).finish(name).map(source),
             "flux_settings" => super::system::settings(env).finish(name).map(source),
-            "flux_memory" => memory(env).and_then(|rows| rows.finish(name)).map(source),
-            "flux_queries" => queries(env).finish(name).map(source),
+            "flux_memory" => running::memory(env).and_then(|rows| rows.finish(name)).map(source),
+            "flux_queries" => running::queries(env).finish(name).map(source),
             _ => return None,
         },
     };
@@ -152,7 +154,7 @@ fn optional(value: Option<u64>) -> Scalar {
     value.map_or(Scalar::Null, int)
 }
 
-fn ratio(part: u64, whole: u64) -> Scalar {
+pub(super) fn ratio(part: u64, whole: u64) -> Scalar {
     if whole == 0 { Scalar::Null } else { Scalar::Float(part as f64 / whole as f64) }
 }
 
@@ -626,102 +628,47 @@ fn blocks(env: &Environment<'_>, name: Option<&String>, column: Option<&String>)
     }))
 }
 
-fn snapshots(env: &Environment<'_>) -> RowsBuilder {
+/// The frames of the log, a row for each table that one changes.
+fn wal(env: &Environment<'_>) -> Result<RowsBuilder> {
     let mut rows = RowsBuilder::new(&[
         ("database_name", T::Varchar),
-        ("sequence", T::BigInt),
-        ("holders", T::BigInt),
-        ("is_current", T::Boolean),
-    ]);
-    for database in env.tables.names().databases() {
-        let storage = database.database().storage();
-        let current = storage.snapshot().sequence();
-        for (sequence, holders) in storage.pinned() {
-            rows.push([
-                text(database.name()),
-                int(sequence),
-                int(holders as u64),
-                Scalar::Boolean(sequence == current),
-            ]);
-        }
-    }
-    rows
-}
-
-fn memory(env: &Environment<'_>) -> Result<RowsBuilder> {
-    let mut rows = RowsBuilder::new(&[
-        ("component", T::Varchar),
-        ("detail", T::Varchar),
+        ("frame", T::BigInt),
+        ("file_offset", T::BigInt),
         ("bytes", T::BigInt),
-        ("peak_bytes", T::BigInt),
-        ("limit_bytes", T::BigInt),
+        ("durable_frame", T::BigInt),
+        ("table_name", T::Varchar),
+        ("rows_added", T::BigInt),
+        ("rows_deleted", T::BigInt),
+        ("sequences", T::BigInt),
     ]);
-    for database in env.tables.names().databases() {
-        let storage = database.database().storage();
-        let kind = if database.database().path().is_some() { "file" } else { "memory file" };
-        let bytes = storage.file_bytes().map_err(ExecError::Storage)?;
-        rows.push([text(kind), text(database.name()), int(bytes), Scalar::Null, Scalar::Null]);
-    }
-    for query in env.activity.queries() {
-        if query.state == "running" {
-            rows.push([
-                text("query"),
-                text(&query.sql),
-                int(query.memory_used),
-                int(query.memory_peak),
-                int(query.memory_limit),
-            ]);
+    for (database, file, contents) in files(env)? {
+        let (Ok(superblock), Ok(log)) = (&file.superblock, file.log()) else { continue };
+        let Some(extent) = superblock.log else { continue };
+        let base = extent.start.0 * u64::from(file.page_size());
+        for (frame, payload) in log.content.frames.iter().zip(log.payloads()) {
+            let Ok(commit) = log_commit(&contents, payload) else { continue };
+            let mut add = |table: Scalar, added: Scalar, deleted: Scalar| {
+                rows.push([
+                    text(&database),
+                    int(frame.header.number),
+                    int(base + (frame.payload.start - FRAME_HEADER_BYTES) as u64),
+                    int(FrameHeader::frame_bytes(frame.header.length) as u64),
+                    int(frame.header.durable),
+                    table,
+                    added,
+                    deleted,
+                    int(commit.sequences.len() as u64),
+                ]);
+            };
+            for change in &commit.tables {
+                let known = contents.tables.iter().find(|t| t.definition.id.0 == change.id);
+                let name = known.map_or(Scalar::Null, |table| text(&table.name));
+                add(name, int(change.added), int(change.deleted));
+            }
+            if commit.tables.is_empty() {
+                add(Scalar::Null, int(0), int(0));
+            }
         }
     }
-    if let Some(bytes) = resident_bytes() {
-        rows.push([text("process"), text("resident"), int(bytes), Scalar::Null, Scalar::Null]);
-    }
-    let limit = env.settings.memory_limit_bytes;
-    rows.push([text("limit"), text("memory_limit of a query"), Scalar::Null, Scalar::Null, int(limit)]);
     Ok(rows)
-}
-
-/// Memory of this process that is not swapped out, where the system tells.
-fn resident_bytes() -> Option<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
-}
-
-fn queries(env: &Environment<'_>) -> RowsBuilder {
-    let mut rows = RowsBuilder::new(&[
-        ("id", T::BigInt),
-        ("connection", T::BigInt),
-        ("state", T::Varchar),
-        ("sql", T::Varchar),
-        ("started", T::TimestampTz),
-        ("seconds", T::Double),
-        ("rows", T::BigInt),
-        ("rows_scanned", T::BigInt),
-        ("progress", T::Double),
-        ("row_groups_skipped", T::BigInt),
-        ("blocks_skipped", T::BigInt),
-        ("bytes_decoded", T::BigInt),
-        ("memory_peak", T::BigInt),
-        ("error", T::Varchar),
-    ]);
-    for query in env.activity.queries() {
-        rows.push([
-            int(query.id),
-            int(query.connection),
-            text(query.state),
-            text(&query.sql),
-            Scalar::Int(query.started_micros.into()),
-            Scalar::Float(query.seconds),
-            int(query.rows),
-            int(query.rows_scanned),
-            ratio(query.rows_scanned.min(query.rows_expected), query.rows_expected),
-            int(query.row_groups_skipped),
-            int(query.blocks_skipped),
-            int(query.bytes_decoded),
-            int(query.memory_peak),
-            query.error.as_deref().map_or(Scalar::Null, text),
-        ]);
-    }
-    rows
 }

@@ -8,6 +8,7 @@ mod json_rows;
 mod pragmas;
 mod repeat;
 mod rows;
+mod running;
 mod series;
 mod system;
 mod system_views;
@@ -48,6 +49,7 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "flux_settings",
     "flux_snapshots",
     "flux_tables",
+    "flux_wal",
     "fluxdb_functions",
     "generate_series",
     "json_each",

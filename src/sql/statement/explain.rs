@@ -33,17 +33,12 @@ pub fn run(
         return shown("physical_plan", &text);
     }
     let start = Instant::now();
-    let ran = plan.clone();
     let mut stream = session.start(plan, true)?;
     for batch in &mut stream {
         batch?;
     }
-    let analysis = Analysis::new(&ran, stream.context(), start.elapsed());
-    let text = match format {
-        ExplainFormat::Text => analysis.text(),
-        ExplainFormat::Json => analysis.json(),
-        ExplainFormat::Html => analysis.html(),
-    };
+    let analysis = Analysis::of(stream.context(), start.elapsed());
+    let text = analysis.map(|analysis| analysis.render(format)).unwrap_or_default();
     shown("analyzed_plan", &text)
 }
 

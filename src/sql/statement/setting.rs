@@ -58,14 +58,10 @@ const INERT_PRAGMAS: &[&str] = &[
     "disable_checkpoint_on_shutdown",
     "disable_object_cache",
     "disable_print_progress_bar",
-    "disable_profile",
-    "disable_profiling",
     "disable_progress_bar",
     "enable_checkpoint_on_shutdown",
     "enable_object_cache",
     "enable_print_progress_bar",
-    "enable_profile",
-    "enable_profiling",
     "enable_progress_bar",
 ];
 
@@ -93,6 +89,8 @@ pub fn pragma(session: &mut Session, name: &Ident, args: &[Syntax]) -> Result<Ou
         ("show_databases", []) => show::run(session, &Show::Databases),
         ("enable_optimizer", []) => optimizer(session, true),
         ("disable_optimizer", []) => optimizer(session, false),
+        ("enable_profiling" | "enable_profile", []) => profile(session, "text"),
+        ("disable_profiling" | "disable_profile", []) => profile(session, "off"),
         ("force_checkpoint", []) => Ok(Outcome::Done),
         ("import_database", [path]) => {
             session.run_text(&format!("IMPORT DATABASE {path}"), Parameters::default())
@@ -114,6 +112,11 @@ pub fn pragma(session: &mut Session, name: &Ident, args: &[Syntax]) -> Result<Ou
 
 fn optimizer(session: &mut Session, enabled: bool) -> Result<Outcome, Failure> {
     session.settings.set("enable_optimizer", &Scalar::Boolean(enabled))?;
+    Ok(Outcome::Done)
+}
+
+fn profile(session: &mut Session, format: &str) -> Result<Outcome, Failure> {
+    session.settings.set("profile", &Scalar::text(format))?;
     Ok(Outcome::Done)
 }
 

@@ -9,10 +9,10 @@ use arrow_select::filter::filter;
 
 use super::TableScan;
 use super::conjunct::prune;
-use crate::column::ChunkReader;
 use crate::column::predicate::{Predicate, Prune};
 use crate::column::scalar::Scalar;
 use crate::column::stats::ChunkStats;
+use crate::column::{ChunkReader, Codec};
 use crate::exec::batch::Batch;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::evaluate_predicate;
@@ -211,7 +211,14 @@ impl GroupScan {
         for (i, conjunct) in scan.conjuncts.iter().enumerate() {
             match prune(&conjunct.expr, &mut |column| stats(column))? {
                 Prune::None => {
-                    self.work.note(|detail| ScanMetrics::refute(&mut detail.row_groups_refuted, i));
+                    if self.work.detail.is_some() {
+                        let by_nulls = match &conjunct.simple {
+                            Some((column, predicate)) => stats(*column)?.nulls_refute(predicate),
+                            None => false,
+                        };
+                        self.work
+                            .note(|detail| ScanMetrics::refute(&mut detail.row_groups_refuted, i, by_nulls));
+                    }
                     return self.skip();
                 }
                 Prune::Some => left.push(i),
@@ -289,6 +296,11 @@ impl GroupScan {
         let mask = reader.filter_block(index, predicate).map_err(TableError::from)?;
         if mask.is_some() {
             self.count_decoded(&reader, index)?;
+            if self.work.detail.is_some()
+                && reader.codec_of_block(index).map_err(TableError::from)? == Codec::Dictionary
+            {
+                self.work.note(|detail| detail.dictionary_filters += 1);
+            }
         }
         Ok(mask)
     }
@@ -349,8 +361,18 @@ impl GroupScan {
             match verdict {
                 Prune::None => {
                     self.work.blocks_skipped += 1;
-                    let condition = self.conjuncts[i];
-                    self.work.note(|detail| ScanMetrics::refute(&mut detail.blocks_refuted, condition));
+                    if self.work.detail.is_some() {
+                        let by_nulls = match &conjunct.simple {
+                            Some((column, predicate)) => {
+                                self.block_stats(*column, index)?.nulls_refute(predicate)
+                            }
+                            None => false,
+                        };
+                        let condition = self.conjuncts[i];
+                        self.work.note(|detail| {
+                            ScanMetrics::refute(&mut detail.blocks_refuted, condition, by_nulls);
+                        });
+                    }
                     return Ok(None);
                 }
                 Prune::Some => left.push(self.conjuncts[i]),
