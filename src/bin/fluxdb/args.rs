@@ -5,48 +5,20 @@ use std::path::PathBuf;
 use lexopt::prelude::*;
 
 use crate::format::Format;
+use crate::subcommands::{SUBCOMMANDS, Subcommand};
 
 /// What the user wants.
 pub enum Command {
     /// Statements on a database.
     Run(Invocation),
     /// A subcommand and its own words.
-    Subcommand(Subcommand, Vec<String>),
+    Subcommand(&'static Subcommand, Vec<String>),
+    /// `--help` of a subcommand.
+    HelpOf(&'static Subcommand),
     /// `--help`.
     Help,
     /// `--version`.
     Version,
-}
-
-/// The words that, first on the line, are not a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subcommand {
-    /// Makes and shows a sample database.
-    Demo,
-    /// Verifies a file.
-    Check,
-    /// Reads line protocol.
-    Import,
-    /// Writes a point.
-    Write,
-    /// Lists series.
-    Series,
-    /// Measures this machine.
-    Bench,
-}
-
-impl Subcommand {
-    fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "demo" => Some(Self::Demo),
-            "check" => Some(Self::Check),
-            "import" => Some(Self::Import),
-            "write" => Some(Self::Write),
-            "series" => Some(Self::Series),
-            "bench" => Some(Self::Bench),
-            _ => None,
-        }
-    }
 }
 
 /// One run of the shell.
@@ -105,16 +77,16 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, String> {
             Value(word) => {
                 positionals += 1;
                 if positionals == 1 {
-                    if let Some(sub) = word.to_str().and_then(Subcommand::from_word) {
+                    if let Some(sub) = word.to_str().and_then(Subcommand::named) {
                         let mut rest = vec![];
                         for word in parser.raw_args().map_err(|e| e.to_string())? {
                             rest.push(
                                 word.into_string().map_err(|w| format!("{} is not UTF-8", w.display()))?,
                             );
                         }
-                        let asks_for_help = matches!(rest.first().map(String::as_str), Some("--help" | "-h"));
+                        let asks_for_help = rest.iter().any(|word| word == "--help" || word == "-h");
                         return Ok(if asks_for_help {
-                            Command::Help
+                            Command::HelpOf(sub)
                         } else {
                             Command::Subcommand(sub, rest)
                         });
@@ -139,50 +111,93 @@ fn text(parser: &mut lexopt::Parser, option: &str) -> Result<String, String> {
     value.into_string().map_err(|_| format!("the value of {option} is not UTF-8"))
 }
 
-/// The text of `--help`.
-pub const HELP: &str = "\
-FluxDB: an embedded analytical and time-series database
+/// What it is, in a line.
+pub const ABOUT: &str = "an embedded analytical and time-series database";
+/// How it is called to run statements.
+pub const SYNOPSIS: &str = "fluxdb [OPTIONS] [DATABASE] [SQL]...";
 
-Usage: fluxdb [OPTIONS] [DATABASE] [SQL]...
-       fluxdb demo [DATABASE]       make a sample database and look at it
-       fluxdb check DATABASE        verify every checksum and reference of a file
-       fluxdb import DATABASE FILE... [--precision ns|us|ms|s]
-                                    read InfluxDB line protocol (- is standard input)
-       fluxdb write DATABASE MEASUREMENT [--tag K=V]... --field K=V... [--time T]
-                                    write a point; values as in line protocol
-       fluxdb series DATABASE [MEASUREMENT]
-                                    list the series of measurements
-       fluxdb bench [--rows N] [--commits N] [DIRECTORY]
-                                    measure this machine with a file that goes again
+/// An option and its help.
+pub struct Opt {
+    pub short: Option<char>,
+    pub long: &'static str,
+    /// What its value is called, if it takes one.
+    pub value: &'static str,
+    pub help: &'static str,
+}
 
-Without SQL, -c or -f, statements are read from standard input; on a terminal
-that is an interactive shell (.help lists its commands). Statements end with ;
+const fn option(short: Option<char>, long: &'static str, value: &'static str, help: &'static str) -> Opt {
+    Opt { short, long, value, help }
+}
 
-Arguments:
-  DATABASE              a file, made if it is not there; none or :memory: is in memory
-                        (a file that is called like a subcommand is ./demo)
-  SQL                   statements to run
+/// All options, in the order of `--help`.
+pub const OPTIONS: &[Opt] = &[
+    option(Some('c'), "command", "SQL", "run these statements (may be repeated)"),
+    option(Some('f'), "file", "FILE", "run the statements in a file"),
+    option(None, "readonly", "", "open the database for reading only"),
+    option(
+        None,
+        "recover",
+        "",
+        "write again to a database with a damaged log; what cannot be read is given up",
+    ),
+    option(None, "format", "FORMAT", "how results look; table on a terminal, else csv"),
+    option(None, "batch", "", "no prompt, no colour, go on after an error"),
+    option(None, "timer", "", "after each statement, its time on standard error"),
+    option(Some('h'), "help", "", "this; after a subcommand, what that does"),
+    option(Some('V'), "version", "", "the version, that of the file format, and what is built in"),
+];
 
-Options:
-  -c, --command SQL     run these statements (may be repeated)
-  -f, --file FILE       run the statements in a file
-      --readonly        open the database for reading only
-      --recover         write again to a database with a damaged log; what cannot be read is given up
-      --format FORMAT   table, box, csv, tsv, json, ndjson, markdown, vertical,
-                        parquet, arrow or null; table on a terminal, else csv
-      --batch           no prompt, no colour, go on after an error
-      --timer           after each statement, its time on standard error
-  -h, --help            this
-  -V, --version         the version
-
-Examples:
-  fluxdb -c \"SELECT * FROM 'data.csv' LIMIT 10\"
+/// Examples, a line each.
+pub const EXAMPLES: &str = "  fluxdb -c \"SELECT * FROM 'data.csv' LIMIT 10\"
   fluxdb taxi.flux \"CREATE TABLE taxi AS SELECT * FROM 'nyc_taxi.csv'\"
   fluxdb taxi.flux \"SELECT avg(value), max(value) FROM taxi EVERY 1d\"
   fluxdb --format parquet -c \"SELECT * FROM 'in.csv'\" > out.parquet
+  cat data.csv | fluxdb -c \"SELECT count(*) FROM read_csv('-')\"";
 
-Exit status: 0 if every statement succeeded, 1 if one failed, 2 for bad usage.
-";
+/// The text of `--help`.
+pub fn help() -> String {
+    let mut out = format!("FluxDB: {ABOUT}\n\nUsage: {SYNOPSIS}\n       fluxdb SUBCOMMAND ...\n\n");
+    out += "Without SQL, -c or -f, statements are read from standard input; on a terminal\n\
+            that is an interactive shell (.help lists its commands). Statements end with ;\n\n\
+            Arguments:\n\
+            \x20 DATABASE              a file, made if it is not there; none or :memory: is in memory\n\
+            \x20                       (a file that is called like a subcommand is ./demo)\n\
+            \x20 SQL                   statements to run\n\nOptions:\n";
+    for o in OPTIONS {
+        let short = o.short.map_or_else(|| "    ".to_owned(), |c| format!("-{c}, "));
+        let name = format!("{short}--{} {}", o.long, o.value);
+        out += &format!("  {:<22}{}\n", name.trim_end(), o.help);
+    }
+    out += &format!("                        Formats: {}\n\nSubcommands:\n", Format::NAMES.join(", "));
+    for subcommand in SUBCOMMANDS {
+        out += &format!("  {:<22}{}\n", subcommand.name, subcommand.help);
+    }
+    out += "\x20 fluxdb SUBCOMMAND --help says how each is used.\n";
+    out += &format!("\nExamples:\n{EXAMPLES}\n\n");
+    out += "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for bad usage.\n";
+    out
+}
+
+/// The text of `--version`.
+pub fn version() -> String {
+    let features = [
+        ("arrow", cfg!(feature = "arrow")),
+        ("csv", cfg!(feature = "csv")),
+        ("json", cfg!(feature = "json")),
+        ("metrics", cfg!(feature = "metrics")),
+        ("parquet", cfg!(feature = "parquet")),
+        ("serde", cfg!(feature = "serde")),
+    ];
+    let features: Vec<_> = features.iter().filter(|f| f.1).map(|f| f.0).collect();
+    format!(
+        "fluxdb {} (file format {}; {}; {}-{})",
+        env!("CARGO_PKG_VERSION"),
+        fluxdb::FORMAT_VERSION,
+        features.join(", "),
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    )
+}
 
 #[cfg(test)]
 mod tests {
@@ -204,9 +219,9 @@ mod tests {
 
     #[test]
     fn a_subcommand_only_as_first_word() {
-        assert!(matches!(run(&["demo", "--help"]), Ok(Command::Help)));
+        assert!(matches!(run(&["demo", "--help"]), Ok(Command::HelpOf(sub)) if sub.name == "demo"));
         assert!(
-            matches!(run(&["demo", "x.flux"]), Ok(Command::Subcommand(Subcommand::Demo, rest)) if rest == ["x.flux"])
+            matches!(run(&["demo", "x.flux"]), Ok(Command::Subcommand(sub, rest)) if sub.name == "demo" && rest == ["x.flux"])
         );
         let Ok(Command::Run(r)) = run(&["./demo"]) else { panic!() };
         assert_eq!(r.database, Some(PathBuf::from("./demo")));

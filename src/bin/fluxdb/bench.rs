@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fluxdb::{Database, Error, params};
 
-const USAGE: &str = "usage: fluxdb bench [--rows N] [--commits N] [DIRECTORY]";
+use crate::subcommands::Subcommand;
 
 /// Bytes that are written to learn what the disk can do.
 const DISK_BYTES: usize = 64 << 20;
@@ -21,7 +21,7 @@ struct Plan {
 
 /// Writes and reads a synthetic load in a file that is removed afterwards.
 pub fn run(words: &[String]) -> ExitCode {
-    let Some(plan) = parse(words) else { return crate::bad_usage(USAGE) };
+    let Some(plan) = parse(words) else { return Subcommand::bad_usage("bench") };
     let name = format!("fluxdb-bench-{}", std::process::id());
     let paths = [plan.directory.join(format!("{name}.flux")), plan.directory.join(format!("{name}.raw"))];
     let result = measure(&plan, &paths[0], &paths[1]);

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use fluxdb::{Database, Options};
 
+use crate::subcommands::Subcommand;
+
 /// Verifies every checksum and every reference of a file, and says what it found.
 pub fn run(words: &[String]) -> ExitCode {
-    let [path] = words else { return crate::bad_usage("usage: fluxdb check DATABASE") };
+    let [path] = words else { return Subcommand::bad_usage("check") };
     match Database::open_with(Path::new(path), Options::default().read_only(true)) {
         Ok(db) => {
             let report = db.check();

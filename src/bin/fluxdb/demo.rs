@@ -8,6 +8,7 @@ use fluxdb::Database;
 use crate::format::Format;
 use crate::interrupt::Interrupt;
 use crate::session::{Outcome, Session};
+use crate::subcommands::Subcommand;
 
 const DEFAULT_PATH: &str = "demo.flux";
 
@@ -35,7 +36,7 @@ pub fn run(words: &[String]) -> ExitCode {
     let path = match words {
         [] => PathBuf::from(DEFAULT_PATH),
         [path] => PathBuf::from(path),
-        _ => return crate::bad_usage("usage: fluxdb demo [DATABASE]"),
+        _ => return Subcommand::bad_usage("demo"),
     };
     match walk(&path) {
         Ok(Outcome::Ok) => ExitCode::SUCCESS,

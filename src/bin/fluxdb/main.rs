@@ -3,14 +3,20 @@
 mod args;
 mod bench;
 mod check;
+mod completions;
 mod demo;
 mod dot;
+mod export;
 mod format;
 mod interrupt;
 mod measurements;
+mod pager;
+mod plot;
 mod progress;
 mod repl;
 mod session;
+mod subcommands;
+mod tour;
 
 use std::io::{self, BufReader, IsTerminal};
 use std::path::Path;
@@ -18,7 +24,7 @@ use std::process::ExitCode;
 
 use fluxdb::{Database, Options};
 
-use crate::args::{Command, Input, Invocation, Subcommand};
+use crate::args::{Command, Input, Invocation};
 use crate::format::Format;
 use crate::interrupt::Interrupt;
 use crate::session::{Outcome, Session};
@@ -28,23 +34,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match args::parse() {
-        Ok(Command::Help) => {
-            print!("{}", args::HELP);
-            ExitCode::SUCCESS
-        }
-        Ok(Command::Version) => {
-            println!("fluxdb {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
-        }
+        Ok(Command::Help) => shown(&args::help()),
+        Ok(Command::HelpOf(subcommand)) => shown(&subcommand.long_help()),
+        Ok(Command::Version) => shown(&format!("{}\n", args::version())),
         Ok(Command::Run(invocation)) => run(&invocation),
-        Ok(Command::Subcommand(Subcommand::Demo, words)) => demo::run(&words),
-        Ok(Command::Subcommand(Subcommand::Check, words)) => check::run(&words),
-        Ok(Command::Subcommand(Subcommand::Import, words)) => measurements::import(&words),
-        Ok(Command::Subcommand(Subcommand::Write, words)) => measurements::write(&words),
-        Ok(Command::Subcommand(Subcommand::Series, words)) => measurements::series(&words),
-        Ok(Command::Subcommand(Subcommand::Bench, words)) => bench::run(&words),
+        Ok(Command::Subcommand(subcommand, words)) => (subcommand.run)(&words),
         Err(message) => bad_usage(&message),
     }
+}
+
+fn shown(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
 }
 
 /// Says what is wrong with the command line.

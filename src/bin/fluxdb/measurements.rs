@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use fluxdb::{Database, ImportOptions, ImportReport, Options, Precision};
 
 use crate::bad_usage;
-
-const IMPORT_USAGE: &str = "usage: fluxdb import DATABASE FILE... [--precision ns|us|ms|s]";
-const WRITE_USAGE: &str = "usage: fluxdb write DATABASE MEASUREMENT [--tag NAME=VALUE]... --field NAME=VALUE... [--time T] [--precision P]";
-const SERIES_USAGE: &str = "usage: fluxdb series DATABASE [MEASUREMENT]";
+use crate::dot::{reader_of, text_literal};
+use crate::repl::quote_name;
+use crate::subcommands::Subcommand;
 
 /// The words of a subcommand, its options taken out.
 struct Words {
@@ -59,15 +58,16 @@ fn failed(e: impl std::fmt::Display) -> ExitCode {
 
 /// Reads line protocol into a database.
 pub fn import(words: &[String]) -> ExitCode {
-    let parsed = Words::parse(words, &["precision"]).and_then(|w| Ok((w.precision()?, w.positional)));
-    let (precision, positional) = match parsed {
+    let parsed = Words::parse(words, &["precision", "table"]).and_then(|w| Ok((w.precision()?, w)));
+    let (precision, words) = match parsed {
         Ok(parsed) => parsed,
-        Err(e) => return bad_usage(&format!("{e}; {IMPORT_USAGE}")),
+        Err(e) => return bad_usage(&e),
     };
-    let [database, files @ ..] = &positional[..] else { return bad_usage(IMPORT_USAGE) };
+    let [database, files @ ..] = &words.positional[..] else { return Subcommand::bad_usage("import") };
     if files.is_empty() {
-        return bad_usage(IMPORT_USAGE);
+        return Subcommand::bad_usage("import");
     }
+    let table = words.all("table").last();
     // Before a database comes to be.
     if let Some(e) = files.iter().find_map(|pattern| Database::find_import_files(pattern).err()) {
         return failed(e);
@@ -78,6 +78,13 @@ pub fn import(words: &[String]) -> ExitCode {
     };
     let mut rejected = 0;
     for pattern in files {
+        if let Some(reader) = reader_of(pattern) {
+            match load(&db, pattern, reader, table) {
+                Ok(line) => println!("{line}"),
+                Err(e) => return failed(e),
+            }
+            continue;
+        }
         match db.import_files(pattern, ImportOptions { precision }) {
             Ok(reports) => {
                 for (file, report) in reports {
@@ -89,6 +96,23 @@ pub fn import(words: &[String]) -> ExitCode {
         }
     }
     if rejected > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Reads files of a format into a table, which is made if it is not there.
+fn load(db: &Database, pattern: &str, reader: &str, table: Option<&str>) -> fluxdb::Result<String> {
+    // `readings.csv.gz` is about readings.
+    let stem = Path::new(pattern).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = stem.split('.').next().unwrap_or_default();
+    let table = table.unwrap_or(stem);
+    let connection = db.connect();
+    let (name, source) = (quote_name(table), format!("{reader}({})", text_literal(pattern)));
+    let exists = connection.table_names().iter().any(|t| t.eq_ignore_ascii_case(table));
+    let rows = connection.execute(&if exists {
+        format!("INSERT INTO {name} BY NAME FROM {source}")
+    } else {
+        format!("CREATE TABLE {name} AS FROM {source}")
+    })?;
+    Ok(format!("{pattern}: {rows} rows into {name}"))
 }
 
 fn tell(file: &str, report: &ImportReport) {
@@ -111,27 +135,27 @@ pub fn write(words: &[String]) -> ExitCode {
         Words::parse(words, &["tag", "field", "time", "precision"]).and_then(|w| Ok((w.precision()?, w)));
     let (precision, words) = match line {
         Ok(parsed) => parsed,
-        Err(e) => return bad_usage(&format!("{e}; {WRITE_USAGE}")),
+        Err(e) => return bad_usage(&format!("{e}")),
     };
-    let [database, measurement] = &words.positional[..] else { return bad_usage(WRITE_USAGE) };
+    let [database, measurement] = &words.positional[..] else { return Subcommand::bad_usage("write") };
     let escape = |text: &str| text.replace(',', "\\,").replace(' ', "\\ ");
     let mut line = escape(measurement);
     for tag in words.all("tag") {
         let Some((name, value)) = tag.split_once('=') else {
-            return bad_usage(&format!("the tag '{tag}' is not NAME=VALUE; {WRITE_USAGE}"));
+            return bad_usage(&format!("the tag '{tag}' is not NAME=VALUE"));
         };
         line += &format!(",{}={}", escape(name), escape(value).replace('=', "\\="));
     }
     let mut separator = ' ';
     for field in words.all("field") {
         let Some((name, value)) = field.split_once('=') else {
-            return bad_usage(&format!("the field '{field}' is not NAME=VALUE; {WRITE_USAGE}"));
+            return bad_usage(&format!("the field '{field}' is not NAME=VALUE"));
         };
         line += &format!("{separator}{}={}", escape(name), field_value(value));
         separator = ',';
     }
     if separator == ' ' {
-        return bad_usage(WRITE_USAGE);
+        return Subcommand::bad_usage("write");
     }
     if let Some(time) = words.all("time").last() {
         line += &format!(" {time}");
@@ -165,7 +189,7 @@ pub fn series(words: &[String]) -> ExitCode {
         [database, measurement] => {
             (database, format!("SHOW SERIES FROM \"{}\"", measurement.replace('"', "\"\"")))
         }
-        _ => return bad_usage(SERIES_USAGE),
+        _ => return Subcommand::bad_usage("series"),
     };
     match list(database, &sql) {
         Ok(()) => ExitCode::SUCCESS,

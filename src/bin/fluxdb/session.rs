@@ -4,11 +4,12 @@ use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fluxdb::{Connection, Database, Error, StatementResult, StatementSplitter};
+use fluxdb::{Batch, Connection, Database, Error, Field, StatementResult, StatementSplitter};
 
 use crate::dot;
 use crate::format::{Columns, Display, Format};
 use crate::interrupt::Interrupt;
+use crate::pager::{self, Paged};
 use crate::progress::Progress;
 
 /// How a statement, or a run of them, ended.
@@ -35,6 +36,17 @@ pub enum Output {
     File(BufWriter<std::fs::File>),
 }
 
+/// Rows of the last result that are kept for `.plot`.
+const KEPT_ROWS_MAX: usize = 100_000;
+
+/// The last result, or its beginning.
+pub struct LastResult {
+    pub fields: Vec<Field>,
+    pub batches: Vec<Batch>,
+    /// There were more rows than are kept.
+    pub cut: bool,
+}
+
 /// A database, a connection to it, and how its results are shown.
 pub struct Session {
     database: Database,
@@ -53,6 +65,12 @@ pub struct Session {
     pub output: Output,
     /// The next result only goes to `output`.
     pub once: bool,
+    /// Whether long output goes through a pager, and through which if not the usual one.
+    pub pager: Option<Option<String>>,
+    /// The last statement, for `.edit`.
+    pub last_sql: Option<String>,
+    /// What it returned, for `.plot`.
+    pub last_result: Option<LastResult>,
     /// Whether any statement or command has failed.
     pub failed: bool,
     /// Files that are being read.
@@ -76,6 +94,9 @@ impl Session {
             bail: false,
             output: Output::Stdout,
             once: false,
+            pager: None,
+            last_sql: None,
+            last_result: None,
             failed: false,
             depth: 0,
             interrupt,
@@ -132,6 +153,25 @@ impl Session {
         let result = run(self);
         self.display = before;
         result
+    }
+
+    /// Writes text to where results go, through the pager if it is longer than the screen.
+    pub fn print_long(&mut self, text: &str) -> Result<(), String> {
+        match self.paged() {
+            Some(mut paged) => {
+                let written = paged.write_all(text.as_bytes()).and_then(|()| paged.finish());
+                written.map_err(|e| format!("cannot write the result: {e}"))
+            }
+            None => self.print(text),
+        }
+    }
+
+    /// The pager for output of now, if there is to be one.
+    fn paged(&self) -> Option<Paged> {
+        let command = pager::command(self.pager.as_ref()?.as_deref());
+        let to_screen = matches!(self.output, Output::Stdout) && io::stdout().is_terminal();
+        let (_, height) = terminal_size::terminal_size().filter(|_| to_screen)?;
+        Some(Paged::new(command, usize::from(height.0)))
     }
 
     /// Writes text to where results go.
@@ -266,6 +306,7 @@ impl Session {
                 return Outcome::Closed;
             }
         }
+        self.last_sql = Some(sql.trim().to_owned());
         self.interrupt.statement_begins(self.connection.cancel_handle());
         let mut progress = Progress::start(&self.connection);
         let mut spent = Duration::ZERO;
@@ -286,6 +327,9 @@ impl Session {
             }
         };
         self.failed |= outcome == Outcome::Failed;
+        if let Some(profile) = self.connection.last_profile() {
+            eprintln!("{}", profile.trim_end());
+        }
         if self.timer {
             eprintln!("Run Time: real {:.6} s, rows {rows}", spent.as_secs_f64());
         }
@@ -315,14 +359,18 @@ impl Session {
             }
             _ => return Ok(()),
         };
+        let mut kept = LastResult { fields: result.columns().to_vec(), batches: vec![], cut: false };
+        let mut kept_rows = 0;
+        let mut paged = self.paged();
         let mut stdout;
-        let (out, to_terminal): (&mut dyn Write, bool) = match &mut self.output {
-            Output::Stdout => {
+        let (out, to_terminal): (&mut dyn Write, bool) = match (&mut self.output, &mut paged) {
+            (_, Some(paged)) => (paged, true),
+            (Output::Stdout, None) => {
                 let to_terminal = io::stdout().is_terminal();
                 stdout = BufWriter::with_capacity(1 << 16, io::stdout().lock());
                 (&mut stdout, to_terminal)
             }
-            Output::File(file) => (file, false),
+            (Output::File(file), None) => (file, false),
         };
         let columns = Columns::of(&result);
         let mut writer = self.display.writer(&columns, terminal_width(to_terminal));
@@ -337,6 +385,12 @@ impl Session {
             while let Some(batch) = next {
                 let batch = batch.map_err(Failure::Statement)?;
                 *rows += batch.rows as u64;
+                if kept_rows < KEPT_ROWS_MAX {
+                    kept_rows += batch.rows;
+                    kept.batches.push(batch.clone());
+                } else {
+                    kept.cut = true;
+                }
                 writer.batch(&batch, out)?;
                 next = timed.run(|| result.next_batch());
             }
@@ -344,7 +398,8 @@ impl Session {
             Ok(())
         })();
         // What came before an error is shown.
-        let flushed = out.flush();
+        let flushed = out.flush().and_then(|()| paged.map_or(Ok(()), Paged::finish));
+        self.last_result = Some(kept);
         if self.once {
             self.once = false;
             self.output = Output::Stdout;

@@ -16,7 +16,7 @@ pub(super) fn tables(session: &mut Session, words: &Words<'_>) -> Result<Next, S
 
 pub(super) fn schema(session: &mut Session, words: &Words<'_>) -> Result<Next, String> {
     let statements = session.connection.create_statements(words.at_most_one()?).map_err(|e| e.to_string())?;
-    session.print(&statements.iter().map(|s| format!("{s}\n")).collect::<String>())?;
+    session.print_long(&statements.iter().map(|s| format!("{s}\n")).collect::<String>())?;
     Ok(Next::Go)
 }
 

@@ -9,14 +9,25 @@ use crate::format::{Display, Format};
 use crate::repl::quote_name;
 use crate::session::{Outcome, Session};
 
-/// The reader of a file: by an option, else by its name.
-fn reader(path: &str, format: Option<&str>) -> Result<&'static str, String> {
+/// The reader of a file whose name says what it is.
+pub fn reader_of(path: &str) -> Option<&'static str> {
+    let known = ["csv", "tsv", "json", "ndjson", "jsonl", "parquet", "parq", "pq", "arrow", "feather", "ipc"];
+    known.contains(&kind_of(path)?.as_str()).then(|| reader(path, None).ok()).flatten()
+}
+
+/// What the name of a file says that it is, compressed or not.
+fn kind_of(path: &str) -> Option<String> {
     let extension = |p: &Path| p.extension().map(|e| e.to_string_lossy().to_lowercase());
     let path = Path::new(path);
-    let by_name = match extension(path).as_deref() {
+    match extension(path).as_deref() {
         Some("gz" | "zst" | "gzip" | "zstd") => path.file_stem().and_then(|s| extension(Path::new(s))),
         other => other.map(str::to_owned),
-    };
+    }
+}
+
+/// The reader of a file: by an option, else by its name.
+fn reader(path: &str, format: Option<&str>) -> Result<&'static str, String> {
+    let by_name = kind_of(path);
     match format.or(by_name.as_deref()) {
         Some("json" | "ndjson" | "jsonl") => Ok("read_json"),
         Some("parquet" | "parq" | "pq") => Ok("read_parquet"),
@@ -119,6 +130,9 @@ mod tests {
         assert_eq!(reader("a.JSON.gz", None), Ok("read_json"));
         assert_eq!(reader("a.parquet", Some("csv")), Ok("read_csv"));
         assert_eq!(reader("a", None), Ok("read_csv"));
+        assert_eq!(reader_of("a"), None);
+        assert_eq!(reader_of("points.lp.gz"), None);
+        assert_eq!(reader_of("a/*.parquet"), Some("read_parquet"));
         assert!(reader("a", Some("xml")).is_err());
     }
 }

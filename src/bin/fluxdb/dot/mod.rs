@@ -4,6 +4,8 @@ mod catalog;
 mod data;
 mod results;
 
+pub use data::{reader_of, text_literal};
+
 use std::path::{Path, PathBuf};
 
 use crate::session::{Outcome, Session};
@@ -85,6 +87,10 @@ pub const COMMANDS: &[DotCommand] = commands![
     ".nullvalue" "TEXT" "what a NULL looks like in tables" results::nullvalue,
     ".width" "[WIDTH]..." "widths of the columns of tables; 0 fits, none forgets all" results::width,
     ".maxrows" "[ROWS]" "rows shown of a long result; 0 for all" results::maxrows,
+    ".explain" "[on|off|auto]" "show plans as drawings, not as tables" results::explain,
+    ".plot" "[bar|line|hist] [[X] Y]" "draw the last result: column Y over column X" results::plot,
+    ".pager" "[on|off|COMMAND]" "long output goes through a pager" results::pager,
+    ".edit" "[FILE]" "edit the last statement, or a file, in $EDITOR and run it" results::edit,
     ".output" "[FILE]" "results go to a file, or back to the screen" results::output,
     ".once" "FILE" "the next result goes to a file" results::once,
     ".print" "TEXT" "print a line" results::print,
@@ -169,7 +175,7 @@ fn help(session: &mut Session, words: &Words<'_>) -> Result<Next, String> {
         text += "Statements may take several lines and end with ';'. Tab completes, Ctrl-R searches the\n\
                  history, Ctrl-C cancels a statement. Names of commands may be cut short.\n";
     }
-    session.print(&text)?;
+    session.print_long(&text)?;
     Ok(Next::Go)
 }
 

@@ -57,6 +57,8 @@ pub struct Display {
     pub max_rows: usize,
     /// The table of `INSERT` statements.
     pub table: String,
+    /// What EXPLAIN says is shown as the drawing that it is.
+    pub plans: bool,
 }
 
 impl Default for Display {
@@ -68,6 +70,7 @@ impl Default for Display {
             widths: vec![],
             max_rows: 40,
             table: "tbl".to_owned(),
+            plans: true,
         }
     }
 }
@@ -126,7 +129,7 @@ impl Display {
     /// A writer for one result of these columns. `width` is the terminal's, in characters.
     pub fn writer(&self, columns: &Columns, width: usize) -> Box<dyn ResultWriter> {
         match self.format {
-            Format::Table | Format::Box if plan::PlanWriter::is_for(columns) => {
+            Format::Table | Format::Box if self.plans && plan::PlanWriter::is_for(columns) => {
                 Box::<plan::PlanWriter>::default()
             }
             Format::Table => Box::new(table::TableWriter::fitted(self, width)),

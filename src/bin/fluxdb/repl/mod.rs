@@ -22,6 +22,7 @@ const HISTORY_LINES: usize = 10_000;
 /// Reads, runs and prints until the end of input or `.quit`.
 pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
     session.chatty = true;
+    session.pager = Some(None);
     if let Some(path) = home_file(".fluxdbrc").filter(|p| p.exists()) {
         session.run_file(&path, true);
     }
