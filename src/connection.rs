@@ -15,6 +15,7 @@ use crate::exec::error::ExecError;
 use crate::exec::functions::flatten;
 use crate::exec::zone::Zone;
 use crate::formats::BuiltinFormats;
+use crate::keyed::KeyedTable;
 use crate::params::Params;
 use crate::row::{FromRow, RowIter};
 use crate::sql::SqlError;
@@ -225,6 +226,20 @@ impl Connection {
     /// There is no such table.
     pub fn appender(&self, table: &str) -> Result<Appender<'_>> {
         Appender::new(self, table)
+    }
+
+    /// A table with a primary key, whose rows are read and written by key without SQL: in the transaction that is
+    /// open, if one is. `name` is a name as it stands in SQL.
+    ///
+    /// # Errors
+    ///
+    /// There is no such table, or it has no primary key.
+    pub fn keyed(&self, name: &str) -> Result<KeyedTable<'_>> {
+        KeyedTable::new(self, name)
+    }
+
+    pub(crate) fn session(&self) -> parking_lot::MutexGuard<'_, Session> {
+        self.session.lock()
     }
 
     pub(crate) fn extensions(&self) -> Arc<Extensions> {

@@ -29,6 +29,10 @@ pub struct Row {
 }
 
 impl Row {
+    pub(crate) fn new(columns: Arc<[Field]>, batch: Arc<Batch>, row: usize) -> Self {
+        Self { columns, batch, row }
+    }
+
     /// Names and types of the columns.
     pub fn columns(&self) -> &[Field] {
         &self.columns

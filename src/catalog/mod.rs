@@ -54,7 +54,7 @@ pub use materialized::{ALL_TIME, GroupState, Materialized, SourceState, TimeRang
 pub use names::{NameMap, fold, similar};
 pub use object::{Namespace, Object, ObjectId, ObjectKind};
 pub use root::{CatalogRoot, RootEntry};
-pub use row_group::{RowGroupHeader, RowGroupRecord, encode_row_group};
+pub use row_group::{KeysPlace, RowGroupHeader, RowGroupRecord, encode_row_group};
 pub use schema::{MAIN_SCHEMA, SchemaDefinition, SchemaId};
 pub use sequence::{CounterState, Exhausted, SequenceCounter, SequenceDefinition};
 pub use table::{ColumnDefinition, ColumnId, ColumnRole, TableDefinition, TableId};

@@ -49,11 +49,10 @@ impl RecordKind {
     pub const fn version(self) -> u8 {
         match self {
             Self::Table => 4,
-            Self::Root | Self::Directory => 2,
+            Self::Root | Self::Directory | Self::RowGroup => 2,
             Self::Schema
             | Self::View
             | Self::Segment
-            | Self::RowGroup
             | Self::Sequence
             | Self::Macro
             | Self::Type => 1,

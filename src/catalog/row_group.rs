@@ -8,7 +8,10 @@
 //! byte 16    first page of the extent u64
 //! byte 24    pages of the extent u64
 //! byte 32    bytes of the extent in use u64
-//! byte 40    zero, 24 bytes
+//! byte 40    where in the extent the key indexes begin u64 (from version 2; 0 without any)
+//! byte 48    bytes of the key indexes u64
+//! byte 56    key indexes u32
+//! byte 60    CRC32 of the list in front of them u32
 //! byte 64    column ids, u32 each, in the order of the chunks
 //! then       a ChunkMeta (128 bytes) for each column
 //! ```
@@ -40,11 +43,27 @@ pub struct RowGroupHeader {
     pub extent_pages: U64,
     /// Bytes of it that are in use.
     pub extent_bytes: U64,
-    reserved_tail: [u8; 24],
+    keys_offset: U64,
+    keys_bytes: U64,
+    keys_count: U32,
+    keys_checksum: U32,
 }
 
 const _: () = assert!(size_of::<RowGroupHeader>() == 64);
 const _: () = assert!(align_of::<RowGroupHeader>() == 1);
+
+/// Where the key indexes of a row group lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeysPlace {
+    /// From the beginning of the extent.
+    pub offset: u64,
+    /// All of them, and the list in front of them.
+    pub bytes: u64,
+    /// How many there are.
+    pub count: u32,
+    /// The checksum of the list.
+    pub checksum: u32,
+}
 
 /// Builds the record of a row group whose chunks lie in one extent.
 pub fn encode_row_group(
@@ -53,16 +72,21 @@ pub fn encode_row_group(
     extent_pages: u64,
     extent_bytes: u64,
     chunks: &[(ColumnId, ChunkMeta)],
+    keys: &KeysPlace,
 ) -> Vec<u8> {
     let header = RowGroupHeader {
-        header: [RecordKind::RowGroup as u8, RecordKind::RowGroup.version(), 0, 0],
+        // Older programs know those without.
+        header: [RecordKind::RowGroup as u8, if keys.count > 0 { 2 } else { 1 }, 0, 0],
         columns: U32::new(chunks.len() as u32),
         rows: U32::new(rows),
         reserved: U32::new(0),
         extent_page: U64::new(extent_page),
         extent_pages: U64::new(extent_pages),
         extent_bytes: U64::new(extent_bytes),
-        reserved_tail: [0; 24],
+        keys_offset: U64::new(keys.offset),
+        keys_bytes: U64::new(keys.bytes),
+        keys_count: U32::new(keys.count),
+        keys_checksum: U32::new(keys.checksum),
     };
     let mut bytes = Vec::with_capacity(64 + chunks.len() * (4 + size_of::<ChunkMeta>()));
     bytes.extend_from_slice(bytemuck::bytes_of(&header));
@@ -91,8 +115,25 @@ impl<B: AsRef<[u8]>> RowGroupRecord<B> {
         let header: &RowGroupHeader = bytemuck::from_bytes(head);
         check_header(header.header, RecordKind::RowGroup)?;
         let (columns, rows) = (header.columns.get() as usize, header.rows.get());
-        if header.reserved.get() != 0 || header.reserved_tail != [0; 24] {
+        let keys = KeysPlace {
+            offset: header.keys_offset.get(),
+            bytes: header.keys_bytes.get(),
+            count: header.keys_count.get(),
+            checksum: header.keys_checksum.get(),
+        };
+        let has_keys = header.header[1] >= 2;
+        if header.reserved.get() != 0 || (!has_keys && keys != KeysPlace::default()) {
             return Err("reserved bytes are not zero".into());
+        }
+        if has_keys {
+            let end = keys.offset.checked_add(keys.bytes);
+            if end.is_none_or(|end| end > header.extent_bytes.get())
+                || !keys.offset.is_multiple_of(CHUNK_ALIGN as u64)
+                || keys.count == 0
+                || u64::from(keys.count) * 8 > keys.bytes
+            {
+                return Err("its key indexes are not inside the row group".into());
+            }
         }
         if rows == 0 || rows as usize > ROW_GROUP_ROWS {
             return Err(Malformed::Bytes(format!("a row group of {rows} rows")));
@@ -126,6 +167,17 @@ impl<B: AsRef<[u8]>> RowGroupRecord<B> {
     /// The fixed part.
     pub fn header(&self) -> &RowGroupHeader {
         bytemuck::from_bytes(&self.bytes.as_ref()[..size_of::<RowGroupHeader>()])
+    }
+
+    /// Where its key indexes lie.
+    pub fn keys(&self) -> KeysPlace {
+        let header = self.header();
+        KeysPlace {
+            offset: header.keys_offset.get(),
+            bytes: header.keys_bytes.get(),
+            count: header.keys_count.get(),
+            checksum: header.keys_checksum.get(),
+        }
     }
 
     /// Ids of the columns, in the order of the chunks.
@@ -171,7 +223,7 @@ mod tests {
     #[test]
     fn is_read_in_place_and_found_by_column() {
         let chunks = [(ColumnId(0), meta(0, 64)), (ColumnId(7), meta(64, 128))];
-        let record = RowGroupRecord::new(encode_row_group(10, 5, 1, 192, &chunks)).unwrap();
+        let record = RowGroupRecord::new(encode_row_group(10, 5, 1, 192, &chunks, &KeysPlace::default())).unwrap();
         assert_eq!(record.header().rows.get(), 10);
         assert_eq!(record.position(ColumnId(0)), Some(0));
         assert_eq!(record.position(ColumnId(7)), Some(1));
@@ -182,7 +234,7 @@ mod tests {
     #[test]
     fn chunks_that_lie_elsewhere_are_refused() {
         let refuse = |rows, page, pages, bytes, chunks: &[(ColumnId, ChunkMeta)]| {
-            assert!(RowGroupRecord::new(encode_row_group(rows, page, pages, bytes, chunks)).is_err());
+            assert!(RowGroupRecord::new(encode_row_group(rows, page, pages, bytes, chunks, &KeysPlace::default())).is_err());
         };
         let good = (ColumnId(0), meta(0, 64));
         refuse(10, 5, 1, 63, &[good]);
@@ -197,11 +249,31 @@ mod tests {
         refuse(10, 5, 1, 65, &[(ColumnId(0), meta(1, 64))]);
     }
 
+    #[test]
+    fn key_indexes_lie_inside_of_the_extent() {
+        let chunks = [(ColumnId(0), meta(0, 64))];
+        let place = KeysPlace { offset: 64, bytes: 100, count: 2, checksum: 7 };
+        let encode = |keys: &KeysPlace| encode_row_group(10, 5, 1, 164, &chunks, keys);
+        let record = RowGroupRecord::new(encode(&place)).unwrap();
+        assert_eq!((record.keys(), record.header().header[1]), (place, 2));
+        for wrong in [
+            KeysPlace { bytes: 101, ..place },
+            KeysPlace { offset: 65, bytes: 99, ..place },
+            KeysPlace { offset: u64::MAX - 63, ..place },
+            KeysPlace { count: 13, ..place },
+        ] {
+            assert!(RowGroupRecord::new(encode(&wrong)).is_err(), "{wrong:?}");
+        }
+        let mut old = encode(&place);
+        old[1] = 1;
+        assert!(RowGroupRecord::new(old).is_err());
+    }
+
     proptest! {
         #[test]
         fn any_damage_is_found_or_harmless(at in 0..332usize, to in any::<u8>(), cut in 0..332usize) {
             let chunks = [(ColumnId(0), meta(0, 64)), (ColumnId(7), meta(64, 128))];
-            let mut bytes = encode_row_group(10, 5, 1, 192, &chunks);
+            let mut bytes = encode_row_group(10, 5, 1, 192, &chunks, &KeysPlace::default());
             prop_assert_eq!(bytes.len(), 328);
             prop_assert!(RowGroupRecord::new(&bytes[..cut.min(327)]).is_err());
             if let Some(byte) = bytes.get_mut(at) {

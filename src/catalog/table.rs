@@ -159,6 +159,47 @@ impl TableDefinition {
         self.constraints.iter().find(|c| c.is_primary_key()).map(ConstraintDefinition::columns)
     }
 
+    /// The keys by which rows are found, each once: those of constraints, then of indexes. An index with a key that is
+    /// not a stored column is not among them.
+    pub fn indexed_keys(&self) -> Vec<Box<[ColumnId]>> {
+        let mut keys: Vec<Box<[ColumnId]>> = vec![];
+        let mut add = |key: Box<[ColumnId]>| {
+            if !key.is_empty() && key.len() <= usize::from(u8::MAX) && !keys.contains(&key) {
+                keys.push(key);
+            }
+        };
+        for constraint in &self.constraints {
+            if let ConstraintKind::Unique { columns, .. } = &constraint.kind {
+                add(columns.as_slice().into());
+            }
+        }
+        self.indexes.iter().filter_map(|index| self.key_of_index(index)).for_each(&mut add);
+        keys
+    }
+
+    /// Those of the [`indexed_keys`](Self::indexed_keys) that no two rows share.
+    pub fn unique_keys(&self) -> Vec<Box<[ColumnId]>> {
+        let constraints = self.constraints.iter().filter_map(|constraint| match &constraint.kind {
+            ConstraintKind::Unique { columns, .. } => Some(columns.as_slice().into()),
+            _ => None,
+        });
+        let indexes = self.indexes.iter().filter(|index| index.unique);
+        constraints.chain(indexes.filter_map(|index| self.key_of_index(index))).collect()
+    }
+
+    /// The columns of an index, if all its keys are stored ones.
+    pub fn key_of_index(&self, index: &IndexDefinition) -> Option<Box<[ColumnId]>> {
+        index.keys.iter().map(|key| self.column_of_key(key)).collect()
+    }
+
+    /// The stored column that a key of an index names.
+    fn column_of_key(&self, key: &str) -> Option<ColumnId> {
+        let quoted = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
+        let name = quoted.map_or_else(|| key.to_owned(), |name| name.replace("\"\"", "\""));
+        let column = &self.columns[self.column_position(&name)?];
+        column.generated.is_none().then_some(column.id)
+    }
+
     /// Whether these columns, in any order, are declared to be unique.
     pub fn is_unique(&self, wanted: &[ColumnId]) -> bool {
         self.constraints.iter().any(|c| {

@@ -22,6 +22,7 @@ pub(crate) mod filter;
 #[cfg(test)]
 mod format_tests;
 pub(crate) mod layout;
+pub mod key;
 pub mod le;
 pub mod meta;
 pub(crate) mod nested;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::catalog::TableDefinition;
 use crate::column::scalar::Scalar;
 use crate::exec::batch::Schema;
 use crate::exec::expr::{AggregateCall, CompareOp, Expr, SortKey};
 pub use crate::exec::operators::sample::Choice;
+use crate::exec::operators::scan::access::Access;
 use crate::exec::source::{Sink, Source};
 use crate::exec::window::WindowCall;
 use crate::exec::zone::Zone;
@@ -399,4 +401,9 @@ impl PlanNode {
             Self::UnionAll { inputs } => inputs.iter().collect(),
         }
     }
+}
+
+/// How a scan finds rows, if not by looking at all: in words, for EXPLAIN.
+pub fn table_access(table: &TableDefinition, columns: &[usize], filter: Option<&Expr>) -> Option<String> {
+    Some(Access::find(table, columns, filter)?.describe(table))
 }

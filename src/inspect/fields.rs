@@ -127,6 +127,8 @@ pub fn fields_of(file: &Inspection, part: &Part) -> Vec<Field> {
         PartKind::Shared => shared(&mut fields),
         PartKind::Block => block(&mut fields),
         PartKind::DeleteVector => delete_vector(&mut fields),
+        PartKind::KeyDirectory => key_directory(&mut fields),
+        PartKind::KeyIndex => key_index(&mut fields),
         PartKind::FrameHeader => frame_header(&mut fields),
         PartKind::LogDeletes => log_deletes(&mut fields),
         _ => None,
@@ -306,7 +308,10 @@ fn record(f: &mut Fields<'_>) -> Option<()> {
             f.number("page", 8)?;
             f.number("pages", 8)?;
             f.number("bytes", 8)?;
-            f.raw("zero", 24)?;
+            f.number("key indexes: offset", 8)?;
+            f.number("key indexes: bytes", 8)?;
+            f.number("key indexes", 4)?;
+            f.hex("key indexes: checksum of the list", 4)?;
             for column in 0..columns {
                 f.number(&format!("chunk {column}: column id"), 4)?;
             }
@@ -424,6 +429,36 @@ fn stream_head(f: &mut Fields<'_>) -> Option<()> {
 fn block(f: &mut Fields<'_>) -> Option<()> {
     stream_head(f)?;
     f.rest("values");
+    None
+}
+
+fn key_directory(f: &mut Fields<'_>) -> Option<()> {
+    for index in 0..f.bytes.len() / 8 {
+        f.number(&format!("index {index}: offset"), 4)?;
+        f.number(&format!("index {index}: bytes"), 4)?;
+    }
+    None
+}
+
+fn key_index(f: &mut Fields<'_>) -> Option<()> {
+    f.raw("magic", 4)?;
+    f.hex("checksum", 4)?;
+    f.number("version", 2)?;
+    f.number("form", 1)?;
+    let columns = f.number("columns", 1)?;
+    f.number("rows", 4)?;
+    f.number("entries", 4)?;
+    let blocks = f.number("blocks", 4)?;
+    let filter = f.number("bytes of the filter", 4)?;
+    f.number("zero", 4)?;
+    for column in 0..columns {
+        f.number(&format!("column {column}: id"), 4)?;
+    }
+    f.raw("filter", filter as usize)?;
+    for block in 0..blocks + 2 {
+        f.number(&format!("block {block}: place"), 4)?;
+    }
+    f.rest("keys");
     None
 }
 

@@ -15,6 +15,7 @@ use crate::inspect::log::parts_of_log;
 use crate::inspect::{Contents, PageUse, RowGroupView, TableView, page_map};
 use crate::pager::inspect::Inspection;
 use crate::pager::{HeapPage, PageId, PageKind, Slot, SlotState};
+use crate::table::keys::{KeyIndex, index_ranges};
 
 /// What some bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +53,10 @@ pub enum PartKind {
     Nulls,
     /// Which rows of a row group are deleted.
     DeleteVector,
+    /// The list of the key indexes of a row group.
+    KeyDirectory,
+    /// The index of a row group by a key.
+    KeyIndex,
     /// The header of a frame of the write-ahead log.
     FrameHeader,
     /// Counts, ids and lengths in a frame.
@@ -100,6 +105,8 @@ impl PartKind {
             Self::Block => "block",
             Self::Nulls => "nulls",
             Self::DeleteVector => "delete vector",
+            Self::KeyDirectory => "key directory",
+            Self::KeyIndex => "key index",
             Self::FrameHeader => "frame header",
             Self::LogRecord => "log record",
             Self::LogDeletes => "logged deletes",
@@ -395,7 +402,47 @@ fn parts_of_row_group(file: &Inspection, table: &TableView, group: &RowGroupView
             Err(e) => parts.push(damaged(e.to_string())),
         }
     }
+    parts_of_keys(file, table, group, check, &mut parts);
     parts
+}
+
+/// The parts of the key indexes of a row group.
+fn parts_of_keys(
+    file: &Inspection,
+    table: &TableView,
+    group: &RowGroupView,
+    check: bool,
+    parts: &mut Vec<Part>,
+) {
+    let place = group.record.keys();
+    if place.count == 0 {
+        return;
+    }
+    let page = group.record.header().extent_page.get();
+    let base = page.saturating_mul(u64::from(file.page_size())).saturating_add(place.offset);
+    let owner = |what: &str| -> Arc<str> { format!("{}, row group {}{what}", table.name, group.index).into() };
+    let mut add = |offset: usize, bytes: usize, kind, owner, index| {
+        parts.push(Part { offset: base + offset as u64, bytes: bytes as u64, kind, owner, index });
+    };
+    let damaged = |what: String| owner(&format!(", key indexes: {what}"));
+    let length = usize::try_from(place.bytes).unwrap_or(usize::MAX);
+    let bytes = match file.bytes(base, length) {
+        Ok(bytes) => bytes,
+        Err(e) => return add(0, length, PartKind::Damaged, damaged(e.to_string()), None),
+    };
+    let ranges = match index_ranges(&place, &bytes) {
+        Ok(ranges) => ranges,
+        Err(what) => return add(0, length, PartKind::Damaged, damaged(what), None),
+    };
+    add(0, 8 * ranges.len(), PartKind::KeyDirectory, owner(""), None);
+    for (number, range) in ranges.into_iter().enumerate() {
+        let index = Some(number as u32);
+        let opened = check.then(|| KeyIndex::open(bytes.slice(range.clone())));
+        match opened {
+            Some(Err(what)) => add(range.start, range.len(), PartKind::Damaged, damaged(what), index),
+            _ => add(range.start, range.len(), PartKind::KeyIndex, owner(""), index),
+        }
+    }
 }
 
 /// The parts of the chunk that fills `bytes`, which lie at `base` in the file.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
-use crate::exec::plan::{Choice, JoinKind, Plan, PlanNode, Recursion};
+use crate::exec::plan::{Choice, JoinKind, Plan, PlanNode, Recursion, table_access};
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 
@@ -250,7 +250,10 @@ pub(super) fn line(plan: &Plan) -> String {
         PlanNode::TableScan { table, columns, output, filter } => {
             let name = |c: &usize| table.column_name(*c).to_owned();
             let names = columns.iter().map(name).collect();
-            scan_line(&format!("SCAN {}", table.name()), names, output, filter.as_ref())
+            let access = table_access(table.definition(), columns, filter.as_ref());
+            let access = access.map(|access| format!(" BY {access}"));
+            let what = format!("SCAN {}{}", table.name(), access.unwrap_or_default());
+            scan_line(&what, names, output, filter.as_ref())
         }
         PlanNode::SourceScan { source, columns, output, filter } => {
             let schema = source.schema();

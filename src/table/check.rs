@@ -193,9 +193,17 @@ impl Checker<'_> {
         }
         let mut places: Vec<_> =
             record.chunks().iter().map(|m| (m.byte_offset.get(), m.byte_len.get())).collect();
+        let keys = record.keys();
+        places.extend((keys.count > 0).then_some((keys.offset, keys.bytes)));
         places.sort_unstable();
         if places.windows(2).any(|pair| pair[0].0 + pair[0].1 > pair[1].0) {
             self.find(&name, "chunks lie over each other");
+        }
+        for key in table.indexed_keys() {
+            let checked = row_group.check_keys(&key);
+            if let Some(Some(what)) = self.expect(&name, checked) {
+                self.find(format_args!("{name}, a key index"), what);
+            }
         }
         for (position, column) in table.columns.iter().enumerate() {
             if record.position(column.id).is_none() {

@@ -108,6 +108,7 @@ fn rewrite_record(builder: &Builder<'_>, group: &Group, moved: Option<Extent>) -
         extent,
         bytes: header.extent_bytes.get(),
         chunks: chunks.collect(),
+        keys: record.keys(),
     };
     builder.txn.heap_delete(group.entry.record)?;
     let SegmentEntry { deleted_rows, deletes, time_range, .. } = group.entry;

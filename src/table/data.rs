@@ -21,6 +21,7 @@ use crate::table::decode::keep;
 use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
+use crate::table::keys::{IndexCache, KeyIndex, open_index};
 use crate::table::log_record::Rows;
 use crate::table::numbering::Numbering;
 use crate::table::statistics::ColumnStatistics;
@@ -424,6 +425,7 @@ struct Loaded {
     record: RowGroupRecord<Bytes>,
     /// One for each chunk of the record.
     readers: Box<[OnceLock<Arc<ChunkReader>>]>,
+    indexes: IndexCache,
 }
 
 impl Group {
@@ -485,6 +487,14 @@ impl Group {
         Ok(&self.load(pin)?.record)
     }
 
+    /// The index of its rows by a key; read at the first call. `None` if it was written without.
+    pub(super) fn key_index(&self, pin: &Pin, key: &[ColumnId]) -> Result<Option<Arc<KeyIndex>>> {
+        let (loaded, extent) = (self.load(pin)?, self.extent(pin)?);
+        let read = |offset, bytes| Ok(pin.read_extent_range(extent, offset, bytes)?);
+        let place = loaded.record.keys();
+        loaded.indexes.get(key, || open_index(&place, self.entry.rows, key, read))
+    }
+
     /// The reader of the chunk at that position of the record; made by `open` at the first call.
     pub(super) fn reader(
         &self,
@@ -504,6 +514,6 @@ impl Group {
 impl Loaded {
     fn new(record: RowGroupRecord<Bytes>) -> Self {
         let readers = record.chunks().iter().map(|_| OnceLock::new()).collect();
-        Self { record, readers }
+        Self { record, readers, indexes: IndexCache::default() }
     }
 }

@@ -13,7 +13,7 @@ use crate::table::error::{Result, TableError};
 pub(super) fn read_rows(reader: &ChunkReader) -> Result<ArrayRef> {
     let mut blocks = Vec::with_capacity(reader.blocks());
     for block in 0..reader.blocks() {
-        blocks.push(plain(reader.read_block(block)?).map_err(unexpected)?);
+        blocks.push(plain(reader.read_block(block)?)?);
     }
     concat(&blocks, &reader.ty().arrow())
 }
@@ -35,12 +35,14 @@ pub(super) fn keep(array: &ArrayRef, left: &BooleanArray) -> Result<ArrayRef> {
     arrow_select::filter::filter(array, left).map_err(unexpected)
 }
 
-fn plain(array: ArrayRef) -> Result<ArrayRef, ArrowError> {
+/// The values themselves, where they are places in a dictionary.
+pub(super) fn plain(array: ArrayRef) -> Result<ArrayRef> {
     let DataType::Dictionary(..) = array.data_type() else { return Ok(array) };
     let dictionary = array.as_any_dictionary();
-    arrow_select::take::take(dictionary.values(), dictionary.keys(), None)
+    arrow_select::take::take(dictionary.values(), dictionary.keys(), None).map_err(unexpected)
 }
 
-fn unexpected(error: ArrowError) -> TableError {
+/// An error of Arrow, where none is expected.
+pub(super) fn unexpected(error: ArrowError) -> TableError {
     TableError::Unsupported(format!("rows that do not go into one array: {error}"))
 }

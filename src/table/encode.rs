@@ -1,11 +1,14 @@
 //! From arrays to the bytes of a row group.
 
+use std::sync::Arc;
+
 use arrow_array::ArrayRef;
 
-use crate::catalog::{ColumnId, TableDefinition};
+use crate::catalog::{ColumnId, KeysPlace, TableDefinition};
 use crate::column::le::U64;
 use crate::column::{CHUNK_ALIGN, ChunkMeta, ChunkPlace, EncodeOptions, EncodedChunk, encode_chunk};
 use crate::table::error::{Result, TableError};
+use crate::table::keys::{self, write_indexes};
 use crate::table::row_group::chunk_place;
 
 /// A row group's chunks, one after another as they will lie in its extent.
@@ -15,15 +18,19 @@ pub(super) struct EncodedGroup {
     pub(super) bytes: Vec<u8>,
     /// Each with its offset in `bytes`; the extent's page is not known yet.
     pub(super) chunks: Vec<(ColumnId, ChunkMeta)>,
+    /// Where its key indexes are in `bytes`.
+    pub(super) keys: KeysPlace,
+    /// The columns of keys, until they are indexed.
+    held: Vec<(ColumnId, ArrayRef)>,
 }
 
 impl EncodedGroup {
     /// An empty row group to which columns are added.
     pub(super) fn new(rows: usize) -> Self {
-        Self { rows: rows as u32, bytes: vec![], chunks: vec![] }
+        Self { rows: rows as u32, bytes: vec![], chunks: vec![], keys: KeysPlace::default(), held: vec![] }
     }
 
-    /// Encodes a column behind the others.
+    /// Encodes a column behind the others. Behind the last come the indexes by the keys of the table.
     pub(super) fn push(&mut self, table: &TableDefinition, column: usize, array: &ArrayRef) -> Result<()> {
         let definition = &table.columns[column];
         let place = chunk_place(table, &definition.name, definition.id.0, 0);
@@ -33,6 +40,31 @@ impl EncodedGroup {
         self.bytes.extend_from_slice(&bytes);
         meta.byte_offset = U64::new(start as u64);
         self.chunks.push((definition.id, meta));
+        let keys = table.indexed_keys();
+        if keys.iter().any(|key| key.contains(&definition.id)) {
+            self.held.push((definition.id, Arc::clone(array)));
+        }
+        if column + 1 == table.columns.len() && !keys.is_empty() {
+            self.push_keys(&keys)?;
+        }
+        Ok(())
+    }
+
+    fn push_keys(&mut self, keys: &[Box<[ColumnId]>]) -> Result<()> {
+        let held = std::mem::take(&mut self.held);
+        let mut indexes = vec![];
+        for key in keys {
+            let index = keys::build(key, |id| {
+                let column = held.iter().find(|(column, _)| *column == id);
+                column.map(|(_, array)| Arc::clone(array)).ok_or(TableError::Ended)
+            })?;
+            indexes.extend(index);
+        }
+        if !indexes.is_empty() {
+            let start = self.bytes.len().next_multiple_of(CHUNK_ALIGN);
+            self.bytes.resize(start, 0);
+            self.keys = write_indexes(&indexes, start, &mut self.bytes);
+        }
         Ok(())
     }
 

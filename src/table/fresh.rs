@@ -9,6 +9,7 @@ use crate::column::{ChunkMeta, ChunkReader, EncodedChunk, encode_chunk};
 use crate::table::decode::{concat, read_rows};
 use crate::table::encode::{EncodedGroup, encode_options};
 use crate::table::error::{Result, TableError};
+use crate::table::keys::{self, IndexCache, KeyIndex};
 use crate::table::row_group::chunk_place;
 use crate::table::workspace::{PlacedGroup, Workspace};
 
@@ -19,6 +20,7 @@ pub(super) struct FreshGroup {
     content: Content,
     /// Made when first asked for, by the place of the column in the content.
     chunks: Box<[OnceLock<Chunk>]>,
+    indexes: IndexCache,
 }
 
 /// Where its rows are.
@@ -54,7 +56,8 @@ impl FreshGroup {
             Content::Held(columns) => columns.len(),
             Content::Written(placed, _) => placed.chunks.len(),
         };
-        Self { rows, content, chunks: (0..columns).map(|_| OnceLock::new()).collect() }
+        let chunks = (0..columns).map(|_| OnceLock::new()).collect();
+        Self { rows, content, chunks, indexes: IndexCache::default() }
     }
 
     /// How many rows it has, deleted ones among them.
@@ -104,6 +107,21 @@ impl FreshGroup {
             }
         };
         Ok(Some(cell.get_or_init(|| chunk)))
+    }
+
+    /// The index of its rows by a key; `None` if there cannot be one.
+    pub(super) fn key_index(
+        &self,
+        table: &TableDefinition,
+        key: &[ColumnId],
+    ) -> Result<Option<Arc<KeyIndex>>> {
+        self.indexes.get(key, || match &self.content {
+            Content::Held(_) => keys::build(key, |id| {
+                let column = table.position_of(id).ok_or(TableError::Ended)?;
+                self.read_column(table, column)
+            }),
+            Content::Written(placed, workspace) => workspace.enter()?.open_index(placed, key),
+        })
     }
 
     /// All rows of a column.

@@ -1,15 +1,17 @@
 //! Commits on top of what others have committed since a transaction began.
 //!
 //! Rows that were added go behind those of others. Rows that were deleted must be there still, whatever their numbers
-//! are now: whoever deletes a row first wins. What was concluded from other rows, such as that a key is
-//! unique, holds only where nobody has changed the tables that this is about.
+//! are now: whoever deletes a row first wins. Keys of added rows are looked for once more: whoever adds a key first
+//! wins. What else was concluded from other rows holds only where nobody has changed the tables that this is about.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, ConstraintKind, TableDefinition, TableId};
+use crate::catalog::{Catalog, ColumnId, ConstraintKind, TableDefinition, TableId};
 use crate::table::data::{Delta, TableData};
 use crate::table::error::{Result, TableError};
+use crate::table::fresh::Content;
+use crate::table::keys::Probes;
 use crate::table::snapshot::Snapshot;
 
 /// The changes of a transaction that began with `base`, as changes of `current`, whose definitions of the tables that
@@ -40,11 +42,16 @@ pub(super) fn rebase(
             rebased.insert(id, delta);
             continue;
         };
-        if let Some(other) = tables_relied_on(current, definition, &delta).iter().find(|id| !is_same(id)) {
+        let by_key = !delta.cleared && is_held(&delta);
+        if let Some(other) = tables_relied_on(current, definition, &delta, by_key).iter().find(|id| !is_same(id)) {
             return Err(conflict(current, *other));
         }
         let delta = if !delta.cleared {
-            move_deletes(base, current, id, delta)?
+            let delta = move_deletes(base, current, id, delta)?;
+            if !is_same(&id) {
+                check_keys(current, definition, &delta)?;
+            }
+            delta
         } else if is_same(&id) {
             delta
         } else {
@@ -61,14 +68,26 @@ fn conflict(current: &Snapshot, id: TableId) -> TableError {
     TableError::Conflict(table)
 }
 
-/// Tables of which the rows were looked at to find that a change of `table` is right.
-fn tables_relied_on(snapshot: &Snapshot, table: &TableDefinition, delta: &Delta) -> Vec<TableId> {
+/// Whether all rows that were added are in memory, where their keys can be compared once more.
+fn is_held(delta: &Delta) -> bool {
+    delta.groups.iter().all(|group| matches!(group.content(), Content::Held(_)))
+}
+
+/// Tables of which the rows were looked at to find that a change of `table` is right, but for what is found out again
+/// `by_key`.
+fn tables_relied_on(
+    snapshot: &Snapshot,
+    table: &TableDefinition,
+    delta: &Delta,
+    by_key: bool,
+) -> Vec<TableId> {
     let mut ids = vec![];
-    if table.indexes.iter().any(|index| index.unique) {
+    if table.indexes.iter().any(|index| index.unique && !(by_key && table.key_of_index(index).is_some())) {
         ids.push(table.id);
     }
     for constraint in &table.constraints {
         match &constraint.kind {
+            ConstraintKind::Unique { .. } if by_key => {}
             ConstraintKind::Unique { .. } => ids.push(table.id),
             ConstraintKind::ForeignKey { table: other, .. } => ids.push(*other),
             ConstraintKind::Check { .. } => {}
@@ -82,6 +101,36 @@ fn tables_relied_on(snapshot: &Snapshot, table: &TableDefinition, delta: &Delta)
 
 fn data(snapshot: &Snapshot, id: TableId) -> Arc<TableData> {
     snapshot.tables.get(&id).cloned().unwrap_or_default()
+}
+
+/// Whether others have added rows with the keys of those that a change adds: whoever adds a key first wins.
+fn check_keys(current: &Snapshot, table: &TableDefinition, delta: &Delta) -> Result<()> {
+    let unique = table.unique_keys();
+    if unique.is_empty() || delta.groups.is_empty() {
+        return Ok(());
+    }
+    let now = current.table(table.id)?;
+    let groups = now.row_groups()?;
+    let is_deleted = |row: u64| {
+        let index = groups.partition_point(|group| group.first_row() <= row) - 1;
+        let vector = delta.deletes.get(&index);
+        vector.is_some_and(|vector| vector.bits().value((row - groups[index].first_row()) as usize))
+    };
+    for rows in delta.rows_added(groups.len())? {
+        for key in &unique {
+            let column = |id: &ColumnId| {
+                let column = rows.columns.iter().find(|(column, _)| column == id);
+                column.map(|(_, array)| Arc::clone(array))
+            };
+            let columns: Option<Vec<_>> = key.iter().map(column).collect();
+            let probes = columns.and_then(|columns| Probes::new(&columns));
+            let Some(probes) = probes else { return Err(conflict(current, table.id)) };
+            if now.find(key, &probes)?.iter().any(|(_, row)| !is_deleted(*row)) {
+                return Err(conflict(current, table.id));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Finds the rows that were deleted among those that there are now.

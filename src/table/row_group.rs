@@ -196,6 +196,16 @@ impl RowGroup {
         Ok(Some(reader))
     }
 
+    /// The table, as it is in its snapshot.
+    pub(super) fn definition(&self) -> &Arc<TableDefinition> {
+        &self.definition
+    }
+
+    /// What keeps its pages.
+    pub(super) fn pin(&self) -> &Pin {
+        &self.pin
+    }
+
     /// What versions of the table share.
     pub(super) fn source(&self) -> &Source {
         &self.source

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
-use crate::catalog::{ColumnId, ColumnRole, SegmentEntry, TableDefinition, encode_row_group};
+use crate::catalog::{ColumnId, ColumnRole, KeysPlace, SegmentEntry, TableDefinition, encode_row_group};
 use crate::column::scalar::Scalar;
 use crate::column::{ChunkMeta, ChunkReader};
 use crate::pager::{Extent, SlotId, WriteTxn};
 use crate::table::data::Group;
 use crate::table::encode::EncodedGroup;
 use crate::table::error::{Result, TableError};
+use crate::table::keys::{self, KeyIndex};
 use crate::table::gate::WriterPass;
 use crate::table::row_group::chunk_place;
 use crate::table::storage::Storage;
@@ -167,6 +168,14 @@ impl Work<'_> {
         placed.open_chunk(self.txn()?, position, table, column)
     }
 
+    /// The index of a row group that this transaction wrote by a key.
+    pub(super) fn open_index(&self, placed: &PlacedGroup, key: &[ColumnId]) -> Result<Option<KeyIndex>> {
+        let txn = self.txn()?;
+        keys::open_index(&placed.keys, placed.rows, key, |offset, bytes| {
+            Ok(txn.read_extent_range(placed.extent, offset, bytes)?)
+        })
+    }
+
     /// Undoes the writing of a row group.
     pub(super) fn discard(&self, placed: &PlacedGroup) -> Result<()> {
         Ok(self.txn()?.free_extent(placed.extent)?)
@@ -187,6 +196,8 @@ pub(super) struct PlacedGroup {
     pub(super) extent: Extent,
     pub(super) bytes: u64,
     pub(super) chunks: Vec<(ColumnId, ChunkMeta)>,
+    /// Where in the extent its key indexes lie.
+    pub(super) keys: KeysPlace,
 }
 
 /// Writes a row group to an extent of its own. Of an extent that could not be written nothing is left.
@@ -195,7 +206,8 @@ pub(super) fn write_group(txn: &WriteTxn, mut encoded: EncodedGroup) -> Result<P
     let extent = txn.alloc_extent(bytes)?;
     txn.write_extent(extent, &encoded.bytes)?;
     encoded.place(extent.start.0);
-    Ok(PlacedGroup { rows: encoded.rows, extent, bytes, chunks: encoded.chunks })
+    let EncodedGroup { rows, chunks, keys, .. } = encoded;
+    Ok(PlacedGroup { rows, extent, bytes, chunks, keys })
 }
 
 impl PlacedGroup {
@@ -249,8 +261,8 @@ impl PlacedGroup {
         txn: &WriteTxn,
         more: impl FnOnce(SegmentEntry) -> SegmentEntry,
     ) -> Result<Group> {
-        let record =
-            encode_row_group(self.rows, self.extent.start.0, self.extent.pages, self.bytes, &self.chunks);
+        let (page, pages) = (self.extent.start.0, self.extent.pages);
+        let record = encode_row_group(self.rows, page, pages, self.bytes, &self.chunks, &self.keys);
         let slot: SlotId = txn.heap_insert(&record)?;
         let entry = SegmentEntry {
             record: slot,

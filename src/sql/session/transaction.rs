@@ -281,7 +281,7 @@ impl Session {
     }
 
     /// Whether BEGIN was given.
-    pub(in crate::sql) fn is_in_transaction(&self) -> bool {
+    pub(crate) fn is_in_transaction(&self) -> bool {
         !matches!(self.transaction, Transaction::None)
     }
 

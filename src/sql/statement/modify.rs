@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{ObjectKind, TableDefinition};
+use arrow_array::{Array, ArrayRef};
+use arrow_select::concat::concat;
+
+use crate::catalog::{ColumnId, ObjectKind, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::exec::batch::{Batch, Field, Schema};
 use crate::exec::context::ExecContext;
 use crate::exec::error::ExecError;
+use crate::exec::eval::evaluate;
 use crate::exec::expr::Expr;
 use crate::exec::first_rows::first_rows;
+use crate::exec::functions::flatten;
 use crate::exec::memory::{Reservation, batch_bytes};
 use crate::exec::plan::Plan;
 use crate::exec::sinks::{Modified, ModifySink};
 use crate::exec::source::Source;
 use crate::sql::ast::{Change, ConflictAction, Modify, Statement};
-use crate::sql::bind::modify::keys::{AddedKey, ForeignKey};
+use crate::sql::bind::modify::keys::{AddedKey, ForeignKey, UniqueKey};
 use crate::sql::bind::modify::{BoundChange, BoundModify, InsertRows, Target};
 use crate::sql::bind::name::quoted;
 use crate::sql::bind::{Binder, Tables};
@@ -23,6 +28,7 @@ use crate::sql::parser;
 use crate::sql::plan::{ColumnIds, LogicalPlan};
 use crate::sql::session::{Failure, Outcome, ResultRows, Session, Writer};
 use crate::sql::sources::StaticRows;
+use crate::table::{Probes, TableSnapshot};
 
 /// Changes the rows of a table.
 pub fn run(session: &mut Session, statement: &Modify) -> Result<Outcome, Failure> {
@@ -135,9 +141,10 @@ pub fn apply(
         let gather = |schemas: &[Schema], keys: &mut [Vec<Batch>]| -> Vec<Arc<dyn Source>> {
             schemas.iter().zip(keys).map(|(s, k)| rows(s, k)).collect()
         };
+        let probes: Vec<_> = modified.added_keys.iter().map(|batches| probes_of(batches)).collect();
         let added = gather(&added, &mut modified.added_keys);
         let removed = gather(&removed, &mut modified.removed_keys);
-        checker.check(&keys, &added, &removed, &modified)?;
+        checker.check(&keys, &added, &probes, &removed, &modified)?;
     }
     if !modified.removed.is_empty() {
         writer.transaction()?.delete(id, &modified.removed)?;
@@ -163,11 +170,19 @@ impl Checker<'_> {
         &mut self,
         keys: &crate::sql::bind::modify::keys::KeyChecks,
         added: &[Arc<dyn Source>],
+        probes: &[Option<Probes>],
         removed: &[Arc<dyn Source>],
         modified: &Modified,
     ) -> Result<(), Failure> {
         let has_rows = |source: &Arc<dyn Source>| source.estimated_rows() != Some(0);
-        for (key, source) in keys.added.iter().zip(added).filter(|(_, source)| has_rows(source)) {
+        let all = keys.added.iter().zip(added).zip(probes);
+        for ((key, source), probes) in all.filter(|((_, source), _)| has_rows(source)) {
+            // Few keys are looked up. Whatever is wrong with them is told by comparing all.
+            if let Some(probes) = probes
+                && self.is_fine(key, probes, modified)?
+            {
+                continue;
+            }
             match key {
                 AddedKey::Unique(key) => {
                     if source.estimated_rows() != Some(1)
@@ -211,6 +226,34 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// Whether looking up keys shows that a condition holds.
+    fn is_fine(&self, key: &AddedKey, probes: &Probes, modified: &Modified) -> Result<bool, Failure> {
+        match key {
+            AddedKey::Unique(key) => {
+                let Some(columns) = indexed(&self.target.table, &key.columns) else { return Ok(false) };
+                let table = self.view.table(self.target.table.id)?;
+                if probes.has_twice() || !is_few(probes, &table) {
+                    return Ok(false);
+                }
+                let removed = |row: &u64| modified.removed.binary_search(row).is_ok();
+                Ok(table.find(&columns, probes)?.iter().all(|(_, row)| removed(row)))
+            }
+            AddedKey::Reference(key) => {
+                let Some(columns) = indexed(&key.parent, &key.referenced) else { return Ok(false) };
+                let parent = self.view.table(key.parent.id)?;
+                if !is_few(probes, &parent) {
+                    return Ok(false);
+                }
+                let mut found: Vec<u32> =
+                    parent.find(&columns, probes)?.into_iter().map(|(probe, _)| probe).collect();
+                found.sort_unstable();
+                found.dedup();
+                Ok(found.len() == probes.keys())
+            }
+            AddedKey::Replacement => Ok(false),
+        }
+    }
+
     fn check_removed(
         &mut self,
         key: &ForeignKey,
@@ -250,6 +293,40 @@ impl Checker<'_> {
     ) -> Result<Option<Vec<String>>, Failure> {
         first_key(self.session, self.view, bind)
     }
+}
+
+/// Keys to look up.
+fn probes_of(batches: &[Batch]) -> Option<Probes> {
+    let rows: usize = batches.iter().map(|batch| batch.rows).sum();
+    if rows == 0 || rows > LOOKED_UP_MAX {
+        return None;
+    }
+    let width = batches.first()?.columns.len();
+    let column = |i: usize| {
+        let parts = batches.iter().filter(|batch| batch.rows > 0).map(|batch| flatten(&batch.columns[i]));
+        let parts: Vec<ArrayRef> = parts.collect::<Result<_, _>>().ok()?;
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        concat(&parts).ok()
+    };
+    Probes::new(&(0..width).map(column).collect::<Option<Vec<_>>>()?)
+}
+
+/// Keys that are looked up one by one at most.
+const LOOKED_UP_MAX: usize = 1 << 17;
+/// Keys that are looked up whatever the size of the table.
+const LOOKED_UP_ALWAYS: usize = 4096;
+/// Looking up a key costs as much as scanning so many rows.
+const ROWS_PER_LOOKUP: u64 = 256;
+
+/// Whether looking up keys is less work than a scan of the table.
+fn is_few(probes: &Probes, table: &TableSnapshot) -> bool {
+    probes.len() <= LOOKED_UP_ALWAYS || probes.len() as u64 <= table.rows() / ROWS_PER_LOOKUP
+}
+
+/// The columns at these positions, if the table's rows are found by them.
+fn indexed(table: &TableDefinition, positions: &[usize]) -> Option<Box<[ColumnId]>> {
+    let key: Box<[ColumnId]> = positions.iter().map(|at| table.columns[*at].id).collect();
+    table.indexed_keys().contains(&key).then_some(key)
 }
 
 /// The texts of the one row that a plan yields, if it does.
@@ -317,6 +394,27 @@ impl Held {
     }
 }
 
+/// The rows of a table that have the keys of some others, in order; `None` if that is better found out by a join.
+fn rows_with_keys(
+    table: &TableSnapshot,
+    key: &[usize],
+    parts: &[Expr],
+    batches: &[Batch],
+    context: &ExecContext,
+) -> Result<Option<Vec<u64>>, Failure> {
+    let Some(columns) = indexed(table.definition(), key) else { return Ok(None) };
+    let evaluated = batches.iter().map(|batch| {
+        let columns = parts.iter().map(|part| evaluate(part, batch, context)).collect::<Result<_, _>>()?;
+        Ok::<_, ExecError>(Batch::new(columns, batch.rows))
+    });
+    let probes = probes_of(&evaluated.collect::<Result<Vec<_>, _>>()?).filter(|probes| is_few(probes, table));
+    let Some(probes) = probes else { return Ok(None) };
+    let mut rows: Vec<u64> = table.find(&columns, &probes)?.into_iter().map(|(_, row)| row).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    Ok(Some(rows))
+}
+
 /// INSERT … ON CONFLICT.
 fn insert_or_change(
     writer: &mut Writer<'_>,
@@ -335,7 +433,15 @@ fn insert_or_change(
     let mut held = Held::collect(session, plan, ids, &context)?;
     let is_empty = view.table(target.table.id)?.rows() == 0;
     let nothing = matches!(conflict.action, ConflictAction::Nothing);
-    if nothing && !is_empty {
+    let parts = session.bind(view, |binder| {
+        Ok(keys.iter().map(|key| binder.bind_row_key(target, key)).collect::<Result<Vec<_>>>()?)
+    })?;
+    let found = keys.iter().zip(&parts).map(|(key, parts)| {
+        rows_with_keys(&*view.table(target.table.id)?, &key.columns, parts, &held.batches, &context)
+    });
+    let found = found.collect::<Result<Vec<_>, Failure>>()?;
+    let keys: Vec<(UniqueKey, Option<Vec<u64>>)> = keys.into_iter().zip(found).collect();
+    if nothing && !is_empty && keys.iter().any(|(_, found)| found.as_ref().is_none_or(|f| !f.is_empty())) {
         let (source, _memory) = held.source();
         let (plan, ids) = session.bind(view, |binder| {
             let plan = binder.bind_free_rows(target, source, &keys)?;
@@ -343,15 +449,13 @@ fn insert_or_change(
         })?;
         held = Held::collect(session, plan, ids, &context)?;
     }
-    let parts = session.bind(view, |binder| {
-        Ok(keys.iter().map(|key| binder.bind_row_key(target, key)).collect::<Result<Vec<_>>>()?)
-    })?;
     held.batches = first_rows(std::mem::take(&mut held.batches), &parts, &context)?;
     let (source, _memory) = held.source();
     let returning = statement.returning.as_deref();
     let (bound, ids) = session.bind(view, |binder| {
         let bound = match &keys[..] {
-            [key] if !nothing => {
+            [(key, found)] if !nothing => {
+                let key = (key, found.as_deref());
                 binder.bind_upsert(target, source, &given, key, &conflict.action, returning)?
             }
             _ => binder.bind_insert_free(target, source, returning)?,

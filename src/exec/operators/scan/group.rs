@@ -30,6 +30,8 @@ const SPARSE: usize = 4;
 pub(super) struct GroupScan {
     scan: Arc<TableScan>,
     group: Arc<RowGroup>,
+    /// The only rows that can satisfy the conditions, in order, if they are known.
+    rows: Option<Vec<u32>>,
     /// Opened when first needed, by position in the scan's columns.
     readers: Vec<Option<Arc<ChunkReader>>>,
     /// What is left to evaluate, in order; known once the scan has begun.
@@ -159,13 +161,14 @@ fn evaluation_order(scan: &TableScan, conjuncts: &[usize]) -> Vec<Step> {
 type Decoded = Vec<Option<ArrayRef>>;
 
 impl GroupScan {
-    pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>) -> Self {
+    pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>, rows: Option<Vec<u32>>) -> Self {
         let width = scan.columns.len();
         let detail = scan.context.profile.as_ref().map(|_| Box::default());
         let caches = scan.hints.iter().map(|_| FindCache::default()).collect();
         Self {
             scan,
             group,
+            rows,
             readers: vec![None; width],
             conjuncts: vec![],
             hints: vec![],
@@ -350,6 +353,22 @@ impl GroupScan {
     fn scan_block(&mut self, index: usize) -> Result<Option<Batch>> {
         let scan = self.scan.clone();
         let rows = self.block_rows.min(self.group.rows() - index * self.block_rows);
+        let found = self.rows.as_ref().map(|found| {
+            let (start, end) = (index * self.block_rows, index * self.block_rows + rows);
+            let at = |row: usize| found.partition_point(|found| (*found as usize) < row);
+            &found[at(start)..at(end)]
+        });
+        if found.is_some_and(<[u32]>::is_empty) {
+            self.work.blocks_skipped += 1;
+            self.work.note(|detail| detail.blocks_unwanted += 1);
+            return Ok(None);
+        }
+        let found = found.map(|found| {
+            let mut mask = BooleanBufferBuilder::new(rows);
+            mask.append_n(rows, false);
+            found.iter().for_each(|row| mask.set_bit(*row as usize - index * self.block_rows, true));
+            mask.finish()
+        });
         // The statistics of the block.
         let mut left = vec![];
         for i in 0..self.conjuncts.len() {
@@ -394,6 +413,9 @@ impl GroupScan {
         }
         self.work.rows += rows as u64;
         let mut selection = Selection { rows, mask: None, left: rows };
+        if let Some(found) = found {
+            selection.and(found);
+        }
         if let Some(deletes) = &self.deletes {
             selection.and(!&deletes.slice(index * self.block_rows, rows));
         }

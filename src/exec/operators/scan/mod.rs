@@ -6,6 +6,7 @@
 //! where the chunk offers that, else on decoded ones. Columns that only the output needs are decoded last, and only
 //! the rows that are left of them where those are few ([`group`]).
 
+pub(crate) mod access;
 mod conjunct;
 pub(crate) mod fetch;
 mod group;
@@ -17,13 +18,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::exec::context::ExecContext;
-use crate::exec::error::Result;
+use crate::exec::error::{ExecError, Result};
 use crate::exec::execute::{Hint, HintKind};
 use crate::exec::expr::Expr;
 use crate::exec::pipeline::metrics;
 use crate::exec::source::{Morsel, SourceScan};
 use crate::table::{ROW_ID, TableSnapshot};
 
+use access::{Access, Visit};
 use conjunct::{Conjunct, Observed};
 use group::GroupScan;
 
@@ -50,20 +52,26 @@ struct TableScan {
 struct RowGroups {
     scan: Arc<TableScan>,
     next: AtomicUsize,
-    count: usize,
+    /// Those that are scanned, in their order.
+    visits: Vec<Visit>,
     /// The order in which they are handed out, if it is not their own.
     order: Option<Vec<u32>>,
 }
 
 /// For whoever keeps the first rows of an order by one column, the row groups that may have such rows first: what they
 /// have found soon rules out the others. `None` without such a one.
-fn bound_order(table: &TableSnapshot, columns: &[usize], hints: &[Hint]) -> Result<Option<Vec<u32>>> {
+fn bound_order(
+    table: &TableSnapshot,
+    visits: &[Visit],
+    columns: &[usize],
+    hints: &[Hint],
+) -> Result<Option<Vec<u32>>> {
     let bound = hints.iter().find_map(|hint| match &hint.kind {
         HintKind::Bound(bound) => Some((columns[hint.column], bound.is_descending())),
         _ => None,
     });
     let Some((column, descending)) = bound else { return Ok(None) };
-    let mut order: Vec<u32> = (0..table.row_groups()?.len() as u32).collect();
+    let mut order: Vec<u32> = (0..visits.len() as u32).collect();
     if column == ROW_ID {
         if descending {
             order.reverse();
@@ -72,8 +80,9 @@ fn bound_order(table: &TableSnapshot, columns: &[usize], hints: &[Hint]) -> Resu
     }
     let ty = &table.definition().columns[column].ty;
     let mut ends = vec![];
-    for group in table.row_groups()? {
-        let stats = group.chunk_meta(column)?.stats(ty);
+    let groups = table.row_groups()?;
+    for visit in visits {
+        let stats = groups[visit.group].chunk_meta(column)?.stats(ty);
         ends.push(if descending { stats.max } else { stats.min });
     }
     order.sort_by(|&a, &b| match (&ends[a as usize], &ends[b as usize]) {
@@ -96,37 +105,44 @@ pub(crate) fn table_scan(
     context: &Arc<ExecContext>,
 ) -> Result<Arc<dyn SourceScan>> {
     context.counters.rows_expected.fetch_add(table.rows(), Ordering::Relaxed);
-    let count = table.row_groups()?.len();
+    let all = || Ok::<_, ExecError>((0..table.row_groups()?.len()).map(|group| Visit { group, rows: None }));
+    let visits = match Access::find(table.definition(), &columns, filter.as_ref()) {
+        Some(access) => access.visits(&table)?,
+        None => None,
+    };
+    let visits = visits.map_or_else(|| Ok::<_, ExecError>(all()?.collect()), Ok)?;
     let conjuncts = filter.map(conjunct::split).unwrap_or_default();
     let hints: Vec<Hint> =
         hints.into_iter().map(|hint| Hint { column: output[hint.column], ..hint }).collect();
-    let order = bound_order(&table, &columns, &hints)?;
+    let order = bound_order(&table, &visits, &columns, &hints)?;
     if let Some(metrics) = metrics(context, node) {
-        metrics.begin_scan(conjuncts.iter().map(|c| c.expr.clone()).collect(), count as u64);
+        metrics.begin_scan(conjuncts.iter().map(|c| c.expr.clone()).collect(), visits.len() as u64);
     }
     let observed = hints.iter().map(|_| Observed::default()).collect();
     let context = Arc::clone(context);
     let scan = TableScan { table, columns, output, conjuncts, hints, observed, context, node };
-    Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), count, order }))
+    Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), visits, order }))
 }
 
 impl SourceScan for RowGroups {
     fn next_morsel(&self) -> Result<Option<Morsel>> {
         let index = self.next.fetch_add(1, Ordering::Relaxed);
-        if index >= self.count {
+        if index >= self.visits.len() {
             return Ok(None);
         }
         let index = self.order.as_ref().map_or(index, |order| order[index] as usize);
-        let group = self.scan.table.row_groups()?[index].clone();
-        let scan = GroupScan::new(self.scan.clone(), group);
+        let Visit { group, rows } = &self.visits[index];
+        let group = self.scan.table.row_groups()?[*group].clone();
+        let scan = GroupScan::new(self.scan.clone(), group, rows.clone());
         Ok(Some(Morsel { sequence: index as u64, batches: Box::new(scan) }))
     }
 
     fn morsels_left(&self) -> Option<usize> {
-        Some(self.count.saturating_sub(self.next.load(Ordering::Relaxed)))
+        Some(self.visits.len().saturating_sub(self.next.load(Ordering::Relaxed)))
     }
 
     fn progress(&self) -> Option<f64> {
-        Some(self.next.load(Ordering::Relaxed).min(self.count) as f64 / self.count.max(1) as f64)
+        let count = self.visits.len();
+        Some(self.next.load(Ordering::Relaxed).min(count) as f64 / count.max(1) as f64)
     }
 }

@@ -1,12 +1,15 @@
 //! INSERT … ON CONFLICT: rows whose keys are in the table already.
 //!
 //! The rows of the statement are in memory by now. Of those that have the same key only the first is left; the
-//! rest are compared with the table by a join for each key.
+//! rest are compared with the table by a join for each key; where there are few, only with the rows of the table that
+//! have their keys.
 
 use std::sync::Arc;
 
 use sqlparser::ast::SelectItem;
 
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::exec::sinks::ModifySpec;
 use crate::exec::source::Source;
@@ -20,6 +23,18 @@ use crate::sql::bind::modify::{BoundModify, Target, position};
 use crate::sql::bind::scope::{Relation, Scope};
 use crate::sql::error::Result;
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
+
+/// Of the rows of a table those with these numbers, if they are known.
+fn only_rows(plan: LogicalPlan, id: &Column, found: Option<&[u64]>) -> LogicalPlan {
+    let Some(found) = found else { return plan };
+    let is_one = if found.is_empty() {
+        Expr::literal(Scalar::Boolean(false), LogicalType::Boolean)
+    } else {
+        let list = found.iter().map(|row| Scalar::Int((*row).into())).collect();
+        Expr::InList { input: Box::new(id.expr()), list, negated: false }
+    };
+    LogicalPlan::Filter { input: Box::new(plan), predicates: vec![is_one] }
+}
 
 impl Binder<'_> {
     fn rows(&mut self, source: Arc<dyn Source>) -> (LogicalPlan, Vec<Column>) {
@@ -64,13 +79,14 @@ impl Binder<'_> {
         &mut self,
         target: &Target,
         rows: Arc<dyn Source>,
-        keys: &[UniqueKey],
+        keys: &[(UniqueKey, Option<Vec<u64>>)],
     ) -> Result<LogicalPlan> {
         let (mut plan, columns) = self.rows(rows);
         let relation = target.relation(columns.clone());
-        for key in keys {
+        for (key, found) in keys {
             let (left, left_keys) = self.with_key(plan, &relation, key)?;
-            let (right, right_relation, _) = self.bind_target(target)?;
+            let (right, right_relation, id) = self.bind_target(target)?;
+            let right = only_rows(right, &id, found.as_deref());
             let (right, right_keys) = self.with_key(right, &right_relation, key)?;
             plan = join(left, right, JoinType::Anti, &left_keys, &right_keys);
         }
@@ -89,13 +105,14 @@ impl Binder<'_> {
         self.inserted_rows(target, plan, returning)
     }
 
-    /// Rows that are added, or change the row of the table that has their key.
+    /// Rows that are added, or change the row of the table that has their key. `found` are the rows of the table that
+    /// may have one, if that is known.
     pub fn bind_upsert(
         &mut self,
         target: &Target,
         rows: Arc<dyn Source>,
         given: &[usize],
-        key: &UniqueKey,
+        (key, found): (&UniqueKey, Option<&[u64]>),
         action: &ConflictAction,
         returning: Option<&[SelectItem]>,
     ) -> Result<BoundModify> {
@@ -104,6 +121,7 @@ impl Binder<'_> {
         let mut excluded = excluded.relation(new.clone());
         let (left, left_keys) = self.with_key(left, &excluded, key)?;
         let (right, own, id) = self.bind_target(target)?;
+        let right = only_rows(right, &id, found);
         let (right, right_keys) = self.with_key(right, &own, key)?;
         let plan = join(left, right, JoinType::Left, &left_keys, &right_keys);
 

@@ -1,0 +1,384 @@
+//! The rows of one row group in the order of a key: bytes that are the same in memory and in the file.
+//!
+//! ```text
+//! byte 0     "FXKI"
+//! byte 4     CRC32 of all that follows u32
+//! byte 8     1, the version of this layout u16
+//! byte 10    form u8: 1, the rows are in the order of the key; 2, they are not
+//! byte 11    columns of the key u8
+//! byte 12    rows of the row group u32
+//! byte 16    entries u32: rows that have no NULL in the key
+//! byte 20    blocks u32
+//! byte 24    bytes of the filter u32
+//! byte 28    zero u32
+//! byte 32    ids of the columns, u32 each
+//! then       the filter, then the places of the blocks, u32 each, from the beginning: one more than there are blocks
+//!            for the last key, and one for the end of all
+//! then       the blocks, then the last key
+//! ```
+//! In form 1 a block is the key of the first of [`BLOCK_ENTRIES`] rows; the others are read from the columns. In form 2
+//! it is that many entries in the order of their keys, and for equal keys of the rows: how many bytes of the key before
+//! it a key begins with, how many follow, these, and the row, numbers as LEB128. What is not in the filter is not there.
+
+use bytes::Bytes;
+
+use crate::catalog::ColumnId;
+use crate::column::ROW_GROUP_ROWS;
+use crate::column::key::Keys;
+use crate::table::keys::filter;
+
+const MAGIC: [u8; 4] = *b"FXKI";
+const VERSION: u16 = 1;
+const HEADER_BYTES: usize = 32;
+const IN_ORDER: u8 = 1;
+const WITH_ENTRIES: u8 = 2;
+/// Entries of a full block. All but the last are full.
+pub const BLOCK_ENTRIES: usize = 64;
+/// With fewer blocks than this a filter saves nothing.
+const FILTER_BLOCKS_MIN: usize = 3;
+/// Bytes of a key that is indexed at most.
+pub const KEY_BYTES_MAX: usize = 1 << 20;
+
+/// The index of a row group by one key.
+#[derive(Debug, Clone)]
+pub struct KeyIndex {
+    bytes: Bytes,
+    in_order: bool,
+    columns: Box<[ColumnId]>,
+    rows: usize,
+    entries: usize,
+    blocks: usize,
+    filter: (usize, usize),
+    /// Where the places of the blocks begin.
+    places: usize,
+}
+
+/// The entries of a block of form 2.
+#[derive(Debug, Default)]
+pub struct Entries {
+    /// In order.
+    pub keys: Keys,
+    /// The row of each.
+    pub rows: Vec<u32>,
+}
+
+impl KeyIndex {
+    /// The index of rows by these columns, given their keys.
+    pub fn build(columns: &[ColumnId], keys: &Keys) -> Self {
+        let order = keys.sorted();
+        let key = |row: u32| keys.get(row as usize).unwrap_or_default();
+        let in_order = order.len() == keys.len() && order.is_sorted();
+        let mut blocks: Vec<Vec<u8>> = vec![];
+        for part in order.chunks(BLOCK_ENTRIES) {
+            if in_order {
+                blocks.push(key(part[0]).to_vec());
+                continue;
+            }
+            let (mut block, mut last): (_, &[u8]) = (vec![], &[]);
+            for &row in part {
+                let key = key(row);
+                let shared = last.iter().zip(key).take_while(|(a, b)| a == b).count();
+                put_number(shared as u32, &mut block);
+                put_number((key.len() - shared) as u32, &mut block);
+                block.extend_from_slice(&key[shared..]);
+                put_number(row, &mut block);
+                last = key;
+            }
+            blocks.push(block);
+        }
+        let filter = if blocks.len() < FILTER_BLOCKS_MIN {
+            vec![]
+        } else {
+            filter::build(order.iter().map(|row| filter::hash(key(*row))), order.len())
+        };
+        let mut bytes = vec![0; HEADER_BYTES];
+        bytes[..4].copy_from_slice(&MAGIC);
+        bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[10] = if in_order { IN_ORDER } else { WITH_ENTRIES };
+        bytes[11] = columns.len() as u8;
+        let numbers = [keys.len(), order.len(), blocks.len(), filter.len()];
+        for (at, number) in (12..).step_by(4).zip(numbers) {
+            bytes[at..at + 4].copy_from_slice(&(number as u32).to_le_bytes());
+        }
+        columns.iter().for_each(|column| bytes.extend_from_slice(&column.0.to_le_bytes()));
+        bytes.extend_from_slice(&filter);
+        let mut place = bytes.len() + 4 * (blocks.len() + 2);
+        let last = order.last().map_or(&[][..], |row| key(*row));
+        for block in blocks.iter().map(Vec::as_slice).chain([last]) {
+            bytes.extend_from_slice(&(place as u32).to_le_bytes());
+            place += block.len();
+        }
+        bytes.extend_from_slice(&(place as u32).to_le_bytes());
+        blocks.iter().for_each(|block| bytes.extend_from_slice(block));
+        bytes.extend_from_slice(last);
+        let sum = crc32fast::hash(&bytes[8..]);
+        bytes[4..8].copy_from_slice(&sum.to_le_bytes());
+        let filter_start = HEADER_BYTES + 4 * columns.len();
+        Self {
+            in_order,
+            columns: columns.into(),
+            rows: keys.len(),
+            entries: order.len(),
+            blocks: blocks.len(),
+            filter: (filter_start, filter_start + filter.len()),
+            places: filter_start + filter.len(),
+            bytes: bytes.into(),
+        }
+    }
+
+    /// Whether an index of these keys can be: they are not too long.
+    pub fn can_hold(keys: &Keys) -> bool {
+        let mut all = 0;
+        for row in 0..keys.len() {
+            let bytes = keys.get(row).map_or(0, <[u8]>::len);
+            all += bytes + 16;
+            if bytes > KEY_BYTES_MAX || all > u32::MAX as usize / 2 {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Reads an index from the file. What it says about blocks is checked when they are read.
+    pub fn open(bytes: Bytes) -> Result<Self, String> {
+        let u32_at = |at: usize| {
+            let bytes: Option<&[u8; 4]> = bytes.get(at..).and_then(<[u8]>::first_chunk);
+            bytes.map(|bytes| u32::from_le_bytes(*bytes) as usize).ok_or("it ends too early")
+        };
+        if bytes.len() < HEADER_BYTES || bytes[..4] != MAGIC {
+            return Err("it is none".into());
+        }
+        let version = u16::from_le_bytes([bytes[8], bytes[9]]);
+        if version > VERSION {
+            return Err(format!("it has version {version}, which is newer than this program"));
+        }
+        if crc32fast::hash(&bytes[8..]) as usize != u32_at(4)? {
+            return Err("its checksum is wrong".into());
+        }
+        let (form, columns) = (bytes[10], usize::from(bytes[11]));
+        let (rows, entries, blocks, filter) = (u32_at(12)?, u32_at(16)?, u32_at(20)?, u32_at(24)?);
+        let fits = (form == IN_ORDER || form == WITH_ENTRIES)
+            && version > 0
+            && columns > 0
+            && u32_at(28)? == 0
+            && rows <= ROW_GROUP_ROWS
+            && if form == IN_ORDER { entries == rows } else { entries <= rows }
+            && blocks == entries.div_ceil(BLOCK_ENTRIES)
+            && filter.is_multiple_of(filter::BLOCK_BYTES);
+        if !fits {
+            return Err("its header makes no sense".into());
+        }
+        let filter_start = HEADER_BYTES + 4 * columns;
+        let places = filter_start + filter;
+        let mut before = places + 4 * (blocks + 2);
+        for block in 0..blocks + 2 {
+            let place = u32_at(places + 4 * block)?;
+            if place < before || place > bytes.len() || (block == 0 && place > before) {
+                return Err(format!("block {block} is nowhere"));
+            }
+            before = place;
+        }
+        if before != bytes.len() {
+            return Err("something follows it".into());
+        }
+        let ids = (0..columns).map(|i| Ok::<_, String>(ColumnId(u32_at(HEADER_BYTES + 4 * i)? as u32)));
+        let columns = ids.collect::<Result<_, _>>()?;
+        let in_order = form == IN_ORDER;
+        Ok(Self { in_order, columns, rows, entries, blocks, filter: (filter_start, places), places, bytes })
+    }
+
+    /// The bytes in the file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The columns of the key.
+    pub fn columns(&self) -> &[ColumnId] {
+        &self.columns
+    }
+
+    /// Rows of the row group.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many blocks there are.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// Whether the rows are in the order of the key, and it has no entries.
+    pub fn is_in_order(&self) -> bool {
+        self.in_order
+    }
+
+    fn block(&self, index: usize) -> &[u8] {
+        let at = self.places + 4 * index;
+        let place = |at: usize| {
+            let bytes = self.bytes[at..].first_chunk().copied();
+            bytes.map_or(0, u32::from_le_bytes) as usize
+        };
+        &self.bytes[place(at)..place(at + 4)]
+    }
+
+    /// The first key of a block.
+    fn first_key(&self, block: usize) -> Option<&[u8]> {
+        let bytes = self.block(block);
+        if self.in_order {
+            return Some(bytes);
+        }
+        let (_, rest) = take_number(bytes)?;
+        let (length, rest) = take_number(rest)?;
+        rest.get(..length as usize)
+    }
+
+    /// The least and the greatest key; `None` without entries.
+    pub fn bounds(&self) -> Option<(&[u8], &[u8])> {
+        Some((self.first_key(0).filter(|_| self.blocks > 0)?, self.block(self.blocks)))
+    }
+
+    /// Whether a key may be there; `hash` is that of the key.
+    pub fn may_have(&self, key: &[u8], hash: u64) -> bool {
+        let (start, end) = self.filter;
+        self.bounds().is_some_and(|(least, greatest)| least <= key && key <= greatest)
+            && (start == end || filter::has(&self.bytes[start..end], hash))
+    }
+
+    /// The blocks in which keys from `key` on begin: the first that may have one that is not less, or if `beyond` one
+    /// that is greater.
+    pub fn seek(&self, key: &[u8], beyond: bool) -> usize {
+        let before = |block: usize| {
+            let first = self.first_key(block).unwrap_or_default();
+            if beyond { first <= key } else { first < key }
+        };
+        let (mut low, mut high) = (0, self.blocks);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if before(middle) { low = middle + 1 } else { high = middle }
+        }
+        low.saturating_sub(1)
+    }
+
+    /// The rows of a block of form 1.
+    pub fn rows_of(&self, block: usize) -> std::ops::Range<usize> {
+        let start = block * BLOCK_ENTRIES;
+        start..(start + BLOCK_ENTRIES).min(self.rows)
+    }
+
+    /// The entries of a block of form 2.
+    pub fn entries_of(&self, block: usize) -> Result<Entries, String> {
+        let mut entries = Entries::default();
+        let (mut rest, mut length) = (self.block(block), 0);
+        let count = BLOCK_ENTRIES.min(self.entries - block * BLOCK_ENTRIES);
+        for _ in 0..count {
+            let entry = take_number(rest).and_then(|(shared, rest)| {
+                let (more, rest) = take_number(rest)?;
+                let (suffix, rest) = rest.split_at_checked(more as usize)?;
+                let (row, rest) = take_number(rest)?;
+                Some((shared as usize, suffix, row, rest))
+            });
+            let (shared, suffix, row, after) = entry.ok_or_else(|| format!("block {block} ends too early"))?;
+            if shared > length || row as usize >= self.rows {
+                return Err(format!("block {block} has an entry that cannot be"));
+            }
+            entries.keys.push_shared(shared, suffix);
+            entries.rows.push(row);
+            (rest, length) = (after, shared + suffix.len());
+        }
+        if rest.is_empty() { Ok(entries) } else { Err(format!("something follows block {block}")) }
+    }
+}
+
+fn put_number(mut number: u32, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn take_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut number = 0u32;
+    for (i, byte) in bytes.iter().enumerate().take(5) {
+        number |= u32::from(byte & 0x7F).checked_shl(7 * i as u32)?;
+        if byte & 0x80 == 0 {
+            return Some((number, &bytes[i + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keys(all: &[Vec<u8>]) -> Keys {
+        let mut keys = Keys::default();
+        all.iter().for_each(|key| keys.push(key));
+        keys
+    }
+
+    /// All entries, from the blocks that a key may be in.
+    fn find(index: &KeyIndex, all: &[Vec<u8>], key: &[u8]) -> Vec<u32> {
+        if !index.may_have(key, filter::hash(key)) {
+            return vec![];
+        }
+        let mut found = vec![];
+        for block in index.seek(key, false)..index.seek(key, true) + 1 {
+            if index.is_in_order() {
+                found.extend(index.rows_of(block).filter(|row| all[*row] == key).map(|row| row as u32));
+            } else {
+                let entries = index.entries_of(block).unwrap();
+                let same = (0..entries.rows.len()).filter(|i| entries.keys.get(*i) == Some(key));
+                found.extend(same.map(|i| entries.rows[i]));
+            }
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_is_found_and_no_other(
+            mut all in prop::collection::vec(prop::collection::vec(0..4_u8, 0..6), 0..400), sort: bool,
+        ) {
+            if sort {
+                all.sort();
+            }
+            let built = KeyIndex::build(&[ColumnId(3), ColumnId(9)], &keys(&all));
+            let index = KeyIndex::open(Bytes::copy_from_slice(built.bytes())).unwrap();
+            prop_assert_eq!(index.columns(), [ColumnId(3), ColumnId(9)]);
+            prop_assert!(!sort || index.is_in_order());
+            for wanted in (0..4).flat_map(|a| (0..5).map(move |b| vec![a, b])).chain(all.iter().cloned()) {
+                let expected: Vec<u32> =
+                    (0..all.len()).filter(|i| all[*i] == wanted).map(|i| i as u32).collect();
+                prop_assert_eq!(find(&index, &all, &wanted), expected);
+            }
+        }
+
+        #[test]
+        fn damage_is_found_or_harmless(at in 0..10_000_usize, bit in 0..8_u32, fix: bool) {
+            let all: Vec<Vec<u8>> = (0..300_u32).map(|i| (i * 7919 % 300).to_be_bytes().to_vec()).collect();
+            let index = KeyIndex::build(&[ColumnId(0)], &keys(&all));
+            let mut bytes = index.bytes().to_vec();
+            let at = at % bytes.len();
+            bytes[at] ^= 1u8 << bit;
+            if fix {
+                // A liar inside of a checksum.
+                let sum = crc32fast::hash(&bytes[8..]);
+                bytes[4..8].copy_from_slice(&sum.to_le_bytes());
+            }
+            let opened = KeyIndex::open(bytes.into());
+            prop_assert!(fix || opened.is_err());
+            if let Ok(index) = opened {
+                for block in 0..index.blocks() {
+                    if !index.is_in_order() {
+                        let _ = index.entries_of(block);
+                    }
+                }
+                let _ = (index.bounds(), index.seek(&[0, 0, 1], false));
+            }
+        }
+    }
+}

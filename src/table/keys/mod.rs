@@ -1,0 +1,66 @@
+//! Finding rows by key.
+//!
+//! Each row group has an index of its own for each key of its table ([`KeyIndex`]): as immutable as its rows, built with
+//! them, and at rest behind the chunks in its extent. A row group in memory builds its own when it is first asked. So
+//! what is found is what the snapshot shows, nothing is shared between versions of a table that could change, and what a
+//! row costs does not depend on how many there are: small row groups merge as the rows do. A key is looked for in all row
+//! groups whose range has it and whose filter does not exclude it, the newest first.
+
+mod cursor;
+mod filter;
+mod index;
+mod lookup;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use parking_lot::RwLock;
+
+use crate::catalog::ColumnId;
+use crate::column::key::Keys;
+
+pub(crate) use index::KeyIndex;
+pub use cursor::{KeyCursor, KeyRange};
+pub use lookup::Probes;
+pub(crate) use stored::index_ranges;
+pub(super) use stored::{open_index, write_indexes};
+
+/// The index of some rows by a key; `None` if there cannot be one. `read` gives the values of a column.
+pub(super) fn build<E>(
+    key: &[ColumnId],
+    mut read: impl FnMut(ColumnId) -> Result<ArrayRef, E>,
+) -> Result<Option<KeyIndex>, E> {
+    let columns = key.iter().map(|column| read(*column)).collect::<Result<Vec<_>, _>>()?;
+    let keys = Keys::encode(&columns).filter(KeyIndex::can_hold);
+    Ok(keys.map(|keys| KeyIndex::build(key, &keys)))
+}
+
+/// Indexes of one row group, each made when it is first needed.
+#[derive(Debug, Default)]
+pub(super) struct IndexCache(RwLock<Vec<(Box<[ColumnId]>, Option<Arc<KeyIndex>>)>>);
+
+impl IndexCache {
+    /// The index by a key; `None` if there is none.
+    pub(super) fn get<E>(
+        &self,
+        key: &[ColumnId],
+        make: impl FnOnce() -> Result<Option<KeyIndex>, E>,
+    ) -> Result<Option<Arc<KeyIndex>>, E> {
+        let known = |all: &[(Box<[ColumnId]>, Option<Arc<KeyIndex>>)]| {
+            all.iter().find(|(columns, _)| **columns == *key).map(|(_, index)| index.clone())
+        };
+        if let Some(index) = known(&self.0.read()) {
+            return Ok(index);
+        }
+        let made = make()?.map(Arc::new);
+        let mut all = self.0.write();
+        if let Some(index) = known(&all) {
+            return Ok(index);
+        }
+        all.push((key.into(), made.clone()));
+        Ok(made)
+    }
+}

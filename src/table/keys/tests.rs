@@ -1,0 +1,251 @@
+//! Keys are found whatever became of the rows, and nothing else is.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, Int64Array, StringViewArray};
+use proptest::prelude::*;
+
+use crate::catalog::{ColumnId, ConstraintDefinition, ConstraintKind, IndexDefinition, TableDefinition, TableId};
+use crate::column::ROW_GROUP_ROWS;
+use crate::table::tests::{assert_sound, definition};
+use crate::table::{Probes, Storage, StorageOptions, TableError, TableSnapshot};
+
+const ID: ColumnId = ColumnId(0);
+const TEXT: ColumnId = ColumnId(1);
+
+fn options(rows: usize) -> StorageOptions {
+    StorageOptions { page_size: 4096, row_group_rows: rows, ..StorageOptions::default() }
+}
+
+fn keyed(storage: &Storage) -> TableDefinition {
+    let mut table = definition(storage, "t");
+    let key = |columns: &[ColumnId], primary| ConstraintDefinition {
+        name: None,
+        kind: ConstraintKind::Unique { columns: columns.to_vec(), primary },
+    };
+    for (i, column) in table.columns.iter_mut().enumerate() {
+        column.id = ColumnId(i as u32);
+    }
+    table.constraints.push(key(&[ID], true));
+    let keys = vec!["\"text\"".into(), "id".into()];
+    table.indexes.push(IndexDefinition { name: "i".into(), unique: false, comment: None, keys });
+    table
+}
+
+fn create(storage: &Arc<Storage>, definition: TableDefinition) -> TableId {
+    let mut transaction = storage.begin().unwrap();
+    let id = transaction.create_table(definition).unwrap();
+    transaction.commit().unwrap();
+    id
+}
+
+fn rows(ids: &[i64]) -> Vec<ArrayRef> {
+    let texts: StringViewArray = ids.iter().map(|id| (id % 5 != 0).then(|| text_of(*id))).collect();
+    vec![Arc::new(Int64Array::from(ids.to_vec())), Arc::new(texts)]
+}
+
+fn text_of(id: i64) -> String {
+    format!("text {}", id % 100)
+}
+
+fn probes(ids: &[i64]) -> Probes {
+    Probes::new(&[Arc::new(Int64Array::from(ids.to_vec()))]).unwrap()
+}
+
+/// The ids of the rows that were found.
+fn ids_of(table: &TableSnapshot, found: &[(u32, u64)]) -> Vec<i64> {
+    let mut ids: Vec<i64> = found
+        .iter()
+        .map(|(_, row)| {
+            let groups = table.row_groups().unwrap();
+            let group = &groups[groups.partition_point(|g| g.first_row() <= *row) - 1];
+            let values = group.read_column(0).unwrap();
+            values.as_primitive::<Int64Type>().value((row - group.first_row()) as usize)
+        })
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn insert(storage: &Arc<Storage>, id: TableId, ids: &[i64]) {
+    let mut transaction = storage.begin().unwrap();
+    transaction.append(id).unwrap().write_row_group(0, &rows(ids)).unwrap();
+    transaction.commit().unwrap();
+}
+
+fn delete(storage: &Arc<Storage>, id: TableId, ids: &[i64]) -> usize {
+    let mut transaction = storage.begin().unwrap();
+    let table = transaction.view().unwrap().table(id).unwrap();
+    let found: Vec<u64> =
+        table.find(&[ID], &probes(ids)).unwrap().into_iter().map(|(_, row)| row).collect();
+    transaction.delete(id, &found).unwrap();
+    transaction.commit().unwrap();
+    found.len()
+}
+
+/// Every id of a range is found if it is there, alone and with others, by both keys.
+fn assert_finds(storage: &Storage, id: TableId, there: &BTreeMap<i64, ()>, most: i64) {
+    let table = storage.snapshot().table(id).unwrap();
+    let all: Vec<i64> = (0..most).collect();
+    let expected: Vec<i64> = there.keys().copied().collect();
+    assert_eq!(ids_of(&table, &table.find(&[ID], &probes(&all)).unwrap()), expected);
+    for one in (0..most).step_by(37) {
+        let found = ids_of(&table, &table.find(&[ID], &probes(&[one])).unwrap());
+        assert_eq!(found, there.contains_key(&one).then_some(one).into_iter().collect::<Vec<_>>());
+    }
+    let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(all.iter().map(|id| text_of(*id))));
+    let pairs = Probes::new(&[texts, Arc::new(Int64Array::from(all))]).unwrap();
+    let with_text: Vec<i64> = expected.iter().copied().filter(|id| id % 5 != 0).collect();
+    assert_eq!(ids_of(&table, &table.find(&[TEXT, ID], &pairs).unwrap()), with_text);
+    // Ranges.
+    let bytes = |id: i64| (id.cast_unsigned() ^ 1 << 63).to_be_bytes();
+    for (low, high) in [(0, most), (10, 20), (most / 2, most / 2 + 50), (most, most + 5)] {
+        let (low_bytes, high_bytes) = (bytes(low), bytes(high));
+        let range = (Bound::Included(&low_bytes[..]), Bound::Excluded(&high_bytes[..]));
+        let mut found = vec![];
+        for group in table.row_groups().unwrap() {
+            let rows = group.find_range(&[ID], range, usize::MAX).unwrap();
+            let Some(rows) = rows else { return };
+            let values = group.read_column(0).unwrap();
+            let here: Vec<i64> =
+                rows.iter().map(|row| values.as_primitive::<Int64Type>().value(*row as usize)).collect();
+            assert!(here.is_sorted());
+            found.extend(here);
+        }
+        found.sort_unstable();
+        assert_eq!(found, there.range(low..high).map(|(id, ())| *id).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn keys_are_found_in_memory_sealed_and_after_reopening() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.flux");
+    let storage = Storage::open(&path, &options(1000)).unwrap();
+    let id = create(&storage, keyed(&storage));
+    let mut there = BTreeMap::new();
+    // In order, out of order, and in single rows.
+    let mut next = |count: i64, step: i64| -> Vec<i64> {
+        let ids: Vec<i64> = (0..count).map(|i| i * step % count).map(|i| i + there.len() as i64).collect();
+        there.extend(ids.iter().map(|id| (*id, ())));
+        insert(&storage, id, &ids);
+        ids
+    };
+    next(900, 1);
+    next(700, 311);
+    (0..150).for_each(|_| drop(next(1, 1)));
+    next(1, 1);
+    assert_finds(&storage, id, &there, 2000);
+    let gone: Vec<i64> = (0..1700).step_by(3).collect();
+    assert_eq!(delete(&storage, id, &gone), gone.iter().filter(|id| there.remove(id).is_some()).count());
+    assert_finds(&storage, id, &there, 2000);
+    assert_sound(&storage);
+    drop(storage);
+    let storage = Storage::open(&path, &options(1000)).unwrap();
+    assert_finds(&storage, id, &there, 2000);
+    let table = storage.snapshot().table(id).unwrap();
+    let stored = table.row_groups().unwrap().iter().all(|g| g.key_index(&[ID]).unwrap().is_some());
+    assert!(stored, "nothing is rebuilt");
+    storage.checkpoint().unwrap();
+    assert_finds(&storage, id, &there, 2000);
+    assert_sound(&storage);
+}
+
+#[test]
+fn a_key_that_came_later_is_found_without_an_index() {
+    let storage = Storage::memory(&StorageOptions { log_bytes_max: 0, ..options(5000) }).unwrap();
+    let with_key = keyed(&storage);
+    let id = create(&storage, TableDefinition { constraints: vec![], indexes: vec![], ..with_key.clone() });
+    let ids: Vec<i64> = (0..4000).map(|i| i * 7 % 4000).collect();
+    insert(&storage, id, &ids);
+    let mut transaction = storage.begin().unwrap();
+    transaction.alter_table(TableDefinition { id, ..with_key }).unwrap();
+    transaction.commit().unwrap();
+    let there = ids.into_iter().map(|id| (id, ())).collect();
+    assert_finds(&storage, id, &there, 4100);
+    let table = storage.snapshot().table(id).unwrap();
+    assert!(table.row_groups().unwrap()[0].key_index(&[ID]).unwrap().is_none());
+}
+
+#[test]
+fn whoever_adds_a_key_first_wins() {
+    let storage = Storage::memory(&options(ROW_GROUP_ROWS)).unwrap();
+    let id = create(&storage, keyed(&storage));
+    insert(&storage, id, &[1, 2, 3]);
+    let begin = || storage.begin_on(storage.snapshot(), Duration::ZERO).unwrap();
+    let add = |ids: &[i64]| {
+        let mut transaction = begin();
+        transaction.append(id).unwrap().write_row_group(0, &rows(ids)).unwrap();
+        transaction
+    };
+    let (a, b, c) = (add(&[10, 11]), add(&[12]), add(&[11, 13]));
+    a.commit().unwrap();
+    b.commit().unwrap();
+    let refused = c.commit();
+    assert!(matches!(&refused, Err(TableError::Conflict(what)) if what.contains('t')), "{refused:?}");
+    // Replacing a row that is there: the same key, but not twice.
+    let mut replace = add(&[2]);
+    let table = replace.view().unwrap().table(id).unwrap();
+    let old = table.find(&[ID], &probes(&[2])).unwrap();
+    let old: Vec<u64> = old.iter().map(|(_, row)| *row).filter(|row| *row < 5).collect();
+    assert_eq!(replace.delete(id, &old).unwrap(), 1);
+    let mut also = add(&[3]);
+    let old = also.base().table(id).unwrap().find(&[ID], &probes(&[3])).unwrap()[0].1;
+    also.delete(id, &[old]).unwrap();
+    insert(&storage, id, &[50]);
+    replace.commit().unwrap();
+    also.commit().unwrap();
+    let there = [1, 2, 3, 10, 11, 12, 50].into_iter().map(|id| (id, ())).collect();
+    assert_finds(&storage, id, &there, 60);
+    assert_sound(&storage);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn keys_are_found_after_whatever_happened(
+        steps in prop::collection::vec((0..6_u8, 0..400_i64, 1..60_i64), 1..30),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.flux");
+        let mut storage = Storage::open(&path, &options(128)).unwrap();
+        let id = create(&storage, keyed(&storage));
+        let mut there = BTreeMap::new();
+        for (what, at, count) in steps {
+            let ids: Vec<i64> = (0..count).map(|i| (at + i * 7) % 400).collect();
+            let mut ids: Vec<i64> = ids.into_iter().filter(|id| what == 3 || !there.contains_key(id)).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            match what {
+                0 => ids.reverse(),
+                3 => {
+                    let count = ids.iter().filter(|id| there.remove(*id).is_some()).count();
+                    prop_assert_eq!(delete(&storage, id, &ids), count);
+                    continue;
+                }
+                4 => {
+                    drop(storage);
+                    storage = Storage::open(&path, &options(128)).unwrap();
+                    continue;
+                }
+                5 => {
+                    storage.checkpoint().unwrap();
+                    continue;
+                }
+                _ => {}
+            }
+            if ids.is_empty() {
+                continue;
+            }
+            insert(&storage, id, &ids);
+            there.extend(ids.into_iter().map(|id| (id, ())));
+        }
+        assert_finds(&storage, id, &there, 400);
+        assert_sound(&storage);
+    }
+}
