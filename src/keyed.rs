@@ -162,12 +162,7 @@ impl<'c> KeyedTable<'c> {
     /// # Errors
     ///
     /// As [`put`](Self::put); or there is no such column.
-    pub fn put_if(
-        &self,
-        row: impl Into<Params>,
-        column: &str,
-        expected: impl Into<Param>,
-    ) -> Result<bool> {
+    pub fn put_if(&self, row: impl Into<Params>, column: &str, expected: impl Into<Param>) -> Result<bool> {
         let row = positional(row)?;
         let view = self.view()?;
         let position = view.definition().find_column(column).map_err(crate::table::TableError::from)?;
@@ -264,7 +259,9 @@ impl<'c> KeyedTable<'c> {
                         removed += u64::from(self.get(as_params(keys))?.is_some());
                         connection.execute_with(&insert, as_params(row))?;
                     }
-                    KeyedChange::Delete(key) => removed += connection.execute_with(&delete, as_params(key))?,
+                    KeyedChange::Delete(key) => {
+                        removed += connection.execute_with(&delete, as_params(key))?
+                    }
                 }
             }
             Ok(removed)
@@ -420,8 +417,7 @@ impl KeyedScan<'_> {
         }
         let behind = |key: &[u8]| after_prefix(key).map_or(Bound::Unbounded, Bound::Excluded);
         let mut low = Bound::Included(prefix.clone());
-        let mut high =
-            if whole && self.begins.is_none() { Bound::Included(prefix) } else { behind(&prefix) };
+        let mut high = if whole && self.begins.is_none() { Bound::Included(prefix) } else { behind(&prefix) };
         let tighter = |bound: &Bound<Vec<u8>>, key: &[u8], lower: bool| match bound {
             Bound::Unbounded => true,
             Bound::Included(old) | Bound::Excluded(old) if lower => key > &old[..],

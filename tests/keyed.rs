@@ -92,7 +92,9 @@ fn thousands_of_versions_and_hours_of_points() {
     assert_eq!(latest.get::<_, i64>("n").unwrap(), 19_999);
     assert!(table.get_latest(("two",)).unwrap().is_none());
 
-    connection.execute("CREATE TABLE points(host VARCHAR, ts TIMESTAMP, v DOUBLE, PRIMARY KEY (host, ts))").unwrap();
+    connection
+        .execute("CREATE TABLE points(host VARCHAR, ts TIMESTAMP, v DOUBLE, PRIMARY KEY (host, ts))")
+        .unwrap();
     connection
         .execute("INSERT INTO points SELECT 'h' || i % 3, TIMESTAMP '2024-01-01' + INTERVAL (i // 3) MINUTE, i FROM range(8640) r(i)")
         .unwrap();
@@ -191,7 +193,11 @@ fn conditions_transactions_and_constraints_hold() {
     let row: (i32, String, i64) = table.get_as((10,)).unwrap().unwrap();
     assert_eq!(row.1, "l");
     // What only statements check.
-    connection.execute("CREATE TABLE c(id INTEGER PRIMARY KEY, n INTEGER CHECK (n > 0), d INTEGER REFERENCES d(id))").unwrap();
+    connection
+        .execute(
+            "CREATE TABLE c(id INTEGER PRIMARY KEY, n INTEGER CHECK (n > 0), d INTEGER REFERENCES d(id))",
+        )
+        .unwrap();
     let checked = connection.keyed("c").unwrap();
     assert!(!checked.put((1, 1, 10)).unwrap());
     assert!(checked.put((1, 2, 10)).unwrap(), "replaced");
@@ -227,7 +233,10 @@ fn threads_write_and_none_waits_for_ever() {
     drop(db);
     let db = open(&path);
     let connection = db.connect();
-    assert_eq!(connection.query_one::<(i64, i64)>("SELECT count(*), count(DISTINCT (k, n)) FROM kv", ()).unwrap(), (1250, 1250));
+    assert_eq!(
+        connection.query_one::<(i64, i64)>("SELECT count(*), count(DISTINCT (k, n)) FROM kv", ()).unwrap(),
+        (1250, 1250)
+    );
     assert_eq!(keyed(&connection).scan().prefix(("own 3",)).rows().unwrap().count(), 300);
     assert!(db.check().is_sound());
 }

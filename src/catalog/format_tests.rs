@@ -120,7 +120,10 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         ("type", mood.encode()),
         ("directory", directory.encode()),
         ("segment", segment.encode()),
-        ("row group", encode_row_group(10, 5, 1, 64, &[(ColumnId(0), meta)], &KeysPlace::default())[..68 + 32].to_vec()),
+        (
+            "row group",
+            encode_row_group(10, 5, 1, 64, &[(ColumnId(0), meta)], &KeysPlace::default())[..68 + 32].to_vec(),
+        ),
     ]
 }
 

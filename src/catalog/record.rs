@@ -50,12 +50,7 @@ impl RecordKind {
         match self {
             Self::Table => 4,
             Self::Root | Self::Directory | Self::RowGroup => 2,
-            Self::Schema
-            | Self::View
-            | Self::Segment
-            | Self::Sequence
-            | Self::Macro
-            | Self::Type => 1,
+            Self::Schema | Self::View | Self::Segment | Self::Sequence | Self::Macro | Self::Type => 1,
         }
     }
 

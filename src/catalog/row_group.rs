@@ -223,7 +223,8 @@ mod tests {
     #[test]
     fn is_read_in_place_and_found_by_column() {
         let chunks = [(ColumnId(0), meta(0, 64)), (ColumnId(7), meta(64, 128))];
-        let record = RowGroupRecord::new(encode_row_group(10, 5, 1, 192, &chunks, &KeysPlace::default())).unwrap();
+        let record =
+            RowGroupRecord::new(encode_row_group(10, 5, 1, 192, &chunks, &KeysPlace::default())).unwrap();
         assert_eq!(record.header().rows.get(), 10);
         assert_eq!(record.position(ColumnId(0)), Some(0));
         assert_eq!(record.position(ColumnId(7)), Some(1));
@@ -234,7 +235,17 @@ mod tests {
     #[test]
     fn chunks_that_lie_elsewhere_are_refused() {
         let refuse = |rows, page, pages, bytes, chunks: &[(ColumnId, ChunkMeta)]| {
-            assert!(RowGroupRecord::new(encode_row_group(rows, page, pages, bytes, chunks, &KeysPlace::default())).is_err());
+            assert!(
+                RowGroupRecord::new(encode_row_group(
+                    rows,
+                    page,
+                    pages,
+                    bytes,
+                    chunks,
+                    &KeysPlace::default()
+                ))
+                .is_err()
+            );
         };
         let good = (ColumnId(0), meta(0, 64));
         refuse(10, 5, 1, 63, &[good]);

@@ -106,9 +106,8 @@ impl Keys {
 
     /// The rows with a key, in the order of the keys; rows of equal keys in their own.
     pub fn sorted(&self) -> Vec<u32> {
-        let mut order: Vec<(u64, u32)> = (0..self.len())
-            .filter_map(|row| self.get(row).map(|key| (prefix(key), row as u32)))
-            .collect();
+        let mut order: Vec<(u64, u32)> =
+            (0..self.len()).filter_map(|row| self.get(row).map(|key| (prefix(key), row as u32))).collect();
         let key = |row: u32| self.at(row as usize);
         if order.is_sorted_by(|a, b| (a.0, key(a.1)) <= (b.0, key(b.1))) {
             return order.into_iter().map(|(_, row)| row).collect();
@@ -340,7 +339,10 @@ mod tests {
             (crate::column::types::TIMESTAMP, ints(&[-1, 0, 1_700_000_000_000_000])),
             (LogicalType::Varchar, texts.iter().map(Scalar::text).collect()),
             (LogicalType::Blob, bytes.iter().map(Scalar::bytes).collect()),
-            (LogicalType::Interval, vec![interval(0, 29, 0), interval(1, 0, 0), interval(0, 30, 0), interval(0, 0, -5)]),
+            (
+                LogicalType::Interval,
+                vec![interval(0, 29, 0), interval(1, 0, 0), interval(0, 30, 0), interval(0, 0, -5)],
+            ),
         ]
     }
 

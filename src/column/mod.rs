@@ -21,8 +21,8 @@ pub mod error;
 pub(crate) mod filter;
 #[cfg(test)]
 mod format_tests;
-pub(crate) mod layout;
 pub mod key;
+pub(crate) mod layout;
 pub mod le;
 pub mod meta;
 pub(crate) mod nested;

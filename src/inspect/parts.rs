@@ -420,7 +420,8 @@ fn parts_of_keys(
     }
     let page = group.record.header().extent_page.get();
     let base = page.saturating_mul(u64::from(file.page_size())).saturating_add(place.offset);
-    let owner = |what: &str| -> Arc<str> { format!("{}, row group {}{what}", table.name, group.index).into() };
+    let owner =
+        |what: &str| -> Arc<str> { format!("{}, row group {}{what}", table.name, group.index).into() };
     let mut add = |offset: usize, bytes: usize, kind, owner, index| {
         parts.push(Part { offset: base + offset as u64, bytes: bytes as u64, kind, owner, index });
     };

@@ -53,14 +53,6 @@ pub fn parse_expr(sql: &str) -> Result<Expr> {
     Ok(expr)
 }
 
-/// Parses the name of a table, which may be qualified.
-pub fn parse_table_name(sql: &str) -> Result<sqlparser::ast::ObjectName> {
-    let mut parser = parser(tokens(sql)?);
-    let name = parser.parse_object_name(false)?;
-    end_of(&parser, "end of name")?;
-    Ok(name)
-}
-
 /// Parses the name of a type.
 pub fn parse_type(sql: &str) -> Result<sqlparser::ast::DataType> {
     let mut parser = parser(tokens(sql)?);

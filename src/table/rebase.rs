@@ -43,7 +43,9 @@ pub(super) fn rebase(
             continue;
         };
         let by_key = !delta.cleared && is_held(&delta);
-        if let Some(other) = tables_relied_on(current, definition, &delta, by_key).iter().find(|id| !is_same(id)) {
+        if let Some(other) =
+            tables_relied_on(current, definition, &delta, by_key).iter().find(|id| !is_same(id))
+        {
             return Err(conflict(current, *other));
         }
         let delta = if !delta.cleared {

@@ -13,8 +13,8 @@ use crate::pager::{Extent, SlotId, WriteTxn};
 use crate::table::data::Group;
 use crate::table::encode::EncodedGroup;
 use crate::table::error::{Result, TableError};
-use crate::table::keys::{self, KeyIndex};
 use crate::table::gate::WriterPass;
+use crate::table::keys::{self, KeyIndex};
 use crate::table::row_group::chunk_place;
 use crate::table::storage::Storage;
 

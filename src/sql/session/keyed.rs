@@ -1,7 +1,7 @@
 //! Rows of a table by their keys, without a statement: what programs do a million times.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow_array::{Array, ArrayRef};
 use arrow_select::concat::concat;
@@ -13,7 +13,7 @@ use crate::column::types::LogicalType;
 use crate::exec::cast::{Mode, cast_in};
 use crate::exec::error::ExecError;
 use crate::sql::error::{SqlError, SqlErrorKind};
-use crate::sql::parser::parse_table_name;
+use crate::sql::parser::parse_name;
 use crate::sql::session::databases::NamedDatabase;
 use crate::sql::session::transaction::Transaction;
 use crate::sql::session::{Failure, Session, TypedValue};
@@ -23,7 +23,8 @@ use crate::table::{KeyCursor, KeyRange, Probes, TableSnapshot};
 /// A table with a primary key.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyedTable {
-    database: Arc<NamedDatabase>,
+    /// It keeps no database open.
+    database: Weak<NamedDatabase>,
     id: TableId,
     name: String,
 }
@@ -51,6 +52,10 @@ impl KeyedTable {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    fn database(&self) -> Result<Arc<NamedDatabase>, Failure> {
+        self.database.upgrade().ok_or_else(|| usage(format!("the database of \"{}\" is detached", self.name)))
+    }
 }
 
 fn usage(message: String) -> Failure {
@@ -59,7 +64,8 @@ fn usage(message: String) -> Failure {
 
 /// The positions of the primary key's columns.
 fn key_positions(table: &TableDefinition) -> Result<Vec<usize>, Failure> {
-    let key = table.primary_key().ok_or_else(|| usage(format!("table \"{}\" has no primary key", table.name)))?;
+    let key =
+        table.primary_key().ok_or_else(|| usage(format!("table \"{}\" has no primary key", table.name)))?;
     Ok(key.iter().filter_map(|id| table.position_of(*id)).collect())
 }
 
@@ -92,7 +98,10 @@ impl Columns<'_> {
             };
             let nulls = scalars.iter().filter(|value| value.is_null()).count();
             if array.logical_null_count() != nulls {
-                return Err(usage(format!("a value for column \"{}\" is not of the type {from}", column.name)));
+                return Err(usage(format!(
+                    "a value for column \"{}\" is not of the type {from}",
+                    column.name
+                )));
             }
             Ok(array)
         };
@@ -111,7 +120,10 @@ impl Columns<'_> {
         for row in rows {
             if row.len() != positions.len() {
                 let (given, wanted) = (row.len(), positions.len());
-                return Err(usage(format!("{given} values for the {wanted} columns of \"{}\"", self.table.name)));
+                return Err(usage(format!(
+                    "{given} values for the {wanted} columns of \"{}\"",
+                    self.table.name
+                )));
             }
         }
         let column = |(i, position): (usize, &usize)| {
@@ -125,7 +137,7 @@ impl Columns<'_> {
 impl Session {
     /// The table of that name, as it stands in SQL. It must have a primary key.
     pub(crate) fn keyed_table(&self, name: &str) -> Result<KeyedTable, Failure> {
-        let object = parse_table_name(name)?;
+        let object = parse_name(name)?;
         let view = self.read_view();
         let found = view.find(ObjectKind::Table, &object)?;
         let crate::catalog::Object::Table(table) = found.object else {
@@ -135,14 +147,14 @@ impl Session {
         if table.columns.iter().any(|column| column.generated.is_some()) {
             return Err(usage(format!("table \"{name}\" has computed columns: its rows are read with SQL")));
         }
-        let database = Arc::clone(found.database.database());
+        let database = Arc::downgrade(found.database.database());
         Ok(KeyedTable { database, id: table.id, name: name.to_owned() })
     }
 
     /// A keyed table as the connection sees it now.
     pub(crate) fn keyed_view(&self, table: &KeyedTable) -> Result<Arc<TableSnapshot>, Failure> {
         self.check_keyed()?;
-        Ok(self.transaction.view_of(&table.database).table(table.id)?)
+        Ok(self.transaction.view_of(&table.database()?).table(table.id)?)
     }
 
     fn check_keyed(&self) -> Result<(), Failure> {
@@ -196,7 +208,7 @@ impl Session {
     /// Whether changes of a keyed table can be made without a statement.
     pub(crate) fn keyed_is_plain(&self, table: &KeyedTable) -> Result<bool, Failure> {
         self.check_keyed()?;
-        let view = self.transaction.view_of(&table.database);
+        let view = self.transaction.view_of(&table.database()?);
         let definition = Arc::clone(view.table(table.id)?.definition());
         Ok(is_plain(&definition, view.catalog()))
     }
@@ -223,7 +235,7 @@ impl Session {
         changes: &[KeyedChange],
         expected: Option<&Expected>,
     ) -> Result<Option<(u64, u64)>, Failure> {
-        let mut writer = self.writer_in(&keyed.database)?;
+        let mut writer = self.writer_in(&keyed.database()?)?;
         let view = writer.transaction()?.view()?.table(keyed.id)?;
         let table = Arc::clone(view.definition());
         let positions = key_positions(&table)?;
@@ -237,7 +249,10 @@ impl Session {
                     puts.push(keys.len());
                     if row.len() != table.columns.len() {
                         let (given, wanted) = (row.len(), table.columns.len());
-                        return Err(usage(format!("{given} values for the {wanted} columns of \"{}\"", table.name)));
+                        return Err(usage(format!(
+                            "{given} values for the {wanted} columns of \"{}\"",
+                            table.name
+                        )));
                     }
                     keys.push(positions.iter().map(|at| row[*at].clone()).collect::<Vec<_>>());
                 }
@@ -262,7 +277,8 @@ impl Session {
         }
         let found = view.find(table.primary_key().unwrap_or_default(), &probes)?;
         if let Some((column, value)) = expected {
-            let place = crate::table::Places::of(&view, &found.iter().map(|(_, row)| *row).collect::<Vec<_>>())?;
+            let place =
+                crate::table::Places::of(&view, &found.iter().map(|(_, row)| *row).collect::<Vec<_>>())?;
             let now = place.read(&view, column)?;
             let ty = &table.columns[column].ty;
             let now = if now.is_empty() { Scalar::Null } else { Scalar::from_array(&*now, 0, ty) };
@@ -307,7 +323,7 @@ impl Session {
     pub(crate) fn keyed_delete_range(&mut self, keyed: &KeyedTable, range: KeyRange) -> Result<u64, Failure> {
         self.check_keyed()?;
         let mut delete = || -> Result<u64, Failure> {
-            let mut writer = self.writer_in(&keyed.database)?;
+            let mut writer = self.writer_in(&keyed.database()?)?;
             let view = writer.transaction()?.view()?.table(keyed.id)?;
             let key: Box<[ColumnId]> = view.definition().primary_key().unwrap_or_default().into();
             let mut cursor = KeyCursor::new(Arc::clone(&view), &key, range.clone(), false)?;

@@ -12,9 +12,9 @@ use arrow_buffer::BooleanBuffer;
 
 use crate::catalog::ColumnId;
 use crate::table::error::Result;
+use crate::table::keys;
 use crate::table::keys::index::KeyIndex;
 use crate::table::keys::lookup::Block;
-use crate::table::keys;
 use crate::table::snapshot::TableSnapshot;
 
 /// The bounds of keys, as they are encoded.
@@ -88,12 +88,7 @@ impl KeyCursor {
     ///
     /// # Errors
     /// The table has no such columns, or reading it failed.
-    pub fn new(
-        table: Arc<TableSnapshot>,
-        key: &[ColumnId],
-        range: KeyRange,
-        reverse: bool,
-    ) -> Result<Self> {
+    pub fn new(table: Arc<TableSnapshot>, key: &[ColumnId], range: KeyRange, reverse: bool) -> Result<Self> {
         let mut waiting = vec![];
         for (at, group) in table.row_groups()?.iter().enumerate() {
             let index = match group.key_index(key)? {

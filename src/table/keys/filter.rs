@@ -4,9 +4,8 @@
 pub const BLOCK_BYTES: usize = 32;
 const BITS_PER_KEY: usize = 12;
 /// One for each word of a block: odd numbers whose products' high bits have little to do with each other.
-const SALTS: [u32; 8] = [
-    0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D, 0x27D4_EB2F, 0x1656_67B1, 0xD3A2_646D, 0xFD70_46C5, 0xB55A_4F09,
-];
+const SALTS: [u32; 8] =
+    [0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D, 0x27D4_EB2F, 0x1656_67B1, 0xD3A2_646D, 0xFD70_46C5, 0xB55A_4F09];
 
 /// The hash of a key: FNV-1a of its bytes, then the finalizer of MurmurHash3.
 pub fn hash(key: &[u8]) -> u64 {

@@ -277,7 +277,8 @@ impl KeyIndex {
                 let (row, rest) = take_number(rest)?;
                 Some((shared as usize, suffix, row, rest))
             });
-            let (shared, suffix, row, after) = entry.ok_or_else(|| format!("block {block} ends too early"))?;
+            let (shared, suffix, row, after) =
+                entry.ok_or_else(|| format!("block {block} ends too early"))?;
             if shared > length || row as usize >= self.rows {
                 return Err(format!("block {block} has an entry that cannot be"));
             }

@@ -10,10 +10,10 @@ use crate::column::ChunkReader;
 use crate::column::key::Keys;
 use crate::table::decode::{concat, plain};
 use crate::table::error::{Result, TableError};
-use crate::table::keys::index::{BLOCK_ENTRIES, Entries, KeyIndex};
-use crate::table::keys::filter;
-use crate::table::row_group::{RowGroup, Source};
 use crate::table::fresh::Content;
+use crate::table::keys::filter;
+use crate::table::keys::index::{BLOCK_ENTRIES, Entries, KeyIndex};
+use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::TableSnapshot;
 
 /// Keys that are looked for.
@@ -250,12 +250,16 @@ impl RowGroup {
             let rows = row..end;
             row = end;
             // Statistics of one column say something about keys of one part.
-            if columns.len() == 1 && !may_be_within(&reader, rows.start / reader.block_rows(), least, greatest)? {
+            if columns.len() == 1
+                && !may_be_within(&reader, rows.start / reader.block_rows(), least, greatest)?
+            {
                 continue;
             }
             let keys = self.read_keys(key, rows.clone())?;
             for at in 0..keys.len() {
-                let Some(here) = keys.get(at).filter(|here| least <= *here && *here <= greatest) else { continue };
+                let Some(here) = keys.get(at).filter(|here| least <= *here && *here <= greatest) else {
+                    continue;
+                };
                 for probe in &probes.order[probes.equal(here)] {
                     report(probe.0, (rows.start + at) as u32)?;
                 }

@@ -22,8 +22,8 @@ use parking_lot::RwLock;
 use crate::catalog::ColumnId;
 use crate::column::key::Keys;
 
-pub(crate) use index::KeyIndex;
 pub use cursor::{KeyCursor, KeyRange};
+pub(crate) use index::KeyIndex;
 pub use lookup::Probes;
 pub(crate) use stored::index_ranges;
 pub(super) use stored::{open_index, write_indexes};

@@ -10,7 +10,9 @@ use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, StringViewArray};
 use proptest::prelude::*;
 
-use crate::catalog::{ColumnId, ConstraintDefinition, ConstraintKind, IndexDefinition, TableDefinition, TableId};
+use crate::catalog::{
+    ColumnId, ConstraintDefinition, ConstraintKind, IndexDefinition, TableDefinition, TableId,
+};
 use crate::column::ROW_GROUP_ROWS;
 use crate::table::tests::{assert_sound, definition};
 use crate::table::{Probes, Storage, StorageOptions, TableError, TableSnapshot};
@@ -81,8 +83,7 @@ fn insert(storage: &Arc<Storage>, id: TableId, ids: &[i64]) {
 fn delete(storage: &Arc<Storage>, id: TableId, ids: &[i64]) -> usize {
     let mut transaction = storage.begin().unwrap();
     let table = transaction.view().unwrap().table(id).unwrap();
-    let found: Vec<u64> =
-        table.find(&[ID], &probes(ids)).unwrap().into_iter().map(|(_, row)| row).collect();
+    let found: Vec<u64> = table.find(&[ID], &probes(ids)).unwrap().into_iter().map(|(_, row)| row).collect();
     transaction.delete(id, &found).unwrap();
     transaction.commit().unwrap();
     found.len()

@@ -73,14 +73,21 @@ impl<'a> Known<'a> {
                         _ => {}
                     }
                 }
-                Expr::InList { input, list, negated: false } if is_column(input) && known.values.is_none() => {
+                Expr::InList { input, list, negated: false }
+                    if is_column(input) && known.values.is_none() =>
+                {
                     known.values = Some(list.iter().filter(|value| !value.is_null()).collect());
                 }
-                Expr::Call { function, args, .. } if matches!(function.name, "prefix" | "starts_with" | "like") => {
-                    let [input, Expr::Literal { value: Scalar::Text(text), .. }] = &args[..] else { continue };
+                Expr::Call { function, args, .. }
+                    if matches!(function.name, "prefix" | "starts_with" | "like") =>
+                {
+                    let [input, Expr::Literal { value: Scalar::Text(text), .. }] = &args[..] else {
+                        continue;
+                    };
                     if is_column(input) {
                         let end = if function.name == "like" { text.find(['%', '_', '\\']) } else { None };
-                        known.prefix = Some(&text[..end.unwrap_or(text.len())]).filter(|text| !text.is_empty());
+                        known.prefix =
+                            Some(&text[..end.unwrap_or(text.len())]).filter(|text| !text.is_empty());
                     }
                 }
                 _ => {}
@@ -96,7 +103,8 @@ impl<'a> Known<'a> {
 
 /// Values of a column as an array; `None` if one is of another type.
 fn array(column: &ColumnDefinition, values: &[&Scalar]) -> Option<ArrayRef> {
-    let parts: Vec<ArrayRef> = values.iter().map(|v| v.to_array(&column.ty, 1).ok()).collect::<Option<_>>()?;
+    let parts: Vec<ArrayRef> =
+        values.iter().map(|v| v.to_array(&column.ty, 1).ok()).collect::<Option<_>>()?;
     let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
     concat(&parts).ok()
 }
@@ -195,7 +203,8 @@ impl Access {
 
 /// All keys that conditions allow, if they give values for each part.
 fn whole_keys(parts: &[(&ColumnDefinition, Known<'_>)]) -> Option<Probes> {
-    let lists: Vec<&Vec<&Scalar>> = parts.iter().map(|(_, known)| known.values.as_ref()).collect::<Option<_>>()?;
+    let lists: Vec<&Vec<&Scalar>> =
+        parts.iter().map(|(_, known)| known.values.as_ref()).collect::<Option<_>>()?;
     let count = lists.iter().try_fold(1_usize, |count, list| count.checked_mul(list.len()))?;
     if count > LISTED_MAX {
         return None;
