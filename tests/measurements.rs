@@ -284,3 +284,37 @@ fn old_rows_expire() {
     connection.execute("ALTER TABLE mem SET (retention = NULL); CALL maintain()").unwrap();
     assert_eq!(rows(&db, "SELECT max(v) FROM mem"), ["400"]);
 }
+
+/// A measurement whose first points are nanoseconds apart keeps them apart, and FluxQL reads it as any other.
+#[test]
+fn nanoseconds_are_kept_where_the_first_points_have_them() {
+    let db = Database::open_in_memory().unwrap();
+    let second = 1_767_225_600_000_000_000_i128;
+    let lines: String = [0, 1, 2, 60_000_000_000]
+        .iter()
+        .map(|nanos| format!("fine,host=a v={nanos} {}\n", second + nanos))
+        .collect();
+    let report = db.import_line_protocol(lines.as_bytes(), ImportOptions::default()).unwrap();
+    assert_eq!((report.points, report.cut_times), (4, 0));
+    let connection = db.connect();
+    let texts: Vec<(String,)> =
+        connection.query_as("SELECT time::VARCHAR FROM fine WHERE v < 3 ORDER BY time", ()).unwrap();
+    assert_eq!(texts[2].0, "2026-01-01 00:00:00.000000002");
+    let buckets = "SELECT (time::VARCHAR), c FROM (SELECT count(v) AS c FROM fine \
+                   WHERE time >= '2026-01-01' AND time < now() AND time < 1767225660000000001 EVERY 1m)";
+    let counts: Vec<(String, i64)> = connection.query_as(buckets, ()).unwrap();
+    assert_eq!(counts, [("2026-01-01 00:00:00".to_owned(), 3), ("2026-01-01 00:01:00".to_owned(), 1)]);
+    let (rate,): (f64,) =
+        connection.query_one("SELECT d FROM (SELECT derivative(v, 1s) AS d FROM fine) LIMIT 1", ()).unwrap();
+    assert!((rate - 1e9).abs() < 1.0, "{rate}");
+    // Coarse points make a coarse table, which says when it cuts.
+    let coarse = db.import_line_protocol("coarse v=1 1000\n".as_bytes(), ImportOptions::default()).unwrap();
+    let late = db.import_line_protocol("coarse v=1 2001\n".as_bytes(), ImportOptions::default()).unwrap();
+    assert_eq!((coarse.cut_times, late.cut_times), (0, 1));
+    // A materialized view is no measurement.
+    connection
+        .execute("CREATE MATERIALIZED VIEW rolled AS SELECT max(v) FROM fine EVERY 1m WITH (refresh = '1m')")
+        .unwrap();
+    let refused = db.import_line_protocol("rolled max=1 1\n".as_bytes(), ImportOptions::default()).unwrap();
+    assert!(refused.points == 0 && refused.errors[0].message.contains("Materialized View"), "{refused:?}");
+}

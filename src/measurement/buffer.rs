@@ -14,7 +14,7 @@ use arrow_schema::{DataType, TimeUnit};
 use arrow_select::take::take;
 
 use crate::catalog::{ColumnDefinition, ColumnRole, TableDefinition};
-use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::column::types::LogicalType;
 
 /// The name of the column that has the time.
 pub(super) const TIME: &str = "time";
@@ -358,6 +358,9 @@ impl Buffer {
     /// The time is out of the range of the column, or a field is there twice.
     pub fn push(&mut self, series: u32, nanos: i128, values: &[(usize, Value<'_>)]) -> Result<(), String> {
         const NANOS: i128 = 1_000_000_000;
+        if self.table.is_none() && self.unit != TimeUnit::Nanosecond && nanos % 1_000 != 0 {
+            self.refine(nanos);
+        }
         let per_tick = NANOS / ticks_per_second(self.unit);
         let time =
             i64::try_from(nanos.div_euclid(per_tick)).map_err(|_| "the time is out of range".to_owned())?;
@@ -378,6 +381,16 @@ impl Buffer {
         Ok(())
     }
 
+    /// A new measurement has nanoseconds if the first of its points need them and none is too far from 1970 for that;
+    /// else microseconds.
+    fn refine(&mut self, nanos: i128) {
+        const NANOS_PER_MICRO: i64 = 1_000;
+        let finer = self.times.iter().map(|time| time.checked_mul(NANOS_PER_MICRO)).collect();
+        if let (Some(finer), Ok(_)) = (finer, i64::try_from(nanos)) {
+            (self.times, self.unit) = (finer, TimeUnit::Nanosecond);
+        }
+    }
+
     /// The table with a column for everything that the points have; `None` if it has them all.
     pub fn widened(
         &self,
@@ -388,7 +401,7 @@ impl Buffer {
         let mut out = match table {
             Some(table) => table.clone(),
             None => {
-                let time = new(TIME, TIMESTAMP, ColumnRole::Time);
+                let time = new(TIME, LogicalType::Timestamp(self.unit), ColumnRole::Time);
                 TableDefinition::new(schema, &self.name, vec![time])
             }
         };
@@ -441,7 +454,7 @@ impl Buffer {
             let array: ArrayRef = if is(&self.time_name) {
                 let times: Int64Array =
                     last_rows.values().iter().map(|&row| self.times[row as usize]).collect();
-                Arc::new(times)
+                convert(&(Arc::new(times) as ArrayRef), &LogicalType::Timestamp(self.unit).arrow())?
             } else if let Some(tag) = self.tags.iter().position(|t| is(t)) {
                 let value = |tags: &Vec<(usize, Box<str>)>| {
                     tags.iter().find(|(index, _)| *index == tag).map(|(_, value)| value.to_string())

@@ -218,7 +218,7 @@ impl PointWriter {
         }
         let snapshot = self.shared.storage().snapshot();
         let table = match snapshot.catalog().object(MAIN_SCHEMA, name) {
-            Ok(Object::Table(table)) => Some(Arc::clone(table)),
+            Ok(Object::Table(table)) if table.materialized.is_none() => Some(Arc::clone(table)),
             Ok(other) => return Err(format!("\"{name}\" is a {}, not a measurement", other.kind())),
             Err(_) => None,
         };
