@@ -1,4 +1,8 @@
 //! FluxDB: an embedded analytical and time-series database in one file.
+//!
+//! Begin at [`Database`] and [`Connection`]; the guide is `docs/LIBRARY.md`. Versions are about what stands here at the root,
+//! which `docs/API.txt` lists, and about [`inspect`]. The other modules are public for the inspector, the benches and tests,
+//! and may change in any release.
 
 // What the derive writes names the crate.
 extern crate self as fluxdb;

@@ -361,7 +361,9 @@ impl Session {
         };
         let mut kept = LastResult { fields: result.columns().to_vec(), batches: vec![], cut: false };
         let mut kept_rows = 0;
-        let mut paged = self.paged();
+        // A table that is cut to its first and last rows is meant to be seen at once.
+        let is_cut = self.display.format == Format::Table && self.display.max_rows > 0;
+        let mut paged = if is_cut { None } else { self.paged() };
         let mut stdout;
         let (out, to_terminal): (&mut dyn Write, bool) = match (&mut self.output, &mut paged) {
             (_, Some(paged)) => (paged, true),

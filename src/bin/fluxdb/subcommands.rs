@@ -55,9 +55,10 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "export",
-        words: "DATABASE [TABLE|QUERY] FILE|DIRECTORY [--format csv|json|parquet|arrow] [--OPTION VALUE]...",
+        words: "DATABASE [TABLE|QUERY] FILE|DIRECTORY [--format FORMAT] [--OPTION VALUE]...",
         help: "write a table, a query's rows, or everything to files",
-        more: "With a table or a query: its rows, to a file whose name says the format, or - for standard output.\n\
+        more: "With a table or a query: its rows, to a file whose name says the format (csv, json, parquet, arrow)\n\
+               unless --format does, or - for standard output.\n\
                Without: all tables and definitions, to a directory that IMPORT DATABASE reads. Options are those\n\
                of COPY … TO.\n\
                \n\

@@ -1,6 +1,7 @@
 //! Which row groups may have rows that a condition wants, by their statistics.
 
 use parquet::basic::{ColumnOrder, Type as Physical};
+use parquet::bloom_filter::Sbbf;
 use parquet::data_type::AsBytes;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
@@ -53,6 +54,41 @@ pub(super) fn may_match(
         CompareOp::Gt => !top_known || below(value, &max),
         CompareOp::GtEq => !top_known || at_most(value, &max),
         CompareOp::DistinctFrom => true,
+    }
+}
+
+/// Whether the Bloom filter of a column, of which `physical` is the type in the file, may hold the value that a condition
+/// asks for. Whatever else the condition is, it may.
+pub(super) fn filter_may_hold(
+    filter: &Sbbf,
+    physical: Physical,
+    ty: &LogicalType,
+    stored: Option<TimeUnit>,
+    predicate: &Predicate,
+) -> bool {
+    use LogicalType as T;
+    if !matches!(predicate.op, CompareOp::Eq | CompareOp::NotDistinctFrom) {
+        return true;
+    }
+    // Only where a value has one spelling in the file, which is what was hashed.
+    let whole = match ty {
+        T::Timestamp(unit) => stored == Some(*unit),
+        T::TimestampTz => stored == Some(TimeUnit::Microsecond),
+        T::Date | T::Decimal { .. } => true,
+        ty => ty.is_integer(),
+    };
+    match (&predicate.value, physical) {
+        (Scalar::Int(v), Physical::INT32) if whole => {
+            // Unsigned ones are stored as the same bits.
+            let bits = i32::try_from(*v).ok().or_else(|| u32::try_from(*v).ok().map(|v| v as i32));
+            bits.is_some_and(|v| filter.check(&v))
+        }
+        (Scalar::Int(v), Physical::INT64) if whole => {
+            let bits = i64::try_from(*v).ok().or_else(|| u64::try_from(*v).ok().map(|v| v as i64));
+            bits.is_some_and(|v| filter.check(&v))
+        }
+        (Scalar::Text(v), Physical::BYTE_ARRAY) if *ty == T::Varchar => filter.check(&**v),
+        _ => true,
     }
 }
 

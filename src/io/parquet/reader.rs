@@ -14,9 +14,12 @@ use parquet::arrow::arrow_reader::{
     RowSelection, RowSelector,
 };
 use parquet::basic::ColumnOrder;
+use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::types::{LogicalType, TimeUnit};
 use crate::exec::batch::{Batch, Field};
 use crate::exec::cast::{can_cast, cast};
@@ -277,10 +280,31 @@ impl OpenFile {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
+    /// Asks the Bloom filter of a column of a row group, if there is one. It is read only where the statistics know nothing.
+    fn filter_may_hold(
+        &self,
+        group: &RowGroupMetaData,
+        leaf: usize,
+        column: usize,
+        predicate: &Predicate,
+    ) -> bool {
+        let chunk = group.column(leaf);
+        if chunk.bloom_filter_offset().is_none()
+            || !matches!(predicate.op, CompareOp::Eq | CompareOp::NotDistinctFrom)
+        {
+            return true;
+        }
+        // One that cannot be read says nothing.
+        let read = foreign::guard(|| Sbbf::read_from_column_chunk(chunk, &self.reader));
+        let Ok(Ok(Some(filter))) = read else { return true };
+        let (ty, unit) = (&self.fields[column].ty, self.units[column]);
+        prune::filter_may_hold(&filter, chunk.column_type(), ty, unit, predicate)
+    }
+
     /// The pieces to read: row groups that may match, cut where they are few.
     fn pieces(
         &self,
-        conditions: &[(usize, crate::column::predicate::Predicate)],
+        conditions: &[(usize, Predicate)],
         only_count: bool,
         context: &ExecContext,
     ) -> Vec<Piece> {
@@ -297,6 +321,7 @@ impl OpenFile {
                     .unwrap_or(ColumnOrder::UNDEFINED);
                 let ty = &self.fields[*column].ty;
                 prune::may_match(group, leaf, ty, self.units[*column], order, predicate)
+                    && self.filter_may_hold(group, leaf, *column, predicate)
             });
             let rows = usize::try_from(group.num_rows()).unwrap_or(0);
             if !matches {

@@ -158,3 +158,43 @@ fn files_of_different_columns() {
     assert_eq!(schema(&source), "a VARCHAR, b VARCHAR, c BIGINT");
     assert_eq!(rows(&source, 2).unwrap()[4], ["x", "␀", "1"]);
 }
+
+#[test]
+fn bloom_filters_skip_row_groups() {
+    // Values lie far apart in each row group, so bounds tell nothing.
+    let number = |i: i64| (i * 7_919) % 10_007;
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((0..4_000).map(|i| number(i) * 2)));
+    let names: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..4_000).map(|i| format!("n{}", number(i)))));
+    let batch = RecordBatch::try_from_iter([("id", ids), ("name", names)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(1_000))
+        .set_bloom_filter_enabled(true)
+        .build();
+    let mut bytes = vec![];
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let (_dir, source) = source_of(&bytes);
+    let source = source.unwrap();
+    let skipped = |column: usize, op: CompareOp, value: Scalar| {
+        let context = context(1);
+        let predicate = ColumnPredicate { column, predicate: Predicate { op, value } };
+        let scan = source.scan(&[0, 1], &[predicate], &context).unwrap();
+        let mut rows = 0;
+        while let Some(morsel) = scan.next_morsel().unwrap() {
+            rows += morsel.batches.map(|batch| batch.unwrap().rows).sum::<usize>();
+        }
+        (rows, context.counters.row_groups_skipped.load(std::sync::atomic::Ordering::Relaxed))
+    };
+    // Odd numbers are nowhere; one of a hundred may seem to be.
+    let nowhere = skipped(0, CompareOp::Eq, Scalar::Int(4_001));
+    assert!(nowhere.1 >= 3, "{nowhere:?}");
+    for i in [0, 1_500, 3_999] {
+        let (rows, groups) = skipped(0, CompareOp::Eq, Scalar::Int((number(i) * 2).into()));
+        assert!(rows >= 1_000 && groups >= 2, "{rows} {groups}");
+        let (rows, groups) = skipped(1, CompareOp::NotDistinctFrom, Scalar::text(format!("n{}", number(i))));
+        assert!(rows >= 1_000 && groups >= 2, "{rows} {groups}");
+    }
+    assert_eq!(skipped(0, CompareOp::Gt, Scalar::Int(4_001)), (4_000, 0));
+}

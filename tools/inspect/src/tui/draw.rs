@@ -11,7 +11,7 @@ use crate::tui::app::{App, Prompt};
 use crate::tui::screen::Place;
 
 const KEYS: &str = "\
- j k ↓ ↑      line down, up             Enter      open what is under the cursor
+ j k ↓ ↑      line down, up             Enter      open this
  h l ← →      left, right               q Esc      back, and out of the first screen
  space b      page down, up             t          tables
  d u          half a page               m          map of the file
