@@ -331,6 +331,71 @@ fn files_in_and_out() {
 }
 
 #[test]
+fn arrow_files_and_streams_come_through_pipes() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.arrow");
+    gives(&[], &format!("COPY (SELECT range AS n FROM range(3)) TO '{}'", file.display()), "");
+    let stream = shell(&["--format", "arrow", "-c", "SELECT range AS n FROM range(3)"], b"").stdout;
+    for bytes in [fs::read(&file).unwrap(), stream] {
+        let out = shell(&["-c", "SELECT sum(n) AS n FROM read_arrow('-')"], &bytes);
+        assert_eq!(text(&out.stdout), "n\n3\n", "{}", text(&out.stderr));
+        refuses(&["-c", "SELECT sum(n) AS n FROM read_arrow('-')"], &bytes[..bytes.len() / 3]);
+    }
+}
+
+#[test]
+fn subcommands_bring_files_in_and_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("cities.csv"), "name,people\nOslo,717000\nBergen,291000\n").unwrap();
+    let run = |args: &[&str]| {
+        let out = shell(args, b"");
+        assert_eq!(out.status.code(), Some(0), "{args:?}: {}", text(&out.stderr));
+        text(&out.stdout)
+    };
+    let db = path("x.flux");
+    assert!(run(&["import", &db, &path("cities.csv")]).contains("2 rows into cities"));
+    run(&["import", &db, &path("cities.csv"), "--table", "cities"]);
+    assert_eq!(run(&["export", &db, "SELECT count(*) AS n FROM cities", "-"]), "n\n4\n");
+    run(&["export", &db, "cities", &path("out.parquet")]);
+    run(&["export", &db, "cities", &path("parts"), "--format", "csv", "--partition_by", "name"]);
+    assert!(Path::new(&path("parts/name=Oslo")).is_dir());
+    run(&["export", &db, &path("all")]);
+    run(&[&path("y.flux"), &format!("IMPORT DATABASE '{}'", path("all"))]);
+    assert_eq!(run(&[&path("y.flux"), "SELECT sum(people) AS n FROM cities"]), "n\n2016000\n");
+    assert_eq!(shell(&["export", &db], b"").status.code(), Some(2));
+    refuses(&["export", &db, "nothing", &path("n.csv")], b"");
+    assert!(run(&["tour"]).contains("72.4"));
+    assert!(run(&["export", "--help"]).contains("partition_by"));
+    assert!(run(&["man"]).starts_with(".TH FLUXDB 1"));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]);
+        assert!(["export", "readonly", "precision"].iter().all(|word| script.contains(word)), "{script}");
+    }
+}
+
+#[test]
+fn results_are_drawn_edited_and_profiled() {
+    let script = ".plot\nSELECT 'a' AS k, 2 AS n;\n.plot\n.plot line\nSET profile = 'text';\nSELECT 7;\n.explain off\n.show\n";
+    let out = shell(&["--batch"], script.as_bytes());
+    let (shown, errors) = (text(&out.stdout), text(&out.stderr));
+    assert!(shown.contains("a ┤██") && shown.contains("explain: off"), "{shown}");
+    for error in ["no result to draw", "no places on a line", "PROJECT 7"] {
+        assert!(errors.contains(error), "{errors}");
+    }
+    let mut command = Command::new(FLUXDB);
+    command
+        .env("EDITOR", "sed -i s/41/42/")
+        .env_remove("VISUAL")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"SELECT 41 AS n;\n.edit\n").unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(text(&out.stdout), "n\n41\nSELECT 42 AS n;\nn\n42\n");
+}
+
+#[test]
 fn copies_are_parted_by_keys() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("parts").to_str().unwrap().to_owned();

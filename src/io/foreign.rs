@@ -1,5 +1,6 @@
 //! Code and arrays of other crates: panics become errors, arrays get our layouts.
 
+#[cfg(any(feature = "arrow", feature = "parquet"))]
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::column::types::LogicalType;
 use crate::exec::error::Result;
 
 /// Runs a crate's code; a panic in it, which only a damaged file can cause, becomes an error with its message.
+#[cfg(any(feature = "arrow", feature = "parquet"))]
 pub(crate) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|s| (*s).to_string());

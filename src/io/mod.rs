@@ -9,6 +9,12 @@
 //!
 //! Each format is behind the feature of its name; the rest of the room works without any.
 
+// What all formats share has no user where there is none.
+#![cfg_attr(
+    not(all(feature = "arrow", feature = "csv", feature = "json", feature = "parquet")),
+    allow(dead_code, unused_variables)
+)]
+
 use std::sync::Arc;
 
 use crate::column::scalar::Scalar;
@@ -23,7 +29,6 @@ mod calendar;
 #[cfg(feature = "csv")]
 mod csv;
 mod files;
-#[cfg(any(feature = "arrow", feature = "parquet"))]
 mod foreign;
 pub(crate) use foreign::conform;
 mod format;
