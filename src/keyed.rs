@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::exec::batch::{Batch, Field};
 use crate::params::{Param, Params};
 use crate::row::{FromRow, Row};
-use crate::sql::session::{self, Expected, KeyedChange, TypedValue};
+use crate::sql::session::{self, Expected, Expiry, KeyedChange, TypedValue};
 use crate::table::{KeyCursor, KeyRange, Places, TableSnapshot};
 
 /// Rows that a scan reads at first, and at most, at a time.
@@ -187,7 +187,8 @@ impl<'c> KeyedTable<'c> {
         if scan.limit.is_some() {
             return Err(Error::Usage("a range that is removed has no limit".to_owned()));
         }
-        let range = scan.range(&*self.view()?)?;
+        let view = self.view()?;
+        let range = scan.range(&view)?;
         let mut session = self.connection.session();
         if !session.keyed_is_plain(&self.table)? {
             return Err(Error::Usage(format!(
@@ -477,9 +478,11 @@ impl KeyedScan<'_> {
         let view = self.table.view()?;
         let key: Box<[_]> = view.definition().primary_key().unwrap_or_default().into();
         let range = self.range(&view)?;
+        let expiry = self.table.connection.session().keyed_expiry(view.definition())?;
         let cursor = KeyCursor::new(view, &key, range, self.reverse)?;
         Ok(KeyedRows {
             cursor,
+            expiry,
             left: self.limit.unwrap_or(u64::MAX),
             next: READ_ROWS.0,
             rows: VecDeque::new(),
@@ -501,6 +504,8 @@ impl KeyedScan<'_> {
 #[derive(Debug)]
 pub struct KeyedRows {
     cursor: KeyCursor,
+    /// As of when the scan began.
+    expiry: Option<Expiry>,
     left: u64,
     next: usize,
     rows: VecDeque<Row>,
@@ -518,9 +523,13 @@ impl KeyedRows {
                 None => break,
             }
         }
-        self.left -= rows.len() as u64;
-        self.done = rows.len() < wanted || self.left == 0;
+        let is_last = rows.len() < wanted;
         self.rows = read(self.cursor.table(), &rows)?;
+        if let Some(expiry) = &self.expiry {
+            self.rows.retain(|row| !expiry.is_over(&row.value(expiry.column)));
+        }
+        self.left -= self.rows.len() as u64;
+        self.done = is_last || self.left == 0;
         Ok(())
     }
 }
@@ -529,7 +538,7 @@ impl Iterator for KeyedRows {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rows.is_empty() && !self.done {
+        while self.rows.is_empty() && !self.done {
             if let Err(error) = self.fill() {
                 self.done = true;
                 return Some(Err(error));

@@ -211,6 +211,34 @@ fn conditions_transactions_and_constraints_hold() {
 }
 
 #[test]
+fn expired_rows_are_not_there() {
+    let db = Database::open_in_memory().unwrap();
+    let connection = db.connect();
+    connection
+        .execute("CREATE TABLE e(id INTEGER PRIMARY KEY, ts TIMESTAMPTZ, v INTEGER) WITH (ttl = '1h', ttl_column = ts)")
+        .unwrap();
+    connection
+        .execute("INSERT INTO e SELECT i, now() - INTERVAL (i % 2) DAY, i FROM range(100) r(i)")
+        .unwrap();
+    let table = connection.keyed("e").unwrap();
+    let now: String = connection.query_one::<(String,)>("SELECT now()::VARCHAR", ()).unwrap().0;
+    assert!(table.get((2,)).unwrap().is_some() && table.get((3,)).unwrap().is_none());
+    assert_eq!(table.get_many([(1,), (2,), (4,)]).unwrap().iter().flatten().count(), 2);
+    assert_eq!(table.scan().limit(30).rows().unwrap().count(), 30);
+    assert_eq!(table.scan().rows().unwrap().count(), 50);
+    let latest: (i32, String, i32) =
+        connection.query_one("SELECT id, ts::VARCHAR, v FROM e ORDER BY id DESC LIMIT 1", ()).unwrap();
+    assert_eq!((latest.0, table.get_latest(()).unwrap().unwrap().get::<_, i32>(0).unwrap()), (98, 98));
+    assert!(!table.delete((3,)).unwrap() && !table.put((5, now.as_str(), 1)).unwrap());
+    assert!(table.put_if((7, now.as_str(), 1), "v", None::<i32>).unwrap());
+    assert_eq!(table.delete_range(table.scan().from((0,)).to((10,))).unwrap(), 7);
+    connection.execute("ALTER TABLE e SET (ttl = NULL)").unwrap();
+    let (count, distinct): (i64, i64) =
+        connection.query_one("SELECT count(*), count(DISTINCT id) FROM e", ()).unwrap();
+    assert_eq!((count, distinct), (90, 90));
+}
+
+#[test]
 fn threads_write_and_none_waits_for_ever() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.flux");

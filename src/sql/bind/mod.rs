@@ -13,6 +13,7 @@ pub mod coerce;
 mod column_ref;
 mod cte;
 mod every;
+pub mod expiry;
 mod expr;
 mod from;
 mod functions;

@@ -12,13 +12,14 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::cast::{Mode, cast_in};
 use crate::exec::error::ExecError;
+use crate::sql::bind::expiry::ttl_column;
 use crate::sql::error::{SqlError, SqlErrorKind};
 use crate::sql::parser::parse_name;
 use crate::sql::session::databases::NamedDatabase;
 use crate::sql::session::transaction::Transaction;
 use crate::sql::session::{Failure, Session, TypedValue};
 use crate::sql::sources::column_of;
-use crate::table::{KeyCursor, KeyRange, Probes, TableSnapshot};
+use crate::table::{KeyCursor, KeyRange, Places, Probes, TableSnapshot};
 
 /// A table with a primary key.
 #[derive(Debug, Clone)]
@@ -36,6 +37,22 @@ pub(crate) enum KeyedChange {
     Put(Vec<TypedValue>),
     /// There is no row with this key.
     Delete(Vec<TypedValue>),
+}
+
+/// When rows expire.
+#[derive(Debug, Clone)]
+pub(crate) struct Expiry {
+    /// The position of the column that tells their time.
+    pub column: usize,
+    /// Rows from before have expired.
+    pub before: Scalar,
+}
+
+impl Expiry {
+    /// Whether a row of that time has expired.
+    pub(crate) fn is_over(&self, time: &Scalar) -> bool {
+        !time.is_null() && time.total_cmp(&self.before).is_lt()
+    }
 }
 
 /// A condition of a change: the row with the key of what is put has this value in a column; NULL, if it is not there.
@@ -165,6 +182,24 @@ impl Session {
         Ok(())
     }
 
+    /// When rows of a table expire, if they do.
+    pub(crate) fn keyed_expiry(&self, table: &TableDefinition) -> Result<Option<Expiry>, Failure> {
+        if ttl_column(table).is_none() {
+            return Ok(None);
+        }
+        let found = self.bind(&self.read_view(), |binder| Ok(binder.bind_expiry(table)?))?;
+        Ok(found.map(|(column, before)| Expiry { column, before }))
+    }
+
+    /// Which of some rows of a table have not expired; `None` if none can.
+    fn unexpired(&self, view: &TableSnapshot, rows: &[u64]) -> Result<Option<Vec<bool>>, Failure> {
+        let Some(expiry) = self.keyed_expiry(view.definition())? else { return Ok(None) };
+        let times = Places::of(view, rows)?.read(view, expiry.column)?;
+        let ty = &view.definition().columns[expiry.column].ty;
+        let is_there = |row| !expiry.is_over(&Scalar::from_array(&*times, row, ty));
+        Ok(Some((0..rows.len()).map(is_there).collect()))
+    }
+
     /// The numbers of the rows with these keys, in the order of the keys given.
     pub(crate) fn keyed_find(
         &self,
@@ -176,8 +211,12 @@ impl Session {
         let columns = Columns { session: self, table }.all(&positions, &keys.iter().collect::<Vec<_>>())?;
         let probes = Probes::new(&columns).ok_or_else(|| usage("a key of a type without order".into()))?;
         let mut found = vec![None; keys.len()];
-        for (probe, row) in view.find(table.primary_key().unwrap_or_default(), &probes)? {
-            found[probe as usize] = Some(row);
+        let rows = view.find(table.primary_key().unwrap_or_default(), &probes)?;
+        let there = self.unexpired(view, &rows.iter().map(|(_, row)| *row).collect::<Vec<_>>())?;
+        for (i, (probe, row)) in rows.into_iter().enumerate() {
+            if there.as_ref().is_none_or(|there| there[i]) {
+                found[probe as usize] = Some(row);
+            }
         }
         Ok(found)
     }
@@ -277,13 +316,13 @@ impl Session {
         }
         let found = view.find(table.primary_key().unwrap_or_default(), &probes)?;
         if let Some((column, value)) = expected {
-            let place =
-                crate::table::Places::of(&view, &found.iter().map(|(_, row)| *row).collect::<Vec<_>>())?;
-            let now = place.read(&view, column)?;
+            let rows: Vec<u64> = found.iter().map(|(_, row)| *row).collect();
+            let there = writer.session().unexpired(&view, &rows)?;
+            let is_there = !rows.is_empty() && there.is_none_or(|there| there[0]);
+            let now = Places::of(&view, &rows)?.read(&view, column)?;
             let ty = &table.columns[column].ty;
             let now = if now.is_empty() { Scalar::Null } else { Scalar::from_array(&*now, 0, ty) };
             let value = Scalar::from_array(&*value, 0, ty);
-            let is_there = !found.is_empty();
             if is_there == value.is_null() || (is_there && now.total_cmp(&value).is_ne()) {
                 return Ok(None);
             }
@@ -291,6 +330,8 @@ impl Session {
         let mut removed: Vec<u64> = found.into_iter().map(|(_, row)| row).collect();
         removed.sort_unstable();
         removed.dedup();
+        let there = writer.session().unexpired(&view, &removed)?;
+        let replaced = there.map_or(removed.len(), |there| there.into_iter().filter(|there| *there).count());
         let kept: Vec<u32> = (0..puts.len())
             .filter(|i| encoded.get(puts[*i]).is_some_and(|key| last[key] == puts[*i]))
             .map(|i| i as u32)
@@ -302,7 +343,7 @@ impl Session {
             let take = |array: &ArrayRef| arrow_select::take::take(array, &kept, None);
             rows.iter().map(take).collect::<Result<_, _>>().map_err(ExecError::from)?
         };
-        check_other_keys(&view, &table, &rows, &removed)?;
+        removed.extend(check_other_keys(writer.session(), &view, &table, &rows, &removed)?);
         let transaction = writer.transaction()?;
         if !removed.is_empty() {
             transaction.delete(keyed.id, &removed)?;
@@ -316,7 +357,7 @@ impl Session {
             }
         }
         writer.finish()?;
-        Ok(Some((kept.len() as u64, removed.len() as u64)))
+        Ok(Some((kept.len() as u64, replaced as u64)))
     }
 
     /// Removes the rows whose keys are in a range. Returns how many there were.
@@ -331,9 +372,11 @@ impl Session {
             while let Some(row) = cursor.next_row()? {
                 rows.push(row);
             }
-            let deleted = writer.transaction()?.delete(keyed.id, &rows)?;
+            let there = writer.session().unexpired(&view, &rows)?;
+            let seen = there.map_or(rows.len(), |there| there.into_iter().filter(|there| *there).count());
+            writer.transaction()?.delete(keyed.id, &rows)?;
             writer.finish()?;
-            Ok(deleted)
+            Ok(seen as u64)
         };
         let result = delete();
         if let Err(e) = &result {
@@ -353,15 +396,17 @@ fn check_not_null(table: &TableDefinition, rows: &[ArrayRef]) -> Result<(), Fail
     Ok(())
 }
 
-/// Whether rows that are added have keys, besides the primary, that others have.
+/// Whether rows that are added have keys, besides the primary, that others have. Returns rows that have, but have expired.
 fn check_other_keys(
+    session: &Session,
     view: &TableSnapshot,
     table: &TableDefinition,
     rows: &[ArrayRef],
     removed: &[u64],
-) -> Result<(), Failure> {
+) -> Result<Vec<u64>, Failure> {
+    let mut expired = vec![];
     if rows.is_empty() {
-        return Ok(());
+        return Ok(expired);
     }
     for key in table.unique_keys() {
         if Some(&*key) == table.primary_key() {
@@ -370,7 +415,13 @@ fn check_other_keys(
         let columns: Vec<ArrayRef> =
             key.iter().filter_map(|id| table.position_of(*id)).map(|at| Arc::clone(&rows[at])).collect();
         let probes = Probes::new(&columns).ok_or_else(|| usage("a key of a type without order".into()))?;
-        let taken = view.find(&key, &probes)?.iter().any(|(_, row)| removed.binary_search(row).is_err());
+        let others: Vec<u64> = view.find(&key, &probes)?.into_iter().map(|(_, row)| row).collect();
+        let others: Vec<u64> = others.into_iter().filter(|row| removed.binary_search(row).is_err()).collect();
+        let taken = match session.unexpired(view, &others)? {
+            Some(there) => there.contains(&true),
+            None => !others.is_empty(),
+        };
+        expired.extend(others);
         if taken || probes.has_twice() {
             let names: Vec<&str> = key
                 .iter()
@@ -381,5 +432,5 @@ fn check_other_keys(
             return Err(ExecError::Constraint(message).into());
         }
     }
-    Ok(())
+    Ok(expired)
 }

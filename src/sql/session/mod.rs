@@ -22,7 +22,7 @@ pub use activity::{ActiveQuery, Activity};
 pub use databases::{Databases, NamedDatabase, SYSTEM_DATABASE, TEMP_DATABASE, name_of_file};
 pub use failure::Failure;
 pub use inert_settings::is_self_test;
-pub(crate) use keyed::{Expected, KeyedChange, KeyedTable};
+pub(crate) use keyed::{Expected, Expiry, KeyedChange, KeyedTable};
 pub use prepared::{PreparedStatement, PreparedStatements};
 pub use read_view::{DatabaseView, FoundObject, NewPlace, ReadView, SearchPath, parts};
 pub use reports::{ProfileFormat, Reports};

@@ -16,6 +16,7 @@ use crate::catalog::{
 };
 use crate::column::types::LogicalType;
 use crate::exec::sinks::{ModifySink, ModifySpec};
+use crate::sql::bind::expiry::{TTL_COLUMN, ttl_column};
 use crate::sql::bind::modify::alter::AlteredValue;
 use crate::sql::bind::modify::keys::UniqueKey;
 use crate::sql::bind::modify::{Target, names_in};
@@ -266,6 +267,7 @@ fn drop_column(table: &mut TableDefinition, position: usize, cascade: bool) -> R
     if column.generated.is_none() && table.columns.iter().filter(|c| c.generated.is_none()).count() == 1 {
         return error("Cannot drop column: table only has one column remaining!".into());
     }
+    expires_by_another(table, position)?;
     no_indexes(table)?;
     let mut gone = vec![column.id];
     loop {
@@ -343,8 +345,21 @@ fn rename(binder: &Binder<'_>, table: &mut TableDefinition, old: &Ident, new: &I
             *text = rename_column(text, &name, &new.value)?.into();
         }
     }
+    if ttl_column(table) == Some(position) {
+        table.options.insert(TTL_COLUMN.into(), new.value.to_lowercase().into());
+    }
     table.columns[position].name = new.value.as_str().into();
     Ok(())
+}
+
+/// Fails if rows expire by a column.
+fn expires_by_another(table: &TableDefinition, position: usize) -> Result<()> {
+    if ttl_column(table) != Some(position) {
+        return Ok(());
+    }
+    let message =
+        format!("rows expire by column \"{}\"; SET (ttl = NULL) first", table.columns[position].name);
+    Err(SqlError::catalog(message))
 }
 
 fn alter_column(
@@ -391,6 +406,7 @@ fn set_type(
     ty: &sqlparser::ast::DataType,
     using: Option<&Syntax>,
 ) -> Result<AlteredValue> {
+    expires_by_another(table, position)?;
     let column = table.columns[position].clone();
     for constraint in &table.constraints {
         let what = match &constraint.kind {

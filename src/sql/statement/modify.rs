@@ -19,6 +19,7 @@ use crate::exec::plan::Plan;
 use crate::exec::sinks::{Modified, ModifySink};
 use crate::exec::source::Source;
 use crate::sql::ast::{Change, ConflictAction, Modify, Statement};
+use crate::sql::bind::expiry::ttl_column;
 use crate::sql::bind::modify::keys::{AddedKey, ForeignKey, UniqueKey};
 use crate::sql::bind::modify::{BoundChange, BoundModify, InsertRows, Target};
 use crate::sql::bind::name::quoted;
@@ -89,7 +90,7 @@ pub fn delete_where(
         return Err(SqlError::internal("DELETE is a change").into());
     };
     let view = writer.read_view()?;
-    let target = Target::new(Arc::clone(table), schema);
+    let target = Target::new(Arc::clone(table), schema).with_expired();
     let (bound, ids) = writer.session().bind(&view, |binder| {
         let bound = binder.bind_modify(&statement, &target)?;
         Ok((bound, std::mem::take(&mut binder.ids)))
@@ -141,10 +142,15 @@ pub fn apply(
         let gather = |schemas: &[Schema], keys: &mut [Vec<Batch>]| -> Vec<Arc<dyn Source>> {
             schemas.iter().zip(keys).map(|(s, k)| rows(s, k)).collect()
         };
-        let probes: Vec<_> = modified.added_keys.iter().map(|batches| probes_of(batches)).collect();
+        let most = if ttl_column(&target.table).is_some() { usize::MAX } else { LOOKED_UP_MAX };
+        let probes: Vec<_> = modified.added_keys.iter().map(|batches| probes_of(batches, most)).collect();
         let added = gather(&added, &mut modified.added_keys);
         let removed = gather(&removed, &mut modified.removed_keys);
         checker.check(&keys, &added, &probes, &removed, &modified)?;
+        let expired = checker.expired(&keys, &probes, &modified)?;
+        if !expired.is_empty() {
+            writer.transaction()?.delete(id, &expired)?;
+        }
     }
     if !modified.removed.is_empty() {
         writer.transaction()?.delete(id, &modified.removed)?;
@@ -226,6 +232,31 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// Rows that have the keys of added ones, and so have expired, where those that have not were found to be none.
+    fn expired(
+        &self,
+        keys: &crate::sql::bind::modify::keys::KeyChecks,
+        probes: &[Option<Probes>],
+        modified: &Modified,
+    ) -> Result<Vec<u64>, Failure> {
+        let mut rows = vec![];
+        if ttl_column(&self.target.table).is_none() {
+            return Ok(rows);
+        }
+        let table = self.view.table(self.target.table.id)?;
+        for (key, probes) in keys.added.iter().zip(probes) {
+            if let (AddedKey::Unique(key), Some(probes)) = (key, probes)
+                && let Some(columns) = indexed(&self.target.table, &key.columns)
+            {
+                let found = table.find(&columns, probes)?.into_iter().map(|(_, row)| row);
+                rows.extend(found.filter(|row| modified.removed.binary_search(row).is_err()));
+            }
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        Ok(rows)
+    }
+
     /// Whether looking up keys shows that a condition holds.
     fn is_fine(&self, key: &AddedKey, probes: &Probes, modified: &Modified) -> Result<bool, Failure> {
         match key {
@@ -296,9 +327,9 @@ impl Checker<'_> {
 }
 
 /// Keys to look up.
-fn probes_of(batches: &[Batch]) -> Option<Probes> {
+fn probes_of(batches: &[Batch], most: usize) -> Option<Probes> {
     let rows: usize = batches.iter().map(|batch| batch.rows).sum();
-    if rows == 0 || rows > LOOKED_UP_MAX {
+    if rows == 0 || rows > most {
         return None;
     }
     let width = batches.first()?.columns.len();
@@ -407,7 +438,8 @@ fn rows_with_keys(
         let columns = parts.iter().map(|part| evaluate(part, batch, context)).collect::<Result<_, _>>()?;
         Ok::<_, ExecError>(Batch::new(columns, batch.rows))
     });
-    let probes = probes_of(&evaluated.collect::<Result<Vec<_>, _>>()?).filter(|probes| is_few(probes, table));
+    let evaluated = evaluated.collect::<Result<Vec<_>, _>>()?;
+    let probes = probes_of(&evaluated, LOOKED_UP_MAX).filter(|probes| is_few(probes, table));
     let Some(probes) = probes else { return Ok(None) };
     let mut rows: Vec<u64> = table.find(&columns, &probes)?.into_iter().map(|(_, row)| row).collect();
     rows.sort_unstable();
@@ -436,9 +468,10 @@ fn insert_or_change(
     let parts = session.bind(view, |binder| {
         Ok(keys.iter().map(|key| binder.bind_row_key(target, key)).collect::<Result<Vec<_>>>()?)
     })?;
-    let found = keys.iter().zip(&parts).map(|(key, parts)| {
-        rows_with_keys(&*view.table(target.table.id)?, &key.columns, parts, &held.batches, &context)
-    });
+    let table = view.table(target.table.id)?;
+    let found = keys.iter().zip(&parts);
+    let found =
+        found.map(|(key, parts)| rows_with_keys(&table, &key.columns, parts, &held.batches, &context));
     let found = found.collect::<Result<Vec<_>, Failure>>()?;
     let keys: Vec<(UniqueKey, Option<Vec<u64>>)> = keys.into_iter().zip(found).collect();
     if nothing && !is_empty && keys.iter().any(|(_, found)| found.as_ref().is_none_or(|f| !f.is_empty())) {

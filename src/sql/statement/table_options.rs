@@ -6,17 +6,19 @@ use crate::catalog::{ColumnRole, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::sql::bind::Binder;
+use crate::sql::bind::expiry::{TTL, TTL_COLUMN, ttl_column};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql::parse_duration;
 
 /// The column by which rows of a table expire and are told apart as points.
 pub fn time_column(table: &TableDefinition) -> Option<&str> {
-    let tells_time = |ty: &LogicalType| {
-        matches!(ty, LogicalType::Timestamp(_) | LogicalType::TimestampTz | LogicalType::Date)
-    };
     let marked = table.columns.iter().find(|c| c.role == ColumnRole::Time);
     let called = || table.column_position("time").map(|i| &table.columns[i]);
     marked.or_else(called).filter(|c| tells_time(&c.ty)).map(|c| &*c.name)
+}
+
+fn tells_time(ty: &LogicalType) -> bool {
+    matches!(ty, LogicalType::Timestamp(_) | LogicalType::TimestampTz | LogicalType::Date)
 }
 
 /// Before when rows of a table with that retention expire, as SQL text. Times without a zone are UTC.
@@ -72,6 +74,19 @@ pub fn set_options(
                     return Err(SqlError::invalid(message).at(value));
                 }
             }
+            TTL => {
+                if parse_duration(&text).is_none_or(|d| d.months == 0 && d.days == 0 && d.nanos == 0) {
+                    return Err(SqlError::invalid("ttl is a duration such as 7d").at(value));
+                }
+            }
+            TTL_COLUMN => {
+                let column = table.column_position(&text).map(|at| &table.columns[at]);
+                if column.is_none_or(|column| !tells_time(&column.ty) || column.generated.is_some()) {
+                    let message =
+                        format!("\"{text}\" is no stored column of \"{}\" that tells time", table.name);
+                    return Err(SqlError::invalid(message).at(value));
+                }
+            }
             "duplicates" | "retention_policy" => {}
             "refresh" if table.materialized.is_some() => {
                 if parse_duration(&text).is_none_or(|d| d.months == 0 && d.days == 0 && d.nanos == 0) {
@@ -89,10 +104,15 @@ pub fn set_options(
                 let error = SqlError::invalid(format!("a table has no option \"{other}\""));
                 return Err(error
                     .at_span(key.span)
-                    .did_you_mean(other, ["duplicates", "retention", "refresh"]));
+                    .did_you_mean(other, ["duplicates", "retention", "refresh", TTL, TTL_COLUMN]));
             }
         }
         table.options.insert(name.into(), text.into());
+    }
+    if table.options.contains_key(TTL) && ttl_column(table).is_none() {
+        let message =
+            format!("rows of \"{}\" expire by a column: WITH (ttl = '7d', ttl_column = …)", table.name);
+        return Err(SqlError::invalid(message));
     }
     Ok(())
 }

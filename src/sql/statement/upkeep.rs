@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::{Catalog, Object, TableDefinition};
+use crate::sql::bind::expiry::{TTL, ttl_column, ttl_horizon};
 use crate::sql::bind::name::quoted;
 use crate::sql::error::SqlError;
 use crate::sql::fluxql::parse_duration;
@@ -36,7 +37,11 @@ pub fn tasks(catalog: &Catalog) -> Vec<Task> {
         .map(|(schema, table)| {
             let period =
                 |option: &str| table.options.get(option).and_then(|text| parse_duration(text)).map(span);
-            let looks = period("retention").map(|all| (all / LOOKS_A_RETENTION).min(RETENTION_INTERVAL_MAX));
+            let looks = period("retention")
+                .into_iter()
+                .chain(period(TTL))
+                .min()
+                .map(|all| (all / LOOKS_A_RETENTION).min(RETENTION_INTERVAL_MAX));
             let every = period("refresh").into_iter().chain(looks).min().unwrap_or(RETENTION_INTERVAL_MAX);
             Task {
                 name: format!("{}.{}", quoted(&schema), quoted(&table.name)),
@@ -59,7 +64,7 @@ fn policies(catalog: &Catalog) -> Vec<(String, Arc<TableDefinition>)> {
     for schema in catalog.schemas() {
         for object in schema.objects() {
             if let Object::Table(table) = object
-                && (table.options.contains_key("retention") || table.options.contains_key("refresh"))
+                && ["retention", "refresh", TTL].iter().any(|option| table.options.contains_key(*option))
             {
                 found.push((schema.definition().name.to_string(), Arc::clone(table)));
             }
@@ -109,8 +114,9 @@ pub fn run_one(session: &mut Session, name: &str) -> Result<Outcome, Failure> {
 
 /// Removes the expired rows of a table. The views that are made from them have them first, in the same commit.
 fn expire(session: &mut Session, table: &Arc<TableDefinition>, schema: &str) -> Result<u64, Failure> {
+    let expired = expire_ttl(session, table, schema)?;
     let (Some(retention), Some(time)) = (table.options.get("retention"), time_column(table)) else {
-        return Ok(0);
+        return Ok(expired);
     };
     let database = session.default_database();
     let mut writer = session.writer_in(&database)?;
@@ -123,6 +129,19 @@ fn expire(session: &mut Session, table: &Arc<TableDefinition>, schema: &str) -> 
     materialized::freeze(&mut writer, table.id, &horizon)?;
     let removed = delete_where(&mut writer, &table, schema, &format!("{} < {horizon}", quoted(time)))?;
     // Else nothing has changed, and the views need not be written.
+    if removed > 0 {
+        writer.finish()?;
+    }
+    Ok(expired + removed)
+}
+
+/// Removes the rows of a table that its ttl hides.
+fn expire_ttl(session: &mut Session, table: &Arc<TableDefinition>, schema: &str) -> Result<u64, Failure> {
+    let (Some(column), Some(horizon)) = (ttl_column(table), ttl_horizon(table)) else { return Ok(0) };
+    let condition = format!("{} < {horizon}", quoted(&table.columns[column].name));
+    let database = session.default_database();
+    let mut writer = session.writer_in(&database)?;
+    let removed = delete_where(&mut writer, table, schema, &condition)?;
     if removed > 0 {
         writer.finish()?;
     }

@@ -22,7 +22,7 @@ pub fn hash(key: &[u8]) -> u64 {
 
 /// The block is chosen by the high half of the hash, the bits in it by the low half.
 fn block_of(hash: u64, blocks: usize) -> usize {
-    ((hash >> 32) * blocks as u64 >> 32) as usize
+    (((hash >> 32) * blocks as u64) >> 32) as usize
 }
 
 fn bit_of(hash: u64, word: usize) -> u32 {

@@ -25,6 +25,8 @@ pub struct Target {
     pub table: Arc<TableDefinition>,
     name: String,
     schema: Option<String>,
+    /// Rows that have expired are there, too.
+    with_expired: bool,
 }
 
 impl Target {
@@ -55,7 +57,13 @@ impl Target {
 
     /// A table under its own name.
     pub fn new(table: Arc<TableDefinition>, schema: &str) -> Self {
-        Self { name: table.name.to_string(), schema: Some(schema.to_owned()), table }
+        Self { name: table.name.to_string(), schema: Some(schema.to_owned()), with_expired: false, table }
+    }
+
+    /// The same with rows that have expired.
+    #[must_use]
+    pub fn with_expired(self) -> Self {
+        Self { with_expired: true, ..self }
     }
 
     /// Its columns as a relation of the statement.
@@ -143,12 +151,18 @@ impl Binder<'_> {
         let id = self.ids.column(ROW_ID_NAME, ROW_ID_TYPE);
         positions.push(ROW_ID);
         stored.push(id.clone());
+        let filter = if target.with_expired {
+            None
+        } else {
+            let all = stored.iter().filter(|column| column.id != id.id).cloned();
+            self.bind_unexpired(table, &Relation::new(target.name.clone(), all.collect()))?
+        };
         let plan = LogicalPlan::TableGet {
             table: snapshot,
             alias: target.name.clone(),
             positions,
             columns: stored.clone(),
-            filters: vec![],
+            filters: filter.into_iter().collect(),
         };
         let (plan, columns) = self.add_generated(table, plan, &stored)?;
         let mut relation = target.relation(columns);
