@@ -162,7 +162,9 @@ fn schema_of(files: &FileList, file: usize) -> Result<Vec<Field>> {
     }
     // A pipe can be opened once; its schema is in its head.
     let head = files.head(file, 1 << 20)?;
-    let reader = foreign(path, || StreamReader::try_new(&head[..], None))?;
+    let is_file = head.starts_with(FILE_MAGIC);
+    let stream = if is_file { head.get(FILE_MAGIC_BYTES as usize..).unwrap_or_default() } else { &head[..] };
+    let reader = foreign(path, || StreamReader::try_new(stream, None))?;
     columns_of(path, &reader.schema())
 }
 
