@@ -254,34 +254,39 @@ impl<'a> Packed<'a> {
         }
     }
 
-    /// Number `index`.
+    /// Calls `sink` with the number of each of `rows`.
     #[inline]
-    pub(crate) fn get(&self, index: usize) -> u64 {
-        assert!(index < self.count, "number {index} of {}", self.count);
-        let bits = self.bits;
-        if bits == 0 {
-            return 0;
+    pub(crate) fn for_each_of(&self, rows: &[u16], sink: impl FnMut(u64)) {
+        if let Some(row) = rows.iter().find(|row| usize::from(**row) >= self.count) {
+            panic!("number {row} of {}", self.count);
         }
+        match self.bits {
+            0 => rows.iter().map(|_| 0).for_each(sink),
+            1..=8 => rows.iter().map(|row| self.number::<u8>(*row)).for_each(sink),
+            9..=16 => rows.iter().map(|row| self.number::<u16>(*row)).for_each(sink),
+            17..=32 => rows.iter().map(|row| self.number::<u32>(*row)).for_each(sink),
+            _ => rows.iter().map(|row| self.number::<u64>(*row)).for_each(sink),
+        }
+    }
+
+    /// Number `index`, whose lane is a `T`.
+    #[inline(always)]
+    fn number<T: Lane>(&self, index: u16) -> u64 {
+        let (index, bits, lane) = (usize::from(index), self.bits, T::WIDTH * 8);
         let (group, i) = (index / GROUP, index % GROUP);
         let bytes = &self.bytes[group * 128 * bits..];
         if group == self.count / GROUP {
             return tail_number(bytes, i, bits);
         }
-        let lane = lane_for(bits);
         let columns = GROUP / lane;
         let (row, column) = (i / columns, i % columns);
         let (at, shift, low) = place(row, bits, lane);
-        let size = lane / 8;
-        let word = |row: usize| {
-            let mut raw = [0; 8];
-            raw[..size].copy_from_slice(&bytes[row * 128 + column * size..][..size]);
-            u64::from_le_bytes(raw)
-        };
-        let mut v = (word(at) >> shift) & ones(low);
+        let word = |row: usize| T::read(&bytes[row * 128 + column * T::WIDTH..][..T::WIDTH]).low();
+        let mut v = word(at) >> shift;
         if low < bits {
-            v |= (word(at + 1) & ones(bits - low)) << low;
+            v |= word(at + 1) << low;
         }
-        v
+        v & ones(bits)
     }
 }
 
@@ -315,6 +320,9 @@ fn unpack_tail(bytes: &[u8], bits: usize, out: &mut [u64]) {
 fn tail_number(bytes: &[u8], i: usize, bits: usize) -> u64 {
     let bit = i * bits;
     let bytes = &bytes[bit / 8..];
+    if let (Some(word), true) = (bytes.first_chunk(), bits <= 57) {
+        return (u64::from_le_bytes(*word) >> (bit % 8)) & ones(bits);
+    }
     let mut raw = [0; 16];
     let len = bytes.len().min(9);
     raw[..len].copy_from_slice(&bytes[..len]);
@@ -350,9 +358,11 @@ mod tests {
                 let mut out = Collect(vec![]);
                 packed.for_each_run(&mut out);
                 assert_eq!(out.0, numbers, "{bits} bits, {count} numbers");
-                for (i, v) in numbers.iter().enumerate() {
-                    assert_eq!(packed.get(i), *v);
-                }
+                let rows: Vec<u16> = (0..count as u16).rev().collect();
+                let mut of_rows = vec![];
+                packed.for_each_of(&rows, |v| of_rows.push(v));
+                of_rows.reverse();
+                assert_eq!(of_rows, numbers, "{bits} bits, {count} numbers");
             }
         }
         assert!(Packed::new(&[0; 9], 8, 8).is_err());

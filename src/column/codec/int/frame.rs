@@ -86,7 +86,7 @@ impl IntCodec for Frame {
         stream.payload.finish()?;
         // One number costs about as much as eight that are unpacked in a row.
         if rows.len() * 8 < count {
-            out.extend(rows.iter().map(|r| base.plus(O::truncate(differences.get(usize::from(*r))))));
+            differences.for_each_of(rows, |d| out.push(base.plus(O::truncate(d))));
         } else {
             let mut all = Vec::with_capacity(count);
             widen(base, differences, &mut all);

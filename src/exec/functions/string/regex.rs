@@ -218,7 +218,11 @@ fn replace_kernel() -> ScalarKernel {
             }
             let key = [regexes.get(row), templates.get(row), given.as_ref().map_or("", |o| o.get(row))];
             let replacer = match &mut last {
-                Some((known, replacer)) if *known == key => replacer,
+                Some((known, replacer))
+                    if known.iter().zip(key).all(|(known, now)| same_text(known, now)) =>
+                {
+                    replacer
+                }
                 last => {
                     let o = options(key[2])?;
                     let replacer = Replacer::new(patterns.get(key[0], &o)?, key[1], o.global);
@@ -231,6 +235,12 @@ fn replace_kernel() -> ScalarKernel {
         }
         Ok(Arc::new(out.finish()))
     })
+}
+
+/// Whether two texts are equal. Those of a constant are the same one, which need not be looked at.
+#[inline]
+fn same_text(a: &str, b: &str) -> bool {
+    std::ptr::eq(a, b) || a == b
 }
 
 fn group(n: i32) -> Result<usize> {
