@@ -114,7 +114,7 @@ pub fn call(name: &str, args: Vec<Expr>) -> AggregateCall {
 pub fn aggregate(input: Plan, group_by: Vec<Expr>, aggregates: Vec<AggregateCall>) -> Plan {
     let types: Vec<LogicalType> =
         group_by.iter().map(Expr::ty).chain(aggregates.iter().map(|c| c.ty.clone())).collect();
-    node(&types, PlanNode::Aggregate { input: Box::new(input), group_by, aggregates })
+    node(&types, PlanNode::Aggregate { input: Box::new(input), group_by, aggregates, first: None })
 }
 
 pub fn hash_join(left: Plan, right: Plan, keys: Vec<(Expr, Expr)>) -> Plan {

@@ -232,7 +232,7 @@ impl Builder {
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 Ok(self.stream(id, pipeline, Arc::new(Project::new(exprs, &self.context))))
             }
-            PlanNode::Aggregate { input, group_by, aggregates } => {
+            PlanNode::Aggregate { input, group_by, aggregates, first } => {
                 if group_by.is_empty()
                     && let Some((table, columns)) = whole_table(&input)
                     && let Some(row) = aggregate_from_statistics(table, &columns, &aggregates)?
@@ -250,8 +250,8 @@ impl Builder {
                 }
                 let hints = key_hints(hints, &group_by);
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
-                let groups =
-                    self.timed(id, || aggregate(&pipeline, group_by, aggregates, &self.spill(id)))?;
+                let spill = self.spill(id);
+                let groups = self.timed(id, || aggregate(&pipeline, group_by, aggregates, first, &spill))?;
                 Ok(self.source(id, groups))
             }
             PlanNode::GapFill { input, spec } => {

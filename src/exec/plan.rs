@@ -168,6 +168,8 @@ pub enum PlanNode {
         group_by: Vec<Expr>,
         /// Aggregates over the input.
         aggregates: Vec<AggregateCall>,
+        /// Only so many groups are asked for, any of them; others may be left out.
+        first: Option<u64>,
     },
     /// A row for each step of each series. The input is ordered by series, then by time; so is the output.
     GapFill {

@@ -181,6 +181,7 @@ fn values_with_and_without_columns() {
         input: Box::new(plan),
         group_by: vec![],
         aggregates: vec![call(Simple::Count, vec![])],
+        first: None,
     };
     assert_eq!(rows(node(&[BigInt], count), 4), ["3"]);
 }
@@ -195,6 +196,7 @@ fn batches_without_columns_keep_their_rows() {
             input: Box::new(limited),
             group_by: vec![],
             aggregates: vec![call(Simple::Count, vec![])],
+            first: None,
         };
         assert_eq!(rows(node(&[BigInt], count), threads), ["900"]);
     }

@@ -263,7 +263,7 @@ pub(super) fn line(plan: &Plan) -> String {
         PlanNode::Values { rows } => format!("VALUES {} rows", rows.len()),
         PlanNode::Filter { input, predicate } => format!("FILTER {}", expr(predicate, &names(input))),
         PlanNode::Project { input, exprs } => format!("PROJECT {}", list(exprs, &names(input))),
-        PlanNode::Aggregate { input, group_by, aggregates } => {
+        PlanNode::Aggregate { input, group_by, aggregates, first } => {
             let names = names(input);
             let mut out = String::from("AGGREGATE");
             if !group_by.is_empty() {
@@ -271,6 +271,9 @@ pub(super) fn line(plan: &Plan) -> String {
             }
             for (i, call) in aggregates.iter().enumerate() {
                 let _ = write!(out, "{} {}", if i == 0 { ":" } else { "," }, aggregate(call, &at(&names)));
+            }
+            if let Some(first) = first {
+                let _ = write!(out, " FIRST {first}");
             }
             out
         }

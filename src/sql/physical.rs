@@ -13,7 +13,7 @@ use crate::exec::plan::{Choice, GapFill, JoinKind, Plan, PlanNode};
 use crate::exec::window::{WindowCall, WindowFunction};
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::estimate::{Estimate, estimate_operator};
-use crate::sql::optimize::exprs::{and_all, compare};
+use crate::sql::optimize::exprs::{and_all, compare, is_volatile};
 use crate::sql::optimize::properties::as_column;
 use crate::sql::plan::{
     Column, ColumnId, Definition, Gaps, JoinType, LogicalPlan, Nearest, SampleMethod, SampleSize,
@@ -217,7 +217,8 @@ impl Planner {
                 }
                 let key = |(index, c): (usize, &Column)| Expr::Column { index, ty: c.ty.clone() };
                 let group_by = columns.iter().enumerate().map(key).collect();
-                Ok(Built::new(PlanNode::Aggregate { input: plan, group_by, aggregates: vec![] }, columns))
+                let node = PlanNode::Aggregate { input: plan, group_by, aggregates: vec![], first: None };
+                Ok(Built::new(node, columns))
             }
             LogicalPlan::Distinct { input, on: Some(on) } => self.distinct_on(input, on, required),
             LogicalPlan::Sort { input, keys } => {
@@ -234,7 +235,10 @@ impl Planner {
                     let node = PlanNode::TopN { input: input_plan, keys, limit: *limit, offset: *offset };
                     return Ok(Built::new(node, input.columns));
                 }
-                let input = self.build(input, required)?;
+                let mut input = self.build(input, required)?;
+                if let Some(limit) = limit {
+                    ask_for_groups(&mut input.plan, limit.saturating_add(*offset));
+                }
                 let node = PlanNode::Limit { input: Box::new(input.plan), limit: *limit, offset: *offset };
                 Ok(Built::new(node, input.columns))
             }
@@ -618,6 +622,7 @@ fn aggregate(input: Built, group_by: &[Definition], aggregates: &[(Column, Aggre
         group_by: group_by.iter().map(|d| positions.resolve(&d.expr)).collect::<Result<_>>()?,
         aggregates: aggregates.iter().map(|(_, call)| positions.resolve_call(call)).collect::<Result<_>>()?,
         input: Box::new(input.plan),
+        first: None,
     };
     Ok(Built::new(node, columns))
 }
@@ -628,6 +633,18 @@ fn ids_of(built: &Built) -> ColumnSet {
 
 fn both(left: &Built, right: &Built) -> Vec<Column> {
     left.columns.iter().chain(&right.columns).cloned().collect()
+}
+
+/// Tells an aggregate how many groups a limit lets through, if their order is of no account.
+fn ask_for_groups(plan: &mut Plan, most: u64) {
+    match &mut plan.node {
+        PlanNode::Project { input, .. } => ask_for_groups(input, most),
+        // The keys are evaluated twice.
+        PlanNode::Aggregate { group_by, first, .. } if !group_by.iter().any(is_volatile) => {
+            *first = (!group_by.is_empty()).then_some(most);
+        }
+        _ => {}
+    }
 }
 
 /// Tells a window how many rows of each partition a condition on a number or a rank lets through.

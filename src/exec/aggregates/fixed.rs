@@ -40,8 +40,18 @@ pub(crate) trait Accumulate: Clone + Default + Send + Sync + 'static {
     /// Adds the state of later rows.
     fn merge(&mut self, other: &Self);
 
+    /// Adds rows to the states of at most [`FEW_GROUPS`] groups, if [`Accumulate::UNORDERED`].
+    fn add_few(states: &mut [Self], values: &[<Self::Input as ArrowPrimitiveType>::Native], groups: &[u32]) {
+        update_few(states, values, groups);
+    }
+
     /// The results, in the layout of `ty`.
     fn finish(states: &[Self], ty: &LogicalType) -> Result<ArrayRef>;
+
+    /// See [`GroupStates::finish_from`].
+    fn finish_from(_other: &dyn Any, _ty: &LogicalType) -> Option<Result<ArrayRef>> {
+        None
+    }
 }
 
 /// The states of all groups.
@@ -58,7 +68,7 @@ pub(super) const LANES: usize = 4;
 const LANES_MIN_ROWS: usize = 256;
 
 /// Adds rows to the states of few groups, neighbouring rows each to a copy of its own.
-fn update_few<S: Accumulate>(
+pub(super) fn update_few<S: Accumulate>(
     states: &mut [S],
     values: &[<S::Input as ArrowPrimitiveType>::Native],
     groups: &[u32],
@@ -87,6 +97,11 @@ impl<S: Accumulate> Fixed<S> {
     /// A maker of states for an `AggregateFunction`.
     pub fn maker(ty: LogicalType) -> Box<dyn Fn() -> Box<dyn GroupStates> + Send + Sync> {
         Box::new(move || Box::new(Self::new(ty.clone())))
+    }
+
+    /// The states of all groups.
+    pub fn states(&self) -> &[S] {
+        &self.states
     }
 }
 
@@ -154,7 +169,7 @@ impl<S: Accumulate> GroupStates for Fixed<S> {
         let states = &mut self.states[..];
         match some_nulls(array) {
             None if S::UNORDERED && states.len() <= FEW_GROUPS && groups.len() >= LANES_MIN_ROWS => {
-                update_few(states, values, groups);
+                S::add_few(states, values, groups);
             }
             None => {
                 for (v, g) in values.iter().zip(groups) {
@@ -243,6 +258,10 @@ impl<S: Accumulate> GroupStates for Fixed<S> {
 
     fn finish(&mut self) -> Result<ArrayRef> {
         S::finish(&self.states, &self.ty)
+    }
+
+    fn finish_from(&self, other: &dyn GroupStates) -> Option<Result<ArrayRef>> {
+        S::finish_from(other, &self.ty)
     }
 
     fn size(&self) -> usize {

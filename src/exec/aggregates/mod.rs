@@ -107,6 +107,12 @@ pub trait GroupStates: Any + Send + Sync {
     /// The results of all groups, in order, in the layout of the function's `return_type`.
     fn finish(&mut self) -> Result<ArrayRef>;
 
+    /// The same results from the states of another aggregate over the same rows, if those hold all that these would:
+    /// `avg` from those of `sum`.
+    fn finish_from(&self, _other: &dyn GroupStates) -> Option<Result<ArrayRef>> {
+        None
+    }
+
     /// Bytes held, for memory accounting.
     fn size(&self) -> usize;
 

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::fixed::{Accumulate, Fixed, collect, like, same};
+use super::fixed::{Accumulate, FEW_GROUPS, Fixed, LANES as GROUP_LANES, collect, like, same, update_few};
 use super::{GroupStates, each_of};
 use crate::column::types::LogicalType;
 use crate::exec::cast::number::{Integer, POWERS};
@@ -90,6 +90,17 @@ impl Output for AvgWhole {
     }
 }
 
+/// The results from states that another aggregate made: `A` those of `sum`, `B` those of `avg`.
+fn finish_from<O: Output, A: Total + Accumulate, B: Total + Accumulate>(
+    other: &dyn Any,
+    ty: &LogicalType,
+) -> Option<Result<ArrayRef>> {
+    if let Some(sums) = other.downcast_ref::<Fixed<A>>() {
+        return Some(O::finish(sums.states(), ty));
+    }
+    other.downcast_ref::<Fixed<B>>().map(|averages| O::finish(averages.states(), ty))
+}
+
 /// A sum of values of up to 32 bits.
 pub(super) struct Narrow<T, O> {
     sum: i64,
@@ -156,6 +167,10 @@ where
 
     fn finish(states: &[Self], ty: &LogicalType) -> Result<ArrayRef> {
         O::finish(states, ty)
+    }
+
+    fn finish_from(other: &dyn Any, ty: &LogicalType) -> Option<Result<ArrayRef>> {
+        finish_from::<O, Narrow<T, Sum>, Narrow<T, Avg>>(other, ty)
     }
 }
 
@@ -266,6 +281,45 @@ where
         self.count += (valid.len() - valid.null_count()) as u64;
     }
 
+    /// Sum and number of a group's values share one word, so that a row costs one addition.
+    fn add_few(states: &mut [Self], values: &[T::Native], groups: &[u32]) {
+        const SUM_BITS: u32 = 54;
+        /// The sum of a lane's rows, of at most this many bits and a sign each, is of `SUM_BITS`, and their number, at most
+        /// `2^(SUM_BITS - 1 - MAX_BITS)`, fits above.
+        const MAX_BITS: u32 = 44;
+        const ROWS: usize = GROUP_LANES << (SUM_BITS - 1 - MAX_BITS);
+        let bits = values.iter().fold(0, |bits, v| {
+            let v = v.wide();
+            bits | (v ^ (v >> 127)) as u64
+        });
+        if bits >> MAX_BITS != 0 {
+            return update_few(states, values, groups);
+        }
+        for (values, groups) in values.chunks(ROWS).zip(groups.chunks(ROWS)) {
+            let mut lanes = [[0u64; FEW_GROUPS]; GROUP_LANES];
+            let one = |v: T::Native| (v.wide() as u64).wrapping_add(1 << SUM_BITS);
+            let (values, last_values) = values.as_chunks::<GROUP_LANES>();
+            let (groups, last_groups) = groups.as_chunks::<GROUP_LANES>();
+            for (values, groups) in values.iter().zip(groups) {
+                for ((lane, v), g) in lanes.iter_mut().zip(values).zip(groups) {
+                    let both = &mut lane[*g as usize % FEW_GROUPS];
+                    *both = both.wrapping_add(one(*v));
+                }
+            }
+            for ((lane, v), g) in lanes.iter_mut().zip(last_values).zip(last_groups) {
+                let both = &mut lane[*g as usize % FEW_GROUPS];
+                *both = both.wrapping_add(one(*v));
+            }
+            for lane in lanes {
+                for (state, both) in states.iter_mut().zip(lane) {
+                    let count = both.wrapping_add(1 << (SUM_BITS - 1)) >> SUM_BITS;
+                    state.add_sum((both.wrapping_sub(count << SUM_BITS) as i64).into());
+                    state.count += count;
+                }
+            }
+        }
+    }
+
     fn merge(&mut self, other: &Self) {
         self.add_sum(other.sum());
         self.count += other.count;
@@ -273,6 +327,10 @@ where
 
     fn finish(states: &[Self], ty: &LogicalType) -> Result<ArrayRef> {
         O::finish(states, ty)
+    }
+
+    fn finish_from(other: &dyn Any, ty: &LogicalType) -> Option<Result<ArrayRef>> {
+        finish_from::<O, Wide<T, Sum>, Wide<T, Avg>>(other, ty)
     }
 }
 
@@ -332,6 +390,10 @@ impl<O: Output> Accumulate for Huge<O> {
     fn finish(states: &[Self], ty: &LogicalType) -> Result<ArrayRef> {
         O::finish(states, ty)
     }
+
+    fn finish_from(other: &dyn Any, ty: &LogicalType) -> Option<Result<ArrayRef>> {
+        finish_from::<O, Huge<Sum>, Huge<Avg>>(other, ty)
+    }
 }
 
 /// A sum of floats.
@@ -377,8 +439,23 @@ impl<const AVG: bool> Accumulate for FloatSum<AVG> {
     }
 
     fn finish(states: &[Self], ty: &LogicalType) -> Result<ArrayRef> {
-        let value = |s: &Self| (s.count > 0).then_some(if AVG { s.sum / s.count as f64 } else { s.sum });
-        Ok(collect::<Float64Type>(states.iter().map(value), ty))
+        Ok(Self::finish_like(states, ty))
+    }
+
+    fn finish_from(other: &dyn Any, ty: &LogicalType) -> Option<Result<ArrayRef>> {
+        if let Some(sums) = other.downcast_ref::<Fixed<FloatSum<false>>>() {
+            return Some(Ok(Self::finish_like(sums.states(), ty)));
+        }
+        let averages = other.downcast_ref::<Fixed<FloatSum<true>>>()?;
+        Some(Ok(Self::finish_like(averages.states(), ty)))
+    }
+}
+
+impl<const AVG: bool> FloatSum<AVG> {
+    fn finish_like<const OTHER: bool>(states: &[FloatSum<OTHER>], ty: &LogicalType) -> ArrayRef {
+        let value =
+            |s: &FloatSum<OTHER>| (s.count > 0).then_some(if AVG { s.sum / s.count as f64 } else { s.sum });
+        collect::<Float64Type>(states.iter().map(value), ty)
     }
 }
 

@@ -265,3 +265,32 @@ fn the_catalog_is_complete() {
         assert!(is_aggregate(f.name));
     }
 }
+
+#[test]
+fn sums_of_few_groups_are_exact() {
+    // The first rows are all of one group.
+    let groups: Vec<u32> = (0..7000).map(|i| if i < 3000 { 3 } else { i * i % 7 }).collect();
+    // Small, negative, of the most bits that share a word with a number, of more, and the greatest.
+    for greatest in [1_i64, 100_000, 1 << 43, (1 << 44) - 1, -(1 << 44), 1 << 44, i64::MAX, i64::MIN] {
+        let value =
+            |i: usize| if i < 3000 || i.is_multiple_of(3) { greatest } else { greatest / (i as i64 + 1) };
+        let values: Vec<i64> = (0..7000).map(value).collect();
+        let mut exact = [0_i128; 7];
+        groups.iter().zip(&values).for_each(|(g, v)| exact[*g as usize] += i128::from(*v));
+        let info = [ArgInfo::of(T::BigInt)];
+        let (sum, avg) = (bind_aggregate("sum", &info, false), bind_aggregate("avg", &info, false));
+        let mut sums = (sum.unwrap().new_states)();
+        let mut averages = (avg.unwrap().new_states)();
+        for states in [&mut sums, &mut averages] {
+            states.resize(7);
+            let values: ArrayRef = Arc::new(Int64Array::from(values.clone()));
+            states.update(&[values], &groups).unwrap();
+        }
+        let shared = averages.finish_from(&*sums).unwrap().unwrap();
+        assert_eq!(&shared, &averages.finish().unwrap());
+        let from_average = sums.finish_from(&*averages).unwrap().unwrap();
+        let finished = sums.finish().unwrap();
+        assert_eq!(&from_average, &finished);
+        assert_eq!(&finished.as_primitive::<Decimal128Type>().values()[..], exact);
+    }
+}

@@ -240,7 +240,11 @@ impl DistinctSet {
             return scattered.push(columns, rows, self.grouped);
         }
         self.table.intern(&columns, rows, &mut self.ids)?;
-        if self.repeats.are_few(rows, self.table.len())
+        // The texts of a dictionary are looked up once, while they are in the caches; where they are laid out each has to
+        // be fetched from memory again.
+        let once = !self.grouped && columns.iter().all(|c| c.as_dictionary_opt::<UInt32Type>().is_some());
+        if !once
+            && self.repeats.are_few(rows, self.table.len())
             && self.table.is_hashed()
             && groups <= MOST_GROUPS
             && self.types.iter().all(can_scatter)

@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow_select::filter::FilterBuilder;
 
 use super::distinct::{DistinctSet, MANY_KEYS, MOST_GROUPS, Repeats};
+use super::first::{FirstGroups, Kept};
 use super::merge::{Division, Shares};
 use super::ordered::OrderedRows;
 use super::partition::{PARTITIONS, Part, Partitioned};
@@ -18,7 +19,7 @@ use crate::exec::eval::{evaluate, evaluate_predicate, flatten};
 use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::memory::{Account, Budget};
 use crate::exec::operators::groups::hash::hash_keys;
-use crate::exec::operators::groups::{GroupTable, group_table};
+use crate::exec::operators::groups::{FindCache, GroupTable, group_table};
 use crate::exec::spill::partition::Partitioner;
 
 /// One worker's groups and the states of their aggregates.
@@ -42,6 +43,8 @@ pub(super) struct Local {
     repeats: Repeats,
     ids: Vec<u32>,
     filtered_ids: Vec<u32>,
+    /// For looking up the groups that are kept.
+    first: FindCache,
 }
 
 impl Local {
@@ -79,6 +82,7 @@ impl Local {
             repeats: Repeats::default(),
             ids: vec![],
             filtered_ids: vec![],
+            first: FindCache::default(),
         }
     }
 
@@ -107,6 +111,11 @@ impl Local {
             Some(Ok(table)) => table.len(),
             Some(Err(_)) => 0,
         }
+    }
+
+    /// The rows with these keys whose groups are kept.
+    pub fn keep_first(&mut self, first: &FirstGroups, keys: &[ArrayRef], rows: usize) -> Result<Kept> {
+        first.keep(keys, rows, &mut self.ids, &mut self.first)
     }
 
     /// Adds the rows of a batch.
@@ -190,13 +199,18 @@ impl Local {
                 ids = Some(&self.ids[..]);
                 groups = table.len();
                 too_many = self.repeats.are_few(batch.rows, groups) && table.is_hashed();
-                for state in &mut self.states {
-                    state.resize(groups);
+                for (state, feed) in self.states.iter_mut().zip(&aggregation.feeds) {
+                    if !matches!(feed, Feed::Shared(_)) {
+                        state.resize(groups);
+                    }
                 }
             }
         }
         let (mut distinct, mut ordered) = (0, 0);
         for (i, call) in aggregation.calls.iter().enumerate() {
+            if matches!(aggregation.feeds[i], Feed::Shared(_)) {
+                continue;
+            }
             let selected;
             let mut input = batch;
             let mut input_ids = ids;
@@ -251,6 +265,7 @@ impl Local {
                     self.ordered[ordered].push(sequence, Batch::new(columns, input.rows));
                     ordered += 1;
                 }
+                Feed::Shared(_) => {}
             }
         }
         if too_many

@@ -19,7 +19,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::memory::{Account, Reservation};
 use crate::exec::operators::groups::GroupTable;
 use crate::exec::operators::groups::hash::hash_keys;
-use crate::exec::operators::groups::packed::each_integer;
+use crate::exec::operators::groups::words::each_integer;
 use crate::exec::pipeline::{BatchesSource, LazySource, split_batch};
 use crate::exec::scheduler::parallel;
 use crate::exec::source::SourceScan;
@@ -140,11 +140,25 @@ impl Division {
 pub(super) fn result(
     mut keys: Vec<ArrayRef>,
     states: &mut [Box<dyn GroupStates>],
+    feeds: &[Feed],
     groups: usize,
 ) -> Result<Batch> {
-    for state in states {
-        state.resize(groups);
-        keys.push(state.finish()?);
+    for (state, feed) in states.iter_mut().zip(feeds) {
+        if !matches!(feed, Feed::Shared(_)) {
+            state.resize(groups);
+        }
+    }
+    // Those that look at the states of others come first.
+    let shared = |i: usize| match feeds[i] {
+        Feed::Shared(of) => states[i].finish_from(&*states[of]).transpose(),
+        _ => Ok(None),
+    };
+    let mut results: Vec<Option<ArrayRef>> = (0..feeds.len()).map(shared).collect::<Result<_>>()?;
+    for (state, result) in states.iter_mut().zip(&mut results) {
+        keys.push(match result.take() {
+            Some(result) => result,
+            None => state.finish()?,
+        });
     }
     Ok(Batch::new(keys, groups))
 }
@@ -191,7 +205,7 @@ pub(super) fn merge_into_first(aggregation: &Aggregation, locals: Vec<Local>) ->
     }
     let groups = table.as_ref().map_or(1, |t| t.len());
     let keys = table.map_or(Ok(vec![]), |mut t| t.take_keys())?;
-    Ok(vec![result(keys, &mut first.states, groups)?])
+    Ok(vec![result(keys, &mut first.states, &aggregation.feeds, groups)?])
 }
 
 /// Gives distinct rows to the states of their groups. The first column is the group, if there are keys.

@@ -10,10 +10,13 @@
 //! Where memory does not hold all groups, a worker keeps those it has and writes further rows to partitions in the
 //! temporary file; the merge then groups one partition after another ([`spilled`]).
 //!
+//! Where any few groups will do, rows of all others are left out as soon as so many are known ([`first`]).
+//!
 //! An order-sensitive aggregate without an order of its own (`first(x)`) sees the rows in the order of the
 //! source: such an aggregation runs on one thread.
 
 mod distinct;
+mod first;
 mod local;
 mod merge;
 mod ordered;
@@ -25,16 +28,21 @@ mod tests;
 
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
+
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
+use crate::exec::eval::evaluate;
 use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::memory::Budget;
+use crate::exec::operators::filter::filter_batch;
 use crate::exec::pipeline::{Flow, Pipeline, PipelineSink};
 use crate::exec::scheduler::run;
 use crate::exec::source::SourceScan;
 use crate::exec::spill::Spill;
 
+use first::{FirstGroups, Kept};
 use local::Local;
 use partition::Layout;
 
@@ -47,6 +55,8 @@ enum Feed {
     Distinct,
     /// Sorted, at the end.
     Ordered,
+    /// Not at all: its results come from the states of the call with this number.
+    Shared(usize),
 }
 
 /// One aggregation, shared by all workers.
@@ -56,14 +66,16 @@ struct Aggregation {
     feeds: Vec<Feed>,
     /// How rows are laid out by partition, if they can be.
     layout: Option<Layout>,
+    /// Those groups that are kept, if not all are asked for.
+    first: Option<FirstGroups>,
     budget: Arc<Budget>,
     spill: Spill,
     context: Arc<ExecContext>,
 }
 
 impl Aggregation {
-    fn new(keys: Vec<Expr>, calls: Vec<AggregateCall>, spill: &Spill) -> Self {
-        let feeds: Vec<Feed> = calls
+    fn new(keys: Vec<Expr>, calls: Vec<AggregateCall>, most: Option<u64>, spill: &Spill) -> Result<Self> {
+        let mut feeds: Vec<Feed> = calls
             .iter()
             .map(|call| {
                 if call.function.order_sensitive && !call.order_by.is_empty() {
@@ -75,16 +87,44 @@ impl Aggregation {
                 }
             })
             .collect();
+        share_states(&calls, &mut feeds);
         let layout = if feeds.contains(&Feed::Ordered) { None } else { Layout::new(&keys, &calls) };
         let context = spill.context.clone();
         // Hash tables double, and what there is when rows are first written away stays until the merge.
         let budget = Budget::new(&context, 4);
-        Self { keys, calls, feeds, layout, budget, spill: spill.clone(), context }
+        let first = match most {
+            Some(most) if !keys.is_empty() && (1..=first::MOST).contains(&most) => {
+                Some(FirstGroups::new(&keys, most as usize)?)
+            }
+            _ => None,
+        };
+        Ok(Self { keys, calls, feeds, layout, first, budget, spill: spill.clone(), context })
     }
 
     /// The calls with this feed and their positions among all.
     fn fed(&self, feed: Feed) -> impl Iterator<Item = (usize, &AggregateCall)> {
         self.calls.iter().enumerate().filter(move |(i, _)| self.feeds[*i] == feed)
+    }
+}
+
+/// Finds calls whose results follow from the states of another: `sum(x)` and `avg(x)` of one column.
+fn share_states(calls: &[AggregateCall], feeds: &mut [Feed]) {
+    let column = |call: &AggregateCall| match (&call.args[..], &call.filter) {
+        ([Expr::Column { index, .. }], None) => Some(*index),
+        _ => None,
+    };
+    for i in 1..calls.len() {
+        let Some(argument) = column(&calls[i]).filter(|_| feeds[i] == Feed::Plain) else { continue };
+        let states = (calls[i].function.new_states)();
+        let of = (0..i).find(|&of| {
+            feeds[of] == Feed::Plain
+                && column(&calls[of]) == Some(argument)
+                && calls[of].function.arg_types == calls[i].function.arg_types
+                && states.finish_from(&*(calls[of].function.new_states)()).is_some()
+        });
+        if let Some(of) = of {
+            feeds[i] = Feed::Shared(of);
+        }
     }
 }
 
@@ -95,22 +135,38 @@ impl PipelineSink for Aggregation {
         Local::new(self, &self.budget)
     }
 
-    fn push(&self, local: &mut Local, sequence: u64, batch: Batch) -> Result<Flow> {
+    fn push(&self, local: &mut Local, sequence: u64, mut batch: Batch) -> Result<Flow> {
+        if let Some(first) = &self.first {
+            if self.calls.is_empty() && first.are_known() {
+                return Ok(Flow::Enough);
+            }
+            let keys: Vec<ArrayRef> =
+                self.keys.iter().map(|k| evaluate(k, &batch, &self.context)).collect::<Result<_>>()?;
+            if let Kept::Some(mask) = local.keep_first(first, &keys, batch.rows)? {
+                batch = filter_batch(batch, &mask)?;
+            }
+        }
         local.push(self, sequence, &batch)?;
         Ok(Flow::More)
+    }
+
+    fn end_morsel(&self, _local: &mut Local, _sequence: u64) -> Result<Flow> {
+        let enough = self.calls.is_empty() && self.first.as_ref().is_some_and(FirstGroups::are_known);
+        Ok(if enough { Flow::Enough } else { Flow::More })
     }
 }
 
 /// Runs a pipeline into groups. Yields batches of keys and aggregates, in no particular order; exactly one row if
-/// there are no keys.
+/// there are no keys. With `most`, groups beyond so many may be left out.
 pub(crate) fn aggregate(
     pipeline: &Pipeline,
     keys: Vec<Expr>,
     calls: Vec<AggregateCall>,
+    most: Option<u64>,
     spill: &Spill,
 ) -> Result<Arc<dyn SourceScan>> {
     let context = &spill.context;
-    let aggregation = Aggregation::new(keys, calls, spill);
+    let aggregation = Aggregation::new(keys, calls, most, spill)?;
     let in_source_order = aggregation
         .calls
         .iter()

@@ -210,6 +210,9 @@ impl Part {
         let groups = self.table.len();
         let mut distinct = self.distinct.iter_mut();
         for ((state, inputs), feed) in self.states.iter_mut().zip(&layout.calls).zip(&aggregation.feeds) {
+            if matches!(feed, Feed::Shared(_)) {
+                continue;
+            }
             state.resize(groups);
             let mut args: Vec<ArrayRef> = inputs.args.iter().map(|&a| columns[a].clone()).collect();
             let mut ids = &self.ids;
@@ -299,6 +302,6 @@ impl Part {
             self.states[i].resize(groups);
             super::merge::feed_distinct(&mut *self.states[i], table.take_keys()?, true)?;
         }
-        super::merge::result(self.table.take_keys()?, &mut self.states, groups)
+        super::merge::result(self.table.take_keys()?, &mut self.states, &aggregation.feeds, groups)
     }
 }

@@ -10,9 +10,13 @@ use crate::exec::plan::{Plan, PlanNode};
 use crate::exec::testing::*;
 
 fn aggregate(input: Plan, keys: Vec<Expr>, calls: Vec<AggregateCall>) -> Plan {
+    first_groups(input, keys, calls, None)
+}
+
+fn first_groups(input: Plan, keys: Vec<Expr>, calls: Vec<AggregateCall>, first: Option<u64>) -> Plan {
     let types: Vec<LogicalType> =
         keys.iter().map(Expr::ty).chain(calls.iter().map(|c| c.ty.clone())).collect();
-    node(&types, PlanNode::Aggregate { input: Box::new(input), group_by: keys, aggregates: calls })
+    node(&types, PlanNode::Aggregate { input: Box::new(input), group_by: keys, aggregates: calls, first })
 }
 
 fn source(types: &[LogicalType], columns: &[ArrayRef], size: usize) -> Plan {
@@ -296,5 +300,28 @@ proptest! {
         let expected: Vec<String> =
             expected.into_iter().map(|(k, (c, s, d))| format!("{k}|{c}|{s}|{}", d.len())).collect();
         prop_assert_eq!(sorted(rows(plan, threads)), sorted(expected));
+    }
+}
+
+#[test]
+fn groups_that_are_kept_have_all_their_rows() {
+    let keys: Vec<i64> = (0..60_000).map(|i| i * 7919 % 5000).collect();
+    let names: Vec<String> = keys.iter().map(|k| format!("the text of number {k}")).collect();
+    let columns = [ints(keys.iter().copied().map(Some)), texts(names.iter().map(|name| Some(name.as_str())))];
+    let types = [BigInt, Varchar];
+    for threads in THREADS {
+        // Fewer groups than asked for, and more.
+        for (most, least) in [(1, 1), (20, 20), (4096, 4096), (4999, 4999), (1 << 40, 5000)] {
+            let keys = vec![int_column(0), text_column(1)];
+            let count = vec![call(Simple::Count, vec![])];
+            let found = rows(first_groups(source(&types, &columns, 512), keys, count, Some(most)), threads);
+            assert!(found.len() >= least, "{} of {most}", found.len());
+            assert!(found.iter().all(|row| row.ends_with("|12")), "{most}");
+            let keys = vec![int_column(0), text_column(1)];
+            let found = rows(first_groups(source(&types, &columns, 512), keys, vec![], Some(most)), threads);
+            assert!(found.len() >= least, "{} of {most}", found.len());
+            let distinct: BTreeSet<&String> = found.iter().collect();
+            assert_eq!(distinct.len(), found.len());
+        }
     }
 }

@@ -5,8 +5,8 @@ use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, DictionaryArray, GenericByteViewArray};
 use arrow_schema::DataType;
 
-use super::packed::{FixedWords, word_count};
 use super::rows::RowTable;
+use super::words::{FixedWords, word_count};
 use crate::exec::error::Result;
 use crate::exec::eval::flatten;
 
@@ -31,23 +31,37 @@ pub(crate) fn hash_words<const W: usize>(words: &[u64; W]) -> u64 {
     hash.wrapping_mul(K0)
 }
 
+/// Mixes two words into a hash.
+#[inline]
+fn mix_pair(hash: u64, low: u64, high: u64) -> u64 {
+    let product = u128::from(hash ^ low ^ K0) * u128::from(high ^ K1);
+    // A factor of zero must not make the hash forget the other word.
+    (product as u64) ^ ((product >> 64) as u64) ^ low.rotate_left(32)
+}
+
 /// The hash of bytes.
 #[inline]
 pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
-    let mut hash = bytes.len() as u64 ^ K1;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        hash = mix(hash, u64::from_le_bytes(word));
-    }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let mut word = [0; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        hash = mix(hash, u64::from_le_bytes(word));
-    }
-    mix(hash, K0).wrapping_mul(K0)
+    let word = |at: usize| bytes[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    let half = |at: usize| bytes[at..].first_chunk().map_or(0, |half| u64::from(u32::from_le_bytes(*half)));
+    let len = bytes.len();
+    let mut hash = len as u64 ^ K1;
+    // Words overlap where the length is no multiple of theirs.
+    let (low, high) = match len {
+        0 => (0, 0),
+        1..4 => (u64::from(bytes[0]) | u64::from(bytes[len / 2]) << 8 | u64::from(bytes[len - 1]) << 16, 0),
+        4..8 => (half(0), half(len - 4)),
+        8..=16 => (word(0), word(len - 8)),
+        _ => {
+            let mut at = 0;
+            while at + 16 < len {
+                hash = mix_pair(hash, word(at), word(at + 8));
+                at += 16;
+            }
+            (word(len - 16), word(len - 8))
+        }
+    };
+    mix(mix_pair(hash, low, high), K0).wrapping_mul(K0)
 }
 
 /// The hash of a text given as a view: by the view alone if it is short.

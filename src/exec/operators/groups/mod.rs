@@ -16,6 +16,7 @@ pub(crate) mod hash;
 pub(crate) mod packed;
 pub(crate) mod rows;
 pub(crate) mod text;
+pub(crate) mod words;
 
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;

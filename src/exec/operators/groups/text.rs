@@ -4,6 +4,7 @@
 // take longer than handing them out.
 #![allow(unsafe_code)]
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -21,6 +22,10 @@ const INLINE: u32 = 12;
 /// Size of the first block of long texts; each further one is larger, up to the maximum.
 const FIRST_BLOCK_BYTES: usize = 1 << 12;
 const MAX_BLOCK_BYTES: usize = 1 << 24;
+/// Texts that are looked up together.
+const TOGETHER: usize = 32;
+/// A table of so many slots may not be in the caches.
+const MANY_SLOTS: usize = 1 << 14;
 
 /// A table over one `VARCHAR` or `BLOB` key.
 ///
@@ -76,6 +81,8 @@ pub(crate) struct DictionaryMap {
 
 /// A value of the dictionary that was not looked up yet.
 const UNKNOWN: u32 = u32::MAX - 1;
+/// One that is about to be.
+const PENDING: u32 = u32::MAX - 2;
 
 impl DictionaryMap {
     /// The numbers of the values of this dictionary as far as they are known.
@@ -114,7 +121,7 @@ impl TextTable {
     /// Makes room for `more` further keys.
     fn reserve(&mut self, more: usize) -> Result<()> {
         let needed = self.views.len() + more;
-        if needed >= UNKNOWN as usize {
+        if needed >= PENDING as usize {
             return Err(too_many_groups());
         }
         if needed + needed / 2 > self.slots.len() {
@@ -191,13 +198,6 @@ impl TextTable {
         group
     }
 
-    fn intern_one<T: ByteViewType>(&mut self, array: &GenericByteViewArray<T>, i: usize) -> u32 {
-        if array.is_null(i) {
-            return self.null_group();
-        }
-        self.intern_value(array, i, hash_text(array, i))
-    }
-
     #[inline]
     fn intern_value<T: ByteViewType>(&mut self, array: &GenericByteViewArray<T>, i: usize, hash: u64) -> u32 {
         let view = array.views()[i];
@@ -231,15 +231,63 @@ impl TextTable {
         groups: &mut Vec<u32>,
     ) {
         let array = key.as_byte_view::<T>();
-        groups.extend(hashes.iter().enumerate().map(|(i, &hash)| {
-            if array.is_null(i) { self.null_group() } else { self.intern_value(array, i, hash) }
-        }));
+        let mut rows = [0; TOGETHER];
+        for (chunk, hashes) in hashes.chunks(TOGETHER).enumerate() {
+            let first = chunk * TOGETHER;
+            rows.iter_mut().enumerate().for_each(|(i, row)| *row = (first + i) as u32);
+            let rows = &rows[..hashes.len()];
+            self.touch(array.views(), rows, hashes);
+            groups.extend(rows.iter().zip(hashes).map(|(&row, &hash)| {
+                let row = row as usize;
+                if array.is_null(row) { self.null_group() } else { self.intern_value(array, row, hash) }
+            }));
+        }
+    }
+
+    /// Reads what looking up these rows will read. One read of a lookup waits for another, and each may be of memory
+    /// that no cache holds; those of several rows are waited for together.
+    fn touch(&self, views: &[u128], rows: &[u32], hashes: &[u64]) {
+        let size = self.slots.len();
+        if size < MANY_SLOTS {
+            return;
+        }
+        let mut slots = [EMPTY; TOGETHER];
+        for (slot, &hash) in slots.iter_mut().zip(hashes) {
+            *slot = self.slots[slot_of(tag_of(hash), size)];
+        }
+        let mut known = [0; TOGETHER];
+        for ((known, slot), &hash) in known.iter_mut().zip(&slots).zip(hashes) {
+            if slot.group != MISSING && slot.tag == tag_of(hash) {
+                *known = self.views[slot.group as usize];
+            }
+        }
+        let mut bytes = 0;
+        for (&known, &row) in known.iter().zip(rows) {
+            if known as u32 > INLINE && known as u64 == views[row as usize] as u64 {
+                let long = self.long(known);
+                bytes ^= long[0] ^ long[long.len() - 1];
+            }
+        }
+        black_box(bytes);
     }
 
     fn intern_views<T: ByteViewType>(&mut self, key: &ArrayRef, groups: &mut Vec<u32>) -> Result<()> {
         let array = key.as_byte_view::<T>();
         self.reserve(array.len() + 1)?;
-        groups.extend((0..array.len()).map(|i| self.intern_one(array, i)));
+        let mut hashes = [0; TOGETHER];
+        for first in (0..array.len()).step_by(TOGETHER) {
+            let rows = first..array.len().min(first + TOGETHER);
+            let hashes = &mut hashes[..rows.len()];
+            hashes.iter_mut().zip(rows.clone()).for_each(|(h, row)| {
+                *h = if array.is_null(row) { 0 } else { hash_text(array, row) };
+            });
+            let mut numbers = [0; TOGETHER];
+            numbers.iter_mut().zip(rows.clone()).for_each(|(n, row)| *n = row as u32);
+            self.touch(array.views(), &numbers[..rows.len()], hashes);
+            groups.extend(rows.zip(hashes).map(|(row, hash)| {
+                if array.is_null(row) { self.null_group() } else { self.intern_value(array, row, *hash) }
+            }));
+        }
         Ok(())
     }
 
@@ -250,28 +298,35 @@ impl TextTable {
         let mut dictionary = std::mem::take(&mut self.dictionary);
         let map = dictionary.of(array.values());
         let codes = array.keys();
-        if codes.null_count() == 0 {
-            groups.extend(codes.values().iter().map(|&code| {
-                let known = map[code as usize];
-                if known < UNKNOWN {
-                    return known;
-                }
-                let group = self.intern_one(values, code as usize);
-                map[code as usize] = group;
-                group
-            }));
-        } else {
-            for (i, &code) in codes.values().iter().enumerate() {
-                groups.push(if codes.is_null(i) {
-                    self.null_group()
-                } else if map[code as usize] < UNKNOWN {
-                    map[code as usize]
-                } else {
-                    let group = self.intern_one(values, code as usize);
-                    map[code as usize] = group;
-                    group
-                });
+        let valid = |row: usize| codes.is_valid(row);
+        let mut fresh = vec![];
+        for (row, &code) in codes.values().iter().enumerate() {
+            // The code of a NULL may be none of the dictionary.
+            if map.get(code as usize) == Some(&UNKNOWN) && valid(row) {
+                map[code as usize] = PENDING;
+                fresh.push(code);
             }
+        }
+        let mut hashes = [0; TOGETHER];
+        for fresh in fresh.chunks(TOGETHER) {
+            let hashes = &mut hashes[..fresh.len()];
+            hashes.iter_mut().zip(fresh).for_each(|(hash, &code)| *hash = hash_dictionary(values, code));
+            self.touch(values.views(), fresh, hashes);
+            for (&code, &hash) in fresh.iter().zip(&*hashes) {
+                let code = code as usize;
+                map[code] = if values.is_null(code) {
+                    self.null_group()
+                } else {
+                    self.intern_value(values, code, hash)
+                };
+            }
+        }
+        if codes.null_count() == 0 {
+            groups.extend(codes.values().iter().map(|&code| map[code as usize]));
+        } else {
+            let null = self.null_group();
+            let of_row = |(row, &code): (usize, &u32)| if valid(row) { map[code as usize] } else { null };
+            groups.extend(codes.values().iter().enumerate().map(of_row));
         }
         self.dictionary = dictionary;
         Ok(())
@@ -399,6 +454,12 @@ impl GroupTable for TextTable {
             + self.block_bytes
             + self.dictionary.groups.len() * 4
     }
+}
+
+/// The hash of a text of a dictionary; of no meaning if it is NULL.
+fn hash_dictionary<T: ByteViewType>(values: &GenericByteViewArray<T>, code: u32) -> u64 {
+    let code = code as usize;
+    if values.is_null(code) { 0 } else { hash_text(values, code) }
 }
 
 fn one(keys: &[ArrayRef]) -> Result<&ArrayRef> {

@@ -5,7 +5,8 @@ use arrow_buffer::{BooleanBuffer, Buffer};
 
 use crate::exec::error::Result;
 use crate::exec::operators::groups::hash::hash_keys;
-use crate::exec::operators::groups::packed::{FixedWords, range_of};
+use crate::exec::operators::groups::packed::range_of;
+use crate::exec::operators::groups::words::FixedWords;
 
 /// A bit for every value of a range is always worth it up to this many.
 const SMALL_SPAN: u64 = 1 << 20;

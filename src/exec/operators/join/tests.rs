@@ -232,6 +232,7 @@ fn large_joins_and_unread_columns() {
                         input: Box::new(join),
                         group_by: vec![],
                         aggregates: vec![call(Simple::Count, vec![]), call(Simple::Sum, vec![int_column(1)])],
+                        first: None,
                     },
                 );
                 let extra = if kind == JoinKind::Inner { 0 } else { 15_000 };

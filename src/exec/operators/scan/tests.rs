@@ -116,6 +116,7 @@ fn whole_aggregates_come_from_statistics() {
             PlanNode::Aggregate {
                 input: Box::new(scan(&table, vec![0, 1], vec![1], None)),
                 group_by: vec![],
+                first: None,
                 aggregates: vec![
                     named("count", Simple::Count, vec![]),
                     named("count", Simple::Count, vec![int_column(0)]),
