@@ -269,7 +269,8 @@ impl Builder {
                 partition_by.iter().chain(order).chain(args).for_each(|e| read_columns(e, &mut read));
                 let pipeline = self.build(*input, id + 1, vec![], read)?;
                 let windows = Windows { partition_by, order_by, calls, first };
-                let source = self.timed(id, || window(&pipeline, windows, &types, &wanted, &self.context))?;
+                let source =
+                    self.timed(id, || window(&pipeline, windows, &types, &wanted, &self.spill(id)))?;
                 Ok(self.source(id, source))
             }
             PlanNode::Sort { input, keys } if keys.is_empty() => self.build(*input, id + 1, hints, wanted),

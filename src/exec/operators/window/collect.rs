@@ -10,11 +10,13 @@ use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::eval::evaluate;
-use crate::exec::memory::{Reservation, batch_bytes};
+use crate::exec::memory::{Account, Budget, Reservation, batch_bytes};
 use crate::exec::operators::coalesce::concat_batches;
 use crate::exec::operators::groups::hash::hash_keys;
 use crate::exec::pipeline::{Flow, PipelineSink};
 use crate::exec::scheduler;
+use crate::exec::spill::partition::{MAX_LEVEL, Partitioner, merge};
+use crate::exec::spill::{Chunk, Spill};
 
 use super::first::FirstRows;
 use super::layout::Layout;
@@ -28,6 +30,8 @@ const BINS: usize = 1 << BINS_BITS;
 pub(super) struct Collect<'a> {
     pub layout: &'a Layout,
     pub context: &'a Arc<ExecContext>,
+    pub budget: Arc<Budget>,
+    pub spill: &'a Spill,
 }
 
 /// Batches with the numbers of their morsels.
@@ -40,7 +44,10 @@ pub(super) struct Local {
     held_rows: usize,
     /// Empty until there are many rows.
     bins: Vec<Numbered>,
-    memory: Reservation,
+    /// Where rows go once memory holds no more, by partition of their keys' hashes.
+    written: Option<Partitioner>,
+    bytes: usize,
+    memory: Account,
     /// Leaves out rows that nobody asks for.
     first: Option<First>,
 }
@@ -70,11 +77,22 @@ pub(super) struct Bin {
     pub batches: Vec<Batch>,
     /// What they take of the query's limit.
     pub memory: Reservation,
+    /// Rows that memory did not hold. If there are some, there are no others.
+    written: Vec<Chunk>,
 }
 
 impl Bin {
     pub fn rows(&self) -> usize {
         self.batches.iter().map(|b| b.rows).sum()
+    }
+
+    /// The bin with its rows in memory.
+    pub fn load(mut self) -> Result<Self> {
+        for chunk in std::mem::take(&mut self.written) {
+            self.memory.grow(chunk.bytes())?;
+            self.batches.push(chunk.read()?);
+        }
+        Ok(self)
     }
 }
 
@@ -87,7 +105,15 @@ impl PipelineSink for Collect<'_> {
             let rows = FirstRows::new(self.layout, most).ok()?;
             Some(First { rows, memory: Reservation::new(self.context) })
         });
-        Local { held: vec![], held_rows: 0, bins: vec![], memory: Reservation::new(self.context), first }
+        Local {
+            held: vec![],
+            held_rows: 0,
+            bins: vec![],
+            written: None,
+            bytes: 0,
+            memory: Account::new(&self.budget),
+            first,
+        }
     }
 
     fn push(&self, local: &mut Local, sequence: u64, batch: Batch) -> Result<Flow> {
@@ -97,17 +123,82 @@ impl PipelineSink for Collect<'_> {
         if batch.rows == 0 {
             return Ok(Flow::More);
         }
-        local.memory.grow(batch_bytes(&batch))?;
+        if local.written.is_some() {
+            self.write(local, sequence, batch)?;
+            return Ok(Flow::More);
+        }
+        local.bytes += batch_bytes(&batch);
         local.held_rows += batch.rows;
         local.held.push((sequence, batch));
         if local.held_rows >= SPREAD_ROWS && !self.layout.partition.is_empty() {
             self.spread(local)?;
+        }
+        if !local.memory.fits(local.bytes) {
+            if self.layout.partition.is_empty() {
+                local.memory.settle(local.bytes)?;
+            } else {
+                self.write_all(local)?;
+            }
         }
         Ok(Flow::More)
     }
 }
 
 impl Collect<'_> {
+    fn write(&self, local: &mut Local, sequence: u64, batch: Batch) -> Result<()> {
+        let keys = self.layout.partition_keys(&batch.columns)?;
+        let hashes = hash_keys(&keys, batch.rows)?;
+        local.written.get_or_insert_with(|| Partitioner::new(self.spill, 0)).push(batch, &hashes, sequence)
+    }
+
+    /// Writes away what a worker holds, and what is still to come.
+    fn write_all(&self, local: &mut Local) -> Result<()> {
+        local.written.get_or_insert_with(|| Partitioner::new(self.spill, 0));
+        let bins = std::mem::take(&mut local.bins).into_iter().flatten();
+        let mut all: Numbered = bins.chain(std::mem::take(&mut local.held)).collect();
+        all.sort_by_key(|(sequence, _)| *sequence);
+        for (sequence, batch) in all {
+            self.write(local, sequence, batch)?;
+        }
+        local.held_rows = 0;
+        local.bytes = 0;
+        local.memory.force(0);
+        Ok(())
+    }
+
+    /// Bins of what the workers have written away, none of them too large if partitions are not.
+    fn written_bins(&self, locals: Vec<Local>) -> Result<Vec<Bin>> {
+        let mut parts = vec![];
+        for mut local in locals {
+            self.write_all(&mut local)?;
+            if let Some(mut written) = local.written {
+                written.flush()?;
+                parts.push(written.parts);
+            }
+        }
+        let memory = &self.context.memory;
+        // A worker has the rows of a bin, their copy in one piece, keys and results.
+        let most = memory.limit().saturating_sub(memory.used()) / (6 * self.context.threads as u64);
+        let mut todo: Vec<(Vec<Chunk>, u32)> = merge(parts).into_iter().map(|part| (part, 0)).collect();
+        let mut bins = vec![];
+        while let Some((written, level)) = todo.pop() {
+            let bytes: usize = written.iter().map(Chunk::bytes).sum();
+            if bytes as u64 > most && level < MAX_LEVEL {
+                let mut finer = Partitioner::new(self.spill, level + 1);
+                for chunk in written {
+                    let batch = chunk.read()?;
+                    let hashes = hash_keys(&self.layout.partition_keys(&batch.columns)?, batch.rows)?;
+                    finer.push(batch, &hashes, chunk.tag)?;
+                }
+                finer.flush()?;
+                todo.extend(finer.parts.into_iter().map(|part| (part, level + 1)));
+            } else if !written.is_empty() {
+                bins.push(Bin { batches: vec![], memory: Reservation::new(self.context), written });
+            }
+        }
+        Ok(bins)
+    }
+
     /// Spreads the rows that a worker holds over its bins.
     fn spread(&self, local: &mut Local) -> Result<()> {
         if local.bins.is_empty() {
@@ -161,6 +252,9 @@ impl Collect<'_> {
 
 /// Puts the workers' rows together.
 pub(super) fn finish(sink: &Collect<'_>, mut locals: Vec<Local>) -> Result<Vec<Bin>> {
+    if locals.iter().any(|l| l.written.is_some()) {
+        return sink.written_bins(locals);
+    }
     let spread = locals.iter().any(|l| !l.bins.is_empty());
     let mut bins: Vec<Numbered> = vec![];
     if spread {
@@ -190,7 +284,7 @@ pub(super) fn finish(sink: &Collect<'_>, mut locals: Vec<Local>) -> Result<Vec<B
         let batches: Vec<Batch> = bin.into_iter().map(|(_, batch)| batch).collect();
         let mut memory = Reservation::new(sink.context);
         memory.grow(batches.iter().map(batch_bytes).sum())?;
-        out.push(Bin { batches, memory });
+        out.push(Bin { batches, memory, written: vec![] });
     }
     Ok(out)
 }

@@ -89,7 +89,7 @@ impl Group {
         if rows >= u32::MAX as usize {
             return Err(ExecError::Unsupported("a window over 4294967295 rows or more".into()));
         }
-        let Bin { batches, mut memory } = bin;
+        let Bin { batches, mut memory, .. } = bin;
         let columns = threads.run(layout.kept.len(), |c| {
             let parts: Vec<ArrayRef> = batches.iter().map(|b| b.columns[c].clone()).collect();
             concat_arrays(&parts)

@@ -3,7 +3,8 @@
 //! Rows are collected, those of a partition together: while there are few in one bin, else in bins by the hashes of
 //! the partitions' keys ([`collect`]). A bin is a morsel of the next pipeline: when it is drawn its rows are put in
 //! order ([`group`]), the calls prepare what helps them to answer for any row, and rows and answers leave in
-//! batches. A bin with a large share of all rows is prepared by all workers together, and then cut into morsels.
+//! batches. A bin with a large share of all rows is prepared by all workers together, and then cut into morsels. What
+//! memory does not hold goes to bins in the temporary file; a partition must fit.
 //!
 //! Calls find their frames with [`frame`]. Numbers of rows need no more than that ([`rank`]), values are picked by
 //! position ([`value`]; [`ordered`] where the frame has an order of its own), aggregates combine states of runs of rows ([`aggregate`]).
@@ -32,10 +33,11 @@ use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::expr::{Expr, SortKey};
-use crate::exec::memory::Reservation;
+use crate::exec::memory::{Budget, Reservation};
 use crate::exec::pipeline::{BATCH_ROWS, LazySource, Pipeline, SequenceSource, split_batch};
 use crate::exec::scheduler;
 use crate::exec::source::SourceScan;
+use crate::exec::spill::Spill;
 use crate::exec::window::{WindowCall, WindowFunction};
 
 use collect::{Bin, Collect};
@@ -185,10 +187,12 @@ pub(crate) fn window(
     windows: Windows,
     types: &[LogicalType],
     wanted: &[bool],
-    context: &Arc<ExecContext>,
+    spill: &Spill,
 ) -> Result<Arc<dyn SourceScan>> {
+    let context = &spill.context;
     let layout = Arc::new(Layout::new(windows, types, wanted)?);
-    let sink = Collect { layout: &layout, context };
+    // Each partition is put in one piece and in order, with what its calls prepare.
+    let sink = Collect { layout: &layout, context, budget: Budget::new(context, 3), spill };
     let locals = scheduler::run(pipeline, &sink, context, context.threads)?;
     let bins = collect::finish(&sink, locals)?;
     let total: usize = bins.iter().map(Bin::rows).sum();
@@ -213,7 +217,7 @@ pub(crate) fn window(
                 return Ok(Box::new(std::iter::empty()) as Batches);
             };
             let threads = Threads { context: &context, shared: false };
-            let prepared = Arc::new(Prepared::new(&layout, bin, &threads)?);
+            let prepared = Arc::new(Prepared::new(&layout, bin.load()?, &threads)?);
             let rows = prepared.group.rows();
             Ok(output(prepared, 0..rows))
         })));
