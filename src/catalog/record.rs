@@ -48,7 +48,7 @@ impl RecordKind {
     /// The latest version of its layout.
     pub const fn version(self) -> u8 {
         match self {
-            Self::Table => 4,
+            Self::Table => 5,
             Self::Root | Self::Directory | Self::RowGroup => 2,
             Self::Schema | Self::View | Self::Segment | Self::Sequence | Self::Macro | Self::Type => 1,
         }
@@ -140,7 +140,12 @@ pub struct RecordWriter(Vec<u8>);
 impl RecordWriter {
     /// A record of this kind with its header.
     pub fn new(kind: RecordKind) -> Self {
-        Self(vec![kind as u8, kind.version(), 0, 0])
+        Self::of_version(kind, kind.version())
+    }
+
+    /// A record whose layout is that of an earlier version.
+    pub fn of_version(kind: RecordKind, version: u8) -> Self {
+        Self(vec![kind as u8, version, 0, 0])
     }
 
     /// The bytes.

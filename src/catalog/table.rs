@@ -4,11 +4,13 @@
 //! header | id u64 | schema id u64 | name text | comment optional text | next column id u32
 //!        | count u32, then for each column:
 //!          id u32 | name text | type | nullable bool | role u8 | default optional text | comment optional text
-//!          | generated optional text (from version 2)
+//!          | generated optional text (from version 2) | collation optional text (from version 5)
 //!        | count u32, constraints | count u32, indexes (from version 2)
 //!        | count u32, then for each option: name text | value text (from version 3)
 //!        | materialized bool, then what it was made from (from version 4)
 //! ```
+//!
+//! A table none of whose columns has a collation is written as version 4, which older readers know.
 //!
 //! Where the rows are is not told here but in the table's directory, so that appending rows does not
 //! write the definition again.
@@ -25,6 +27,9 @@ use crate::catalog::record::{Decoded, Malformed, RecordKind, RecordReader, Recor
 use crate::catalog::schema::SchemaId;
 use crate::catalog::types::{self, read_type, write_type};
 use crate::column::types::LogicalType;
+
+/// The version of a table's record without collations.
+const PLAIN_VERSION: u8 = 4;
 
 /// Names a table for ever; ids are never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +77,8 @@ pub struct ColumnDefinition {
     pub comment: Option<Box<str>>,
     /// A column that is computed when it is read: the expression over the others, as SQL text. NULL is stored.
     pub generated: Option<Box<str>>,
+    /// `COLLATE`: what its texts compare by, if not by their bytes.
+    pub collation: Option<Box<str>>,
 }
 
 impl ColumnDefinition {
@@ -86,6 +93,7 @@ impl ColumnDefinition {
             default: None,
             comment: None,
             generated: None,
+            collation: None,
         }
     }
 }
@@ -270,7 +278,9 @@ impl TableDefinition {
 
     /// The record.
     pub fn encode(&self) -> Vec<u8> {
-        let mut w = RecordWriter::new(RecordKind::Table);
+        let has_collations = self.columns.iter().any(|column| column.collation.is_some());
+        let version = if has_collations { RecordKind::Table.version() } else { PLAIN_VERSION };
+        let mut w = RecordWriter::of_version(RecordKind::Table, version);
         w.u64(self.id.0);
         w.u64(self.schema.0);
         w.text(&self.name);
@@ -286,6 +296,9 @@ impl TableDefinition {
             w.optional_text(column.default.as_deref());
             w.optional_text(column.comment.as_deref());
             w.optional_text(column.generated.as_deref());
+            if has_collations {
+                w.optional_text(column.collation.as_deref());
+            }
         }
         w.count(self.constraints.len());
         self.constraints.iter().for_each(|constraint| constraint.write(&mut w));
@@ -336,6 +349,7 @@ impl TableDefinition {
                 default: r.optional_text()?,
                 comment: r.optional_text()?,
                 generated: if has_constraints { r.optional_text()? } else { None },
+                collation: if r.version() >= 5 { r.optional_text()? } else { None },
             });
         }
         if has_constraints {

@@ -657,14 +657,15 @@ mod tests {
 
     fn any_columns() -> impl Strategy<Value = Vec<ColumnDefinition>> {
         let role = prop::sample::select(vec![ColumnRole::Plain, ColumnRole::Tag, ColumnRole::Time]);
-        let column = (any::<String>(), any_type(), any::<bool>(), role, any_text(), any_text());
+        let column = (any::<String>(), any_type(), any::<bool>(), role, any_text(), any_text(), any_text());
         prop::collection::vec(column, 1..6).prop_map(|columns| {
             let columns = columns.into_iter().enumerate();
-            let column = |(i, (name, ty, nullable, role, default, comment))| ColumnDefinition {
+            let column = |(i, (name, ty, nullable, role, default, comment, collation))| ColumnDefinition {
                 nullable,
                 role,
                 default,
                 comment,
+                collation,
                 ..ColumnDefinition::new(
                     &format!("{i}{name}"),
                     if ty == LogicalType::Null { LogicalType::Integer } else { ty },

@@ -6,7 +6,7 @@
 //! [`crate::sql::bind`] takes it apart with the functions of this file.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentList,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentList,
     FunctionArguments, Ident, LambdaFunction, LambdaFunctionParameter, LambdaSyntax, ObjectName,
     ObjectNamePart, OneOrManyWithParens, Query, Value,
 };
@@ -45,6 +45,39 @@ pub const MATERIALIZED: &str = "materialized";
 pub const NOT_MATERIALIZED: &str = "not materialized";
 /// Among the columns of a CTE: those of USING KEY follow.
 pub const USING_KEY: &str = "using key";
+
+/// The type of a generated column that is written without one.
+pub const GENERATED_TYPE: &str = "generated";
+/// `FROM (DESCRIBE …)`.
+pub const DESCRIBED: &str = "describe relation";
+/// `FROM (SUMMARIZE …)`.
+pub const SUMMARIZED: &str = "summarize relation";
+/// `FROM (SHOW TABLES)`.
+pub const SHOWN_TABLES: &str = "show tables";
+/// `FROM (SHOW ALL TABLES)`.
+pub const SHOWN_ALL_TABLES: &str = "show all tables";
+
+/// Whether a type is the marker that stands for that of a generated column.
+pub fn is_type_of_generated(ty: &DataType) -> bool {
+    matches!(ty, DataType::Custom(name, _)
+        if matches!(&name.0[..], [ObjectNamePart::Identifier(ident)] if is_marker(ident, GENERATED_TYPE)))
+}
+
+/// The marker that a function in FROM is.
+pub fn listing(name: &ObjectName) -> Option<&str> {
+    match &name.0[..] {
+        [ObjectNamePart::Identifier(ident)] if ident.quote_style == Some(MARK) => Some(&ident.value),
+        _ => None,
+    }
+}
+
+/// The query of `FROM (DESCRIBE …)`.
+pub fn listed_query(args: &[FunctionArg]) -> Option<&Query> {
+    match args.first().and_then(argument_expr)? {
+        Expr::Subquery(query) => Some(query),
+        _ => None,
+    }
+}
 
 /// A marker.
 pub fn marker(name: &str) -> Word {

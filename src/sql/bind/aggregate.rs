@@ -11,6 +11,7 @@ use crate::column::types::LogicalType;
 use crate::exec::aggregates::{AggregateFunction, bind_aggregate};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::BindError;
+use crate::exec::functions::{collation, comparison_key};
 use crate::sql::bind::every::Bucket;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::Arguments;
@@ -251,6 +252,15 @@ impl Binder<'_> {
             "percentile" => {
                 name = "quantile_cont";
                 bound = self.percentile_args(bound, args)?;
+            }
+            // The text whose key is least or greatest.
+            "min" | "max" if bound.len() == 1 && collation(&bound[0]).is_some() => {
+                let text = bound.remove(0);
+                bound = vec![text.clone(), comparison_key(text)];
+                name = if name == "min" { "arg_min" } else { "arg_max" };
+            }
+            "count" if args.distinct && bound.len() == 1 => {
+                bound = bound.into_iter().map(comparison_key).collect();
             }
             "first" | "last" | "any_value" | "arbitrary" if bound.len() == 1 && order_by.is_empty() => {
                 // A source with a time column has an order of its own.

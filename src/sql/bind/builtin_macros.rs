@@ -32,6 +32,14 @@ pub const BUILTIN_MACROS: &[BuiltinMacro] = &[
         example: "array_to_string_comma_default([1, 2])",
     },
     BuiltinMacro {
+        name: "date",
+        parameters: &["x"],
+        body: "CAST(x AS DATE)",
+        signature: "(ANY) -> DATE",
+        description: "The date of a text or an instant",
+        example: "date('2024-01-31')",
+    },
+    BuiltinMacro {
         name: "generate_subscripts",
         parameters: &["arr", "dim"],
         body: "unnest(generate_series(1, array_length(arr, dim)))",

@@ -29,7 +29,7 @@ impl Binder<'_> {
         match cx.scope.find(&ident.value) {
             Found::One(column) => {
                 cx.spans.insert(column.column.id, ident.span);
-                return Ok(column.unqualified());
+                return Ok(self.with_collation(column.unqualified()));
             }
             Found::Many(names) => return Err(ambiguous(ident, &names)),
             Found::Nothing => {}
@@ -42,7 +42,7 @@ impl Binder<'_> {
         }
         for scope in Outer::chain(cx.outer) {
             match scope.find(&ident.value) {
-                Found::One(column) => return Ok(column.unqualified()),
+                Found::One(column) => return Ok(self.with_collation(column.unqualified())),
                 Found::Many(names) => return Err(ambiguous(ident, &names)),
                 Found::Nothing => {}
             }
@@ -162,7 +162,8 @@ impl Binder<'_> {
                     if level == 0 {
                         cx.spans.insert(column.column.id, parts[at].span);
                     }
-                    return self.fields(column.column.expr(), &parts[at + 1..]);
+                    let value = self.with_collation(column.column.expr());
+                    return self.fields(value, &parts[at + 1..]);
                 }
                 missing.get_or_insert_with(|| no_such_column(relation, &parts[at]));
             }

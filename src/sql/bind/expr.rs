@@ -10,8 +10,9 @@ use sqlparser::tokenizer::Span;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
-use crate::exec::functions::{collated, collation_key};
+use crate::exec::functions::{collated, collation};
 use crate::sql::bind::aggregate::Aggregates;
+use crate::sql::bind::collation::collation_named;
 use crate::sql::bind::literal::bind_literal;
 use crate::sql::bind::scope::{Outer, Scope};
 use crate::sql::bind::select::Item;
@@ -312,20 +313,20 @@ impl Binder<'_> {
     pub(super) fn bind_collate(
         &mut self,
         expr: &ast::Expr,
-        collation: &ast::ObjectName,
+        name: &ast::ObjectName,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
-        let name = collation.0.iter().filter_map(|p| p.as_ident()).map(|i| i.value.as_str());
-        let name = name.collect::<Vec<_>>().join(".");
         let value = self.bind_expr(expr, cx)?;
         if !matches!(value.ty(), LogicalType::Varchar | LogicalType::Null) {
             return Err(SqlError::binder("collations are only supported for type varchar"));
         }
-        let key = collation_key(&name).ok_or_else(|| {
-            SqlError::catalog(format!("Collation with name {name} does not exist!"))
-                .did_you_mean(&name, ["NOCASE", "NOACCENT", "BINARY", "C", "POSIX"])
-        })?;
-        Ok(collated(coerce::cast(value, &LogicalType::Varchar), key))
+        let (_, key) = collation_named(name)?;
+        // A collation that is spelled out takes the place of the column's.
+        let value = match collation(&value) {
+            Some((text, _)) => text.clone(),
+            None => coerce::cast(value, &LogicalType::Varchar),
+        };
+        Ok(collated(value, key))
     }
 
     // --- constants ---

@@ -155,7 +155,7 @@ impl Binder<'_> {
         Ok(Bound { plan, scope })
     }
 
-    fn join_on(
+    pub(in crate::sql::bind) fn join_on(
         &mut self,
         left: Bound,
         right: Bound,
@@ -524,7 +524,7 @@ impl Binder<'_> {
         Ok(self.source(source, name))
     }
 
-    fn source(&mut self, source: Arc<dyn Source>, name: &str) -> Bound {
+    pub(super) fn source(&mut self, source: Arc<dyn Source>, name: &str) -> Bound {
         let schema = source.schema();
         let columns: Vec<Column> = schema.iter().map(|f| self.ids.column(&f.name, f.ty.clone())).collect();
         let relation = Relation::new(name, columns.clone());
@@ -551,6 +551,10 @@ impl Binder<'_> {
         with_ordinality: bool,
         lateral: Option<&Outer<'_>>,
     ) -> Result<Bound> {
+        if let Some(listing) = forms::listing(name) {
+            let bound = self.bind_listing(listing, args)?;
+            return Ok(derived("", bound));
+        }
         let function = function_name(name);
         if is_unnest(&function) {
             return self.bind_unnest_table(args, with_ordinality, lateral);

@@ -10,8 +10,10 @@ mod aggregate;
 mod as_of;
 mod builtin_macros;
 pub mod coerce;
+pub mod collation;
 mod column_ref;
 mod cte;
+mod describe;
 mod every;
 pub mod expiry;
 mod expr;
@@ -41,6 +43,7 @@ pub mod types;
 mod unnest;
 mod window;
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -58,7 +61,7 @@ use crate::sql::bind::scope::Scope;
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::extensions::Extensions;
 use crate::sql::external::Formats;
-use crate::sql::plan::{Column, ColumnIds, LogicalPlan};
+use crate::sql::plan::{Column, ColumnId, ColumnIds, LogicalPlan};
 use crate::sql::session::{Activity, Parameters, ReadView, Settings, Variables};
 use crate::table::TableSnapshot;
 
@@ -129,6 +132,8 @@ pub struct Binder<'e> {
     macro_calls: usize,
     /// The views that are being bound in each other.
     views: Vec<Arc<ViewDefinition>>,
+    /// What the texts of columns compare by that have a collation.
+    collations: HashMap<ColumnId, Expr>,
     /// The call of `time_bucket_gapfill` of the SELECT that is being bound.
     gap_filled: Option<every::GapFilled>,
 }
@@ -160,6 +165,7 @@ impl<'e> Binder<'e> {
             outer_aggregates: vec![],
             macro_calls: 0,
             views: vec![],
+            collations: HashMap::new(),
             gap_filled: None,
         }
     }
@@ -217,7 +223,7 @@ impl<'e> Binder<'e> {
     pub fn bind_over(&mut self, expr: &ast::Expr, scope: &Scope, what: &str) -> Result<Expr> {
         let mut cx = ExprContext::new(scope, None, what);
         cx.allow_subqueries = false;
-        self.bind_expr(expr, &mut cx)
+        self.apart(|binder| binder.bind_expr(expr, &mut cx))
     }
 }
 

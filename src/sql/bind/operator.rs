@@ -7,6 +7,7 @@ use sqlparser::ast::{self, BinaryOperator, UnaryOperator, Value};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
+use crate::sql::bind::collation::collate_list;
 use crate::sql::bind::expr::{ExprContext, conjunction, disjunction, is_constant, negate_if};
 use crate::sql::bind::literal::bind_number;
 use crate::sql::bind::name::operator;
@@ -147,7 +148,32 @@ impl Binder<'_> {
             && left.ty().is_integer()
             && right.ty().is_integer();
         let name = if divides_integers { "//" } else { name.as_str() };
+        let right = if matches!(name, "/" | "//" | "%") { self.divisor(name, &left, right)? } else { right };
         Ok(negate_if(negated, self.call(name, vec![left, right])?))
+    }
+
+    /// A divisor, of which zero is made NULL or an error where the settings say so.
+    fn divisor(&mut self, name: &str, left: &Expr, right: Expr) -> Result<Expr> {
+        let settings = self.env.settings;
+        let is_float = |ty: LogicalType| matches!(ty, LogicalType::Float | LogicalType::Double);
+        if !(left.ty().is_numeric() && right.ty().is_numeric()) {
+            return Ok(right);
+        }
+        let of_floats = name == "/" || is_float(left.ty()) || is_float(right.ty());
+        if if of_floats { settings.ieee_floating_point_ops } else { settings.error_on_division_by_zero } {
+            return Ok(right);
+        }
+        let ty = right.ty();
+        let zero = Expr::literal(Scalar::Int(0), LogicalType::Integer);
+        let is_zero = coerce::compare(CompareOp::Eq, right.clone(), zero)?;
+        let instead = if settings.error_on_division_by_zero {
+            let message = Scalar::text(format!("Division by zero in an expression with {name}"));
+            self.call("error", vec![Expr::literal(message, LogicalType::Varchar)])?
+        } else {
+            Expr::literal(Scalar::Null, LogicalType::Null)
+        };
+        let branches = vec![(is_zero, coerce::cast(instead, &ty))];
+        Ok(Expr::Case { branches, otherwise: Some(Box::new(right)), ty })
     }
 
     pub(super) fn bind_comparison(
@@ -162,6 +188,7 @@ impl Binder<'_> {
         }
         let (left, right) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
         let (left, right) = self.time_operands(left, right, cx.scope)?;
+        let left = if right.ty() == LogicalType::Varchar { self.with_collation(left) } else { left };
         coerce::compare(op, left, right)
     }
 
@@ -263,7 +290,7 @@ impl Binder<'_> {
             }
             return Ok(negate_if(negated, disjunction(any)));
         }
-        let input = self.bind_expr(expr, cx)?;
+        let mut input = self.bind_expr(expr, cx)?;
         let mut items = Vec::with_capacity(list.len());
         for item in list {
             items.push(self.bind_expr(item, cx)?);
@@ -271,6 +298,7 @@ impl Binder<'_> {
         if matches!(&input, Expr::Literal { value: Scalar::Null, .. }) && items.iter().all(is_constant) {
             return Ok(Expr::literal(Scalar::Null, LogicalType::Boolean));
         }
+        collate_list(&mut input, &mut items);
         // All are compared in one type: that in which the value can be compared with each.
         let mut ty = input.ty();
         for item in &items {

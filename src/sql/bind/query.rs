@@ -237,7 +237,6 @@ impl Binder<'_> {
         let scope = Scope::default();
         let width = values.rows.first().map_or(0, |r| r.content.len());
         let mut rows: Vec<Vec<Expr>> = Vec::with_capacity(values.rows.len());
-        let mut types: Vec<LogicalType> = vec![LogicalType::Null; width];
         for row in &values.rows {
             let row = &row.content;
             if row.len() != width {
@@ -248,15 +247,17 @@ impl Binder<'_> {
                 });
             }
             let mut bound = Vec::with_capacity(width);
-            for (expr, ty) in row.iter().zip(&mut types) {
+            for expr in row {
                 let mut cx = ExprContext::new(&scope, outer, "VALUES clause");
                 cx.allow_subqueries = false;
-                let value = self.bind_expr(expr, &mut cx)?;
-                *ty = coerce::union(ty, &value.ty()).map_err(|e| e.at(expr))?;
-                bound.push(value);
+                bound.push(self.bind_expr(expr, &mut cx)?);
             }
             rows.push(bound);
         }
+        // Literals of text take the type of the other rows.
+        let types: Vec<LogicalType> = (0..width)
+            .map(|i| coerce::common(rows.iter().map(|row| &row[i]), "VALUES").map_err(|e| e.at(values)))
+            .collect::<Result<_>>()?;
         for row in &mut rows {
             for (value, ty) in row.iter_mut().zip(&types) {
                 if value.ty() != *ty {
@@ -548,7 +549,7 @@ impl Binder<'_> {
             }
         };
         let nulls_first = options.nulls_first.unwrap_or(settings.default_nulls_first);
-        let expr = comparison_key(expr);
+        let expr = comparison_key(self.with_collation(expr));
         // A bare NULL sorts as anything.
         let expr =
             if expr.ty() == LogicalType::Null { coerce::cast(expr, &LogicalType::Integer) } else { expr };

@@ -408,8 +408,9 @@ impl Binder<'_> {
         calls: &mut Vec<(Column, AggregateCall)>,
     ) -> Result<()> {
         for key in keys {
-            let Some((text, _)) = collation(&key.expr) else { continue };
+            let Some((text, by)) = collation(&key.expr) else { continue };
             let (shown, call) = self.aggregate_call(key.column.name.clone(), "first", vec![text.clone()])?;
+            self.note_collation(&shown, by.clone());
             for replacement in replacements.iter_mut().filter(|r| r.column.id == key.column.id) {
                 replacement.column = shown.clone();
             }
@@ -545,7 +546,12 @@ impl Binder<'_> {
         let mut projection = Projection { made, used: ColumnSet::new(), definitions: vec![] };
         let mut columns = Vec::with_capacity(outputs.len());
         for output in &outputs {
-            columns.push(projection.add(&mut self.ids, &output.name, output.expr.clone()));
+            let expr = collation(&output.expr).map_or(&output.expr, |(text, _)| text);
+            let column = projection.add(&mut self.ids, &output.name, expr.clone());
+            if let Some(key) = self.collation_of(&output.expr) {
+                self.note_collation(&column, key);
+            }
+            columns.push(column);
         }
         let width = columns.len();
         let mut place = |binder: &mut Self, key: OrderExpr| match key {

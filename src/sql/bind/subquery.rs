@@ -86,7 +86,10 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let bound = self.bind_one_column(query, cx)?;
         let value = bound.columns[0].expr();
-        let plan = bound.into_plan();
+        let mut plan = bound.into_plan();
+        if !self.env.settings.scalar_subquery_error {
+            plan = LogicalPlan::Limit { input: Box::new(plan), limit: Some(1), offset: 0 };
+        }
         cx.subqueries.push(PendingSubquery { plan, kind: JoinType::Single, on: vec![] });
         Ok(value)
     }

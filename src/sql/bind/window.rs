@@ -11,7 +11,7 @@ use sqlparser::ast::{
 use crate::column::types::LogicalType;
 use crate::exec::aggregates::is_aggregate;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
-use crate::exec::functions::{BindError, bind_scalar, no_match};
+use crate::exec::functions::{BindError, bind_scalar, comparison_key, no_match};
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
 use crate::sql::bind::aggregate::{same_call, same_expr};
 use crate::sql::bind::expr::ExprContext;
@@ -306,7 +306,7 @@ impl Binder<'_> {
         cx.windows = Windows::Refused("window functions are not allowed in window definitions");
         let mut partition_by = Vec::with_capacity(window.partition_by.len());
         for key in &window.partition_by {
-            let key = self.bind_expr(key, cx)?;
+            let key = comparison_key(self.bind_expr(key, cx)?);
             // All rows are in one partition of a constant.
             if !super::expr::is_constant(&key) {
                 partition_by.push(key);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::functions::collation_key;
 use crate::exec::zone::Zone;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::session::inert_settings::{self, INERT};
@@ -30,6 +31,14 @@ pub struct Settings {
     pub default_descending: bool,
     /// ORDER BY without NULLS FIRST or LAST puts NULLs first.
     pub default_nulls_first: bool,
+    /// A division of floating-point numbers by zero gives an infinity or NaN.
+    pub ieee_floating_point_ops: bool,
+    /// A division by zero that IEEE does not answer is an error, not NULL.
+    pub error_on_division_by_zero: bool,
+    /// A scalar subquery of more than one row is an error; else its first row is its value.
+    pub scalar_subquery_error: bool,
+    /// What compares texts that no column or COLLATE has given a collation; empty for none.
+    pub default_collation: String,
     /// Apply the optimizer's rules.
     pub optimizer: bool,
     /// Milliseconds to wait for another connection's open transaction.
@@ -57,6 +66,21 @@ struct Known {
 }
 
 const KNOWN: &[Known] = &[
+    Known {
+        name: "default_collation",
+        aliases: &[],
+        description: "The collation by which texts compare that have no other",
+        ty: LogicalType::Varchar,
+        get: |s| s.default_collation.clone(),
+        set: |s, v| {
+            let name = word(v)?;
+            if collation_key(&name).is_none() && !name.is_empty() {
+                return Err(format!("Collation with name {name} does not exist!"));
+            }
+            s.default_collation = name;
+            Ok(())
+        },
+    },
     Known {
         name: "default_null_order",
         aliases: &["null_order"],
@@ -102,6 +126,22 @@ const KNOWN: &[Known] = &[
         ty: LogicalType::Boolean,
         get: |s| s.optimizer.to_string(),
         set: |s, v| boolean(v).map(|b| s.optimizer = b),
+    },
+    Known {
+        name: "error_on_division_by_zero",
+        aliases: &[],
+        description: "Whether a division by zero is an error rather than NULL",
+        ty: LogicalType::Boolean,
+        get: |s| s.error_on_division_by_zero.to_string(),
+        set: |s, v| boolean(v).map(|b| s.error_on_division_by_zero = b),
+    },
+    Known {
+        name: "ieee_floating_point_ops",
+        aliases: &[],
+        description: "Whether a division of floating-point numbers by zero gives an infinity or NaN",
+        ty: LogicalType::Boolean,
+        get: |s| s.ieee_floating_point_ops.to_string(),
+        set: |s, v| boolean(v).map(|b| s.ieee_floating_point_ops = b),
     },
     Known {
         name: "integer_division",
@@ -178,6 +218,14 @@ const KNOWN: &[Known] = &[
         ty: LogicalType::Varchar,
         get: |s| s.reports.profile_output.display().to_string(),
         set: |s, v| path(v).map(|path| s.reports.profile_output = path),
+    },
+    Known {
+        name: "scalar_subquery_error_on_multiple_rows",
+        aliases: &[],
+        description: "Whether a scalar subquery of more than one row is an error rather than its first row",
+        ty: LogicalType::Boolean,
+        get: |s| s.scalar_subquery_error.to_string(),
+        set: |s, v| boolean(v).map(|b| s.scalar_subquery_error = b),
     },
     Known {
         name: "schema",
@@ -564,6 +612,10 @@ mod tests {
             integer_division: false,
             default_descending: false,
             default_nulls_first: false,
+            default_collation: String::new(),
+            ieee_floating_point_ops: true,
+            error_on_division_by_zero: true,
+            scalar_subquery_error: true,
             optimizer: true,
             lock_timeout_ms: 1_000,
             synchronous: Synchronous::Full,
@@ -603,7 +655,7 @@ mod tests {
         assert_eq!(s, defaults);
         s.set("enable_progress_bar", &Scalar::Int(1)).unwrap();
         assert_eq!(s.get("ENABLE_PROGRESS_BAR").unwrap().scalar(), Scalar::Boolean(true));
-        assert!(s.set("ieee_floating_point_ops", &Scalar::Boolean(false)).is_err());
+        assert!(s.set("preserve_identifier_case", &Scalar::Boolean(false)).is_err());
         s.set("debug_something", &Scalar::text("x")).unwrap();
         let e = s.set("thread", &Scalar::Int(1)).unwrap_err().to_string();
         assert!(e.contains("Did you mean \"threads\""), "{e}");

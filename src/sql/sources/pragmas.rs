@@ -5,13 +5,15 @@ use crate::column::types::LogicalType as T;
 use crate::exec::error::{ExecError, Result};
 use crate::sql::bind::Environment;
 use crate::sql::session::format_bytes;
-use crate::sql::sources::RowsBuilder;
 use crate::sql::sources::rows::{int, optional, text};
 use crate::sql::sources::system::Listed;
+use crate::sql::sources::{RowsBuilder, texts};
 
 /// The rows of a table function of this name, if there is one.
 pub fn listing(env: &Environment<'_>, name: &str) -> Option<Result<RowsBuilder>> {
     Some(Ok(match name {
+        "duckdb_extensions" => extensions(),
+        "duckdb_keywords" => keywords(),
         "pragma_collations" => {
             let mut rows = RowsBuilder::new(&[("collname", T::Varchar)]);
             for name in ["binary", "c", "noaccent", "nocase", "posix"] {
@@ -42,6 +44,52 @@ pub fn listing(env: &Environment<'_>, name: &str) -> Option<Result<RowsBuilder>>
 
 fn platform() -> String {
     format!("{}_{}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+/// What DuckDB has as extensions and is built in here.
+fn extensions() -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[
+        ("extension_name", T::Varchar),
+        ("loaded", T::Boolean),
+        ("installed", T::Boolean),
+        ("install_path", T::Varchar),
+        ("description", T::Varchar),
+        ("aliases", T::List(Box::new(T::Varchar))),
+        ("extension_version", T::Varchar),
+        ("install_mode", T::Varchar),
+        ("installed_from", T::Varchar),
+    ]);
+    for (name, description) in [
+        ("icu", "Time zones and calendars"),
+        ("json", "Functions on JSON, and JSON files"),
+        ("parquet", "Parquet files"),
+    ] {
+        let (yes, built_in) = (Scalar::Boolean(true), text("(BUILT-IN)"));
+        let (aliases, version) =
+            (texts(std::iter::empty::<&str>()), text(concat!("v", env!("CARGO_PKG_VERSION"))));
+        let mode = text("STATICALLY_LINKED");
+        let head = [text(name), yes.clone(), yes, built_in, text(description)];
+        rows.push(head.into_iter().chain([aliases, version, mode, text("")]));
+    }
+    rows
+}
+
+/// The words that the grammar knows, and whether they can be names.
+fn keywords() -> RowsBuilder {
+    use sqlparser::keywords::{
+        ALL_KEYWORDS, ALL_KEYWORDS_INDEX, RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_TABLE_ALIAS,
+    };
+    let mut rows = RowsBuilder::new(&[("keyword_name", T::Varchar), ("keyword_category", T::Varchar)]);
+    for (name, keyword) in ALL_KEYWORDS.iter().zip(ALL_KEYWORDS_INDEX) {
+        let category =
+            match (RESERVED_FOR_COLUMN_ALIAS.contains(keyword), RESERVED_FOR_TABLE_ALIAS.contains(keyword)) {
+                (true, _) => "reserved",
+                (false, true) => "type_function",
+                _ => "unreserved",
+            };
+        rows.push([text(&name.to_lowercase()), text(category)]);
+    }
+    rows
 }
 
 /// The databases that can be named, but that of temporary objects.

@@ -10,10 +10,12 @@ use crate::catalog::{ColumnDefinition, ObjectKind, SchemaId, TableDefinition};
 use crate::column::types::LogicalType;
 use crate::exec::sinks::table_sink;
 use crate::sql::ast::Create;
+use crate::sql::bind::collation::collation_named;
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::{Binder, coerce_assign};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
+use crate::sql::forms::is_type_of_generated;
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::LogicalPlan;
 use crate::sql::session::{Failure, Outcome, Session, parts};
@@ -144,7 +146,7 @@ pub fn define_column(
 ) -> Result<ColumnDefinition> {
     let generated = generated(def)?;
     let ty = match (&def.data_type, generated) {
-        (DataType::Unspecified, Some(expr)) => {
+        (ty, Some(expr)) if *ty == DataType::Unspecified || is_type_of_generated(ty) => {
             let target = Target::new(Arc::new(table.clone()), "");
             binder.type_over(&target, expr, "a generated column")?
         }
@@ -169,7 +171,12 @@ pub fn define_column(
             | ColumnOption::Check(_)
             | ColumnOption::ForeignKey(_)
             | ColumnOption::Generated { .. } => {}
-            ColumnOption::Collation(_) => return unsupported("COLLATE"),
+            ColumnOption::Collation(name) => {
+                if !matches!(column.ty, LogicalType::Varchar) {
+                    return Err(SqlError::binder("collations are only supported for type varchar").at(name));
+                }
+                column.collation = Some(collation_named(name)?.0.into());
+            }
             other => return unsupported(&other.to_string()),
         }
     }

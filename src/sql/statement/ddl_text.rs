@@ -31,6 +31,9 @@ pub fn table_sql(catalog: &Catalog, schema: &Schema, table: &TableDefinition) ->
 fn column_text(table: &TableDefinition, column: &ColumnDefinition) -> String {
     let mut out = format!("{} {}", quoted(&column.name), column.ty);
     // Writing to a String cannot fail.
+    if let Some(collation) = &column.collation {
+        let _ = write!(out, " COLLATE {collation}");
+    }
     if let Some(expression) = &column.generated {
         let _ = write!(out, " GENERATED ALWAYS AS({expression})");
     }

@@ -4,6 +4,7 @@
 //! * `FROM t WHERE …` without SELECT becomes `FROM t SELECT * WHERE …`;
 //! * `EVERY 5m` becomes `CLUSTER BY <marker> 5m`, whose marker [`crate::sql::fluxql`] parses: that clause
 //!   stands where EVERY may stand (behind GROUP BY, before HAVING), and nothing else uses it;
+//! * `a JOIN b JOIN c ON x ON y` becomes `a JOIN (b JOIN c ON x) ON y`;
 //! * `ASOF … JOIN` becomes `GLOBAL … JOIN`, and `POSITIONAL JOIN` becomes `STRAIGHT_JOIN`, by their keywords;
 //! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
 //! * `f(ORDER BY x)` gets an argument that stands for none ([`is_no_argument`]);
@@ -17,8 +18,11 @@
 //! * `=~` becomes `~`, and the regular expression behind it or `!~` a text ([`fluxql::quote_regexes`]);
 //! * `top(` is no TOP, and the star of `GROUP BY *` a marker ([`is_all_tags`]);
 //! * `[:-:2]` becomes `[:NULL:2]`;
+//! * `FROM (DESCRIBE t)` becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;
+//! * a generated column without a type gets a marker as its type;
 //! * the parameters `?` and `?1` become `$1`, counted from the left.
 
+mod listing;
 mod lookahead;
 mod pivot;
 mod star;
@@ -114,6 +118,8 @@ struct Level {
     square: bool,
     /// FOR was seen in square brackets.
     comprehension: bool,
+    /// Brackets that close with its own.
+    closes: u8,
     /// It is in the parentheses of a PIVOT (true) or an UNPIVOT (false) behind a table.
     pivot: Option<bool>,
 }
@@ -140,11 +146,13 @@ pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
         run_max: 0,
         queries: 0,
         aliases: vec![],
+        brackets: vec![],
         unnumbered: 0,
         parameters: indexmap::IndexMap::new(),
     };
     let mut i = 0;
     while i < raw.len() {
+        rewriter.put_brackets(&raw, i);
         let taken = rewriter.take(&raw, i);
         i += taken;
         rewriter.end_of_factor(i);
@@ -168,6 +176,8 @@ struct Rewriter {
     queries: usize,
     /// Tables whose alias came before them: where they end, and the alias.
     aliases: Vec<(usize, TokenWithSpan)>,
+    /// Brackets to be put around joins: the tokens that they stand before, and whether they open.
+    brackets: Vec<(usize, bool)>,
     /// How many `?` there were.
     unnumbered: usize,
     parameters: indexmap::IndexMap<String, String>,
@@ -196,6 +206,11 @@ impl Rewriter {
                 token.token.clone()
             }
             Token::RParen | Token::RBracket | Token::RBrace => {
+                for _ in 0..self.level().closes {
+                    self.run -= self.level().run;
+                    self.levels.pop();
+                    self.push(Token::RParen, token.span);
+                }
                 if self.levels.len() > 1 {
                     self.run -= self.level().run;
                     if let Some(Level { pivot: Some(is_pivot), .. }) = self.levels.pop() {
@@ -362,6 +377,12 @@ impl Rewriter {
                 return taken;
             }
         }
+        if self.is_untyped_generated(raw, i, word) {
+            self.push_marker(forms::GENERATED_TYPE, token.span);
+        }
+        if let Some(taken) = self.listing(raw, i, word) {
+            return taken;
+        }
         if let Some(taken) = self.join_word(raw, i, word) {
             return taken;
         }
@@ -401,6 +422,7 @@ impl Rewriter {
                 level.qualify = false;
             }
             Keyword::FROM => {
+                self.nested_joins(raw, i);
                 self.queries += usize::from(starts_query);
                 let level = self.level();
                 level.from_first = starts_query;

@@ -7,7 +7,74 @@ use super::lookahead::{end_of_table, keyword_of, next, next_index, nth, taken_wi
 use super::{Clause, Rewriter};
 use crate::sql::forms;
 
+/// A JOIN whose condition has not come yet.
+struct OpenJoin {
+    /// Where its word is.
+    at: usize,
+    /// Another one began behind it.
+    has_inner: bool,
+}
+
 impl Rewriter {
+    /// `a JOIN b JOIN c ON x ON y`, whose conditions come after both joins, becomes `a JOIN (b JOIN c ON x) ON y`.
+    pub(super) fn nested_joins(&mut self, raw: &[TokenWithSpan], from: usize) {
+        let mut depth = 0_usize;
+        let mut open: Vec<OpenJoin> = vec![];
+        for (at, token) in raw.iter().enumerate().skip(from + 1) {
+            match &token.token {
+                Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+                Token::RParen | Token::RBracket | Token::RBrace if depth == 0 => return,
+                Token::RParen | Token::RBracket | Token::RBrace => depth -= 1,
+                Token::SemiColon => return,
+                Token::Comma if depth == 0 => open.clear(),
+                Token::Word(word) if depth == 0 && word.quote_style.is_none() => match word.keyword {
+                    Keyword::JOIN if has_condition(&raw[from..at]) => {
+                        if let Some(outer) = open.last_mut() {
+                            outer.has_inner = true;
+                        }
+                        open.push(OpenJoin { at, has_inner: false });
+                    }
+                    Keyword::ON | Keyword::USING if word_at(raw, at, 0) != "sample" => {
+                        if let Some(OpenJoin { at: start, has_inner: true }) = open.pop() {
+                            self.brackets.push((start + 1, true));
+                            self.brackets.push((at, false));
+                        }
+                    }
+                    Keyword::WHERE
+                    | Keyword::GROUP
+                    | Keyword::HAVING
+                    | Keyword::ORDER
+                    | Keyword::LIMIT
+                    | Keyword::UNION
+                    | Keyword::EXCEPT
+                    | Keyword::INTERSECT
+                    | Keyword::QUALIFY
+                    | Keyword::WINDOW
+                    | Keyword::SELECT => return,
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+    }
+
+    /// Puts the brackets that stand before token `i`.
+    pub(super) fn put_brackets(&mut self, raw: &[TokenWithSpan], i: usize) {
+        while let Some(found) = self.brackets.iter().position(|(at, _)| *at == i) {
+            let (_, opens) = self.brackets.remove(found);
+            let Some(span) = raw.get(i).map(|t| t.span) else { return };
+            if opens {
+                self.open(false);
+                self.level().clause = Clause::From;
+                self.push(Token::LParen, span);
+            } else {
+                self.run -= self.level().run;
+                self.levels.pop();
+                self.push(Token::RParen, span);
+            }
+        }
+    }
+
     /// `ASOF … JOIN` and `POSITIONAL JOIN`, in words that the grammar has for other joins; those words themselves
     /// become plain names.
     pub(super) fn join_word(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> Option<usize> {
@@ -113,4 +180,27 @@ impl Rewriter {
         }
         taken
     }
+}
+
+/// Whether the JOIN behind these tokens takes a condition.
+fn has_condition(before: &[TokenWithSpan]) -> bool {
+    let words = before.iter().rev().filter(|t| !matches!(t.token, Token::Whitespace(_))).map_while(|t| {
+        let word = keyword_of(&t.token)?;
+        let is_positional = matches!(&t.token, Token::Word(w) if w.value.eq_ignore_ascii_case("positional"));
+        let belongs = matches!(
+            word,
+            Keyword::INNER
+                | Keyword::LEFT
+                | Keyword::RIGHT
+                | Keyword::FULL
+                | Keyword::OUTER
+                | Keyword::SEMI
+                | Keyword::ANTI
+                | Keyword::ASOF
+                | Keyword::CROSS
+                | Keyword::NATURAL
+        );
+        (belongs || is_positional).then_some((word, is_positional))
+    });
+    !words.into_iter().any(|(w, positional)| positional || matches!(w, Keyword::CROSS | Keyword::NATURAL))
 }

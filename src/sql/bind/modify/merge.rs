@@ -12,14 +12,14 @@ use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::sinks::ModifySpec;
 use crate::sql::ast::{Merge, MergeAction, MergeClause, MergeCondition, MergeKind};
-use crate::sql::bind::expr::{ExprContext, conjuncts};
+use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::Bound;
 use crate::sql::bind::modify::insert::null;
 use crate::sql::bind::modify::keys::Changes;
 use crate::sql::bind::modify::target::attach_all;
 use crate::sql::bind::modify::update::{old_column, old_positions};
 use crate::sql::bind::modify::{BoundModify, Target, position};
-use crate::sql::bind::scope::{Found, Relation, Scope};
+use crate::sql::bind::scope::{Found, Relation, Scope, ScopeColumn};
 use crate::sql::bind::subquery::depends_on;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
@@ -154,24 +154,12 @@ impl Binder<'_> {
             source.columns = scope.star().cloned().collect();
         }
         // Whether there is a row of the source: a constant that a join without partner makes NULL.
-        let mark = self.ids.column("source", LogicalType::Boolean);
+        let mark = self.ids.column("row of the source", LogicalType::Boolean);
         let mut definitions: Vec<Definition> = plan.columns().into_iter().map(Definition::pass).collect();
         let expr = Expr::literal(Scalar::Boolean(true), LogicalType::Boolean);
         definitions.push(Definition { column: mark.clone(), expr });
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
 
-        let mut scope = Scope::of(own.clone());
-        scope.join(Scope::of(source.clone()))?;
-        let on = match &merge.condition {
-            MergeCondition::On(condition) => {
-                let mut cx = ExprContext::new(&scope, None, "MERGE INTO condition");
-                cx.allow_subqueries = false;
-                conjuncts(self.bind_condition(condition, &mut cx)?)
-            }
-            MergeCondition::Using(names) => {
-                names.iter().map(|name| equal_columns(&own, &source, name)).collect::<Result<_>>()?
-            }
-        };
         let has = |kind| merge.clauses.iter().any(|c| c.kind == kind);
         let kind = match (has(MergeKind::NotMatchedByTarget), has(MergeKind::NotMatchedBySource)) {
             (false, false) => JoinType::Inner,
@@ -180,8 +168,22 @@ impl Binder<'_> {
             (true, true) => JoinType::Full,
         };
         debug_assert!(!depends_on(&plan, &own_plan));
-        let plan =
-            LogicalPlan::Join { left: Box::new(plan), right: Box::new(own_plan), kind, on, dependent: false };
+        let plan = match &merge.condition {
+            MergeCondition::On(condition) => {
+                // The mark goes with the columns of the source.
+                let mut marked = source.clone();
+                marked.columns.push(ScopeColumn { merged_away: true, ..ScopeColumn::new(mark.clone()) });
+                let left = Bound { plan, scope: Scope::of(marked) };
+                let right = Bound { plan: own_plan, scope: Scope::of(own.clone()) };
+                self.join_on(left, right, kind, condition, None)?.plan
+            }
+            MergeCondition::Using(names) => {
+                let on =
+                    names.iter().map(|name| equal_columns(&own, &source, name)).collect::<Result<_>>()?;
+                let (left, right) = (Box::new(plan), Box::new(own_plan));
+                LogicalPlan::Join { left, right, kind, on, dependent: false }
+            }
+        };
         Ok((plan, Sides { own, source, row_id, mark }))
     }
 

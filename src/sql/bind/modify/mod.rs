@@ -102,7 +102,7 @@ impl Binder<'_> {
         let items = self.expand_items(items, &scope, None)?;
         let mut cx = ExprContext::new(&scope, None, "RETURNING clause");
         cx.allow_subqueries = false;
-        let outputs = self.bind_items(&items, &mut cx)?;
+        let outputs = self.apart(|binder| binder.bind_items(&items, &mut cx))?;
         let (mut fields, mut exprs) = (vec![], vec![]);
         for output in outputs {
             let ty = storable(&output.expr.ty());

@@ -165,6 +165,7 @@ impl Binder<'_> {
             filters: filter.into_iter().collect(),
         };
         let (plan, columns) = self.add_generated(table, plan, &stored)?;
+        self.note_collations(table, &columns);
         let mut relation = target.relation(columns);
         relation.row_id = Some(ScopeColumn::new(id.clone()));
         Ok((plan, relation, id))
@@ -240,7 +241,8 @@ impl Binder<'_> {
         let scope = Target::new(Arc::clone(&target.table), "").row_scope();
         let mut cx = ExprContext::new(&scope, None, "CHECK constraint");
         cx.allow_subqueries = false;
-        let bound = self.bind_expr(&parse_expr(expression)?, &mut cx)?;
+        let syntax = parse_expr(expression)?;
+        let bound = self.apart(|binder| binder.bind_expr(&syntax, &mut cx))?;
         coerce::explicit(bound, &LogicalType::Boolean, false)
     }
 
