@@ -57,7 +57,7 @@ impl Unnest<'_> {
     }
 
     /// Joins the domain into a plan. All of its columns are yielded by the result.
-    pub(super) fn push(&mut self, plan: LogicalPlan, domain: &Domain) -> Result<(LogicalPlan, Stand)> {
+    fn push(&mut self, plan: LogicalPlan, domain: &Domain) -> Result<(LogicalPlan, Stand)> {
         if !self.is_correlated(&plan) {
             let (instance, stand) = self.instance(domain);
             return Ok((plain_join(instance, plan, JoinType::Inner, vec![]), stand));
