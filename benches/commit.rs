@@ -26,8 +26,56 @@ fn commits(db: &Database, threads: u64, each: u64) -> Duration {
     begun.elapsed()
 }
 
+/// How long each of many commits took, with the log filling up again and again.
+fn latencies(db: &Database, threads: u64, each: u64) -> Vec<Duration> {
+    let all = std::sync::Mutex::new(vec![]);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let all = &all;
+            scope.spawn(move || {
+                let connection = db.connect();
+                let took = (0..each).map(|i| {
+                    let sql = format!("INSERT INTO t VALUES ({thread}, {i}, 'value {i}')");
+                    let begun = Instant::now();
+                    connection.execute(&sql).expect("a commit");
+                    begun.elapsed()
+                });
+                let took: Vec<_> = took.collect();
+                all.lock().expect("no panic").extend(took);
+            });
+        }
+    });
+    let mut all = all.into_inner().expect("no panic");
+    all.sort();
+    all
+}
+
+fn tell_latencies(dir: &std::path::Path) {
+    for background in [false, true] {
+        for (threads, each) in [(1, 60_000), (10, 15_000), (100, 3_000)] {
+            let path = dir.join(format!("latency{background}{threads}.flux"));
+            let options = fluxdb::Options::default().background_sealing(background);
+            let db = Database::open_with(path, options).expect("a database");
+            db.connect().execute("CREATE TABLE t(thread BIGINT, i BIGINT, text VARCHAR)").expect("a table");
+            let begun = Instant::now();
+            let all = latencies(&db, threads, each);
+            let rate = all.len() as f64 / begun.elapsed().as_secs_f64();
+            let at = |part: f64| all[((all.len() - 1) as f64 * part) as usize];
+            println!(
+                "background {background}, {threads} committers: {rate:.0} commits/s; p50 {:.2?}, p99 {:.2?}, p99.9 {:.2?}, p99.99 {:.2?}, longest {:.2?}",
+                at(0.5),
+                at(0.99),
+                at(0.999),
+                at(0.9999),
+                at(1.0)
+            );
+        }
+    }
+}
+
 fn commit(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a directory");
+    tell_latencies(dir.path());
     let mut group = c.benchmark_group("commit");
     group.sample_size(10);
 

@@ -326,6 +326,29 @@ impl Database {
         Ok(reports)
     }
 
+    /// Writes the database as of now to a new file, while others read and write. The copy is checked as a whole before it
+    /// has its name, and overwrites nothing.
+    ///
+    /// ```
+    /// let dir = tempfile::tempdir().unwrap();
+    /// let db = fluxdb::Database::open_in_memory()?;
+    /// db.connect().execute("CREATE TABLE t AS SELECT * FROM range(3)")?;
+    /// db.backup(dir.path().join("copy.flux"))?;
+    /// let copy = fluxdb::Database::open(dir.path().join("copy.flux"))?;
+    /// assert_eq!(copy.connect().query("FROM t")?.count_rows()?, 3);
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is a file of that name, or it cannot be written; or the database is damaged.
+    pub fn backup(&self, path: impl AsRef<Path>) -> Result<()> {
+        let storage = self.shared.storage();
+        // Also what another process has committed.
+        storage.newest();
+        Ok(storage.backup(path.as_ref())?)
+    }
+
     /// Reads the whole database and accounts for every page and record.
     pub fn check(&self) -> CheckReport {
         self.shared.storage().check()

@@ -48,6 +48,11 @@ pub trait File: Send + Sync + fmt::Debug {
         self.sync()
     }
 
+    /// The other processes that may have the file open. `None` if there can be none.
+    fn peers(&self) -> Option<&dyn Peers> {
+        None
+    }
+
     /// Tells the file that the content of a range no longer matters. Memory may be given back.
     fn discard(&self, _offset: u64, _bytes: u64) {}
 
@@ -65,6 +70,50 @@ pub trait File: Send + Sync + fmt::Debug {
             }
         }
         Ok(())
+    }
+}
+
+/// What processes that have a file open at the same time tell each other.
+pub trait Peers: Send + Sync + fmt::Debug {
+    /// By the writer: so many frames of the log that follows superblock `epoch` may be seen, and all of earlier ones.
+    fn announce(&self, epoch: u64, frames: u64);
+
+    /// For the writer: the oldest commit that a reader in another process may look at. `None` without readers.
+    fn oldest_pinned(&self) -> Option<u64>;
+
+    /// Whether this is a reader that may be beside a writer.
+    fn follows(&self) -> bool;
+
+    /// By a reader: it looks at no commit before this one.
+    fn pin(&self, sequence: u64) -> io::Result<()>;
+
+    /// For a reader: what may be seen.
+    fn announced(&self) -> Announced;
+}
+
+/// What a reader may see of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announced {
+    /// Nobody writes. All that is there may be seen.
+    NoWriter,
+    /// The writer has said nothing yet. What it found may be seen.
+    Nothing,
+    /// So many frames of the log that follows superblock `epoch`, and all of earlier ones.
+    Frames {
+        /// The superblock.
+        epoch: u64,
+        /// The frames.
+        frames: u64,
+    },
+}
+
+impl Announced {
+    /// How many frames of the log of superblock `sequence` may be seen.
+    pub fn frames_of(self, sequence: u64) -> u64 {
+        match self {
+            Self::Frames { epoch, frames } if epoch == sequence => frames,
+            _ => u64::MAX,
+        }
     }
 }
 

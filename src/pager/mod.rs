@@ -11,17 +11,19 @@
 //! | file | subject |
 //! |---|---|
 //! | `file.rs` | the trait for all access to files; `os_file.rs`, `memory_file.rs`, `fault.rs` implement it |
-//! | `lock.rs` | one writer or many readers |
+//! | `lock.rs`, `range_lock.rs` | one writer process beside many readers, and what they tell each other |
 //! | `page.rs` | page numbers, kinds, headers |
 //! | `superblock.rs` | the two roots of the file |
 //! | `heap.rs` | slotted pages and overflow chains |
 //! | `alloc.rs`, `space.rs` | free space in memory and on disk |
 //! | `log/` | commits that need no superblock: frames, group commit, recovery |
 //! | `store.rs`, `txn.rs` | the open file, its readers and its writer |
+//! | `backup.rs` | a copy of one commit |
 //! | `check.rs` | accounting: every page has one owner |
 //! | `inspect.rs` | looking at a file from outside, healthy or not |
 
 mod alloc;
+mod backup;
 mod check;
 mod error;
 pub mod fault;
@@ -33,6 +35,7 @@ mod log;
 mod memory_file;
 mod os_file;
 mod page;
+mod range_lock;
 mod space;
 mod store;
 mod superblock;
@@ -42,7 +45,7 @@ mod txn;
 
 pub use check::{Account, Owner};
 pub use error::{PagerError, Result};
-pub use file::File;
+pub use file::{Announced, File, Peers};
 pub use heap::{HeapPage, MAX_RECORD_BYTES, Slot, SlotId};
 pub use log::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, LogContent, LogEnd};
 pub use log::{Recovered, Synchronous, Ticket};
@@ -53,6 +56,6 @@ pub use page::{
     PageId, PageKind, checksum,
 };
 pub use space::{FreeRange, SpaceTable, SparseHeapPage};
-pub use store::{Options, Pager, Roots, Snapshot};
+pub use store::{News, Options, Pager, Roots, Snapshot};
 pub use superblock::{FORMAT_VERSION, SUPERBLOCK_BYTES, SlotState, Slots, Superblock};
 pub use txn::WriteTxn;

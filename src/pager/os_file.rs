@@ -16,7 +16,7 @@ use memmap2::{Mmap, MmapOptions};
 use parking_lot::RwLock;
 
 use super::error::{PagerError, Result};
-use super::file::{File, past_end};
+use super::file::{File, Peers, past_end};
 use super::lock::FileLock;
 
 /// A regular file, locked for as long as it is open.
@@ -25,7 +25,9 @@ pub struct OsFile {
     name: String,
     file: std::fs::File,
     mapping: RwLock<Option<Bytes>>,
-    _lock: Option<FileLock>,
+    lock: Option<FileLock>,
+    /// Where it was made, if this made it.
+    created: Option<PathBuf>,
 }
 
 /// What to open a file for.
@@ -45,25 +47,44 @@ impl OsFile {
     /// # Errors
     /// `NotFound`, `NoDirectory`, `IsADirectory`, `NotARegularFile`, `PermissionDenied`, `Locked`, or `Io`.
     pub fn open(path: &Path, access: Access) -> Result<Self> {
-        let (file, path) = Self::open_unlocked(path, access)?;
-        let lock = FileLock::acquire(&file, &path, access != Access::Read)?;
-        Ok(Self { name: path.display().to_string(), file, mapping: RwLock::new(None), _lock: Some(lock) })
+        let (file, path, created) = Self::open_unlocked(path, access)?;
+        let lock = match FileLock::acquire(&file, &path, access != Access::Read) {
+            Ok(lock) => lock,
+            Err(error) => {
+                // Unless somebody else has it already.
+                if created && !matches!(error, PagerError::Locked { .. }) {
+                    let _ = std::fs::remove_file(&path);
+                }
+                return Err(error);
+            }
+        };
+        let name = path.display().to_string();
+        let created = created.then_some(path);
+        Ok(Self { name, file, mapping: RwLock::new(None), lock: Some(lock), created })
     }
 
     /// Opens a file for reading without any lock, for tools that look at a database from outside. What they see
     /// may change while they look.
     pub fn open_for_inspection(path: &Path) -> Result<Self> {
-        let (file, path) = Self::open_unlocked(path, Access::Read)?;
-        Ok(Self { name: path.display().to_string(), file, mapping: RwLock::new(None), _lock: None })
+        let (file, path, _) = Self::open_unlocked(path, Access::Read)?;
+        let name = path.display().to_string();
+        Ok(Self { name, file, mapping: RwLock::new(None), lock: None, created: None })
     }
 
     /// A file in a directory that no name leads to: it is gone when it is closed, however that happens.
     pub fn temporary(directory: &Path) -> io::Result<Self> {
         let file = tempfile::tempfile_in(directory)?;
-        Ok(Self { name: directory.display().to_string(), file, mapping: RwLock::new(None), _lock: None })
+        let name = directory.display().to_string();
+        Ok(Self { name, file, mapping: RwLock::new(None), lock: None, created: None })
     }
 
-    fn open_unlocked(path: &Path, access: Access) -> Result<(std::fs::File, PathBuf)> {
+    /// The path at which opening made the file, if it did.
+    pub fn created(&self) -> Option<&Path> {
+        self.created.as_deref()
+    }
+
+    /// The file, its canonical path, and whether this made it.
+    fn open_unlocked(path: &Path, access: Access) -> Result<(std::fs::File, PathBuf, bool)> {
         let name = path.display().to_string();
         let writing = access != Access::Read;
         let operation = if writing { "open" } else { "read" };
@@ -86,16 +107,24 @@ impl OsFile {
             }
             Err(error) => return Err(PagerError::io(operation, &name, error)),
         }
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .write(writing)
-            .create(access == Access::Create)
-            .truncate(false)
-            .open(path)
-            .map_err(|error| PagerError::io(operation, &name, error))?;
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(writing);
+        let (file, created) = match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && access == Access::Create => {
+                match options.create_new(true).open(path) {
+                    // Somebody else made it just now, or it is a link to nothing, which then is made.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        (options.create_new(false).create(true).open(path), false)
+                    }
+                    file => (file, true),
+                }
+            }
+            file => (file, false),
+        };
+        let file = file.map_err(|error| PagerError::io(operation, &name, error))?;
         // Links are followed once, so that all names of a file share one companion.
         let path = path.canonicalize().map_err(|error| PagerError::io(operation, &name, error))?;
-        Ok((file, path))
+        Ok((file, path, created))
     }
 
     /// Makes the file's name durable: a new file is not safe before its directory is.
@@ -198,6 +227,10 @@ impl File for OsFile {
         false
     }
 
+    fn peers(&self) -> Option<&dyn Peers> {
+        self.lock.as_ref().map(|lock| lock as &dyn Peers)
+    }
+
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_at(bytes, offset)
     }
@@ -224,7 +257,7 @@ impl File for OsFile {
 }
 
 /// Opens a path with the right access for the options, as the pager's handle to a file.
-pub(crate) fn open(path: &Path, access: Access) -> Result<Arc<dyn File>> {
+pub(crate) fn open(path: &Path, access: Access) -> Result<Arc<OsFile>> {
     Ok(Arc::new(OsFile::open(path, access)?))
 }
 

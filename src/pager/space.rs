@@ -163,12 +163,14 @@ impl SpaceTable {
         Self { free, sparse }
     }
 
-    /// The state of space of a writer that starts with this table. No reader of older commits exists, so all
-    /// that was freed is free.
-    pub(crate) fn into_space(self, page_count: u64, table: Vec<u64>) -> Result<Space> {
+    /// The state of space of a writer that starts with this table. What was freed is free, but for what a reader of the
+    /// commit `oldest` in another process may see.
+    pub(crate) fn into_space(self, page_count: u64, table: Vec<u64>, oldest: Option<u64>) -> Result<Space> {
         let mut space = Space { end: page_count, table, ..Space::default() };
         for range in &self.free {
-            if !space.free.insert(range.start.0, range.pages) {
+            let seen = oldest.is_some_and(|oldest| range.freed_at > oldest);
+            let set = if seen { space.pending.entry(range.freed_at).or_default() } else { &mut space.free };
+            if !set.insert(range.start.0, range.pages) {
                 return Err(PagerError::corrupt_page(range.start, "free twice"));
             }
         }

@@ -17,7 +17,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::alloc::{RangeSet, Space};
 use super::error::{PagerError, Result};
-use super::file::File;
+use super::file::{Announced, File, Peers};
 use super::heap::{HeapPage, Slot, SlotId, chain_payload, read_chained_page};
 use super::log::{Carried, Log};
 use super::memory_file::{MemoryFile, aligned_copy};
@@ -69,11 +69,24 @@ pub struct Snapshot {
     superblock: Superblock,
 }
 
+/// What another process has committed.
+#[derive(Debug)]
+pub enum News {
+    /// Nothing.
+    Nothing,
+    /// Frames of the log, by their payloads.
+    Frames(Vec<Bytes>),
+    /// A superblock; its log is yet to be read.
+    Superblock,
+}
+
 pub(super) struct Inner {
     pub(super) file: Arc<dyn File>,
     pub(super) name: Arc<str>,
     pub(super) page_size: usize,
     pub(super) read_only: bool,
+    /// Another process may be writing.
+    pub(super) follows: bool,
     current: Mutex<Current>,
     /// Page ranges that a slice of the mapping shows, with the number of slices.
     held: Mutex<HashMap<(u64, u64), usize>>,
@@ -92,6 +105,8 @@ struct Current {
     superblock: Superblock,
     /// Number of snapshots by sequence.
     pins: BTreeMap<u64, usize>,
+    /// The oldest commit that is looked at, as a writer in another process was told it.
+    told: u64,
 }
 
 impl Pager {
@@ -105,12 +120,20 @@ impl Pager {
             (false, true) => Access::Create,
             (false, false) => Access::Write,
         };
-        let is_new = access == Access::Create && !path.exists();
-        let pager = Self::open_file(os_file::open(path, access)?, options)?;
-        if is_new {
-            OsFile::sync_directory(path)?;
+        let file = os_file::open(path, access)?;
+        let opened = Self::open_file(Arc::<OsFile>::clone(&file), options).and_then(|pager| {
+            if file.created().is_some() {
+                OsFile::sync_directory(path)?;
+            }
+            Ok(pager)
+        });
+        if opened.is_err()
+            && let Some(path) = file.created()
+        {
+            // Nothing is left of what could not be made. It is still locked, so it is nobody else's.
+            let _ = std::fs::remove_file(path);
         }
-        Ok(pager)
+        opened
     }
 
     /// A new file in memory.
@@ -128,6 +151,8 @@ impl Pager {
     pub fn open_file(file: Arc<dyn File>, options: &Options) -> Result<Self> {
         let name: Arc<str> = file.name().into();
         let size = file.size().map_err(|error| PagerError::io("read", &name, error))?;
+        // Whatever a writer commits while this looks: what it can see is not used again.
+        let follows = options.read_only && file.peers().is_some_and(Peers::follows);
         let mut slots = Slots::read(&*file)?;
         if !options.read_only && is_unfinished_creation(&*file, size, &slots)? {
             create(&*file, options.page_size, random_id())?;
@@ -141,13 +166,14 @@ impl Pager {
                 "'{name}' is truncated: it has {size} bytes where its superblock says {needed}"
             )));
         }
-        Ok(Self {
+        let pager = Self {
             inner: Arc::new(Inner {
                 file,
                 name,
                 page_size: superblock.page_size as usize,
                 read_only: options.read_only,
-                current: Mutex::new(Current { superblock, pins: BTreeMap::new() }),
+                follows,
+                current: Mutex::new(Current { superblock, pins: BTreeMap::new(), told: 0 }),
                 held: Mutex::default(),
                 space: Mutex::new(None),
                 writing: Mutex::new(false),
@@ -156,7 +182,11 @@ impl Pager {
                 log: Log::new(&superblock, random_salt()),
                 sure: AtomicBool::new(false),
             }),
-        })
+        };
+        let mut current = pager.inner.current.lock();
+        pager.inner.tell(&mut current);
+        drop(current);
+        Ok(pager)
     }
 
     /// Size of the file's pages, in bytes.
@@ -180,6 +210,33 @@ impl Pager {
     /// Writes nothing any more, because the file is damaged.
     pub fn stop_writing(&self, damage: &str) {
         self.inner.close_latch(&PagerError::corrupt(damage));
+    }
+
+    /// Whether another process may be writing to the file.
+    pub fn follows(&self) -> bool {
+        self.inner.follows
+    }
+
+    /// What a writer in another process has committed since this was opened, or since this was called last. What is new
+    /// is the current commit afterwards.
+    ///
+    /// # Errors
+    /// `Io`, or `Corrupt` if there is no valid superblock any more.
+    pub fn follow(&self) -> Result<News> {
+        let inner = &self.inner;
+        if !inner.follows {
+            return Ok(News::Nothing);
+        }
+        // The superblock before what is announced: so what is announced is never about an earlier one.
+        let superblock = Slots::read(&*inner.file)?.choose(&inner.name)?;
+        let announced = inner.file.peers().map_or(Announced::NoWriter, Peers::announced);
+        let known = inner.current.lock().superblock.sequence;
+        if superblock.sequence > known {
+            inner.publish(superblock, None);
+            return Ok(News::Superblock);
+        }
+        let payloads = inner.log.read_more(inner, announced.frames_of(known))?;
+        Ok(if payloads.is_empty() { News::Nothing } else { News::Frames(payloads) })
     }
 
     /// The file's name: its path, or `:memory:`.
@@ -273,7 +330,25 @@ impl Inner {
         let mut current = self.current.lock();
         let superblock = current.superblock;
         *current.pins.entry(superblock.sequence).or_insert(0) += 1;
+        self.tell(&mut current);
         Snapshot { inner: Arc::clone(self), superblock }
+    }
+
+    /// Tells a writer in another process which commits are not looked at any more.
+    fn tell(&self, current: &mut Current) {
+        if !self.follows {
+            return;
+        }
+        let oldest = current.pins.keys().next().copied().unwrap_or(current.superblock.sequence);
+        // If it cannot be told it keeps more than it needs to.
+        if oldest != current.told && self.file.peers().is_some_and(|peers| peers.pin(oldest).is_ok()) {
+            current.told = oldest;
+        }
+    }
+
+    /// The oldest commit before `sequence` that a reader in another process may look at.
+    pub(super) fn pinned_elsewhere(&self, sequence: u64) -> Option<u64> {
+        self.file.peers()?.oldest_pinned().filter(|oldest| *oldest < sequence)
     }
 
     /// Makes a commit the current one and pins it.
@@ -329,7 +404,8 @@ impl Inner {
     /// The one function that reads committed bytes: `bytes` of them, from `offset` within `extent`.
     ///
     /// The slice keeps the pages from being reused, so it outlives the snapshot safely.
-    fn read(self: &Arc<Self>, extent: Extent, page_count: u64, offset: u64, bytes: usize) -> Result<Bytes> {
+    fn read(self: &Arc<Self>, extent: Extent, view: &Superblock, offset: u64, bytes: usize) -> Result<Bytes> {
+        let page_count = view.page_count;
         let inside = extent.start.0 >= FIRST_DATA_PAGE
             && extent.pages > 0
             && extent.start.0.checked_add(extent.pages).is_some_and(|end| end <= page_count);
@@ -360,25 +436,38 @@ impl Inner {
         }
         let key = (extent.start.0, extent.pages);
         *self.held.lock().entry(key).or_insert(0) += 1;
-        let mut slice = HeldSlice { inner: Arc::clone(self), key, bytes: Bytes::new() };
+        // A writer in another process knows of commits only.
+        let pin = self.follows.then(|| {
+            *self.current.lock().pins.entry(view.sequence).or_insert(0) += 1;
+            Snapshot { inner: Arc::clone(self), superblock: *view }
+        });
+        let mut slice = HeldSlice { inner: Arc::clone(self), key, _pin: pin, bytes: Bytes::new() };
         slice.bytes = from_file()?;
         Ok(Bytes::from_owner(slice))
     }
 
     /// A committed page with a header, whole. The caller checks it.
-    pub(super) fn read_page(self: &Arc<Self>, page: PageId, page_count: u64) -> Result<Bytes> {
-        self.read(Extent { start: page, pages: 1 }, page_count, 0, self.page_size)
+    pub(super) fn read_page(self: &Arc<Self>, page: PageId, view: &Superblock) -> Result<Bytes> {
+        self.read(Extent { start: page, pages: 1 }, view, 0, self.page_size)
     }
 
     /// Reads the free-space table of the last commit.
     fn load_space(self: &Arc<Self>) -> Result<Space> {
         let superblock = self.current.lock().superblock;
-        let (table, pages) =
-            read_space_table(&superblock, |page| self.read_page(page, superblock.page_count))?;
-        let mut space = table.into_space(superblock.page_count, pages)?;
-        // What was allocated ahead and never used, or left behind by a killed writer, is free.
+        let (table, pages) = read_space_table(&superblock, |page| self.read_page(page, &superblock))?;
+        let oldest = self.pinned_elsewhere(superblock.sequence);
+        let mut space = table.into_space(superblock.page_count, pages, oldest)?;
+        // What was allocated ahead and never used, or left behind by a killed writer, is free. But a reader of an earlier
+        // commit in another process may still see what has been freed at the end of the file.
         let size = self.file.size().map_err(|error| PagerError::io("read", &self.name, error))?;
-        space.grow(size / self.page_size as u64);
+        let (known, end) = (space.end, size / self.page_size as u64);
+        if oldest.is_some() && end > known {
+            let pending = space.pending.entry(superblock.sequence).or_default();
+            let fits = pending.insert(known, end - known);
+            debug_assert!(fits, "pages past the end of the commit were known");
+            space.end = end;
+        }
+        space.grow(end);
         Ok(space)
     }
 
@@ -391,6 +480,7 @@ impl Inner {
         if space.pending.range(..=oldest).next().is_none() {
             return;
         }
+        let oldest = self.pinned_elsewhere(oldest).unwrap_or(oldest);
         // Pins are looked at before slices: a reader takes its slice while its pin is there.
         let mut slices: Vec<(u64, u64)> = self.held.lock().keys().copied().collect();
         slices.sort_unstable();
@@ -530,9 +620,9 @@ impl Snapshot {
     /// # Errors
     /// `Corrupt` or `Io`. Asking for a record that was deleted is the caller's mistake and may return anything.
     pub fn heap_get(&self, slot: SlotId) -> Result<Bytes> {
-        let count = self.superblock.page_count;
-        read_record(slot, self.sequence(), self.inner.page_size, count, |page| {
-            self.inner.read_page(page, count)
+        let view = &self.superblock;
+        read_record(slot, self.sequence(), self.inner.page_size, view.page_count, |page| {
+            self.inner.read_page(page, view)
         })
     }
 
@@ -550,7 +640,7 @@ impl Snapshot {
     /// # Errors
     /// `Corrupt` if the range lies outside the extent or the extent outside the file, or `Io`.
     pub fn read_extent_range(&self, extent: Extent, offset: u64, bytes: usize) -> Result<Bytes> {
-        self.inner.read(extent, self.superblock.page_count, offset, bytes)
+        self.inner.read(extent, &self.superblock, offset, bytes)
     }
 
     /// A page with a header, checked against it.
@@ -558,7 +648,7 @@ impl Snapshot {
     /// # Errors
     /// `Corrupt`, if the page is of an extent or damaged, or `Io`.
     pub fn read_page(&self, page: PageId) -> Result<(PageHeader, Bytes)> {
-        let bytes = self.inner.read_page(page, self.superblock.page_count)?;
+        let bytes = self.inner.read_page(page, &self.superblock)?;
         let header = PageHeader::parse(&bytes, page)?;
         check_sequence(header, self.sequence())?;
         Ok((header, bytes))
@@ -569,8 +659,8 @@ impl Snapshot {
     /// # Errors
     /// `Corrupt` or `Io`.
     pub fn space_table(&self) -> Result<(SpaceTable, Vec<PageId>)> {
-        let count = self.superblock.page_count;
-        let (table, pages) = read_space_table(&self.superblock, |page| self.inner.read_page(page, count))?;
+        let view = &self.superblock;
+        let (table, pages) = read_space_table(view, |page| self.inner.read_page(page, view))?;
         Ok((table, pages.into_iter().map(PageId).collect()))
     }
 
@@ -595,6 +685,7 @@ impl Drop for Snapshot {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
+                self.inner.tell(&mut current);
             }
         }
     }
@@ -622,7 +713,8 @@ impl Drop for Inner {
         // What was allocated ahead is given back. If that fails the file is longer than it need be, no more.
         let superblock = self.current.get_mut().superblock;
         let bytes = superblock.page_count * self.page_size as u64;
-        if !self.read_only && !self.is_latched() && self.file.size().is_ok_and(|size| size > bytes) {
+        let seen = self.pinned_elsewhere(superblock.sequence).is_some();
+        if !self.read_only && !seen && !self.is_latched() && self.file.size().is_ok_and(|size| size > bytes) {
             let _ = self.file.set_size(bytes);
         }
     }
@@ -632,6 +724,7 @@ impl Drop for Inner {
 struct HeldSlice {
     inner: Arc<Inner>,
     key: (u64, u64),
+    _pin: Option<Snapshot>,
     bytes: Bytes,
 }
 

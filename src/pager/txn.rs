@@ -472,6 +472,10 @@ impl WriteTxn {
             space_pages: table.len() as u64,
             ..self.before
         };
+        if let Some(peers) = inner.file.peers() {
+            // Before the superblock can be seen: what of its log goes with it. All of the log before is durable.
+            peers.announce(sequence, u64::from(state.carried.is_some()));
+        }
         inner
             .file
             .write_durable(superblock.slot() * inner.page_size as u64, &superblock.to_bytes())
@@ -608,7 +612,7 @@ impl WriteTxn {
         if state.fresh.contains(page.0, 1) {
             return self.inner.copy(self.inner.offset(page), self.inner.page_size);
         }
-        self.inner.read_page(page, self.before.page_count)
+        self.inner.read_page(page, &self.before)
     }
 
     fn write_page(&self, page: PageId, bytes: &[u8]) -> Result<()> {

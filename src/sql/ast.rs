@@ -139,6 +139,13 @@ pub enum Statement {
         /// Of which database.
         database: Option<Ident>,
     },
+    /// BACKUP.
+    Backup {
+        /// Of which database.
+        database: Option<Ident>,
+        /// To which file.
+        file: String,
+    },
     /// `CALL maintain()`, of all tables and materialized views or of one.
     CallMaintain(Option<String>),
     /// VACUUM and ANALYZE.

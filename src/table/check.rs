@@ -145,7 +145,7 @@ impl Checker<'_> {
             }
         }
         // A handle of its own, so that what is verified here is read again, not taken from memory.
-        let fresh = data.directory.map(|slot| TableData::load(self.pin, table.id, slot));
+        let fresh = data.directory.map(|slot| TableData::load(self.pin, table.id, slot, None));
         let Some(fresh) = fresh.and_then(|fresh| self.expect(&name, fresh)) else { return };
         if (fresh.rows, fresh.deleted, fresh.row_groups()) != (data.rows, data.deleted, data.sealed_groups())
         {

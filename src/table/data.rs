@@ -49,8 +49,9 @@ pub(super) struct TableData {
 }
 
 impl TableData {
-    /// Reads the directory, but no segment of it.
-    pub(super) fn load(pin: &Pin, table: TableId, slot: SlotId) -> Result<Self> {
+    /// Reads the directory, but no segment of it. Segments that an earlier version has in the same place are shared with
+    /// that, if it is still pinned.
+    pub(super) fn load(pin: &Pin, table: TableId, slot: SlotId, before: Option<&Self>) -> Result<Self> {
         let bytes = pin.heap_get(slot)?;
         let record = DirectoryRecord::decode(&bytes).map_err(|e| e.at(RecordKind::Directory, slot))?;
         if record.table != table {
@@ -59,7 +60,13 @@ impl TableData {
                 record.table
             )));
         }
-        let segments = record.segments.into_iter().map(|s| Arc::new(Segment::new(s))).collect();
+        let before = before.map_or(&[][..], |before| &before.segments);
+        let known: HashMap<_, _> = before.iter().map(|segment| (segment.reference.slot, segment)).collect();
+        let share = |reference: SegmentRef| match known.get(&reference.slot) {
+            Some(segment) if segment.reference == reference => Arc::clone(segment),
+            _ => Arc::new(Segment::new(reference)),
+        };
+        let segments = record.segments.into_iter().map(share).collect();
         Ok(Self {
             directory: Some(slot),
             rows: record.rows,

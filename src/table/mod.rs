@@ -31,6 +31,7 @@
 //! - All segments of a table but the last are full.
 
 mod append;
+mod backup;
 mod check;
 mod commit;
 mod compact;

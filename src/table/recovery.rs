@@ -1,12 +1,14 @@
-//! What opening a file finds in its log.
+//! What opening a file finds in its log, and what a reader finds that another process has written.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::catalog::ObjectId;
-use crate::pager::{LogEnd, Pager};
-use crate::table::error::Result;
+use crate::catalog::{Catalog, CounterState, ObjectId};
+use crate::pager::{LogEnd, News, Pager};
+use crate::table::error::{Result, TableError};
 use crate::table::log_record::LogRecord;
 use crate::table::snapshot::Snapshot;
+use crate::table::storage::{Core, load};
 use crate::table::unsealed::{Overlay, Unsealed};
 
 /// What opening a database found in its log, which is empty after a clean close.
@@ -37,6 +39,44 @@ impl fmt::Display for Recovery {
         match &self.damage {
             Some(damage) => write!(f, "; the log is damaged behind them: {damage}"),
             None => Ok(()),
+        }
+    }
+}
+
+impl Core {
+    /// Shows what a writer in another process has committed. One does this at a time.
+    pub(super) fn follow(&self, anew: bool) -> Result<()> {
+        let rows_max = self.options().row_group_rows;
+        let before = self.snapshot();
+        let news = self.pager().follow()?;
+        let next = match if anew { News::Superblock } else { news } {
+            News::Nothing => return Ok(()),
+            News::Superblock => {
+                let sealed = load(Arc::new(self.pager().snapshot()), Some(&before))?;
+                replay(self.pager(), sealed, rows_max)?.0
+            }
+            News::Frames(payloads) => {
+                let mut overlay = Overlay::new(&before, rows_max);
+                let (mut commits, mut bytes) = (before.unsealed.commits, before.unsealed.bytes);
+                for payload in payloads {
+                    let record = LogRecord::decode(&payload, &before.catalog)
+                        .map_err(|what| TableError::Corrupt(format!("a frame of the log: {what}")))?;
+                    replay_sequences(&before.catalog, &record.sequences);
+                    overlay.apply(record)?;
+                    (commits, bytes) = (commits + 1, bytes + payload.len() as u64);
+                }
+                before.with_unsealed(overlay.tables(), Unsealed { commits, bytes, ..Unsealed::default() })
+            }
+        };
+        self.publish(&Arc::new(next));
+        Ok(())
+    }
+}
+
+fn replay_sequences(catalog: &Catalog, states: &[(ObjectId, CounterState)]) {
+    for (id, state) in states {
+        for sequence in catalog.sequences().filter(|sequence| ObjectId(sequence.id.0) == *id) {
+            sequence.counter.replay(*state);
         }
     }
 }
@@ -76,11 +116,7 @@ pub(super) fn replay(pager: &Pager, sealed: Snapshot, rows_max: usize) -> Result
         drop(overlay);
         return Ok((sealed, Recovery { commits, torn_bytes, damage }));
     }
-    for (id, state) in sequences {
-        for sequence in sealed.catalog.sequences().filter(|sequence| ObjectId(sequence.id.0) == id) {
-            sequence.counter.replay(state);
-        }
-    }
+    replay_sequences(&sealed.catalog, &sequences);
     let tables = overlay.tables();
     let snapshot = sealed.with_unsealed(tables, Unsealed { commits, bytes, ..Unsealed::default() });
     Ok((snapshot, Recovery { commits, torn_bytes, damage }))

@@ -87,6 +87,13 @@ impl Deref for Storage {
     }
 }
 
+/// How far a reader has come in what a writer in another process does.
+#[derive(Debug, Default)]
+struct Following {
+    /// It failed to show something.
+    stale: bool,
+}
+
 /// What an open database is. Its background thread has a part in this, which ends before the [`Storage`] does.
 #[derive(Debug)]
 pub struct Core {
@@ -104,6 +111,8 @@ pub struct Core {
     /// Since it was opened there was a commit that a log would have been good for.
     pub(super) had_small_commit: AtomicBool,
     pub(super) sealer: Sealer,
+    /// One looks at a time at what a writer in another process does.
+    following: Mutex<Following>,
 }
 
 impl Storage {
@@ -126,7 +135,7 @@ impl Storage {
         let mut options = options.clone();
         options.row_group_rows = options.row_group_rows.clamp(1, ROW_GROUP_ROWS);
         options.page_size = pager.page_size() as u32;
-        let sealed = load(Arc::new(pager.snapshot()))?;
+        let sealed = load(Arc::new(pager.snapshot()), None)?;
         let (snapshot, recovery) = replay(&pager, sealed, options.row_group_rows)?;
         let (_, log_bytes) = pager.log_bytes();
         let sealer = Sealer::new(options.background && !volatile && !pager.is_read_only());
@@ -141,6 +150,7 @@ impl Storage {
             log_bytes: AtomicU64::new(log_bytes),
             had_small_commit: AtomicBool::new(false),
             sealer,
+            following: Mutex::default(),
         };
         let storage = Arc::new(Self { core: Arc::new(core) });
         if let Some(damage) = &storage.recovery.damage
@@ -284,7 +294,18 @@ impl Core {
         self.pager.pinned()
     }
 
-    /// The database as of the last commit.
+    /// The database as of the last commit, also of a writer in another process. If that cannot be read, it is as of the
+    /// last that could.
+    pub fn newest(&self) -> Arc<Snapshot> {
+        if self.pager.follows() {
+            let mut following = self.following.lock();
+            // After a failure it begins again with the superblock.
+            following.stale = self.follow(following.stale).is_err();
+        }
+        self.snapshot()
+    }
+
+    /// The database as of the last commit that this process knows of.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read())
     }
@@ -351,7 +372,9 @@ impl Drop for Storage {
 }
 
 /// Reads a snapshot from its root: the definitions of all objects and the directories of the tables.
-fn load(pin: Pin) -> Result<Snapshot> {
+///
+/// `before` is an earlier snapshot that is still pinned, so what it shares with this one is where it was.
+pub(super) fn load(pin: Pin, before: Option<&Snapshot>) -> Result<Snapshot> {
     let Some(slot) = pin.roots().catalog else {
         return Ok(Snapshot::new(Arc::default(), None, BTreeMap::new(), pin));
     };
@@ -372,7 +395,8 @@ fn load(pin: Pin) -> Result<Snapshot> {
             return Err(at(Malformed::Bytes(format!("it is not that of object {}", entry.id))).into());
         }
         if let RootEntry { id, directory: Some(directory), .. } = *entry {
-            tables.insert(TableId(id), Arc::new(TableData::load(&pin, TableId(id), directory)?));
+            let before = before.and_then(|before| before.tables.get(&TableId(id))).map(Arc::as_ref);
+            tables.insert(TableId(id), Arc::new(TableData::load(&pin, TableId(id), directory, before)?));
         }
     }
     let catalog = Catalog::from_parts(schemas, objects, root.dependencies.clone(), root.next_id)

@@ -78,7 +78,7 @@ impl Workspace {
                     Ok(txn) => *state = State::Open(pass, txn),
                     Err(error) => {
                         *state = State::Entered(pass, storage);
-                        return Err(error.into());
+                        return Err(error);
                     }
                 },
                 other => *state = other,

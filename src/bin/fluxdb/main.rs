@@ -1,6 +1,7 @@
 //! The shell: `fluxdb [OPTIONS] [DATABASE] [SQL]...`.
 
 mod args;
+mod backup;
 mod bench;
 mod check;
 mod completions;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{bench, check, completions, demo, export, measurements, tour};
+use crate::{backup, bench, check, completions, demo, export, measurements, tour};
 
 /// A subcommand and its help.
 pub struct Subcommand {
@@ -39,6 +39,14 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
         help: "verify every checksum and reference of a file",
         more: "Reads everything and changes nothing. Exit status 1 if something is wrong.",
         run: check::run,
+    },
+    Subcommand {
+        name: "backup",
+        words: "DATABASE FILE",
+        help: "copy a database, which may be in use, to a new file",
+        more: "The copy is as of one moment, also while another process writes, and checked as a whole before it has\n\
+               its name. It overwrites nothing. BACKUP TO 'file' does the same in SQL.",
+        run: backup::run,
     },
     Subcommand {
         name: "import",

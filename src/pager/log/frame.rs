@@ -59,8 +59,17 @@ impl FrameHeader {
         (FRAME_HEADER_BYTES + length).next_multiple_of(FRAME_ALIGN)
     }
 
+    /// Bytes of the payload of a frame, by its header, which is that of this number and epoch. The rest is not checked.
+    pub(super) fn length_of(header: &[u8], database: &[u8; 16], epoch: u64, number: u64) -> Option<usize> {
+        let is_it = header.len() >= FRAME_HEADER_BYTES
+            && header[..4] == MAGIC
+            && header[8..24] == database[..]
+            && (get_u64(header, 24), get_u64(header, 32)) == (epoch, number);
+        is_it.then(|| get_u32(header, 52) as usize).filter(|length| *length <= PAYLOAD_BYTES_MAX)
+    }
+
     /// Reads the frame at the beginning of `bytes`, of the database with that id. `None` if there is no whole one.
-    fn parse(bytes: &[u8], database: &[u8; 16]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8], database: &[u8; 16]) -> Option<Self> {
         let header = bytes.get(..FRAME_HEADER_BYTES)?;
         if header[..4] != MAGIC || header[8..24] != database[..] || header[56] != LAYOUT {
             return None;

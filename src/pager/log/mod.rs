@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use self::frame::{FrameHeader, LogContent, PAYLOAD_BYTES_MAX, write_frame};
+use self::frame::{FrameHeader, LogContent, LogEnd, PAYLOAD_BYTES_MAX, write_frame};
 use super::error::{PagerError, Result};
+use super::file::{Announced, Peers};
 use super::store::{Inner, Pager};
 use super::superblock::Superblock;
 
@@ -229,6 +230,41 @@ impl Log {
         (state.staged, state.written, state.durable, state.promised) = (count, count, 0, count);
     }
 
+    /// The payloads of frames that another process has written behind those that are known, up to the one of that number.
+    pub(super) fn read_more(&self, inner: &Inner, up_to: u64) -> Result<Vec<Bytes>> {
+        let mut state = self.state.lock();
+        let read = |offset: u64, bytes: usize| {
+            let mut buffer = vec![0; bytes];
+            let read = inner.file.read_at(offset, &mut buffer);
+            read.map(|()| buffer).map_err(|error| PagerError::io("read", &inner.name, error))
+        };
+        let mut payloads = vec![];
+        while state.written < up_to && state.bytes - state.end >= frame::FRAME_HEADER_BYTES as u64 {
+            let at = state.start + state.end;
+            let header = read(at, frame::FRAME_HEADER_BYTES)?;
+            let Some(length) =
+                FrameHeader::length_of(&header, &state.database, state.epoch, state.written + 1)
+            else {
+                break;
+            };
+            let size = FrameHeader::frame_bytes(length);
+            if size as u64 > state.bytes - state.end {
+                break;
+            }
+            let bytes = Bytes::from(read(at, size)?);
+            let Some(header) = FrameHeader::parse(&bytes, &state.database) else { break };
+            if header.previous != state.previous {
+                break;
+            }
+            (state.previous, state.written_previous) = (header.checksum, header.checksum);
+            state.end += size as u64;
+            state.written += 1;
+            state.staged = state.written;
+            payloads.push(bytes.slice(frame::FRAME_HEADER_BYTES..frame::FRAME_HEADER_BYTES + length));
+        }
+        Ok(payloads)
+    }
+
     fn append(&self, payload: &[u8], level: Synchronous) -> Option<Ticket> {
         let mut state = self.state.lock();
         let size = FrameHeader::frame_bytes(payload.len()) as u64;
@@ -325,6 +361,12 @@ impl Log {
                 if sync {
                     (state.durable, state.synced_at) = (last, Instant::now());
                 }
+                // What somebody waits for is not to be seen before it is durable.
+                if (sync || state.awaited <= state.durable)
+                    && let Some(peers) = inner.file.peers()
+                {
+                    peers.announce(state.epoch, last);
+                }
             }
             Err(Failed::Write(error) | Failed::Sync(error)) => {
                 if !alone {
@@ -404,6 +446,14 @@ pub struct Recovered {
 }
 
 impl Recovered {
+    /// Forgets all frames but the first.
+    fn cut_to(&mut self, count: usize) {
+        if let Some(gone) = self.content.frames.get(count) {
+            self.content.end = gone.payload.start - frame::FRAME_HEADER_BYTES;
+            self.content.frames.truncate(count);
+        }
+    }
+
     /// The payloads of the frames, in order.
     pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
         self.content.frames.iter().map(|frame| &self.bytes[frame.payload.clone()])
@@ -419,15 +469,26 @@ impl Pager {
     pub fn recover_log(&self, keep: impl FnOnce(&Recovered) -> usize) -> Result<Recovered> {
         let snapshot = self.snapshot();
         let superblock = snapshot.superblock();
+        let inner = &self.inner;
+        let announced = inner.file.peers().filter(|_| inner.follows).map(Peers::announced);
         let mut recovered = read_log(superblock, |offset, bytes| {
-            self.inner.file.read(offset, bytes).map_err(|e| PagerError::io("read", &self.inner.name, e))
+            let failed = |e| PagerError::io("read", &inner.name, e);
+            if !inner.follows {
+                return inner.file.read(offset, bytes).map_err(failed);
+            }
+            // A copy: another process may be writing to it.
+            let mut buffer = vec![0; bytes];
+            inner.file.read_at(offset, &mut buffer).map_err(failed)?;
+            Ok(buffer.into())
         })?;
+        if let Some(announced) = announced.filter(|announced| *announced != Announced::NoWriter) {
+            // What lies behind is being written.
+            recovered.cut_to(usize::try_from(announced.frames_of(superblock.sequence)).unwrap_or(usize::MAX));
+            recovered.content.tail = LogEnd::Clean;
+        }
         let count = recovered.content.frames.len();
         let keep = keep(&recovered).min(count);
-        if let Some(gone) = recovered.content.frames.get(keep) {
-            recovered.content.end = gone.payload.start - frame::FRAME_HEADER_BYTES;
-            recovered.content.frames.truncate(keep);
-        }
+        recovered.cut_to(keep);
         if !self.inner.read_only {
             let damaged = keep < count || matches!(recovered.content.tail, frame::LogEnd::Damaged { .. });
             self.make_durable(
@@ -439,7 +500,11 @@ impl Pager {
         log.resume(&recovered.content);
         let mut state = log.state.lock();
         state.durable = state.written;
+        let (epoch, frames) = (state.epoch, state.written);
         drop(state);
+        if let Some(peers) = inner.file.peers().filter(|_| !inner.read_only) {
+            peers.announce(epoch, frames);
+        }
         Ok(recovered)
     }
 

@@ -151,6 +151,14 @@ pub fn checkpoint(parser: &mut Parser) -> Parsed<Statement> {
     Ok(Statement::Checkpoint { database })
 }
 
+/// Behind BACKUP: `[DATABASE name] TO 'file'`.
+pub fn backup(parser: &mut Parser) -> Parsed<Statement> {
+    let named = parse_word(parser, "database");
+    let database = if named { Some(parser.parse_identifier()?) } else { None };
+    expect_word(parser, "to")?;
+    Ok(Statement::Backup { database, file: parser.parse_literal_string()? })
+}
+
 /// Behind CALL: a table function.
 pub fn call(parser: &mut Parser) -> Parsed<Statement> {
     if peek_words(parser, 0, &["maintain"]) && parser.peek_nth_token_ref(1).token == Token::LParen {

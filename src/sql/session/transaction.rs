@@ -69,7 +69,7 @@ struct Part {
 
 impl Part {
     fn of(database: &Arc<NamedDatabase>) -> Self {
-        Self { database: Arc::clone(database), snapshot: database.storage().snapshot(), write: None }
+        Self { database: Arc::clone(database), snapshot: database.storage().newest(), write: None }
     }
 }
 
@@ -174,7 +174,7 @@ impl Transaction {
             Self::Open(open) => open.parts.iter().find(|part| Arc::ptr_eq(&part.database, database)),
             _ => None,
         };
-        let snapshot = part.map_or_else(|| database.storage().snapshot(), |part| Arc::clone(&part.snapshot));
+        let snapshot = part.map_or_else(|| database.storage().newest(), |part| Arc::clone(&part.snapshot));
         DatabaseView::new(Arc::clone(database), snapshot)
     }
 }

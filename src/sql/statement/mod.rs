@@ -82,6 +82,7 @@ pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Ou
         Statement::Release(name) => session.release(name).map(|()| Outcome::Done),
         Statement::RollbackTo(name) => session.rollback_to(name).map(|()| Outcome::Done),
         Statement::Checkpoint { database } => maintain::checkpoint(session, database.as_ref()),
+        Statement::Backup { database, file } => maintain::backup(session, database.as_ref(), file),
         Statement::Maintain { vacuum, table, columns } => {
             maintain::run(session, *vacuum, table.as_ref(), columns)
         }
