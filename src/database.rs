@@ -260,6 +260,21 @@ impl Database {
         Connection::new(Arc::clone(&self.shared))
     }
 
+    /// The database as of now, which stays so for as long as the result lives, whatever is written meanwhile.
+    ///
+    /// ```
+    /// let db = fluxdb::Database::open_in_memory()?;
+    /// db.connect().execute("CREATE TABLE t AS SELECT * FROM range(3)")?;
+    /// let before = db.snapshot();
+    /// db.connect().execute("DELETE FROM t")?;
+    /// assert_eq!(before.connect().query("FROM t")?.count_rows()?, 3);
+    /// assert!(before.connect().execute("DELETE FROM t").is_err());
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    pub fn snapshot(&self) -> DatabaseSnapshot {
+        DatabaseSnapshot { shared: self.shared.freeze() }
+    }
+
     /// Writes points, all of them durable on return. Their measurements are made, and get columns, as needed.
     ///
     /// # Errors
@@ -365,6 +380,20 @@ impl Database {
     }
 }
 
+/// A [`Database`] as of one moment. Its file keeps what can be seen at that moment for as long as this, or a connection of
+/// it, lives. Cheap to clone; attached databases are not part of it.
+#[derive(Debug, Clone)]
+pub struct DatabaseSnapshot {
+    shared: Arc<Shared>,
+}
+
+impl DatabaseSnapshot {
+    /// A new connection, which sees the database as of that moment and cannot write to it.
+    pub fn connect(&self) -> Connection {
+        Connection::new(Arc::clone(&self.shared))
+    }
+}
+
 impl Options {
     fn storage(&self) -> StorageOptions {
         let mut storage =
@@ -416,6 +445,11 @@ impl Shared {
             upkeep.look(&databases, &settings);
         }
         Arc::new(Self { databases, settings, upkeep })
+    }
+
+    fn freeze(&self) -> Arc<Self> {
+        let (databases, settings) = (Arc::new(self.databases.freeze()), self.settings.clone());
+        Arc::new(Self { databases, settings, upkeep: Arc::new(Upkeep::new(false)) })
     }
 
     /// The storage of the database that was opened.

@@ -34,7 +34,7 @@ pub use appender::Appender;
 pub use column::scalar::Scalar;
 pub use column::types::LogicalType;
 pub use connection::{ArrowReader, Connection, ProgressHandle, Rows, StatementResult};
-pub use database::{Database, Options};
+pub use database::{Database, DatabaseSnapshot, Options};
 pub use error::{Error, Result};
 pub use exec::batch::{Batch, Field, arrow_schema, to_record_batch};
 pub use exec::cast::text::{Writer as ValueWriter, json_string, write_value};

@@ -296,3 +296,36 @@ fn structs_derive_what_makes_them_of_rows() {
     fn from_anything<T: FromValue>(_: T) {}
     from_anything(1_i32);
 }
+
+#[test]
+fn a_snapshot_stays_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = Database::open(directory.path().join("t.flux")).unwrap();
+    let connection = db.connect();
+    connection.execute("CREATE TABLE t AS SELECT i FROM range(5000) t(i)").unwrap();
+    for i in 0..10 {
+        connection.execute(&format!("INSERT INTO t VALUES ({i})")).unwrap();
+    }
+    let before = db.snapshot();
+    let other = before.connect();
+    connection.execute("DELETE FROM t WHERE i >= 100").unwrap();
+    connection.execute("ALTER TABLE t ADD COLUMN j INTEGER").unwrap();
+    connection.execute("VACUUM").unwrap();
+    let sum = |connection: &fluxdb::Connection| {
+        connection.query_one::<(i64,)>("SELECT sum(i)::BIGINT FROM t", ()).unwrap().0
+    };
+    assert_eq!((sum(&other), sum(&before.connect()), sum(&connection)), (12_497_545, 12_497_545, 4995));
+    other.execute("BEGIN").unwrap();
+    assert_eq!(sum(&other), 12_497_545);
+    for sql in ["INSERT INTO t VALUES (1)", "DROP TABLE t", "CREATE TABLE u(i INTEGER)"] {
+        let error = before.connect().execute(sql).unwrap_err().to_string();
+        assert!(error.contains("Cannot write to a snapshot"), "{error}");
+    }
+    // What is temporary is the connection's own.
+    let own = before.connect();
+    own.execute("CREATE TEMP TABLE first AS SELECT * FROM t LIMIT 10").unwrap();
+    assert_eq!(own.query_one::<(i64,)>("SELECT count(*) FROM first", ()).unwrap().0, 10);
+    drop((own, other, before));
+    connection.execute("VACUUM").unwrap();
+    assert!(db.check().is_sound());
+}

@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::extensions::Extensions;
 use crate::sql::session::activity::Activity;
-use crate::table::{Storage, StorageOptions, TableError};
+use crate::table::{Snapshot, Storage, StorageOptions, TableError};
 
 /// The name of a connection's own database, which is in memory and goes with it.
 pub const TEMP_DATABASE: &str = "temp";
@@ -23,12 +23,30 @@ pub struct NamedDatabase {
     name: Box<str>,
     path: Option<PathBuf>,
     storage: Arc<Storage>,
+    /// The one moment as of which it is seen.
+    frozen: Option<Arc<Snapshot>>,
 }
 
 impl NamedDatabase {
     /// A database of that name; `path` is its file.
     pub fn new(name: &str, path: Option<PathBuf>, storage: Arc<Storage>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), path, storage })
+        Arc::new(Self { name: name.into(), path, storage, frozen: None })
+    }
+
+    /// The same database as of now, for good.
+    fn freeze(&self) -> Arc<Self> {
+        let (name, path, storage) = (self.name.clone(), self.path.clone(), Arc::clone(&self.storage));
+        Arc::new(Self { name, path, storage, frozen: Some(self.newest()) })
+    }
+
+    /// It as of the last commit, or of the moment as of which it is seen.
+    pub fn newest(&self) -> Arc<Snapshot> {
+        self.frozen.clone().unwrap_or_else(|| self.storage.newest())
+    }
+
+    /// Whether it is seen as of one moment.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
     }
 
     /// A new database for the temporary objects of a connection.
@@ -76,6 +94,17 @@ impl Databases {
             attached: RwLock::default(),
             activity: Arc::default(),
             extensions: Arc::default(),
+            upkeep: AtomicU64::new(0),
+        }
+    }
+
+    /// The database that was opened, as of now, and no other.
+    pub fn freeze(&self) -> Self {
+        Self {
+            opened: self.opened.freeze(),
+            attached: RwLock::default(),
+            activity: Arc::clone(&self.activity),
+            extensions: Arc::clone(&self.extensions),
             upkeep: AtomicU64::new(0),
         }
     }

@@ -69,7 +69,7 @@ struct Part {
 
 impl Part {
     fn of(database: &Arc<NamedDatabase>) -> Self {
-        Self { database: Arc::clone(database), snapshot: database.storage().newest(), write: None }
+        Self { database: Arc::clone(database), snapshot: database.newest(), write: None }
     }
 }
 
@@ -174,7 +174,7 @@ impl Transaction {
             Self::Open(open) => open.parts.iter().find(|part| Arc::ptr_eq(&part.database, database)),
             _ => None,
         };
-        let snapshot = part.map_or_else(|| database.storage().newest(), |part| Arc::clone(&part.snapshot));
+        let snapshot = part.map_or_else(|| database.newest(), |part| Arc::clone(&part.snapshot));
         DatabaseView::new(Arc::clone(database), snapshot)
     }
 }
@@ -293,7 +293,7 @@ impl Session {
 
     /// CHECKPOINT of a database.
     pub(in crate::sql) fn checkpoint(&mut self, database: &Arc<NamedDatabase>) -> Result<(), Failure> {
-        if database.storage().is_read_only() {
+        if database.storage().is_read_only() || database.is_frozen() {
             return Ok(());
         }
         if matches!(&self.transaction, Transaction::Open(open) if open.writes_to(database)) {
@@ -314,6 +314,10 @@ impl Session {
     /// Begins to write to a database: in the open transaction, or in one for this statement.
     pub(in crate::sql) fn writer_in(&mut self, database: &Arc<NamedDatabase>) -> Result<Writer<'_>, Failure> {
         database.storage().check_writable()?;
+        if database.is_frozen() {
+            let message = format!("Cannot write to a snapshot of database \"{}\"", database.name());
+            return Err(context_error(&message).into());
+        }
         let database = Arc::clone(database);
         let Transaction::Open(open) = &mut self.transaction else {
             let mut own = wait_to_write(database.storage(), self.settings.lock_timeout_ms, &self.cancel)?;
