@@ -261,7 +261,7 @@ impl<'c> KeyedTable<'c> {
                         connection.execute_with(&insert, as_params(row))?;
                     }
                     KeyedChange::Delete(key) => {
-                        removed += connection.execute_with(&delete, as_params(key))?
+                        removed += connection.execute_with(&delete, as_params(key))?;
                     }
                 }
             }

@@ -172,7 +172,7 @@ impl TableDefinition {
     pub fn indexed_keys(&self) -> Vec<Box<[ColumnId]>> {
         let mut keys: Vec<Box<[ColumnId]>> = vec![];
         let mut add = |key: Box<[ColumnId]>| {
-            if !key.is_empty() && key.len() <= usize::from(u8::MAX) && !keys.contains(&key) {
+            if !key.is_empty() && u8::try_from(key.len()).is_ok() && !keys.contains(&key) {
                 keys.push(key);
             }
         };

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fluxdb::{Connection, Database, Options, Synchronous};
+use fluxdb::{Database, Options, Synchronous};
 use redb::ReadableDatabase;
 
 #[global_allocator]
@@ -260,7 +260,7 @@ fn upserts() {
             table.put((id, 2)).unwrap();
         });
         let upsert = connection.prepare("INSERT OR REPLACE INTO t VALUES (?, ?)").unwrap();
-        per("INSERT OR REPLACE", 1_000, &|id| drop(upsert.execute((id, 3)).unwrap()));
+        per("INSERT OR REPLACE", 1_000, &|id| assert_eq!(upsert.execute((id, 3)).unwrap(), 1));
         let select = connection.prepare("SELECT v FROM t WHERE id = ?").unwrap();
         per("SELECT by key", 1_000, &|id| assert_eq!(select.query((id,)).unwrap().count_rows().unwrap(), 1));
         let update = connection.prepare("UPDATE t SET v = 4 WHERE id = ?").unwrap();

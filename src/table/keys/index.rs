@@ -327,7 +327,7 @@ mod tests {
             return vec![];
         }
         let mut found = vec![];
-        for block in index.seek(key, false)..index.seek(key, true) + 1 {
+        for block in index.seek(key, false)..=index.seek(key, true) {
             if index.is_in_order() {
                 found.extend(index.rows_of(block).filter(|row| all[*row] == key).map(|row| row as u32));
             } else {

@@ -1,6 +1,6 @@
 //! Keys are found whatever became of the rows, and nothing else is.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,14 +90,14 @@ fn delete(storage: &Arc<Storage>, id: TableId, ids: &[i64]) -> usize {
 }
 
 /// Every id of a range is found if it is there, alone and with others, by both keys.
-fn assert_finds(storage: &Storage, id: TableId, there: &BTreeMap<i64, ()>, most: i64) {
+fn assert_finds(storage: &Storage, id: TableId, there: &BTreeSet<i64>, most: i64) {
     let table = storage.snapshot().table(id).unwrap();
     let all: Vec<i64> = (0..most).collect();
-    let expected: Vec<i64> = there.keys().copied().collect();
+    let expected: Vec<i64> = there.iter().copied().collect();
     assert_eq!(ids_of(&table, &table.find(&[ID], &probes(&all)).unwrap()), expected);
     for one in (0..most).step_by(37) {
         let found = ids_of(&table, &table.find(&[ID], &probes(&[one])).unwrap());
-        assert_eq!(found, there.contains_key(&one).then_some(one).into_iter().collect::<Vec<_>>());
+        assert_eq!(found, there.contains(&one).then_some(one).into_iter().collect::<Vec<_>>());
     }
     let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(all.iter().map(|id| text_of(*id))));
     let pairs = Probes::new(&[texts, Arc::new(Int64Array::from(all))]).unwrap();
@@ -119,7 +119,7 @@ fn assert_finds(storage: &Storage, id: TableId, there: &BTreeMap<i64, ()>, most:
             found.extend(here);
         }
         found.sort_unstable();
-        assert_eq!(found, there.range(low..high).map(|(id, ())| *id).collect::<Vec<_>>());
+        assert_eq!(found, there.range(low..high).copied().collect::<Vec<_>>());
     }
 }
 
@@ -129,11 +129,11 @@ fn keys_are_found_in_memory_sealed_and_after_reopening() {
     let path = directory.path().join("a.flux");
     let storage = Storage::open(&path, &options(1000)).unwrap();
     let id = create(&storage, keyed(&storage));
-    let mut there = BTreeMap::new();
+    let mut there = BTreeSet::new();
     // In order, out of order, and in single rows.
     let mut next = |count: i64, step: i64| -> Vec<i64> {
         let ids: Vec<i64> = (0..count).map(|i| i * step % count).map(|i| i + there.len() as i64).collect();
-        there.extend(ids.iter().map(|id| (*id, ())));
+        there.extend(ids.iter().copied());
         insert(&storage, id, &ids);
         ids
     };
@@ -143,7 +143,7 @@ fn keys_are_found_in_memory_sealed_and_after_reopening() {
     next(1, 1);
     assert_finds(&storage, id, &there, 2000);
     let gone: Vec<i64> = (0..1700).step_by(3).collect();
-    assert_eq!(delete(&storage, id, &gone), gone.iter().filter(|id| there.remove(id).is_some()).count());
+    assert_eq!(delete(&storage, id, &gone), gone.iter().filter(|id| there.remove(id)).count());
     assert_finds(&storage, id, &there, 2000);
     assert_sound(&storage);
     drop(storage);
@@ -167,7 +167,7 @@ fn a_key_that_came_later_is_found_without_an_index() {
     let mut transaction = storage.begin().unwrap();
     transaction.alter_table(TableDefinition { id, ..with_key }).unwrap();
     transaction.commit().unwrap();
-    let there = ids.into_iter().map(|id| (id, ())).collect();
+    let there = ids.into_iter().collect();
     assert_finds(&storage, id, &there, 4100);
     let table = storage.snapshot().table(id).unwrap();
     assert!(table.row_groups().unwrap()[0].key_index(&[ID]).unwrap().is_none());
@@ -201,7 +201,7 @@ fn whoever_adds_a_key_first_wins() {
     insert(&storage, id, &[50]);
     replace.commit().unwrap();
     also.commit().unwrap();
-    let there = [1, 2, 3, 10, 11, 12, 50].into_iter().map(|id| (id, ())).collect();
+    let there = BTreeSet::from([1, 2, 3, 10, 11, 12, 50]);
     assert_finds(&storage, id, &there, 60);
     assert_sound(&storage);
 }
@@ -216,16 +216,16 @@ proptest! {
         let path = directory.path().join("a.flux");
         let mut storage = Storage::open(&path, &options(128)).unwrap();
         let id = create(&storage, keyed(&storage));
-        let mut there = BTreeMap::new();
+        let mut there = BTreeSet::new();
         for (what, at, count) in steps {
             let ids: Vec<i64> = (0..count).map(|i| (at + i * 7) % 400).collect();
-            let mut ids: Vec<i64> = ids.into_iter().filter(|id| what == 3 || !there.contains_key(id)).collect();
+            let mut ids: Vec<i64> = ids.into_iter().filter(|id| what == 3 || !there.contains(id)).collect();
             ids.sort_unstable();
             ids.dedup();
             match what {
                 0 => ids.reverse(),
                 3 => {
-                    let count = ids.iter().filter(|id| there.remove(*id).is_some()).count();
+                    let count = ids.iter().filter(|id| there.remove(*id)).count();
                     prop_assert_eq!(delete(&storage, id, &ids), count);
                     continue;
                 }
@@ -244,7 +244,7 @@ proptest! {
                 continue;
             }
             insert(&storage, id, &ids);
-            there.extend(ids.into_iter().map(|id| (id, ())));
+            there.extend(ids);
         }
         assert_finds(&storage, id, &there, 400);
         assert_sound(&storage);
