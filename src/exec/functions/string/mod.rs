@@ -43,9 +43,6 @@ pub(super) fn char_count(s: &str) -> usize {
         // Too short for the counting of the standard library to gain anything.
         return s.bytes().filter(|b| (*b as i8) >= -0x40).count();
     }
-    if s.is_ascii() {
-        return s.len();
-    }
     // The vectors of the machine it runs on count faster than those that every machine has.
     bytecount::num_chars(s.as_bytes())
 }
