@@ -295,7 +295,7 @@ impl Binder<'_> {
     }
 
     /// Calls a function with bound arguments.
-    pub(super) fn call(&mut self, name: &str, args: Vec<Expr>) -> Result<Expr> {
+    pub fn call(&mut self, name: &str, args: Vec<Expr>) -> Result<Expr> {
         let infos: Vec<_> = args.iter().map(|a| self.argument_info(a)).collect();
         let bound = bind_scalar(name, &infos).or_else(|e| self.env.extensions.scalar(name, &infos).ok_or(e));
         let bound = bound.map_err(|e| match e {

@@ -6,7 +6,7 @@
 //! Expressions refer to columns by ids that are unique in the statement. A column of an enclosing query
 //! is simply an id that the subquery's own plan does not make.
 
-mod aggregate;
+pub mod aggregate;
 mod as_of;
 mod builtin_macros;
 pub mod coerce;

@@ -13,6 +13,7 @@ use crate::sql::error::SqlError;
 use crate::sql::plan::{ColumnIds, LogicalPlan};
 use crate::sql::sequences;
 use crate::sql::session::{Failure, Outcome, ResultRows, Session, TypedValue};
+use crate::sql::statement::materialized::use_rollups;
 
 /// Runs a query; its rows are made while they are read.
 pub fn run(session: &mut Session, query: &Query) -> Result<Outcome, Failure> {
@@ -29,8 +30,16 @@ pub fn run(session: &mut Session, query: &Query) -> Result<Outcome, Failure> {
     Ok(Outcome::Rows(ResultRows::Stream(Box::new(session.start(plan, false)?))))
 }
 
-/// The logical plan of a query as a statement.
+/// The logical plan of a query as a statement, over materialized views where they have what it asks for.
 pub fn plan(binder: &mut Binder<'_>, query: &Query) -> Result<(LogicalPlan, ColumnIds), Failure> {
+    let bound = binder.bind_query(query, None)?;
+    let mut plan = with_types(binder, bound)?.into_plan();
+    use_rollups(binder, &mut plan)?;
+    Ok((plan, std::mem::take(&mut binder.ids)))
+}
+
+/// The logical plan of a query as it was written.
+pub fn plan_as_written(binder: &mut Binder<'_>, query: &Query) -> Result<(LogicalPlan, ColumnIds), Failure> {
     let bound = binder.bind_query(query, None)?;
     let bound = with_types(binder, bound)?;
     Ok((bound.into_plan(), std::mem::take(&mut binder.ids)))

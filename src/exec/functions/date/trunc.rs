@@ -58,12 +58,12 @@ fn trunc_timestamp(part: Part, t: i64) -> Result<i64> {
     if !timestamp_is_finite(t) {
         return Ok(t);
     }
+    let out_of_range = || ExecError::Conversion("date_trunc: the result is out of range".into());
     if let Some(unit) = fixed(part) {
-        return Ok(t - t.rem_euclid(unit));
+        return t.checked_sub(t.rem_euclid(unit)).ok_or_else(out_of_range);
     }
     let days = trunc_date(part, split_timestamp(t).0)?;
-    join_timestamp(days, 0)
-        .ok_or_else(|| ExecError::Conversion("date_trunc: the result is out of range".into()))
+    join_timestamp(days, 0).ok_or_else(out_of_range)
 }
 
 fn trunc_interval(part: Part, v: IntervalMonthDayNano) -> Result<IntervalMonthDayNano> {
@@ -108,10 +108,13 @@ fn timestamps() -> ScalarKernel {
         let Some(part) = constant_part(args)? else { return Ok(new_null_array(&ty.arrow(), rows)) };
         let array = args[1].as_primitive::<TimestampMicrosecondType>();
         if let Some(unit) = fixed(part) {
-            let out = array.unary::<_, TimestampMicrosecondType>(|t| {
-                if timestamp_is_finite(t) { t.wrapping_sub(t.rem_euclid(unit)) } else { t }
-            });
-            return Ok(std::sync::Arc::new(out.with_data_type(ty.arrow())));
+            let is_early = |t: &i64| timestamp_is_finite(*t) && t.checked_sub(unit).is_none();
+            if !array.values().iter().any(is_early) {
+                let out = array.unary::<_, TimestampMicrosecondType>(|t| {
+                    if timestamp_is_finite(t) { t - t.rem_euclid(unit) } else { t }
+                });
+                return Ok(std::sync::Arc::new(out.with_data_type(ty.arrow())));
+            }
         }
         let out = array.try_unary::<_, TimestampMicrosecondType, ExecError>(|t| trunc_timestamp(part, t))?;
         Ok(std::sync::Arc::new(out.with_data_type(ty.arrow())))

@@ -10,10 +10,12 @@
 
 mod create;
 mod refresh;
+mod rollup;
 mod shape;
 
 pub use create::create;
 pub use refresh::{freeze, refresh, refresh_if_due, refresh_named};
+pub use rollup::use_rollups;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -71,7 +73,7 @@ struct BoundView {
 impl BoundView {
     /// Binds the query of a view. It may read tables of the database that is written to alone.
     fn bind(binder: &mut Binder<'_>, query: &Query, view: &ReadView) -> Result<Self, Failure> {
-        let (plan, ids) = query::plan(binder, query)?;
+        let (plan, ids) = query::plan_as_written(binder, query)?;
         let (mut tables, mut others) = (vec![], false);
         collect(&plan, &mut tables, &mut others);
         for table in &tables {

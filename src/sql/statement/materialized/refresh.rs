@@ -5,10 +5,12 @@ use std::sync::Arc;
 use sqlparser::ast::ObjectName;
 
 use crate::catalog::{
-    ALL_TIME, Materialized, Object, ObjectKind, TableDefinition, TableId, TimeRange, merge_ranges,
+    ALL_TIME, Materialized, Object, ObjectKind, SourceState, TableDefinition, TableId, TimeRange,
+    merge_ranges,
 };
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::context::ExecContext;
 use crate::exec::eval::evaluate_constant;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::sinks::table_sink;
@@ -66,7 +68,7 @@ pub fn refresh(writer: &mut Writer<'_>, id: TableId, schema: &str) -> Result<u64
     let refresh = Refresh { view: &view, table: &table, schema, materialized };
     let bound = refresh.bind(writer)?;
     let sources = bound.state()?;
-    let ranges = refresh.ranges(&bound, &sources);
+    let ranges = changed_ranges(materialized, &bound, &sources);
     if ranges.is_empty() && materialized.refreshed {
         return Ok(0);
     }
@@ -115,6 +117,60 @@ pub fn freeze(writer: &mut Writer<'_>, source: TableId, horizon: &str) -> Result
     Ok(())
 }
 
+/// The times of rows that may have changed since a view was made; all of time where that is not known.
+pub fn changed_ranges(view: &Materialized, bound: &BoundView, sources: &[SourceState]) -> Vec<TimeRange> {
+    if !view.refreshed || bound.tables.is_none() || sources.len() != view.sources.len() {
+        return vec![ALL_TIME];
+    }
+    let both = sources.iter().zip(&view.sources);
+    let changed: Vec<TimeRange> = both.flat_map(|(now, before)| now.changes_since(before)).collect();
+    if changed.is_empty() {
+        return vec![];
+    }
+    let endless = |range: &TimeRange| range.0 == i64::MIN || range.1 == i64::MAX;
+    if bound.shape.is_none() || changed.iter().any(endless) {
+        return vec![ALL_TIME];
+    }
+    changed
+}
+
+/// Ranges that begin and end with buckets, in order and apart. Buckets that begin before `least` are no part of them.
+pub fn whole_buckets(
+    shape: &Shape,
+    ranges: Vec<TimeRange>,
+    least: Option<i64>,
+    context: &ExecContext,
+) -> Vec<TimeRange> {
+    let mut whole = vec![];
+    for (from, to) in ranges {
+        let found = (from > i64::MIN && to < i64::MAX).then(|| {
+            let (first, last) = (shape.start_of(from, context)?, shape.start_of(to, context)?);
+            if least.is_some_and(|least| last < least) {
+                return Some(None);
+            }
+            let from = match least {
+                Some(least) if first < least => shape.first_from(least, to, context)?,
+                _ => shape.first_from(first, from, context)?,
+            };
+            Some(Some((from, shape.last_until(last, to, context)?)))
+        });
+        match found.flatten() {
+            Some(Some(range)) => whole.push(range),
+            Some(None) => {}
+            // A time near the end of all times, or all of them.
+            None => return vec![ALL_TIME],
+        }
+    }
+    let mut whole = merge_ranges(whole);
+    while whole.len() > RANGES_MAX {
+        // The two that are nearest to each other.
+        let gap = |i: &usize| whole[i + 1].0.saturating_sub(whole[*i].1);
+        let Some(nearest) = (0..whole.len() - 1).min_by_key(gap) else { break };
+        whole[nearest].1 = whole.remove(nearest + 1).1;
+    }
+    whole
+}
+
 fn definition(view: &ReadView, id: TableId) -> Result<Arc<TableDefinition>, Failure> {
     let found = view.focus().catalog().table_by_id(id);
     Ok(Arc::clone(found.ok_or_else(|| TableError::Conflict(id.to_string()))?))
@@ -154,24 +210,6 @@ impl Refresh<'_> {
         Ok(bound)
     }
 
-    /// The times of rows that may have changed since the view was made; all of time where that is not known.
-    fn ranges(&self, bound: &BoundView, sources: &[crate::catalog::SourceState]) -> Vec<TimeRange> {
-        let before = &self.materialized.sources;
-        if !self.materialized.refreshed || bound.tables.is_none() || sources.len() != before.len() {
-            return vec![ALL_TIME];
-        }
-        let changed: Vec<TimeRange> =
-            sources.iter().zip(before).flat_map(|(now, before)| now.changes_since(before)).collect();
-        if changed.is_empty() {
-            return vec![];
-        }
-        let endless = |range: &TimeRange| range.0 == i64::MIN || range.1 == i64::MAX;
-        if bound.shape.is_none() || changed.iter().any(endless) {
-            return vec![ALL_TIME];
-        }
-        changed
-    }
-
     /// Makes the rows of the buckets anew that have times in these ranges.
     fn remake(
         &self,
@@ -189,50 +227,11 @@ impl Refresh<'_> {
             least = least.max(self.ticks(writer, &horizon(retention), &column.ty)?);
         }
         let mut rows = 0;
-        for range in self.whole_buckets(writer, shape, ranges, least) {
+        for range in whole_buckets(shape, ranges, least, &writer.session().context()) {
             self.delete(writer, &self.condition(writer, shape, range, least)?)?;
             rows += self.insert(writer, bound, range, least)?;
         }
         Ok(rows)
-    }
-
-    /// Ranges that begin and end with buckets, in order and apart. Buckets that begin before `least` are no part of them.
-    fn whole_buckets(
-        &self,
-        writer: &Writer<'_>,
-        shape: &Shape,
-        ranges: Vec<TimeRange>,
-        least: Option<i64>,
-    ) -> Vec<TimeRange> {
-        let context = writer.session().context();
-        let mut whole = vec![];
-        for (from, to) in ranges {
-            let found = (from > i64::MIN && to < i64::MAX).then(|| {
-                let (first, last) = (shape.start_of(from, &context)?, shape.start_of(to, &context)?);
-                if least.is_some_and(|least| last < least) {
-                    return Some(None);
-                }
-                let from = match least {
-                    Some(least) if first < least => shape.first_from(least, to, &context)?,
-                    _ => shape.first_from(first, from, &context)?,
-                };
-                Some(Some((from, shape.last_until(last, to, &context)?)))
-            });
-            match found.flatten() {
-                Some(Some(range)) => whole.push(range),
-                Some(None) => {}
-                // A time near the end of all times, or all of them.
-                None => return vec![ALL_TIME],
-            }
-        }
-        let mut whole = merge_ranges(whole);
-        while whole.len() > RANGES_MAX {
-            // The two that are nearest to each other.
-            let gap = |i: &usize| whole[i + 1].0.saturating_sub(whole[*i].1);
-            let Some(nearest) = (0..whole.len() - 1).min_by_key(gap) else { break };
-            whole[nearest].1 = whole.remove(nearest + 1).1;
-        }
-        whole
     }
 
     /// Which rows of the view make room for a range, as a condition.
@@ -282,7 +281,7 @@ impl Refresh<'_> {
         let mut plan = bound.plan.clone();
         let mut ids = bound.ids.clone();
         if let Some(shape) = &bound.shape {
-            shape.restrict(&mut plan, times);
+            shape.restrict(&mut plan, &[times]);
             if let Some(least) = least {
                 let column = plan.columns()[shape.output].clone();
                 let least = Expr::literal(Scalar::Int(least.into()), column.ty.clone());

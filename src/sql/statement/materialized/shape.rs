@@ -31,22 +31,9 @@ impl Shape {
     /// That of a plan as it was bound, if it has one. Whatever looks at several groups, such as a window or a limit,
     /// takes it away.
     pub fn of(plan: &LogicalPlan) -> Option<Self> {
-        // Which column each output is, on the way down.
-        let mut outputs: Vec<Option<usize>> = plan.columns().iter().map(|c| Some(c.id)).collect();
-        let mut node = plan;
-        let (mut below, keys) = loop {
-            match node {
-                LogicalPlan::Sort { input, .. } | LogicalPlan::Filter { input, .. } => node = input,
-                LogicalPlan::Project { input, definitions } => {
-                    for output in &mut outputs {
-                        *output = output.and_then(|id| bare(definitions, id));
-                    }
-                    node = input;
-                }
-                LogicalPlan::Aggregate { input, group_by, .. } => break (&**input, group_by),
-                _ => return None,
-            }
-        };
+        let (outputs, node) = groups_below(plan)?;
+        let LogicalPlan::Aggregate { input, group_by: keys, .. } = node else { return None };
+        let mut below = &**input;
         let mut starts: Vec<(usize, Expr)> = vec![];
         for (position, output) in outputs.iter().enumerate() {
             let key = output.and_then(|id| keys.iter().find(|key| key.column.id == id));
@@ -130,22 +117,60 @@ impl Shape {
         Some(inside)
     }
 
-    /// Makes the plan one over the rows whose times are in a range. All of time is no condition.
-    pub fn restrict(&self, plan: &mut LogicalPlan, (least, greatest): TimeRange) {
+    /// Makes the plan one over the rows whose times are in one of these ranges. All of time is no condition.
+    pub fn restrict(&self, plan: &mut LogicalPlan, ranges: &[TimeRange]) {
         let bound = |op, ticks: i64| {
             let value = Expr::literal(Scalar::Int(ticks.into()), self.column.ty.clone());
             Expr::Compare { op, left: Box::new(self.column.expr()), right: Box::new(value) }
         };
-        let mut predicates = vec![];
-        if least != i64::MIN {
-            predicates.push(bound(CompareOp::GtEq, least));
+        let mut within = vec![];
+        for &(least, greatest) in ranges {
+            let mut both = vec![];
+            if least != i64::MIN {
+                both.push(bound(CompareOp::GtEq, least));
+            }
+            if greatest != i64::MAX {
+                both.push(bound(CompareOp::LtEq, greatest));
+            }
+            match both.len() {
+                0 => return,
+                1 => within.append(&mut both),
+                _ => within.push(Expr::And(both)),
+            }
         }
-        if greatest != i64::MAX {
-            predicates.push(bound(CompareOp::LtEq, greatest));
+        match within.len() {
+            0 => {}
+            1 => restrict(plan, within),
+            _ => restrict(plan, vec![Expr::Or(within)]),
         }
-        if !predicates.is_empty() {
-            restrict(plan, predicates);
+    }
+}
+
+/// The aggregation that a query's rows are, and which of its columns each column of the query is, if it is one.
+pub fn groups_below(plan: &LogicalPlan) -> Option<(Vec<Option<usize>>, &LogicalPlan)> {
+    let mut outputs: Vec<Option<usize>> = plan.columns().iter().map(|c| Some(c.id)).collect();
+    let mut node = plan;
+    loop {
+        match node {
+            LogicalPlan::Sort { input, .. } | LogicalPlan::Filter { input, .. } => node = input,
+            LogicalPlan::Project { input, definitions } => {
+                for output in &mut outputs {
+                    *output = output.and_then(|id| bare(definitions, id));
+                }
+                node = input;
+            }
+            LogicalPlan::Aggregate { .. } => return Some((outputs, node)),
+            _ => return None,
         }
+    }
+}
+
+/// Whether a query has conditions on its groups.
+pub fn drops_groups(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate { .. } => false,
+        LogicalPlan::Filter { .. } => true,
+        other => other.inputs().into_iter().any(drops_groups),
     }
 }
 
@@ -171,7 +196,7 @@ fn bare(definitions: &[Definition], id: usize) -> Option<usize> {
 }
 
 /// Puts what a projection defines in the place of its columns.
-fn substitute(expr: &mut Expr, definitions: &[Definition]) {
+pub fn substitute(expr: &mut Expr, definitions: &[Definition]) {
     if let Expr::Column { index, .. } = expr {
         if let Some(definition) = definitions.iter().find(|d| d.column.id == *index) {
             *expr = definition.expr.clone();
