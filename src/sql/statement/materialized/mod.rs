@@ -24,6 +24,7 @@ use sqlparser::ast::{Expr as Syntax, Query, visit_expressions};
 
 use crate::catalog::SourceState;
 use crate::sql::bind::Binder;
+use crate::sql::bind::expiry::TTL;
 use crate::sql::bind::name::function_name;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::LogicalPlan;
@@ -86,7 +87,9 @@ impl BoundView {
                 return Err(SqlError::binder(message).into());
             }
         }
-        let fixed = !others && !is_fleeting(query);
+        // Rows with a ttl go without a change of the table.
+        let hides = tables.iter().any(|t| t.definition().options.contains_key(TTL));
+        let fixed = !others && !hides && !is_fleeting(query);
         let shape = if fixed { Shape::of(&plan) } else { None };
         Ok(Self { plan, ids, tables: fixed.then_some(tables), shape })
     }

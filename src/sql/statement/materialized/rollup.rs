@@ -14,6 +14,7 @@ use crate::column::types::LogicalType;
 use crate::exec::eval::evaluate_constant;
 use crate::exec::expr::{AggregateCall, CompareOp, Expr};
 use crate::sql::bind::aggregate::same_expr;
+use crate::sql::bind::expiry::TTL;
 use crate::sql::bind::{Binder, Environment};
 use crate::sql::error::Result;
 use crate::sql::parser::{parse_expr, parse_query};
@@ -70,6 +71,7 @@ fn views_of(view: &ReadView, source: &TableSnapshot) -> Vec<(Arc<TableDefinition
             if let Object::Table(table) = object
                 && let Some(m) = &table.materialized
                 && m.refreshed
+                && !table.options.contains_key(TTL)
                 && matches!(&m.sources[..], [one] if one.table == source.id() && one.time.is_some())
             {
                 found.push((Arc::clone(table), schema.definition().name.to_string()));
