@@ -331,19 +331,6 @@ fn files_in_and_out() {
 }
 
 #[test]
-fn arrow_files_and_streams_come_through_pipes() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("x.arrow");
-    gives(&[], &format!("COPY (SELECT range AS n FROM range(3)) TO '{}'", file.display()), "");
-    let stream = shell(&["--format", "arrow", "-c", "SELECT range AS n FROM range(3)"], b"").stdout;
-    for bytes in [fs::read(&file).unwrap(), stream] {
-        let out = shell(&["-c", "SELECT sum(n) AS n FROM read_arrow('-')"], &bytes);
-        assert_eq!(text(&out.stdout), "n\n3\n", "{}", text(&out.stderr));
-        refuses(&["-c", "SELECT sum(n) AS n FROM read_arrow('-')"], &bytes[..bytes.len() / 3]);
-    }
-}
-
-#[test]
 fn subcommands_bring_files_in_and_out() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();

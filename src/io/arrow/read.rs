@@ -1,7 +1,7 @@
 //! Reading: one record batch after another, brought into our layouts by whoever drains it.
 
 use std::fs::File;
-use std::io::{BufReader, Chain, Cursor, Read};
+use std::io::BufReader;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, new_null_array};
@@ -20,8 +20,6 @@ use crate::io::source::{Batches, FileFormat, FileScan};
 
 /// The first bytes of a file that is no stream.
 const FILE_MAGIC: &[u8] = b"ARROW1";
-/// Bytes that they take, with what fills them up.
-const FILE_MAGIC_BYTES: u64 = 8;
 
 /// All that is known of some Arrow files.
 #[derive(Debug)]
@@ -91,7 +89,7 @@ impl Arrow {
 /// A file or stream that is being read.
 enum Reader {
     File(FileReader<BufReader<File>>),
-    Stream(StreamReader<Chain<Cursor<Vec<u8>>, Input>>),
+    Stream(StreamReader<Input>),
 }
 
 impl Reader {
@@ -103,15 +101,7 @@ impl Reader {
             let reader = foreign(path, || FileReader::try_new_buffered(handle, None))?;
             return Ok(Self::File(reader));
         }
-        let mut input = files.open(file)?;
-        // What comes through a pipe may be a file too: behind its magic bytes that is a stream, and a footer.
-        let mut start = vec![];
-        let read = input.by_ref().take(FILE_MAGIC_BYTES).read_to_end(&mut start);
-        read.map_err(|e| ExecError::Io(format!("cannot read \"{path}\": {e}")))?;
-        if start.starts_with(FILE_MAGIC) {
-            start.clear();
-        }
-        let input = Cursor::new(start).chain(input);
+        let input = files.open(file)?;
         Ok(Self::Stream(foreign(path, || StreamReader::try_new(input, None))?))
     }
 
@@ -162,9 +152,7 @@ fn schema_of(files: &FileList, file: usize) -> Result<Vec<Field>> {
     }
     // A pipe can be opened once; its schema is in its head.
     let head = files.head(file, 1 << 20)?;
-    let is_file = head.starts_with(FILE_MAGIC);
-    let stream = if is_file { head.get(FILE_MAGIC_BYTES as usize..).unwrap_or_default() } else { &head[..] };
-    let reader = foreign(path, || StreamReader::try_new(stream, None))?;
+    let reader = foreign(path, || StreamReader::try_new(&head[..], None))?;
     columns_of(path, &reader.schema())
 }
 
@@ -229,7 +217,7 @@ impl FileScan for ArrowScan {
     fn progress(&self) -> f64 {
         match &self.reader {
             Reader::File(reader) => self.batches as f64 / reader.num_batches().max(1) as f64,
-            Reader::Stream(reader) => reader.get_ref().get_ref().1.progress().unwrap_or(0.0),
+            Reader::Stream(reader) => reader.get_ref().progress().unwrap_or(0.0),
         }
     }
 }
