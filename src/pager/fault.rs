@@ -507,7 +507,8 @@ impl File for Process {
         let killed = self.is_killed();
         let alive = self.alive(1);
         if alive.is_err() && !killed {
-            self.file.write_at(offset, &bytes[..bytes.len() / 2])?;
+            let half = bytes.len() / 2 / SECTOR_BYTES as usize * SECTOR_BYTES as usize;
+            self.file.write_at(offset, &bytes[..half])?;
         }
         alive?.write_at(offset, bytes)
     }
@@ -636,8 +637,8 @@ mod tests {
         assert_eq!((file.operations(), file.read(0, 1).unwrap()[0]), (before, 1));
         let process = Process::new(&file);
         process.kill_after(2);
-        process.write_all_at(0, &[3; 4]).unwrap();
-        assert!(!process.is_killed() && process.write_all_at(0, &[4; 4]).is_err() && process.is_killed());
-        assert_eq!(file.read(0, 4).unwrap()[..], [4, 4, 3, 3]);
+        process.write_all_at(0, &[3; 1024]).unwrap();
+        assert!(!process.is_killed() && process.write_all_at(0, &[4; 1024]).is_err() && process.is_killed());
+        assert_eq!(file.read(511, 2).unwrap()[..], [4, 3]);
     }
 }

@@ -6,10 +6,9 @@ use fluxdb::Database;
 use fluxdb::pager::MemoryFile;
 use fluxdb::pager::fault::{Fate, Fault, FaultFile, FaultPlan, Random};
 
-use crate::Time;
+use crate::common::{Time, told};
 use crate::history::History;
 use crate::model::State;
-use crate::sweep::told;
 use crate::workload::{Driver, Shape};
 
 const STEPS: usize = 60;

@@ -1,13 +1,12 @@
 //! Power cuts at every operation of a recorded workload.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use fluxdb::Database;
 use fluxdb::pager::MemoryFile;
 use fluxdb::pager::fault::{Disk, Fate, FaultFile, Operation, Random};
 
-use crate::Time;
+use crate::common::{Time, told};
 use crate::history::History;
 use crate::model::State;
 use crate::workload::{Driver, Shape};
@@ -25,14 +24,6 @@ pub struct Tried {
     pub points: u64,
     /// Of these, after a recovery from another.
     pub again: u64,
-}
-
-/// Says where something went wrong before it goes on to fail.
-pub fn told<T>(what: impl FnOnce() -> String, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        println!("failed: {}", what());
-        resume_unwind(panic)
-    })
 }
 
 /// Runs the workload of a seed and cuts the power at each of its operations.

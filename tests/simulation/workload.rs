@@ -440,7 +440,8 @@ impl Driver {
             4 => Some(Change {
                 sql: format!("TRUNCATE {name}"),
                 apply: Box::new(move |state| state.table(&of).rows.clear()),
-                truncates: Some(table.identity),
+                // Without rows there is nothing to remove, and nothing that others might get in the way of.
+                truncates: (!table.rows.is_empty()).then_some(table.identity),
             }),
             5..=20 => {
                 let room = ROWS_MAX.saturating_sub(table.rows.len()) as u64;
@@ -461,7 +462,7 @@ impl Driver {
                         from + count
                     ),
                     Box::new(move |state| {
-                        state.table(&of).rows.extend((from..from + count).map(|id| (id, id % 100)))
+                        state.table(&of).rows.extend((from..from + count).map(|id| (id, id % 100)));
                     }),
                 )
             }
