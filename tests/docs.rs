@@ -179,8 +179,9 @@ fn every_page_is_in_the_book() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
     for entry in std::fs::read_dir(&docs).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".md") && name != "SUMMARY.md" {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.extension().is_some_and(|e| e == "md") && name != "SUMMARY.md" {
             assert!(summary.contains(&format!("({name})")), "docs/SUMMARY.md does not name {name}");
         }
     }

@@ -135,7 +135,7 @@ pub fn write(words: &[String]) -> ExitCode {
         Words::parse(words, &["tag", "field", "time", "precision"]).and_then(|w| Ok((w.precision()?, w)));
     let (precision, words) = match line {
         Ok(parsed) => parsed,
-        Err(e) => return bad_usage(&format!("{e}")),
+        Err(e) => return bad_usage(&e),
     };
     let [database, measurement] = &words.positional[..] else { return Subcommand::bad_usage("write") };
     let escape = |text: &str| text.replace(',', "\\,").replace(' ', "\\ ");
