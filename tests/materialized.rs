@@ -110,7 +110,9 @@ fn views_are_what_their_queries_are() {
                 }
             };
             connection.execute(&statement).unwrap();
-            answers_agree(&connection, &format!("step {step} of seed {seed}: {statement}"));
+            if step % 3 == 0 {
+                answers_agree(&connection, &format!("step {step} of seed {seed}: {statement}"));
+            }
             if random.below(2) == 0 {
                 connection.execute("CALL maintain()").unwrap();
                 agree(&connection, &format!("step {step} of seed {seed}: {statement}"));
