@@ -10,7 +10,13 @@ use std::time::{Duration, Instant};
 use fluxdb::{Database, Options};
 
 const FLUXDB: &str = env!("CARGO_BIN_EXE_fluxdb");
-const ROUNDS: u64 = 25;
+/// How often each test kills a process; `FLUXDB_KILL_ROUNDS` says otherwise.
+const ROUNDS: u64 = 15;
+
+fn rounds() -> u64 {
+    std::env::var("FLUXDB_KILL_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number of rounds"))
+}
+
 const LOAD: &str = "CREATE TABLE big AS SELECT i, i % 97 AS m, 'value ' || (i % 1000) AS s \
                     FROM generate_series(1, 400000) t(i)";
 
@@ -49,7 +55,7 @@ fn a_load_that_is_killed_leaves_all_earlier_commits() {
     let mut seed = std::process::id().into();
     println!("seed {seed}");
     let mut committed = 0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let mut child = Command::new(FLUXDB)
             .arg(&path)
             .arg(format!("INSERT INTO base VALUES ({})", 10_000 + round))
@@ -75,6 +81,7 @@ fn a_load_that_is_killed_leaves_all_earlier_commits() {
         assert!(report.is_sound(), "round {round}: {:?}", report.findings);
         db.close().unwrap();
     }
+    println!("{} kills; {committed} commits", rounds());
     assert!(committed > 0, "every round was killed before its first commit: nothing was tested");
 }
 
@@ -94,6 +101,8 @@ fn child() {
                 let connection = db.connect();
                 let number = |sql: &str| number(db, sql).unwrap().parse::<u64>().unwrap();
                 let mut last = number(&format!("SELECT n FROM counters WHERE thread = {thread}"));
+                // So that sealing is interrupted too, and not only the log.
+                let tidies = (last + thread) % 3 == 0;
                 loop {
                     last += 1;
                     let done = connection.execute(&format!(
@@ -105,6 +114,10 @@ fn child() {
                         assert!(error.to_string().contains("try again"), "{error}");
                         last -= 1;
                         continue;
+                    }
+                    if tidies && last % 16 == 0 {
+                        let sealed = connection.execute("CHECKPOINT");
+                        assert!(sealed.is_ok(), "{sealed:?}");
                     }
                     // One write, so that lines are whole.
                     let _ = std::io::stderr().write_all(format!("{thread} {last}\n").as_bytes());
@@ -128,7 +141,7 @@ fn threads_that_are_killed_leave_all_that_they_were_told_of() {
     let mut seed = std::process::id().into();
     println!("seed {seed}");
     let (mut told, mut replayed) = ([0; THREADS as usize], 0);
-    for round in 0..15 {
+    for round in 0..rounds() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--nocapture"])
             .env(CHILD, &path)
@@ -177,6 +190,6 @@ fn threads_that_are_killed_leave_all_that_they_were_told_of() {
         assert!(report.is_sound(), "round {round}: {:?}", report.findings);
         db.close().unwrap();
     }
-    println!("{told:?} commits, {replayed} from the log");
+    println!("{} kills; {told:?} commits, {replayed} from the log", rounds());
     assert!(told.iter().sum::<u64>() > 20 && replayed > 20, "{told:?}, {replayed}");
 }

@@ -347,6 +347,8 @@ impl Driver {
         }
         self.clients.clear();
         self.database = None;
+        // It may have been killed while it was closed.
+        let kill = kill || self.process.is_killed();
         self.process = Arc::new(Process::new(&self.file));
         let database = match Database::open_file(self.process.clone(), self.shape.options()) {
             Ok(database) => database,
