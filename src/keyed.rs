@@ -84,7 +84,7 @@ impl<'c> KeyedTable<'c> {
         Ok(read(&view, &rows)?.pop_front())
     }
 
-    /// The row with a key as a tuple, or a struct with [`from_row!`](crate::from_row).
+    /// The row with a key as a tuple, or a struct that derives [`FromRow`](crate::FromRow).
     ///
     /// # Errors
     ///
