@@ -24,30 +24,44 @@ fn open(path: &Path) -> (Duration, Duration) {
 }
 
 fn files(directory: &Path) {
-    let gib: f64 = std::env::var("FLUXDB_BENCH_GIB").map_or(1.0, |text| text.parse().expect("a number"));
-    for bytes in [10e6, gib * (1 << 30) as f64] {
-        let path = directory.join("open.flux");
-        let db = Database::open(&path).expect("a database");
-        let connection = db.connect();
-        connection.execute("CREATE TABLE t(a UBIGINT, b UBIGINT)").expect("a table");
-        // 16 bytes a row that no codec makes shorter.
-        let (mut rows, all) = (0, (bytes / 16.0) as u64);
-        while rows < all {
-            let next = (rows + 20_000_000).min(all);
-            connection
-                .execute(&format!(
-                    "INSERT INTO t SELECT hash(i), hash(i + 1e15::BIGINT) FROM range({rows}, {next}) r(i)"
-                ))
-                .expect("rows");
-            rows = next;
-        }
-        drop(connection);
-        drop(db);
-        let length = std::fs::metadata(&path).expect("a file").len();
-        let (opened, asked) = open(&path);
-        println!("{:.2} GB: opened in {opened:.2?}, with the first answer {asked:.2?}", length as f64 / 1e9);
-        std::fs::remove_file(&path).expect("a file");
+    let gib: f64 = if is_test() { 0.01 } else { gib() };
+    for bytes in [if is_test() { 1e5 } else { 10e6 }, gib * (1 << 30) as f64] {
+        measure(directory, bytes);
     }
+}
+
+/// Whether it has only to work.
+fn is_test() -> bool {
+    !std::env::args().any(|arg| arg == "--bench")
+}
+
+fn gib() -> f64 {
+    std::env::var("FLUXDB_BENCH_GIB").map_or(1.0, |text| text.parse().expect("a number"))
+}
+
+/// Makes a file of about so many bytes, and opens it.
+fn measure(directory: &Path, bytes: f64) {
+    let path = directory.join("open.flux");
+    let db = Database::open(&path).expect("a database");
+    let connection = db.connect();
+    connection.execute("CREATE TABLE t(a UBIGINT, b UBIGINT)").expect("a table");
+    // 16 bytes a row that no codec makes shorter.
+    let (mut rows, all) = (0, (bytes / 16.0) as u64);
+    while rows < all {
+        let next = (rows + 20_000_000).min(all);
+        connection
+            .execute(&format!(
+                "INSERT INTO t SELECT hash(i), hash(i + 1e15::BIGINT) FROM range({rows}, {next}) r(i)"
+            ))
+            .expect("rows");
+        rows = next;
+    }
+    drop(connection);
+    drop(db);
+    let length = std::fs::metadata(&path).expect("a file").len();
+    let (opened, asked) = open(&path);
+    println!("{:.2} GB: opened in {opened:.2?}, with the first answer {asked:.2?}", length as f64 / 1e9);
+    std::fs::remove_file(&path).expect("a file");
 }
 
 fn recovery(directory: &Path) {
@@ -60,7 +74,8 @@ fn recovery(directory: &Path) {
     // The log doubles whenever it is full, so this ends with one that is nearly so.
     let mut i = 0;
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(20) {
+    let time = Duration::from_millis(if is_test() { 100 } else { 20_000 });
+    while begun.elapsed() < time {
         let values = format!(
             "INSERT INTO t SELECT 1, r, 'value number ' || hash(r) FROM range({i}, {}) x(r)",
             i + 1000
