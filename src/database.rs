@@ -9,7 +9,6 @@ use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
 use crate::pager::File;
 use crate::sql::extensions::Extensions;
 use crate::sql::session::{Databases, NamedDatabase, Reports, SearchPath, Settings, name_of_file};
-use crate::sql::statement::tasks;
 use crate::table::{CheckReport, Recovery, Storage, StorageOptions, Synchronous};
 use crate::upkeep::Upkeep;
 
@@ -437,13 +436,9 @@ impl Shared {
             inert: std::collections::BTreeMap::new(),
         };
         let upkeep = Arc::new(Upkeep::new(options.maintenance && !storage.is_read_only()));
-        let has_tasks = !tasks(storage.snapshot().catalog()).is_empty();
         let opened = NamedDatabase::new(name, path.map(Path::to_path_buf), storage);
         let databases = Arc::new(Databases::new(opened));
-        if has_tasks {
-            databases.wake_upkeep();
-            upkeep.look(&databases, &settings);
-        }
+        upkeep.look(&databases, &settings);
         Arc::new(Self { databases, settings, upkeep })
     }
 

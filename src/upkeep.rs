@@ -3,15 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::catalog::Catalog;
 use crate::connection::Connection;
 use crate::database::Shared;
 use crate::exec::context::CancelToken;
-use crate::sql::session::{Databases, Settings};
+use crate::sql::session::{Databases, SearchPath, Settings};
 use crate::sql::statement::tasks;
 
 /// What failed is tried again so soon.
@@ -23,7 +25,16 @@ pub(crate) struct Upkeep {
     /// A database that is only looked at, or one that was told not to, has none.
     enabled: bool,
     state: Arc<State>,
-    worker: Mutex<Option<Worker>>,
+    /// Where the catalog is that was looked at last.
+    seen: AtomicUsize,
+    watch: Mutex<Watch>,
+}
+
+#[derive(Debug, Default)]
+struct Watch {
+    /// Held, so that no other comes to be in its place.
+    catalog: Option<Arc<Catalog>>,
+    worker: Option<Worker>,
 }
 
 #[derive(Debug)]
@@ -31,8 +42,6 @@ struct Worker {
     thread: Option<JoinHandle<()>>,
     /// What it runs.
     cancel: CancelToken,
-    /// The changes of policies that it knows of.
-    known: u64,
 }
 
 #[derive(Debug, Default)]
@@ -50,32 +59,35 @@ struct Signal {
 impl Upkeep {
     /// That of a database.
     pub fn new(enabled: bool) -> Self {
-        Self { enabled, state: Arc::default(), worker: Mutex::default() }
+        Self { enabled, state: Arc::default(), seen: AtomicUsize::new(0), watch: Mutex::default() }
     }
 
-    /// Called after each statement: has the thread look at what is to be done, if that may have changed.
+    /// Called after each statement: has the thread look at what is to be done, if definitions have changed.
     pub fn look(&self, databases: &Arc<Databases>, settings: &Settings) {
-        let changes = databases.upkeep_changes();
-        if !self.enabled || changes == 0 {
+        if !self.enabled {
             return;
         }
-        let mut worker = self.worker.lock();
-        match &mut *worker {
-            Some(worker) if worker.known == changes => {}
-            Some(worker) => {
-                worker.known = changes;
-                self.state.signal.lock().look = true;
-                self.state.changed.notify_all();
-            }
-            None if tasks(databases.opened().storage().snapshot().catalog()).is_empty() => {}
-            None => *worker = Worker::start(&self.state, databases, settings, changes),
+        let snapshot = databases.opened().storage().snapshot();
+        let catalog = snapshot.catalog();
+        let at = Arc::as_ptr(catalog) as usize;
+        if self.seen.load(Ordering::Relaxed) == at {
+            return;
+        }
+        let mut watch = self.watch.lock();
+        self.seen.store(at, Ordering::Relaxed);
+        watch.catalog = Some(Arc::clone(catalog));
+        if watch.worker.is_some() {
+            self.state.signal.lock().look = true;
+            self.state.changed.notify_all();
+        } else if !tasks(catalog).is_empty() {
+            watch.worker = Worker::start(&self.state, databases, settings);
         }
     }
 }
 
 impl Drop for Upkeep {
     fn drop(&mut self) {
-        let Some(mut worker) = self.worker.get_mut().take() else { return };
+        let Some(mut worker) = self.watch.get_mut().worker.take() else { return };
         self.state.signal.lock().stop = true;
         self.state.changed.notify_all();
         let Some(thread) = worker.thread.take() else { return };
@@ -89,13 +101,10 @@ impl Drop for Upkeep {
 }
 
 impl Worker {
-    fn start(
-        state: &Arc<State>,
-        databases: &Arc<Databases>,
-        settings: &Settings,
-        known: u64,
-    ) -> Option<Self> {
-        let settings = Settings { threads: 1, ..settings.clone() };
+    fn start(state: &Arc<State>, databases: &Arc<Databases>, settings: &Settings) -> Option<Self> {
+        // What is due is of the database that was opened, whatever the connection uses by now.
+        let search_path = SearchPath::of_database(databases.opened().name());
+        let settings = Settings { threads: 1, search_path, ..settings.clone() };
         let shared =
             Shared { databases: Arc::clone(databases), settings, upkeep: Arc::new(Upkeep::new(false)) };
         let databases = Arc::clone(databases);
@@ -104,7 +113,7 @@ impl Worker {
         let work = move || run(&state, &databases, &connection);
         // Without a thread there is still CALL maintain().
         let thread = std::thread::Builder::new().name("fluxdb-upkeep".into()).spawn(work).ok()?;
-        Some(Self { thread: Some(thread), cancel, known })
+        Some(Self { thread: Some(thread), cancel })
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
@@ -82,20 +81,12 @@ pub struct Databases {
     attached: RwLock<Vec<Arc<NamedDatabase>>>,
     activity: Arc<Activity>,
     extensions: Arc<Extensions>,
-    /// Goes up when what tables ask to be done from time to time may have changed.
-    upkeep: AtomicU64,
 }
 
 impl Databases {
     /// The database that was opened, and no other.
     pub fn new(opened: Arc<NamedDatabase>) -> Self {
-        Self {
-            opened,
-            attached: RwLock::default(),
-            activity: Arc::default(),
-            extensions: Arc::default(),
-            upkeep: AtomicU64::new(0),
-        }
+        Self { opened, attached: RwLock::default(), activity: Arc::default(), extensions: Arc::default() }
     }
 
     /// The database that was opened, as of now, and no other.
@@ -105,7 +96,6 @@ impl Databases {
             attached: RwLock::default(),
             activity: Arc::clone(&self.activity),
             extensions: Arc::clone(&self.extensions),
-            upkeep: AtomicU64::new(0),
         }
     }
 
@@ -122,16 +112,6 @@ impl Databases {
     /// Tables and functions that the program adds.
     pub fn extensions(&self) -> &Arc<Extensions> {
         &self.extensions
-    }
-
-    /// Says that what tables ask to be done from time to time may have changed.
-    pub fn wake_upkeep(&self) {
-        self.upkeep.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How often that was said.
-    pub fn upkeep_changes(&self) -> u64 {
-        self.upkeep.load(Ordering::Relaxed)
     }
 
     /// All, the one that was opened first.

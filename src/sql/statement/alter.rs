@@ -87,7 +87,6 @@ pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure
         writer.transaction()?.set_dependencies(id, &needs)?;
     }
     writer.finish()?;
-    session.shared_databases().wake_upkeep();
     Ok(Outcome::Done)
 }
 

@@ -68,7 +68,6 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
         rows = Some(writer.session().run_write(plan)?);
     }
     writer.finish()?;
-    session.shared_databases().wake_upkeep();
     Ok(rows.map_or(Outcome::Done, Outcome::Changed))
 }
 

@@ -67,6 +67,5 @@ pub fn create(session: &mut Session, view: &CreateMaterializedView, sql: &str) -
     let id = object::put(&mut writer, &place, table, &needs)?.into();
     let rows = if view.with_data { refresh(&mut writer, id, &schema)? } else { 0 };
     writer.finish()?;
-    session.shared_databases().wake_upkeep();
     Ok(if view.with_data { Outcome::Changed(rows) } else { Outcome::Done })
 }
