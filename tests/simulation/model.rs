@@ -40,6 +40,10 @@ pub fn text_sql(id: &str, n: &str) -> String {
     format!("repeat(chr((97 + ({n}) % 26)::INTEGER), (({id}) % 40)::INTEGER) || ({id})")
 }
 
+fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
 impl State {
     /// Reads all of it, as a connection sees it.
     pub fn read(connection: &Connection) -> Result<Self, Error> {
@@ -90,12 +94,14 @@ impl State {
         self.definitions() != next.definitions()
     }
 
-    /// What a transaction that began with `base`, ended with `end` and was committed makes of `self`. It panics if
-    /// it must not have been committed: snapshot isolation and first-committer-wins do not hold.
-    pub fn merge(&self, base: &Self, end: &Self, truncated: &BTreeSet<u64>) -> Self {
+    /// What a transaction that began with `base` and ended with `end` makes of `self`. It fails if it must not be
+    /// committed: snapshot isolation and first-committer-wins would not hold.
+    pub fn merge(&self, base: &Self, end: &Self) -> Result<Self, String> {
         let redefined = base.is_redefined(end);
         let mut merged = if redefined {
-            assert_eq!(self.definitions(), base.definitions(), "two transactions changed definitions");
+            ensure(self.definitions() == base.definitions(), || {
+                "two transactions changed definitions".into()
+            })?;
             end.clone()
         } else {
             self.clone()
@@ -103,27 +109,21 @@ impl State {
         for table in end.tables.values() {
             let Some((_, before)) = base.by_identity(table.identity) else { continue };
             let Some((_, current)) = self.by_identity(table.identity) else {
-                assert!(before.rows == table.rows, "rows of a table that is gone were changed");
+                ensure(before.rows == table.rows, || "rows of a table that is gone were changed".into())?;
                 continue;
             };
             let mut rows = current.rows.clone();
-            if before.rows != table.rows {
-                assert_eq!(
-                    current.constants, before.constants,
-                    "rows of a table that was altered were changed"
-                );
-            }
-            if truncated.contains(&table.identity) && !before.rows.is_empty() {
-                assert!(current.rows == before.rows, "TRUNCATE of rows that it did not see");
-            }
+            ensure(before.rows == table.rows || current.constants == before.constants, || {
+                "rows of a table that was altered were changed".into()
+            })?;
             for (id, n) in &before.rows {
                 if table.rows.get(id) != Some(n) {
-                    assert_eq!(rows.remove(id), Some(*n), "two transactions changed row {id}");
+                    ensure(rows.remove(id) == Some(*n), || format!("two transactions changed row {id}"))?;
                 }
             }
             for (id, n) in &table.rows {
                 if before.rows.get(id) != Some(n) {
-                    assert_eq!(rows.insert(*id, *n), None, "row {id} is there twice");
+                    ensure(rows.insert(*id, *n).is_none(), || format!("row {id} is there twice"))?;
                 }
             }
             let name =
@@ -131,7 +131,7 @@ impl State {
             let name = name.expect("it is there").0.clone();
             merged.table(&name).rows = rows;
         }
-        merged
+        Ok(merged)
     }
 
     /// How it differs from what was found, in few words.

@@ -1,7 +1,7 @@
 //! A random workload: connections with open transactions, autocommit statements, checkpoints, reopenings and kills, with
 //! a model beside them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fluxdb::pager::fault::{FaultFile, Process, Random};
@@ -47,15 +47,12 @@ impl Shape {
 struct Change {
     sql: String,
     apply: Box<dyn Fn(&mut State)>,
-    /// The table that it truncates.
-    truncates: Option<u64>,
 }
 
 struct OpenTransaction {
     base: State,
     view: State,
-    truncated: BTreeSet<u64>,
-    savepoints: Vec<(State, BTreeSet<u64>)>,
+    savepoints: Vec<State>,
 }
 
 struct Client {
@@ -154,12 +151,8 @@ impl Driver {
             if self.random.one_in(2) {
                 self.clients[which].connection.execute("BEGIN").unwrap();
                 let now = self.history.current().clone();
-                self.clients[which].open = Some(OpenTransaction {
-                    base: now.clone(),
-                    view: now,
-                    truncated: BTreeSet::new(),
-                    savepoints: vec![],
-                });
+                self.clients[which].open =
+                    Some(OpenTransaction { base: now.clone(), view: now, savepoints: vec![] });
                 return Ok(());
             }
             return self.autocommit(which);
@@ -167,7 +160,7 @@ impl Driver {
         match self.random.below(20) {
             0 | 1 => {
                 let open = self.clients[which].open.as_mut().expect("it is open");
-                open.savepoints.push((open.view.clone(), open.truncated.clone()));
+                open.savepoints.push(open.view.clone());
                 let sql = format!("SAVEPOINT p{}", open.savepoints.len());
                 self.within(which, &sql)
             }
@@ -195,7 +188,6 @@ impl Driver {
                 self.within(which, &change.sql)?;
                 if let Some(open) = &mut self.clients[which].open {
                     (change.apply)(&mut open.view);
-                    open.truncated.extend(change.truncates);
                 }
                 Ok(())
             }
@@ -228,7 +220,7 @@ impl Driver {
         }
         let at = self.random.below(open.savepoints.len() as u64) as usize;
         open.savepoints.truncate(at + 1);
-        (open.view, open.truncated) = open.savepoints[at].clone();
+        open.view = open.savepoints[at].clone();
         self.within(which, &format!("ROLLBACK TO SAVEPOINT p{}", at + 1))
     }
 
@@ -240,8 +232,12 @@ impl Driver {
         if result.as_ref().is_err_and(is_refused) {
             return Ok(());
         }
-        let merged = self.history.current().merge(&open.base, &open.view, &open.truncated);
-        self.committed(which, merged, begun, result)
+        match (self.history.current().merge(&open.base, &open.view), result) {
+            (Ok(merged), result) => self.committed(which, merged, begun, result),
+            (Err(what), Ok(_)) => panic!("it was committed: {what}"),
+            // The file failed it before others were found to be in its way. No part of it may be there.
+            (Err(_), Err(error)) => self.failed(error),
+        }
     }
 
     fn autocommit(&mut self, which: usize) -> Result<(), Error> {
@@ -384,8 +380,7 @@ impl Driver {
     /// A random change of what a transaction sees.
     fn change(&mut self, view: &State) -> Option<Change> {
         let random = &mut self.random;
-        let plain =
-            |sql: String, apply: Box<dyn Fn(&mut State)>| Some(Change { sql, apply, truncates: None });
+        let plain = |sql: String, apply: Box<dyn Fn(&mut State)>| Some(Change { sql, apply });
         let free: Vec<String> =
             (0..TABLES).map(|i| format!("t{i}")).filter(|name| !view.tables.contains_key(name)).collect();
         if view.tables.is_empty() || (!free.is_empty() && random.one_in(16)) {
@@ -439,12 +434,8 @@ impl Driver {
                     )
                 }
             }
-            4 => Some(Change {
-                sql: format!("TRUNCATE {name}"),
-                apply: Box::new(move |state| state.table(&of).rows.clear()),
-                // Without rows there is nothing to remove, and nothing that others might get in the way of.
-                truncates: (!table.rows.is_empty()).then_some(table.identity),
-            }),
+            // As DELETE: of the rows that it sees.
+            4 => plain(format!("TRUNCATE {name}"), Box::new(move |state| state.table(&of).rows.clear())),
             5..=20 => {
                 let room = ROWS_MAX.saturating_sub(table.rows.len()) as u64;
                 let count = match random.below(16) {
