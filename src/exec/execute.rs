@@ -11,21 +11,24 @@ use std::sync::Arc;
 use arrow_array::Int64Array;
 use parking_lot::Mutex;
 
-use crate::column::predicate::Predicate;
 use crate::column::types::LogicalType;
 use crate::exec::batch::{Batch, Field};
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{CompareOp, Expr, SortKey};
-use crate::exec::operators::aggregate::aggregate;
+use crate::exec::hints::{
+    Hint, HintKind, first_groups, first_values, key_hints, left_hints, newest_rows, right_hints,
+    running_bound,
+};
+use crate::exec::operators::aggregate::{Wanted, aggregate};
 use crate::exec::operators::collect::{Collected, collect};
 use crate::exec::operators::cte::{MaterialisedScan, RecursiveScan};
 use crate::exec::operators::expand::Expand;
 use crate::exec::operators::filter::Filter;
 use crate::exec::operators::gap_fill::gap_fill;
 use crate::exec::operators::join::{
-    AsOf, AsOfProbe, BuildRequest, HashBuild, HashProbe, JoinShape, NestedLoop, Side, build_as_of,
-    build_hash, build_rows, join_written, unmatched,
+    AsOf, AsOfProbe, BuildRequest, HashProbe, JoinShape, NestedLoop, Side, build_as_of, build_hash,
+    build_rows, join_written, unmatched,
 };
 use crate::exec::operators::limit::limit;
 use crate::exec::operators::limit_by::{LimitBy, limit_by};
@@ -36,7 +39,7 @@ use crate::exec::operators::sample::sample;
 use crate::exec::operators::scan::fetch::{Fetch, Fetched};
 use crate::exec::operators::scan::{aggregate_from_statistics, table_scan};
 use crate::exec::operators::sort::sort;
-use crate::exec::operators::sort::top_n::{RunningBound, top_n};
+use crate::exec::operators::sort::top_n::top_n;
 use crate::exec::operators::unnest::Unnest;
 use crate::exec::operators::values::values;
 use crate::exec::operators::window::{Windows, window};
@@ -69,67 +72,12 @@ pub fn execute(plan: Plan, context: Arc<ExecContext>) -> Result<QueryStream> {
     Ok(QueryStream::new(schema, context, prepare))
 }
 
-/// What is known about a column of an operator's output that the plan does not say: rows without it do not matter.
-/// Scans use it to skip; nobody has to.
-#[derive(Clone)]
-pub(crate) struct Hint {
-    /// Position in the output.
-    pub column: usize,
-    /// What rows must satisfy.
-    pub kind: HintKind,
-}
-
-#[derive(Clone)]
-pub(crate) enum HintKind {
-    /// A fixed condition.
-    Predicate(Predicate),
-    /// A condition that gets tighter while the query runs.
-    Bound(Arc<RunningBound>),
-    /// The value must be one of the key of this number on a join's build side.
-    Members(Arc<HashBuild>, usize),
-}
-
 /// A hash join without its inputs.
 struct HashJoin {
     kind: JoinKind,
     keys: Vec<(Expr, Expr)>,
     residual: Option<Expr>,
     null_equals_null: bool,
-}
-
-/// Hints on a join's output that hold for its left input: rows that are dropped there would only have made output
-/// rows that do not matter. Not where a left row decides what becomes of a right one.
-fn left_hints(hints: Vec<Hint>, shape: &JoinShape) -> Vec<Hint> {
-    if shape.tracks_right() {
-        return vec![];
-    }
-    hints.into_iter().filter(|h| h.column < shape.left.len()).collect()
-}
-
-/// The same for the right input.
-fn right_hints(hints: &[Hint], shape: &JoinShape) -> Vec<Hint> {
-    let width = match shape.kind {
-        JoinKind::Inner => shape.left.len(),
-        JoinKind::RightSemi | JoinKind::RightAnti => 0,
-        _ => return vec![],
-    };
-    hints
-        .iter()
-        .filter(|h| h.column >= width)
-        .map(|h| Hint { column: h.column - width, kind: h.kind.clone() })
-        .collect()
-}
-
-/// Hints on the keys of groups that hold for the rows: all rows of a group have its keys, so that those of a group that
-/// does not matter do not matter either.
-fn key_hints(hints: Vec<Hint>, keys: &[Expr]) -> Vec<Hint> {
-    let of_key = |hint: Hint| match (keys.get(hint.column), &hint.kind) {
-        // A bound is known only when the groups are.
-        (_, HintKind::Bound(_)) => None,
-        (Some(Expr::Column { index, .. }), _) => Some(Hint { column: *index, ..hint }),
-        _ => None,
-    };
-    hints.into_iter().filter_map(of_key).collect()
 }
 
 /// All keys equal, and the rest true.
@@ -201,8 +149,14 @@ fn types_of(plan: &Plan) -> Arc<[LogicalType]> {
 impl Builder {
     /// The pipeline that yields the rows of `plan`, whose root is node `id` of the whole. All breakers below it
     /// have run. Output columns that are not `wanted` may be anything of the right length.
-    fn build(&self, plan: Plan, id: usize, hints: Vec<Hint>, mut wanted: Vec<bool>) -> Result<Pipeline> {
+    fn build(&self, plan: Plan, id: usize, mut hints: Vec<Hint>, mut wanted: Vec<bool>) -> Result<Pipeline> {
         self.context.check_cancelled()?;
+        // Where rows are dropped further up, an older row may become the newest.
+        let drops_none =
+            |node: &PlanNode| matches!(node, PlanNode::TableScan { .. } | PlanNode::Project { .. });
+        if !drops_none(&plan.node) && !matches!(plan.node, PlanNode::Aggregate { .. }) {
+            hints.retain(|hint| !matches!(hint.kind, HintKind::Newest { .. } | HintKind::First { .. }));
+        }
         match plan.node {
             PlanNode::TableScan { table, columns, output, filter } => {
                 let scan = table_scan(id, table, columns, output, filter, hints, &self.context)?;
@@ -221,13 +175,11 @@ impl Builder {
                 Ok(self.stream(id, pipeline, Arc::new(Filter::new(predicate, &self.context))))
             }
             PlanNode::Project { input, exprs } => {
-                let hints = hints
-                    .into_iter()
-                    .filter_map(|hint| match exprs.get(hint.column)? {
-                        Expr::Column { index, .. } => Some(Hint { column: *index, ..hint }),
-                        _ => None,
-                    })
-                    .collect();
+                let below = |column: usize| match exprs.get(column)? {
+                    Expr::Column { index, .. } => Some(*index),
+                    _ => None,
+                };
+                let hints = hints.into_iter().filter_map(|hint| hint.moved(below)).collect();
                 let wanted = columns_read(input.schema.len(), &exprs);
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 Ok(self.stream(id, pipeline, Arc::new(Project::new(exprs, &self.context))))
@@ -248,10 +200,18 @@ impl Builder {
                         .chain(order)
                         .for_each(|e| read_columns(e, &mut wanted));
                 }
-                let hints = key_hints(hints, &group_by);
+                let (wanted_groups, of_rows) = match (first, first_groups(&hints, &group_by, &aggregates)) {
+                    (Some(most), _) => (Wanted::Any(most), None),
+                    (None, Some((top, of_rows))) => (Wanted::First(top), of_rows),
+                    (None, None) => (Wanted::All, None),
+                };
+                let mut hints = key_hints(hints, &group_by);
+                hints.extend(of_rows);
+                hints.extend(newest_rows(&group_by, &aggregates));
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 let spill = self.spill(id);
-                let groups = self.timed(id, || aggregate(&pipeline, group_by, aggregates, first, &spill))?;
+                let groups =
+                    self.timed(id, || aggregate(&pipeline, group_by, aggregates, wanted_groups, &spill))?;
                 Ok(self.source(id, groups))
             }
             PlanNode::GapFill { input, spec } => {
@@ -295,7 +255,8 @@ impl Builder {
                 }
                 let (input, keys, fetch) =
                     fetched_late(*input, keys, &mut wanted, limit.saturating_add(offset));
-                let (bound, hints) = running_bound(&keys);
+                let (bound, mut hints) = running_bound(&keys);
+                hints.extend(first_values(&keys, limit.saturating_add(offset)));
                 let pipeline = self.build(input, id + 1, hints, wanted)?;
                 let source =
                     self.timed(id, || top_n(&pipeline, keys, limit, offset, bound, &self.spill(id)))?;
@@ -356,7 +317,8 @@ impl Builder {
                 for list in &lists {
                     read_columns(list, &mut wanted);
                 }
-                let hints = hints.into_iter().filter(|h| h.column < width).collect();
+                let inside = |column: usize| (column < width).then_some(column);
+                let hints = hints.into_iter().filter_map(|hint| hint.moved(inside)).collect();
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 let operator = Unnest::new(lists, ordinality, keep_empty, behind, &self.context);
                 Ok(self.stream(id, pipeline, Arc::new(operator)))
@@ -532,6 +494,16 @@ impl Builder {
                     }
                 }
             }
+        }
+        let column = |key: &Expr| match key {
+            Expr::Column { index, .. } => Some(*index),
+            _ => None,
+        };
+        if filters_left
+            && build.knows_points()
+            && let Some(columns) = left_keys.iter().map(column).collect::<Option<Vec<_>>>()
+        {
+            hints.push(Hint { column: columns[0], kind: HintKind::Points(build.clone(), columns) });
         }
         let pipeline = self.build(left, id + 1, hints, left_wanted)?;
         let probe = HashProbe::new(shape.clone(), build.clone(), left_keys, join.null_equals_null);
@@ -769,18 +741,6 @@ fn fetched_late(
         filter: filter.clone(),
     };
     (Plan { node, schema: schema.into(), estimated_rows: input.estimated_rows }, keys, Some(fetch))
-}
-
-/// A bound for the scan below a top-N, if its first key is a column whose NULLs come last: a comparison is false
-/// for them, so they could be skipped when they are wanted first.
-fn running_bound(keys: &[SortKey]) -> (Option<Arc<RunningBound>>, Vec<Hint>) {
-    match keys.first() {
-        Some(SortKey { expr: Expr::Column { index, .. }, nulls_first: false, descending }) => {
-            let bound = Arc::new(RunningBound::new(*descending));
-            (Some(bound.clone()), vec![Hint { column: *index, kind: HintKind::Bound(bound) }])
-        }
-        _ => (None, vec![]),
-    }
 }
 
 /// Counts the rows of a source.

@@ -14,6 +14,7 @@ mod execute;
 pub mod expr;
 pub mod first_rows;
 pub mod functions;
+mod hints;
 pub mod json;
 pub(crate) mod memory;
 mod operators;

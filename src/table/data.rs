@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::catalog::record::RecordKind;
 use crate::catalog::{
@@ -24,6 +24,7 @@ use crate::table::fresh::{Content, FreshGroup};
 use crate::table::keys::{IndexCache, KeyIndex, open_index};
 use crate::table::log_record::Rows;
 use crate::table::numbering::Numbering;
+use crate::table::row_group::KnownKeys;
 use crate::table::statistics::ColumnStatistics;
 
 /// A version of a table's rows: immutable, and shared by all snapshots that have it.
@@ -433,7 +434,11 @@ struct Loaded {
     /// One for each chunk of the record.
     readers: Box<[OnceLock<Arc<ChunkReader>>]>,
     indexes: IndexCache,
+    keys_seen: Mutex<KeysSeen>,
 }
+
+/// Distinct keys, by their columns.
+type KeysSeen = Vec<(Box<[ColumnId]>, KnownKeys)>;
 
 impl Group {
     fn new(entry: SegmentEntry) -> Self {
@@ -502,6 +507,11 @@ impl Group {
         loaded.indexes.get(key, || open_index(&place, self.entry.rows, key, read))
     }
 
+    /// What was found out about the keys of its rows.
+    pub(super) fn keys_seen(&self, pin: &Pin) -> Result<&Mutex<KeysSeen>> {
+        Ok(&self.load(pin)?.keys_seen)
+    }
+
     /// The reader of the chunk at that position of the record; made by `open` at the first call.
     pub(super) fn reader(
         &self,
@@ -521,6 +531,6 @@ impl Group {
 impl Loaded {
     fn new(record: RowGroupRecord<Bytes>) -> Self {
         let readers = record.chunks().iter().map(|_| OnceLock::new()).collect();
-        Self { record, readers, indexes: IndexCache::default() }
+        Self { record, readers, indexes: IndexCache::default(), keys_seen: Mutex::default() }
     }
 }

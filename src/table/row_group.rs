@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::{ArrayRef, new_null_array};
 use arrow_buffer::BooleanBuffer;
 
-use crate::catalog::TableDefinition;
+use crate::catalog::{ColumnId, TableDefinition};
 use crate::column::{ChunkMeta, ChunkPlace, ChunkReader};
 use crate::pager::{Extent, PageId, PagerError};
 use crate::table::Pin;
@@ -31,6 +31,12 @@ pub struct RowGroup {
     /// Stand-ins for columns that the table got after the row group was written.
     absent: OnceLock<Box<[OnceLock<Chunk>]>>,
 }
+
+/// Distinct combinations of values of some columns of a row group, side by side; `None` if they are too many.
+pub type KnownKeys = Option<Arc<[ArrayRef]>>;
+
+/// Combinations of columns that a row group keeps keys of.
+const KEYS_KEPT: usize = 4;
 
 /// What versions of a table share of a row group.
 #[derive(Debug, Clone)]
@@ -120,6 +126,37 @@ impl RowGroup {
             add(chunk.header_crc.get());
         }
         Ok(Some(hash))
+    }
+
+    /// Whether [`keep_keys`](Self::keep_keys) keeps anything.
+    pub fn keeps_keys(&self) -> bool {
+        matches!(self.source, Source::Sealed(_))
+    }
+
+    /// What was kept of the columns at these positions; `None` if nothing was.
+    pub fn known_keys(&self, columns: &[usize]) -> Result<Option<KnownKeys>> {
+        let Source::Sealed(group) = &self.source else { return Ok(None) };
+        let keys = group.keys_seen(&self.pin).map_err(|e| e.in_table(&self.definition))?;
+        let ids = self.ids_of(columns);
+        Ok(keys.lock().iter().find(|known| known.0 == ids).map(|known| known.1.clone()))
+    }
+
+    /// Keeps the distinct combinations of values that these columns have, or that they are too many, for whoever asks
+    /// next. They are those of all rows, deleted ones among them, and so good for as long as the row group.
+    pub fn keep_keys(&self, columns: &[usize], keys: Option<Vec<ArrayRef>>) -> Result<()> {
+        let Source::Sealed(group) = &self.source else { return Ok(()) };
+        let mut kept = group.keys_seen(&self.pin).map_err(|e| e.in_table(&self.definition))?.lock();
+        let ids = self.ids_of(columns);
+        kept.retain(|known| known.0 != ids);
+        if kept.len() == KEYS_KEPT {
+            kept.remove(0);
+        }
+        kept.push((ids, keys.map(Into::into)));
+        Ok(())
+    }
+
+    fn ids_of(&self, columns: &[usize]) -> Box<[ColumnId]> {
+        columns.iter().map(|&column| self.definition.columns[column].id).collect()
     }
 
     /// Which rows are deleted (set bits), or `None` if none is.

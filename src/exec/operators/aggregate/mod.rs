@@ -10,7 +10,8 @@
 //! Where memory does not hold all groups, a worker keeps those it has and writes further rows to partitions in the
 //! temporary file; the merge then groups one partition after another ([`spilled`]).
 //!
-//! Where any few groups will do, rows of all others are left out as soon as so many are known ([`first`]).
+//! Where any few groups will do, rows of all others are left out as soon as so many are known ([`first`]); where the
+//! first of an order by a key are wanted, rows of those that cannot be among them ([`top`]).
 //!
 //! An order-sensitive aggregate without an order of its own (`first(x)`) sees the rows in the order of the
 //! source: such an aggregation runs on one thread.
@@ -25,6 +26,7 @@ mod scatter;
 mod spilled;
 #[cfg(test)]
 mod tests;
+pub(crate) mod top;
 
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ use crate::exec::spill::Spill;
 use first::{FirstGroups, Kept};
 use local::Local;
 use partition::Layout;
+use top::TopKeys;
 
 /// How an aggregate gets its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,16 @@ enum Feed {
     Shared(usize),
 }
 
+/// Which groups are asked for; others may be left out.
+pub(crate) enum Wanted {
+    /// All.
+    All,
+    /// Any so many.
+    Any(u64),
+    /// Those with the first values of a key.
+    First(TopKeys),
+}
+
 /// One aggregation, shared by all workers.
 struct Aggregation {
     keys: Vec<Expr>,
@@ -68,13 +81,20 @@ struct Aggregation {
     layout: Option<Layout>,
     /// Those groups that are kept, if not all are asked for.
     first: Option<FirstGroups>,
+    /// Only the first groups of an order are asked for.
+    top: Option<TopKeys>,
     budget: Arc<Budget>,
     spill: Spill,
     context: Arc<ExecContext>,
 }
 
 impl Aggregation {
-    fn new(keys: Vec<Expr>, calls: Vec<AggregateCall>, most: Option<u64>, spill: &Spill) -> Result<Self> {
+    fn new(keys: Vec<Expr>, calls: Vec<AggregateCall>, wanted: Wanted, spill: &Spill) -> Result<Self> {
+        let (most, top) = match wanted {
+            Wanted::All => (None, None),
+            Wanted::Any(most) => (Some(most), None),
+            Wanted::First(top) => (None, Some(top)),
+        };
         let mut feeds: Vec<Feed> = calls
             .iter()
             .map(|call| {
@@ -98,7 +118,7 @@ impl Aggregation {
             }
             _ => None,
         };
-        Ok(Self { keys, calls, feeds, layout, first, budget, spill: spill.clone(), context })
+        Ok(Self { keys, calls, feeds, layout, first, top, budget, spill: spill.clone(), context })
     }
 
     /// The calls with this feed and their positions among all.
@@ -146,6 +166,12 @@ impl PipelineSink for Aggregation {
                 batch = filter_batch(batch, &mask)?;
             }
         }
+        if let Some(top) = &self.top {
+            let key = evaluate(&self.keys[top.key], &batch, &self.context)?;
+            if let Some(mask) = top.keep(&key, &batch)? {
+                batch = filter_batch(batch, &mask)?;
+            }
+        }
         local.push(self, sequence, &batch)?;
         Ok(Flow::More)
     }
@@ -157,16 +183,16 @@ impl PipelineSink for Aggregation {
 }
 
 /// Runs a pipeline into groups. Yields batches of keys and aggregates, in no particular order; exactly one row if
-/// there are no keys. With `most`, groups beyond so many may be left out.
+/// there are no keys.
 pub(crate) fn aggregate(
     pipeline: &Pipeline,
     keys: Vec<Expr>,
     calls: Vec<AggregateCall>,
-    most: Option<u64>,
+    wanted: Wanted,
     spill: &Spill,
 ) -> Result<Arc<dyn SourceScan>> {
     let context = &spill.context;
-    let aggregation = Aggregation::new(keys, calls, most, spill)?;
+    let aggregation = Aggregation::new(keys, calls, wanted, spill)?;
     let in_source_order = aggregation
         .calls
         .iter()

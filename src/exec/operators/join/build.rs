@@ -11,9 +11,11 @@ use arrow_select::take::take;
 use parking_lot::Mutex;
 
 use super::key_filter::KeyFilter;
+use super::key_points::KeyPoints;
 use super::parts::{How, WrittenBuild};
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::scalar::Scalar;
+use crate::column::stats::ChunkStats;
 use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
@@ -168,6 +170,8 @@ pub(crate) struct HashBuild {
     ranges: Vec<Option<(Scalar, Scalar)>>,
     /// For each key, which values there are, where somebody may ask and the table is not as good an answer.
     filters: Vec<Option<KeyFilter>>,
+    /// All keys together, where somebody may ask and they are few.
+    points: Option<KeyPoints>,
     _memory: Reservation,
 }
 
@@ -210,6 +214,16 @@ impl HashBuild {
             ],
             None => vec![],
         }
+    }
+
+    /// Whether [`HashBuild::any_within`] can tell something.
+    pub fn knows_points(&self) -> bool {
+        self.points.is_some()
+    }
+
+    /// Whether there may be a key whose values all lie within the bounds that statistics give for each.
+    pub fn any_within(&self, stats: impl FnMut(usize) -> Result<ChunkStats>) -> Result<bool> {
+        self.points.as_ref().map_or(Ok(true), |points| points.any_within(stats))
     }
 
     /// Whether [`HashBuild::members`] can tell something about key `k`.
@@ -392,6 +406,7 @@ impl BuildSide {
                 is_empty,
                 ranges,
                 filters,
+                points: None,
                 _memory: memory,
             });
         }
@@ -425,6 +440,7 @@ impl BuildSide {
             })
             .collect();
         let filters = key_filters(&key_arrays, asking)?;
+        let points = if asking < keyed as u64 { None } else { KeyPoints::new(&key_arrays, &key_types) };
         let mut memory_of_table = Reservation::new(context);
         let mut ids = vec![];
         table.expect(keyed);
@@ -432,7 +448,8 @@ impl BuildSide {
         // Without lists, a key's number is its row. A table may number NULL out of turn.
         let unique = table.len() == keyed && ids.iter().enumerate().all(|(row, &id)| id as usize == row);
         let lists = (!unique).then(|| lists(&ids, table.len()));
-        let filter_bytes: usize = filters.iter().flatten().map(KeyFilter::size).sum();
+        let filter_bytes = filters.iter().flatten().map(KeyFilter::size).sum::<usize>()
+            + points.as_ref().map_or(0, KeyPoints::size);
         memory_of_table
             .force(table.size() + filter_bytes + if unique { 0 } else { (keyed + table.len()) * 4 });
         for (c, column) in batch.columns.iter_mut().enumerate().take(types.len()) {
@@ -451,6 +468,7 @@ impl BuildSide {
             is_empty,
             ranges,
             filters,
+            points,
             _memory: memory_of_table,
         })
     }

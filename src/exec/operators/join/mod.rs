@@ -12,6 +12,7 @@ mod as_of;
 mod build;
 mod hash;
 mod key_filter;
+mod key_points;
 mod matcher;
 mod nested_loop;
 mod parts;

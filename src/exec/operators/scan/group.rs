@@ -9,6 +9,7 @@ use arrow_select::filter::filter;
 
 use super::TableScan;
 use super::conjunct::prune;
+use super::newest::{Bounds, Candidates, KEYS_MAX, NewestFirst, rank_of_newest};
 use crate::column::predicate::{Predicate, Prune};
 use crate::column::scalar::Scalar;
 use crate::column::stats::ChunkStats;
@@ -16,7 +17,7 @@ use crate::column::{ChunkReader, Codec};
 use crate::exec::batch::Batch;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::evaluate_predicate;
-use crate::exec::execute::{Hint, HintKind};
+use crate::exec::hints::{Hint, HintKind};
 use crate::exec::operators::coalesce::Coalescer;
 use crate::exec::operators::groups::FindCache;
 use crate::exec::pipeline::metrics;
@@ -42,7 +43,11 @@ pub(super) struct GroupScan {
     /// One for each of the scan's hints.
     caches: Vec<FindCache>,
     deletes: Option<BooleanBuffer>,
+    /// The keys that the rows can have, where only the newest row of each is wanted; once they were needed.
+    candidates: Option<Candidates>,
     begun: bool,
+    /// The order in which blocks are read, if it is not their own.
+    order: Option<Vec<(Option<i64>, u32)>>,
     block: usize,
     blocks: usize,
     block_rows: usize,
@@ -175,7 +180,9 @@ impl GroupScan {
             steps: vec![],
             caches,
             deletes: None,
+            candidates: None,
             begun: false,
+            order: None,
             block: 0,
             blocks: 0,
             block_rows: 1,
@@ -241,8 +248,24 @@ impl GroupScan {
             }
         }
         self.hints = useful;
+        for hint in &scan.hints {
+            if let HintKind::Points(build, columns) = &hint.kind
+                && !build.any_within(|key| stats(columns[key]))?
+            {
+                self.work.note(|detail| detail.row_groups_unwanted += 1);
+                return self.skip();
+            }
+        }
+        self.conjuncts = left.clone();
+        if let Some(newest) = &scan.newest
+            && let Some(rank) = rank_of_newest(&stats(self.yielded(newest.time))?, newest.greatest)
+            && self.is_behind(newest, rank)?
+        {
+            newest.note_left_out(self.group.rows().div_ceil(crate::exec::pipeline::BATCH_ROWS));
+            self.work.note(|detail| detail.row_groups_unwanted += 1);
+            return self.skip();
+        }
         self.steps = evaluation_order(&scan, &left);
-        self.conjuncts = left;
         self.deletes = self.group.deletes()?;
         // The first column to be read says how the row group is cut.
         let conditions = self.conjuncts.iter().flat_map(|&c| &scan.conjuncts[c].columns);
@@ -256,6 +279,7 @@ impl GroupScan {
             self.block_rows = crate::exec::pipeline::BATCH_ROWS;
             self.blocks = self.group.rows().div_ceil(self.block_rows);
         }
+        self.order_blocks()?;
         let blocks = self.blocks as u64;
         self.work.note(|detail| {
             detail.row_groups_read += 1;
@@ -344,7 +368,10 @@ impl GroupScan {
             match &hint.kind {
                 HintKind::Predicate(p) => self.hints.push((hint.column, p.clone())),
                 HintKind::Bound(bound) => self.hints.extend(bound.get().map(|p| (hint.column, p))),
-                HintKind::Members(..) => {}
+                HintKind::Members(..)
+                | HintKind::Newest { .. }
+                | HintKind::First { .. }
+                | HintKind::Points(..) => {}
             }
         }
     }
@@ -409,6 +436,15 @@ impl GroupScan {
                 }
                 Prune::Some => hints.push(i),
                 Prune::All => {}
+            }
+        }
+        for hint in &scan.hints {
+            if let HintKind::Points(build, columns) = &hint.kind
+                && !build.any_within(|key| self.block_stats(columns[key], index))?
+            {
+                self.work.blocks_skipped += 1;
+                self.work.note(|detail| detail.blocks_unwanted += 1);
+                return Ok(None);
             }
         }
         self.work.rows += rows as u64;
@@ -594,18 +630,158 @@ impl GroupScan {
         Ok(Batch::new(columns, selection.left))
     }
 
+    /// Puts blocks in an order in which those come first that may rule out others.
+    fn order_blocks(&mut self) -> Result<()> {
+        let scan = self.scan.clone();
+        let bound = || {
+            scan.hints.iter().find_map(|hint| match &hint.kind {
+                HintKind::Bound(bound) if bound.goes_by_blocks() => {
+                    Some((hint.column, bound.is_descending()))
+                }
+                _ => None,
+            })
+        };
+        let by = match &scan.newest {
+            Some(newest) => Some((self.yielded(newest.time), newest.greatest)),
+            None => bound(),
+        };
+        let Some((column, greatest)) = by else { return Ok(()) };
+        let ranked = (0..self.blocks)
+            .map(|index| Ok((rank_of_newest(&self.block_stats(column, index)?, greatest), index as u32)));
+        let mut ranked = ranked.collect::<Result<Vec<_>>>()?;
+        ranked.sort_by_key(|(rank, index)| std::cmp::Reverse((rank.unwrap_or(i64::MAX), *index)));
+        self.order = Some(ranked);
+        Ok(())
+    }
+
+    /// The column of the scan that is its output at that position.
+    fn yielded(&self, position: usize) -> usize {
+        self.scan.output[position]
+    }
+
+    /// Finds out which keys the rows can have. `None` if they are too many, or if it is not worth it.
+    fn find_candidates(&mut self, newest: &NewestFirst) -> Result<Option<Candidates>> {
+        let keys: Vec<usize> = newest.keys.iter().map(|&key| self.yielded(key)).collect();
+        let mut found = None;
+        if let [key] = keys[..] {
+            let reader = self.reader(key)?;
+            if let Some(values) = reader.dictionary().map_err(TableError::from)? {
+                let few = values.len() <= KEYS_MAX;
+                found = Some(few.then(|| Candidates::of_dictionary(values, reader.null_count() > 0)));
+            }
+        }
+        let found = match found {
+            Some(of_dictionary) => of_dictionary.transpose()?,
+            None => self.distinct_keys(newest, &keys)?.map(Candidates::of_keys),
+        };
+        let Some(mut found) = found else { return Ok(None) };
+        // Keys that no row with them would be yielded for.
+        let scan = self.scan.clone();
+        for &c in &self.conjuncts {
+            let conjunct = &scan.conjuncts[c];
+            if conjunct.fallible || !conjunct.columns.iter().all(|column| keys.contains(column)) {
+                continue;
+            }
+            found = found.keep(|values, rows| {
+                let nothing: ArrayRef = Arc::new(NullArray::new(rows));
+                let mut columns = vec![nothing; scan.columns.len()];
+                keys.iter().zip(values).for_each(|(&key, values)| columns[key] = values.clone());
+                evaluate_predicate(&conjunct.expr, &Batch { columns, rows }, &scan.context)
+            })?;
+        }
+        Ok(Some(found))
+    }
+
+    /// The distinct keys of all rows, which are looked for once and kept with the row group.
+    fn distinct_keys(&mut self, newest: &NewestFirst, keys: &[usize]) -> Result<Option<Vec<ArrayRef>>> {
+        let columns: Vec<usize> = keys.iter().map(|&key| self.scan.columns[key]).collect();
+        if !self.group.keeps_keys() {
+            return Ok(None);
+        }
+        if let Some(known) = self.group.known_keys(&columns)? {
+            return Ok(known.map(|keys| keys.to_vec()));
+        }
+        let readers = keys.iter().map(|&key| self.reader(key)).collect::<Result<Vec<_>>>()?;
+        let mut blocks = 0..readers.first().map_or(0, |reader| reader.blocks());
+        let found = newest.distinct(|| {
+            let Some(index) = blocks.next() else { return Ok(None) };
+            let read = |reader: &Arc<ChunkReader>| Ok(reader.read_block(index).map_err(TableError::from)?);
+            readers.iter().map(read).collect::<Result<Vec<_>>>().map(Some)
+        })?;
+        self.group.keep_keys(&columns, found.clone())?;
+        Ok(found)
+    }
+
+    /// Whether every key that the rows can have was yielded with a row that is not older than `rank`.
+    fn is_behind(&mut self, newest: &NewestFirst, rank: i64) -> Result<bool> {
+        if !newest.may_leave_out() {
+            return Ok(false);
+        }
+        if self.candidates.is_none() {
+            self.candidates = self.find_candidates(newest)?;
+        }
+        self.candidates.as_mut().map_or(Ok(false), |candidates| newest.are_behind(candidates, rank))
+    }
+
+    /// The same for the keys that a block can have.
+    fn is_block_behind(&mut self, newest: &NewestFirst, index: usize, rank: i64) -> Result<bool> {
+        if self.candidates.is_none() {
+            return Ok(false);
+        }
+        let mut bounds = vec![];
+        for &key in &newest.keys {
+            let stats = self.block_stats(self.yielded(key), index)?;
+            bounds.push(Bounds { min: stats.min, max: stats.max, nulls: stats.nulls > 0 });
+        }
+        self.candidates.as_ref().map_or(Ok(false), |c| newest.are_those_behind(c, &bounds, rank))
+    }
+
+    /// The next block to be read, if there is one.
+    fn next_block(&mut self) -> Result<Option<usize>> {
+        let scan = self.scan.clone();
+        while self.block < self.blocks {
+            let place = self.block;
+            self.block += 1;
+            let Some(order) = &self.order else { return Ok(Some(place)) };
+            let (rank, index) = (order[place].0, order[place].1 as usize);
+            let (Some(newest), Some(rank)) = (&scan.newest, rank) else { return Ok(Some(index)) };
+            // The rest is not newer.
+            let left_out = if self.is_behind(newest, rank)? {
+                self.blocks - place
+            } else if self.is_block_behind(newest, index, rank)? {
+                1
+            } else {
+                return Ok(Some(index));
+            };
+            newest.note_left_out(left_out);
+            self.work.blocks_skipped += left_out as u64;
+            self.work.note(|detail| detail.blocks_unwanted += left_out as u64);
+            self.block = place + left_out;
+        }
+        Ok(None)
+    }
+
+    /// What is left of a block, noted as yielded.
+    fn yield_block(&mut self, index: usize) -> Result<Option<Batch>> {
+        let batch = self.scan_block(index)?;
+        if let (Some(newest), Some(batch)) = (&self.scan.newest, &batch) {
+            let keys: Vec<ArrayRef> = newest.keys.iter().map(|&key| batch.columns[key].clone()).collect();
+            newest.note(&keys, &batch.columns[newest.time], batch.rows)?;
+        }
+        Ok(batch)
+    }
+
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         if !self.begun {
             self.begin()?;
         }
-        while self.block < self.blocks {
+        while let Some(index) = self.next_block()? {
             self.scan.context.check_cancelled()?;
-            let index = self.block;
-            self.block += 1;
-            if index % 16 == 15 && self.scan.hints.iter().any(|h| matches!(h.kind, HintKind::Bound(_))) {
+            let asks_again = self.order.is_some() || index % 16 == 15;
+            if asks_again && self.scan.hints.iter().any(|h| matches!(h.kind, HintKind::Bound(_))) {
                 self.read_hints();
             }
-            if let Some(batch) = self.scan_block(index)?
+            if let Some(batch) = self.yield_block(index)?
                 && let Some(batch) = self.small.push(batch)?
             {
                 return Ok(Some(batch));

@@ -4,12 +4,14 @@
 //! statistics refute skips the row group, one that they prove is not evaluated in it; then the same for each
 //! block. What is left is evaluated condition by condition, cheap and selective ones first, on the encoded values
 //! where the chunk offers that, else on decoded ones. Columns that only the output needs are decoded last, and only
-//! the rows that are left of them where those are few ([`group`]).
+//! the rows that are left of them where those are few ([`group`]). Where only the newest row of each key is wanted, the
+//! newest rows come first, and rule out older ones ([`newest`]).
 
 pub(crate) mod access;
 mod conjunct;
 pub(crate) mod fetch;
 mod group;
+pub(crate) mod newest;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -19,8 +21,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::execute::{Hint, HintKind};
 use crate::exec::expr::Expr;
+use crate::exec::hints::{Hint, HintKind};
 use crate::exec::pipeline::metrics;
 use crate::exec::source::{Morsel, SourceScan};
 use crate::table::{ROW_ID, TableSnapshot};
@@ -28,6 +30,7 @@ use crate::table::{ROW_ID, TableSnapshot};
 use access::{Access, Visit};
 use conjunct::{Conjunct, Observed};
 use group::GroupScan;
+use newest::NewestFirst;
 
 pub(crate) use statistics::aggregate_from_statistics;
 
@@ -43,6 +46,8 @@ struct TableScan {
     hints: Vec<Hint>,
     /// For each hint that asks for members, how many rows it drops.
     observed: Vec<Observed>,
+    /// Of each key only the newest row is wanted.
+    newest: Option<NewestFirst>,
     context: Arc<ExecContext>,
     /// The scan's number in the plan.
     node: usize,
@@ -58,8 +63,8 @@ struct RowGroups {
     order: Option<Vec<u32>>,
 }
 
-/// For whoever keeps the first rows of an order by one column, the row groups that may have such rows first: what they
-/// have found soon rules out the others. `None` without such a one.
+/// For whoever keeps the first rows of an order by one column, or the newest of each key, the row groups that may have
+/// such rows first: what they have found soon rules out the others. `None` without such a one.
 fn bound_order(
     table: &TableSnapshot,
     visits: &[Visit],
@@ -68,6 +73,7 @@ fn bound_order(
 ) -> Result<Option<Vec<u32>>> {
     let bound = hints.iter().find_map(|hint| match &hint.kind {
         HintKind::Bound(bound) => Some((columns[hint.column], bound.is_descending())),
+        HintKind::Newest { greatest, .. } => Some((columns[hint.column], *greatest)),
         _ => None,
     });
     let Some((column, descending)) = bound else { return Ok(None) };
@@ -112,15 +118,24 @@ pub(crate) fn table_scan(
     };
     let visits = visits.map_or_else(|| Ok::<_, ExecError>(all()?.collect()), Ok)?;
     let conjuncts = filter.map(conjunct::split).unwrap_or_default();
+    let newest = hints.iter().find_map(|hint| match &hint.kind {
+        HintKind::Newest { keys, greatest } => {
+            let types = keys.iter().map(|&key| table.definition().columns.get(columns[output[key]]));
+            let types: Option<Vec<_>> = types.map(|c| c.map(|c| c.ty.clone())).collect();
+            Some(NewestFirst::new(keys.clone(), hint.column, *greatest, types?))
+        }
+        _ => None,
+    });
+    let newest = newest.transpose()?;
     let hints: Vec<Hint> =
-        hints.into_iter().map(|hint| Hint { column: output[hint.column], ..hint }).collect();
+        hints.into_iter().filter_map(|hint| hint.moved(|column| Some(output[column]))).collect();
     let order = bound_order(&table, &visits, &columns, &hints)?;
     if let Some(metrics) = metrics(context, node) {
         metrics.begin_scan(conjuncts.iter().map(|c| c.expr.clone()).collect(), visits.len() as u64);
     }
     let observed = hints.iter().map(|_| Observed::default()).collect();
     let context = Arc::clone(context);
-    let scan = TableScan { table, columns, output, conjuncts, hints, observed, context, node };
+    let scan = TableScan { table, columns, output, conjuncts, hints, observed, newest, context, node };
     Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), visits, order }))
 }
 
@@ -138,6 +153,10 @@ impl SourceScan for RowGroups {
     }
 
     fn morsels_left(&self) -> Option<usize> {
+        // The first morsel may well be all that has to be read.
+        if self.scan.newest.as_ref().is_some_and(NewestFirst::knows_nothing) {
+            return Some(0);
+        }
         Some(self.visits.len().saturating_sub(self.next.load(Ordering::Relaxed)))
     }
 

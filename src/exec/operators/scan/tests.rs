@@ -205,3 +205,116 @@ proptest! {
         prop_assert!(rows(plan, threads) == expected);
     }
 }
+
+fn newest(
+    table: &Arc<TableSnapshot>,
+    key: usize,
+    time: usize,
+    name: &'static str,
+    filter: Option<Expr>,
+) -> Plan {
+    let types: Vec<LogicalType> = table.definition().columns.iter().map(|c| c.ty.clone()).collect();
+    let input = scan(table, (0..types.len()).collect(), vec![key, time], filter);
+    let argument = crate::exec::functions::ArgInfo { ty: BigInt, literal: None };
+    let function = crate::exec::aggregates::bind_aggregate(name, &[argument], false).expect("an aggregate");
+    let mut call = call(Simple::Sum, vec![int_column(1)]);
+    call.function = function;
+    node(
+        &[types[key].clone(), BigInt],
+        PlanNode::Aggregate {
+            input: Box::new(input),
+            group_by: vec![Expr::column(0, types[key].clone())],
+            aggregates: vec![call],
+            first: None,
+        },
+    )
+}
+
+#[test]
+fn the_newest_of_each_key_is_found_without_the_rest() {
+    let (types, columns) = sample(23_000);
+    let table = table(&types, cut(&columns, 23_000, 1000), 1);
+    for threads in THREADS {
+        for (name, first) in [("max", 22_950), ("min", 0)] {
+            let context = context(threads);
+            let (got, error) = run(newest(&table, 2, 0, name, None), &context);
+            assert!(error.is_none());
+            let expected = (0..50).map(|i| format!("name number {i}|{}", first + i)).collect();
+            assert_eq!(sorted(got), sorted(expected));
+            // A block has all keys.
+            assert_eq!(context.counters.row_groups_skipped.load(Ordering::Relaxed), 4);
+            assert!(context.counters.rows_scanned.load(Ordering::Relaxed) <= 2048);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_ended_long_ago_is_looked_for_where_it_is() {
+    let n = 30_000;
+    let name = |i: i64| if i / 5000 == 1 && i % 50 == 7 { "gone" } else { "here" };
+    let names: Vec<&str> = (0..n).map(name).collect();
+    let types = [BigInt, Varchar];
+    let columns = [ints((0..n).map(Some)), texts(names.into_iter().map(Some))];
+    let table = table(&types, cut(&columns, n as usize, 1000), 1);
+    let context = context(1);
+    let (got, _) = run(newest(&table, 1, 0, "max", None), &context);
+    assert_eq!(sorted(got), ["gone|9957", "here|29999"]);
+    // Of the newest row group a block, of the one that has the key a block.
+    assert_eq!(context.counters.row_groups_skipped.load(Ordering::Relaxed), 4);
+    assert!(context.counters.rows_scanned.load(Ordering::Relaxed) <= 2 * 2048);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn the_newest_are_those_that_a_loop_finds(
+        rows in prop::collection::vec((0usize..6, prop::option::weighted(0.9, 0i64..400)), 1..60),
+        spread in 1i64..2000,
+        by_text in any::<bool>(),
+        greatest in any::<bool>(),
+        bound in prop::option::of(0i64..400),
+        threads in 1usize..3,
+    ) {
+        // The pattern over and over, the times rising slowly and falling back.
+        const N: usize = 16_000;
+        const NAMES: [Option<&str>; 6] = [Some("a"), Some("b"), None, Some("a longer name than most"), Some("e"), Some("")];
+        let at = |i: usize| rows[(i / 7 + i) % rows.len()];
+        let time = |i: usize| at(i).1.map(|t| t + i as i64 / spread * 10);
+        let key = |i: usize| at(i).0.min(i / 2500);
+        let names: Vec<Option<&str>> = (0..N).map(|i| NAMES[key(i)]).collect();
+        let types = [BigInt, Varchar, BigInt];
+        let columns = [
+            ints((0..N).map(time)),
+            texts(names.iter().copied()),
+            ints((0..N).map(|i| (key(i) != 2).then_some(key(i) as i64))),
+        ];
+        let table = table(&types, cut(&columns, N, 1000), 1);
+        let name = if greatest { "max" } else { "min" };
+        let filter = bound.map(|bound| less_than(0, bound));
+        let mut expected: std::collections::BTreeMap<usize, Option<i64>> = std::collections::BTreeMap::new();
+        for i in 0..N {
+            if bound.is_some_and(|bound| time(i).is_none_or(|t| t >= bound)) {
+                continue;
+            }
+            let best = expected.entry(key(i)).or_default();
+            *best = match (*best, time(i)) {
+                (Some(a), Some(b)) => Some(if greatest { a.max(b) } else { a.min(b) }),
+                (a, b) => a.or(b),
+            };
+        }
+        let text = |key: usize| match (by_text, key) {
+            (_, 2) => "NULL".to_owned(),
+            (true, key) => NAMES[key].unwrap_or_default().to_owned(),
+            (false, key) => key.to_string(),
+        };
+        let number = |n: Option<i64>| n.map_or("NULL".to_owned(), |n| n.to_string());
+        let expected = expected.into_iter().map(|(key, best)| format!("{}|{}", text(key), number(best)));
+        // Twice, as what was learned of the row groups is kept.
+        let expected = sorted(expected.collect());
+        for _ in 0..2 {
+            let plan = newest(&table, if by_text { 1 } else { 2 }, 0, name, filter.clone());
+            prop_assert_eq!(sorted(super::tests::rows(plan, threads)), expected.clone());
+        }
+    }
+}

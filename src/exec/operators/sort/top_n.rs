@@ -33,12 +33,23 @@ const SLACK_ROWS: usize = 4096;
 pub(crate) struct RunningBound {
     predicate: RwLock<Option<Predicate>>,
     descending: bool,
+    by_blocks: bool,
 }
 
 impl RunningBound {
     /// Nothing is known yet; the greatest values come first if `descending`, else the least.
     pub fn new(descending: bool) -> Self {
-        Self { predicate: RwLock::default(), descending }
+        Self { predicate: RwLock::default(), descending, by_blocks: false }
+    }
+
+    /// The same for somebody to whom the order of the rows of a row group is of no account.
+    pub fn in_blocks(descending: bool) -> Self {
+        Self { by_blocks: true, ..Self::new(descending) }
+    }
+
+    /// Whether the blocks of a row group may come in any order.
+    pub fn goes_by_blocks(&self) -> bool {
+        self.by_blocks
     }
 
     /// The condition as of now.
@@ -51,7 +62,8 @@ impl RunningBound {
         self.descending
     }
 
-    fn set(&self, predicate: Predicate) {
+    /// Tightens it.
+    pub fn set(&self, predicate: Predicate) {
         *self.predicate.write() = Some(predicate);
     }
 }
