@@ -3,13 +3,12 @@
 //! Buckets of days and less are counted from Monday, 2000-01-03, so that weeks begin on Mondays; buckets of
 //! months from 2000-01-01. A bucket begins at or before every time in it, also before the origin.
 
-use std::sync::Arc;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::IntervalMonthDayNano;
 
+use super::starts::starts;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
@@ -96,13 +95,23 @@ type Ts = TimestampMicrosecondType;
 fn simple(origin: Option<i64>) -> ScalarKernel {
     let general = primitive::<(I, Ts), Ts>(move |(w, t)| bucket(width_of(w)?, t, origin).map(Some));
     Box::new(move |args, ty, rows, ctx| {
-        if args[0].len() != 1 || rows == 1 || args[0].is_null(0) {
+        if args[0].len() != 1 || rows == 1 || args[0].is_null(0) || args[1].len() != rows {
             return general(args, ty, rows, ctx);
         }
         let w = width_of(args[0].as_primitive::<I>().value(0))?;
-        let array = args[1].as_primitive::<Ts>();
-        let out = array.try_unary::<_, Ts, ExecError>(|t| bucket(w, t, origin))?;
-        Ok(Arc::new(out.with_data_type(ty.arrow())))
+        buckets(w, &args[1], origin, ty)
+    })
+}
+
+/// The buckets of times, of one width.
+fn buckets(w: Width, times: &ArrayRef, origin: Option<i64>, ty: &LogicalType) -> Result<ArrayRef> {
+    starts(times, ty, |t| {
+        let start = bucket(w, t, origin)?;
+        Ok(match w {
+            _ if !timestamp_is_finite(t) => (start, t, 0),
+            Width::Micros(width) => (start, start, width),
+            Width::Months(_) => (start, t - t.rem_euclid(MICROS_PER_DAY), MICROS_PER_DAY),
+        })
     })
 }
 
@@ -123,11 +132,22 @@ fn with_offset() -> ScalarKernel {
 }
 
 fn with_origin() -> ScalarKernel {
-    primitive::<(I, Ts, Ts), Ts>(|(w, t, origin)| {
+    let general = primitive::<(I, Ts, Ts), Ts>(|(w, t, origin)| {
         if !timestamp_is_finite(origin) {
             return Ok(None);
         }
         bucket(width_of(w)?, t, Some(origin)).map(Some)
+    });
+    Box::new(move |args, ty, rows, ctx| {
+        let constant = |arg: &ArrayRef| arg.len() == 1 && arg.is_valid(0);
+        if rows == 1 || !constant(&args[0]) || !constant(&args[2]) || args[1].len() != rows {
+            return general(args, ty, rows, ctx);
+        }
+        let origin = args[2].as_primitive::<Ts>().value(0);
+        if !timestamp_is_finite(origin) {
+            return general(args, ty, rows, ctx);
+        }
+        buckets(width_of(args[0].as_primitive::<I>().value(0))?, &args[1], Some(origin), ty)
     })
 }
 

@@ -8,6 +8,7 @@ mod difference;
 mod format;
 mod make;
 mod part;
+mod starts;
 mod strptime;
 mod trunc;
 pub(super) mod zoned;

@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, new_null_array};
 use arrow_buffer::IntervalMonthDayNano;
 
 use super::Part;
+use super::starts::starts;
 use super::zoned::on_clock;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
@@ -106,18 +107,14 @@ fn timestamps() -> ScalarKernel {
             return general(args, ty, rows, ctx);
         }
         let Some(part) = constant_part(args)? else { return Ok(new_null_array(&ty.arrow(), rows)) };
-        let array = args[1].as_primitive::<TimestampMicrosecondType>();
-        if let Some(unit) = fixed(part) {
-            let is_early = |t: &i64| timestamp_is_finite(*t) && t.checked_sub(unit).is_none();
-            if !array.values().iter().any(is_early) {
-                let out = array.unary::<_, TimestampMicrosecondType>(|t| {
-                    if timestamp_is_finite(t) { t - t.rem_euclid(unit) } else { t }
-                });
-                return Ok(std::sync::Arc::new(out.with_data_type(ty.arrow())));
-            }
-        }
-        let out = array.try_unary::<_, TimestampMicrosecondType, ExecError>(|t| trunc_timestamp(part, t))?;
-        Ok(std::sync::Arc::new(out.with_data_type(ty.arrow())))
+        starts(&args[1], ty, |t| {
+            let start = trunc_timestamp(part, t)?;
+            Ok(match fixed(part) {
+                _ if !timestamp_is_finite(t) => (start, t, 0),
+                Some(unit) => (start, start, unit),
+                None => (start, t - t.rem_euclid(MICROS_PER_DAY), MICROS_PER_DAY),
+            })
+        })
     })
 }
 

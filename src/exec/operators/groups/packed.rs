@@ -131,9 +131,76 @@ struct PackedTable<const W: usize> {
     /// The group of NULL, where there is one key.
     null: Option<u32>,
     direct: Direct,
+    recent: Recent<W>,
     words: Vec<u64>,
     ids: Vec<u32>,
     rows_seen: u64,
+}
+
+/// The groups of the rows just before. Where rows come in the order of time, many in a row have the same bucket of time:
+/// then the second of two words says which group it is, without a hash.
+struct Recent<const W: usize> {
+    key: [u64; W],
+    group: u32,
+    /// By the second word, under the first word of `key`: groups of the run that the stamp is of.
+    seconds: Vec<(u32, u32)>,
+    stamp: u32,
+    asked: u32,
+    known: u32,
+}
+
+/// Second words up to which groups are remembered.
+const SECONDS: usize = 1 << 12;
+/// Keys after which it is known whether remembering pays.
+const RECENT_TRIAL: u32 = 1 << 14;
+
+impl<const W: usize> Recent<W> {
+    fn new() -> Self {
+        Self { key: [0; W], group: MISSING, seconds: vec![], stamp: 1, asked: 0, known: 0 }
+    }
+
+    /// Of so many keys at least half must be known.
+    fn pays(&mut self) -> bool {
+        if self.asked >= RECENT_TRIAL {
+            if self.known < self.asked / 2 {
+                return false;
+            }
+            (self.asked, self.known) = (0, 0);
+        }
+        if W == 2 && self.seconds.is_empty() {
+            self.seconds.resize(SECONDS, (0, 0));
+        }
+        true
+    }
+
+    /// The group of a key, from `look_up` if it is not that of a row just before.
+    #[inline]
+    fn group_of(&mut self, key: &[u64; W], look_up: impl FnOnce(&[u64; W]) -> u32) -> u32 {
+        if self.group != MISSING && *key == self.key {
+            self.known += 1;
+            return self.group;
+        }
+        if W == 2 {
+            if key[0] != self.key[0] {
+                self.stamp = self.stamp.wrapping_add(1);
+                if self.stamp == 0 {
+                    self.seconds.fill((0, 0));
+                    self.stamp = 1;
+                }
+            }
+            if let Some(entry) = usize::try_from(key[1]).ok().and_then(|at| self.seconds.get_mut(at)) {
+                if entry.0 == self.stamp {
+                    self.known += 1;
+                } else {
+                    *entry = (self.stamp, look_up(key));
+                }
+                (self.key, self.group) = (*key, entry.1);
+                return entry.1;
+            }
+        }
+        (self.key, self.group) = (*key, look_up(key));
+        self.group
+    }
 }
 
 /// Groups of the integers `base ..`, plus one; 0 where there is none.
@@ -208,6 +275,7 @@ impl<const W: usize> PackedTable<W> {
             groups: 0,
             null: None,
             direct: Direct { possible, active: possible, base: 0, groups: vec![], range: None, expected: 0 },
+            recent: Recent::new(),
             words: vec![],
             ids: vec![],
             rows_seen: 0,
@@ -408,7 +476,7 @@ impl<const W: usize> PackedTable<W> {
             let mask = self.slots.len() - 1;
             let slots = &mut self.slots;
             let size = slots.len();
-            let mut one = |key: &[u64; W]| {
+            let mut look_up = |key: &[u64; W]| {
                 let mut at = home(key, size);
                 loop {
                     let slot = &mut slots[at & mask];
@@ -424,11 +492,16 @@ impl<const W: usize> PackedTable<W> {
                 }
             };
             let keys = words.as_chunks::<W>().0;
+            let recent = &mut self.recent;
             match nulls {
-                None => groups.extend(keys.iter().map(one)),
+                None if recent.pays() => {
+                    groups.extend(keys.iter().map(|key| recent.group_of(key, &mut look_up)));
+                    recent.asked = recent.asked.saturating_add(keys.len() as u32);
+                }
+                None => groups.extend(keys.iter().map(look_up)),
                 Some(nulls) => {
                     for (i, key) in keys.iter().enumerate() {
-                        groups.push(if nulls.is_valid(i) { one(key) } else { MISSING });
+                        groups.push(if nulls.is_valid(i) { look_up(key) } else { MISSING });
                     }
                 }
             }
@@ -615,6 +688,7 @@ impl<const W: usize> GroupTable for PackedTable<W> {
     fn size(&self) -> usize {
         self.slots.len() * size_of::<Slot<W>>()
             + self.direct.groups.len() * 4
+            + self.recent.seconds.len() * 8
             + self.words.capacity() * 8
             + self.texts.iter().map(GroupTable::size).sum::<usize>()
     }
