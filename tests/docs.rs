@@ -14,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 
 const FLUXDB: &str = env!("CARGO_BIN_EXE_fluxdb");
 
-const PAGES: [&str; 4] = ["GETTING_STARTED.md", "SQL.md", "COOKBOOK.md", "SHELL.md"];
+const PAGES: [&str; 5] = ["GETTING_STARTED.md", "SQL.md", "FLUXQL.md", "COOKBOOK.md", "SHELL.md"];
 
 /// A line outside of blocks, or a block: what stands behind its fence, and its lines.
 enum Piece {

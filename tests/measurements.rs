@@ -318,3 +318,248 @@ fn nanoseconds_are_kept_where_the_first_points_have_them() {
     let refused = db.import_line_protocol("rolled max=1 1\n".as_bytes(), ImportOptions::default()).unwrap();
     assert!(refused.points == 0 && refused.errors[0].message.contains("Materialized View"), "{refused:?}");
 }
+
+/// What a careless or hostile sender can write: each line is told of by its number, and no other is lost for it.
+#[test]
+fn bad_lines_are_told_by_their_numbers_and_cost_no_other() {
+    let db = Database::open_in_memory().unwrap();
+    let good = |i: u64| format!("cpu,host=a v={i} {}", i * 1_000_000_000);
+    let bad: &[(&[u8], &str)] = &[
+        (b"cpu", "no fields"),
+        (b"cpu,host=a", "no fields"),
+        (b"cpu,host v=1 1", "has no value"),
+        (b"cpu,=a v=1 1", "tag has no name"),
+        (b"cpu,host=a,host=b v=1 1", "there twice"),
+        (b"cpu,host=a v=1,v=2 1", "there twice"),
+        (b"cpu,host=a =1 1", "field has no name"),
+        (b"cpu,host=a v= 1", "has the value"),
+        (b"cpu,host=a v=1 soon", "is no time"),
+        (b"cpu,host=a v=1 1.5", "is no time"),
+        (b"cpu,host=a v=1 1 1", "is no time"),
+        (b"cpu,host=a v=1 99999999999999999999", "is no time"),
+        (b"cpu,host=a v=nan 1", "has the value nan"),
+        (b"cpu,host=a v=NaN 1", "has the value NaN"),
+        (b"cpu,host=a v=inf 1", "has the value inf"),
+        (b"cpu,host=a v=-Infinity 1", "has the value -Infinity"),
+        (b"cpu,host=a v=1e999 1", "has the value 1e999"),
+        (b"cpu,host=a n=9223372036854775808i 1", "has the value 9223372036854775808i"),
+        (b"cpu,host=a n=-1u 1", "has the value -1u"),
+        (b"cpu,host=a v=\"text\" 1", "is a float, and here it is a text"),
+        (b"cpu,host=a host=1 1", "is a tag"),
+        (b"cpu,v=1 w=1 1", "is a field"),
+        (b"cpu,time=1 v=1 1", "that is the time"),
+        (b"cpu,host=a time=1 1", "that is the time"),
+        (b"cpu,host=a s=\"never closed 1", "not closed"),
+        (b"cpu,host=\xff\xfe v=1 1", "not UTF-8"),
+        (b",host=a v=1 1", "measurement has no name"),
+        (b"\"cpu\",host=a", "no fields"),
+        (b"cpu,host=a v=1,", "no name"),
+        (b"\x00\x01\x02", "no fields"),
+    ];
+    let mut lines = vec![];
+    lines.extend_from_slice(format!("{}\n", good(0)).as_bytes());
+    for (i, (line, _)) in bad.iter().enumerate() {
+        lines.extend_from_slice(line);
+        lines.extend_from_slice(format!("\n{}\n", good(i as u64 + 1)).as_bytes());
+    }
+    let report = db.import_line_protocol(&lines[..], ImportOptions::default()).unwrap();
+    for ((i, (line, why)), error) in bad.iter().enumerate().zip(&report.errors) {
+        let line = String::from_utf8_lossy(line);
+        assert_eq!(error.place, 2 * i as u64 + 2, "{line}: {error:?}");
+        assert!(error.message.contains(why), "{line}: {error:?}");
+        assert!(
+            !error.message.contains(['\0', '\u{1}', '\n']),
+            "control characters are shown as they are: {error:?}"
+        );
+    }
+    assert_eq!((report.rejected, report.errors.len()), (bad.len() as u64, bad.len()));
+    assert_eq!(report.points, bad.len() as u64 + 1);
+    let seconds = "SELECT count(*), count(DISTINCT time), sum(v)::BIGINT FROM cpu";
+    let n = bad.len();
+    assert_eq!(rows(&db, seconds), [format!("{}|{}|{}", n + 1, n + 1, n * (n + 1) / 2)]);
+}
+
+/// A quote that is never closed could swallow all that follows.
+#[test]
+fn an_open_quote_costs_its_own_line() {
+    let db = Database::open_in_memory().unwrap();
+    let lines = "m s=\"a\nb\" 1\nm s=\"open 2\nm s=\"x\" 3\nm s=\"y\nz\" 4\nm v=1 5";
+    let report = db.import_line_protocol(lines.as_bytes(), SECONDS).unwrap();
+    assert_eq!(report.errors.iter().map(|e| e.place).collect::<Vec<_>>(), [3], "{report:?}");
+    assert_eq!(
+        rows(&db, "SELECT epoch(time)::INT, s, v FROM m ORDER BY time"),
+        ["1|a\nb|NULL", "3|x|NULL", "4|y\nz|NULL", "5|NULL|1.0"]
+    );
+}
+
+#[test]
+fn times_at_the_ends_of_what_can_be_and_clocks_that_go_back() {
+    let db = Database::open_in_memory().unwrap();
+    let lines = format!(
+        "m v=1 {}\nm v=2 {}\nm v=3 0\nm v=4 -1\nm v=5 1700000000\nm v=6 1600000000\nm v=7 1700000001",
+        i64::MAX,
+        i64::MIN
+    );
+    let report = db.import_line_protocol(lines.as_bytes(), SECONDS).unwrap();
+    assert_eq!(report.errors.iter().map(|e| e.place).collect::<Vec<_>>(), [1, 2], "{report:?}");
+    assert!(report.errors.iter().all(|e| e.message.contains("out of range")), "{report:?}");
+    assert_eq!(rows(&db, "SELECT v FROM m ORDER BY time"), ["4.0", "3.0", "6.0", "5.0", "7.0"]);
+    assert_eq!(rows(&db, "SELECT last(v) FROM m"), ["7.0"]);
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let error = db.write(&[Point::new("m").field("v", bad).at_micros(0)]).unwrap_err();
+        assert!(error.to_string().contains("only finite numbers"), "{error}");
+    }
+}
+
+#[test]
+fn tags_may_be_any_text() {
+    let db = Database::open_in_memory().unwrap();
+    let odd = [
+        "\u{1}\u{1b}[31m",
+        "tab\there",
+        "a\u{0}b",
+        "ünï 🦀",
+        "quote\"s",
+        "back\\slash",
+        "'; DROP TABLE m; --",
+    ];
+    for (i, tag) in odd.iter().enumerate() {
+        db.write(&[Point::new("m").tag("t", *tag).tag(*tag, "x").field("v", i as i64).at_micros(i as i64)])
+            .unwrap();
+    }
+    for (i, tag) in odd.iter().enumerate() {
+        let quoted = tag.replace('\'', "''");
+        let name = tag.replace('"', "\"\"");
+        let sql = format!("SELECT v FROM m WHERE t = '{quoted}' AND \"{name}\" = 'x'");
+        assert_eq!(rows(&db, &sql), [i.to_string()], "{tag:?}");
+    }
+    assert_eq!(rows(&db, "SELECT count(DISTINCT t) FROM m"), [odd.len().to_string()]);
+}
+
+#[test]
+fn series_without_end_are_all_there() {
+    let db = Database::open_in_memory().unwrap();
+    // More than a writer remembers at a time.
+    let series = 220_000;
+    let lines: String = (0..series).map(|i| format!("m,id=s{i} v={i}i {i}\n")).collect();
+    let report = db.import_line_protocol(lines.as_bytes(), SECONDS).unwrap();
+    assert_eq!((report.points, report.rejected), (series, 0));
+    assert_eq!(
+        rows(&db, "SELECT count(*), count(DISTINCT id), sum(v)::BIGINT FROM m"),
+        [format!("{series}|{series}|{}", series * (series - 1) / 2)]
+    );
+    assert_eq!(rows(&db, "SELECT v FROM m WHERE id = 's123456'"), ["123456"]);
+}
+
+#[test]
+fn fields_beyond_the_most_are_refused_with_their_line() {
+    let db = Database::open_in_memory().unwrap();
+    let fields =
+        |from: usize, to: usize| (from..to).map(|i| format!("f{i}={i}i")).collect::<Vec<_>>().join(",");
+    let lines = format!("m {} 1\nm f9999=1i 2\nm one_more=1i 3\nm f0=5i 4", fields(0, 10_000));
+    let report = db.import_line_protocol(lines.as_bytes(), SECONDS).unwrap();
+    assert_eq!(report.errors.iter().map(|e| e.place).collect::<Vec<_>>(), [3], "{report:?}");
+    assert!(report.errors[0].message.contains("10000 fields"), "{report:?}");
+    assert_eq!(rows(&db, "SELECT f0, f9999 FROM m ORDER BY time"), ["0|9999", "NULL|1", "5|NULL"]);
+}
+
+/// Each query in FluxQL, and what one without would write.
+const TWINS: [(&str, &str); 14] = [
+    (
+        "SELECT max(a) FROM m WHERE host = 'h3' AND time >= '2026-01-01T01:00:00Z' AND time < '2026-01-01T02:00:00Z' EVERY 1m",
+        "SELECT date_trunc('minute', time) AS t, max(a) FROM m WHERE host = 'h3' AND time >= TIMESTAMP '2026-01-01 01:00:00' AND time < TIMESTAMP '2026-01-01 02:00:00' GROUP BY t ORDER BY t",
+    ),
+    (
+        "SELECT max(a), max(b), max(n) FROM m WHERE host IN ('h1', 'h4', 'h6') EVERY 1h",
+        "SELECT date_trunc('hour', time) AS t, max(a), max(b), max(n) FROM m WHERE host IN ('h1', 'h4', 'h6') GROUP BY t ORDER BY t",
+    ),
+    (
+        "SELECT avg(a), sum(n), count(b), count(*) FROM m GROUP BY host EVERY 1h",
+        "SELECT time_bucket(INTERVAL 1 HOUR, time) AS t, host, avg(a), sum(n), count(b), count(*) FROM m GROUP BY t, host ORDER BY t, host NULLS LAST",
+    ),
+    (
+        "SELECT mean(a), stddev(n) FROM m GROUP BY region EVERY 1d TZ 'Europe/Berlin'",
+        "SELECT (date_trunc('day', (time AT TIME ZONE 'UTC') AT TIME ZONE 'Europe/Berlin') AT TIME ZONE 'Europe/Berlin') AT TIME ZONE 'UTC' AS t, region, avg(a), stddev_samp(n) FROM m GROUP BY t, region ORDER BY t, region NULLS LAST",
+    ),
+    (
+        "SELECT min(a) FROM m EVERY 15m OFFSET 5m ORDER BY time DESC LIMIT 5",
+        "SELECT time_bucket(INTERVAL 15 MINUTE, time, INTERVAL 5 MINUTE) AS t, min(a) FROM m GROUP BY t ORDER BY t DESC LIMIT 5",
+    ),
+    (
+        "SELECT max(a) FROM m WHERE time < '2026-01-01T05:25:00Z' EVERY 1m ORDER BY time DESC LIMIT 5",
+        "SELECT date_trunc('minute', time) AS t, max(a) FROM m WHERE time < TIMESTAMP '2026-01-01 05:25:00' GROUP BY t ORDER BY t DESC LIMIT 5",
+    ),
+    ("SELECT * FROM m WHERE a > 9.0 AND host = 'h2'", "SELECT * FROM m WHERE a > 9.0 AND host = 'h2'"),
+    (
+        "SELECT host, last(time), last(a), last(n) FROM m GROUP BY host ORDER BY host",
+        "SELECT host, max(time), arg_max(a, time), arg_max(n, time) FROM m GROUP BY host ORDER BY host NULLS LAST",
+    ),
+    (
+        "SELECT first(n), last(n), spread(n), median(n) FROM m GROUP BY host EVERY 2h",
+        "SELECT time_bucket(INTERVAL 2 HOUR, time) AS t, host, arg_min(n, time), arg_max(n, time), max(n) - min(n), median(n) FROM m GROUP BY t, host ORDER BY t, host NULLS LAST",
+    ),
+    (
+        "SELECT host, time, n FROM m LATEST ON time PARTITION BY host ORDER BY host",
+        "SELECT DISTINCT ON (host) host, time, n FROM m ORDER BY host, time DESC",
+    ),
+    (
+        "SELECT difference(n) FROM m WHERE n IS NOT NULL GROUP BY host",
+        "SELECT time, host, d FROM (SELECT time, host, n - lag(n) OVER (PARTITION BY host ORDER BY time) AS d FROM m WHERE n IS NOT NULL) WHERE d IS NOT NULL ORDER BY host NULLS LAST, time",
+    ),
+    (
+        "SELECT cumulative_sum(n) FROM m WHERE host = 'h5'",
+        "SELECT time, sum(n) OVER (ORDER BY time) FROM m WHERE host = 'h5' AND n IS NOT NULL ORDER BY time",
+    ),
+    (
+        "SELECT host, percentile(a, 90), mode(n) FROM m GROUP BY host ORDER BY host",
+        "SELECT host, quantile_cont(a, 0.9), mode(n) FROM m GROUP BY host ORDER BY host NULLS LAST",
+    ),
+    (
+        "SELECT mean(a) FROM m WHERE host =~ /^h[1-3]$/ GROUP BY host EVERY 1w",
+        "SELECT date_trunc('week', time) AS t, host, avg(a) FROM m WHERE regexp_matches(host, '^h[1-3]$') GROUP BY t, host ORDER BY t, host",
+    ),
+];
+
+#[test]
+fn each_query_answers_as_its_twin_in_sql() {
+    let db = Database::open_in_memory().unwrap();
+    let mut writer = db.point_writer();
+    let mut random = 7_u64;
+    for i in 0..60_000_i64 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let dice = random >> 40;
+        // Late by up to a quarter of an hour; no two at one time.
+        let micros = 1_767_225_600_000_000 + (i - (dice % 2_000) as i64) * 500_000 + i;
+        let host = format!("h{}", i % 7);
+        let mut point = Point::new("m").field("a", (dice % 1_000) as f64 / 100.0).at_micros(micros);
+        if i % 70 != 0 {
+            point = point.tag("host", host).tag("region", if i % 2 == 0 { "eu" } else { "us" });
+        }
+        if dice % 3 > 0 {
+            point = point.field("n", (dice % 997) as i64);
+        }
+        if dice % 11 > 0 {
+            point = point.field("b", dice % 2 == 0);
+        }
+        writer.write(&point).unwrap();
+        if i % 20_000 == 19_999 {
+            writer.flush().unwrap();
+        }
+    }
+    writer.flush().unwrap();
+    let connection = db.connect();
+    connection.execute("DELETE FROM m WHERE host = 'h6' AND time > '2026-01-01 03:00:00'").unwrap();
+    for pass in ["before", "after"] {
+        for (flux, sql) in TWINS {
+            let (flux_rows, sql_rows) = (rows(&db, flux), rows(&db, sql));
+            assert!(!flux_rows.is_empty(), "{flux}");
+            assert!(
+                flux_rows == sql_rows,
+                "{pass} sealing:\n{flux}\n{sql}\n{:?}\n{:?}",
+                flux_rows.first(),
+                sql_rows.first()
+            );
+        }
+        connection.execute("CHECKPOINT").unwrap();
+    }
+}

@@ -105,14 +105,17 @@ pub(crate) fn import(
                 Some(line) => writer.add_line(&line, nanos_per_tick, now),
                 None => Ok(()),
             });
+            let mut taken = length;
             if let Err(message) = outcome {
                 report.rejected += 1;
                 if report.errors.len() < ERRORS_MAX {
                     report.errors.push(Rejected { place: line_number, message });
                 }
+                // A quote too many makes one line of several: those behind the first get a chance of their own.
+                taken = memchr::memchr(b'\n', line).unwrap_or(length);
             }
-            line_number += memchr::memchr_iter(b'\n', line).count() as u64;
-            from += (length + 1).min(rest.len());
+            line_number += memchr::memchr_iter(b'\n', &line[..taken]).count() as u64;
+            from += (taken + 1).min(rest.len());
             writer.flush_if_full()?;
         }
         bytes.drain(..from);
