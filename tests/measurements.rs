@@ -232,6 +232,42 @@ fn of_points_of_one_series_and_time_the_last_counts() {
     assert!(db.check().is_sound());
 }
 
+/// Points that are replaced are found in every block of a row group, and nothing else goes.
+#[test]
+fn late_points_replace_what_is_sealed() {
+    let db = Database::open_in_memory().unwrap();
+    let (hosts, seconds) = (3, 4_000);
+    let all = |value: &dyn Fn(i64) -> i64, every: usize| -> String {
+        (0..seconds)
+            .step_by(every)
+            .flat_map(|s| (0..hosts).map(move |h| (h, s)))
+            .map(|(h, s)| format!("m,host=h{h} v={}i,w={s}i {s}\n", value(s)))
+            .collect()
+    };
+    import(&db, &all(&|s| s, 1));
+    db.connect().execute("CHECKPOINT; DELETE FROM m WHERE host = 'h1' AND v = 2000; CHECKPOINT").unwrap();
+    // Every hundredth again, without one of its fields, and one far behind.
+    import(&db, &all(&|s| -s, 100).replace(",w=", ",x="));
+    import(&db, &format!("m,host=h0 v=7i {}", seconds * 10));
+    let n = hosts * seconds + 1;
+    assert_eq!(
+        rows(&db, "SELECT count(*), count(DISTINCT (host, time)), count(x), count(w) FROM m"),
+        [format!("{n}|{n}|{}|{}", hosts * seconds / 100, n - 2)]
+    );
+    assert_eq!(
+        rows(
+            &db,
+            "SELECT count(*) FROM m WHERE w <> epoch(time) OR v <> CASE WHEN x IS NULL THEN w ELSE -x END"
+        ),
+        ["0"]
+    );
+    assert_eq!(
+        rows(&db, "SELECT v, w, x FROM m WHERE host = 'h1' AND epoch(time) = 2000"),
+        ["-2000|NULL|2000"]
+    );
+    assert!(db.check().is_sound());
+}
+
 #[test]
 fn writers_of_the_same_points_leave_one_of_each() {
     let db = Database::open_in_memory().unwrap();

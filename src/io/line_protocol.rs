@@ -86,8 +86,21 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
     if rest.is_empty() {
         return Err("it has no fields".into());
     }
+    let at = fields_length(rest)?;
+    let (fields, time) = rest.split_at(at.min(rest.len()));
+    let time = time.trim_ascii();
+    let time = match time {
+        b"" => None,
+        digits => Some(parse_int(digits).ok_or_else(|| format!("\"{}\" is no time", show(digits)))?),
+    };
+    Ok(Some(Line { series, fields, time }))
+}
+
+/// Up to the first blank that is not quoted, and that no `\` stands before.
+fn fields_length(rest: &[u8]) -> Result<usize, LineError> {
+    let plain = memchr::memchr3(b' ', b'"', b'\\', rest);
+    let Some(mut at) = plain else { return Ok(rest.len()) };
     let mut quoted = false;
-    let mut at = 0;
     while at < rest.len() {
         match rest[at] {
             b'\\' => at += 1,
@@ -97,16 +110,7 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
         }
         at += 1;
     }
-    if quoted {
-        return Err("a text is not closed by a quote".into());
-    }
-    let (fields, time) = rest.split_at(at.min(rest.len()));
-    let time = time.trim_ascii();
-    let time = match time {
-        b"" => None,
-        digits => Some(parse_int(digits).ok_or_else(|| format!("\"{}\" is no time", show(digits)))?),
-    };
-    Ok(Some(Line { series, fields, time }))
+    if quoted { Err("a text is not closed by a quote".into()) } else { Ok(at) }
 }
 
 /// The measurement of a series and its tags, decoded.

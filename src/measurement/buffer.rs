@@ -102,6 +102,8 @@ enum Values {
 /// A field and its values.
 struct Field {
     name: Box<str>,
+    /// It is written as it is called, without escapes.
+    is_plain: bool,
     /// `None` if the table's column takes no field.
     kind: Option<Kind>,
     values: Values,
@@ -120,7 +122,16 @@ impl Field {
             Some(Kind::Bool) => Values::Bool(vec![]),
             Some(Kind::Text) => Values::Text(StringViewBuilder::new().with_deduplicate_strings()),
         };
-        Self { name: name.into(), kind, values, valid: NullBufferBuilder::new(0), rows: 0, pushed: 0 }
+        let is_plain = !name.contains('\\');
+        Self {
+            name: name.into(),
+            is_plain,
+            kind,
+            values,
+            valid: NullBufferBuilder::new(0),
+            rows: 0,
+            pushed: 0,
+        }
     }
 
     /// NULL up to row `rows`.
@@ -290,6 +301,13 @@ impl Buffer {
     fn find_field(&self, name: &str) -> Option<usize> {
         let folded = || self.fields.iter().position(|f| f.name.eq_ignore_ascii_case(name));
         self.by_name.get(name).copied().or_else(folded)
+    }
+
+    /// The index of a field from its name as it stands in a line, if it is `hint`.
+    pub fn likely_field(&self, written: &[u8], kind: Kind, hint: usize) -> Option<usize> {
+        let field = self.fields.get(hint)?;
+        let is_it = field.kind == Some(kind) && field.is_plain && field.name.as_bytes() == written;
+        is_it.then_some(hint)
     }
 
     /// The index of a field, `hint` being the likeliest.

@@ -177,7 +177,6 @@ impl PointWriter {
         let mut texts: Vec<(usize, String)> = vec![];
         for field in fields(line.fields) {
             let (key, value) = field?;
-            let name = unescape(key, b",= ")?;
             let value = match value {
                 FieldText::Float(v) => Value::Float(v),
                 FieldText::Int(v) => Value::Int(v),
@@ -191,7 +190,10 @@ impl PointWriter {
                     }
                 },
             };
-            let field = buffer.field(&name, value.kind(), values.len())?;
+            let field = match buffer.likely_field(key, value.kind(), values.len()) {
+                Some(field) => field,
+                None => buffer.field(&unescape(key, b",= ")?, value.kind(), values.len())?,
+            };
             values.push((field, value));
         }
         for (at, text) in &texts {

@@ -128,8 +128,8 @@ impl RowGroup {
         Ok(Some(hash))
     }
 
-    /// Whether [`keep_keys`](Self::keep_keys) keeps anything.
-    pub fn keeps_keys(&self) -> bool {
+    /// Whether it is part of a commit in the file, as opposed to held in memory.
+    pub fn is_sealed(&self) -> bool {
         matches!(self.source, Source::Sealed(_))
     }
 

@@ -695,7 +695,7 @@ impl GroupScan {
     /// The distinct keys of all rows, which are looked for once and kept with the row group.
     fn distinct_keys(&mut self, newest: &NewestFirst, keys: &[usize]) -> Result<Option<Vec<ArrayRef>>> {
         let columns: Vec<usize> = keys.iter().map(|&key| self.scan.columns[key]).collect();
-        if !self.group.keeps_keys() {
+        if !self.group.is_sealed() {
             return Ok(None);
         }
         if let Some(known) = self.group.known_keys(&columns)? {
