@@ -2,19 +2,18 @@
 //!
 //! Brackets stand around every operation and nowhere else, as DuckDB prints them.
 
-use std::ops::ControlFlow;
-
-use sqlparser::ast::{Expr, Ident, visit_expressions_mut};
+use sqlparser::ast::{Expr, Ident};
 
 use crate::sql::bind::name::quoted;
 use crate::sql::error::Result;
 use crate::sql::parser::{is_keyword, parse_expr};
+use crate::sql::walk;
 
 /// An expression as it is kept.
 pub fn canonical(expr: &Expr) -> String {
     let mut expr = expr.clone();
     // Post-order: the parts of an expression have their brackets already.
-    let _ = visit_expressions_mut(&mut expr, |e| {
+    walk::rewrite_expressions(&mut expr, |e| {
         let bracketed = |e: &mut Expr| {
             let inner = std::mem::replace(e, Expr::Identifier(Ident::new("")));
             *e = Expr::Nested(Box::new(inner));
@@ -36,7 +35,6 @@ pub fn canonical(expr: &Expr) -> String {
             Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::Not, .. } => bracketed(e),
             _ => {}
         }
-        ControlFlow::<()>::Continue(())
     });
     expr.to_string()
 }
@@ -46,7 +44,7 @@ pub fn rename_column(text: &str, old: &str, new: &str) -> Result<String> {
     let mut expr = parse_expr(text)?;
     let quote_style = (quoted(new) != new || is_keyword(new)).then_some('"');
     let renamed = |name: &Ident| Ident { value: new.to_owned(), quote_style, span: name.span };
-    let _ = visit_expressions_mut(&mut expr, |e| {
+    walk::rewrite_expressions(&mut expr, |e| {
         match e {
             Expr::Identifier(name) if name.value.eq_ignore_ascii_case(old) => *name = renamed(name),
             Expr::CompoundIdentifier(parts) => {
@@ -57,7 +55,6 @@ pub fn rename_column(text: &str, old: &str, new: &str) -> Result<String> {
             }
             _ => {}
         }
-        ControlFlow::<()>::Continue(())
     });
     Ok(canonical(&expr))
 }

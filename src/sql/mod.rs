@@ -24,5 +24,6 @@ pub mod stack;
 pub mod statement;
 pub mod tokens;
 pub mod unnest;
+mod walk;
 
 pub use error::{Position, SqlError, SqlErrorKind};

@@ -18,6 +18,7 @@ use crate::sql::forms;
 use crate::sql::optimize::columns::{ColumnSet, copy_with_fresh_ids};
 use crate::sql::optimize::exprs::is_volatile;
 use crate::sql::plan::{Column, ColumnIds, CteId, Definition, LogicalPlan};
+use crate::sql::walk;
 
 /// CTEs that one statement can define.
 const CTES_MAX: usize = 1_000;
@@ -398,11 +399,8 @@ fn put_in_place(
 
 /// Whether a query names a table.
 fn mentions(query: &Query, name: &str) -> bool {
-    use std::ops::ControlFlow;
-    let found = ast::visit_relations(query, |relation| {
+    walk::any_relation(query, |relation| {
         let last = relation.0.last().and_then(|part| part.as_ident());
-        let is_it = relation.0.len() <= 2 && last.is_some_and(|i| i.value.eq_ignore_ascii_case(name));
-        if is_it { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    found.is_break()
+        relation.0.len() <= 2 && last.is_some_and(|i| i.value.eq_ignore_ascii_case(name))
+    })
 }

@@ -2,12 +2,11 @@
 //! place of the call.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sqlparser::ast::{
     AccessExpr, CastKind, Expr as Syntax, Function, FunctionArg, FunctionArgExpr, Ident, LambdaFunction,
-    ObjectName, OneOrManyWithParens, VisitMut, VisitorMut,
+    ObjectName, OneOrManyWithParens, VisitMut,
 };
 
 use crate::catalog::{MacroDefinition, MacroKind, MacroOverload, Object, ObjectKind, fold};
@@ -22,6 +21,7 @@ use crate::sql::bind::{Binder, BoundQuery, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::{parse_expr, parse_query, parse_type, tokens};
 use crate::sql::stack;
+use crate::sql::walk::{self, Rewrite};
 
 /// Macros in macros, at most this deep.
 const DEPTH_MAX: usize = 32;
@@ -282,8 +282,7 @@ pub fn signature(name: &str, overload: &MacroOverload) -> String {
 
 /// Puts the arguments in the places of the parameters.
 fn replace(body: &mut impl VisitMut, replacements: Replacements) {
-    let mut replacer = Replacer { replacements, hidden: vec![] };
-    let _: ControlFlow<()> = body.visit(&mut replacer);
+    walk::rewrite(body, &mut Replacer { replacements, hidden: vec![] });
 }
 
 struct Replacer {
@@ -315,18 +314,14 @@ fn lambda_parameters(lambda: &LambdaFunction) -> Vec<String> {
     }
 }
 
-impl VisitorMut for Replacer {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Syntax) -> ControlFlow<()> {
+impl Rewrite for Replacer {
+    fn enter(&mut self, expr: &mut Syntax) {
         if let Syntax::Lambda(lambda) = expr {
             self.hidden.extend(lambda_parameters(lambda));
         }
-        ControlFlow::Continue(())
     }
 
-    /// Behind its parts, so that what was put in is not looked at again.
-    fn post_visit_expr(&mut self, expr: &mut Syntax) -> ControlFlow<()> {
+    fn leave(&mut self, expr: &mut Syntax) {
         match expr {
             Syntax::Lambda(lambda) => {
                 let count = self.hidden.len() - lambda_parameters(lambda).len();
@@ -346,6 +341,5 @@ impl VisitorMut for Replacer {
             }
             _ => {}
         }
-        ControlFlow::Continue(())
     }
 }

@@ -1,17 +1,15 @@
 //! What objects of the catalog an expression needs, so that they are not dropped from under it.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
-use sqlparser::ast::{
-    Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Value, visit_expressions,
-};
+use sqlparser::ast::{Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
 use crate::catalog::{Namespace, ObjectId, TableDefinition};
 use crate::sql::bind::Binder;
 use crate::sql::bind::name::function_name;
 use crate::sql::parser::{parse_expr, parse_name};
 use crate::sql::sequences;
+use crate::sql::walk;
 
 impl Binder<'_> {
     /// The objects that a table's defaults need: the sequences that they take values of.
@@ -19,9 +17,8 @@ impl Binder<'_> {
         let mut needs = BTreeSet::new();
         for default in table.columns.iter().filter_map(|c| c.default.as_deref()) {
             let Ok(default) = parse_expr(default) else { continue };
-            let _: ControlFlow<()> = visit_expressions(&default, |expr| {
+            walk::for_each_expression(&default, |expr| {
                 needs.extend(sequence_name(expr).and_then(|name| self.own_sequence(name)));
-                ControlFlow::Continue(())
             });
         }
         needs

@@ -4,13 +4,10 @@
 //! condition of FILTER. Values that are not listed are those that the source has, so that it is read once while
 //! the statement is bound. UNPIVOT makes a row of each column: lists of the columns' names and values, unnested.
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
     self, BinaryOperator, CastKind, DataType, Expr as Syntax, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, SetExpr, Spanned, TableFactor, TableWithJoins, Value, visit_expressions,
-    visit_expressions_mut,
+    SelectItem, SetExpr, Spanned, TableFactor, TableWithJoins, Value,
 };
 use sqlparser::tokenizer::Span;
 
@@ -26,6 +23,7 @@ use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::{OptimizerOptions, optimize};
 use crate::sql::parser::parse_query;
 use crate::sql::physical;
+use crate::sql::walk;
 
 /// Columns that a PIVOT can make.
 const COLUMNS_MAX: usize = 100_000;
@@ -113,13 +111,10 @@ fn named(expr: &Syntax) -> (&Syntax, Option<&Ident>) {
 
 /// Adds the names of the columns that an expression uses.
 fn add_names(expr: &Syntax, out: &mut Vec<String>) {
-    let _: ControlFlow<()> = visit_expressions(expr, |e| {
-        match e {
-            Syntax::Identifier(i) => out.push(i.value.to_lowercase()),
-            Syntax::CompoundIdentifier(parts) => out.extend(parts.iter().map(|p| p.value.to_lowercase())),
-            _ => {}
-        }
-        ControlFlow::Continue(())
+    walk::for_each_expression(expr, |e| match e {
+        Syntax::Identifier(i) => out.push(i.value.to_lowercase()),
+        Syntax::CompoundIdentifier(parts) => out.extend(parts.iter().map(|p| p.value.to_lowercase())),
+        _ => {}
     });
 }
 
@@ -421,28 +416,24 @@ fn add_filter(expr: &mut Syntax, condition: Option<&Syntax>) -> bool {
     let mut aggregates = 0;
     let mut names = vec![];
     let mut inside = vec![];
-    let _: ControlFlow<()> = visit_expressions_mut(expr, |e| {
-        match e {
-            Syntax::Function(f) if is_aggregate(&function_name(&f.name)) => {
-                aggregates += 1;
-                let _: ControlFlow<()> = visit_expressions(&*f, |e| {
-                    if matches!(e, Syntax::Identifier(_) | Syntax::CompoundIdentifier(_)) {
-                        inside.push(e.span());
-                    }
-                    ControlFlow::Continue(())
-                });
-                if let Some(condition) = condition {
-                    let all = match f.filter.take() {
-                        Some(own) => and(*own, condition.clone()),
-                        None => condition.clone(),
-                    };
-                    f.filter = Some(Box::new(all));
+    walk::rewrite_expressions(expr, |e| match e {
+        Syntax::Function(f) if is_aggregate(&function_name(&f.name)) => {
+            aggregates += 1;
+            walk::for_each_expression(&*f, |e| {
+                if matches!(e, Syntax::Identifier(_) | Syntax::CompoundIdentifier(_)) {
+                    inside.push(e.span());
                 }
+            });
+            if let Some(condition) = condition {
+                let all = match f.filter.take() {
+                    Some(own) => and(*own, condition.clone()),
+                    None => condition.clone(),
+                };
+                f.filter = Some(Box::new(all));
             }
-            Syntax::Identifier(_) | Syntax::CompoundIdentifier(_) => names.push(e.span()),
-            _ => {}
         }
-        ControlFlow::Continue(())
+        Syntax::Identifier(_) | Syntax::CompoundIdentifier(_) => names.push(e.span()),
+        _ => {}
     });
     aggregates > 0 && names.len() <= inside.len()
 }

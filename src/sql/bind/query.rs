@@ -1,7 +1,5 @@
 //! Queries: WITH, set operations, VALUES, ORDER BY, LIMIT.
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
     self, Expr as Syntax, Ident, LimitClause, OrderByKind, OrderByOptions, OrderBySort, Query, SetExpr,
     SetOperator, SetQuantifier,
@@ -23,6 +21,7 @@ use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::parser::{scalar_query, table_query};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 use crate::sql::tokens::PERCENT;
+use crate::sql::walk;
 
 /// What stands behind the body of a query.
 #[derive(Default)]
@@ -231,7 +230,7 @@ impl Binder<'_> {
     // --- VALUES ---
 
     fn bind_values(&mut self, values: &ast::Values, outer: Option<&Outer<'_>>) -> Result<BoundQuery> {
-        if values.rows.iter().flat_map(|row| &row.content).any(has_subquery) {
+        if values.rows.iter().flat_map(|row| &row.content).any(|value| walk::has_query(value)) {
             return self.bind_set_expr(&rows_as_queries(values)?, outer);
         }
         let scope = Scope::default();
@@ -585,18 +584,6 @@ fn column_named_in(body: &SetExpr, name: &str) -> Option<usize> {
         }),
         _ => None,
     }
-}
-
-/// Whether there is a query in an expression.
-fn has_subquery(expr: &ast::Expr) -> bool {
-    struct Finder;
-    impl ast::Visitor for Finder {
-        type Break = ();
-        fn pre_visit_query(&mut self, _: &ast::Query) -> ControlFlow<()> {
-            ControlFlow::Break(())
-        }
-    }
-    ast::Visit::visit(expr, &mut Finder).is_break()
 }
 
 /// The rows of VALUES as a query each, which may have subqueries.

@@ -1,10 +1,8 @@
 //! Forms of SELECT that measurements have: `GROUP BY *`, `last(*)`, and the rows of series.
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
     Expr as Syntax, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    GroupByExpr, Ident, ObjectName, Select, SelectItem, Value, visit_expressions, visit_expressions_mut,
+    GroupByExpr, Ident, ObjectName, Select, SelectItem, Value,
 };
 
 use crate::catalog::ColumnRole;
@@ -15,6 +13,7 @@ use crate::sql::bind::scope::{Relation, Scope, ScopeColumn};
 use crate::sql::bind::series::is_series_function;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::tokens;
+use crate::sql::walk;
 
 /// Aggregates that take any value; all others take numbers.
 const OF_ANY_VALUE: &[&str] = &[
@@ -105,10 +104,7 @@ fn of_all_fields(expr: &Syntax) -> Option<&Function> {
 /// The functions of all such calls in an expression.
 fn stars(expr: &Syntax) -> Vec<String> {
     let mut found = vec![];
-    let _: ControlFlow<()> = visit_expressions(expr, |e| {
-        found.extend(of_all_fields(e).map(|f| function_name(&f.name)));
-        ControlFlow::Continue(())
-    });
+    walk::for_each_expression(expr, |e| found.extend(of_all_fields(e).map(|f| function_name(&f.name))));
     found
 }
 
@@ -181,14 +177,13 @@ fn with_fields(select: &Select, scope: &Scope, group_by: &[Syntax]) -> Result<Op
         let mut any = false;
         for field in fields.iter().filter(|(_, c)| of_any || c.column.ty.is_numeric()) {
             let mut expr = expr.clone();
-            let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |e| {
+            walk::rewrite_expressions(&mut expr, |e| {
                 if of_all_fields(e).is_some()
                     && let Syntax::Function(Function { args: FunctionArguments::List(list), .. }) = e
                     && let Some(first) = list.args.first_mut()
                 {
                     *first = FunctionArg::Unnamed(FunctionArgExpr::Expr(name(*field)));
                 }
-                ControlFlow::Continue(())
             });
             let alias = match item {
                 SelectItem::ExprWithAlias { alias, .. } => format!("{}_{}", alias.value, field.1.column.name),

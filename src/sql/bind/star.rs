@@ -8,7 +8,7 @@ use regex::Regex;
 use sqlparser::ast::{
     self, ExcludeSelectItem, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
     ObjectName, OneOrManyWithParens, RenameSelectItem, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
-    Value, WildcardAdditionalOptions, visit_expressions, visit_expressions_mut,
+    Value, WildcardAdditionalOptions,
 };
 
 use crate::column::scalar::Scalar;
@@ -22,6 +22,7 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
 use crate::sql::session::parts;
 use crate::sql::tokens::STAR_PATTERN;
+use crate::sql::walk;
 
 /// A column that a star may stand for: the table it is of, its name, and its value.
 #[derive(Clone)]
@@ -201,27 +202,17 @@ impl Binder<'_> {
 
     /// The expression with each `*COLUMNS(…)` replaced by the columns, side by side.
     fn unpack_columns(&mut self, expr: &Syntax, scope: &Scope) -> Result<Option<Syntax>> {
-        let has = visit_expressions(expr, |e| match e {
-            Syntax::Function(f) if is_unpacked(&f.name) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        });
-        if has.is_continue() {
+        if !walk::any_expression(expr, |e| matches!(e, Syntax::Function(f) if is_unpacked(&f.name))) {
             return Ok(None);
         }
         let mut copy = expr.clone();
-        let mut failed = None;
-        let _: ControlFlow<()> =
-            visit_expressions_mut(&mut copy, |e| match self.unpack_arguments(e, scope) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            });
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(Some(copy)),
-        }
+        let mut done = Ok(());
+        walk::rewrite_expressions(&mut copy, |e| {
+            if done.is_ok() {
+                done = self.unpack_arguments(e, scope);
+            }
+        });
+        done.map(|()| Some(copy))
     }
 
     fn unpack_arguments(&mut self, expr: &mut Syntax, scope: &Scope) -> Result<()> {
@@ -333,12 +324,11 @@ impl Binder<'_> {
             },
         };
         let mut body = (*lambda.body).clone();
-        let _: ControlFlow<()> = visit_expressions_mut(&mut body, |e| {
+        walk::rewrite_expressions(&mut body, |e| {
             if matches!(e, Syntax::Identifier(i) if i.value.eq_ignore_ascii_case(param)) {
                 let span = e.span();
                 *e = Syntax::Value(Value::SingleQuotedString(name.to_owned()).with_span(span));
             }
-            ControlFlow::Continue(())
         });
         let value = self.bind_constant_as(&body, &LogicalType::Boolean, "COLUMNS")?;
         Ok(matches!(value, Scalar::Boolean(true)))
@@ -477,7 +467,7 @@ impl ColumnsCall {
 /// The call of COLUMNS in an expression; all that there are must be alike.
 fn columns_call(expr: &Syntax) -> Result<Option<ColumnsCall>> {
     let mut found: Option<ColumnsCall> = None;
-    let failed: ControlFlow<SqlError> = visit_expressions(expr, |e| match columns_argument(e) {
+    let failed = walk::expressions(expr, |e| match columns_argument(e) {
         None => ControlFlow::Continue(()),
         Some(Err(error)) => ControlFlow::Break(error),
         Some(Ok(call)) => {
@@ -556,11 +546,10 @@ fn replace_columns(expr: &Syntax, column: &StarColumn) -> Syntax {
     } else {
         Syntax::CompoundIdentifier(vec![ident(&column.table), ident(&column.name)])
     };
-    let _: ControlFlow<()> = visit_expressions_mut(&mut copy, |e| {
+    walk::rewrite_expressions(&mut copy, |e| {
         if columns_argument(e).is_some() {
             *e = with.clone();
         }
-        ControlFlow::Continue(())
     });
     copy
 }

@@ -1,9 +1,8 @@
 //! Columns that are computed when they are read.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr as Syntax, visit_expressions};
+use sqlparser::ast::Expr as Syntax;
 
 use crate::catalog::{TableDefinition, fold};
 use crate::exec::expr::Expr;
@@ -13,6 +12,7 @@ use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::{Column, Definition, LogicalPlan};
+use crate::sql::walk;
 
 impl Binder<'_> {
     /// Puts the computed columns of a table on a plan that yields the stored ones in the order of the table,
@@ -106,15 +106,12 @@ fn relation(table: &TableDefinition, known: &[Option<Expr>]) -> Relation {
 /// The names in an expression, in one case: those of the columns it uses are among them.
 pub fn names_in(expr: &Syntax) -> HashSet<String> {
     let mut names = HashSet::new();
-    let _ = visit_expressions(expr, |e| {
-        match e {
-            Syntax::Identifier(name) => {
-                names.insert(fold(&name.value));
-            }
-            Syntax::CompoundIdentifier(parts) => names.extend(parts.iter().map(|p| fold(&p.value))),
-            _ => {}
+    walk::for_each_expression(expr, |e| match e {
+        Syntax::Identifier(name) => {
+            names.insert(fold(&name.value));
         }
-        ControlFlow::<()>::Continue(())
+        Syntax::CompoundIdentifier(parts) => names.extend(parts.iter().map(|p| fold(&p.value))),
+        _ => {}
     });
     names
 }

@@ -17,10 +17,9 @@ pub use create::create;
 pub use refresh::{freeze, refresh, refresh_if_due, refresh_named};
 pub use rollup::use_rollups;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr as Syntax, Query, visit_expressions};
+use sqlparser::ast::{Expr as Syntax, Query};
 
 use crate::catalog::SourceState;
 use crate::sql::bind::Binder;
@@ -30,6 +29,7 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::LogicalPlan;
 use crate::sql::session::{Failure, ReadView};
 use crate::sql::statement::query;
+use crate::sql::walk;
 use crate::table::TableSnapshot;
 use shape::Shape;
 
@@ -119,9 +119,8 @@ fn collect(plan: &LogicalPlan, tables: &mut Vec<Arc<TableSnapshot>>, others: &mu
 
 /// Whether a query may yield something else though no table has changed.
 fn is_fleeting(query: &Query) -> bool {
-    visit_expressions(query, |expr| match expr {
-        Syntax::Function(f) if FLEETING.contains(&function_name(&f.name).as_str()) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
+    walk::any_expression(query, |expr| match expr {
+        Syntax::Function(f) => FLEETING.contains(&function_name(&f.name).as_str()),
+        _ => false,
     })
-    .is_break()
 }
