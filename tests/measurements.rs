@@ -571,11 +571,11 @@ fn each_query_answers_as_its_twin_in_sql() {
         if i % 70 != 0 {
             point = point.tag("host", host).tag("region", if i % 2 == 0 { "eu" } else { "us" });
         }
-        if dice % 3 > 0 {
+        if !dice.is_multiple_of(3) {
             point = point.field("n", (dice % 997) as i64);
         }
-        if dice % 11 > 0 {
-            point = point.field("b", dice % 2 == 0);
+        if !dice.is_multiple_of(11) {
+            point = point.field("b", dice.is_multiple_of(2));
         }
         writer.write(&point).unwrap();
         if i % 20_000 == 19_999 {

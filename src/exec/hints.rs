@@ -173,7 +173,7 @@ fn risen_from(expr: &Expr) -> Option<usize> {
                 match arg {
                     Expr::Literal { .. } => {}
                     Expr::Column { index, ty: LogicalType::Timestamp(_) } if column.is_none() => {
-                        column = Some(*index)
+                        column = Some(*index);
                     }
                     _ => return None,
                 }

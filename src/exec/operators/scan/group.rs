@@ -256,7 +256,7 @@ impl GroupScan {
                 return self.skip();
             }
         }
-        self.conjuncts = left.clone();
+        self.conjuncts.clone_from(&left);
         if let Some(newest) = &scan.newest
             && let Some(rank) = rank_of_newest(&stats(self.yielded(newest.time))?, newest.greatest)
             && self.is_behind(newest, rank)?

@@ -67,10 +67,8 @@ pub(super) struct Bounds {
 impl Candidates {
     /// The candidates of a row group, from the distinct values of its one key.
     pub fn of_dictionary(values: ArrayRef, has_nulls: bool) -> Result<Self> {
-        let values = match has_nulls {
-            true => concat(&[&*values, &*new_null_array(values.data_type(), 1)])?,
-            false => values,
-        };
+        let values =
+            if has_nulls { concat(&[&*values, &*new_null_array(values.data_type(), 1)])? } else { values };
         Ok(Self { columns: vec![values], floor: None })
     }
 
