@@ -5,6 +5,7 @@ use super::file::File;
 use super::log::frame::{FRAME_HEADER_BYTES, LogContent};
 use super::page::{Extent, FIRST_DATA_PAGE};
 use super::store::Snapshot;
+use super::superblock::{HAS_LOG, Superblock};
 
 /// Bytes that are copied at a time.
 const COPY_BYTES: u64 = 4 << 20;
@@ -30,6 +31,20 @@ impl Snapshot {
             .set_size(superblock.page_count * page_size)
             .map_err(|e| PagerError::io("extend", target.name(), e))?;
         write(superblock.slot() * page_size, &superblock.to_bytes())?;
+        // As if it had been empty before. A slot with nothing in it would be one that is damaged.
+        let before = Superblock {
+            sequence: superblock.sequence - 1,
+            page_count: FIRST_DATA_PAGE,
+            catalog_root: None,
+            space_root: None,
+            space_pages: 0,
+            log: None,
+            incompatible: superblock.incompatible & !HAS_LOG,
+            ..*superblock
+        };
+        if before.sequence > 0 {
+            write(before.slot() * page_size, &before.to_bytes())?;
+        }
 
         let (table, _) = self.space_table()?;
         let mut skipped: Vec<Extent> =

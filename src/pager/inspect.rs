@@ -78,8 +78,7 @@ impl Inspection {
         if !is_page_size(page_size) {
             return Err(PagerError::Invalid(format!("a page size of {page_size} bytes is not possible")));
         }
-        let superblock =
-            Slots { states: slots.states.clone(), page_size: slots.page_size }.choose(file.name());
+        let superblock = slots.clone().choose(file.name());
         let mut inspection = Self {
             file,
             slots,

@@ -99,6 +99,8 @@ pub(super) struct Inner {
     pub(super) log: Log,
     /// The superblock that was found was written again, or another one since.
     sure: AtomicBool,
+    /// What became of a superblock that may have been the last.
+    lost: Option<String>,
 }
 
 struct Current {
@@ -158,7 +160,17 @@ impl Pager {
             create(&*file, options.page_size, random_id())?;
             slots = Slots::read(&*file)?;
         }
-        let superblock = slots.choose(&name)?;
+        let mut superblock = slots.clone().choose(&name)?;
+        // A writer in another process may be writing one just now.
+        for _ in 0..5 {
+            if !follows || slots.lost(&superblock).is_none() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            slots = Slots::read(&*file)?;
+            superblock = slots.clone().choose(&name)?;
+        }
+        let lost = slots.lost(&superblock);
         let size = file.size().map_err(|error| PagerError::io("read", &name, error))?;
         let needed = superblock.page_count * u64::from(superblock.page_size);
         if size < needed {
@@ -181,6 +193,7 @@ impl Pager {
                 latch: Mutex::new(None),
                 log: Log::new(&superblock, random_salt()),
                 sure: AtomicBool::new(false),
+                lost,
             }),
         };
         let mut current = pager.inner.current.lock();
@@ -205,6 +218,11 @@ impl Pager {
     /// `ReadOnly` or `Latched`.
     pub fn check_writable(&self) -> Result<()> {
         self.inner.writable()
+    }
+
+    /// Why this may not be the last commit, if a superblock is damaged.
+    pub fn lost_commit(&self) -> Option<&str> {
+        self.inner.lost.as_deref()
     }
 
     /// Writes nothing any more, because the file is damaged.

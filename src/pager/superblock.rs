@@ -214,12 +214,14 @@ impl Superblock {
 }
 
 /// Both slots of a file, as found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Slots {
     /// What each slot holds.
     pub states: [SlotState; 2],
     /// Where the second slot begins, in bytes: known from the first, else found by search.
     pub page_size: Option<u32>,
+    /// Their bytes.
+    bytes: [[u8; SUPERBLOCK_BYTES]; 2],
 }
 
 impl Slots {
@@ -229,18 +231,19 @@ impl Slots {
     /// Only of reading: what is wrong with the content is in the result.
     pub fn read(file: &dyn File) -> Result<Self> {
         let size = file.size().map_err(|error| PagerError::io("read", file.name(), error))?;
-        let slot_at = |offset: u64, slot| -> Result<SlotState> {
+        let slot_at = |offset: u64, slot| -> Result<(SlotState, [u8; SUPERBLOCK_BYTES])> {
             let mut bytes = [0; SUPERBLOCK_BYTES];
             let there = size.saturating_sub(offset).min(SUPERBLOCK_BYTES as u64) as usize;
             if there > 0 {
                 file.read_at(offset, &mut bytes[..there])
                     .map_err(|error| PagerError::io("read", file.name(), error))?;
             }
-            Ok(Superblock::parse(&bytes[..there], slot, file.name()))
+            Ok((Superblock::parse(&bytes[..there], slot, file.name()), bytes))
         };
-        let first = slot_at(0, 0)?;
+        let (first, first_bytes) = slot_at(0, 0)?;
         if let SlotState::Valid(superblock) = first {
-            let second = match slot_at(u64::from(superblock.page_size), 1)? {
+            let (second, second_bytes) = slot_at(u64::from(superblock.page_size), 1)?;
+            let second = match second {
                 SlotState::Valid(other)
                     if other.page_size != superblock.page_size
                         || other.database_id != superblock.database_id =>
@@ -249,25 +252,59 @@ impl Slots {
                 }
                 state => state,
             };
-            return Ok(Self { states: [first, second], page_size: Some(superblock.page_size) });
+            let page_size = Some(superblock.page_size);
+            return Ok(Self { states: [first, second], page_size, bytes: [first_bytes, second_bytes] });
         }
         // The first slot cannot say how long a page is, so the second is looked for wherever it may begin.
         let mut seen = SlotState::Foreign;
         let mut page_size = MIN_PAGE_SIZE;
         while page_size <= MAX_PAGE_SIZE {
-            match slot_at(u64::from(page_size), 1)? {
+            let (state, second_bytes) = slot_at(u64::from(page_size), 1)?;
+            let bytes = [first_bytes, second_bytes];
+            match state {
                 SlotState::Valid(other) if other.page_size == page_size => {
-                    return Ok(Self { states: [first, SlotState::Valid(other)], page_size: Some(page_size) });
+                    let states = [first, SlotState::Valid(other)];
+                    return Ok(Self { states, page_size: Some(page_size), bytes });
                 }
                 SlotState::Unsupported(error) => {
-                    return Ok(Self { states: [first, SlotState::Unsupported(error)], page_size: None });
+                    let states = [first, SlotState::Unsupported(error)];
+                    return Ok(Self { states, page_size: None, bytes });
                 }
                 SlotState::Damaged(what) => seen = SlotState::Damaged(what),
                 SlotState::Valid(_) | SlotState::Foreign => {}
             }
             page_size *= 2;
         }
-        Ok(Self { states: [first, seen], page_size: None })
+        Ok(Self { states: [first, seen], page_size: None, bytes: [first_bytes, [0; SUPERBLOCK_BYTES]] })
+    }
+
+    /// Whether the slot beside that of the superblock which rules may have held a later one, and what became of that. A
+    /// power cut leaves one or the other in a slot, as a sector is written whole or not at all: what is neither was damaged
+    /// later.
+    pub fn lost(&self, rules: &Superblock) -> Option<String> {
+        let slot = 1 - rules.slot();
+        if matches!(self.states[slot as usize], SlotState::Valid(_)) {
+            return None;
+        }
+        let bytes = &self.bytes[slot as usize];
+        // A file that is being made has only one.
+        if rules.sequence == 1 && bytes.iter().all(|byte| *byte == 0) {
+            return None;
+        }
+        // The number itself may be what is damaged.
+        let (earlier, later) = (rules.sequence - 1, rules.sequence + 1);
+        let would_be_whole = |sequence| {
+            let mut bytes = *bytes;
+            put_u64(&mut bytes, 48, sequence);
+            bytes[..8] == MAGIC && get_u32(&bytes, CHECKSUM_AT) == checksum(&bytes[..CHECKSUM_AT])
+        };
+        if would_be_whole(earlier) || (get_u64(bytes, 48) == earlier && !would_be_whole(later)) {
+            return None;
+        }
+        Some(format!(
+            "superblock {slot} is damaged, which may be that of commit {later}, the last: this is commit {}",
+            rules.sequence
+        ))
     }
 
     /// The superblock that rules.

@@ -69,7 +69,7 @@ impl Core {
     pub fn check(&self) -> CheckReport {
         let mut report = check(&self.snapshot());
         if let Some(what) = self.recovery().damage.clone().filter(|_| !self.options().recover) {
-            report.findings.push(Finding { place: "the log".into(), what });
+            report.findings.push(Finding { place: "the last commits".into(), what });
         }
         report
     }

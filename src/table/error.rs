@@ -58,9 +58,9 @@ pub enum TableError {
     /// The database does not take changes.
     #[error("Cannot execute statement: the database is opened in read-only mode")]
     ReadOnly,
-    /// The database does not take changes, because its log is damaged.
+    /// The database does not take changes, because its last commits are damaged.
     #[error(
-        "the database is open for reading only, because its log is damaged: {0}; open it with --recover to give up what cannot be read"
+        "the database is open for reading only, because it is damaged: {0}; open it with --recover to give up what cannot be read"
     )]
     Damaged(String),
     /// Another transaction has committed something since this one began that does not go together with it. The

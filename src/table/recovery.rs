@@ -37,7 +37,7 @@ impl fmt::Display for Recovery {
             write!(f, "; one that a crash had interrupted was cut off ({} bytes)", self.torn_bytes)?;
         }
         match &self.damage {
-            Some(damage) => write!(f, "; the log is damaged behind them: {damage}"),
+            Some(damage) => write!(f, "; what follows is damaged: {damage}"),
             None => Ok(()),
         }
     }
@@ -106,6 +106,7 @@ pub(super) fn replay(pager: &Pager, sealed: Snapshot, rows_max: usize) -> Result
         log.content.frames.len()
     })?;
     let (torn_bytes, damage) = match log.content.tail {
+        _ if pager.lost_commit().is_some() => (0, pager.lost_commit().map(str::to_owned)),
         _ if bad.is_some() => (0, bad),
         LogEnd::Clean => (0, None),
         LogEnd::Torn { bytes } => (bytes as u64, None),

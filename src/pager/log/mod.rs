@@ -490,7 +490,9 @@ impl Pager {
         let keep = keep(&recovered).min(count);
         recovered.cut_to(keep);
         if !self.inner.read_only {
-            let damaged = keep < count || matches!(recovered.content.tail, frame::LogEnd::Damaged { .. });
+            let damaged = keep < count
+                || self.lost_commit().is_some()
+                || matches!(recovered.content.tail, frame::LogEnd::Damaged { .. });
             self.make_durable(
                 superblock,
                 &recovered.bytes[..if damaged { 0 } else { recovered.content.end }],
