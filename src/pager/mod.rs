@@ -20,6 +20,7 @@
 //! | `store.rs`, `txn.rs` | the open file, its readers and its writer |
 //! | `backup.rs` | a copy of one commit |
 //! | `check.rs` | accounting: every page has one owner |
+//! | `metrics.rs` | what making things durable takes, for a recorder of the program |
 //! | `inspect.rs` | looking at a file from outside, healthy or not |
 
 mod alloc;
@@ -29,10 +30,13 @@ mod error;
 pub mod fault;
 mod file;
 mod heap;
+#[cfg(test)]
+pub(crate) mod hooked_file;
 pub mod inspect;
 mod lock;
 mod log;
 mod memory_file;
+mod metrics;
 mod os_file;
 mod page;
 mod range_lock;

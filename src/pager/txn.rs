@@ -15,6 +15,7 @@ use super::heap::{
     chained_page, inline_capacity,
 };
 use super::log::{self, Carried};
+use super::metrics;
 use super::page::{Extent, FIRST_DATA_PAGE, PageHeader, PageId, PageKind, checksum};
 use super::space::{SpaceTable, table_bytes};
 use super::store::{Inner, Roots, Snapshot, check_sequence, read_chained, read_record};
@@ -210,11 +211,14 @@ impl WriteTxn {
     /// The failure that latched the file.
     pub fn sync_ahead(&self) -> Result<()> {
         self.inner.writable()?;
+        let timer = metrics::Timer::start();
         self.inner.file.sync().map_err(|error| {
             let error = PagerError::io("sync", &self.inner.name, error);
             self.inner.close_latch(&error);
             error
-        })
+        })?;
+        timer.synced("data");
+        Ok(())
     }
 
     /// Cuts an extent of this transaction to the pages that `bytes` bytes take, and frees the others.
@@ -459,7 +463,9 @@ impl WriteTxn {
             error
         };
         inner.rewrite_superblock(&self.before).map_err(|error| self.failure("write to", error))?;
+        let timer = metrics::Timer::start();
         inner.file.sync().map_err(latching)?;
+        timer.synced("data");
         // 3.
         let superblock = Superblock {
             sequence,
@@ -476,10 +482,13 @@ impl WriteTxn {
             // Before the superblock can be seen: what of its log goes with it. All of the log before is durable.
             peers.announce(sequence, u64::from(state.carried.is_some()));
         }
+        let timer = metrics::Timer::start();
         inner
             .file
             .write_durable(superblock.slot() * inner.page_size as u64, &superblock.to_bytes())
             .map_err(latching)?;
+        timer.synced("superblock");
+        metrics::superblock_written();
         // Who reads the log of the commit before, because this superblock was damaged, must learn that it goes on.
         if superblock.log.is_some() && superblock.log != self.before.log {
             inner.log.mark_end(&inner, sequence);

@@ -1,20 +1,19 @@
 //! Commits that go to the log: seen by nobody before they are durable, by everybody afterwards, also after a crash.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use super::tests::{assert_sound, create, definition, delete, ids, insert, rows};
 use super::*;
 use crate::catalog::{SequenceDefinition, TableId};
 use crate::column::scalar::Scalar;
+use crate::pager::MemoryFile;
 use crate::pager::fault::{Fate, Fault, FaultFile, FaultPlan};
-use crate::pager::{File, MemoryFile};
+use crate::pager::hooked_file::HookedFile;
 
 fn options() -> StorageOptions {
     StorageOptions { page_size: 4096, row_group_rows: 1000, background: false, ..StorageOptions::default() }
@@ -113,56 +112,23 @@ fn a_database_that_is_only_read_shows_the_log() {
     assert_eq!(file.operations(), before, "nothing is written");
 }
 
-/// A file whose durable writes wait until they are let through.
-#[derive(Debug)]
-struct SlowFile {
-    file: MemoryFile,
-    shut: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl File for SlowFile {
-    fn name(&self) -> &'static str {
-        "slow"
-    }
-    fn size(&self) -> io::Result<u64> {
-        self.file.size()
-    }
-    fn set_size(&self, bytes: u64) -> io::Result<()> {
-        self.file.set_size(bytes)
-    }
-    fn allocate(&self, bytes: u64) -> io::Result<()> {
-        self.file.allocate(bytes)
-    }
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_at(offset, buffer)
-    }
-    fn read(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
-        self.file.read(offset, bytes)
-    }
-    fn reads_are_copies(&self) -> bool {
-        self.file.reads_are_copies()
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_at(offset, bytes)
-    }
-    fn sync(&self) -> io::Result<()> {
-        let mut shut = self.shut.lock();
-        while *shut {
-            self.opened.wait(&mut shut);
-        }
-        Ok(())
-    }
-}
-
 #[test]
 fn nothing_is_seen_before_it_is_durable() {
-    let file =
-        Arc::new(SlowFile { file: MemoryFile::new(), shut: Mutex::new(false), opened: Condvar::new() });
+    // Durable writes wait until they are let through.
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let inside = Arc::clone(&gate);
+    let file = Arc::new(HookedFile::new(MemoryFile::new(), move |_| {
+        let (shut, opened) = &*inside;
+        let mut shut = shut.lock();
+        while *shut {
+            opened.wait(&mut shut);
+        }
+        true
+    }));
     let storage = Storage::open_file(file.clone(), &options()).unwrap();
     let id = create(&storage, "t");
     (0..3).for_each(|i| insert(&storage, id, i..i + 1));
-    *file.shut.lock() = true;
+    *gate.0.lock() = true;
     let staged = |count| while storage.last_in_line().table(id).unwrap().rows() < count {};
     std::thread::scope(|scope| {
         let done = [Synchronous::Full, Synchronous::Off].map(|level| {
@@ -182,8 +148,8 @@ fn nothing_is_seen_before_it_is_durable() {
         // Who writes next builds on both; who reads sees neither, though the second would not wait by itself.
         assert_eq!(ids(&storage.begin().unwrap().base().table(id).unwrap()), [0, 1, 2, 3, 4]);
         assert_eq!(read(&storage, id), [0, 1, 2]);
-        *file.shut.lock() = false;
-        file.opened.notify_all();
+        *gate.0.lock() = false;
+        gate.1.notify_all();
         let done = done.map(|thread| thread.join().unwrap());
         assert_eq!(done, [vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4]]);
     });

@@ -51,6 +51,7 @@ pub(crate) mod log_record;
 #[cfg(test)]
 mod log_tests;
 mod merge;
+mod metrics;
 mod numbering;
 mod places;
 mod rebase;

@@ -10,6 +10,7 @@ use crate::table::commit::Builder;
 use crate::table::compact::compact;
 use crate::table::data::{Delta, TableData, new_version};
 use crate::table::error::Result;
+use crate::table::metrics;
 use crate::table::numbering::Renumbering;
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::Core;
@@ -45,6 +46,7 @@ impl Core {
     /// of [the room's documentation](super).
     pub(super) fn seal(&self, txn: WriteTxn, sealing: Sealing<'_>) -> Result<Arc<Snapshot>> {
         let Sealing { base, catalog, mut changes, tidy, log } = sealing;
+        let timer = metrics::Sealing::start(metrics::By::Commit);
         // Those who wait for the log need not wait for this.
         self.pager().log_settle()?;
         base.check()?;
@@ -95,6 +97,7 @@ impl Core {
         let catalog = catalog.map_or_else(|| Arc::clone(&base.catalog), Arc::new);
         let snapshot = Arc::new(Snapshot::new(catalog, Some((slot, Arc::new(root))), tables, pin));
         self.publish(&snapshot);
+        timer.done();
         Ok(snapshot)
     }
 

@@ -26,6 +26,7 @@ use crate::table::error::{Result, TableError};
 use crate::table::fresh::Content;
 use crate::table::gate::{WriterGate, WriterPass};
 use crate::table::log_record::{LogRecord, Rows, TableChange};
+use crate::table::metrics;
 use crate::table::numbering::Renumbering;
 use crate::table::seal::renumber;
 use crate::table::snapshot::Snapshot;
@@ -201,6 +202,7 @@ impl Core {
             return Ok(false);
         }
         let catalog = &base.catalog;
+        let timer = metrics::Sealing::start(metrics::By::Thread);
         let mut builder = Builder::new(&txn, &base, self.options().row_group_rows, false);
         for (id, data) in base.tables.iter().filter(|(_, data)| !data.delta.is_empty()) {
             if self.sealer.is_stopping() {
@@ -243,6 +245,7 @@ impl Core {
         };
         renumber(&base, &snapshot.tables, renumbered);
         self.publish(&Arc::new(snapshot));
+        timer.done();
         Ok(true)
     }
 

@@ -1,17 +1,16 @@
 //! Sealing beside commits: nobody loses a row or a conflict to it, in the process and after a crash.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::tests::{assert_sound, create, delete, ids, insert, rows};
 use super::*;
 use crate::catalog::TableId;
 use crate::pager::fault::{Fate, Fault, FaultFile, FaultPlan, Random};
+use crate::pager::hooked_file::HookedFile;
 use crate::pager::{File, MemoryFile};
 
 fn options() -> StorageOptions {
@@ -30,60 +29,9 @@ fn append(transaction: &mut WriteTransaction, id: TableId, new: std::ops::Range<
     transaction.append(id).unwrap().write_row_group(0, &rows(new)).unwrap();
 }
 
-type Hook = Box<dyn FnOnce() + Send>;
-
-/// A file that lets something happen in the middle of a sync.
-struct HookFile {
-    file: Arc<FaultFile>,
-    hook: Mutex<Option<Hook>>,
-}
-
-impl std::fmt::Debug for HookFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.file.fmt(f)
-    }
-}
-
-impl File for HookFile {
-    fn name(&self) -> &'static str {
-        "hook"
-    }
-    fn size(&self) -> io::Result<u64> {
-        self.file.size()
-    }
-    fn set_size(&self, bytes: u64) -> io::Result<()> {
-        self.file.set_size(bytes)
-    }
-    fn allocate(&self, bytes: u64) -> io::Result<()> {
-        self.file.allocate(bytes)
-    }
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_at(offset, buffer)
-    }
-    fn read(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
-        self.file.read(offset, bytes)
-    }
-    fn reads_are_copies(&self) -> bool {
-        self.file.reads_are_copies()
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_at(offset, bytes)
-    }
-    fn write_durable(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_durable(offset, bytes)
-    }
-    fn sync(&self) -> io::Result<()> {
-        let hook = self.hook.lock().take();
-        if let Some(hook) = hook {
-            hook();
-        }
-        self.file.sync()
-    }
-}
-
 /// A database with a log and a table of these rows, some of which are not sealed.
-fn logged(plan: FaultPlan) -> Option<(Arc<HookFile>, Arc<Storage>, TableId)> {
-    let file = Arc::new(HookFile { file: Arc::new(FaultFile::new(&[], plan)), hook: Mutex::new(None) });
+fn logged(plan: FaultPlan) -> Option<(Arc<HookedFile<FaultFile>>, Arc<Storage>, TableId)> {
+    let file = Arc::new(HookedFile::new(FaultFile::new(&[], plan), |_| true));
     let storage = Storage::open_file(file.clone(), &options()).unwrap();
     let id = create(&storage, "t");
     insert(&storage, id, 0..80);
@@ -166,12 +114,12 @@ fn what_is_committed_meanwhile_is_the_beginning_of_the_new_log() {
     delete(&mut before, id, &[10, 153]);
     let between = Arc::new(Mutex::new(None));
     let (slot, sequence) = (Arc::clone(&between), storage.snapshot().sequence());
-    *file.hook.lock() = Some(Box::new(move || {
+    file.at_next_sync(move || {
         meanwhile(&inside, id).unwrap();
         let mut transaction = begin(&inside);
         delete(&mut transaction, id, &[11, 167, 306, 310]);
         *slot.lock() = Some(transaction);
-    }));
+    });
     assert!(storage.seal_beside().unwrap());
     assert_eq!(storage.snapshot().sequence(), sequence + 1);
     assert_eq!(read(&storage, id), expected_meanwhile(2));
@@ -204,11 +152,11 @@ fn the_power_goes_at_any_moment_of_it() {
         let (file, storage, id) = logged(plan).unwrap();
         let (inside, acknowledged) = (Arc::clone(&storage), Arc::new(AtomicI64::new(0)));
         let told = Arc::clone(&acknowledged);
-        *file.hook.lock() = Some(Box::new(move || {
+        file.at_next_sync(move || {
             if meanwhile(&inside, id).is_ok() {
                 told.store(2, Ordering::SeqCst);
             }
-        }));
+        });
         let _ = storage.seal_beside();
         drop(storage);
         for fate in Fate::ALL {

@@ -25,6 +25,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use self::frame::{FrameHeader, LogContent, LogEnd, PAYLOAD_BYTES_MAX, write_frame};
 use super::error::{PagerError, Result};
 use super::file::{Announced, Peers};
+use super::metrics;
 use super::store::{Inner, Pager};
 use super::superblock::Superblock;
 
@@ -344,7 +345,14 @@ impl Log {
         let (written, durable) = (state.written, state.durable);
         drop(state);
 
+        let timer = metrics::Timer::start();
         let outcome = write_frames(inner, offset, &bytes, sync, written > durable);
+        if outcome.is_ok() {
+            metrics::group_written(last - written, bytes.len());
+            if sync {
+                timer.synced("log");
+            }
+        }
         // If nothing of it may be there and nobody was told that it is, these commits alone have failed.
         let alone = match &outcome {
             Err(Failed::Write(PagerError::DiskFull(_))) if promised <= written => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::fault::{Fate, Fault, FaultFile, FaultPlan, Random};
+use super::super::hooked_file::{Durable, HookedFile};
 use super::super::*;
 use super::model::{History, run};
 
@@ -132,45 +133,12 @@ fn every_failed_read_is_an_error_and_no_more() {
 /// The sweep must be able to fail: a writer that syncs too little is found out.
 #[test]
 fn a_writer_without_sync_is_caught() {
-    #[derive(Debug)]
-    struct NoSync(FaultFile);
-    impl File for NoSync {
-        fn name(&self) -> &str {
-            self.0.name()
-        }
-        fn size(&self) -> std::io::Result<u64> {
-            self.0.size()
-        }
-        fn set_size(&self, bytes: u64) -> std::io::Result<()> {
-            self.0.set_size(bytes)
-        }
-        fn allocate(&self, bytes: u64) -> std::io::Result<()> {
-            self.0.allocate(bytes)
-        }
-        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
-            self.0.read_at(offset, buffer)
-        }
-        fn read(&self, offset: u64, bytes: usize) -> std::io::Result<bytes::Bytes> {
-            self.0.read(offset, bytes)
-        }
-        fn reads_are_copies(&self) -> bool {
-            self.0.reads_are_copies()
-        }
-        fn write_at(&self, offset: u64, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.write_at(offset, bytes)
-        }
-        fn sync(&self) -> std::io::Result<()> {
-            Ok(())
-        }
-        fn write_durable(&self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
-            self.0.write_durable(offset, bytes)
-        }
-    }
-    let file = Arc::new(NoSync(FaultFile::new(&[], FaultPlan::default())));
+    let file =
+        Arc::new(HookedFile::new(FaultFile::new(&[], FaultPlan::default()), |what| what != Durable::Sync));
     let mut history = History::default();
     let pager = Pager::open_file(file.clone(), &OPTIONS).unwrap();
     run(&pager, &mut Random(1), STEPS, &mut history).unwrap();
-    let image = file.0.image_after_power_cut(Fate::Lost, 0);
+    let image = file.file.image_after_power_cut(Fate::Lost, 0);
     let reopened = Pager::open_file(Arc::new(MemoryFile::from_bytes(&image)), &OPTIONS);
     assert!(reopened.is_err() || reopened.unwrap().snapshot().sequence() < history.acknowledged);
 }
