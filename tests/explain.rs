@@ -104,6 +104,84 @@ fn scans_say_what_they_skipped_and_why() {
     assert!(tree.contains("i IS NULL: numbers of NULLs rule out 9 row groups, 0 blocks"), "{tree}");
 }
 
+/// What each scan of a plan says.
+#[cfg(feature = "json")]
+fn scans(json: &str) -> Vec<serde_json::Value> {
+    fn walk(operator: &serde_json::Value, out: &mut Vec<serde_json::Value>) {
+        out.extend(operator.get("scan").cloned());
+        operator["children"].as_array().into_iter().flatten().for_each(|child| walk(child, out));
+    }
+    let mut out = vec![];
+    walk(&serde_json::from_str(json).unwrap(), &mut out);
+    out
+}
+
+/// Of every scan: what was read, what was skipped and why, and what was not asked for, are all that there is; in all
+/// three renderings.
+#[cfg(feature = "json")]
+#[test]
+fn what_scans_say_adds_up() {
+    let connection = database();
+    connection.execute("CREATE TABLE n AS SELECT CASE WHEN i % 30000 < 15000 THEN i END AS i, 'w' || i % 5 AS w, i * 0.5::DOUBLE AS d FROM range(100000) r(i); DELETE FROM n WHERE d < 500").unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for threads in [1, 2] {
+        connection.execute(&format!("SET threads = {threads}")).unwrap();
+        for query in [
+            "SELECT max(w) FROM t WHERE i >= 42000 AND i < 43000",
+            "SELECT count(*), max(d) FROM n WHERE i IS NULL AND w = 'w3'",
+            "SELECT count(*) FROM n WHERE i IS NOT NULL AND d BETWEEN 20000 AND 21000 AND w <> 'w1'",
+            "SELECT w FROM t WHERE k = 7 LIMIT 5",
+            "SELECT i FROM t ORDER BY i LIMIT 3",
+            "SELECT count(*) FROM t JOIN n ON t.i = n.i WHERE n.d < 700",
+            "SELECT w, sum(i) FROM t WHERE i < 0 GROUP BY w",
+        ] {
+            let json = text(&connection, &format!("EXPLAIN (ANALYZE, FORMAT json) {query}"), 1);
+            let tree = text(&connection, &format!("EXPLAIN ANALYZE {query}"), 1);
+            let html = text(&connection, &format!("EXPLAIN (ANALYZE, FORMAT html) {query}"), 1);
+            for scan in scans(&json) {
+                let of = |name: &str| scan[name].as_u64().unwrap_or_else(|| panic!("{name}: {json}"));
+                let all = |name: &str| -> u64 {
+                    scan[name].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
+                };
+                let (groups, blocks) = (all("row_groups_refuted"), all("blocks_refuted"));
+                let done = of("row_groups_read") + groups + of("row_groups_unwanted");
+                assert!(done + of("row_groups_not_asked_for") == of("row_groups"), "{query}: {json}");
+                assert!(of("row_groups_not_asked_for") == 0 || query.contains("LIMIT"), "{query}: {json}");
+                assert!(
+                    all("row_groups_refuted_by_nulls") <= groups && all("blocks_refuted_by_nulls") <= blocks
+                );
+                let looked_at = of("rows").div_ceil(2048);
+                let skipped = blocks + of("blocks_unwanted");
+                assert!(looked_at + skipped <= of("blocks"), "{query}: {json}");
+                assert!(looked_at + skipped == of("blocks") || query.contains("LIMIT"), "{query}: {json}");
+                let decoded = scan["decoded"].as_object().unwrap();
+                let bytes: u64 = decoded.values().map(|codec| codec["bytes"].as_u64().unwrap()).sum();
+                assert_eq!(bytes, of("bytes_decoded"), "{query}: {json}");
+                // A thread more or less may be late, so that numbers differ from run to run: words do not.
+                for (what, there) in [
+                    ("row groups: ", true),
+                    ("blocks: ", of("blocks") > 0),
+                    ("decoded: ", bytes > 0),
+                    ("dictionaries: ", of("dictionary_filters") > 0),
+                    ("least and greatest values rule out", {
+                        groups + blocks > all("row_groups_refuted_by_nulls") + all("blocks_refuted_by_nulls")
+                    }),
+                    ("numbers of NULLs rule out", {
+                        all("row_groups_refuted_by_nulls") + all("blocks_refuted_by_nulls") > 0
+                    }),
+                ] {
+                    if there {
+                        seen.insert(what);
+                        assert!(tree.contains(what), "{query}, {what}: {tree}");
+                        assert!(html.contains(what), "{query}, {what}: {html}");
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), 6, "something was never there: {seen:?}");
+}
+
 #[test]
 fn profiles_are_kept_and_slow_statements_logged() {
     let connection = database();
@@ -227,6 +305,42 @@ mod metrics_of_statements {
 
         fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
             Histogram::from_arc(self.one(key))
+        }
+    }
+
+    /// What small commits, a checkpoint and a clean close tell.
+    #[test]
+    fn commits_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = Seen::default();
+        metrics::with_local_recorder(&seen, || {
+            let options = fluxdb::Options::default().background_sealing(false);
+            let db = fluxdb::Database::open_with(dir.path().join("t.flux"), options).unwrap();
+            let connection = db.connect();
+            connection.execute("CREATE TABLE t(i INTEGER)").unwrap();
+            for i in 0..5 {
+                connection.execute(&format!("INSERT INTO t VALUES ({i})")).unwrap();
+            }
+            connection.execute("CHECKPOINT").unwrap();
+        });
+        let of = |name: &str| seen.0.lock().unwrap().get(name).copied();
+        // The first small commit is sealed, the second makes the log.
+        let logged = of("fluxdb_log_commits_total").unwrap();
+        assert!((3.0..=5.0).contains(&logged), "{logged}");
+        assert_eq!(of("fluxdb_log_group_commits"), Some(logged), "one at a time");
+        assert!(of("fluxdb_log_bytes_total").unwrap() >= logged * 64.0);
+        assert!(of("fluxdb_superblocks_total").unwrap() >= 3.0);
+        for of_what in
+            ["fluxdb_sync_seconds log", "fluxdb_sync_seconds data", "fluxdb_sync_seconds superblock"]
+        {
+            assert!(of(of_what).unwrap() > 0.0, "{of_what}");
+        }
+        assert!(of("fluxdb_seal_seconds commit").unwrap() > 0.0);
+        // All that is told is documented.
+        let page = include_str!("../docs/INSPECT.md");
+        for name in seen.0.lock().unwrap().keys() {
+            let name = name.split(' ').next().unwrap();
+            assert!(page.contains(&format!("`{name}")), "docs/INSPECT.md does not know {name}");
         }
     }
 

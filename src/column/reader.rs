@@ -159,6 +159,12 @@ impl ChunkReader {
         Ok(self.entry(index)?.codec)
     }
 
+    /// The codec of block `index`, and the bytes that it takes in the file.
+    pub fn size_of_block(&self, index: usize) -> Result<(Codec, usize)> {
+        let entry = self.entry(index)?;
+        Ok((entry.codec, entry.len))
+    }
+
     /// The statistics of block `index`.
     pub fn block_stats(&self, index: usize) -> Result<ChunkStats> {
         let entry = self.entry(index)?;

@@ -110,6 +110,14 @@ impl Analysis {
     }
 }
 
+impl Operator {
+    /// Rows that it took: those of its inputs, or of a table.
+    fn rows_in(&self) -> u64 {
+        let read = self.scan.as_ref().map_or(0, |scan| scan.metrics.rows);
+        read + self.inputs.iter().map(|input| input.rows).sum::<u64>()
+    }
+}
+
 fn operator(plan: &Plan, profile: &Profile, node: &mut usize) -> Operator {
     let text = line(plan);
     // An operator's line begins with its name, in upper case.
@@ -163,16 +171,26 @@ fn percent(part: u64, whole: u64) -> u64 {
     if whole == 0 { 0 } else { (part as f64 * 100.0 / whole as f64).round() as u64 }
 }
 
+/// Row groups that statistics or what is behind the scan made unnecessary.
+fn row_groups_skipped(m: &ScanMetrics) -> u64 {
+    m.row_groups_refuted.iter().map(|r| r.all()).sum::<u64>() + m.row_groups_unwanted
+}
+
+/// Row groups that a limit was reached before.
+fn not_asked_for(m: &ScanMetrics) -> u64 {
+    m.row_groups.saturating_sub(m.row_groups_read + row_groups_skipped(m))
+}
+
 /// What a scan read and skipped, a line each.
 fn scan_lines(scan: &Scan) -> Vec<String> {
     let m = &scan.metrics;
     let mut lines = vec![];
-    let refuted: u64 = m.row_groups_refuted.iter().map(|r| r.all()).sum::<u64>() + m.row_groups_unwanted;
+    let refuted = row_groups_skipped(m);
     lines.push(format!(
         "row groups: {} read of {}, {refuted} skipped, {} not asked for",
         m.row_groups_read,
         m.row_groups,
-        m.row_groups.saturating_sub(m.row_groups_read + refuted)
+        not_asked_for(m)
     ));
     let skipped: u64 = m.blocks_refuted.iter().map(|r| r.all()).sum::<u64>() + m.blocks_unwanted;
     if m.blocks > 0 {
@@ -243,6 +261,7 @@ fn write_json(op: &Operator, depth: usize, out: &mut String) {
     let pad = "    ".repeat(depth);
     let _ = write!(out, "{pad}{{\n{pad}    \"name\": {},\n", json_string(&op.name));
     let _ = writeln!(out, "{pad}    \"rows\": {},", op.rows);
+    let _ = writeln!(out, "{pad}    \"rows_in\": {},", op.rows_in());
     let _ = writeln!(out, "{pad}    \"timing\": {},", op.own as f64 / 1e9);
     let _ = writeln!(out, "{pad}    \"total_timing\": {},", op.total as f64 / 1e9);
     let _ = writeln!(out, "{pad}    \"memory_bytes\": {},", op.memory);
@@ -268,17 +287,19 @@ fn write_json(op: &Operator, depth: usize, out: &mut String) {
         let _ = write!(
             out,
             "{pad}    \"scan\": {{\n\
-             {pad}        \"row_groups\": {}, \"row_groups_read\": {}, \"row_groups_unwanted\": {},\n\
+             {pad}        \"row_groups\": {}, \"row_groups_read\": {}, \"row_groups_unwanted\": {}, \
+             \"row_groups_not_asked_for\": {},\n\
              {pad}        \"row_groups_refuted\": {{{}}},\n\
              {pad}        \"row_groups_refuted_by_nulls\": {{{}}},\n\
              {pad}        \"blocks\": {}, \"blocks_unwanted\": {}, \"rows\": {},\n\
              {pad}        \"blocks_refuted\": {{{}}},\n\
              {pad}        \"blocks_refuted_by_nulls\": {{{}}},\n\
-             {pad}        \"dictionary_filters\": {},\n\
+             {pad}        \"dictionary_filters\": {}, \"bytes_decoded\": {},\n\
              {pad}        \"decoded\": {{{}}}\n{pad}    }},\n",
             m.row_groups,
             m.row_groups_read,
             m.row_groups_unwanted,
+            not_asked_for(m),
             list(&m.row_groups_refuted, Refuted::all),
             list(&m.row_groups_refuted, nulls),
             m.blocks,
@@ -287,6 +308,7 @@ fn write_json(op: &Operator, depth: usize, out: &mut String) {
             list(&m.blocks_refuted, Refuted::all),
             list(&m.blocks_refuted, nulls),
             m.dictionary_filters,
+            m.decoded.iter().map(|d| d.2).sum::<u64>(),
             decoded.join(", ")
         );
     }
@@ -343,6 +365,9 @@ fn write_html(op: &Operator, whole: u64, out: &mut String) {
     let _ =
         write!(out, "</span><div class=\"bar\"><i style=\"width:{share}%\"></i></div><div class=\"num\">");
     let _ = write!(out, "{} rows", op.rows);
+    if !op.inputs.is_empty() || op.scan.is_some() {
+        let _ = write!(out, " of {}", op.rows_in());
+    }
     if let Some(estimated) = op.estimated {
         // An estimate that is ten times too low or too high is worth a look.
         let (a, b) = (op.rows.max(1) as f64, estimated.max(1) as f64);

@@ -322,10 +322,8 @@ impl GroupScan {
         let reader = self.reader(column)?;
         let mask = reader.filter_block(index, predicate).map_err(TableError::from)?;
         if mask.is_some() {
-            self.count_decoded(&reader, index)?;
-            if self.work.detail.is_some()
-                && reader.codec_of_block(index).map_err(TableError::from)? == Codec::Dictionary
-            {
+            let codec = self.count_decoded(&reader, index)?;
+            if codec == Codec::Dictionary {
                 self.work.note(|detail| detail.dictionary_filters += 1);
             }
         }
@@ -346,14 +344,12 @@ impl GroupScan {
         Ok(self.reader(column)?.filter_decodes(index, predicate).map_err(TableError::from)?)
     }
 
-    fn count_decoded(&mut self, reader: &ChunkReader, index: usize) -> Result<()> {
-        let bytes = reader.bytes_of_block(index).map_err(TableError::from)? as u64;
-        self.work.bytes += bytes;
-        if self.work.detail.is_some() {
-            let codec = reader.codec_of_block(index).map_err(TableError::from)?;
-            self.work.note(|detail| detail.add_decoded(codec, 1, bytes));
-        }
-        Ok(())
+    /// Counts a block that is decoded, or filtered as it is. Returns its codec.
+    fn count_decoded(&mut self, reader: &ChunkReader, index: usize) -> Result<Codec> {
+        let (codec, bytes) = reader.size_of_block(index).map_err(TableError::from)?;
+        self.work.bytes += bytes as u64;
+        self.work.note(|detail| detail.add_decoded(codec, 1, bytes as u64));
+        Ok(codec)
     }
 
     fn skip(&mut self) -> Result<()> {
