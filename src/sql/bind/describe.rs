@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{FunctionArg, Query, SelectFlavor, SetExpr, TableFactor};
 
-use crate::catalog::{ColumnDefinition, ConstraintKind, Namespace, Object, TableDefinition};
+use crate::catalog::{Namespace, Object, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::exec::expr::{AggregateCall, CompareOp, Expr};
@@ -13,6 +13,7 @@ use crate::sql::parser::parse_query;
 use crate::sql::plan::{Column, Definition, LogicalPlan};
 use crate::sql::session::ReadView;
 use crate::sql::sources::RowsBuilder;
+use crate::sql::sources::columns::{ColumnInfo, show, table_columns};
 
 /// The columns of SUMMARIZE that are computed for each column, as aggregates.
 const MEASURES: &[&str] = &["min", "max", "approx_unique", "avg", "std", "q25", "q50", "q75", "count"];
@@ -47,35 +48,18 @@ impl Binder<'_> {
 
     /// The columns of a table or query.
     pub fn describe(&mut self, query: &Query) -> Result<RowsBuilder> {
-        let mut rows = RowsBuilder::new(&[
-            ("column_name", T::Varchar),
-            ("column_type", T::Varchar),
-            ("null", T::Varchar),
-            ("key", T::Varchar),
-            ("default", T::Varchar),
-            ("extra", T::Varchar),
-        ]);
-        let table = bare_table(query, self.env.tables.names());
-        for (i, column) in self.bind_query(query, None)?.columns.into_iter().enumerate() {
-            let definition = table.as_ref().and_then(|t| t.columns.get(i));
-            let nullable = definition.is_none_or(|d| d.nullable);
-            let default = definition.and_then(|d| d.default.as_deref());
-            // Columns of bare NULLs leave as INTEGER.
-            let ty = if column.ty == T::Null { T::Integer } else { column.ty };
-            rows.push([
-                Scalar::text(&column.name),
-                Scalar::text(ty.to_string()),
-                Scalar::text(if nullable { "YES" } else { "NO" }),
-                table
-                    .as_ref()
-                    .zip(definition)
-                    .and_then(|(t, d)| key(t, d))
-                    .map_or(Scalar::Null, Scalar::text),
-                default.map_or(Scalar::Null, Scalar::text),
-                Scalar::Null,
-            ]);
-        }
-        Ok(rows)
+        let bound = self.bind_query(query, None)?;
+        let columns: Vec<ColumnInfo> = match bare_table(query, self.env.tables.names()) {
+            // What a generated column is made of is no default.
+            Some(table) => {
+                table_columns(&table).into_iter().map(|c| ColumnInfo { generated: None, ..c }).collect()
+            }
+            None => bound.columns.into_iter().map(|c| ColumnInfo::bare(c.name, c.ty)).collect(),
+        };
+        // Columns of bare NULLs leave as INTEGER.
+        let whole = |ty| if ty == T::Null { T::Integer } else { ty };
+        let columns: Vec<_> = columns.into_iter().map(|c| ColumnInfo { ty: whole(c.ty), ..c }).collect();
+        Ok(show(&columns))
     }
 
     /// Statistics on each column of a table or query: aggregates over all rows, of which those of one column become
@@ -171,18 +155,6 @@ impl Binder<'_> {
             );
         }
         out
-    }
-}
-
-/// What kind of key a column is part of.
-fn key(table: &TableDefinition, column: &ColumnDefinition) -> Option<&'static str> {
-    let mut unique = table
-        .constraints
-        .iter()
-        .filter(|c| matches!(c.kind, ConstraintKind::Unique { .. }) && c.columns().contains(&column.id));
-    match table.primary_key() {
-        Some(columns) if columns.contains(&column.id) => Some("PRI"),
-        _ => unique.next().map(|_| "UNI"),
     }
 }
 

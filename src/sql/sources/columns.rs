@@ -31,6 +31,11 @@ pub struct ColumnInfo {
 }
 
 impl ColumnInfo {
+    /// A column of which no more is known than that it is there.
+    pub fn bare(name: String, ty: T) -> Self {
+        Self { name, ty, nullable: true, default: None, generated: None, comment: None, key: None }
+    }
+
     /// What it has where none is given.
     fn default_or_expression(&self) -> Option<&str> {
         self.default.as_deref().or(self.generated.as_deref())
@@ -38,7 +43,7 @@ impl ColumnInfo {
 }
 
 /// The columns of a table.
-fn table_columns(table: &TableDefinition) -> Vec<ColumnInfo> {
+pub fn table_columns(table: &TableDefinition) -> Vec<ColumnInfo> {
     let own = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
     let key = |column| {
         let unique = |c: &&crate::catalog::ConstraintDefinition| {
@@ -68,15 +73,11 @@ pub fn query_columns(env: &Environment<'_>, query: &str) -> Vec<ColumnInfo> {
     }
     let env = Environment { listing: true, ..*env };
     let bound = parse_query(query).and_then(|query| Binder::new(env).bind_query(&query, None));
-    let columns = bound.map(|bound| bound.columns).unwrap_or_default().into_iter().map(|c| ColumnInfo {
-        name: c.name,
-        ty: c.ty,
-        nullable: true,
-        default: None,
-        generated: None,
-        comment: None,
-        key: None,
-    });
+    let columns = bound
+        .map(|bound| bound.columns)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|c| ColumnInfo::bare(c.name, c.ty));
     columns.collect()
 }
 
@@ -186,7 +187,8 @@ fn table_info(columns: &[ColumnInfo]) -> RowsBuilder {
     rows
 }
 
-fn show(columns: &[ColumnInfo]) -> RowsBuilder {
+/// What DESCRIBE says of columns.
+pub fn show(columns: &[ColumnInfo]) -> RowsBuilder {
     let mut rows = RowsBuilder::new(&[
         ("column_name", T::Varchar),
         ("column_type", T::Varchar),

@@ -1,6 +1,6 @@
 //! Rows that this layer makes itself: series, and listings of what exists.
 
-mod columns;
+pub(in crate::sql) mod columns;
 mod constraints;
 mod functions;
 mod internals;
