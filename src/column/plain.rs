@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! u8         0, or 1 if there are NULLs
-//! ⌈n/8⌉      with NULLs: a bit for each value, set if it is none
+//! ⌈n/8⌉      with NULLs: a bit for each value, set if it is not NULL
 //! then by the Arrow layout of the type (LogicalType::arrow):
 //!   nothing  NULL
 //!   bits     BOOLEAN: ⌈n/8⌉ bytes
