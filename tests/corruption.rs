@@ -159,7 +159,7 @@ fn look(image: &[u8]) -> bool {
         assert_eq!(part.offset, end, "{part:?}");
         end += part.bytes;
         damaged |= matches!(part.kind, PartKind::Damaged | PartKind::Unknown | PartKind::Tail);
-        for field in fields_of(&file, &part) {
+        for field in fields_of(&file, &contents, &part) {
             assert!(field.offset >= part.offset && field.offset + field.bytes <= end, "{part:?} {field:?}");
         }
     });

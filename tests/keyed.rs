@@ -1,9 +1,13 @@
 //! Rows by key, from outside: each of these sequences goes wrong in some engine, and whatever happens in between, a
 //! table is what a map would be.
 
+#[path = "common/coverage.rs"]
+mod coverage;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use fluxdb::inspect::Inspection;
 use fluxdb::{Connection, Database, Options, params};
 use proptest::prelude::*;
 
@@ -67,6 +71,7 @@ fn the_newest_value_is_read_and_what_is_deleted_is_gone() {
         }
     }
     assert!(db.check().is_sound());
+    coverage::assert_covered(Inspection::open(&path));
 }
 
 #[test]
@@ -267,6 +272,7 @@ fn threads_write_and_none_waits_for_ever() {
     );
     assert_eq!(keyed(&connection).scan().prefix(("own 3",)).rows().unwrap().count(), 300);
     assert!(db.check().is_sound());
+    coverage::assert_covered(Inspection::open(&path));
 }
 
 #[derive(Debug, Clone)]
@@ -370,5 +376,6 @@ proptest! {
         prop_assert_eq!(&all, &expected);
         prop_assert_eq!(by_sql, expected);
         prop_assert!(db.check().is_sound());
+        coverage::assert_covered(Inspection::open(&path));
     }
 }

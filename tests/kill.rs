@@ -2,11 +2,15 @@
 
 #![cfg(feature = "cli")]
 
+#[path = "common/coverage.rs"]
+mod coverage;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use fluxdb::inspect::Inspection;
 use fluxdb::{Database, Options};
 
 const FLUXDB: &str = env!("CARGO_BIN_EXE_fluxdb");
@@ -79,7 +83,9 @@ fn a_load_that_is_killed_leaves_all_earlier_commits() {
         }
         let report = db.check();
         assert!(report.is_sound(), "round {round}: {:?}", report.findings);
+        coverage::assert_covered(Inspection::open(&path));
         db.close().unwrap();
+        coverage::assert_covered(Inspection::open(&path));
     }
     println!("{} kills; {committed} commits", rounds());
     assert!(committed > 0, "every round was killed before its first commit: nothing was tested");
@@ -188,7 +194,9 @@ fn threads_that_are_killed_leave_all_that_they_were_told_of() {
         }
         let report = db.check();
         assert!(report.is_sound(), "round {round}: {:?}", report.findings);
+        coverage::assert_covered(Inspection::open(&path));
         db.close().unwrap();
+        coverage::assert_covered(Inspection::open(&path));
     }
     println!("{} kills; {told:?} commits, {replayed} from the log", rounds());
     assert!(told.iter().sum::<u64>() > 20 && replayed > 20, "{told:?}, {replayed}");

@@ -1,8 +1,12 @@
 //! The library as a program uses it: what the examples in its documentation do not show.
 
+#[path = "common/coverage.rs"]
+mod coverage;
+
 use std::sync::Arc;
 
 use fluxdb::arrow_array::{Int64Array, RecordBatch, StringArray};
+use fluxdb::inspect::Inspection;
 use fluxdb::{Database, Error, params};
 
 #[test]
@@ -328,4 +332,5 @@ fn a_snapshot_stays_as_it_was() {
     drop((own, other, before));
     connection.execute("VACUUM").unwrap();
     assert!(db.check().is_sound());
+    coverage::assert_covered(Inspection::open(&directory.path().join("t.flux")));
 }

@@ -1,5 +1,9 @@
 //! Materialized views against their queries, whatever happens to what they read.
 
+#[path = "common/coverage.rs"]
+mod coverage;
+
+use fluxdb::inspect::Inspection;
 use fluxdb::{Connection, Database, Options};
 
 /// A few numbers that look random and are the same each time.
@@ -122,6 +126,7 @@ fn views_are_what_their_queries_are() {
         connection.execute("CALL maintain(); CALL maintain()").unwrap();
         assert_eq!(connection.execute("CALL maintain()").unwrap(), 0, "nothing has changed");
         assert!(db.check().findings.is_empty());
+        coverage::assert_covered(Inspection::open(&path));
     }
 }
 

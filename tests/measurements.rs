@@ -1,5 +1,9 @@
 //! What measurements promise: tables and columns come to be as points are written, and no point is lost to another.
 
+#[path = "common/coverage.rs"]
+mod coverage;
+
+use fluxdb::inspect::Inspection;
 use fluxdb::{Database, ImportOptions, Point, Precision};
 
 const SECONDS: ImportOptions = ImportOptions { precision: Precision::Seconds };
@@ -134,6 +138,7 @@ fn many_series_in_many_batches_are_all_there() {
         ["300000|50000|300000|44999850000|r1"]
     );
     assert!(db.check().is_sound());
+    coverage::assert_covered(Inspection::open(&path));
 }
 
 #[test]
@@ -230,6 +235,7 @@ fn of_points_of_one_series_and_time_the_last_counts() {
         assert!(connection.execute(wrong).is_err(), "{wrong}");
     }
     assert!(db.check().is_sound());
+    coverage::assert_covered(Inspection::open(&path));
 }
 
 /// Points that are replaced are found in every block of a row group, and nothing else goes.

@@ -2,11 +2,15 @@
 
 #![cfg(feature = "cli")]
 
+#[path = "common/coverage.rs"]
+mod coverage;
+
 use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use fluxdb::inspect::Inspection;
 use fluxdb::{Connection, Database, Options};
 
 const FLUXDB: &str = env!("CARGO_BIN_EXE_fluxdb");
@@ -164,6 +168,7 @@ fn readers_follow_a_writer_that_is_killed_and_comes_again() {
     assert!(look(&db.connect()) >= last);
     let report = db.check();
     assert!(report.is_sound(), "{:?}", report.findings);
+    coverage::assert_covered(Inspection::open(&path));
     drop(db);
     let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["t.flux"], "the last to leave takes the lock file along");
@@ -203,6 +208,7 @@ fn what_a_reader_looks_at_stays_until_it_dies() {
     assert!(bytes() < before / 4, "{} of {before} bytes are left", bytes());
     let report = db.check();
     assert!(report.is_sound(), "{:?}", report.findings);
+    coverage::assert_covered(Inspection::open(&path));
 }
 
 #[test]

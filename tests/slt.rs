@@ -6,9 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
-use fluxdb::inspect::{Contents, Inspection, PartKind, walk_parts};
+use fluxdb::inspect::Inspection;
 use fluxdb::{Connection, Database, Error, Options, StatementResult, ValueWriter};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
+
+#[path = "common/coverage.rs"]
+mod coverage;
 
 /// How the statements of a file are run.
 #[derive(Clone, Copy)]
@@ -60,19 +63,11 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.open = None;
-        let path = self.dir.path().join("t.flux");
-        if path.exists() && !std::thread::panicking() {
-            let file = Inspection::open(&path).unwrap();
-            let contents = Contents::read(&file);
-            assert_eq!(contents.problems, Vec::<String>::new());
-            let mut end = 0;
-            walk_parts(&file, &contents, true, &mut |part| {
-                assert_eq!(part.offset, end, "{part:?}");
-                end += part.bytes;
-                let sound = !matches!(part.kind, PartKind::Damaged | PartKind::Unknown | PartKind::Tail);
-                assert!(sound, "{part:?}");
-            });
-            assert_eq!(end, file.file_bytes());
+        for name in ["t.flux", "memory.flux"] {
+            let path = self.dir.path().join(name);
+            if path.exists() && !std::thread::panicking() {
+                coverage::assert_covered(Inspection::open(&path));
+            }
         }
     }
 }

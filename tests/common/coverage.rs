@@ -1,0 +1,21 @@
+//! What holds of every database file that a test leaves: each of its bytes is part of one structure.
+
+use fluxdb::inspect::{Contents, Inspection, PartKind, walk_parts};
+use fluxdb::pager::PagerError;
+
+/// Of a sound file.
+pub fn assert_covered(file: Result<Inspection, PagerError>) {
+    let file = file.unwrap();
+    let contents = Contents::read(&file);
+    assert_eq!(contents.problems, Vec::<String>::new());
+    let mut end = 0;
+    walk_parts(&file, &contents, true, &mut |part| {
+        assert_eq!(part.offset, end, "{part:?}");
+        end += part.bytes;
+        // The superblock that does not rule may be what a power cut left of it.
+        let sound = part.offset < 2 * u64::from(file.page_size())
+            || !matches!(part.kind, PartKind::Damaged | PartKind::Unknown | PartKind::Tail);
+        assert!(sound, "{part:?}");
+    });
+    assert_eq!(end, file.file_bytes());
+}
