@@ -148,7 +148,7 @@ pub fn log(data: &[u8]) {
 fn use_it(image: &[u8]) {
     if let Ok(file) = Inspection::of_file(Arc::new(MemoryFile::from_bytes(image)), None) {
         let contents = Contents::read(&file);
-        walk_parts(&file, &contents, true, &mut |part| drop(fields_of(&file, &part)));
+        walk_parts(&file, &contents, true, &mut |part| drop(fields_of(&file, &contents, &part)));
     }
     for recover in [false, true] {
         let file = Arc::new(MemoryFile::from_bytes(image));

@@ -1,8 +1,10 @@
 //! The fields of a structure, each with its place, as `docs/FORMAT.md` names them.
 
+use std::ops::Range;
+
 use crate::catalog::record::RecordKind;
 use crate::column::Codec;
-use crate::inspect::{Part, PartKind};
+use crate::inspect::{Contents, Part, PartKind, log};
 use crate::pager::inspect::Inspection;
 
 /// A field of a structure.
@@ -24,29 +26,53 @@ const FIELDS_MAX: usize = 4_096;
 const SHOWN_BYTES: usize = 16;
 
 /// Takes fields from the front of a structure, as far as it goes.
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     bytes: &'a [u8],
+    /// Where the structure begins in the file.
     base: u64,
     at: usize,
+    /// Only fields that begin here are kept.
+    wanted: Range<u64>,
     out: Vec<Field>,
 }
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    /// Of a structure that begins at `base` in the file; those that begin within `wanted`.
+    pub(super) fn new(bytes: &'a [u8], base: u64, wanted: Range<u64>) -> Self {
+        Self { bytes, base, at: 0, wanted, out: vec![] }
+    }
+
+    /// What was found.
+    pub(super) fn found(self) -> Vec<Field> {
+        self.out
+    }
+
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let taken = self.bytes.get(self.at..)?.get(..length)?;
         self.at += length;
         Some(taken)
     }
 
-    fn push(&mut self, name: impl Into<String>, length: usize, value: impl Into<String>) {
-        if self.out.len() < FIELDS_MAX && length > 0 {
-            let offset = self.base + (self.at - length) as u64;
+    pub(super) fn push(&mut self, name: impl Into<String>, length: usize, value: impl Into<String>) {
+        let offset = self.base + (self.at - length) as u64;
+        if self.out.len() < FIELDS_MAX && length > 0 && self.wanted.contains(&offset) {
             self.out.push(Field { offset, bytes: length as u64, name: name.into(), value: value.into() });
         }
     }
 
+    /// Whether any of the next `length` bytes is wanted.
+    pub(super) fn wants(&self, length: usize) -> bool {
+        let start = self.base + self.at as u64;
+        start < self.wanted.end && start.saturating_add(length as u64) > self.wanted.start
+    }
+
     /// A number of up to 8 bytes, shown as `show` says.
-    fn number_as(&mut self, name: &str, length: usize, show: impl FnOnce(u64) -> String) -> Option<u64> {
+    pub(super) fn number_as(
+        &mut self,
+        name: &str,
+        length: usize,
+        show: impl FnOnce(u64) -> String,
+    ) -> Option<u64> {
         let bytes = self.take(length)?;
         let mut whole = [0; 8];
         whole[..length].copy_from_slice(bytes);
@@ -55,7 +81,7 @@ impl<'a> Fields<'a> {
         Some(value)
     }
 
-    fn number(&mut self, name: &str, length: usize) -> Option<u64> {
+    pub(super) fn number(&mut self, name: &str, length: usize) -> Option<u64> {
         self.number_as(name, length, |v| v.to_string())
     }
 
@@ -71,7 +97,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn raw(&mut self, name: &str, length: usize) -> Option<()> {
+    pub(super) fn raw(&mut self, name: &str, length: usize) -> Option<()> {
         let bytes = self.take(length)?;
         self.push(name, length, shown(bytes));
         Some(())
@@ -99,7 +125,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The first bytes, as they are.
-fn shown(bytes: &[u8]) -> String {
+pub(super) fn shown(bytes: &[u8]) -> String {
     if !bytes.is_empty() && bytes.iter().all(|b| *b == 0) {
         return "zeros".to_owned();
     }
@@ -108,10 +134,17 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 /// The fields of a part, as far as it is sound. What has no fields, such as padding, has none here.
-pub fn fields_of(file: &Inspection, part: &Part) -> Vec<Field> {
+pub fn fields_of(file: &Inspection, contents: &Contents, part: &Part) -> Vec<Field> {
+    let within = part.offset..part.offset.saturating_add(part.bytes);
+    if matches!(
+        part.kind,
+        PartKind::LogRecord | PartKind::LogDeletes | PartKind::LogValues | PartKind::LogSequences
+    ) {
+        return log::fields_of_record(file, contents, within);
+    }
     let length = usize::try_from(part.bytes).unwrap_or(usize::MAX);
     let Ok(bytes) = file.bytes(part.offset, length) else { return vec![] };
-    let mut fields = Fields { bytes: &bytes, base: part.offset, at: 0, out: vec![] };
+    let mut fields = Fields::new(&bytes, part.offset, within);
     // What ends too early has just the fields before.
     let _ = match part.kind {
         PartKind::Superblock => superblock(&mut fields),
@@ -130,10 +163,9 @@ pub fn fields_of(file: &Inspection, part: &Part) -> Vec<Field> {
         PartKind::KeyDirectory => key_directory(&mut fields),
         PartKind::KeyIndex => key_index(&mut fields),
         PartKind::FrameHeader => frame_header(&mut fields),
-        PartKind::LogDeletes => log_deletes(&mut fields),
         _ => None,
     };
-    fields.out
+    fields.found()
 }
 
 fn superblock(f: &mut Fields<'_>) -> Option<()> {
@@ -169,13 +201,6 @@ fn frame_header(f: &mut Fields<'_>) -> Option<()> {
     f.number("layout", 1)?;
     f.raw("reserved", 3)?;
     f.hex("salt", 4).map(|_| ())
-}
-
-fn log_deletes(f: &mut Fields<'_>) -> Option<()> {
-    for deleted in 0.. {
-        f.number(&format!("deleted row {deleted}"), 8)?;
-    }
-    Some(())
 }
 
 fn page_header(f: &mut Fields<'_>) -> Option<()> {

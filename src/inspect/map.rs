@@ -42,6 +42,21 @@ pub enum PageUse {
 }
 
 impl PageUse {
+    /// All kinds.
+    pub const KINDS: [&str; 11] = [
+        "superblock",
+        "heap",
+        "overflow",
+        "space",
+        "extent",
+        "deletes",
+        "log",
+        "free",
+        "ahead",
+        "damaged",
+        "unknown",
+    ];
+
     /// The kind in a word.
     pub fn kind(&self) -> &'static str {
         match self {

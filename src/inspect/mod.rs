@@ -33,7 +33,7 @@ mod summary;
 
 pub use contents::{Contents, RowGroupView, TableView};
 pub use fields::{Field, fields_of};
-pub use log::{LogCommit, LogTable, log_commit};
+pub use log::{LogCommit, LogTable, log_commit, parts_of_log};
 pub use map::{PageRange, PageUse, extents, page_map};
 pub use parts::{Part, PartKind, PartTotal, coverage, parts_of, parts_of_chunk_at, walk_parts};
 pub use summary::summary;

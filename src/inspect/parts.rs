@@ -248,7 +248,7 @@ fn parts_of_pages(
             let bytes = start..pages.end * page_size;
             lay_out(bytes, parts.into_iter().collect(), PartKind::Padding, &owner, visit);
         }
-        PageUse::Log => match parts_of_log(file, contents, pages.start * page_size) {
+        PageUse::Log => match parts_of_log(file, contents) {
             Ok(parts) => {
                 let bytes = pages.start * page_size..pages.end * page_size;
                 lay_out(bytes, parts, PartKind::Log, &"".into(), visit);

@@ -3,7 +3,7 @@
 //! What is found is reported as found. A file too damaged to be opened is still read page by page.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -27,6 +27,8 @@ pub struct Inspection {
     pub superblock: Result<Superblock>,
     /// The free-space table of that superblock and the pages it takes, or why it cannot be read.
     pub space: Result<(SpaceTable, Vec<PageId>)>,
+    /// Read when first asked for.
+    log: OnceLock<Result<Arc<Recovered>>>,
     page_size: u32,
     file_bytes: u64,
 }
@@ -84,6 +86,7 @@ impl Inspection {
             slots,
             superblock,
             space: Ok((SpaceTable::default(), Vec::new())),
+            log: OnceLock::new(),
             page_size,
             file_bytes,
         };
@@ -179,9 +182,18 @@ impl Inspection {
     ///
     /// # Errors
     /// There is no superblock, or `Io`.
-    pub fn log(&self) -> Result<Recovered> {
-        let superblock = self.superblock.clone()?;
-        read_log(&superblock, |offset, bytes| self.bytes(offset, bytes))
+    pub fn log(&self) -> Result<Arc<Recovered>> {
+        let read = || {
+            let superblock = self.superblock.clone()?;
+            read_log(&superblock, |offset, bytes| self.bytes(offset, bytes)).map(Arc::new)
+        };
+        self.log.get_or_init(read).clone()
+    }
+
+    /// Where the log begins in the file, if the superblock names one.
+    pub fn log_offset(&self) -> Option<u64> {
+        let log = self.superblock.as_ref().ok()?.log?;
+        Some(log.start.0.saturating_mul(u64::from(self.page_size)))
     }
 
     /// Each page with what it looks like.

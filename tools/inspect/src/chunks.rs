@@ -5,6 +5,7 @@ use fluxdb::{LogicalType, ValueWriter};
 use serde_json::{Value, json};
 
 use crate::overview::per;
+use crate::pages::no_table;
 use crate::{Failure, with_problems};
 
 /// The table and, if the name has one, the position of the column.
@@ -21,8 +22,7 @@ fn resolve<'a>(contents: &'a Contents, name: &str) -> Result<(&'a TableView, Opt
             None => Err(Failure::File(format!("{} has no column '{column}'", table.name))),
         };
     }
-    let names: Vec<_> = contents.tables.iter().map(|t| t.name.as_str()).collect();
-    Err(Failure::File(format!("there is no table '{name}'; tables are: {}", names.join(", "))))
+    Err(no_table(contents, name))
 }
 
 /// `inspect FILE chunks TABLE[.COLUMN]`.

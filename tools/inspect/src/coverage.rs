@@ -25,6 +25,8 @@ pub fn report(file: &Inspection, contents: &Contents) -> Value {
             PartKind::Free | PartKind::Ahead | PartKind::Unknown | PartKind::Damaged | PartKind::Tail => {
                 part.kind.name().to_owned()
             }
+            // The first two pages are theirs, padding and all.
+            _ if part.offset < 2 * u64::from(file.page_size()) => "superblocks".to_owned(),
             // `schema.table.column, row group n` belongs to the column.
             _ if part.owner.contains(", row group ") => {
                 part.owner.split(", row group ").next().unwrap_or_default().to_owned()
@@ -34,7 +36,6 @@ pub fn report(file: &Inspection, contents: &Contents) -> Value {
             }
             _ if part.owner.starts_with("frame ") => "log".to_owned(),
             PartKind::Log | PartKind::TornFrame => "log".to_owned(),
-            PartKind::Superblock => "superblocks".to_owned(),
             _ => "catalog and free space".to_owned(),
         };
         let total = owners.entry(owner).or_default();

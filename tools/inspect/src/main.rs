@@ -32,6 +32,7 @@ What:
   extents               every run of pages that something refers to
   free                  the table of free space
   wal                   the write-ahead log: its frames, and how it ends
+  wal N                 one frame, every field with its offset      [--hex]
   catalog               schemas, tables, columns, views
   heap [TABLE]          the records of the catalog, or of one table, as stored
   slot P:S              one record of a heap page, decoded          [--hex]
@@ -115,7 +116,7 @@ fn run() -> Result<(String, bool), Failure> {
     let report = match words[..] {
         [] => overview::summary(&file, &contents),
         ["superblock"] => overview::superblocks(&file),
-        ["pages"] => pages::map(&file, &contents, request.kind.as_deref()),
+        ["pages"] => pages::map(&file, &contents, request.kind.as_deref())?,
         ["page", number] => pages::page(&file, &contents, pages::parse_page(number)?, request.hex)?,
         ["extents"] => pages::extent_list(&contents),
         ["heap"] => pages::heap(&file, &contents, None)?,
@@ -124,6 +125,7 @@ fn run() -> Result<(String, bool), Failure> {
         ["catalog"] => overview::catalog(&contents),
         ["free"] => overview::free(&file)?,
         ["wal"] => wal::frames(&file, &contents)?,
+        ["wal", number] => wal::frame(&file, &contents, number, request.hex)?,
         ["chunks", name] => chunks::list(&file, &contents, name)?,
         ["chunk", id] => {
             let wanted = chunks::Wanted {

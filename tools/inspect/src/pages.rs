@@ -15,7 +15,13 @@ pub fn parse_page(text: &str) -> Result<PageId, Failure> {
 }
 
 /// `inspect FILE pages`.
-pub fn map(file: &Inspection, contents: &Contents, kind: Option<&str>) -> Value {
+pub fn map(file: &Inspection, contents: &Contents, kind: Option<&str>) -> Result<Value, Failure> {
+    if let Some(kind) = kind
+        && !PageUse::KINDS.contains(&kind)
+    {
+        let kinds = PageUse::KINDS.join(", ");
+        return Err(Failure::Usage(format!("no page is of the kind '{kind}'; kinds are: {kinds}")));
+    }
     let ranges = page_map(file, contents);
     let mut broken = false;
     let shown: Vec<Value> = ranges
@@ -39,7 +45,7 @@ pub fn map(file: &Inspection, contents: &Contents, kind: Option<&str>) -> Value 
     if broken {
         report["error"] = "damaged pages".into();
     }
-    with_problems(report, contents)
+    Ok(with_problems(report, contents))
 }
 
 /// `inspect FILE extents`: every run of pages that something refers to.
@@ -60,6 +66,10 @@ pub fn extent_list(contents: &Contents) -> Value {
 
 /// `inspect FILE page N`: its parts and their fields, each with its offset in the file and, with `hex`, its bytes.
 pub fn page(file: &Inspection, contents: &Contents, page: PageId, hex: bool) -> Result<Value, Failure> {
+    if page.0 >= file.pages() {
+        let pages = file.pages();
+        return Err(Failure::File(format!("there is no page {page}: the file has {pages} whole pages")));
+    }
     let bytes = file.page(page)?;
     let used_for = page_map(file, contents)
         .into_iter()
@@ -75,24 +85,36 @@ pub fn page(file: &Inspection, contents: &Contents, page: PageId, hex: bool) -> 
     if let PageUse::Damaged(what) = &used_for {
         report["error"] = what.as_str().into();
     }
-    let end = offset + bytes.len() as u64;
-    let mut lines = vec![];
-    for part in parts_of(file, contents, page) {
-        for field in fields_or_whole(file, &part) {
-            let (from, to) = (field.offset.max(offset), (field.offset + field.bytes).min(end));
-            if from < to {
-                let here = &bytes[(from - offset) as usize..(to - offset) as usize];
-                lines.extend(field_lines(&part, &field, from, here, hex));
-            }
-        }
-    }
-    report["layout"] = lines.into();
+    report["layout"] = layout(file, contents, &parts_of(file, contents, page), offset, &bytes, hex).into();
     Ok(report)
 }
 
+/// The fields of parts, as far as they lie in `bytes`, which begin at `offset` of the file.
+pub fn layout(
+    file: &Inspection,
+    contents: &Contents,
+    parts: &[Part],
+    offset: u64,
+    bytes: &[u8],
+    hex: bool,
+) -> Vec<Value> {
+    let end = offset + bytes.len() as u64;
+    let mut lines = vec![];
+    for part in parts {
+        for field in fields_or_whole(file, contents, part) {
+            let (from, to) = (field.offset.max(offset), (field.offset + field.bytes).min(end));
+            if from < to {
+                let here = &bytes[(from - offset) as usize..(to - offset) as usize];
+                lines.extend(field_lines(part, &field, from, here, hex));
+            }
+        }
+    }
+    lines
+}
+
 /// The fields of a part, and a nameless one where there are none.
-pub fn fields_or_whole(file: &Inspection, part: &Part) -> Vec<Field> {
-    let mut fields = fields_of(file, part);
+pub fn fields_or_whole(file: &Inspection, contents: &Contents, part: &Part) -> Vec<Field> {
+    let mut fields = fields_of(file, contents, part);
     let end = fields.last().map_or(part.offset, |f| f.offset + f.bytes);
     let rest = part.offset + part.bytes - end;
     if rest > 0 {
@@ -137,15 +159,21 @@ fn field_lines(part: &Part, field: &Field, from: u64, bytes: &[u8], hex: bool) -
     lines
 }
 
+/// Says that there is no such table, and which there are.
+pub fn no_table(contents: &Contents, name: &str) -> Failure {
+    let names: Vec<_> = contents.tables.iter().map(|t| t.name.as_str()).collect();
+    Failure::File(match &names[..] {
+        [] => format!("there is no table '{name}', nor any other"),
+        names => format!("there is no table '{name}'; tables are: {}", names.join(", ")),
+    })
+}
+
 /// `inspect FILE heap [NAME]`: the records of the catalog as they are stored; those of one table, if it is named.
 pub fn heap(file: &Inspection, contents: &Contents, name: Option<&str>) -> Result<Value, Failure> {
     let wanted = match name {
         None => None,
         Some(name) => {
-            let table = contents.table(name).ok_or_else(|| {
-                let names: Vec<_> = contents.tables.iter().map(|t| t.name.as_str()).collect();
-                Failure::File(format!("there is no table '{name}'; tables are: {}", names.join(", ")))
-            })?;
+            let table = contents.table(name).ok_or_else(|| no_table(contents, name))?;
             let mut slots = vec![table.record];
             slots.extend(table.directory);
             slots.extend(&table.segments);

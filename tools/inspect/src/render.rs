@@ -8,6 +8,12 @@ use serde_json::{Map, Value};
 pub fn text(report: &Value) -> String {
     let mut out = String::new();
     write_value(report, 0, &mut out);
+    // A report of empty lists says which.
+    if let (true, Value::Object(fields)) = (out.is_empty(), report) {
+        for name in fields.keys() {
+            out.push_str(&format!("{}  none\n", name.replace('_', " ")));
+        }
+    }
     out
 }
 

@@ -10,16 +10,17 @@ use ratatui::widgets::{Block, Clear, Paragraph};
 use crate::tui::app::{App, Prompt};
 use crate::tui::screen::Place;
 
-const KEYS: &str = "\
- j k ↓ ↑      line down, up             Enter      open this
- h l ← →      left, right               q Esc      back, and out of the first screen
- space b      page down, up             t          tables
- d u          half a page               m          map of the file
- g G          beginning, end            :N Enter   the bytes of page N
- / n N        search, next, previous    r          look at the file again
- ?            this                      Q          leave
-
- The file is looked at again by itself when another process has written it.";
+const KEYS: &str = concat!(
+    " j k ↓ ↑      line down, up             Enter      open this\n",
+    " h l ← →      left, right               q Esc      back, at last out\n",
+    " space b      page down, up             t          tables\n",
+    " d u          half a page               m          map of the file\n",
+    " g G          beginning, end            :N Enter   the bytes of page N\n",
+    " / n N        search, next, previous    r          look at the file again\n",
+    " ?            this                      Q          leave\n",
+    "\n",
+    " The file is looked at again by itself when another process has written it.",
+);
 
 pub fn color(used_for: &PageUse) -> Color {
     match used_for {
@@ -181,15 +182,20 @@ fn lines(app: &mut App, frame: &mut Frame<'_>, area: Rect) {
             *width = (*width).max(cell.chars().count());
         }
     }
+    // Numbers stand one below the other, in columns that have nothing else.
+    let is_number = |cell: &String| {
+        cell.is_empty() || cell == "–" || cell.chars().all(|c| c.is_ascii_digit() || c == '.')
+    };
+    let numeric: Vec<bool> = (0..columns)
+        .map(|i| screen.lines.header[i] != "hex" && shown().all(|row| row.get(i).is_none_or(is_number)))
+        .collect();
     let text_of = |cells: &[String]| {
         let mut text = String::new();
         for (i, cell) in cells.iter().enumerate() {
             let clean: String = cell.chars().map(|c| if c.is_control() { '·' } else { c }).collect();
-            let numeric = screen.lines.header.get(i) != Some(&"hex")
-                && !clean.is_empty()
-                && clean.chars().all(|c| c.is_ascii_digit() || c == '.');
             let width = widths.get(i).copied().unwrap_or(0);
-            text.push_str(&if numeric { format!("{clean:>width$}") } else { format!("{clean:width$}") });
+            let right = cells.len() == columns && numeric.get(i) == Some(&true);
+            text.push_str(&if right { format!("{clean:>width$}") } else { format!("{clean:width$}") });
             text.push_str("  ");
         }
         text.chars().skip(screen.left).collect::<String>()

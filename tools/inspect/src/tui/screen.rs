@@ -217,10 +217,11 @@ const BYTES_HEADER: &[&str] = &["offset", "hex", "field", "value", "part", "text
 fn push_part(
     lines: &mut Lines,
     file: &Inspection,
+    contents: &Contents,
     part: &fluxdb::inspect::Part,
     within: &std::ops::Range<u64>,
 ) {
-    for field in fields_or_whole(file, part) {
+    for field in fields_or_whole(file, contents, part) {
         let (from, to) = (field.offset.max(within.start), (field.offset + field.bytes).min(within.end));
         if from >= to {
             continue;
@@ -252,7 +253,7 @@ fn page_bytes(file: &Inspection, contents: &Contents, page: u64) -> Lines {
     }
     let within = page * page_size..(page + 1) * page_size;
     for part in parts_of(file, contents, PageId(page)) {
-        push_part(&mut lines, file, &part, &within);
+        push_part(&mut lines, file, contents, &part, &within);
     }
     lines
 }
@@ -286,7 +287,7 @@ fn chunk_bytes(
         if part.kind == PartKind::Block && part.index == Some(wanted) && *part.owner == *owner {
             lines.start = lines.rows.len();
         }
-        push_part(&mut lines, file, &part, &(offset..offset + length));
+        push_part(&mut lines, file, contents, &part, &(offset..offset + length));
     }
     lines
 }

@@ -66,6 +66,9 @@ fn from_the_map_to_the_bytes_of_a_value() {
     assert!(session.press("l").contains("page 1: superblock"));
     let bytes = session.press("\n");
     assert!(bytes.contains("89 46 4c 55 58 0d 0a 1a") && bytes.contains("magic"), "{bytes}");
+    // Numbers are where the eye is, however long a text is in their column.
+    let size = bytes.lines().find(|line| line.contains("page size")).unwrap();
+    assert!(size.contains("page size") && size.contains("4096"), "{bytes}");
     let tables = session.press("qt");
     assert!(tables.contains("main.weather") && tables.contains("5000"), "{tables}");
     let chunks = session.press("/weather\n\n");
