@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fluxdb::inspect::Inspection;
 use fluxdb::pager::fault::{FaultFile, Process, Random};
 use fluxdb::{Connection, Database, Error, Options};
 
-use crate::coverage::assert_covered;
 use crate::history::History;
 use crate::model::{State, Table, text_sql};
 
@@ -377,7 +375,6 @@ impl Driver {
         assert!(seen == *expected, "in the end: {}", expected.difference(&seen));
         let report = database.check();
         assert!(report.is_sound(), "{:?}", report.findings);
-        assert_covered(Inspection::of_file(self.file.clone(), None));
     }
 
     /// A random change of what a transaction sees.
