@@ -431,6 +431,7 @@ pub(super) struct Group {
 #[derive(Debug)]
 struct Loaded {
     record: RowGroupRecord<Bytes>,
+    fingerprint: OnceLock<u64>,
     /// One for each chunk of the record.
     readers: Box<[OnceLock<Arc<ChunkReader>>]>,
     indexes: IndexCache,
@@ -499,6 +500,26 @@ impl Group {
         Ok(&self.load(pin)?.record)
     }
 
+    /// Tells its rows from those of all other row groups, whatever becomes of its place; computed at the first call.
+    pub(super) fn fingerprint(&self, pin: &Pin) -> Result<u64> {
+        let Loaded { record, fingerprint, .. } = self.load(pin)?;
+        Ok(*fingerprint.get_or_init(|| {
+            // FNV-1a. A chunk's header covers the checksums of all of its blocks.
+            let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+            let mut add = |value: u32| {
+                for byte in value.to_le_bytes() {
+                    hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                }
+            };
+            add(record.header().rows.get());
+            for (column, chunk) in record.columns().iter().zip(record.chunks()) {
+                add(column.get());
+                add(chunk.header_crc.get());
+            }
+            hash
+        }))
+    }
+
     /// The index of its rows by a key; read at the first call. `None` if it was written without.
     pub(super) fn key_index(&self, pin: &Pin, key: &[ColumnId]) -> Result<Option<Arc<KeyIndex>>> {
         let (loaded, extent) = (self.load(pin)?, self.extent(pin)?);
@@ -531,6 +552,12 @@ impl Group {
 impl Loaded {
     fn new(record: RowGroupRecord<Bytes>) -> Self {
         let readers = record.chunks().iter().map(|_| OnceLock::new()).collect();
-        Self { record, readers, indexes: IndexCache::default(), keys_seen: Mutex::default() }
+        Self {
+            record,
+            fingerprint: OnceLock::new(),
+            readers,
+            indexes: IndexCache::default(),
+            keys_seen: Mutex::default(),
+        }
     }
 }

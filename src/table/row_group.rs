@@ -112,20 +112,7 @@ impl RowGroup {
     /// Tells its rows from those of all other row groups, whatever becomes of its place; `None` while it is not sealed.
     pub(super) fn fingerprint(&self) -> Result<Option<u64>> {
         let Source::Sealed(group) = &self.source else { return Ok(None) };
-        let record = group.record(&self.pin).map_err(|e| e.in_table(&self.definition))?;
-        // FNV-1a. A chunk's header covers the checksums of all of its blocks.
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut add = |value: u32| {
-            for byte in value.to_le_bytes() {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        };
-        add(group.entry.rows);
-        for (column, chunk) in record.columns().iter().zip(record.chunks()) {
-            add(column.get());
-            add(chunk.header_crc.get());
-        }
-        Ok(Some(hash))
+        group.fingerprint(&self.pin).map(Some).map_err(|e| e.in_table(&self.definition))
     }
 
     /// Whether it is part of a commit in the file, as opposed to held in memory.
