@@ -115,19 +115,16 @@ pub(crate) fn packed_table(types: &[DataType], numbered: bool) -> Option<Box<dyn
     })
 }
 
-#[derive(Clone, Copy)]
-struct Slot<const W: usize> {
-    key: [u64; W],
-    group: u32,
-}
-
 /// Keys packed into `W` words, in an open-addressing table with linear probing; or, for one integer key whose
 /// values span little, in an array.
 struct PackedTable<const W: usize> {
     parts: Vec<Part>,
     texts: Vec<TextTable>,
-    slots: Vec<Slot<W>>,
-    groups: usize,
+    /// The upper half of the hash of a key, and below it the number of its group plus one; 0 where there is none. So
+    /// slots are small, and a table grows without looking at its keys.
+    slots: Vec<u64>,
+    /// The keys in the order of their groups.
+    keys: Vec<[u64; W]>,
     /// The group of NULL, where there is one key.
     null: Option<u32>,
     direct: Direct,
@@ -235,30 +232,50 @@ fn span(range: (i64, i64)) -> u64 {
 }
 
 impl Direct {
-    /// Makes room for all keys of a range that spans little.
-    fn widen(&mut self, range: (i64, i64)) {
+    /// Makes room for all keys of a range that spans little; `before` is that of the keys so far.
+    fn widen(&mut self, range: (i64, i64), before: Option<(i64, i64)>) {
         let inside = |v: i64| span((self.base, v)) < self.groups.len() as u64 && v >= self.base;
         if inside(range.0) && inside(range.1) {
             return;
         }
-        let pad = (span(range) / 2).max(512) as i64;
-        let base = range.0.saturating_sub(pad);
-        let len = span((base, range.1.saturating_add(pad))) as usize + 1;
-        let mut groups = vec![0; len];
-        if !self.groups.is_empty() {
-            // Old entries beyond the padded range are empty.
-            for (i, &g) in self.groups.iter().enumerate().filter(|(_, g)| **g != 0) {
-                groups[(self.base.wrapping_add(i as i64)).wrapping_sub(base) as usize] = g;
+        let before = before.filter(|_| !self.groups.is_empty());
+        let (base, end) = match before {
+            // Keys mostly go on growing to the side that they grew to.
+            Some((least, greatest)) => {
+                let room = span(range).max(512) as i64;
+                let last = self.base.wrapping_add(self.groups.len() as i64 - 1);
+                (
+                    if range.0 < least { range.0.saturating_sub(room) } else { self.base },
+                    if range.1 > greatest { range.1.saturating_add(room) } else { last },
+                )
             }
+            None => {
+                let room = (span(range) / 2).max(512) as i64;
+                (range.0.saturating_sub(room), range.1.saturating_add(room))
+            }
+        };
+        let mut groups = vec![0; span((base, end)) as usize + 1];
+        if let Some((least, greatest)) = before {
+            // What lies beyond is empty, and may never have been touched.
+            let (from, to) = (span((self.base, least)) as usize, span((base, least)) as usize);
+            let len = span((least, greatest)) as usize + 1;
+            groups[to..to + len].copy_from_slice(&self.groups[from..from + len]);
         }
         self.base = base;
         self.groups = groups;
     }
 }
 
+/// The part of a key's hash that its slot keeps, and that says where the search for it begins.
 #[inline]
-fn home<const W: usize>(key: &[u64; W], slots: usize) -> usize {
-    (hash_words(key) >> 32) as usize & (slots - 1)
+fn tag_of<const W: usize>(key: &[u64; W]) -> u64 {
+    hash_words(key) >> 32
+}
+
+/// The number of the group of a slot that is not empty.
+#[inline]
+fn group_of(slot: u64) -> u32 {
+    slot as u32 - 1
 }
 
 impl<const W: usize> PackedTable<W> {
@@ -272,7 +289,7 @@ impl<const W: usize> PackedTable<W> {
                 .collect(),
             parts,
             slots: vec![],
-            groups: 0,
+            keys: vec![],
             null: None,
             direct: Direct { possible, active: possible, base: 0, groups: vec![], range: None, expected: 0 },
             recent: Recent::new(),
@@ -344,26 +361,23 @@ impl<const W: usize> PackedTable<W> {
 
     /// Makes room for `more` further keys in the slots.
     fn reserve(&mut self, more: usize) -> Result<()> {
-        let needed = self.groups + more;
+        let needed = self.keys.len() + more;
         if needed >= MISSING as usize - 1 {
             return Err(too_many_groups());
         }
         if needed + needed / 2 <= self.slots.len() {
             return Ok(());
         }
-        let size = (needed * 2).next_power_of_two();
-        let empty = Slot { key: [0; W], group: MISSING };
-        let old = std::mem::replace(&mut self.slots, vec![empty; size]);
-        for slot in old.into_iter().filter(|s| s.group != MISSING) {
-            self.place(slot);
-        }
+        let old = std::mem::replace(&mut self.slots, vec![0; (needed * 2).next_power_of_two()]);
+        old.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.place(slot));
         Ok(())
     }
 
-    fn place(&mut self, slot: Slot<W>) {
+    /// Puts a slot into the first free place.
+    fn place(&mut self, slot: u64) {
         let mask = self.slots.len() - 1;
-        let mut at = home(&slot.key, self.slots.len());
-        while self.slots[at].group != MISSING {
+        let mut at = (slot >> 32) as usize & mask;
+        while self.slots[at] != 0 {
             at = (at + 1) & mask;
         }
         self.slots[at] = slot;
@@ -372,13 +386,12 @@ impl<const W: usize> PackedTable<W> {
     /// Moves all keys from the array to the slots.
     fn leave_direct(&mut self) -> Result<()> {
         self.direct.active = false;
-        let groups = std::mem::take(&mut self.direct.groups);
+        self.direct.groups = vec![];
         self.reserve(1)?;
-        let base = self.direct.base;
-        for (i, group) in groups.into_iter().enumerate().filter(|(_, g)| *g != 0) {
-            let mut key = [0; W];
-            key[0] = base.wrapping_add(i as i64) as u64;
-            self.place(Slot { key, group: group - 1 });
+        for group in 0..self.keys.len() {
+            if self.null != Some(group as u32) {
+                self.place(tag_of(&self.keys[group]) << 32 | (group as u64 + 1));
+            }
         }
         Ok(())
     }
@@ -387,9 +400,13 @@ impl<const W: usize> PackedTable<W> {
     fn enter_direct(&mut self, range: (i64, i64)) {
         self.direct.active = true;
         self.direct.groups = vec![];
-        self.direct.widen(range);
-        for slot in std::mem::take(&mut self.slots).into_iter().filter(|s| s.group != MISSING) {
-            self.direct.groups[(slot.key[0] as i64).wrapping_sub(self.direct.base) as usize] = slot.group + 1;
+        self.direct.widen(range, None);
+        self.slots = vec![];
+        for (group, key) in self.keys.iter().enumerate() {
+            if self.null != Some(group as u32) {
+                self.direct.groups[(key[0] as i64).wrapping_sub(self.direct.base) as usize] =
+                    group as u32 + 1;
+            }
         }
     }
 
@@ -417,22 +434,23 @@ impl<const W: usize> PackedTable<W> {
         if lo > hi {
             return if self.direct.active { Ok(()) } else { self.reserve(words.len() + 1) };
         }
-        let range = self.direct.range.map_or((lo, hi), |(l, h)| (l.min(lo), h.max(hi)));
+        let before = self.direct.range;
+        let range = before.map_or((lo, hi), |(l, h)| (l.min(lo), h.max(hi)));
         self.direct.range = Some(range);
-        if self.groups + words.len() >= MISSING as usize - 1 {
+        if self.keys.len() + words.len() >= MISSING as usize - 1 {
             return Err(too_many_groups());
         }
         let wide = span(range);
         if self.direct.active {
             if wide < DIRECT_MIN_SPAN
                 || (wide < DIRECT_MAX_SPAN && wide / 16 < self.rows_seen)
-                || wide / DIRECT_SPARSEST < self.direct.expected.max(self.groups as u64)
+                || wide / DIRECT_SPARSEST < self.direct.expected.max(self.keys.len() as u64)
             {
-                self.direct.widen(range);
+                self.direct.widen(range, before);
                 return Ok(());
             }
             self.leave_direct()?;
-        } else if wide / DIRECT_DENSE < self.groups as u64 {
+        } else if wide / DIRECT_DENSE < self.keys.len() as u64 {
             self.enter_direct(range);
             return Ok(());
         }
@@ -446,16 +464,17 @@ impl<const W: usize> PackedTable<W> {
         groups: &mut Vec<u32>,
     ) -> Result<()> {
         self.choose(words, nulls)?;
-        let mut count = self.groups as u32;
-        let mut null = self.null;
+        let known = &mut self.keys;
         if self.direct.active {
             let base = self.direct.base;
             let direct = &mut self.direct.groups;
             let mut one = |word: u64| {
                 let entry = &mut direct[(word as i64).wrapping_sub(base) as usize];
                 if *entry == 0 {
-                    count += 1;
-                    *entry = count;
+                    let mut key = [0; W];
+                    key[0] = word;
+                    known.push(key);
+                    *entry = known.len() as u32;
                 }
                 *entry - 1
             };
@@ -473,22 +492,22 @@ impl<const W: usize> PackedTable<W> {
                 }
             }
         } else {
-            let mask = self.slots.len() - 1;
-            let slots = &mut self.slots;
-            let size = slots.len();
+            let slots = &mut self.slots[..];
+            let mask = slots.len() - 1;
             let mut look_up = |key: &[u64; W]| {
-                let mut at = home(key, size);
+                let tag = tag_of(key);
+                let mut at = tag as usize;
                 loop {
                     let slot = &mut slots[at & mask];
-                    if slot.group == MISSING {
-                        *slot = Slot { key: *key, group: count };
-                        count += 1;
-                        return count - 1;
+                    if *slot == 0 {
+                        known.push(*key);
+                        *slot = tag << 32 | known.len() as u64;
+                        return known.len() as u32 - 1;
                     }
-                    if slot.key == *key {
-                        return slot.group;
+                    if *slot >> 32 == tag && known[group_of(*slot) as usize] == *key {
+                        return group_of(*slot);
                     }
-                    at = (at + 1) & mask;
+                    at += 1;
                 }
             };
             let keys = words.as_chunks::<W>().0;
@@ -507,14 +526,12 @@ impl<const W: usize> PackedTable<W> {
             }
         }
         if nulls.is_some() {
-            let group = *null.get_or_insert_with(|| {
-                count += 1;
-                count - 1
+            let group = *self.null.get_or_insert_with(|| {
+                known.push([0; W]);
+                known.len() as u32 - 1
             });
             groups.iter_mut().filter(|g| **g == MISSING).for_each(|g| *g = group);
         }
-        self.null = null;
-        self.groups = count as usize;
         Ok(())
     }
 
@@ -537,18 +554,21 @@ impl<const W: usize> PackedTable<W> {
             groups.extend((0..words.len() / W).map(|i| if valid(i) { MISSING } else { null }));
         } else {
             let mask = self.slots.len() - 1;
-            let size = self.slots.len();
             groups.extend(words.as_chunks::<W>().0.iter().enumerate().map(|(i, key)| {
                 if !valid(i) {
                     return null;
                 }
-                let mut at = home(key, size);
+                let tag = tag_of(key);
+                let mut at = tag as usize;
                 loop {
-                    let slot = &self.slots[at & mask];
-                    if slot.group == MISSING || slot.key == *key {
-                        return slot.group;
+                    let slot = self.slots[at & mask];
+                    if slot == 0 {
+                        return MISSING;
                     }
-                    at = (at + 1) & mask;
+                    if slot >> 32 == tag && self.keys[group_of(slot) as usize] == *key {
+                        return group_of(slot);
+                    }
+                    at += 1;
                 }
             }));
         }
@@ -633,22 +653,13 @@ impl<const W: usize> GroupTable for PackedTable<W> {
     }
 
     fn len(&self) -> usize {
-        self.groups
+        self.keys.len()
     }
 
     fn take_keys(&mut self) -> Result<Vec<ArrayRef>> {
-        let mut keys = vec![[0u64; W]; self.groups];
-        for slot in std::mem::take(&mut self.slots).iter().filter(|s| s.group != MISSING) {
-            keys[slot.group as usize] = slot.key;
-        }
-        if self.direct.active {
-            let base = self.direct.base;
-            for (i, &g) in
-                std::mem::take(&mut self.direct.groups).iter().enumerate().filter(|(_, g)| **g != 0)
-            {
-                keys[g as usize - 1][0] = base.wrapping_add(i as i64) as u64;
-            }
-        }
+        self.slots = vec![];
+        self.direct.groups = vec![];
+        let keys = std::mem::take(&mut self.keys);
         let mut texts = self.texts.iter_mut();
         let single = self.parts.len() == 1;
         self.parts
@@ -686,10 +697,113 @@ impl<const W: usize> GroupTable for PackedTable<W> {
     }
 
     fn size(&self) -> usize {
-        self.slots.len() * size_of::<Slot<W>>()
+        self.slots.len() * 8
+            + self.keys.capacity() * size_of::<[u64; W]>()
             + self.direct.groups.len() * 4
             + self.recent.seconds.len() * 8
             + self.words.capacity() * 8
             + self.texts.iter().map(GroupTable::size).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use arrow_array::Int64Array;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Values = Vec<Option<i64>>;
+
+    /// Keys that lie close together, far apart, or jump; some of them NULL.
+    fn batch() -> impl Strategy<Value = Values> {
+        let start = prop_oneof![4 => -2000..2000_i64, 1 => any::<i64>()];
+        let step = prop_oneof![Just(0), Just(1), Just(-1), Just(3), Just(1000), Just(-70_000)];
+        (start, step, 1..600_i64, any::<bool>()).prop_map(|(start, step, len, nulls)| {
+            let value = |i: i64| start.wrapping_add(i.wrapping_mul(step));
+            (0..len).map(|i| (!nulls || i % 5 != 4).then(|| value(i))).collect()
+        })
+    }
+
+    /// The numbers of the groups of a map, in which a row without a place gets the next number.
+    fn number<K: std::hash::Hash + Eq>(map: &mut HashMap<K, u32>, key: K) -> u32 {
+        let next = map.len() as u32;
+        *map.entry(key).or_insert(next)
+    }
+
+    proptest! {
+        #[test]
+        fn groups_of_one_key_are_those_of_a_map(batches in prop::collection::vec(batch(), 0..10)) {
+            let mut table = packed_table(&[DataType::Int64], false).unwrap();
+            let (mut map, mut groups, mut cache) = (HashMap::new(), vec![], FindCache::default());
+            for batch in &batches {
+                let keys: [ArrayRef; 1] = [Arc::new(Int64Array::from(batch.clone()))];
+                table.find(&keys, batch.len(), &mut groups, &mut cache).unwrap();
+                let known: Vec<u32> = batch.iter().map(|k| *map.get(k).unwrap_or(&MISSING)).collect();
+                prop_assert_eq!(&groups, &known);
+                // NULL is numbered behind the others of its batch.
+                batch.iter().filter(|k| k.is_some()).for_each(|k| { number(&mut map, *k); });
+                let expected: Vec<u32> = batch.iter().map(|k| number(&mut map, *k)).collect();
+                table.intern(&keys, batch.len(), &mut groups).unwrap();
+                prop_assert_eq!(&groups, &expected);
+                table.find(&keys, batch.len(), &mut groups, &mut cache).unwrap();
+                prop_assert_eq!(&groups, &expected);
+            }
+            prop_assert_eq!(table.len(), map.len());
+            let keys = table.take_keys().unwrap();
+            for (group, key) in keys[0].as_primitive::<Int64Type>().iter().enumerate() {
+                prop_assert_eq!(map.get(&key), Some(&(group as u32)));
+            }
+        }
+
+        #[test]
+        fn groups_of_two_keys_are_those_of_a_map(batches in prop::collection::vec(batch(), 0..6)) {
+            let mut table = packed_table(&[DataType::Int64, DataType::Int64], false).unwrap();
+            let (mut map, mut groups) = (HashMap::new(), vec![]);
+            for batch in &batches {
+                let second: Values = batch.iter().map(|k| k.filter(|k| k % 7 != 0).map(|k| k % 3)).collect();
+                let keys: [ArrayRef; 2] =
+                    [Arc::new(Int64Array::from(batch.clone())), Arc::new(Int64Array::from(second.clone()))];
+                let expected: Vec<u32> =
+                    batch.iter().zip(&second).map(|(a, b)| number(&mut map, (*a, *b))).collect();
+                table.intern(&keys, batch.len(), &mut groups).unwrap();
+                prop_assert_eq!(&groups, &expected);
+            }
+            let keys = table.take_keys().unwrap();
+            let [first, second] = [0, 1].map(|i| keys[i].as_primitive::<Int64Type>());
+            for (group, key) in first.iter().zip(second).enumerate() {
+                prop_assert_eq!(map.get(&key), Some(&(group as u32)));
+            }
+        }
+    }
+
+    #[test]
+    fn an_array_grows_to_the_side_where_keys_come() {
+        let mut table = packed_table(&[DataType::Int64], false).unwrap();
+        let mut groups = vec![];
+        let mut push = |from: i64, to: i64| {
+            let keys: [ArrayRef; 1] = [Arc::new(Int64Array::from_iter_values(from..to))];
+            table.intern(&keys, (to - from) as usize, &mut groups).unwrap();
+            (table.size(), table.is_hashed(), groups[0])
+        };
+        for i in 0..200 {
+            let (_, hashed, first) = push(i * 1000, (i + 1) * 1000);
+            assert!(!hashed && first == i as u32 * 1000);
+        }
+        let (size, _, _) = push(0, 1);
+        // 200,000 keys, places for twice as many, and what doubling them has left over.
+        assert!(size < 200_000 * (8 * 2 + 4 * 4), "{size}");
+        for i in 0..100 {
+            let (_, hashed, first) = push(-(i + 1) * 1000, -i * 1000);
+            assert!(!hashed && first == (200 + i as u32) * 1000);
+        }
+        let (_, _, first) = push(0, 200_000);
+        assert_eq!(first, 0);
+        assert!(groups.iter().enumerate().all(|(i, group)| i as u32 == *group));
+        assert_eq!(table.len(), 300_000);
     }
 }
