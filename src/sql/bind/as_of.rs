@@ -37,7 +37,7 @@ impl Binder<'_> {
             }
             JoinConstraint::Using(names) => {
                 let names = using_names(names)?;
-                let mut on = Self::merge_using(&mut left, &mut right, &kind, &names)?;
+                let mut on = self.merge_using(&mut left, &mut right, &kind, &names)?;
                 if let Some(Expr::Compare { op, .. }) = on.last_mut() {
                     *op = CompareOp::GtEq;
                 }

@@ -5,10 +5,10 @@ use sqlparser::ast::ObjectName;
 use crate::catalog::TableDefinition;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
-use crate::exec::functions::{apply, collated, collation, collation_key};
+use crate::exec::functions::{apply, collated, collation, collation_key, comparison_key};
 use crate::sql::bind::Binder;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::plan::Column;
+use crate::sql::plan::{Column, Definition, LogicalPlan};
 
 /// The name of a collation, whose parts may be chained with dots, and what makes the keys that texts compare by.
 pub fn collation_named(name: &ObjectName) -> Result<(String, Expr)> {
@@ -20,6 +20,42 @@ pub fn collation_named(name: &ObjectName) -> Result<(String, Expr)> {
             .did_you_mean(&text, ["NOCASE", "NOACCENT", "BINARY", "C", "POSIX"])
     })?;
     Ok((text, key))
+}
+
+/// Functions that look for one text in another.
+const SEARCHES: &[&str] = &[
+    "contains",
+    "glob",
+    "ilike",
+    "ilike_escape",
+    "instr",
+    "like",
+    "like_escape",
+    "position",
+    "starts_with",
+    "strpos",
+];
+
+/// Arguments of a function of which one has a collation: one that searches sees what the texts compare by; the text that
+/// another one makes compares by the same, which is returned.
+pub fn collate_arguments(name: &str, args: &mut [Expr]) -> Option<Expr> {
+    let key = args.iter().find_map(collation).map(|(_, key)| key.clone())?;
+    if !SEARCHES.contains(&name) {
+        return Some(key);
+    }
+    for arg in args.iter_mut().take(2).filter(|arg| arg.ty() == LogicalType::Varchar) {
+        let text = collation(arg).map_or_else(|| arg.clone(), |(text, _)| text.clone());
+        *arg = apply(&key, &text);
+    }
+    None
+}
+
+/// The value of an expression that yields one of several texts compares as they do.
+pub fn collated_like<'e>(result: Expr, parts: impl IntoIterator<Item = &'e Expr>) -> Expr {
+    match parts.into_iter().find_map(collation) {
+        Some((_, key)) if result.ty() == LogicalType::Varchar => collated(result, key.clone()),
+        _ => result,
+    }
 }
 
 /// The values of an IN list and what is looked for, as what they compare by if one of them has a collation.
@@ -53,6 +89,39 @@ impl Binder<'_> {
             Expr::Column { index, .. } => self.collations.get(index).cloned(),
             other => collation(other).map(|(_, key)| key.clone()),
         }
+    }
+
+    /// What two columns compare by, of which one may have a collation.
+    pub(super) fn compared(&self, left: &Column, right: &Column) -> (Expr, Expr) {
+        let (left, right) = (self.with_collation(left.expr()), self.with_collation(right.expr()));
+        match collation(&left).or_else(|| collation(&right)) {
+            Some((_, key)) if left.ty() == right.ty() => {
+                let plain = |e: &Expr| collation(e).map_or_else(|| e.clone(), |(text, _)| text.clone());
+                (apply(key, &plain(&left)), apply(key, &plain(&right)))
+            }
+            _ => (left, right),
+        }
+    }
+
+    /// The rows of a query without those that are equal to an earlier one, texts by their collations.
+    pub(super) fn distinct_rows(&mut self, plan: LogicalPlan, columns: &[Column]) -> LogicalPlan {
+        let keys: Vec<Expr> = columns.iter().map(|c| comparison_key(self.with_collation(c.expr()))).collect();
+        if keys
+            .iter()
+            .zip(columns)
+            .all(|(key, c)| matches!(key, Expr::Column { index, .. } if *index == c.id))
+        {
+            return LogicalPlan::Distinct { input: Box::new(plan), on: None };
+        }
+        let mut definitions: Vec<Definition> = columns.iter().cloned().map(Definition::pass).collect();
+        let mut on = vec![];
+        for expr in keys {
+            let column = self.ids.column("key", expr.ty());
+            on.push(column.expr());
+            definitions.push(Definition { column, expr });
+        }
+        let keyed = LogicalPlan::Project { input: Box::new(plan), definitions };
+        LogicalPlan::Distinct { input: Box::new(keyed), on: Some(on) }
     }
 
     /// A column or a text, with its collation or that of the session.

@@ -236,12 +236,13 @@ impl Binder<'_> {
         kind: JoinType,
         names: &[Ident],
     ) -> Result<Bound> {
-        let on = Self::merge_using(&mut left, &mut right, &kind, names)?;
+        let on = self.merge_using(&mut left, &mut right, &kind, names)?;
         self.join(left, right, kind, on)
     }
 
     /// Merges columns of both sides into one each; yields their equalities.
     pub(super) fn merge_using(
+        &self,
         left: &mut Bound,
         right: &mut Bound,
         kind: &JoinType,
@@ -251,7 +252,8 @@ impl Binder<'_> {
         for name in names {
             let l = using_column(&left.scope, name, "left")?;
             let r = using_column(&right.scope, name, "right")?;
-            on.push(coerce::compare(CompareOp::Eq, l.clone(), r.clone()).map_err(|e| e.at_span(name.span))?);
+            let (a, b) = (self.with_collation(l.clone()), self.with_collation(r.clone()));
+            on.push(coerce::compare(CompareOp::Eq, a, b).map_err(|e| e.at_span(name.span))?);
             let merged = match kind {
                 JoinType::Right => Some(r),
                 JoinType::Full => {

@@ -12,9 +12,10 @@ use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::aggregates::is_aggregate;
 use crate::exec::calendar::MICROS_PER_DAY;
 use crate::exec::expr::{CompareOp, Expr};
-use crate::exec::functions::{ArgInfo, BindError, bind_scalar, bind_struct_pack};
+use crate::exec::functions::{ArgInfo, BindError, bind_scalar, bind_struct_pack, collated};
 use crate::exec::timetz;
 use crate::exec::window::WindowFunction;
+use crate::sql::bind::collation::{collate_arguments, collated_like};
 use crate::sql::bind::expr::{ExprContext, is_constant, with_first_argument};
 use crate::sql::bind::from::storable;
 use crate::sql::bind::lambda::lambda_kind;
@@ -194,6 +195,16 @@ impl Binder<'_> {
             }
             return self.struct_pack(fields);
         }
+        if name == "union_value"
+            && let ([], [(member, value)]) = (&args.positional[..], &args.named[..])
+        {
+            let value = self.bind_expr(value, cx)?;
+            let value = self.struct_pack(vec![(member.clone(), value)])?;
+            return self.call(name, vec![value]);
+        }
+        if name == "union_value" && args.named.len() > 1 {
+            return Err(SqlError::binder("union_value takes exactly one argument"));
+        }
         if let ("struct_insert" | "struct_update", [of]) = (name, &args.positional[..]) {
             let of = self.bind_expr(of, cx)?;
             let mut fields = vec![];
@@ -223,7 +234,11 @@ impl Binder<'_> {
                     bound.push(self.bind_expr(arg, cx)?);
                 }
                 let (mut bound, _) = coerce::unify(bound, "COALESCE")?;
-                Ok(if bound.len() == 1 { bound.remove(0) } else { Expr::Coalesce(bound) })
+                if bound.len() == 1 {
+                    return Ok(bound.remove(0));
+                }
+                let parts = bound.clone();
+                Ok(collated_like(Expr::Coalesce(bound), &parts))
             }
             ("nullif", [a, b]) => {
                 let (a, b) = (self.bind_expr(a, cx)?, self.bind_expr(b, cx)?);
@@ -295,7 +310,8 @@ impl Binder<'_> {
     }
 
     /// Calls a function with bound arguments.
-    pub fn call(&mut self, name: &str, args: Vec<Expr>) -> Result<Expr> {
+    pub fn call(&mut self, name: &str, mut args: Vec<Expr>) -> Result<Expr> {
+        let key = collate_arguments(name, &mut args);
         let infos: Vec<_> = args.iter().map(|a| self.argument_info(a)).collect();
         let bound = bind_scalar(name, &infos).or_else(|e| self.env.extensions.scalar(name, &infos).ok_or(e));
         let bound = bound.map_err(|e| match e {
@@ -303,7 +319,11 @@ impl Binder<'_> {
             BindError::NoMatch(message) => SqlError::binder(message),
         })?;
         let args = args.into_iter().zip(&bound.arg_types).map(|(a, ty)| coerce::cast(a, ty)).collect();
-        Ok(Expr::Call { function: bound.function, args, ty: bound.return_type })
+        let call = Expr::Call { function: bound.function, args, ty: bound.return_type };
+        Ok(match key {
+            Some(key) if call.ty() == LogicalType::Varchar => collated(call, key),
+            _ => call,
+        })
     }
 
     /// What is known of an argument; the value also of a constant list, such as `['%Y', '%d']`.

@@ -324,7 +324,7 @@ impl Binder<'_> {
         let inputs = self.align(inputs)?;
         let BoundQuery { plan, columns } = self.union_all(inputs);
         let all = matches!(quantifier, SetQuantifier::All | SetQuantifier::AllByName);
-        let plan = if all { plan } else { LogicalPlan::Distinct { input: Box::new(plan), on: None } };
+        let plan = if all { plan } else { self.distinct_rows(plan, &columns) };
         Ok(BoundQuery { plan, columns })
     }
 
@@ -332,6 +332,12 @@ impl Binder<'_> {
     fn union_all(&mut self, inputs: Vec<BoundQuery>) -> BoundQuery {
         let columns: Vec<Column> =
             inputs[0].columns.iter().map(|c| self.ids.column(c.name.clone(), c.ty.clone())).collect();
+        for (i, column) in columns.iter().enumerate() {
+            let collations = inputs.iter().map(|input| self.collation_of(&input.columns[i].expr()));
+            if let Some(key) = collations.flatten().next() {
+                self.note_collation(column, key);
+            }
+        }
         let plan = LogicalPlan::Union {
             inputs: inputs.into_iter().map(BoundQuery::into_plan).collect(),
             columns: columns.clone(),
@@ -355,14 +361,14 @@ impl Binder<'_> {
             SetQuantifier::All => return self.counted_membership(left, right, kind),
             _ => return Err(SqlError::parser("BY NAME is for UNION only")),
         }
-        let on = left.columns.iter().zip(&right.columns).map(|(l, r)| Expr::Compare {
-            op: CompareOp::NotDistinctFrom,
-            left: Box::new(l.expr()),
-            right: Box::new(r.expr()),
+        let on = left.columns.iter().zip(&right.columns).map(|(l, r)| {
+            let (left, right) = self.compared(l, r);
+            let op = CompareOp::NotDistinctFrom;
+            Expr::Compare { op, left: Box::new(left), right: Box::new(right) }
         });
         let on = on.collect();
         let columns = left.columns.clone();
-        let distinct = LogicalPlan::Distinct { input: Box::new(left.into_plan()), on: None };
+        let distinct = self.distinct_rows(left.into_plan(), &columns);
         let plan = LogicalPlan::Join {
             left: Box::new(distinct),
             right: Box::new(right.into_plan()),

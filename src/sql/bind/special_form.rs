@@ -7,6 +7,7 @@ use sqlparser::ast::{self, CaseWhen, CeilFloorKind, DateTimeField, Value};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
+use crate::sql::bind::collation::collated_like;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::literal::bind_literal;
 use crate::sql::bind::{Binder, coerce};
@@ -87,9 +88,11 @@ impl Binder<'_> {
         if let Some(otherwise) = otherwise {
             results.push(self.bind_expr(otherwise, cx)?);
         }
+        let parts = results.clone();
         let (mut results, ty) = coerce::unify(results, "CASE")?;
         let otherwise = otherwise.and_then(|_| results.pop()).map(Box::new);
-        Ok(Expr::Case { branches: whens.into_iter().zip(results).collect(), otherwise, ty })
+        let case = Expr::Case { branches: whens.into_iter().zip(results).collect(), otherwise, ty };
+        Ok(collated_like(case, &parts))
     }
 
     pub(super) fn bind_extract(
