@@ -369,7 +369,12 @@ fn sort_kernel(default_descending: bool) -> ScalarKernel {
     Box::new(move |args, ty, rows, _| {
         let options = sort_options(&args[1..], default_descending)?;
         let lists = Lists::open(args, 0, rows)?;
-        let compare = comparator(lists.values(), lists.values(), options)?;
+        // Inside a nested value NULL is the largest, wherever NULLs themselves are wanted.
+        let within = SortOptions { nulls_first: options.descending, ..options };
+        let compare = comparator(lists.values(), lists.values(), within)?;
+        let nulls = lists.values().logical_nulls();
+        // Rises where NULLs come last.
+        let rank = |at: usize| nulls.as_ref().is_some_and(|n| n.is_null(at)) != options.nulls_first;
         let mut out = Gather::new(rows);
         for row in 0..rows {
             if lists.is_null(row) {
@@ -377,7 +382,7 @@ fn sort_kernel(default_descending: bool) -> ScalarKernel {
                 continue;
             }
             let mut places: Vec<usize> = lists.range(row).collect();
-            places.sort_by(|a, b| compare(*a, *b));
+            places.sort_by(|a, b| rank(*a).cmp(&rank(*b)).then_with(|| compare(*a, *b)));
             out.places.extend(places.into_iter().map(|i| Some(i as u32)));
             out.end(true)?;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, IntervalMonthDayNanoType};
-use arrow_array::{Array, ArrayRef, PrimitiveArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, UInt32Array};
 use arrow_row::{RowConverter, Rows, SortField};
 use arrow_schema::{DataType, SortOptions};
 
@@ -39,12 +39,14 @@ pub(crate) fn prefix(key: &[u8]) -> (u64, u64) {
 pub(crate) struct KeyEncoder {
     converter: RowConverter,
     fits_prefix: bool,
+    /// For each key, if it has a column of its own in front that says where it is NULL: whether NULLs come first.
+    apart: Vec<Option<bool>>,
 }
 
 impl KeyEncoder {
     /// An encoder for these keys.
     pub fn new(keys: &[SortKey]) -> Result<Self> {
-        let mut fields = vec![];
+        let (mut fields, mut apart) = (vec![], vec![]);
         let mut bytes = Some(0);
         for key in keys {
             let data_type = match key.expr.ty().arrow() {
@@ -59,12 +61,20 @@ impl KeyEncoder {
                 t => t.primitive_width(),
             };
             bytes = bytes.zip(width).map(|(all, width)| all + 1 + width);
-            let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
+            let mut options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
+            // Inside a nested value NULL is the largest, wherever NULLs themselves are wanted.
+            let nulls_apart = data_type.is_nested() && key.nulls_first != key.descending;
+            if nulls_apart {
+                fields.push(SortField::new(DataType::Boolean));
+                options.nulls_first = key.descending;
+            }
+            apart.push(nulls_apart.then_some(key.nulls_first));
             fields.push(SortField::new_with_options(data_type, options));
         }
         Ok(Self {
             converter: RowConverter::new(fields)?,
             fits_prefix: bytes.is_some_and(|b| b <= PREFIX_BYTES),
+            apart,
         })
     }
 
@@ -75,7 +85,18 @@ impl KeyEncoder {
 
     /// The keys of all rows.
     pub fn encode(&self, columns: &[ArrayRef]) -> Result<Rows> {
-        let columns = columns.iter().map(comparable).collect::<Result<Vec<_>>>()?;
+        let mut all = Vec::with_capacity(columns.len());
+        for (column, apart) in columns.iter().zip(&self.apart) {
+            if let Some(nulls_first) = apart {
+                let nulls = column.logical_nulls();
+                let valid = |row| nulls.as_ref().is_none_or(|n| n.is_valid(row));
+                let flags: BooleanArray =
+                    (0..column.len()).map(|row| Some(valid(row) == *nulls_first)).collect();
+                all.push(Arc::new(flags) as ArrayRef);
+            }
+            all.push(comparable(column)?);
+        }
+        let columns = all;
         Ok(self.converter.convert_columns(&columns)?)
     }
 
