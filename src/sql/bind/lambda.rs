@@ -4,6 +4,7 @@ use sqlparser::ast::{Expr as Syntax, LambdaFunction, OneOrManyWithParens};
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::coerce::common_type;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::functions::{LambdaKind, attempt_function, lambda_function};
 use crate::sql::bind::expr::ExprContext;
@@ -128,24 +129,32 @@ impl Binder<'_> {
             ));
         }
         let initial = initial.map(|e| self.bind_expr(e, cx)).transpose()?;
-        let mut so_far = match &initial {
-            Some(e) => coerce::union(item, &e.ty())?,
-            None => item.clone(),
-        };
-        // What the function yields may be of a wider type than the items; then it takes that type too.
+        let mut so_far = initial.as_ref().map_or_else(|| item.clone(), Expr::ty);
+        // What the function yields may be of a wider type than what it begins with; then it takes that type too.
         for attempt in 0..2 {
-            let types = [so_far.clone(), so_far.clone(), LogicalType::BigInt];
+            // Without a value to begin with the first item is one, so that all are of its type.
+            let next = if initial.is_some() { item.clone() } else { so_far.clone() };
+            let types = [so_far.clone(), next.clone(), LogicalType::BigInt];
             let params: Vec<Column> =
                 names.iter().zip(types).map(|(name, ty)| self.ids.column(*name, ty)).collect();
             let body = self.bind_body(lambda, &params, cx)?;
-            let wider = coerce::union(&so_far, &body.ty())?;
+            let wider = match &initial {
+                Some(first) => common_type(&so_far, &body.ty()).ok_or_else(|| {
+                    SqlError::binder(format!(
+                        "No common super type between initial value type {} and lambda return type {}",
+                        first.ty(),
+                        body.ty()
+                    ))
+                })?,
+                None => coerce::union(&so_far, &body.ty())?,
+            };
             if wider != so_far && attempt == 0 {
                 so_far = wider;
                 continue;
             }
             // Sums of decimals are wider each time: what does not fit in the end is an error.
             let body = coerce::explicit(body, &so_far, false)?;
-            let list = coerce::cast(list, &LogicalType::List(Box::new(so_far.clone())));
+            let list = coerce::cast(list, &LogicalType::List(Box::new(next)));
             let kind = LambdaKind::Reduce { initial: initial.is_some() };
             let mut args = vec![list];
             args.extend(initial.map(|e| coerce::cast(e, &so_far)));
