@@ -26,6 +26,7 @@ use crate::sql::expr_text::{canonical, rename_column};
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::LogicalPlan;
 use crate::sql::session::{Failure, Outcome, ReadView, Session, Writer};
+use crate::sql::statement::alter_field::FieldPath;
 use crate::sql::statement::constraints::{check_expressions, column_constraints, table_constraint};
 use crate::sql::statement::create_index::check_unique;
 use crate::sql::statement::create_table::{check_default, define_column};
@@ -164,13 +165,22 @@ fn apply(
 ) -> Result<Demands> {
     match operation {
         AlterTableOperation::AddColumn { if_not_exists, column_def, .. } => {
+            if let Some(field) = FieldPath::find(table, &column_def.name) {
+                let value = field?.add(binder, table, column_def, *if_not_exists)?;
+                return Ok(Demands { values: value.into_iter().collect(), ..Demands::default() });
+            }
             if table.column_position(&column_def.name.value).is_some() {
                 return if *if_not_exists { Ok(Demands::default()) } else { Err(taken(&column_def.name)) };
             }
             add_column(binder, table, column_def)
         }
         AlterTableOperation::DropColumn { column_names, if_exists, drop_behavior, .. } => {
+            let mut demands = Demands::default();
             for name in column_names {
+                if let Some(field) = FieldPath::find(table, name) {
+                    demands.values.extend(field?.drop(binder, table, *if_exists)?);
+                    continue;
+                }
                 match find(table, name) {
                     Ok(position) => {
                         drop_column(table, position, *drop_behavior == Some(DropBehavior::Cascade))
@@ -180,9 +190,13 @@ fn apply(
                     Err(e) => return Err(e),
                 }
             }
-            Ok(Demands::default())
+            Ok(demands)
         }
         AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
+            if let Some(field) = FieldPath::find(table, old_column_name) {
+                let value = field?.rename(binder, table, new_column_name)?;
+                return Ok(Demands { values: [value].into(), ..Demands::default() });
+            }
             rename(binder, table, old_column_name, new_column_name)?;
             Ok(Demands::default())
         }
@@ -405,6 +419,21 @@ fn set_type(
     ty: &sqlparser::ast::DataType,
     using: Option<&Syntax>,
 ) -> Result<AlteredValue> {
+    keeps_type(table, position)?;
+    let ty = match (ty, using) {
+        // `USING` alone says what the type is.
+        (sqlparser::ast::DataType::Unspecified, Some(using)) => {
+            let target = Target::new(Arc::new(table.clone()), "");
+            binder.type_over(&target, using, "ALTER TABLE")?
+        }
+        (ty, _) => binder.bind_type(ty)?,
+    };
+    give_type(binder, table, position, ty)?;
+    Ok(using.map_or(AlteredValue::Converted, |value| AlteredValue::Using(value.clone())))
+}
+
+/// Fails if something depends on the type of a column.
+pub(super) fn keeps_type(table: &TableDefinition, position: usize) -> Result<()> {
     expires_by_another(table, position)?;
     let column = table.columns[position].clone();
     for constraint in &table.constraints {
@@ -429,21 +458,23 @@ fn set_type(
             user.name
         )));
     }
-    let ty = match (ty, using) {
-        // `USING` alone says what the type is.
-        (sqlparser::ast::DataType::Unspecified, Some(using)) => {
-            let target = Target::new(Arc::new(table.clone()), "");
-            binder.type_over(&target, using, "ALTER TABLE")?
-        }
-        (ty, _) => binder.bind_type(ty)?,
-    };
+    Ok(())
+}
+
+/// Gives a column another type, which its default must have, too.
+pub(super) fn give_type(
+    binder: &mut Binder<'_>,
+    table: &mut TableDefinition,
+    position: usize,
+    ty: LogicalType,
+) -> Result<()> {
     let column = &mut table.columns[position];
     column.ty = ty;
     if let Some(default) = column.default.take() {
         check_default(binder, &parse_expr(&default)?, column)?;
         column.default = Some(default);
     }
-    Ok(using.map_or(AlteredValue::Converted, |value| AlteredValue::Using(value.clone())))
+    Ok(())
 }
 
 // --- constraints ---
@@ -513,7 +544,7 @@ fn cannot_alter(table: &TableDefinition) -> SqlError {
     SqlError::new(SqlErrorKind::Dependency, message)
 }
 
-fn find(table: &TableDefinition, name: &Ident) -> Result<usize> {
+pub(super) fn find(table: &TableDefinition, name: &Ident) -> Result<usize> {
     table.column_position(&name.value).ok_or_else(|| {
         SqlError::binder(format!(
             "Table \"{}\" does not have a column with name \"{}\"",

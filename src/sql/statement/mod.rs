@@ -1,6 +1,7 @@
 //! Statements: one file for each kind.
 
 mod alter;
+mod alter_field;
 mod alter_object;
 mod attach;
 mod comment;

@@ -19,11 +19,13 @@
 //! * `top(` is no TOP, and the star of `GROUP BY *` a marker ([`is_all_tags`]);
 //! * `[:-:2]` becomes `[:NULL:2]`;
 //! * `FROM (DESCRIBE t)` becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;
+//! * the dots of `ADD s.f`, `DROP s.f` and `RENAME s.f` of ALTER TABLE become part of one name ([`path_of`]);
 //! * a generated column without a type gets a marker as its type;
 //! * the parameters `?` and `?1` become `$1`, counted from the left.
 
 mod listing;
 mod lookahead;
+mod path;
 mod pivot;
 mod star;
 mod table;
@@ -65,6 +67,14 @@ pub const NOT_IN: &str = "NOT IN";
 pub const PERCENT: &str = "PERCENT";
 /// Parts the name of an operator from the pattern in `* LIKE 'pattern'`, both of which stand in one text.
 pub const STAR_PATTERN: char = '\u{1}';
+
+/// Parts the names of a path that is one name.
+const PATH: char = '\u{1F}';
+
+/// The parts of a name that stands for a path: `s.f`.
+pub fn path_of(ident: &Ident) -> Option<impl Iterator<Item = &str>> {
+    (ident.quote_style == Some(forms::MARK) && ident.value.contains(PATH)).then(|| ident.value.split(PATH))
+}
 
 /// The name of the marker that stands for no argument.
 const NO_ARGUMENT: &str = "NO ARGUMENT";
@@ -282,6 +292,12 @@ impl Rewriter {
             Token::Placeholder(text) => self.parameter(text),
             Token::Word(word) if self.is_prefix_alias(raw, i) => {
                 return self.prefix_alias(raw, i, word);
+            }
+            Token::Word(word)
+                if next(raw, i) == Some(&Token::Period)
+                    && let Some(taken) = self.altered_path(raw, i, word) =>
+            {
+                return taken;
             }
             Token::Word(word) if word.quote_style.is_none() => return self.word(raw, i, word),
             other => other.clone(),

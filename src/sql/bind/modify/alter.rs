@@ -25,6 +25,8 @@ pub enum AlteredValue {
     Default,
     /// What the column had, as one of its new type.
     Converted,
+    /// What the column had, as one of a type between and then one of its new type.
+    Through(LogicalType),
     /// An expression over the columns before, as one of the column's type.
     Using(Syntax),
 }
@@ -51,6 +53,9 @@ impl Binder<'_> {
                 None => coerce::explicit(had, &column.ty, false)?,
                 Some(AlteredValue::Default) => self.bind_default(new, position)?,
                 Some(AlteredValue::Converted) => coerce::explicit(had, &column.ty, false)?,
+                Some(AlteredValue::Through(ty)) => {
+                    coerce::explicit(coerce::explicit(had, ty, false)?, &column.ty, false)?
+                }
                 Some(AlteredValue::Using(syntax)) => {
                     let bound = self.bind_over(syntax, &scope, "USING")?;
                     coerce::explicit(bound, &column.ty, false).map_err(|e| e.at(syntax))?
