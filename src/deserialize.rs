@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
+use arrow_array::types::UInt8Type;
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 
@@ -234,6 +235,14 @@ impl<'a> Value<'a> {
                     return visitor.visit_seq(SeqDeserializer::new(values.map(|(_, value)| value)));
                 }
                 visitor.visit_map(MapDeserializer::new(values))
+            }
+            (Scalar::Nested(array), T::Union(members)) => {
+                let columns = array.as_struct().columns();
+                let member = columns[0].as_primitive::<UInt8Type>().value(0) as usize;
+                match members.get(member) {
+                    Some((_, ty)) => Value::of(&columns[member + 1], 0, ty).visit(visitor),
+                    None => visitor.visit_unit(),
+                }
             }
             (Scalar::Nested(array), T::Map(key, value)) => {
                 let map = array.as_map();

@@ -8,12 +8,13 @@
 //!            LIST: the item's type      ARRAY: length u32, the item's type
 //!            STRUCT: count u32, then each field's name as text and its type
 //!            MAP: the key's type, the value's type
+//!            UNION: as STRUCT, of its members
 //! ```
 
 use std::sync::Arc;
 
 use crate::catalog::record::{Decoded, Malformed, RecordReader, RecordWriter};
-use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType, TimeUnit};
+use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType, TimeUnit, UNION_MEMBERS_MAX};
 
 /// How deep types may nest in each other.
 pub const TYPE_DEPTH_MAX: usize = 64;
@@ -53,6 +54,7 @@ const LIST: u8 = 32;
 const ARRAY: u8 = 33;
 const STRUCT: u8 = 34;
 const MAP: u8 = 35;
+const UNION: u8 = 36;
 
 /// Appends a type.
 ///
@@ -87,8 +89,8 @@ pub fn write_type(w: &mut RecordWriter, ty: &LogicalType) {
             w.u32(*length);
             write_type(w, item);
         }
-        LogicalType::Struct(fields) => {
-            w.u8(STRUCT);
+        LogicalType::Struct(fields) | LogicalType::Union(fields) => {
+            w.u8(if matches!(ty, LogicalType::Struct(_)) { STRUCT } else { UNION });
             w.count(fields.len());
             for (name, ty) in fields.iter() {
                 w.text(name);
@@ -144,11 +146,17 @@ fn read_nested(r: &mut RecordReader<'_>, depth: usize) -> Decoded<LogicalType> {
             }
             LogicalType::Array(item(r)?, length)
         }
-        STRUCT => {
+        tag @ (STRUCT | UNION) => {
             let count = r.count(5)?;
             let fields: Vec<_> =
                 (0..count).map(|_| Ok((r.text()?, read_nested(r, depth + 1)?))).collect::<Decoded<_>>()?;
-            LogicalType::Struct(Arc::from(fields))
+            if tag == STRUCT {
+                return Ok(LogicalType::Struct(Arc::from(fields)));
+            }
+            if fields.is_empty() || fields.len() > UNION_MEMBERS_MAX {
+                return Err(Malformed::Bytes(format!("a union of {} members does not exist", fields.len())));
+            }
+            LogicalType::Union(Arc::from(fields))
         }
         MAP => LogicalType::Map(item(r)?, item(r)?),
         tag => match PLAIN.iter().find(|(t, _)| *t == tag) {
@@ -163,7 +171,9 @@ pub fn depth(ty: &LogicalType) -> usize {
     // A type comes from a parser that bounds its own depth, so that this recursion is bounded too.
     match ty {
         LogicalType::List(item) | LogicalType::Array(item, _) => 1 + depth(item),
-        LogicalType::Struct(fields) => 1 + fields.iter().map(|(_, ty)| depth(ty)).max().unwrap_or(0),
+        LogicalType::Struct(fields) | LogicalType::Union(fields) => {
+            1 + fields.iter().map(|(_, ty)| depth(ty)).max().unwrap_or(0)
+        }
         LogicalType::Map(key, value) => 1 + depth(key).max(depth(value)),
         _ => 0,
     }
@@ -194,6 +204,8 @@ pub mod tests {
                 (inner.clone(), 0..1000u32).prop_map(|(ty, n)| LogicalType::Array(Box::new(ty), n)),
                 prop::collection::vec((any::<String>().prop_map(Box::from), inner.clone()), 0..3)
                     .prop_map(|fields| LogicalType::Struct(fields.into())),
+                prop::collection::vec((any::<String>().prop_map(Box::from), inner.clone()), 1..3)
+                    .prop_map(|members| LogicalType::Union(members.into())),
                 (inner.clone(), inner).prop_map(|(k, v)| LogicalType::Map(Box::new(k), Box::new(v))),
             ]
         })

@@ -76,7 +76,7 @@ impl Physical {
             T::List(_) => Some(Self::Nested(Nesting::List)),
             T::Map(..) => Some(Self::Nested(Nesting::Map)),
             T::Array(_, n) => Some(Self::Nested(Nesting::Array(*n))),
-            T::Struct(_) => Some(Self::Nested(Nesting::Struct)),
+            T::Struct(_) | T::Union(_) => Some(Self::Nested(Nesting::Struct)),
         }
     }
 
@@ -139,5 +139,6 @@ pub(crate) fn type_tag(ty: &LogicalType) -> (u8, u16) {
         T::UHugeInt => (28, 0),
         T::TimeTz => (29, 0),
         T::Bit => (30, 0),
+        T::Union(_) => (31, 0),
     }
 }

@@ -83,7 +83,15 @@ pub enum LogicalType {
     Struct(Arc<[(Box<str>, LogicalType)]>),
     /// Keys to values.
     Map(Box<LogicalType>, Box<LogicalType>),
+    /// A value of one of several named types, its members. In memory a struct: the number of the member that the value
+    /// is of (a `UTINYINT`, never NULL), then a column for each member, NULL where the value is of another one.
+    Union(Arc<[(Box<str>, LogicalType)]>),
 }
+
+/// The type of the number that says of which member of a union a value is.
+pub static UNION_TAG: LogicalType = LogicalType::UTinyInt;
+/// The most members of a union.
+pub const UNION_MEMBERS_MAX: usize = 255;
 
 /// DuckDB's plain `TIMESTAMP`: microseconds.
 pub const TIMESTAMP: LogicalType = LogicalType::Timestamp(TimeUnit::Microsecond);
@@ -136,6 +144,10 @@ impl LogicalType {
                     ArrowField::new("value", value.arrow(), true),
                 ]);
                 DataType::Map(Arc::new(ArrowField::new("entries", DataType::Struct(entries), false)), false)
+            }
+            Self::Union(members) => {
+                let tag = Arc::new(ArrowField::new("", UNION_TAG.arrow(), true));
+                DataType::Struct(std::iter::once(tag).chain(struct_fields(members).iter().cloned()).collect())
             }
         }
     }
@@ -226,7 +238,7 @@ impl LogicalType {
 
     /// Whether values are made of other values.
     pub fn is_nested(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Array(..) | Self::Struct(_) | Self::Map(..))
+        matches!(self, Self::List(_) | Self::Array(..) | Self::Struct(_) | Self::Map(..) | Self::Union(_))
     }
 
     /// Whether this is a struct whose fields have no names, as `row` makes it.
@@ -306,20 +318,30 @@ impl fmt::Display for LogicalType {
                 f.write_str(")")
             }
             Self::Struct(fields) => {
-                f.write_str("STRUCT(")?;
-                for (i, (name, ty)) in fields.iter().enumerate() {
-                    f.write_str(if i == 0 { "" } else { ", " })?;
-                    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-                        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-                    if plain {
-                        write!(f, "{name} {ty}")?;
-                    } else {
-                        write!(f, "\"{}\" {ty}", name.replace('"', "\"\""))?;
-                    }
-                }
-                f.write_str(")")
+                f.write_str("STRUCT")?;
+                write_named_types(fields, f)
             }
             Self::Map(key, value) => write!(f, "MAP({key}, {value})"),
+            Self::Union(members) => {
+                f.write_str("UNION")?;
+                write_named_types(members, f)
+            }
         }
     }
+}
+
+/// `(name type, …)`, names in quotes where they need them.
+fn write_named_types(fields: &[(Box<str>, LogicalType)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("(")?;
+    for (i, (name, ty)) in fields.iter().enumerate() {
+        f.write_str(if i == 0 { "" } else { ", " })?;
+        let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if plain {
+            write!(f, "{name} {ty}")?;
+        } else {
+            write!(f, "\"{}\" {ty}", name.replace('"', "\"\""))?;
+        }
+    }
+    f.write_str(")")
 }

@@ -62,12 +62,43 @@ pub fn implicit_cast_cost(from: &LogicalType, to: &LogicalType) -> Option<u32> {
             }
             return Some(cost);
         }
+        (T::Union(a), T::Union(b)) if is_part_of(a, b) => true,
+        (other, T::Union(members)) => {
+            matches!(union_member(other, members), Member::One(_) | Member::Several(..))
+        }
         (T::Map(ak, av), T::Map(bk, bv)) => {
             return Some(implicit_cast_cost(ak, bk)? + implicit_cast_cost(av, bv)?);
         }
         _ => false,
     };
     allowed.then(|| target_cost(to))
+}
+
+type Members = [(Box<str>, LogicalType)];
+
+/// Whether all members of a union are members of another, of whatever types.
+fn is_part_of(members: &Members, of: &Members) -> bool {
+    members.iter().all(|(name, _)| of.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)))
+}
+
+/// As which member of a union a value is stored that says nothing about it.
+pub enum Member {
+    /// The one that its type is converted to at the least cost.
+    One(usize),
+    /// Two cost the same.
+    Several(usize, usize),
+    /// Its type is converted implicitly to none.
+    None,
+}
+
+/// The member for values of a type.
+pub fn union_member(ty: &LogicalType, members: &Members) -> Member {
+    let costs = || members.iter().enumerate().filter_map(|(i, (_, m))| Some((implicit_cast_cost(ty, m)?, i)));
+    let Some((least, first)) = costs().min() else { return Member::None };
+    match costs().find(|(cost, i)| *cost == least && *i != first) {
+        Some((_, second)) => Member::Several(first, second),
+        None => Member::One(first),
+    }
 }
 
 fn precision(unit: TimeUnit) -> u8 {
@@ -208,6 +239,10 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
             }
             T::Struct(fields.into())
         }
+        (T::Union(x), T::Union(y)) if is_part_of(x, y) => b.clone(),
+        (T::Union(x), T::Union(y)) if is_part_of(y, x) => a.clone(),
+        (T::Union(_), _) if implicit_cast_cost(b, a).is_some() => a.clone(),
+        (_, T::Union(_)) if implicit_cast_cost(a, b).is_some() => b.clone(),
         (T::Map(xk, xv), T::Map(yk, yv)) => {
             T::Map(Box::new(common_type(xk, yk)?), Box::new(common_type(xv, yv)?))
         }

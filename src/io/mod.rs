@@ -67,7 +67,15 @@ use partition::Partitioning;
 /// The names that [`table_function`] knows, for suggestions and completion.
 pub const TABLE_FUNCTIONS: &[&str] = &[
     "glob",
+    #[cfg(feature = "parquet")]
+    "parquet_file_metadata",
+    #[cfg(feature = "parquet")]
+    "parquet_kv_metadata",
+    #[cfg(feature = "parquet")]
+    "parquet_metadata",
     "parquet_scan",
+    #[cfg(feature = "parquet")]
+    "parquet_schema",
     "read_arrow",
     "read_blob",
     "read_csv",
@@ -107,6 +115,14 @@ pub(crate) fn open_files(pattern: &str) -> Result<Vec<(String, Box<dyn std::io::
 /// The first positional argument is a path, a glob pattern or a list of them; `-` and `/dev/stdin` are
 /// standard input. Fails on unknown options, missing files, and files that are not of the format.
 pub fn table_function(name: &str, args: &TableFunctionArgs) -> Option<Result<Arc<dyn Source>>> {
+    #[cfg(feature = "parquet")]
+    if let Some(listing) = parquet::LISTINGS.iter().find(|listing| **listing == name) {
+        let files = files_argument(name, args).and_then(|paths| {
+            Options::new(name, &args.named, &[])?;
+            FileList::expand(&paths)
+        });
+        return Some(files.and_then(|files| parquet::listing(listing, &files)));
+    }
     let format = match name {
         "glob" => return Some(glob::source(args)),
         "read_blob" | "read_text" => return Some(whole::source(name, args)),

@@ -34,8 +34,9 @@ fn parse_depth(name: &str, depth: usize) -> Option<LogicalType> {
         Some((base, rest)) => (base.trim_end(), Some(rest.strip_suffix(')')?)),
         None => (&upper[..], None),
     };
-    if base == "STRUCT" {
-        return structure(&name[name.find('(')? + 1..name.len() - 1], depth);
+    if matches!(base, "STRUCT" | "UNION") {
+        let fields = named_types(&name[name.find('(')? + 1..name.len() - 1], depth)?.into();
+        return Some(if base == "STRUCT" { T::Struct(fields) } else { T::Union(fields) });
     }
     if base == "MAP" {
         let inner = &name[name.find('(')? + 1..name.len() - 1];
@@ -100,8 +101,8 @@ fn enumeration(names: &str) -> Option<LogicalType> {
     Some(LogicalType::Enum(names.collect::<Option<_>>()?))
 }
 
-/// The fields of a struct: `name type, "other name" type`.
-fn structure(fields: &str, depth: usize) -> Option<LogicalType> {
+/// The fields of a struct or members of a union: `name type, "other name" type`.
+fn named_types(fields: &str, depth: usize) -> Option<Vec<(Box<str>, LogicalType)>> {
     let mut out: Vec<(Box<str>, LogicalType)> = vec![];
     for field in split(fields)? {
         let field = field.trim();
@@ -111,7 +112,7 @@ fn structure(fields: &str, depth: usize) -> Option<LogicalType> {
         };
         out.push((name.into(), parse_depth(ty, depth + 1)?));
     }
-    Some(LogicalType::Struct(out.into()))
+    Some(out)
 }
 
 /// The parts between commas that are not inside parentheses or quotes.

@@ -12,7 +12,7 @@ use crate::column::encode::is_valid;
 use crate::column::error::{ColumnError, Result};
 use crate::column::physical::Nesting;
 use crate::column::summary::Summary;
-use crate::column::types::LogicalType;
+use crate::column::types::{LogicalType, UNION_TAG};
 use crate::column::writer::{ChunkBuilder, encode_chunk};
 
 /// Encodes all blocks and the children.
@@ -42,7 +42,11 @@ pub(super) fn encode(array: &ArrayRef, nesting: Nesting, builder: &mut ChunkBuil
     }
     let types = child_types(builder.ty);
     if types.len() > usize::from(u8::MAX) {
-        return Err(ColumnError::Unsupported(format!("a STRUCT of {} fields cannot be stored", types.len())));
+        return Err(ColumnError::Unsupported(format!(
+            "a {} of {} columns cannot be stored",
+            if matches!(builder.ty, LogicalType::Union(_)) { "UNION" } else { "STRUCT" },
+            types.len()
+        )));
     }
     for (child, ty) in children.iter().zip(types) {
         let chunk = encode_chunk(child, ty, builder.options)?;
@@ -58,6 +62,9 @@ pub(crate) fn child_types(ty: &LogicalType) -> Vec<&LogicalType> {
         LogicalType::List(item) | LogicalType::Array(item, _) => vec![item],
         LogicalType::Map(key, value) => vec![key, value],
         LogicalType::Struct(fields) => fields.iter().map(|(_, ty)| ty).collect(),
+        LogicalType::Union(members) => {
+            std::iter::once(&UNION_TAG).chain(members.iter().map(|(_, ty)| ty)).collect()
+        }
         _ => vec![],
     }
 }

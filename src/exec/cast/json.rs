@@ -7,7 +7,7 @@ use arrow_array::{Array, ArrayRef, StringViewArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 
 use super::nested::{list_array, map_array, struct_array};
-use super::{Mode, cast_in};
+use super::{Mode, cast_in, unions};
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::json::{elements, members, unquote};
@@ -85,6 +85,32 @@ pub(super) fn cast(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result
                 })
                 .collect::<Result<Vec<_>>>()?;
             struct_array(to, columns, valid(&parts), strings.len())
+        }
+        T::Union(types) => {
+            let parts = split(strings, to, mode, members)?;
+            let mut tags: Vec<Option<u8>> = vec![];
+            for (part, text) in parts.iter().zip(strings) {
+                let tag = match part.as_deref() {
+                    Some([(name, _)]) => types.iter().position(|(n, _)| n.eq_ignore_ascii_case(name)),
+                    _ => None,
+                };
+                if let (Some(_), None, false) = (part, tag, mode.or_null) {
+                    return Err(mismatch(text.unwrap_or_default(), to));
+                }
+                tags.push(tag.map(|tag| tag as u8));
+            }
+            let columns = types
+                .iter()
+                .enumerate()
+                .map(|(i, (_, ty))| {
+                    let own = tags.iter().zip(&parts).map(|(tag, part)| match (tag, part.as_deref()) {
+                        (Some(tag), Some([(_, value)])) if usize::from(*tag) == i => Some(*value),
+                        _ => None,
+                    });
+                    cast(&texts(own), ty, mode)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            unions::union_array(to, &tags, columns)
         }
         T::Map(key, value) => {
             let parts = split(strings, to, mode, members)?;

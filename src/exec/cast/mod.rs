@@ -12,6 +12,7 @@ pub mod parse_time;
 pub(crate) mod temporal;
 pub mod text;
 pub(crate) mod uhuge;
+pub(crate) mod unions;
 
 use std::sync::Arc;
 
@@ -79,6 +80,8 @@ pub fn can_cast(from: &LogicalType, to: &LogicalType) -> bool {
         }
         (T::Struct(a), T::Map(k, v)) => can_cast(&T::Varchar, k) && a.iter().all(|(_, ty)| can_cast(ty, v)),
         (T::Map(ak, av), T::Map(bk, bv)) => can_cast(ak, bk) && can_cast(av, bv),
+        // Which ones cannot the conversion says.
+        (_, T::Union(_)) => true,
         _ => false,
     }
 }
@@ -102,6 +105,7 @@ pub fn cast_in(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mod
         (T::Json, T::Varchar) => Ok(array.clone()),
         (T::Varchar, T::Json) => json_from_text(array, mode),
         (T::Json, _) => json::cast(array, to, mode),
+        (_, T::Union(members)) => unions::cast(array, from, to, members, mode),
         (T::Varchar, _) => from_text(array, to, mode),
         (T::Enum(names), T::Varchar) => enum_to_text(array, names),
         (T::Enum(names), _) => cast_in(&enum_to_text(array, names)?, &T::Varchar, to, mode),
@@ -317,6 +321,7 @@ fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<Array
                 .ok_or_else(|| format!("Could not convert string '{s}' to {to}"))
         }),
         T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..) => nested::from_text(array, to, mode),
+        T::Union(members) => unions::cast(array, &T::Varchar, to, members, mode),
         T::Null | T::Varchar | T::Json => Ok(array.clone()),
     }
 }

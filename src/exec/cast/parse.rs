@@ -24,6 +24,10 @@ pub fn integer(text: &str) -> Option<i128> {
         let radix = if radix.eq_ignore_ascii_case(&b'x') { 16 } else { 2 };
         return i128::from_str_radix(&undigit(rest)?, radix).ok();
     }
+    // The least number has no positive counterpart.
+    if negative && digits == b"170141183460469231731687303715884105728" {
+        return Some(i128::MIN);
+    }
     decimal_digits(digits, negative, 0, i128::MAX)
 }
 
@@ -284,6 +288,9 @@ mod tests {
             assert_eq!(integer(bad), None, "{bad}");
         }
         assert_eq!(integer("170141183460469231731687303715884105727"), Some(i128::MAX));
+        assert_eq!(integer("-170141183460469231731687303715884105728"), Some(i128::MIN));
+        assert_eq!(integer("170141183460469231731687303715884105728"), None);
+        assert_eq!(integer("-170141183460469231731687303715884105729"), None);
         assert_eq!(integer("170141183460469231731687303715884105728"), None);
         assert_eq!(integer(&"9".repeat(400)), None);
     }

@@ -69,6 +69,8 @@ enum Kind<'a> {
     Array(usize, Box<Writer<'a>>),
     Struct(Vec<(&'a str, Writer<'a>)>),
     Map(&'a [i32], Box<Writer<'a>>, Box<Writer<'a>>),
+    /// The numbers of the members, and the members by name.
+    Union(&'a [u8], Vec<(&'a str, Writer<'a>)>),
 }
 
 impl<'a> Writer<'a> {
@@ -149,6 +151,20 @@ impl<'a> Writer<'a> {
                 let fields = fields.iter().zip(columns.columns());
                 Kind::Struct(
                     fields
+                        .map(|((name, ty), c)| Ok((&**name, Self::in_zone(c, ty, zone)?)))
+                        .collect::<Result<_>>()?,
+                )
+            }
+            T::Union(members) => {
+                let columns = array.as_struct_opt().ok_or_else(wrong)?;
+                if columns.num_columns() != members.len() + 1 {
+                    return Err(wrong());
+                }
+                let tags = columns.column(0).as_primitive_opt::<UInt8Type>().ok_or_else(wrong)?;
+                let members = members.iter().zip(&columns.columns()[1..]);
+                Kind::Union(
+                    tags.values(),
+                    members
                         .map(|((name, ty), c)| Ok((&**name, Self::in_zone(c, ty, zone)?)))
                         .collect::<Result<_>>()?,
                 )
@@ -239,6 +255,10 @@ impl<'a> Writer<'a> {
                 }
                 out.push('}');
             }
+            Kind::Union(tags, members) => match members.get(tags[row] as usize) {
+                Some((_, value)) if !value.is_null(row) => value.write(row, out),
+                _ => out.push_str("NULL"),
+            },
         }
     }
 
@@ -289,6 +309,7 @@ impl<'a> Writer<'a> {
                 | Kind::Array(..)
                 | Kind::Struct(_)
                 | Kind::Map(..)
+                | Kind::Union(..)
         );
         if !plain && needs_quotes(&out[start..]) {
             let text = out.split_off(start);
@@ -355,6 +376,15 @@ impl<'a> Writer<'a> {
                     json_string(&key, out);
                     out.push(':');
                     values.write_json(i, out);
+                }
+                out.push('}');
+            }
+            Kind::Union(tags, members) => {
+                out.push('{');
+                if let Some((name, value)) = members.get(tags[row] as usize) {
+                    json_string(name, out);
+                    out.push(':');
+                    value.write_json(row, out);
                 }
                 out.push('}');
             }

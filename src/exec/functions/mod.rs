@@ -26,6 +26,7 @@ mod struct_fields;
 mod structs;
 mod system;
 mod uhuge;
+mod unions;
 
 use std::fmt;
 

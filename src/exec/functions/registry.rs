@@ -182,6 +182,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         ("Dates and times", super::date::register),
         ("Lists and arrays", super::list::register),
         ("Structs", super::structs::register),
+        ("Unions", super::unions::register),
         ("Structs", super::struct_fields::register),
         ("Maps", super::maps::register),
         ("General", super::misc::register),

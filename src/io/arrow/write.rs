@@ -44,7 +44,7 @@ pub(crate) fn sink(
 fn known_elsewhere(ty: &LogicalType) -> LogicalType {
     use LogicalType as T;
     match ty {
-        T::Enum(_) | T::Bit | T::UHugeInt | T::TimeTz => T::Varchar,
+        T::Enum(_) | T::Bit | T::UHugeInt | T::TimeTz | T::Union(_) => T::Varchar,
         T::List(item) => T::List(Box::new(known_elsewhere(item))),
         T::Array(item, n) => T::Array(Box::new(known_elsewhere(item)), *n),
         T::Struct(fields) => {

@@ -13,6 +13,7 @@ use crate::io::files::FileList;
 use crate::io::options::Options;
 use crate::io::source::{FileColumns, FileSource};
 
+mod listing;
 mod prune;
 mod reader;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 mod types;
 mod write;
 
+pub(crate) use listing::{FUNCTIONS as LISTINGS, source as listing};
 pub(crate) use write::sink;
 
 /// The options of the reader.

@@ -98,7 +98,7 @@ fn exact(statistics: &Statistics) -> bool {
 }
 
 /// The least and the greatest value, where they can be trusted and mean the same to us.
-fn bounds(
+pub(super) fn bounds(
     statistics: &Statistics,
     ty: &LogicalType,
     stored: Option<TimeUnit>,

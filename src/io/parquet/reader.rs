@@ -510,9 +510,11 @@ impl Iterator for Decoder {
 
 /// A file read at any place, by any number of threads.
 #[derive(Debug, Clone)]
-struct Positioned {
-    file: Arc<File>,
-    size: u64,
+pub(super) struct Positioned {
+    /// The file.
+    pub file: Arc<File>,
+    /// Its bytes.
+    pub size: u64,
 }
 
 impl Length for Positioned {
@@ -559,19 +561,19 @@ impl std::io::Read for From {
 }
 
 /// Runs the crate's code; a panic in it becomes an error.
-fn guard<T>(path: &str, run: impl FnOnce() -> T) -> Result<T> {
+pub(super) fn guard<T>(path: &str, run: impl FnOnce() -> T) -> Result<T> {
     foreign::guard(run).map_err(|what| damaged(path, &what))
 }
 
 /// The crate's message without its prefix.
-fn describe(error: &ParquetError) -> String {
+pub(super) fn describe(error: &ParquetError) -> String {
     match error {
         ParquetError::General(m) | ParquetError::EOF(m) | ParquetError::ArrowError(m) => m.clone(),
         other => other.to_string(),
     }
 }
 
-fn not_parquet(path: &str, what: &str) -> ExecError {
+pub(super) fn not_parquet(path: &str, what: &str) -> ExecError {
     ExecError::Io(format!("\"{path}\" is not a valid Parquet file: {what}"))
 }
 

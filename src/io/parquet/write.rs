@@ -24,7 +24,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 
 use crate::column::scalar::Scalar;
-use crate::column::types::LogicalType;
+use crate::column::types::{LogicalType, UNION_TAG};
 use crate::exec::batch::{Batch, Schema};
 use crate::exec::cast::cast;
 use crate::exec::error::{ExecError, Result};
@@ -336,6 +336,7 @@ fn stored_layout(ty: &LogicalType) -> DataType {
     match ty {
         LogicalType::Null => DataType::Int32,
         LogicalType::Enum(_) => DataType::Utf8View,
+        LogicalType::Union(_) => stored_layout(&union_as_struct(ty)),
         LogicalType::Interval => DataType::FixedSizeBinary(12),
         LogicalType::Timestamp(ArrowUnit::Second) => DataType::Timestamp(ArrowUnit::Millisecond, None),
         LogicalType::List(inner) => DataType::List(item(inner)),
@@ -354,11 +355,19 @@ fn stored_layout(ty: &LogicalType) -> DataType {
     }
 }
 
+/// Parquet has no unions: they are written as the structs that they are in memory.
+fn union_as_struct(ty: &LogicalType) -> LogicalType {
+    let LogicalType::Union(members) = ty else { return ty.clone() };
+    let tag = ("tag".into(), UNION_TAG.clone());
+    LogicalType::Struct(std::iter::once(tag).chain(members.iter().cloned()).collect())
+}
+
 /// An array in the layout in which the crate takes it.
 fn store(array: &ArrayRef, ty: &LogicalType) -> Result<ArrayRef> {
     Ok(match ty {
         LogicalType::Null => Arc::new(Int32Array::new_null(array.len())),
         LogicalType::Enum(_) => cast(array, ty, &LogicalType::Varchar, false)?,
+        LogicalType::Union(_) => store(array, &union_as_struct(ty))?,
         LogicalType::HugeInt => {
             // The layout is that of a decimal of 38 digits, but the type holds some more.
             let limit = 10_i128.pow(38);
@@ -496,6 +505,7 @@ fn parquet_type(name: &str, ty: &LogicalType, repetition: Repetition) -> Result<
                 .build()
                 .map(Arc::new);
         }
+        T::Union(_) => return parquet_type(name, &union_as_struct(ty), repetition),
         T::Struct(fields) => {
             let fields = fields
                 .iter()

@@ -22,7 +22,12 @@ pub fn cast(expr: Expr, to: &LogicalType) -> Expr {
         return expr;
     }
     match expr {
-        Expr::Literal { value: Scalar::Null, .. } => Expr::literal(Scalar::Null, to.clone()),
+        // A NULL of a type is a value of a member of a union.
+        Expr::Literal { value: Scalar::Null, ref ty }
+            if *ty == LogicalType::Null || !matches!(to, LogicalType::Union(_)) =>
+        {
+            Expr::literal(Scalar::Null, to.clone())
+        }
         Expr::Literal { value: Scalar::Int(v), ty }
             if ty.is_integer() && *to == LogicalType::UHugeInt && v >= 0 =>
         {

@@ -186,6 +186,7 @@ impl Binder<'_> {
             let key = Expr::literal(Scalar::Text(Arc::from(name.value.as_str())), LogicalType::Varchar);
             let function = match expr.ty() {
                 LogicalType::Struct(_) => "struct_extract",
+                LogicalType::Union(_) => "union_extract",
                 LogicalType::Map(..) => "map_extract_value",
                 LogicalType::Json => "json_extract",
                 _ => return Err(cannot_extract(name)),

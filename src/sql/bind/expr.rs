@@ -396,7 +396,7 @@ impl Binder<'_> {
 
 /// Whether values of a type have parts with names.
 pub(super) fn has_fields(ty: &LogicalType) -> bool {
-    matches!(ty, LogicalType::Struct(_) | LogicalType::Map(..) | LogicalType::Json)
+    matches!(ty, LogicalType::Struct(_) | LogicalType::Union(_) | LogicalType::Map(..) | LogicalType::Json)
 }
 
 pub(super) fn cannot_extract(field: &Ident) -> SqlError {

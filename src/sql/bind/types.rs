@@ -3,9 +3,10 @@
 use arrow_schema::TimeUnit;
 use sqlparser::ast::{
     ArrayElemTypeDef, DataType, EnumMember, ExactNumberInfo, ObjectName, StructField, TimezoneInfo,
+    UnionField,
 };
 
-use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType, TIMESTAMP};
+use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType, TIMESTAMP, UNION_MEMBERS_MAX};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_type;
 
@@ -107,6 +108,7 @@ pub fn bind_type_with(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalTyp
         }
         DataType::Struct(fields, _) => L::Struct(struct_fields(fields, known)?.into()),
         DataType::Tuple(fields) => L::Struct(struct_fields(fields, known)?.into()),
+        DataType::Union(members) => union(members, known)?,
         DataType::Map(key, value, _) => {
             L::Map(Box::new(bind_type_with(key, known)?), Box::new(bind_type_with(value, known)?))
         }
@@ -140,6 +142,24 @@ fn struct_fields(fields: &[StructField], known: NamedTypes<'_>) -> Result<Vec<(B
             Ok((name.value.as_str().into(), bind_type_with(&f.field_type, known)?))
         })
         .collect()
+}
+
+fn union(members: &[UnionField], known: NamedTypes<'_>) -> Result<LogicalType> {
+    if members.len() > UNION_MEMBERS_MAX {
+        return Err(SqlError::binder(format!(
+            "UNION type supports at most {UNION_MEMBERS_MAX} type modifiers"
+        )));
+    }
+    let mut bound: Vec<(Box<str>, LogicalType)> = vec![];
+    for UnionField { field_name, field_type } in members {
+        let name = field_name.value.as_str();
+        if bound.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) {
+            return Err(SqlError::binder(format!("Duplicate type parameter {name} for type \"UNION\""))
+                .at_span(field_name.span));
+        }
+        bound.push((name.into(), bind_type_with(field_type, known)?));
+    }
+    Ok(LogicalType::Union(bound.into()))
 }
 
 fn enumeration(members: &[EnumMember]) -> Result<LogicalType> {
@@ -258,6 +278,7 @@ mod tests {
             ("int[3]", "INTEGER[3]"),
             ("int[][]", "INTEGER[][]"),
             ("struct(a int, b varchar[])", "STRUCT(a INTEGER, b VARCHAR[])"),
+            ("union(num int, \"A b\" varchar[])", "UNION(num INTEGER, \"A b\" VARCHAR[])"),
             ("map(varchar, int)", "MAP(VARCHAR, INTEGER)"),
             ("enum('a', 'b')", "ENUM('a', 'b')"),
             ("blob", "BLOB"),
@@ -272,5 +293,6 @@ mod tests {
         assert!(ty("decimal(4, 5)").contains("scale"));
         assert!(ty("timestmp").contains("TIMESTAMP"), "{}", ty("timestmp"));
         assert!(ty("enum('a', 'a')").contains("twice"));
+        assert!(ty("union(a int, A int)").contains("Duplicate"));
     }
 }

@@ -152,6 +152,30 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         "The rows of tables that are named by text; with true, columns go by their names",
         "FROM query_table(['t1', 't2'])",
     ),
+    (
+        "parquet_file_metadata",
+        &["(VARCHAR) -> TABLE", "(VARCHAR[]) -> TABLE"],
+        "What Parquet files say of themselves, a row each",
+        "FROM parquet_file_metadata('a.parquet')",
+    ),
+    (
+        "parquet_kv_metadata",
+        &["(VARCHAR) -> TABLE", "(VARCHAR[]) -> TABLE"],
+        "The keys and values in the footers of Parquet files",
+        "FROM parquet_kv_metadata('a.parquet')",
+    ),
+    (
+        "parquet_metadata",
+        &["(VARCHAR) -> TABLE", "(VARCHAR[]) -> TABLE"],
+        "The columns of the row groups of Parquet files: where they are, how they are coded, their statistics",
+        "FROM parquet_metadata('a.parquet')",
+    ),
+    (
+        "parquet_schema",
+        &["(VARCHAR) -> TABLE", "(VARCHAR[]) -> TABLE"],
+        "The elements of the schemas of Parquet files",
+        "FROM parquet_schema('a.parquet')",
+    ),
     ("pg_timezone_names", &["() -> TABLE"], "All time zones", "FROM pg_timezone_names()"),
     (
         "read_blob",
@@ -182,6 +206,12 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         &["(ANY..., num_rows := BIGINT) -> TABLE"],
         "A row, so many times",
         "FROM repeat_row(1, 'x', num_rows = 3)",
+    ),
+    (
+        "test_all_types",
+        &["() -> TABLE"],
+        "A column of each type with its least and its greatest value and NULL",
+        "FROM test_all_types()",
     ),
 ];
 

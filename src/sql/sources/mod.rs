@@ -1,5 +1,6 @@
 //! Rows that this layer makes itself: series, and listings of what exists.
 
+mod all_types;
 pub(in crate::sql) mod columns;
 mod constraints;
 mod functions;
@@ -68,6 +69,7 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "range",
     "repeat",
     "repeat_row",
+    "test_all_types",
 ];
 
 /// The table function of this name (lower case), or `None` if there is none.
@@ -80,6 +82,7 @@ pub fn table_function(
         "generate_series" => Some(series::source(name, args, true, &env.settings.time_zone)),
         "json_each" | "json_tree" => Some(json_rows::source(name, args)),
         "repeat" | "repeat_row" => Some(repeat::source(name, args)),
+        "test_all_types" => Some(all_types::source()),
         "range" => Some(series::source(name, args, false, &env.settings.time_zone)),
         _ => internals::table_function(env, name, args).or_else(|| system::table_function(env, name, args)),
     }

@@ -68,6 +68,7 @@ const BUILT_IN: &[BuiltIn] = &[
     built_in("STRUCT", 100, Some(0), COMPOSITE, &["struct", "row"]),
     built_in("LIST", 101, Some(16), COMPOSITE, &["list"]),
     built_in("MAP", 102, Some(16), COMPOSITE, &["map"]),
+    built_in("UNION", 107, Some(17), COMPOSITE, &["union"]),
     built_in("ENUM", 104, None, None, &["enum"]),
     built_in("ARRAY", 108, Some(0), COMPOSITE, &["array"]),
 ];
@@ -108,6 +109,7 @@ fn logical_name(ty: &T) -> &'static str {
         T::Array(..) => "ARRAY",
         T::Struct(_) => "STRUCT",
         T::Map(..) => "MAP",
+        T::Union(_) => "UNION",
     }
 }
 

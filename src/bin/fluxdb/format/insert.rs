@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use fluxdb::arrow_array::cast::AsArray;
+use fluxdb::arrow_array::types::UInt8Type;
 use fluxdb::arrow_array::{Array, ArrayRef};
 use fluxdb::{Batch, LogicalType, write_value};
 
@@ -87,6 +88,16 @@ fn literal(array: &ArrayRef, row: usize, ty: &LogicalType, nested: bool, out: &m
                 literal(column, row, ty, true, out)?;
             }
             out.push('}');
+            return Ok(());
+        }
+        T::Union(members) => {
+            let columns = array.as_struct().columns();
+            let member = columns[0].as_primitive::<UInt8Type>().value(row) as usize;
+            if let Some((name, ty)) = members.get(member) {
+                out.push_str(&format!("union_value(\"{}\" := ", name.replace('"', "\"\"")));
+                literal(&columns[member + 1], row, ty, true, out)?;
+                out.push(')');
+            }
             return Ok(());
         }
         T::Map(key, value) => {
