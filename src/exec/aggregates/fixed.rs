@@ -245,14 +245,12 @@ impl<S: Accumulate> GroupStates for Fixed<S> {
     fn update_running(&mut self, args: &[ArrayRef], rows: usize, starts: &[u32]) -> Result<bool> {
         let array = values_of::<S::Input>(args, 0)?;
         let values = &array.values()[..rows];
-        match some_nulls(array) {
-            None => run(&mut self.states, rows, starts, |state, i| state.add(values[i])),
-            Some(nulls) => run(&mut self.states, rows, starts, |state, i| {
-                if nulls.is_valid(i) {
-                    state.add(values[i]);
-                }
-            }),
-        }
+        let nulls = some_nulls(array);
+        run(&mut self.states, rows, starts, |state, i| {
+            if nulls.is_none_or(|n| n.is_valid(i)) {
+                state.add(values[i]);
+            }
+        });
         Ok(true)
     }
 

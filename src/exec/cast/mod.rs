@@ -162,16 +162,33 @@ where
         .collect();
     let mut nulls = array.nulls().cloned();
     if failed {
-        // Slots of NULLs may hold anything; only the others count.
-        let bad = |i: usize| array.is_valid(i) && f(array.value(i)).is_none();
-        if mode.or_null {
-            let valid = BooleanBuffer::collect_bool(array.len(), |i| array.is_valid(i) && !bad(i));
-            nulls = Some(NullBuffer::new(valid));
-        } else if let Some(i) = (0..array.len()).find(|i| bad(*i)) {
-            return Err(ExecError::Conversion(message(array.value(i))));
-        }
+        nulls = without_failures(array.len(), nulls, mode.or_null, &|i| f(array.value(i)).is_none(), &|i| {
+            message(array.value(i))
+        })?;
     }
     Ok(Arc::new(PrimitiveArray::<B>::new(values.into(), nulls).with_data_type(to.arrow())))
+}
+
+/// The NULLs of a conversion of which some elements failed, or the error of the first that did. Not generic: it would be
+/// compiled for each pair of types.
+#[cold]
+fn without_failures(
+    rows: usize,
+    nulls: Option<NullBuffer>,
+    or_null: bool,
+    fails: &dyn Fn(usize) -> bool,
+    message: &dyn Fn(usize) -> String,
+) -> Result<Option<NullBuffer>> {
+    // Slots of NULLs may hold anything; only the others count.
+    let is_valid = |i: usize| nulls.as_ref().is_none_or(|n| n.is_valid(i));
+    if or_null {
+        let valid = BooleanBuffer::collect_bool(rows, |i| is_valid(i) && !fails(i));
+        return Ok(Some(NullBuffer::new(valid)));
+    }
+    match (0..rows).find(|i| is_valid(*i) && fails(*i)) {
+        Some(i) => Err(ExecError::Conversion(message(i))),
+        None => Ok(nulls),
+    }
 }
 
 fn to_text(array: &ArrayRef, from: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {

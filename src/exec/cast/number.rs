@@ -158,17 +158,91 @@ pub(super) fn cast(
     }
 }
 
-/// Integers and decimals to integers and decimals.
+/// Runs `$body` with `$t` as the Arrow type of a decimal's layout.
+macro_rules! with_decimal_layout {
+    ($data_type:expr, $t:ident => $body:expr, $otherwise:expr) => {
+        match $data_type {
+            DataType::Decimal64(..) => {
+                type $t = Decimal64Type;
+                $body
+            }
+            DataType::Decimal128(..) => {
+                type $t = Decimal128Type;
+                $body
+            }
+            _ => $otherwise,
+        }
+    };
+}
+
+/// Integers and decimals to integers and decimals. Each way is compiled only for the layouts that can take it: there are a
+/// hundred pairs of layouts.
 fn whole_to_whole(
     array: &ArrayRef,
     from: &LogicalType,
     to: &LogicalType,
     mode: Mode<'_>,
 ) -> Result<ArrayRef> {
-    with_integer_layout!(array.data_type(), A => {
-        let array = array.as_primitive::<A>();
-        with_integer_layout!(to.arrow(), B => rescale::<A, B>(array, from, to, mode), Err(unsupported(from, to)))
-    }, Err(unsupported(from, to)))
+    let (source, target) = (array.data_type(), to.arrow());
+    let (s1, s2) = (scale_of(from), scale_of(to));
+    let ((from_min, from_max), (min, max)) = (whole_range(from), whole_range(to));
+    let is_total = min <= from_min && from_max <= max;
+    let unknown = || Err(unsupported(from, to));
+    if s1 > s2 {
+        return with_decimal_layout!(source, A => {
+            with_integer_layout!(target, B => with_smaller_scale::<A, B>(array, from, to, mode), unknown())
+        }, unknown());
+    }
+    if s1 < s2 {
+        return with_integer_layout!(source, A => {
+            with_decimal_layout!(target, B => with_greater_scale::<A, B>(array, from, to, mode), unknown())
+        }, unknown());
+    }
+    if is_total && std::mem::discriminant(source) == std::mem::discriminant(&target) {
+        // The same layout, at most another precision.
+        return with_integer_layout!(source, A => {
+            Ok(Arc::new(array.as_primitive::<A>().clone().with_data_type(target)))
+        }, unknown());
+    }
+    if is_total {
+        return with_integer_layout!(source, A => with_integer_layout!(target, B => {
+            let out = array.as_primitive::<A>().unary::<_, B>(|v| Integer::narrow(v.wide()));
+            Ok(Arc::new(out.with_data_type(to.arrow())))
+        }, unknown()), unknown());
+    }
+    if matches!(to, LogicalType::Decimal { .. }) {
+        return with_integer_layout!(source, A => with_decimal_layout!(target, B => {
+            let convert = |v: <A as ArrowPrimitiveType>::Native| {
+                let v = v.wide();
+                (min <= v && v <= max).then(|| Integer::narrow(v))
+            };
+            try_map::<A, B>(array.as_primitive(), to, mode, convert, |v| does_not_fit(v.wide(), from, to))
+        }, unknown()), unknown());
+    }
+    // All that the layout holds is in range.
+    with_integer_layout!(source, A => with_integer_layout!(target, B => {
+        let convert = |v: <A as ArrowPrimitiveType>::Native| {
+            let narrow = <B as ArrowPrimitiveType>::Native::narrow(v.wide());
+            (narrow.wide() == v.wide()).then_some(narrow)
+        };
+        try_map::<A, B>(array.as_primitive(), to, mode, convert, |v| does_not_fit(v.wide(), from, to))
+    }, unknown()), unknown())
+}
+
+/// What is said of an unscaled value that the type `to` does not have.
+fn does_not_fit(unscaled: i128, from: &LogicalType, to: &LogicalType) -> String {
+    let mut shown = String::new();
+    text::write_decimal(unscaled, scale_of(from), &mut shown);
+    match (from, to) {
+        (LogicalType::Decimal { .. }, LogicalType::Decimal { .. }) => {
+            format!("Casting value \"{shown}\" to type {to} failed: value is out of range!")
+        }
+        (LogicalType::Decimal { .. }, _) => {
+            format!("Failed to cast decimal value {shown} to type {}", physical_name(to))
+        }
+        (_, LogicalType::Decimal { .. }) => format!("Could not cast value {shown} to {to}"),
+        _ => out_of_range(&shown, from, to),
+    }
 }
 
 /// The range of unscaled values of a type.
@@ -182,8 +256,9 @@ fn whole_range(ty: &LogicalType) -> (i128, i128) {
     }
 }
 
-fn rescale<A, B>(
-    array: &PrimitiveArray<A>,
+/// To more digits behind the point.
+fn with_greater_scale<A, B>(
+    array: &ArrayRef,
     from: &LogicalType,
     to: &LogicalType,
     mode: Mode<'_>,
@@ -194,88 +269,42 @@ where
     A::Native: Integer,
     B::Native: Integer,
 {
-    let (s1, s2) = (scale_of(from), scale_of(to));
-    let (from_min, from_max) = whole_range(from);
-    let (min, max) = whole_range(to);
-    let message = |v: A::Native| {
-        let mut shown = String::new();
-        text::write_decimal(v.wide(), s1, &mut shown);
-        match (from, to) {
-            (LogicalType::Decimal { .. }, LogicalType::Decimal { .. }) => {
-                format!("Casting value \"{shown}\" to type {to} failed: value is out of range!")
-            }
-            (LogicalType::Decimal { .. }, _) => {
-                format!("Failed to cast decimal value {shown} to type {}", physical_name(to))
-            }
-            (_, LogicalType::Decimal { .. }) => format!("Could not cast value {shown} to {to}"),
-            _ => out_of_range(&shown, from, to),
-        }
+    let array = array.as_primitive::<A>();
+    let factor = POWERS[usize::from(scale_of(to) - scale_of(from))];
+    let ((from_min, from_max), (min, max)) = (whole_range(from), whole_range(to));
+    // What may be multiplied without leaving the target.
+    let (low, high) = (min / factor, max / factor);
+    if low <= from_min && from_max <= high {
+        let out = array.unary::<_, B>(|v| B::Native::narrow(v.wide() * factor));
+        return Ok(Arc::new(out.with_data_type(to.arrow())));
+    }
+    let convert = |v: A::Native| {
+        let v = v.wide();
+        (low <= v && v <= high).then(|| B::Native::narrow(v * factor))
     };
-    if s1 == s2 {
-        if min <= from_min && from_max <= max {
-            if A::DATA_TYPE == B::DATA_TYPE {
-                // The same layout, at most another precision.
-                let (_, values, nulls) = array.clone().into_parts();
-                let data = PrimitiveArray::<A>::new(values, nulls).with_data_type(to.arrow());
-                return Ok(Arc::new(data));
-            }
-            let out = array.unary::<_, B>(|v| B::Native::narrow(v.wide())).with_data_type(to.arrow());
-            return Ok(Arc::new(out));
-        }
-        if max == B::Native::MAX && min == B::Native::MIN {
-            return try_map::<A, B>(
-                array,
-                to,
-                mode,
-                |v| {
-                    let r = B::Native::narrow(v.wide());
-                    (r.wide() == v.wide()).then_some(r)
-                },
-                message,
-            );
-        }
-        return try_map::<A, B>(
-            array,
-            to,
-            mode,
-            |v| {
-                let v = v.wide();
-                (min <= v && v <= max).then(|| B::Native::narrow(v))
-            },
-            message,
-        );
-    }
-    if s2 > s1 {
-        let factor = POWERS[usize::from(s2 - s1)];
-        // What may be multiplied without leaving the target.
-        let (low, high) = (min / factor, max / factor);
-        if low <= from_min && from_max <= high {
-            let out = array.unary::<_, B>(|v| B::Native::narrow(v.wide() * factor));
-            return Ok(Arc::new(out.with_data_type(to.arrow())));
-        }
-        return try_map::<A, B>(
-            array,
-            to,
-            mode,
-            |v| {
-                let v = v.wide();
-                (low <= v && v <= high).then(|| B::Native::narrow(v * factor))
-            },
-            message,
-        );
-    }
-    // Fewer digits behind the point: round half away from zero.
-    let factor = POWERS[usize::from(s1 - s2)];
-    try_map::<A, B>(
-        array,
-        to,
-        mode,
-        |v| {
-            let r = div_round(v.wide(), factor);
-            (min <= r && r <= max).then(|| B::Native::narrow(r))
-        },
-        message,
-    )
+    try_map::<A, B>(array, to, mode, convert, |v| does_not_fit(v.wide(), from, to))
+}
+
+/// To fewer digits behind the point: rounds half away from zero.
+fn with_smaller_scale<A, B>(
+    array: &ArrayRef,
+    from: &LogicalType,
+    to: &LogicalType,
+    mode: Mode<'_>,
+) -> Result<ArrayRef>
+where
+    A: ArrowPrimitiveType,
+    B: ArrowPrimitiveType,
+    A::Native: Integer,
+    B::Native: Integer,
+{
+    let factor = POWERS[usize::from(scale_of(from) - scale_of(to))];
+    let (min, max) = whole_range(to);
+    let convert = |v: A::Native| {
+        let r = div_round(v.wide(), factor);
+        (min <= r && r <= max).then(|| B::Native::narrow(r))
+    };
+    try_map::<A, B>(array.as_primitive(), to, mode, convert, |v| does_not_fit(v.wide(), from, to))
 }
 
 /// Division that rounds half away from zero.
