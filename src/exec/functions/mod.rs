@@ -37,6 +37,7 @@ use arithmetic::by_zero;
 pub(crate) use arithmetic::{Checked, with_integer};
 pub use attempt::attempt_function;
 pub use collate::{apply, collated, collation, collation_key, comparison_key};
+pub use date::TimePattern;
 pub(crate) use kernel::list_end;
 pub use lambda::{LambdaKind, lambda_function};
 pub(crate) use math::random_bits;

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, TimestampMicrosecondType};
+use arrow_array::{ArrayRef, Date32Array, TimestampMicrosecondArray};
+
 use crate::column::scalar::Scalar;
-use crate::column::types::LogicalType;
+use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::batch::{Batch, Schema};
+use crate::exec::cast::cast;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::{TimePattern, flatten};
 use crate::exec::source::Sink;
 use crate::io::files::Compression;
 use crate::io::format::Format;
@@ -17,6 +23,7 @@ use crate::io::text_sink::{TextFormat, TextSink};
 /// The options of the writer.
 const WRITE_OPTIONS: &[&str] = &[
     "compression",
+    "dateformat",
     "delim",
     "delimiter",
     "escape",
@@ -26,6 +33,7 @@ const WRITE_OPTIONS: &[&str] = &[
     "nullstr",
     "quote",
     "sep",
+    "timestampformat",
 ];
 
 /// A writer to this path.
@@ -67,6 +75,12 @@ pub(crate) fn sink(
             schema.iter().map(|f| names.iter().any(|n| n == "*" || n.eq_ignore_ascii_case(&f.name))).collect()
         }
     };
+    let pattern = |name: &str| -> Result<Option<TimePattern>> {
+        options
+            .text(&[name])?
+            .map(|p| TimePattern::parse(&p).map_err(|e| options.bad(name, &e.to_string())))
+            .transpose()
+    };
     let compression = compression(&options, path)?;
     let csv = CsvText {
         delimiter,
@@ -75,6 +89,8 @@ pub(crate) fn sink(
         null,
         header: options.boolean(&["header"])?.unwrap_or(true),
         forced,
+        dates: pattern("dateformat")?,
+        timestamps: pattern("timestampformat")?,
         schema,
     };
     let output = Output::create(path, compression)?;
@@ -100,6 +116,10 @@ struct CsvText {
     header: bool,
     /// Columns whose values are all quoted.
     forced: Vec<bool>,
+    /// How days are written, where it was said.
+    dates: Option<TimePattern>,
+    /// How timestamps are written, where it was said.
+    timestamps: Option<TimePattern>,
     schema: Schema,
 }
 
@@ -138,12 +158,37 @@ impl CsvText {
     }
 }
 
+/// The values of a column that is written by a pattern.
+enum Patterned {
+    Dates(Date32Array),
+    Timestamps(TimestampMicrosecondArray),
+}
+
+impl CsvText {
+    fn patterned(&self, array: &ArrayRef, ty: &LogicalType) -> Result<Option<Patterned>> {
+        Ok(match ty {
+            LogicalType::Date if self.dates.is_some() => {
+                Some(Patterned::Dates(flatten(array)?.as_primitive::<Date32Type>().clone()))
+            }
+            LogicalType::Timestamp(_) | LogicalType::TimestampTz if self.timestamps.is_some() => {
+                let micros = match ty {
+                    LogicalType::TimestampTz => flatten(array)?,
+                    _ => cast(&flatten(array)?, ty, &TIMESTAMP, false)?,
+                };
+                Some(Patterned::Timestamps(micros.as_primitive::<TimestampMicrosecondType>().clone()))
+            }
+            _ => None,
+        })
+    }
+}
+
 impl TextFormat for CsvText {
     fn rows(&self, batch: &Batch, out: &mut String) -> Result<()> {
         struct Column<'a> {
             writer: Writer<'a>,
             plain: bool,
             forced: bool,
+            pattern: Option<Patterned>,
         }
         if batch.columns.len() != self.schema.len() {
             return Err(ExecError::Internal("a batch of another width than its file".into()));
@@ -154,8 +199,9 @@ impl TextFormat for CsvText {
             .zip(self.schema.iter())
             .zip(&self.forced)
             .map(|((array, field), forced)| {
-                let plain = !*forced && self.is_plain(&field.ty);
-                Ok(Column { writer: Writer::new(array, &field.ty)?, plain, forced: *forced })
+                let pattern = self.patterned(array, &field.ty)?;
+                let plain = !*forced && pattern.is_none() && self.is_plain(&field.ty);
+                Ok(Column { writer: Writer::new(array, &field.ty)?, plain, forced: *forced, pattern })
             })
             .collect::<Result<_>>()?;
         for row in 0..batch.rows {
@@ -168,7 +214,13 @@ impl TextFormat for CsvText {
                     continue;
                 }
                 let start = out.len();
-                column.writer.write(row, out);
+                match (&column.pattern, &self.dates, &self.timestamps) {
+                    (Some(Patterned::Dates(days)), Some(pattern), _) => pattern.date(days.value(row), out),
+                    (Some(Patterned::Timestamps(micros)), _, Some(pattern)) => {
+                        pattern.timestamp(micros.value(row), out);
+                    }
+                    _ => column.writer.write(row, out),
+                }
                 if !column.plain {
                     self.quote_if_needed(out, start, column.forced);
                 }

@@ -197,6 +197,28 @@ fn instants() -> ScalarKernel {
     })
 }
 
+/// A pattern that times are written by.
+#[derive(Debug)]
+pub struct TimePattern(Vec<Piece>);
+
+impl TimePattern {
+    /// # Errors
+    /// It has a field that does not exist.
+    pub fn parse(pattern: &str) -> Result<Self> {
+        pieces(pattern).map(Self)
+    }
+
+    /// Writes a day.
+    pub fn date(&self, days: i32, out: &mut String) {
+        date(&self.0, days, out);
+    }
+
+    /// Writes a time in microseconds, in UTC.
+    pub fn timestamp(&self, micros: i64, out: &mut String) {
+        timestamp(&self.0, micros, out);
+    }
+}
+
 fn date(pieces: &[Piece], d: i32, out: &mut String) {
     if date_is_finite(d) { write(pieces, d, 0, 0, None, out) } else { infinity(d < 0, out) }
 }

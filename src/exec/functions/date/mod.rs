@@ -6,6 +6,7 @@
 mod bucket;
 mod difference;
 mod format;
+pub use format::TimePattern;
 mod make;
 mod part;
 mod starts;
