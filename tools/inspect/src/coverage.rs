@@ -2,11 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use fluxdb::inspect::{Contents, Inspection, PartKind, coverage, walk_parts};
+use fluxdb::inspect::{Contents, Inspection, Part, PartKind, coverage, walk_parts};
 use serde_json::{Value, json};
 
 use crate::overview::per;
-use crate::with_problems;
+
+/// The most places that `coverage` lists one by one; `verify` lists all.
+const MOST_PLACES: usize = 20;
+
+/// What is wrong with a part, if anything is.
+fn fault(part: &Part) -> Option<String> {
+    let what = match part.kind {
+        PartKind::Damaged => "damaged",
+        PartKind::Unknown => "nothing refers to these bytes",
+        PartKind::Tail => "bytes behind the last whole page",
+        _ => return None,
+    };
+    let number = part.index.map(|i| format!(", number {i}")).unwrap_or_default();
+    Some(format!("{} bytes at {}: {what} ({}{number})", part.bytes, part.offset, part.owner))
+}
 
 /// `inspect FILE coverage`: bytes by structure and by owner. Both lists add up to the file.
 pub fn report(file: &Inspection, contents: &Contents) -> Value {
@@ -20,7 +34,11 @@ pub fn report(file: &Inspection, contents: &Contents) -> Value {
         })
         .collect();
     let mut owners: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    walk_parts(file, contents, false, &mut |part| {
+    let (mut faults, mut more) = (contents.problems.clone(), 0_u64);
+    walk_parts(file, contents, true, &mut |part| {
+        if let Some(fault) = fault(&part) {
+            if faults.len() < MOST_PLACES { faults.push(fault) } else { more += 1 }
+        }
         let owner = match part.kind {
             PartKind::Free | PartKind::Ahead | PartKind::Unknown | PartKind::Damaged | PartKind::Tail => {
                 part.kind.name().to_owned()
@@ -55,9 +73,15 @@ pub fn report(file: &Inspection, contents: &Contents) -> Value {
         "owners": owners,
     });
     if [PartKind::Damaged, PartKind::Unknown, PartKind::Tail].iter().any(|k| totals.contains_key(k)) {
-        report["error"] = "some bytes are damaged, or nothing refers to them: see 'verify'".into();
+        report["error"] = "some bytes are damaged, or nothing refers to them".into();
     }
-    with_problems(report, contents)
+    if more > 0 {
+        faults.push(format!("and {more} more places: 'verify' lists all"));
+    }
+    if !faults.is_empty() {
+        report["problems"] = faults.into();
+    }
+    report
 }
 
 /// `inspect FILE verify`: compares all checksums, decodes every record and value, accounts for every page.
@@ -66,15 +90,7 @@ pub fn verify(file: &Inspection, contents: &Contents) -> Value {
     let mut parts = 0_u64;
     walk_parts(file, contents, true, &mut |part| {
         parts += 1;
-        let what = match part.kind {
-            PartKind::Damaged => "damaged",
-            PartKind::Unknown => "nothing refers to these bytes",
-            PartKind::Tail => "bytes behind the last whole page",
-            _ => return,
-        };
-        let (offset, bytes, owner) = (part.offset, part.bytes, &part.owner);
-        let number = part.index.map(|i| format!(", number {i}")).unwrap_or_default();
-        problems.push(format!("{bytes} bytes at {offset}: {what} ({owner}{number})"));
+        problems.extend(fault(&part));
     });
     let (mut chunks, mut blocks, mut values) = (0_u64, 0_u64, 0_u64);
     for table in &contents.tables {

@@ -216,3 +216,34 @@ fn lies_inside_checksums() {
         );
     }
 }
+
+#[test]
+fn coverage_says_where_damage_lies() {
+    let (directory, samples) = samples();
+    let sound = &samples[0].1;
+    let asked = |bytes: &[u8]| {
+        std::fs::write(directory.path().join("broken.flux"), bytes).unwrap();
+        let output = ask(directory.path(), "coverage");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, text) = asked(sound);
+    assert!(code == Some(0) && !text.contains("bytes at"), "{text}");
+
+    let mut longer = sound.clone();
+    longer.extend([1; 100]);
+    let (code, text) = asked(&longer);
+    let place = format!("100 bytes at {}: bytes behind the last whole page", sound.len());
+    assert!(code == Some(1) && text.contains(&place), "{text}");
+
+    // A page that is whole but for one bit.
+    let mut flipped = sound.clone();
+    let at = 7 * 4096 + 2000;
+    flipped[at] ^= 1;
+    let (code, text) = asked(&flipped);
+    let covers = text.lines().filter(|line| line.contains("damaged (")).any(|line| {
+        let numbers: Vec<usize> =
+            line.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+        numbers.windows(2).any(|n| (n[1]..n[1] + n[0]).contains(&at))
+    });
+    assert!(code == Some(1) && covers, "{text}");
+}
