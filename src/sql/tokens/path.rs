@@ -20,7 +20,7 @@ impl Rewriter {
         if !words().take(2).eq([ALTER, TABLE]) || !words().any(|w| matches!(w, ADD | DROP | RENAME)) {
             return None;
         }
-        if !matches!(words().last(), Some(ADD | DROP | RENAME | COLUMN | EXISTS)) {
+        if !matches!(words().next_back(), Some(ADD | DROP | RENAME | COLUMN | EXISTS)) {
             return None;
         }
         let mut path = word.value.clone();
