@@ -194,23 +194,19 @@ fn a_damaged_superblock_is_told() {
         Database::open_file(file, options().recover(recover)).unwrap()
     };
     for at in 0..512 {
-        for bit in [[0, 1, 7][at % 3]] {
-            // The older is not needed.
-            let mut image = sample.image.clone();
-            image[(1 - newer) * PAGE + at] ^= 1 << bit;
-            let db = open(&image, false);
-            assert!(
-                db.recovery().is_clean() && answers(&db).unwrap() == sample.right,
-                "byte {at}, bit {bit}"
-            );
-            // Without the newer there may be a commit less, but not silently, and nothing is written.
-            let mut image = sample.image.clone();
-            image[newer * PAGE + at] ^= 1 << bit;
-            let db = open(&image, false);
-            let damage = db.recovery().damage.clone().unwrap_or_default();
-            assert!(damage.contains("is damaged"), "byte {at}, bit {bit}: {damage:?}");
-            assert!(db.connect().execute("CREATE TABLE u(i BIGINT)").is_err() && !db.check().is_sound());
-        }
+        let bit = [0, 1, 7][at % 3];
+        // The older is not needed.
+        let mut image = sample.image.clone();
+        image[(1 - newer) * PAGE + at] ^= 1 << bit;
+        let db = open(&image, false);
+        assert!(db.recovery().is_clean() && answers(&db).unwrap() == sample.right, "byte {at}, bit {bit}");
+        // Without the newer there may be a commit less, but not silently, and nothing is written.
+        let mut image = sample.image.clone();
+        image[newer * PAGE + at] ^= 1 << bit;
+        let db = open(&image, false);
+        let damage = db.recovery().damage.clone().unwrap_or_default();
+        assert!(damage.contains("is damaged"), "byte {at}, bit {bit}: {damage:?}");
+        assert!(db.connect().execute("CREATE TABLE u(i BIGINT)").is_err() && !db.check().is_sound());
     }
     // Whatever the sector holds, it is not the older one.
     let mut image = sample.image.clone();

@@ -230,7 +230,7 @@ impl Binder<'_> {
     // --- VALUES ---
 
     fn bind_values(&mut self, values: &ast::Values, outer: Option<&Outer<'_>>) -> Result<BoundQuery> {
-        if values.rows.iter().flat_map(|row| &row.content).any(|value| walk::has_query(value)) {
+        if values.rows.iter().flat_map(|row| &row.content).any(walk::has_query) {
             return self.bind_set_expr(&rows_as_queries(values)?, outer);
         }
         let scope = Scope::default();
