@@ -543,7 +543,7 @@ fn what_a_crash_left_is_told() {
     assert_eq!(fs::read(&path).unwrap(), damaged, "nothing is written");
     let out = shell(&["check", name], b"");
     assert_eq!(out.status.code(), Some(1));
-    assert!(text(&out.stdout).contains("the log: "), "{}", text(&out.stdout));
+    assert!(text(&out.stdout).contains("the last commits: frame"), "{}", text(&out.stdout));
     let out = shell(&["--recover", name, "INSERT INTO t VALUES (11)"], b"");
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
     let out = shell(&[name, "SELECT count(*) > 3 AND max(i) = 11 AND count(*) < 10 AS left FROM t"], b"");
