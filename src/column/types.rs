@@ -102,6 +102,22 @@ pub const DECIMAL64_MAX_WIDTH: u8 = 18;
 pub const DECIMAL_MAX_WIDTH: u8 = 38;
 
 impl LogicalType {
+    /// The type that a column has that is made of values of this one: INTEGER for each bare NULL in it.
+    pub fn storable(&self) -> Self {
+        let fields = |fields: &[(Box<str>, Self)]| -> Arc<[(Box<str>, Self)]> {
+            fields.iter().map(|(name, ty)| (name.clone(), ty.storable())).collect()
+        };
+        match self {
+            Self::Null => Self::Integer,
+            Self::List(item) => Self::List(Box::new(item.storable())),
+            Self::Array(item, length) => Self::Array(Box::new(item.storable()), *length),
+            Self::Struct(of) => Self::Struct(fields(of)),
+            Self::Map(key, value) => Self::Map(Box::new(key.storable()), Box::new(value.storable())),
+            Self::Union(of) => Self::Union(fields(of)),
+            other => other.clone(),
+        }
+    }
+
     /// The layout of this type in memory.
     ///
     /// Text and bytes are views (`Utf8View`, `BinaryView`), so that filtering and gathering never copy

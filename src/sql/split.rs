@@ -35,6 +35,13 @@ struct Scanner {
     has_content: bool,
 }
 
+/// A piece of text up to a `;`.
+struct Piece {
+    /// Behind the `;`.
+    end: usize,
+    has_content: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 enum State {
     #[default]
@@ -55,9 +62,9 @@ enum State {
 }
 
 impl Scanner {
-    /// The end of the next statement (behind its `;`), or `None` if the text ends before. At the end of a
+    /// The next piece that ends with a `;`, or `None` if the text ends before. At the end of a
     /// text that may still grow, tokens of several bytes that could be cut are left for the next call.
-    fn scan(&mut self, text: &str, complete: bool) -> Option<usize> {
+    fn scan(&mut self, text: &str, complete: bool) -> Option<Piece> {
         let bytes = text.as_bytes();
         while let Some(&b) = bytes.get(self.position) {
             let next = bytes.get(self.position + 1).copied();
@@ -65,8 +72,8 @@ impl Scanner {
                 State::Normal => match b {
                     b';' => {
                         self.position += 1;
-                        self.has_content = false;
-                        return Some(self.position);
+                        let has_content = std::mem::take(&mut self.has_content);
+                        return Some(Piece { end: self.position, has_content });
                     }
                     b'\'' => {
                         let escapes = self.position > 0
@@ -191,12 +198,16 @@ impl StatementSplitter {
         self.text.push_str(text);
     }
 
-    /// The next whole statement with its `;`, or `None` if more text is needed.
+    /// The next whole statement with its `;`, or `None` if more text is needed. Pieces that are blank or only
+    /// comments are passed over.
     pub fn next_statement(&mut self) -> Option<String> {
-        let end = self.scanner.scan(&self.text, false)?;
-        let statement = self.text[self.start..end].to_owned();
-        self.start = end;
-        Some(statement)
+        loop {
+            let Piece { end, has_content } = self.scanner.scan(&self.text, false)?;
+            let start = std::mem::replace(&mut self.start, end);
+            if has_content {
+                return Some(self.text[start..end].to_owned());
+            }
+        }
     }
 
     /// What is left at the end of input: the last statement if it lacks its `;`, or what there is of it.
@@ -232,16 +243,17 @@ pub fn split_statements(text: &str) -> Vec<&str> {
     let mut scanner = Scanner::default();
     let mut start = 0;
     loop {
-        let end = scanner.scan(text, true);
-        let piece = &text[start..end.unwrap_or(text.len())];
-        let blank = if end.is_some() { is_blank(piece) } else { !scanner.has_content };
-        if !blank {
-            out.push(piece);
+        let piece = scanner.scan(text, true);
+        let last = piece.is_none();
+        let Piece { end, has_content } =
+            piece.unwrap_or(Piece { end: text.len(), has_content: scanner.has_content });
+        if has_content {
+            out.push(&text[start..end]);
         }
-        match end {
-            Some(end) => start = end,
-            None => return out,
+        if last {
+            return out;
         }
+        start = end;
     }
 }
 
@@ -277,6 +289,10 @@ mod tests {
     fn blank_pieces_are_left_out() {
         assert_eq!(split_statements(" ;; -- x\n ; SELECT 1; /* y */ "), [" SELECT 1;"]);
         assert!(split_statements("").is_empty());
+        let mut splitter = StatementSplitter::default();
+        splitter.push("SELECT 1; -- one\n;; SELECT 2;");
+        let statements: Vec<_> = std::iter::from_fn(|| splitter.next_statement()).collect();
+        assert_eq!(statements, ["SELECT 1;", " SELECT 2;"]);
         assert!(is_blank("-- nothing\n;"));
         assert!(!is_blank("SELECT 1;"));
     }

@@ -79,7 +79,7 @@ fn columns_of_query(
     query: &Query,
     names: &[ColumnDef],
 ) -> Result<(Vec<ColumnDefinition>, Source), Failure> {
-    let (plan, ids) = query::plan(binder, query)?;
+    let (plan, ids) = query::plan_to_store(binder, query)?;
     let yielded = plan.columns();
     if names.len() > yielded.len() {
         return Err(SqlError::binder(format!(

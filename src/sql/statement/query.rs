@@ -38,6 +38,15 @@ pub fn plan(binder: &mut Binder<'_>, query: &Query) -> Result<(LogicalPlan, Colu
     Ok((plan, std::mem::take(&mut binder.ids)))
 }
 
+/// The logical plan of a query whose rows become those of a table.
+pub fn plan_to_store(binder: &mut Binder<'_>, query: &Query) -> Result<(LogicalPlan, ColumnIds), Failure> {
+    let bound = binder.bind_query(query, None)?;
+    let types: Vec<LogicalType> = bound.columns.iter().map(|c| c.ty.storable()).collect();
+    let mut plan = binder.cast_columns(bound, &types)?.into_plan();
+    use_rollups(binder, &mut plan)?;
+    Ok((plan, std::mem::take(&mut binder.ids)))
+}
+
 /// The logical plan of a query as it was written.
 pub fn plan_as_written(binder: &mut Binder<'_>, query: &Query) -> Result<(LogicalPlan, ColumnIds), Failure> {
     let bound = binder.bind_query(query, None)?;
