@@ -24,6 +24,7 @@ use crate::sql::extensions::Extensions;
 use crate::sql::session::{
     ActiveQuery, Activity, Databases, Failure, Outcome, PreparedStatement, ResultRows, Running, Session,
 };
+use crate::sql::sources::relation_columns;
 use crate::sql::split::split_statements;
 use crate::sql::statement::ddl_text::create_statements;
 use crate::statement::Statement;
@@ -367,30 +368,44 @@ impl Connection {
         let mut names = vec![];
         for schema in view.catalog().schemas() {
             let schema_name = &schema.definition().name;
-            for object in schema.relations() {
-                names.push(if **schema_name == *crate::catalog::MAIN_SCHEMA {
-                    object.name().to_owned()
-                } else {
-                    format!("{schema_name}.{}", object.name())
-                });
-            }
+            names.extend(schema.relations().map(|object| qualified(schema_name, object.name())));
         }
         names
     }
 
-    /// The names of all columns of all tables, each once.
-    pub fn column_names(&self) -> Vec<String> {
-        let view = self.session.lock().read_view();
-        let columns = view.catalog().tables().flat_map(|t| &t.columns).map(|c| c.name.to_string());
-        let names: std::collections::BTreeSet<String> = columns.collect();
-        names.into_iter().collect()
+    /// All tables and views with the names of their columns; those outside the schema `main` with their schema.
+    ///
+    /// ```
+    /// let connection = fluxdb::Database::open_in_memory()?.connect();
+    /// connection.execute("CREATE TABLE t(a INTEGER, b VARCHAR)")?;
+    /// assert_eq!(connection.relations(), [("t".to_owned(), vec!["a".to_owned(), "b".to_owned()])]);
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    pub fn relations(&self) -> Vec<(String, Vec<String>)> {
+        let session = self.session.lock();
+        let view = session.read_view();
+        let listed = session.bind(&view, |binder| {
+            let mut all = vec![];
+            for schema in view.catalog().schemas() {
+                for object in schema.relations() {
+                    let columns = relation_columns(&binder.env, object).into_iter().map(|c| c.name);
+                    all.push((qualified(&schema.definition().name, object.name()), columns.collect()));
+                }
+            }
+            Ok(all)
+        });
+        listed.unwrap_or_default()
     }
 
-    /// Names that may stand in a statement: tables, views, columns, functions.
-    pub fn completions(&self) -> Vec<String> {
-        let mut names = self.table_names();
-        names.extend(self.column_names());
-        names.extend(crate::exec::functions::catalog().iter().map(|f| f.name.to_owned()));
+    /// The names of all settings that SET knows.
+    pub fn setting_names(&self) -> Vec<String> {
+        self.session.lock().settings.list().into_iter().map(|s| s.name).collect()
+    }
+
+    /// The names of all functions that may be called.
+    pub fn function_names(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            crate::exec::functions::catalog().iter().map(|f| f.name.to_owned()).collect();
         names.extend(crate::exec::aggregates::catalog().iter().map(|f| f.name.to_owned()));
         names.extend(crate::io::TABLE_FUNCTIONS.iter().map(|f| (*f).to_owned()));
         names.extend(crate::sql::sources::TABLE_FUNCTIONS.iter().map(|f| (*f).to_owned()));
@@ -415,6 +430,11 @@ impl Connection {
         }
         Ok(statements)
     }
+}
+
+/// The name of a table, with its schema where that is not `main`.
+fn qualified(schema: &str, name: &str) -> String {
+    if schema == crate::catalog::MAIN_SCHEMA { name.to_owned() } else { format!("{schema}.{name}") }
 }
 
 /// Tells how far a connection's statement has come.

@@ -24,7 +24,8 @@ pub enum Next {
 /// A command and its help.
 pub struct DotCommand {
     pub name: &'static str,
-    words: &'static str,
+    /// What it takes, as `.help` shows it.
+    pub words: &'static str,
     help: &'static str,
     run: fn(&mut Session, &Words<'_>) -> Result<Next, String>,
 }

@@ -7,29 +7,38 @@ use rustyline::Context;
 use rustyline::completion::{Completer, Pair};
 
 use crate::dot;
+use crate::format::Format;
 
 /// Most candidates shown at a time.
 const MOST: usize = 200;
 
+/// A table or view.
+struct Relation {
+    /// With its schema, where that is not `main`.
+    name: String,
+    columns: Vec<String>,
+}
+
 /// Knows the names that can stand at the cursor.
 #[derive(Default)]
 pub struct SqlCompleter {
-    tables: Vec<String>,
-    columns: Vec<String>,
+    relations: Vec<Relation>,
     functions: Vec<String>,
+    settings: Vec<String>,
 }
 
 impl SqlCompleter {
     /// Takes the names of what exists now.
     pub fn refresh(&mut self, connection: &Connection) {
-        self.tables = connection.table_names();
-        self.columns = connection.column_names();
-        self.functions = connection.completions();
-        self.functions.retain(|f| !self.tables.contains(f) && !self.columns.contains(f));
-        for names in [&mut self.tables, &mut self.columns, &mut self.functions] {
-            names.sort_unstable();
-            names.dedup();
+        self.relations =
+            connection.relations().into_iter().map(|(name, columns)| Relation { name, columns }).collect();
+        self.relations.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        if self.settings.is_empty() {
+            self.settings = connection.setting_names();
         }
+        self.functions = connection.function_names();
+        self.functions.sort_unstable();
+        self.functions.dedup();
     }
 }
 
@@ -45,19 +54,10 @@ impl SqlCompleter {
     /// Where the word at the cursor begins, and what it could be.
     fn at(&self, before: &str, behind: &str) -> (usize, Vec<Pair>) {
         if before.starts_with('.') {
-            return match before.rsplit_once(' ') {
-                // The last word of a command is a file, mostly.
-                Some((head, word)) => {
-                    let word = word.trim_start_matches(['\'', '"']);
-                    (head.len() + 1, files(word, ""))
-                }
-                None => {
-                    let found = dot::COMMANDS.iter().map(|c| c.name).filter(|n| n.starts_with(before));
-                    (0, found.map(|n| pair(n, n)).collect())
-                }
-            };
+            return self.dot_command(before);
         }
-        if before.bytes().filter(|b| *b == b'\'').count() % 2 == 1 {
+        let tokens = Tokens::of(before);
+        if tokens.in_text {
             let start = before.rfind('\'').map_or(0, |i| i + 1);
             return (start, files(&before[start..], if behind.starts_with('\'') { "" } else { "'" }));
         }
@@ -65,46 +65,222 @@ impl SqlCompleter {
             .rfind(|c: char| !c.is_alphanumeric() && c != '_')
             .map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
         let word = &before[start..];
-        let head = before[..start].trim_end();
-        if word.is_empty() && !head.ends_with('.') {
-            return (before.len(), vec![]);
+        let mut head = tokens.all;
+        if !word.is_empty() {
+            head.pop();
         }
-        (start, self.candidates(head, word))
+        // What is behind the cursor tells of tables too, up to the end of the statement.
+        let mut whole = head.clone();
+        whole.extend(Tokens::of(behind).all.into_iter().take_while(|t| t != ";"));
+        (start, self.candidates(&head, &whole, word))
     }
 
-    /// What the word behind `head` could be, the likeliest kind first; keywords in the case that the user
-    /// types.
-    fn candidates(&self, head: &str, word: &str) -> Vec<Pair> {
-        let matches = |name: &str| {
-            name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
-                && name.len() > word.len()
+    /// The name of a command of the shell, or what its usage asks for next.
+    fn dot_command(&self, before: &str) -> (usize, Vec<Pair>) {
+        let Some((head, word)) = before.rsplit_once(' ') else {
+            let found = dot::COMMANDS.iter().map(|c| c.name).filter(|n| n.starts_with(before));
+            return (0, found.map(|n| pair(n, n)).collect());
         };
-        let last = head.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("");
-        let wants_table = ["from", "join", "into", "update", "table", "describe", "summarize", "view"]
-            .iter()
-            .any(|k| last.eq_ignore_ascii_case(k));
-        let kinds: &[&Vec<String>] = if head.ends_with('.') {
-            &[&self.columns]
-        } else if wants_table {
-            &[&self.tables, &self.functions]
+        let mut words = head.split_whitespace();
+        let name = words.next().unwrap_or("");
+        let usage = dot::COMMANDS.iter().find(|c| c.name == name).map_or("", |c| c.words);
+        let wanted = usage.split_whitespace().nth(words.count()).unwrap_or("");
+        let wanted = wanted.trim_matches(['[', ']', '.']);
+        let start = head.len() + 1;
+        let among = |all: &mut dyn Iterator<Item = &str>| {
+            let found = all.filter(|n| starts(n, word));
+            (start, found.map(|n| pair(n, n)).collect())
+        };
+        match wanted {
+            "TABLE" | "PATTERN" => among(&mut self.relations.iter().map(|r| r.name.as_str())),
+            "FORMAT" => among(&mut Format::NAMES.into_iter()),
+            "COMMAND" if name == ".help" => among(&mut dot::COMMANDS.iter().map(|c| c.name)),
+            "FILE" | "DIRECTORY" => (start, files(word.trim_start_matches(['\'', '"']), "")),
+            choice => among(&mut choice.split('|').filter(|c| c.starts_with(char::is_lowercase))),
+        }
+    }
+
+    /// What the word behind the tokens `head` of the statement `whole` could be, the likeliest kind first; keywords in
+    /// the case that the user types.
+    fn candidates(&self, head: &[String], whole: &[String], word: &str) -> Vec<Pair> {
+        let last = head.last().map_or("", String::as_str);
+        let scope = self.scope(whole);
+        let mut found = Found { word, pairs: vec![] };
+        if last == "." {
+            let qualifier = head.get(head.len().wrapping_sub(2)).map_or("", String::as_str);
+            self.qualified(qualifier, &scope, &mut found);
+            return found.pairs;
+        }
+        if is_one_of(last, &["set", "reset", "pragma"]) && head.len() == 1 {
+            found.names(&self.settings);
+            return found.pairs;
+        }
+        if is_one_of(last, BEFORE_TABLE) {
+            found.names(self.relations.iter().map(|r| &r.name));
+            if word.is_empty() {
+                return found.pairs;
+            }
         } else {
-            &[&self.columns, &self.tables, &self.functions]
-        };
-        let mut found: Vec<Pair> = kinds
-            .iter()
-            .flat_map(|names| names.iter())
-            .filter(|n| matches(n))
-            .map(|n| pair(n, &quote_name(n)))
-            .collect();
-        if !head.ends_with('.') {
-            let lower = word.chars().any(char::is_lowercase);
-            for keyword in fluxdb::keywords().filter(|k| matches(k)) {
-                let spelled = if lower { keyword.to_lowercase() } else { keyword.to_owned() };
-                found.push(pair(&spelled, &spelled));
+            for (_, relation) in &scope {
+                found.names(&relation.columns);
+            }
+            if word.is_empty() {
+                // All that could stand here would be too much.
+                let wants_column = is_one_of(last, BEFORE_COLUMN);
+                return if wants_column { found.pairs } else { vec![] };
+            }
+            if scope.is_empty() {
+                self.relations.iter().for_each(|r| found.names(&r.columns));
+            }
+            found.names(scope.iter().map(|(alias, _)| alias));
+            if scope.is_empty() {
+                found.names(self.relations.iter().map(|r| &r.name));
             }
         }
-        found.truncate(MOST);
+        found.names(&self.functions);
+        let lower = word.chars().any(char::is_lowercase);
+        for keyword in fluxdb::keywords() {
+            found.add(&if lower { keyword.to_lowercase() } else { keyword.to_owned() });
+        }
+        found.pairs
+    }
+
+    /// What may stand behind `qualifier.`: columns of a table, tables of a schema.
+    fn qualified(&self, qualifier: &str, scope: &[(String, &Relation)], found: &mut Found<'_>) {
+        let named = |(alias, _): &&(String, &Relation)| alias.eq_ignore_ascii_case(qualifier);
+        if let Some((_, relation)) = scope.iter().find(named) {
+            return found.names(&relation.columns);
+        }
+        if let Some(relation) = self.relation(qualifier) {
+            return found.names(&relation.columns);
+        }
+        let inside = self.relations.iter().filter_map(|r| {
+            let (schema, name) = r.name.split_once('.')?;
+            schema.eq_ignore_ascii_case(qualifier).then_some(name)
+        });
+        found.names(inside);
+        if qualifier.eq_ignore_ascii_case("main") {
+            found.names(self.relations.iter().map(|r| &r.name).filter(|n| !n.contains('.')));
+        }
+    }
+
+    fn relation(&self, name: &str) -> Option<&Relation> {
+        self.relations.iter().find(|r| r.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The tables that a statement reads or writes, by what it calls them.
+    fn scope(&self, tokens: &[String]) -> Vec<(String, &Relation)> {
+        let mut found: Vec<(String, &Relation)> = vec![];
+        let mut at = 0;
+        // Behind a comma of FROM comes another table.
+        let mut in_from = false;
+        while at < tokens.len() {
+            let token = &tokens[at];
+            at += 1;
+            if is_one_of(token, BEFORE_TABLE) {
+                in_from = true;
+            } else if !(in_from && token == ",") {
+                in_from &= !is_one_of(token, BEHIND_FROM);
+                continue;
+            }
+            let Some(name) = tokens.get(at).filter(|t| is_name(t)) else { continue };
+            let mut name = name.clone();
+            at += 1;
+            while tokens.get(at).is_some_and(|t| t == ".") {
+                let Some(part) = tokens.get(at + 1) else { break };
+                name =
+                    if name.eq_ignore_ascii_case("main") { part.clone() } else { format!("{name}.{part}") };
+                at += 2;
+            }
+            let Some(relation) = self.relation(&name) else { continue };
+            if tokens.get(at).is_some_and(|t| t.eq_ignore_ascii_case("as")) {
+                at += 1;
+            }
+            let alias = tokens.get(at).filter(|t| is_name(t) && !is_keyword(t));
+            let called = alias.unwrap_or(&name).rsplit('.').next().unwrap_or_default().to_owned();
+            found.push((called, relation));
+        }
         found
+    }
+}
+
+/// Words behind which a table is named.
+const BEFORE_TABLE: &[&str] =
+    &["from", "join", "into", "update", "table", "describe", "summarize", "view", "using"];
+/// Words that end a list of tables.
+const BEHIND_FROM: &[&str] =
+    &["where", "group", "order", "select", "on", "having", "limit", "window", "set", "("];
+/// Words behind which columns are listed before anything is typed.
+const BEFORE_COLUMN: &[&str] =
+    &["select", "where", "by", "on", "and", "or", "having", "set", ",", "(", "distinct"];
+
+fn is_one_of(word: &str, words: &[&str]) -> bool {
+    words.iter().any(|w| w.eq_ignore_ascii_case(word))
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+fn is_keyword(word: &str) -> bool {
+    fluxdb::keywords().any(|k| k.eq_ignore_ascii_case(word))
+}
+
+fn starts(name: &str, word: &str) -> bool {
+    name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// The words and signs of the statement that a text ends in, names without their quotes.
+struct Tokens {
+    all: Vec<String>,
+    /// The text ends in a text of SQL.
+    in_text: bool,
+}
+
+impl Tokens {
+    fn of(text: &str) -> Self {
+        let mut out = Self { all: vec![], in_text: false };
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                ';' => out.all.clear(),
+                '\'' => out.in_text = !chars.any(|c| c == '\''),
+                '"' => out.all.push(chars.by_ref().take_while(|c| *c != '"').collect()),
+                '-' if chars.peek() == Some(&'-') => {
+                    chars.by_ref().take_while(|c| *c != '\n').for_each(drop);
+                }
+                c if c.is_alphanumeric() || c == '_' => {
+                    let mut word = c.to_string();
+                    while let Some(c) = chars.next_if(|c| c.is_alphanumeric() || *c == '_') {
+                        word.push(c);
+                    }
+                    out.all.push(word);
+                }
+                c if c.is_whitespace() => {}
+                c => out.all.push(c.to_string()),
+            }
+        }
+        out
+    }
+}
+
+/// Names that begin with a word, each once.
+struct Found<'w> {
+    word: &'w str,
+    pairs: Vec<Pair>,
+}
+
+impl Found<'_> {
+    fn names<N: AsRef<str>>(&mut self, names: impl IntoIterator<Item = N>) {
+        names.into_iter().for_each(|name| self.add(name.as_ref()));
+    }
+
+    fn add(&mut self, name: &str) {
+        let is_new = || self.pairs.iter().all(|p| !p.display.eq_ignore_ascii_case(name));
+        if self.pairs.len() < MOST && starts(name, self.word) && name.len() > self.word.len() && is_new() {
+            let parts: Vec<String> = name.split('.').map(quote_name).collect();
+            self.pairs.push(pair(name, &parts.join(".")));
+        }
     }
 }
 
@@ -155,10 +331,18 @@ mod tests {
     use super::*;
 
     fn completer() -> SqlCompleter {
+        let relation = |name: &str, columns: &[&str]| Relation {
+            name: name.into(),
+            columns: columns.iter().map(|c| (*c).into()).collect(),
+        };
         SqlCompleter {
-            tables: vec!["selection".into(), "my table".into()],
-            columns: vec!["sensor".into()],
+            relations: vec![
+                relation("my table", &["value"]),
+                relation("other.selection", &["seen"]),
+                relation("selection", &["sensor", "Mixed Case"]),
+            ],
             functions: vec!["sequence".into()],
+            settings: vec!["threads".into(), "time_zone".into()],
         }
     }
 
@@ -168,14 +352,45 @@ mod tests {
 
     #[test]
     fn the_likeliest_kind_comes_first_and_keywords_in_the_case_typed() {
-        assert_eq!(words("SELECT se")[..3], ["sensor", "selection", "sequence"]);
+        assert_eq!(words("SELECT se")[..3], ["sensor", "seen", "selection"]);
         assert_eq!(words("FROM se")[..2], ["selection", "sequence"]);
-        assert_eq!(words("SELECT t.se"), ["sensor"]);
-        assert_eq!(words("SELECT t."), ["sensor"]);
         assert!(words("sele").contains(&"select".to_owned()));
         assert!(words("SELE").contains(&"SELECT".to_owned()));
-        assert_eq!(words("my"), ["\"my table\""]);
+        assert_eq!(words("FROM my"), ["\"my table\""]);
+        assert_eq!(words("FROM other.s"), ["selection"]);
+        assert_eq!(words("FROM o")[0], "other.selection");
+    }
+
+    #[test]
+    fn columns_are_those_of_the_tables_that_the_statement_names() {
+        assert_eq!(words("SELECT x FROM other.selection WHERE se")[..2], ["seen", "selection"]);
+        assert_eq!(words("FROM selection AS s JOIN other.selection o ON s."), ["sensor", "\"Mixed Case\""]);
+        assert_eq!(words("FROM selection s, other.selection o WHERE o."), ["seen"]);
+        assert_eq!(words("SELECT selection.se"), ["sensor"]);
+        assert_eq!(words("UPDATE \"my table\" SET "), ["value"]);
+        assert_eq!(words("INSERT INTO other.selection ("), ["seen"]);
+        assert_eq!(words("SELECT 1; FROM \"my table\" WHERE "), ["value"], "of this statement alone");
+        let behind = completer().at("SELECT o.", " FROM other.selection o").1;
+        assert_eq!(behind.iter().map(|p| &*p.display).collect::<Vec<_>>(), ["seen"]);
+        assert!(words("SELECT nobody.").is_empty());
+        assert!(words("SELECT 1 ").is_empty());
+    }
+
+    #[test]
+    fn tables_and_settings_are_listed_before_a_letter_is_typed() {
+        assert_eq!(words("SELECT * FROM ").len(), 3);
+        assert_eq!(words("SET "), ["threads", "time_zone"]);
+        assert_eq!(words("RESET ti"), ["time_zone"]);
+    }
+
+    #[test]
+    fn commands_complete_what_they_take() {
         assert_eq!(words(".tab"), [".tables"]);
+        assert_eq!(words(".mode js"), ["json"]);
+        assert_eq!(words(".timer o"), ["on", "off"]);
+        assert_eq!(words(".schema sel"), ["selection"]);
+        assert_eq!(words(".help .mo"), [".mode"]);
+        assert!(words(".quit x").is_empty());
     }
 
     #[test]
