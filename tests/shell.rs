@@ -553,11 +553,19 @@ fn what_a_crash_left_is_told() {
 }
 
 #[test]
-fn times_are_written_by_patterns() {
-    let sql = "COPY (SELECT DATE '2024-01-02' AS d, TIMESTAMP '2024-01-02 03:04:05' AS t, NULL::DATE AS n, \
-               TIMESTAMP_S '2024-01-02 03:04:05' AS s) \
-               TO '/dev/stdout' (FORMAT csv, DATEFORMAT '%d/%m/%Y', TIMESTAMPFORMAT '%H:%M, %d.%m.')";
-    gives(&[], sql, "d,t,n,s\n02/01/2024,\"03:04, 02.01.\",,\"03:04, 02.01.\"\n");
-    let bad = "COPY (SELECT DATE '2024-01-02' AS d) TO '/dev/stdout' (FORMAT csv, DATEFORMAT '%Q')";
-    assert!(refuses(&["-c", bad], b"").contains("dateformat"));
+fn arrow_files_are_read_from_pipes_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.arrow");
+    gives(&[], &format!("COPY (SELECT range AS n, 'é' AS s FROM range(3)) TO '{}'", file.display()), "");
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(bytes.starts_with(b"ARROW1"));
+    let read = |bytes: &[u8]| shell(&["-c", "SELECT sum(n), max(s) FROM read_arrow('/dev/stdin')"], bytes);
+    assert_eq!(text(&read(&bytes).stdout), "sum(n),max(s)\n3,é\n");
+    for cut in [3, 7, 8, 20, bytes.len() / 3] {
+        let out = read(&bytes[..cut]);
+        assert_eq!(out.status.code(), Some(1));
+        assert!(text(&out.stderr).contains("is not valid Arrow IPC"), "{}", text(&out.stderr));
+    }
 }
+
+#[test]

@@ -1,7 +1,7 @@
 //! Reading: one record batch after another, brought into our layouts by whoever drains it.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, new_null_array};
@@ -20,6 +20,8 @@ use crate::io::source::{Batches, FileFormat, FileScan};
 
 /// The first bytes of a file that is no stream.
 const FILE_MAGIC: &[u8] = b"ARROW1";
+/// They are followed by zeros up to this length.
+const FILE_MAGIC_PADDED: usize = 8;
 
 /// All that is known of some Arrow files.
 #[derive(Debug)]
@@ -95,13 +97,17 @@ enum Reader {
 impl Reader {
     fn open(files: &FileList, file: usize) -> Result<Self> {
         let path = &files.paths()[file];
-        let is_file = files.size(file).is_some() && files.head(file, FILE_MAGIC.len())? == FILE_MAGIC;
-        if is_file {
+        let is_file = files.head(file, FILE_MAGIC.len())? == FILE_MAGIC;
+        if is_file && files.size(file).is_some() {
             let (handle, _) = files.open_seekable(file)?;
             let reader = foreign(path, || FileReader::try_new_buffered(handle, None))?;
             return Ok(Self::File(reader));
         }
-        let input = files.open(file)?;
+        let mut input = files.open(file)?;
+        if is_file {
+            // Its end cannot be read first, as that of a file would be; but behind its magic it begins as a stream.
+            foreign(path, || Ok(input.read_exact(&mut [0; FILE_MAGIC_PADDED])?))?;
+        }
         Ok(Self::Stream(foreign(path, || StreamReader::try_new(input, None))?))
     }
 
@@ -152,7 +158,9 @@ fn schema_of(files: &FileList, file: usize) -> Result<Vec<Field>> {
     }
     // A pipe can be opened once; its schema is in its head.
     let head = files.head(file, 1 << 20)?;
-    let reader = foreign(path, || StreamReader::try_new(&head[..], None))?;
+    let stream =
+        if head.starts_with(FILE_MAGIC) { head.get(FILE_MAGIC_PADDED..).unwrap_or(&[]) } else { &head };
+    let reader = foreign(path, || StreamReader::try_new(stream, None))?;
     columns_of(path, &reader.schema())
 }
 
