@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn the_likeliest_kind_comes_first_and_keywords_in_the_case_typed() {
-        assert_eq!(words("SELECT se")[..3], ["sensor", "seen", "selection"]);
+        assert_eq!(words("SELECT se")[..4], ["seen", "sensor", "selection", "sequence"]);
         assert_eq!(words("FROM se")[..2], ["selection", "sequence"]);
         assert!(words("sele").contains(&"select".to_owned()));
         assert!(words("SELE").contains(&"SELECT".to_owned()));
