@@ -569,3 +569,11 @@ fn arrow_files_are_read_from_pipes_too() {
 }
 
 #[test]
+fn times_are_written_by_patterns() {
+    let sql = "COPY (SELECT DATE '2024-01-02' AS d, TIMESTAMP '2024-01-02 03:04:05' AS t, NULL::DATE AS n, \
+               TIMESTAMP_S '2024-01-02 03:04:05' AS s) \
+               TO '/dev/stdout' (FORMAT csv, DATEFORMAT '%d/%m/%Y', TIMESTAMPFORMAT '%H:%M, %d.%m.')";
+    gives(&[], sql, "d,t,n,s\n02/01/2024,\"03:04, 02.01.\",,\"03:04, 02.01.\"\n");
+    let bad = "COPY (SELECT DATE '2024-01-02' AS d) TO '/dev/stdout' (FORMAT csv, DATEFORMAT '%Q')";
+    assert!(refuses(&["-c", bad], b"").contains("dateformat"));
+}

@@ -1,7 +1,7 @@
 //! Reading: one record batch after another, brought into our layouts by whoever drains it.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Chain, Cursor, Read};
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, new_null_array};
@@ -91,7 +91,7 @@ impl Arrow {
 /// A file or stream that is being read.
 enum Reader {
     File(FileReader<BufReader<File>>),
-    Stream(StreamReader<Input>),
+    Stream(StreamReader<Chain<Cursor<Vec<u8>>, Input>>),
 }
 
 impl Reader {
@@ -108,7 +108,13 @@ impl Reader {
             // Its end cannot be read first, as that of a file would be; but behind its magic it begins as a stream.
             foreign(path, || Ok(input.read_exact(&mut [0; FILE_MAGIC_PADDED])?))?;
         }
-        Ok(Self::Stream(foreign(path, || StreamReader::try_new(input, None))?))
+        // Writers pad the magic to as many bytes as they align buffers to: words of zeros.
+        let mut word = [0; 8];
+        while is_file && word == [0; 8] {
+            foreign(path, || Ok(input.read_exact(&mut word)?))?;
+        }
+        let begun = Cursor::new(if is_file { word.to_vec() } else { vec![] });
+        Ok(Self::Stream(foreign(path, || StreamReader::try_new(begun.chain(input), None))?))
     }
 
     fn schema(&self) -> Arc<ArrowSchema> {
@@ -158,8 +164,10 @@ fn schema_of(files: &FileList, file: usize) -> Result<Vec<Field>> {
     }
     // A pipe can be opened once; its schema is in its head.
     let head = files.head(file, 1 << 20)?;
-    let stream =
-        if head.starts_with(FILE_MAGIC) { head.get(FILE_MAGIC_PADDED..).unwrap_or(&[]) } else { &head };
+    let stream = match head.strip_prefix(FILE_MAGIC) {
+        Some(rest) => &rest[rest.iter().take_while(|b| **b == 0).count()..],
+        None => &head[..],
+    };
     let reader = foreign(path, || StreamReader::try_new(stream, None))?;
     columns_of(path, &reader.schema())
 }
@@ -225,7 +233,7 @@ impl FileScan for ArrowScan {
     fn progress(&self) -> f64 {
         match &self.reader {
             Reader::File(reader) => self.batches as f64 / reader.num_batches().max(1) as f64,
-            Reader::Stream(reader) => reader.get_ref().progress().unwrap_or(0.0),
+            Reader::Stream(reader) => reader.get_ref().get_ref().1.progress().unwrap_or(0.0),
         }
     }
 }

@@ -242,7 +242,7 @@ impl Session {
     }
 
     /// Binds something against a view of the database.
-    pub(super) fn bind<T>(
+    pub(crate) fn bind<T>(
         &self,
         tables: &dyn Tables,
         work: impl FnOnce(&mut Binder<'_>) -> Result<T, Failure>,
