@@ -103,16 +103,18 @@ pub const DECIMAL_MAX_WIDTH: u8 = 38;
 
 impl LogicalType {
     /// The type that a column has that is made of values of this one: INTEGER for each bare NULL in it.
-    pub fn storable(&self) -> Self {
+    pub fn without_bare_nulls(&self) -> Self {
         let fields = |fields: &[(Box<str>, Self)]| -> Arc<[(Box<str>, Self)]> {
-            fields.iter().map(|(name, ty)| (name.clone(), ty.storable())).collect()
+            fields.iter().map(|(name, ty)| (name.clone(), ty.without_bare_nulls())).collect()
         };
         match self {
             Self::Null => Self::Integer,
-            Self::List(item) => Self::List(Box::new(item.storable())),
-            Self::Array(item, length) => Self::Array(Box::new(item.storable()), *length),
+            Self::List(item) => Self::List(Box::new(item.without_bare_nulls())),
+            Self::Array(item, length) => Self::Array(Box::new(item.without_bare_nulls()), *length),
             Self::Struct(of) => Self::Struct(fields(of)),
-            Self::Map(key, value) => Self::Map(Box::new(key.storable()), Box::new(value.storable())),
+            Self::Map(key, value) => {
+                Self::Map(Box::new(key.without_bare_nulls()), Box::new(value.without_bare_nulls()))
+            }
             Self::Union(of) => Self::Union(fields(of)),
             other => other.clone(),
         }

@@ -41,7 +41,7 @@ pub fn plan(binder: &mut Binder<'_>, query: &Query) -> Result<(LogicalPlan, Colu
 /// The logical plan of a query whose rows become those of a table.
 pub fn plan_to_store(binder: &mut Binder<'_>, query: &Query) -> Result<(LogicalPlan, ColumnIds), Failure> {
     let bound = binder.bind_query(query, None)?;
-    let types: Vec<LogicalType> = bound.columns.iter().map(|c| c.ty.storable()).collect();
+    let types: Vec<LogicalType> = bound.columns.iter().map(|c| c.ty.without_bare_nulls()).collect();
     let mut plan = binder.cast_columns(bound, &types)?.into_plan();
     use_rollups(binder, &mut plan)?;
     Ok((plan, std::mem::take(&mut binder.ids)))

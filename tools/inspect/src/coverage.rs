@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluxdb::inspect::{Contents, Inspection, Part, PartKind, coverage, walk_parts};
+use fluxdb::inspect::{Contents, Inspection, Part, PartKind, walk_parts};
 use serde_json::{Value, json};
 
 use crate::overview::per;
@@ -24,21 +24,16 @@ fn fault(part: &Part) -> Option<String> {
 
 /// `inspect FILE coverage`: bytes by structure and by owner. Both lists add up to the file.
 pub fn report(file: &Inspection, contents: &Contents) -> Value {
-    let totals = coverage(file, contents, true);
-    let whole: u64 = totals.values().map(|t| t.bytes).sum();
-    let share = |bytes: u64| per(bytes as f64 * 100.0, file.file_bytes());
-    let structures: Vec<Value> = totals
-        .iter()
-        .map(|(kind, t)| {
-            json!({"structure": kind.name(), "parts": t.parts, "bytes": t.bytes, "percent": share(t.bytes)})
-        })
-        .collect();
+    let mut totals: BTreeMap<PartKind, (u64, u64)> = BTreeMap::new();
     let mut owners: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let (mut faults, mut more) = (contents.problems.clone(), 0_u64);
     walk_parts(file, contents, true, &mut |part| {
         if let Some(fault) = fault(&part) {
             if faults.len() < MOST_PLACES { faults.push(fault) } else { more += 1 }
         }
+        let total = totals.entry(part.kind).or_default();
+        total.0 += 1;
+        total.1 += part.bytes;
         let owner = match part.kind {
             PartKind::Free | PartKind::Ahead | PartKind::Unknown | PartKind::Damaged | PartKind::Tail => {
                 part.kind.name().to_owned()
@@ -60,6 +55,14 @@ pub fn report(file: &Inspection, contents: &Contents) -> Value {
         total.0 += 1;
         total.1 += part.bytes;
     });
+    let share = |bytes: u64| per(bytes as f64 * 100.0, file.file_bytes());
+    let whole: u64 = totals.values().map(|(_, bytes)| bytes).sum();
+    let structures: Vec<Value> = totals
+        .iter()
+        .map(|(kind, (parts, bytes))| {
+            json!({"structure": kind.name(), "parts": parts, "bytes": bytes, "percent": share(*bytes)})
+        })
+        .collect();
     let owners: Vec<Value> = owners
         .into_iter()
         .map(|(owner, (parts, bytes))| {
