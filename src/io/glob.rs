@@ -7,7 +7,6 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::StringViewArray;
 
@@ -15,7 +14,7 @@ use crate::column::types::LogicalType;
 use crate::exec::batch::{Batch, Field, Schema};
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::source::{ColumnPredicate, Morsel, Source, SourceScan, TableFunctionArgs};
+use crate::exec::source::{ColumnPredicate, Source, SourceScan, TableFunctionArgs, batches_scan};
 
 /// The most alternatives that the braces of one pattern may stand for.
 const MAX_ALTERNATIVES: usize = 1024;
@@ -210,22 +209,7 @@ impl Source for FileNames {
     ) -> Result<Box<dyn SourceScan>> {
         let names = Arc::new(StringViewArray::from_iter_values(self.files.iter()));
         let batch = Batch::new(columns.iter().map(|_| names.clone() as _).collect(), self.files.len());
-        Ok(Box::new(OneMorsel { batch, taken: AtomicBool::new(false) }))
-    }
-}
-
-/// A scan of one batch.
-struct OneMorsel {
-    batch: Batch,
-    taken: AtomicBool,
-}
-
-impl SourceScan for OneMorsel {
-    fn next_morsel(&self) -> Result<Option<Morsel>> {
-        if self.taken.swap(true, Ordering::Relaxed) {
-            return Ok(None);
-        }
-        Ok(Some(Morsel { sequence: 0, batches: Box::new(std::iter::once(Ok(self.batch.clone()))) }))
+        Ok(Box::new(batches_scan(vec![batch])))
     }
 }
 
