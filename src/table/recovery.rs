@@ -37,7 +37,7 @@ impl fmt::Display for Recovery {
             write!(f, "; one that a crash had interrupted was cut off ({} bytes)", self.torn_bytes)?;
         }
         match &self.damage {
-            Some(damage) => write!(f, "; what follows is damaged: {damage}"),
+            Some(damage) => write!(f, "; what was committed later cannot be read: {damage}"),
             None => Ok(()),
         }
     }

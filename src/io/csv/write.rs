@@ -76,10 +76,13 @@ pub(crate) fn sink(
         }
     };
     let pattern = |name: &str| -> Result<Option<TimePattern>> {
-        options
-            .text(&[name])?
-            .map(|p| TimePattern::parse(&p).map_err(|e| options.bad(name, &e.to_string())))
-            .transpose()
+        let parse = |pattern: String| {
+            TimePattern::parse(&pattern).map_err(|e| match e {
+                ExecError::InvalidInput(what) => options.bad(name, &format!("is not a format: {what}")),
+                other => other,
+            })
+        };
+        options.text(&[name])?.map(parse).transpose()
     };
     let compression = compression(&options, path)?;
     let csv = CsvText {
