@@ -35,7 +35,7 @@ pub use contents::{Contents, RowGroupView, TableView};
 pub use fields::{Field, fields_of};
 pub use log::{LogCommit, LogTable, log_commit, parts_of_log};
 pub use map::{PageRange, PageUse, extents, page_map};
-pub use parts::{Part, PartKind, PartTotal, coverage, parts_of, parts_of_chunk_at, walk_parts};
+pub use parts::{Part, PartKind, parts_of, parts_of_chunk_at, walk_parts};
 pub use summary::summary;
 
 pub use crate::catalog::record::RecordKind;

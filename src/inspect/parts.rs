@@ -4,7 +4,6 @@
 //! what nothing claims is a part of its own kind, and where two structures claim the same bytes the first has them. So
 //! the bytes of all parts are those of the file, and damage shows as what it is instead of making the sum wrong.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -139,15 +138,6 @@ pub struct Part {
     pub index: Option<u32>,
 }
 
-/// Bytes and number of the parts of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PartTotal {
-    /// Parts.
-    pub parts: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
 /// All parts of the file, in order. With `check`, the checksums of blocks and of what else lies in extents are
 /// compared, which reads the whole file; those of pages are always.
 pub fn walk_parts(file: &Inspection, contents: &Contents, check: bool, visit: &mut dyn FnMut(Part)) {
@@ -260,17 +250,6 @@ fn parts_of_pages(
         PageUse::Damaged(what) => visit(whole(PartKind::Damaged, what)),
         PageUse::Unknown => visit(whole(PartKind::Unknown, "")),
     }
-}
-
-/// Bytes by kind. Together they are the file's.
-pub fn coverage(file: &Inspection, contents: &Contents, check: bool) -> BTreeMap<PartKind, PartTotal> {
-    let mut totals: BTreeMap<PartKind, PartTotal> = BTreeMap::new();
-    walk_parts(file, contents, check, &mut |part| {
-        let total = totals.entry(part.kind).or_default();
-        total.parts += 1;
-        total.bytes += part.bytes;
-    });
-    totals
 }
 
 /// Hands out parts in order, clipped to `within`, and what lies between them as `rest`.
