@@ -14,6 +14,7 @@ use crate::io::options::Options;
 use crate::io::source::{FileColumns, FileSource};
 
 mod listing;
+mod page_index;
 mod prune;
 mod reader;
 #[cfg(test)]

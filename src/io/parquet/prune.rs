@@ -1,29 +1,26 @@
-//! Which row groups may have rows that a condition wants, by their statistics.
+//! Which row groups and pages may have rows that a condition wants, by their statistics.
 
 use parquet::basic::{ColumnOrder, Type as Physical};
 use parquet::bloom_filter::Sbbf;
 use parquet::data_type::AsBytes;
-use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TimeUnit};
 
-/// Whether some row of the group may satisfy the condition on the leaf column `leaf` of this type.
-/// `stored` is the unit of its
-/// timestamps in the file, `order` what the file says about the order of that column's statistics.
+/// Whether some of so many rows, whose values in a column of this type have these statistics, may satisfy a condition.
+/// `stored` is the unit of timestamps in the file, `order` what the file says about the order of the column's statistics.
 pub(super) fn may_match(
-    group: &RowGroupMetaData,
-    leaf: usize,
+    statistics: Option<&Statistics>,
+    rows: u64,
     ty: &LogicalType,
     stored: Option<TimeUnit>,
     order: ColumnOrder,
     predicate: &Predicate,
 ) -> bool {
-    let Some(statistics) = group.columns().get(leaf).and_then(|c| c.statistics()) else { return true };
+    let Some(statistics) = statistics else { return true };
     let nulls = statistics.null_count_opt();
-    let rows = u64::try_from(group.num_rows()).unwrap_or(0);
     match predicate.op {
         CompareOp::DistinctFrom => return true,
         CompareOp::NotDistinctFrom if predicate.value.is_null() => return nulls != Some(0),

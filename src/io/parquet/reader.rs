@@ -1,7 +1,10 @@
-//! Reading Parquet files: footers, the choice of row groups, and batches decoded piece by piece.
+//! Reading Parquet files: footers, the choice of row groups and pages, and batches decoded piece by piece.
 
 use std::fs::File;
+use std::iter;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,6 +21,7 @@ use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::statistics::Statistics;
 
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::types::{LogicalType, TimeUnit};
@@ -29,7 +33,7 @@ use crate::exec::source::ColumnPredicate;
 use crate::io::files::FileList;
 use crate::io::foreign::{self, conform};
 use crate::io::parquet::types::{Mapping, map, plain_name, without_intervals};
-use crate::io::parquet::{ParquetOptions, prune};
+use crate::io::parquet::{ParquetOptions, page_index, prune};
 use crate::io::source::{Batches, FileFormat, FileScan};
 
 /// Rows of a batch.
@@ -313,44 +317,110 @@ impl OpenFile {
         for (index, group) in metadata.row_groups().iter().enumerate() {
             let matches = conditions.iter().all(|(column, predicate)| {
                 let Some(leaf) = self.leaves[*column] else { return true };
-                let order = metadata
-                    .file_metadata()
-                    .column_orders()
-                    .and_then(|o| o.get(leaf))
-                    .copied()
-                    .unwrap_or(ColumnOrder::UNDEFINED);
-                let ty = &self.fields[*column].ty;
-                prune::may_match(group, leaf, ty, self.units[*column], order, predicate)
+                let statistics = group.columns().get(leaf).and_then(|c| c.statistics());
+                let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+                self.may_match(statistics, rows, leaf, *column, predicate)
                     && self.filter_may_hold(group, leaf, *column, predicate)
             });
             let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-            if !matches {
+            let selected =
+                if matches { self.rows_of_pages(group, rows, conditions, context) } else { vec![] };
+            if rows > 0 && selected.is_empty() {
                 context.counters.row_groups_skipped.fetch_add(1, Ordering::Relaxed);
             } else if rows > 0 {
-                groups.push((index, rows));
+                groups.push((index, rows, selected));
             }
         }
         let wanted = 2 * context.threads;
         let parts_each = if only_count { 1 } else { wanted.div_ceil(groups.len().max(1)) };
         let mut pieces = vec![];
-        for (group, rows) in groups {
+        for (group, rows, selected) in groups {
             let parts = parts_each.min(rows / PIECE_ROWS).max(1);
             let step = rows.div_ceil(parts).next_multiple_of(2048);
             for start in (0..rows).step_by(step) {
-                pieces.push(Piece { group, rows, start, len: step.min(rows - start) });
+                let part = start..rows.min(start + step);
+                let selected = page_index::intersect(&selected, slice::from_ref(&part));
+                let len = selected.iter().map(Range::len).sum();
+                if len > 0 {
+                    pieces.push(Piece { group, rows, selected, len });
+                }
             }
         }
         pieces
     }
+
+    /// Whether rows with these statistics may satisfy a condition on a column, which is the leaf `leaf` of the file.
+    fn may_match(
+        &self,
+        statistics: Option<&Statistics>,
+        rows: u64,
+        leaf: usize,
+        column: usize,
+        predicate: &Predicate,
+    ) -> bool {
+        let orders = self.metadata.metadata().file_metadata().column_orders();
+        let order = orders.and_then(|o| o.get(leaf)).copied().unwrap_or(ColumnOrder::UNDEFINED);
+        prune::may_match(statistics, rows, &self.fields[column].ty, self.units[column], order, predicate)
+    }
+
+    /// The rows of a row group that are in pages which may match all conditions.
+    fn rows_of_pages(
+        &self,
+        group: &RowGroupMetaData,
+        rows: usize,
+        conditions: &[(usize, Predicate)],
+        context: &ExecContext,
+    ) -> Vec<Range<usize>> {
+        let mut selected: Vec<Range<usize>> = iter::once(0..rows).collect();
+        for (at, (column, _)) in conditions.iter().enumerate() {
+            // The index of a column is read once for all conditions on it.
+            if conditions[..at].iter().any(|(earlier, _)| earlier == column) {
+                continue;
+            }
+            let Some(leaf) = self.leaves[*column] else { continue };
+            let Some(pages) = self.pages(group, leaf, rows) else { continue };
+            let mut matching: Vec<Range<usize>> = vec![];
+            for page in &pages {
+                let of_column = conditions.iter().filter(|(c, _)| c == column);
+                let size = page.rows.len() as u64;
+                let may_match = |(_, p): &(usize, Predicate)| {
+                    self.may_match(Some(&page.statistics), size, leaf, *column, p)
+                };
+                if !of_column.into_iter().all(may_match) {
+                    context.counters.blocks_skipped.fetch_add(1, Ordering::Relaxed);
+                } else if let Some(last) = matching.last_mut().filter(|last| last.end == page.rows.start) {
+                    last.end = page.rows.end;
+                } else {
+                    matching.push(page.rows.clone());
+                }
+            }
+            selected = page_index::intersect(&selected, &matching);
+        }
+        selected
+    }
+
+    /// The pages of a column of a row group, if there is an index of them.
+    fn pages(&self, group: &RowGroupMetaData, leaf: usize, rows: usize) -> Option<Vec<page_index::Page>> {
+        let chunk = group.columns().get(leaf)?;
+        let read = |offset: Option<i64>, length: Option<i32>| {
+            let (offset, length) = (u64::try_from(offset?).ok()?, usize::try_from(length?).ok()?);
+            self.reader.get_bytes(offset, length).ok()
+        };
+        let columns = read(chunk.column_index_offset(), chunk.column_index_length())?;
+        let offsets = read(chunk.offset_index_offset(), chunk.offset_index_length())?;
+        page_index::pages(&columns, &offsets, rows, chunk.column_type())
+    }
 }
 
 /// Rows of a row group.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Piece {
     group: usize,
     /// Of the whole group.
     rows: usize,
-    start: usize,
+    /// Those to read, in order.
+    selected: Vec<Range<usize>>,
+    /// How many those are.
     len: usize,
 }
 
@@ -388,9 +458,9 @@ impl FileScan for ParquetScan {
         }
         Ok(Some(Box::new(Decoder {
             plan: self.plan.clone(),
+            left: piece.len,
             piece,
             reader: None,
-            left: piece.len,
             done: false,
         })))
     }
@@ -446,11 +516,14 @@ impl Decoder {
                 .with_row_groups(vec![self.piece.group])
                 .with_projection(mask);
         if self.piece.len < self.piece.rows {
-            let mut selectors = vec![];
-            if self.piece.start > 0 {
-                selectors.push(RowSelector::skip(self.piece.start));
+            let (mut selectors, mut at) = (vec![], 0);
+            for range in &self.piece.selected {
+                if range.start > at {
+                    selectors.push(RowSelector::skip(range.start - at));
+                }
+                selectors.push(RowSelector::select(range.len()));
+                at = range.end;
             }
-            selectors.push(RowSelector::select(self.piece.len));
             builder = builder.with_row_selection(RowSelection::from(selectors));
         }
         builder.build()

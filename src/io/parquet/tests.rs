@@ -3,7 +3,9 @@
 use std::fs;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{ArrayRef, Float64Array, Int64Array, ListArray, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
@@ -197,4 +199,72 @@ fn bloom_filters_skip_row_groups() {
         assert!(rows >= 1_000 && groups >= 2, "{rows} {groups}");
     }
     assert_eq!(skipped(0, CompareOp::Gt, Scalar::Int(4_001)), (4_000, 0));
+}
+
+#[test]
+fn page_indexes_skip_pages() {
+    let n = 40_000_i64;
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..n));
+    let names: ArrayRef = Arc::new(StringArray::from_iter(
+        (0..n).map(|i| (!(10_000..12_000).contains(&i)).then(|| format!("name {:05}", i * 7 % n))),
+    ));
+    let floats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..n).map(|i| i as f64 / 2.0)));
+    let lists = ListArray::from_iter_primitive::<Int64Type, _, _>((0..n).map(|i| Some(vec![Some(i), None])));
+    let lists: ArrayRef = Arc::new(lists);
+    let batch = RecordBatch::try_from_iter([("id", ids), ("name", names), ("half", floats), ("list", lists)])
+        .unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(25_000))
+        .set_data_page_row_count_limit(1_000)
+        .set_write_batch_size(500)
+        .set_dictionary_enabled(false)
+        .build();
+    let mut bytes = vec![];
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let (_dir, source) = source_of(&bytes);
+    let source = source.unwrap();
+    // How many rows are read for conditions; all that meet them must be among these.
+    let read = |conditions: &[(usize, CompareOp, Scalar)], wanted: &dyn Fn(i64) -> bool| {
+        let predicates = conditions.iter().map(|(column, op, value)| {
+            let predicate = Predicate { op: *op, value: value.clone() };
+            ColumnPredicate { column: *column, predicate }
+        });
+        let predicates: Vec<_> = predicates.collect();
+        let scan = source.scan(&[0, 1, 2, 3], &predicates, &context(1)).unwrap();
+        let mut found = vec![];
+        while let Some(morsel) = scan.next_morsel().unwrap() {
+            for batch in morsel.batches {
+                let batch = batch.unwrap();
+                let (ids, halves) = (batch.columns[0].as_primitive::<Int64Type>(), &batch.columns[2]);
+                let lists = batch.columns[3].as_list::<i32>();
+                for row in 0..batch.rows {
+                    let id = ids.value(row);
+                    // Rows of all columns stay together.
+                    assert_eq!(halves.as_primitive::<Float64Type>().value(row), id as f64 / 2.0);
+                    assert_eq!(lists.value(row).as_primitive::<Int64Type>().value(0), id);
+                    found.push(id);
+                }
+            }
+        }
+        assert!(found.is_sorted());
+        assert!((0..n).filter(|i| wanted(*i)).all(|i| found.binary_search(&i).is_ok()));
+        found.len()
+    };
+    use CompareOp::{Eq, Gt, Lt, NotDistinctFrom};
+    assert_eq!(read(&[(0, Eq, Scalar::Int(17_300))], &|i| i == 17_300), 1_000);
+    assert_eq!(
+        read(&[(0, Gt, Scalar::Int(24_500)), (0, Lt, Scalar::Int(25_500))], &|i| i > 24_500 && i < 25_500),
+        2_000
+    );
+    assert_eq!(
+        read(&[(2, Gt, Scalar::Float(19_000.0))], &|i| i as f64 / 2.0 > 19_000.0),
+        n as usize,
+        "NaN may be anywhere"
+    );
+    assert_eq!(read(&[(1, NotDistinctFrom, Scalar::Null)], &|i| (10_000..12_000).contains(&i)), 2_000);
+    assert_eq!(read(&[(0, Lt, Scalar::Int(2_500)), (2, Lt, Scalar::Float(700.0))], &|i| i < 1_400), 2_000);
+    assert_eq!(read(&[(0, Gt, Scalar::Int(1_000)), (2, Lt, Scalar::Float(100.0))], &|_| false), 0);
+    assert_eq!(read(&[], &|_| true), n as usize);
 }
