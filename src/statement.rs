@@ -10,7 +10,8 @@ use crate::sql::session::PreparedStatement;
 
 /// A statement that was parsed once and runs any number of times.
 ///
-/// It is planned when it runs: the best plan depends on the values of the parameters and on what the tables hold by then.
+/// A query keeps its plan from its second run on, for any values of the same types, until what it names means something
+/// else or its tables are of another size; other statements are planned each time.
 ///
 /// ```
 /// use fluxdb::params;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -27,6 +27,8 @@ struct Added {
     table_functions: BTreeMap<String, TableFunction>,
     scalars: BTreeMap<String, Vec<BoundScalar>>,
     aggregates: BTreeMap<String, Vec<Arc<AggregateFunction>>>,
+    /// How often something was added or taken away.
+    changes: u64,
 }
 
 impl fmt::Debug for Extensions {
@@ -61,10 +63,21 @@ fn cost(args: &[ArgInfo], wanted: &[LogicalType]) -> Option<u32> {
 }
 
 impl Extensions {
+    /// Another number each time that names mean something else.
+    pub fn version(&self) -> u64 {
+        self.0.read().changes
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, Added> {
+        let mut added = self.0.write();
+        added.changes += 1;
+        added
+    }
+
     /// Adds a table, or another in its place; `None` takes it away.
     pub fn set_table(&self, name: &str, table: Option<Arc<dyn Source>>) {
         let name = name.to_lowercase();
-        let mut added = self.0.write();
+        let mut added = self.change();
         match table {
             Some(table) => added.tables.insert(name, table),
             None => added.tables.remove(&name),
@@ -78,7 +91,7 @@ impl Extensions {
 
     /// Adds a table function.
     pub fn set_table_function(&self, name: &str, function: TableFunction) {
-        self.0.write().table_functions.insert(name.to_lowercase(), function);
+        self.change().table_functions.insert(name.to_lowercase(), function);
     }
 
     /// The table function of that name.
@@ -93,7 +106,7 @@ impl Extensions {
         arg_types: Vec<LogicalType>,
         return_type: LogicalType,
     ) {
-        let mut added = self.0.write();
+        let mut added = self.change();
         let overloads = added.scalars.entry(function.name.to_owned()).or_default();
         overloads.retain(|known| known.arg_types != arg_types);
         overloads.push(BoundScalar { function: Arc::new(function), arg_types, return_type });
@@ -109,7 +122,7 @@ impl Extensions {
 
     /// Adds an aggregate function, beside those of the same name for other arguments.
     pub fn add_aggregate(&self, function: AggregateFunction) {
-        let mut added = self.0.write();
+        let mut added = self.change();
         let overloads = added.aggregates.entry(function.name.to_owned()).or_default();
         overloads.retain(|known| known.arg_types != function.arg_types);
         overloads.push(Arc::new(function));

@@ -12,6 +12,7 @@ pub mod external;
 pub mod fluxql;
 mod forms;
 pub mod optimize;
+pub mod parameter;
 pub mod parse_modify;
 pub mod parser;
 pub mod physical;

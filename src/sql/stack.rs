@@ -51,7 +51,8 @@ impl Size {
         self.run <= SMALL_RUN * 40 && self.depth <= SMALL_DEPTH * 4 && self.queries <= SMALL_QUERIES * 4
     }
 
-    fn is_small(self) -> bool {
+    /// Whether it is handled on the stack of whoever runs it.
+    pub fn is_small(self) -> bool {
         self.run <= SMALL_RUN && self.depth <= SMALL_DEPTH && self.queries <= SMALL_QUERIES
     }
 }

@@ -96,7 +96,7 @@ impl Snapshot {
         let table = Arc::new(TableSnapshot {
             definition: Arc::clone(definition),
             data: self.tables.get(&id).cloned().unwrap_or_default(),
-            pin: Arc::clone(&self.pin),
+            pin: Some(Arc::clone(&self.pin)),
             row_groups: OnceLock::new(),
         });
         Ok(Arc::clone(self.handles.write().entry(id).or_insert(table)))
@@ -108,11 +108,19 @@ impl Snapshot {
 pub struct TableSnapshot {
     definition: Arc<TableDefinition>,
     data: Arc<TableData>,
-    pin: Pin,
+    /// Of a table without rows, nothing.
+    pin: Option<Pin>,
     row_groups: OnceLock<Vec<Arc<RowGroup>>>,
 }
 
 impl TableSnapshot {
+    /// The table as if it had no rows: it keeps nothing in the file.
+    #[must_use]
+    pub fn without_rows(&self) -> Self {
+        let definition = Arc::clone(&self.definition);
+        Self { definition, data: Arc::default(), pin: None, row_groups: OnceLock::new() }
+    }
+
     /// Its id.
     pub fn id(&self) -> TableId {
         self.definition.id
@@ -162,8 +170,9 @@ impl TableSnapshot {
         if let Some(row_groups) = self.row_groups.get() {
             return Ok(row_groups);
         }
-        let row_groups = list_row_groups(&self.data, &self.definition, &self.pin)
-            .map_err(|e| e.in_table(&self.definition))?;
+        let Some(pin) = &self.pin else { return Ok(&[]) };
+        let row_groups =
+            list_row_groups(&self.data, &self.definition, pin).map_err(|e| e.in_table(&self.definition))?;
         Ok(self.row_groups.get_or_init(|| row_groups))
     }
 

@@ -21,6 +21,7 @@ use crate::sql::bind::unnest::Unnests;
 use crate::sql::bind::window::Windows;
 use crate::sql::bind::{Binder, EXPRESSION_DEPTH_MAX, coerce};
 use crate::sql::error::{Result, SqlError};
+use crate::sql::parameter;
 use crate::sql::plan::{Column, ColumnId, Definition};
 
 /// Expressions that expanding aliases may make in one statement.
@@ -333,7 +334,13 @@ impl Binder<'_> {
 
     /// The value of a parameter such as `$1`, which counts as a literal.
     pub(super) fn bind_parameter(&mut self, name: &str) -> Result<Expr> {
-        let (value, ty) = self.env.parameters.get(name.trim_start_matches('$'))?;
+        let name = name.trim_start_matches('$');
+        let (value, ty) = self.env.parameters.get(name)?;
+        if self.env.parameters.are_open() {
+            let bound = &self.env.uses.open_parameters;
+            bound.set(bound.get() + 1);
+            return Ok(parameter::open(name, ty));
+        }
         Ok(Expr::literal(value, ty))
     }
 
@@ -458,6 +465,8 @@ pub fn is_constant(expr: &Expr) -> bool {
     match expr {
         Expr::Column { .. } => false,
         Expr::Call { function, .. } if function.volatile => false,
+        // Its value comes later.
+        _ if parameter::name_of(expr).is_some() => false,
         other => other.children().into_iter().all(is_constant),
     }
 }

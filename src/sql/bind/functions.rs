@@ -273,6 +273,7 @@ impl Binder<'_> {
             ("try", [arg]) => self.bind_try(arg, cx),
             ("ago", [interval]) => {
                 let interval = self.bind_expr(interval, cx)?;
+                self.env.uses.moment.set(true);
                 let now = Expr::literal(Scalar::Int(self.env.now_micros.into()), LogicalType::TimestampTz);
                 self.call("-", vec![now, interval])
             }
@@ -306,6 +307,7 @@ impl Binder<'_> {
             "localtime" | "current_localtime" => (time, LogicalType::Time),
             _ => return self.session_name(name),
         };
+        self.env.uses.moment.set(true);
         Some(Expr::literal(Scalar::Int(i128::from(value)), ty))
     }
 

@@ -43,6 +43,7 @@ pub mod types;
 mod unnest;
 mod window;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -99,6 +100,17 @@ pub struct Environment<'e> {
     pub listing: bool,
     /// What the program adds.
     pub extensions: &'e Extensions,
+    /// Notes what the statement's meaning depends on.
+    pub uses: &'e Uses,
+}
+
+/// What else than definitions and settings a bound statement depends on.
+#[derive(Debug, Default)]
+pub struct Uses {
+    /// It holds for this moment only: the time, a variable or what tables have in them has become part of it.
+    pub moment: Cell<bool>,
+    /// How many of its expressions are parameters whose values come later.
+    pub open_parameters: Cell<usize>,
 }
 
 /// Expressions nested more deeply are refused: all that comes behind the binder recurses as deep.

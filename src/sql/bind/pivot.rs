@@ -284,6 +284,7 @@ impl Binder<'_> {
         if !ColumnSet::free(&bound.plan).is_empty() {
             return Err(SqlError::unsupported("a PIVOT whose values depend on a query around it").at(query));
         }
+        self.env.uses.moment.set(true);
         let bound = self.cast_columns(bound, &[crate::column::types::LogicalType::Varchar])?;
         let context = self.env.context;
         let options = OptimizerOptions { enabled: self.env.settings.optimizer };

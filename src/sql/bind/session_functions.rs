@@ -63,6 +63,7 @@ impl Binder<'_> {
             }
             ("getvariable", [variable]) => {
                 let variable = self.constant_name(variable, name, "variable_name")?;
+                self.env.uses.moment.set(true);
                 match self.env.variables.get(&variable) {
                     Some((value, ty)) => Expr::literal(value.clone(), ty.clone()),
                     None => Expr::literal(Scalar::Null, LogicalType::Null),

@@ -8,6 +8,7 @@ use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::ScalarFunction;
 use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::parameter;
 
 /// A boolean constant.
 pub fn boolean(value: bool) -> Expr {
@@ -84,7 +85,7 @@ pub fn is_constant(e: &Expr) -> bool {
 pub fn may_fail(e: &Expr) -> bool {
     let here = match e {
         Expr::Cast { input, to, or_null } => !or_null && !cast_is_total(&input.ty(), to),
-        Expr::Call { .. } => true,
+        Expr::Call { .. } => parameter::name_of(e).is_none(),
         _ => false,
     };
     here || e.children().into_iter().any(may_fail)

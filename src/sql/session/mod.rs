@@ -6,6 +6,7 @@ mod failure;
 mod inert_settings;
 mod keyed;
 mod metrics;
+mod plan_cache;
 mod prepared;
 mod read_view;
 mod reports;
@@ -23,6 +24,7 @@ pub use databases::{Databases, NamedDatabase, SYSTEM_DATABASE, TEMP_DATABASE, na
 pub use failure::Failure;
 pub use inert_settings::is_self_test;
 pub(crate) use keyed::{Expected, Expiry, KeyedChange, KeyedTable};
+pub use plan_cache::PlanCache;
 pub use prepared::{PreparedStatement, PreparedStatements};
 pub use read_view::{DatabaseView, FoundObject, NewPlace, ReadView, SearchPath, parts};
 pub use reports::{ProfileFormat, Reports};
@@ -38,7 +40,7 @@ use crate::exec::profile::Profile;
 use crate::exec::spill::TempSpace;
 use crate::exec::{QueryStream, execute};
 use crate::sql::ast::Statement;
-use crate::sql::bind::{Binder, Environment, Tables};
+use crate::sql::bind::{Binder, Environment, Tables, Uses};
 use crate::sql::error::Result;
 use crate::sql::external::Formats;
 use crate::sql::optimize::{OptimizerOptions, optimize};
@@ -117,7 +119,7 @@ impl Session {
         let size = stack::Size::of(&tokens);
         let parameters = tokens.parameters.clone();
         let statement = stack::with_room(size, move || parser::parse_statement(tokens))??;
-        Ok(PreparedStatement { statement, sql: sql.into(), parameters, size })
+        Ok(PreparedStatement::new(statement, sql, parameters, size))
     }
 
     /// Runs a statement that was parsed.
@@ -145,7 +147,7 @@ impl Session {
                 return statement::prepare(self, prepare, sql, names, size);
             }
             parameters.check(&names)?;
-            self.run_parsed(&statement, sql, parameters)
+            self.run_parsed(&statement, sql, parameters, None)
         })?
     }
 
@@ -156,8 +158,9 @@ impl Session {
         parameters: Parameters,
     ) -> Result<Outcome, Failure> {
         parameters.check(&prepared.parameters)?;
+        let plans = prepared.size.is_small().then_some(&prepared.plans);
         stack::with_room(prepared.size, move || {
-            self.run_parsed(&prepared.statement, &prepared.sql, parameters)
+            self.run_parsed(&prepared.statement, &prepared.sql, parameters, plans)
         })?
     }
 
@@ -166,11 +169,12 @@ impl Session {
         statement: &Statement,
         sql: &str,
         parameters: Parameters,
+        plans: Option<&PlanCache>,
     ) -> Result<Outcome, Failure> {
         self.transaction.check(statement)?;
         let before = std::mem::replace(&mut self.parameters, parameters);
         // A panic must not leave a transaction half done that goes on.
-        let run = std::panic::AssertUnwindSafe(|| statement::run(self, statement, sql));
+        let run = std::panic::AssertUnwindSafe(|| statement::run(self, statement, sql, plans));
         let result = std::panic::catch_unwind(run)
             .unwrap_or_else(|panic| Err(crate::exec::error::ExecError::panicked(&*panic).into()));
         self.parameters = before;
@@ -247,7 +251,7 @@ impl Session {
         tables: &dyn Tables,
         work: impl FnOnce(&mut Binder<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let context = self.context();
+        let (context, uses) = (self.context(), Uses::default());
         let env = Environment {
             tables,
             formats: &*self.formats,
@@ -259,15 +263,20 @@ impl Session {
             activity: self.databases.activity(),
             listing: false,
             extensions: self.databases.extensions(),
+            uses: &uses,
         };
         work(&mut Binder::new(env))
     }
 
     /// The physical plan of a logical one.
     pub(super) fn plan(&self, plan: LogicalPlan, ids: &mut ColumnIds) -> Result<Plan, Failure> {
+        Ok(physical::plan(&self.optimize(plan, ids)?)?)
+    }
+
+    /// What the optimizer makes of a plan.
+    fn optimize(&self, plan: LogicalPlan, ids: &mut ColumnIds) -> Result<LogicalPlan, Failure> {
         let options = OptimizerOptions { enabled: self.settings.optimizer };
-        let optimized = optimize(plan, ids, &self.context(), &options)?;
-        Ok(physical::plan(&optimized)?)
+        Ok(optimize(plan, ids, &self.context(), &options)?)
     }
 
     /// Starts a plan; its progress can be seen from outside.

@@ -1,9 +1,10 @@
-//! Prepared statements: parsed once, bound and planned each time they run, since what exists may change between.
+//! Prepared statements: parsed once. Queries keep a plan where one holds for other values of their parameters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::sql::ast::Statement;
+use crate::sql::session::PlanCache;
 use crate::sql::stack;
 
 /// A statement that PREPARE has kept.
@@ -17,6 +18,15 @@ pub struct PreparedStatement {
     pub parameters: Vec<String>,
     /// How much room it takes to run.
     pub size: stack::Size,
+    /// The plan that it keeps.
+    pub plans: PlanCache,
+}
+
+impl PreparedStatement {
+    /// A statement that has not run yet.
+    pub fn new(statement: Statement, sql: &str, parameters: Vec<String>, size: stack::Size) -> Self {
+        Self { statement, sql: sql.into(), parameters, size, plans: PlanCache::default() }
+    }
 }
 
 /// The prepared statements of a session.

@@ -72,6 +72,11 @@ impl DatabaseView {
         self.snapshot.catalog()
     }
 
+    /// The same, to tell whether it is another.
+    pub fn shared_catalog(&self) -> &Arc<Catalog> {
+        self.snapshot.catalog()
+    }
+
     /// The table with that id.
     pub fn table(&self, id: TableId) -> Result<Arc<TableSnapshot>, TableError> {
         self.snapshot.table(id)

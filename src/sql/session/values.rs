@@ -15,18 +15,47 @@ pub struct Parameters {
     values: BTreeMap<String, TypedValue>,
     /// Nothing is known of the values: any may be meant.
     unknown: bool,
+    /// What is planned is to hold for other values of the same types.
+    open: bool,
 }
 
 impl Parameters {
     /// Values by position, from `$1` on.
     pub fn positional(values: impl IntoIterator<Item = TypedValue>) -> Self {
         let values = values.into_iter().enumerate();
-        Self { values: values.map(|(i, value)| ((i + 1).to_string(), value)).collect(), unknown: false }
+        Self { values: values.map(|(i, value)| ((i + 1).to_string(), value)).collect(), ..Self::default() }
     }
 
     /// Parameters whose values are not known yet: all are NULL, which fits everywhere.
     pub fn unknown() -> Self {
-        Self { values: BTreeMap::new(), unknown: true }
+        Self { unknown: true, ..Self::default() }
+    }
+
+    /// Says whether what is planned is to hold for other values of the same types. Only their types count then.
+    pub fn set_open(&mut self, open: bool) {
+        self.open = open;
+    }
+
+    /// Whether only the types of the values count.
+    pub fn are_open(&self) -> bool {
+        self.open
+    }
+
+    /// The types of all values by name; `None` if one is NULL, which has any type.
+    pub fn types(&self) -> Option<Vec<(String, LogicalType)>> {
+        let types = self
+            .values
+            .iter()
+            .map(|(name, (value, ty))| (!value.is_null()).then(|| (name.clone(), ty.clone())));
+        types.collect()
+    }
+
+    /// Whether the values have these types, and none is NULL.
+    pub fn are_of(&self, types: &[(String, LogicalType)]) -> bool {
+        self.values.len() == types.len()
+            && self.values.iter().zip(types).all(|((name, (value, ty)), (known, known_ty))| {
+                name == known && ty == known_ty && !value.is_null()
+            })
     }
 
     /// The values from `$1` on, if there are no others.

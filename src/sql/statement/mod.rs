@@ -33,14 +33,27 @@ mod upkeep;
 pub use upkeep::{Task, tasks};
 
 pub use prepare::prepare;
+pub(super) use query::plan as query_plan;
 use sqlparser::ast::{Ident, Statement as SqlStatement};
 
 use crate::sql::ast::Statement;
 use crate::sql::error::SqlError;
-use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::session::{Failure, Outcome, PlanCache, Session};
 
-/// Runs a statement. `sql` is its text.
-pub fn run(session: &mut Session, statement: &Statement, sql: &str) -> Result<Outcome, Failure> {
+/// Runs a statement. `sql` is its text; `plans` has the plan of a query that runs several times.
+pub fn run(
+    session: &mut Session,
+    statement: &Statement,
+    sql: &str,
+    plans: Option<&PlanCache>,
+) -> Result<Outcome, Failure> {
+    match (statement, plans) {
+        (Statement::Query(query), Some(plans)) => query::run_planned(session, query, plans),
+        _ => run_once(session, statement, sql),
+    }
+}
+
+fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<Outcome, Failure> {
     match statement {
         Statement::Query(query) => query::run(session, query),
         Statement::Sql(statement) => run_sql(session, statement),

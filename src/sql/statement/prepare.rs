@@ -17,7 +17,7 @@ pub fn prepare(
     size: stack::Size,
 ) -> Result<Outcome, Failure> {
     let name = prepare.name.value;
-    let kept = PreparedStatement { statement: *prepare.statement, sql: sql.into(), parameters, size };
+    let kept = PreparedStatement::new(*prepare.statement, sql, parameters, size);
     check(session, &kept)?;
     session.prepared.insert(&name, kept);
     Ok(Outcome::Done)

@@ -8,11 +8,12 @@ use sqlparser::ast::Query;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::functions::flatten;
+use crate::exec::plan::Plan;
 use crate::sql::bind::{Binder, BoundQuery};
 use crate::sql::error::SqlError;
 use crate::sql::plan::{ColumnIds, LogicalPlan};
 use crate::sql::sequences;
-use crate::sql::session::{Failure, Outcome, ResultRows, Session, TypedValue};
+use crate::sql::session::{Failure, Outcome, PlanCache, ResultRows, Session, TypedValue};
 use crate::sql::statement::materialized::use_rollups;
 
 /// Runs a query; its rows are made while they are read.
@@ -20,6 +21,17 @@ pub fn run(session: &mut Session, query: &Query) -> Result<Outcome, Failure> {
     let view = session.read_view();
     let (plan, mut ids) = session.bind(&view, |binder| plan(binder, query))?;
     let plan = session.plan(plan, &mut ids)?;
+    start(session, plan)
+}
+
+/// Runs a query that may have a plan already.
+pub fn run_planned(session: &mut Session, query: &Query, plans: &PlanCache) -> Result<Outcome, Failure> {
+    let view = session.read_view();
+    let plan = plans.plan(session, &view, query)?;
+    start(session, plan)
+}
+
+fn start(session: &mut Session, plan: Plan) -> Result<Outcome, Failure> {
     if sequences::used_in(&plan) {
         // What a sequence gave out is in the file before anybody sees it.
         let schema = Arc::clone(&plan.schema);

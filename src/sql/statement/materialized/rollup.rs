@@ -41,6 +41,8 @@ pub fn use_rollups(binder: &mut Binder<'_>, plan: &mut LogicalPlan) -> Result<()
     if !binder.env.tables.catalog().tables().any(is_view) {
         return Ok(());
     }
+    // Which rows a view has, and how many, decides.
+    binder.env.uses.moment.set(true);
     rewrite(binder, plan)
 }
 
