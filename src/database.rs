@@ -8,7 +8,9 @@ use crate::error::{Result, guarded};
 use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
 use crate::pager::File;
 use crate::sql::extensions::Extensions;
-use crate::sql::session::{Databases, NamedDatabase, Reports, SearchPath, Settings, name_of_file};
+use crate::sql::session::{
+    Databases, NamedDatabase, Reports, SearchPath, Settings, dictionary_cache_bytes, name_of_file,
+};
 use crate::table::{CheckReport, Recovery, Storage, StorageOptions, Synchronous};
 use crate::upkeep::Upkeep;
 
@@ -81,7 +83,7 @@ impl Options {
     }
 
     /// The working memory of one query; by default a part of the machine's. `SET memory_limit` changes it
-    /// for one connection.
+    /// for one connection. A quarter of it is what decoded dictionaries may take between queries.
     #[must_use]
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit_bytes = Some(bytes);
@@ -394,11 +396,16 @@ impl DatabaseSnapshot {
 }
 
 impl Options {
+    fn memory_limit_bytes(&self) -> u64 {
+        self.memory_limit_bytes.unwrap_or_else(default_memory_limit_bytes)
+    }
+
     fn storage(&self) -> StorageOptions {
         let mut storage =
             StorageOptions { read_only: self.read_only, create: self.create, ..StorageOptions::default() };
         (storage.synchronous, storage.recover) = (self.synchronous, self.recover);
         storage.background = self.background;
+        storage.dictionary_cache_bytes = dictionary_cache_bytes(self.memory_limit_bytes());
         if let Some(bytes) = self.page_size_bytes {
             storage.page_size = bytes;
         }
@@ -419,7 +426,7 @@ impl Shared {
             threads: options.threads.unwrap_or(cores).max(1),
             temp_directory: temp_directory(path, options),
             max_temp_directory_bytes: u64::MAX,
-            memory_limit_bytes: options.memory_limit_bytes.unwrap_or_else(default_memory_limit_bytes),
+            memory_limit_bytes: options.memory_limit_bytes(),
             integer_division: false,
             default_descending: false,
             default_nulls_first: false,

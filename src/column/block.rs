@@ -76,7 +76,7 @@ impl Block<'_> {
             // All blocks of a chunk come in the same layout.
             if self.coded()
                 && *self.chunk.ty() == LogicalType::Varchar
-                && let Shared::Strings(values) = self.chunk.shared()?
+                && let Shared::Strings(values) = &**self.chunk.shared()?
             {
                 return null_dictionary_array(out, values);
             }
@@ -196,7 +196,7 @@ impl Block<'_> {
             None => int::decode_vec::<u32>(stream, self.entry.rows)?,
         };
         let arrow = self.chunk.ty().arrow();
-        match shared {
+        match &**shared {
             Shared::Strings(values) if *self.chunk.ty() == LogicalType::Varchar => {
                 dictionary_array(codes, values, nulls)
             }
@@ -237,9 +237,9 @@ impl Block<'_> {
 
     /// Strings, as views on the block.
     fn strings(&self, stream: Stream<'_>, rows: Option<&[u16]>, text: bool) -> Decoded<Views> {
-        let table = self.chunk.shared()?.table();
+        let shared = self.chunk.shared()?;
         let known = self.checked.load(Ordering::Relaxed) & TEXT != 0;
-        let views = match strings::decode(stream, self.entry.rows, rows, table)? {
+        let views = match strings::decode(stream, self.entry.rows, rows, shared.table())? {
             Strings::Constant(value) => {
                 Views::repeat(self.buffer(value), rows.map_or(self.entry.rows, <[u16]>::len), text)?
             }

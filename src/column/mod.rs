@@ -16,6 +16,7 @@ mod conformance;
 #[cfg(test)]
 mod corruption;
 pub(crate) mod describe;
+pub mod dictionary_cache;
 pub(crate) mod encode;
 pub mod error;
 pub(crate) mod filter;
@@ -41,6 +42,7 @@ pub mod writer;
 
 pub use codec::Codec;
 pub use describe::{CodecNode, SharedSection};
+pub use dictionary_cache::DictionaryCache;
 pub use error::{ChunkPlace, ColumnError};
 pub use layout::{BLOCK_ROWS, CHUNK_ALIGN, ROW_GROUP_ROWS};
 pub use meta::ChunkMeta;

@@ -5,8 +5,9 @@
 //! a decoder relies on it checks every time: no bytes, however damaged, make it panic, allocate beyond what
 //! the rows of a block can need, or read outside of the chunk.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, new_empty_array};
 use arrow_buffer::BooleanBuffer;
@@ -15,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::column::block::Block;
 use crate::column::codec::Codec;
+use crate::column::dictionary_cache::{DictionaryCache, Place};
 use crate::column::encode::nested::child_types;
 use crate::column::error::{ChunkPlace, ColumnError, Result};
 use crate::column::filter::asks_for_empty;
@@ -46,12 +48,28 @@ pub struct ChunkReader {
     /// What was found right so far, for each block.
     checked: Box<[AtomicU8]>,
     /// What the blocks share, once it was needed.
-    shared: OnceLock<Decoded<Shared>>,
-    /// The last conditions on the dictionary, and the positions that satisfy them.
+    shared: Arc<Place<Dictionary>>,
+    /// What decides how long that is kept.
+    cache: Option<Arc<DictionaryCache>>,
+}
+
+/// What the blocks of a chunk share, and what was found out about it.
+#[derive(Debug)]
+pub(crate) struct Dictionary {
+    shared: Shared,
+    /// The last conditions on the values, and the positions that satisfy them.
     code_sets: Mutex<Vec<(Predicate, Arc<CodeSet>)>>,
 }
 
-/// How many conditions a reader remembers.
+impl Deref for Dictionary {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// How many conditions a dictionary remembers.
 const CODE_SETS: usize = 4;
 
 impl ChunkReader {
@@ -110,8 +128,16 @@ impl ChunkReader {
         }
         let slots = if layout.uniform() { layout.blocks.min(1) } else { layout.blocks };
         let checked = (0..slots).map(|_| AtomicU8::new(0)).collect();
-        let (ty, shared, code_sets) = (ty.clone(), OnceLock::new(), Mutex::default());
-        Ok(Self { bytes, layout, ty, physical, place, children, checked, shared, code_sets })
+        let (ty, shared) = (ty.clone(), Arc::default());
+        Ok(Self { bytes, layout, ty, physical, place, children, checked, shared, cache: None })
+    }
+
+    /// The same reader, whose dictionary is kept for as long as a cache has room for it.
+    #[must_use]
+    pub fn with_cache(mut self, cache: &Arc<DictionaryCache>) -> Self {
+        self.cache = Some(Arc::clone(cache));
+        self.children = self.children.into_iter().map(|child| child.with_cache(cache)).collect();
+        self
     }
 
     /// Rows, NULLs included.
@@ -239,30 +265,35 @@ impl ChunkReader {
     /// The distinct values of a chunk of strings that is dictionary-coded, a `Utf8View` or `BinaryView`; the same
     /// array that the blocks of a `VARCHAR` point to.
     pub fn dictionary(&self) -> Result<Option<ArrayRef>> {
-        match self.shared().map_err(|d| self.corrupt(None, d))? {
+        match &**self.shared().map_err(|d| self.corrupt(None, d))? {
             Shared::Strings(values) => Ok(Some(Arc::clone(values))),
             _ => Ok(None),
         }
     }
 
     /// What the blocks share.
-    pub(crate) fn shared(&self) -> Decoded<&Shared> {
-        let shared = self.shared.get_or_init(|| Shared::read(&self.bytes, &self.layout, self.physical));
-        shared.as_ref().map_err(Damage::clone)
+    pub(crate) fn shared(&self) -> Decoded<Arc<Dictionary>> {
+        self.shared.get_or_make(self.cache.as_deref(), || {
+            let shared = Shared::read(&self.bytes, &self.layout, self.physical)?;
+            // Each code set has a byte a value at most.
+            let bytes = shared.bytes_beside(&self.bytes) + CODE_SETS * shared.len();
+            Ok((Dictionary { shared, code_sets: Mutex::default() }, bytes))
+        })
     }
 
     /// The positions in the dictionary whose values satisfy a condition with a value.
     pub(crate) fn code_set(&self, predicate: &Predicate) -> Decoded<Option<Arc<CodeSet>>> {
+        let shared = self.shared()?;
         let same = |known: &Predicate| known.op == predicate.op && known.value == predicate.value;
         let known = |sets: &Vec<(Predicate, Arc<CodeSet>)>| {
             sets.iter().find(|(p, _)| same(p)).map(|(_, set)| Arc::clone(set))
         };
-        if let Some(set) = known(&self.code_sets.lock()) {
+        if let Some(set) = known(&shared.code_sets.lock()) {
             return Ok(Some(set));
         }
-        let Some(set) = self.shared()?.filter(self.physical, predicate)? else { return Ok(None) };
+        let Some(set) = shared.filter(self.physical, predicate)? else { return Ok(None) };
         let set = Arc::new(set);
-        let mut sets = self.code_sets.lock();
+        let mut sets = shared.code_sets.lock();
         if sets.len() == CODE_SETS {
             sets.remove(0);
         }

@@ -113,6 +113,23 @@ impl Shared {
         }
     }
 
+    /// About how many bytes it takes beside those of the chunk.
+    pub(crate) fn bytes_beside(&self, chunk: &Bytes) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Symbols(table) => size_of_val(&**table),
+            Self::Strings(values) => {
+                let buffers = match values.as_string_view_opt() {
+                    Some(text) => text.data_buffers(),
+                    None => values.as_binary_view_opt().map_or(&[][..], |bytes| bytes.data_buffers()),
+                };
+                let beside = buffers.iter().filter(|b| !chunk.as_ptr_range().contains(&b.as_ptr()));
+                size_of::<u128>() * values.len() + beside.map(Buffer::len).sum::<usize>()
+            }
+            Self::Numbers(numbers) => numbers.values.len() + numbers.stream.len(),
+        }
+    }
+
     /// The symbol table, if that is what is shared.
     pub(crate) fn table(&self) -> Option<&SymbolTable> {
         if let Self::Symbols(table) = self { Some(table) } else { None }

@@ -16,7 +16,6 @@ use crate::catalog::{
 };
 use crate::column::ChunkReader;
 use crate::pager::{Extent, PageId, SlotId};
-use crate::table::Pin;
 use crate::table::decode::keep;
 use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};
@@ -24,6 +23,7 @@ use crate::table::fresh::{Content, FreshGroup};
 use crate::table::keys::{IndexCache, KeyIndex, open_index};
 use crate::table::log_record::Rows;
 use crate::table::numbering::Numbering;
+use crate::table::pin::Pin;
 use crate::table::row_group::KnownKeys;
 use crate::table::statistics::ColumnStatistics;
 

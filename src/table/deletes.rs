@@ -17,8 +17,8 @@ use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 
 use crate::catalog::{DeletesRef, SegmentEntry, TableId};
 use crate::pager::{Extent, PageId, checksum};
-use crate::table::Pin;
 use crate::table::error::{Result, TableError};
+use crate::table::pin::Pin;
 
 const MAGIC: [u8; 4] = *b"FXDV";
 const HEADER_BYTES: usize = 32;

@@ -53,6 +53,7 @@ mod log_tests;
 mod merge;
 mod metrics;
 mod numbering;
+mod pin;
 mod places;
 mod rebase;
 mod recovery;
@@ -71,8 +72,6 @@ mod transaction;
 mod unsealed;
 mod workspace;
 
-use std::sync::Arc;
-
 pub use crate::pager::Synchronous;
 pub use append::TableAppender;
 pub use check::{CheckReport, Finding};
@@ -85,6 +84,3 @@ pub use snapshot::{ROW_ID, ROW_ID_NAME, Snapshot, TableSnapshot};
 pub use statistics::ColumnStatistics;
 pub use storage::{Storage, StorageOptions};
 pub use transaction::{Savepoint, WriteTransaction};
-
-/// A commit of the file that something still looks at.
-type Pin = Arc<crate::pager::Snapshot>;

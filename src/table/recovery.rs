@@ -7,6 +7,7 @@ use crate::catalog::{Catalog, CounterState, ObjectId};
 use crate::pager::{LogEnd, News, Pager};
 use crate::table::error::{Result, TableError};
 use crate::table::log_record::LogRecord;
+use crate::table::pin::Pinned;
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::{Core, load};
 use crate::table::unsealed::{Overlay, Unsealed};
@@ -52,7 +53,7 @@ impl Core {
         let next = match if anew { News::Superblock } else { news } {
             News::Nothing => return Ok(()),
             News::Superblock => {
-                let sealed = load(Arc::new(self.pager().snapshot()), Some(&before))?;
+                let sealed = load(Pinned::new(self.pager().snapshot(), self.dictionaries()), Some(&before))?;
                 replay(self.pager(), sealed, rows_max)?.0
             }
             News::Frames(payloads) => {

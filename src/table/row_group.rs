@@ -8,12 +8,12 @@ use arrow_buffer::BooleanBuffer;
 use crate::catalog::{ColumnId, TableDefinition};
 use crate::column::{ChunkMeta, ChunkPlace, ChunkReader};
 use crate::pager::{Extent, PageId, PagerError};
-use crate::table::Pin;
 use crate::table::data::Group;
 use crate::table::decode::read_rows;
 use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Chunk, FreshGroup};
+use crate::table::pin::Pin;
 
 /// A run of rows of a table, with one chunk for each column. Nothing of it is read before it is asked for.
 ///
@@ -207,7 +207,8 @@ impl RowGroup {
                 .map_err(|_| PagerError::corrupt_page(extent.start, "a chunk longer than memory"))
                 .and_then(|bytes| self.pin.read_extent_range(extent, meta.byte_offset.get(), bytes))
                 .map_err(|e| TableError::from(e).in_table(&self.definition))?;
-            let reader = ChunkReader::open(bytes, &self.definition.columns[column].ty, self.place(column))?;
+            let reader = ChunkReader::open(bytes, &self.definition.columns[column].ty, self.place(column))?
+                .with_cache(self.pin.dictionaries());
             // A whole chunk in the wrong place, such as one that a lost write left from before.
             if reader.header_crc() != meta.header_crc.get() || reader.rows() != self.rows() {
                 return Err(TableError::Corrupt(format!(

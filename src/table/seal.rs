@@ -12,6 +12,7 @@ use crate::table::data::{Delta, TableData, new_version};
 use crate::table::error::Result;
 use crate::table::metrics;
 use crate::table::numbering::Renumbering;
+use crate::table::pin::Pinned;
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::Core;
 
@@ -90,7 +91,7 @@ impl Core {
             }
         }
         // 5. The superblock.
-        let pin = Arc::new(txn.commit()?);
+        let pin = Pinned::new(txn.commit()?, self.dictionaries());
         moved.iter().for_each(|(state, sequence)| sequence.counter.saved(*state));
         renumber(base, &tables, renumbered);
         // 6. Readers.

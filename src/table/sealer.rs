@@ -28,6 +28,7 @@ use crate::table::gate::{WriterGate, WriterPass};
 use crate::table::log_record::{LogRecord, Rows, TableChange};
 use crate::table::metrics;
 use crate::table::numbering::Renumbering;
+use crate::table::pin::Pinned;
 use crate::table::seal::renumber;
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::{Core, Storage};
@@ -231,7 +232,7 @@ impl Core {
         let (slot, root) = builder.write_catalog(catalog, false)?;
         let Builder { tables, renumbered, .. } = builder;
         txn.set_roots(Roots { catalog: Some(slot), ..txn.roots() });
-        let pin = Arc::new(txn.commit()?);
+        let pin = Pinned::new(txn.commit()?, self.dictionaries());
         moved.iter().for_each(|(state, sequence)| sequence.counter.saved(*state));
 
         let sealed = Snapshot::new(Arc::clone(catalog), Some((slot, Arc::new(root))), tables, pin);

@@ -10,9 +10,9 @@ use crate::catalog::{
     Catalog, CatalogError, CatalogRoot, ColumnDefinition, ObjectKind, TableDefinition, TableId,
 };
 use crate::pager::SlotId;
-use crate::table::Pin;
 use crate::table::data::TableData;
 use crate::table::error::Result;
+use crate::table::pin::Pin;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::statistics::{Accumulator, ColumnStatistics};
 use crate::table::unsealed::Unsealed;

@@ -11,13 +11,13 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::catalog::record::{Malformed, RecordKind};
 use crate::catalog::{Catalog, CatalogRoot, Object, RootEntry, SchemaDefinition, TableId};
-use crate::column::ROW_GROUP_ROWS;
+use crate::column::{DictionaryCache, ROW_GROUP_ROWS};
 use crate::pager::inspect::Inspection;
 use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager, Synchronous};
-use crate::table::Pin;
 use crate::table::data::TableData;
 use crate::table::error::{Result, TableError};
 use crate::table::gate::{WriterGate, WriterPass};
+use crate::table::pin::{Pin, Pinned};
 use crate::table::recovery::{Recovery, replay};
 use crate::table::sealer::Sealer;
 use crate::table::snapshot::Snapshot;
@@ -47,6 +47,8 @@ pub struct StorageOptions {
     /// Seal in a thread of its own what is in the log, before that is full. Default: yes. Without, the commit for which
     /// the log has no room does it, and when that is is certain.
     pub background: bool,
+    /// Bytes that decoded dictionaries may take between queries. Default: 256 MiB.
+    pub dictionary_cache_bytes: usize,
     /// Give up commits that cannot be read any more, if the log is damaged. Default: no; then such a database is open
     /// for reading only.
     pub recover: bool,
@@ -61,6 +63,7 @@ impl Default for StorageOptions {
             row_group_rows: ROW_GROUP_ROWS,
             synchronous: Synchronous::Full,
             log_bytes_max: 16 << 20,
+            dictionary_cache_bytes: 256 << 20,
             background: true,
             recover: false,
         }
@@ -106,6 +109,7 @@ pub struct Core {
     /// It ends with the process, so it needs no log.
     volatile: bool,
     recovery: Recovery,
+    dictionaries: Arc<DictionaryCache>,
     /// How long the log was or is, in bytes.
     pub(super) log_bytes: AtomicU64,
     /// Since it was opened there was a commit that a log would have been good for.
@@ -135,7 +139,8 @@ impl Storage {
         let mut options = options.clone();
         options.row_group_rows = options.row_group_rows.clamp(1, ROW_GROUP_ROWS);
         options.page_size = pager.page_size() as u32;
-        let sealed = load(Arc::new(pager.snapshot()), None)?;
+        let dictionaries = Arc::new(DictionaryCache::new(options.dictionary_cache_bytes));
+        let sealed = load(Pinned::new(pager.snapshot(), &dictionaries), None)?;
         let (snapshot, recovery) = replay(&pager, sealed, options.row_group_rows)?;
         let (_, log_bytes) = pager.log_bytes();
         let sealer = Sealer::new(options.background && !volatile && !pager.is_read_only());
@@ -147,6 +152,7 @@ impl Storage {
             writers: Arc::default(),
             volatile,
             recovery,
+            dictionaries,
             log_bytes: AtomicU64::new(log_bytes),
             had_small_commit: AtomicBool::new(false),
             sealer,
@@ -253,6 +259,11 @@ impl Core {
     /// Whether it ends with the process.
     pub(super) fn is_volatile(&self) -> bool {
         self.volatile
+    }
+
+    /// What keeps the decoded dictionaries of its chunks.
+    pub fn dictionaries(&self) -> &Arc<DictionaryCache> {
+        &self.dictionaries
     }
 
     /// How it was opened.

@@ -29,6 +29,7 @@ pub use prepared::{PreparedStatement, PreparedStatements};
 pub use read_view::{DatabaseView, FoundObject, NewPlace, ReadView, SearchPath, parts};
 pub use reports::{ProfileFormat, Reports};
 pub use result::{Outcome, ResultRows};
+pub(crate) use settings::dictionary_cache_bytes;
 pub use settings::{Setting, Settings, format_bytes, unknown as unknown_setting};
 pub(super) use transaction::Writer;
 pub(crate) use transaction::wait_to_write;

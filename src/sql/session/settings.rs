@@ -350,6 +350,11 @@ impl Setting {
     }
 }
 
+/// The part of `memory_limit` that decoded dictionaries of each database may take between queries.
+pub(crate) fn dictionary_cache_bytes(memory_limit_bytes: u64) -> usize {
+    usize::try_from(memory_limit_bytes / 4).unwrap_or(usize::MAX)
+}
+
 impl Settings {
     /// All settings, by name.
     pub fn list(&self) -> Vec<Setting> {

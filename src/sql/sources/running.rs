@@ -43,6 +43,9 @@ pub(super) fn memory(env: &Environment<'_>) -> Result<RowsBuilder> {
         let kind = if database.database().path().is_some() { "file" } else { "memory file" };
         let bytes = storage.file_bytes().map_err(ExecError::Storage)?;
         rows.push([text(kind), text(database.name()), int(bytes), Scalar::Null, Scalar::Null]);
+        let cache = storage.dictionaries();
+        let (bytes, budget) = (int(cache.bytes() as u64), int(cache.budget() as u64));
+        rows.push([text("dictionaries"), text(database.name()), bytes, Scalar::Null, budget]);
     }
     for query in env.activity.queries() {
         if query.state == "running" {

@@ -6,7 +6,9 @@ use crate::column::scalar::Scalar;
 use crate::sql::ast::Show;
 use crate::sql::error::SqlError;
 use crate::sql::parser::scalar_query;
-use crate::sql::session::{Failure, Outcome, Parameters, Session, TypedValue, is_self_test};
+use crate::sql::session::{
+    Failure, Outcome, Parameters, Session, TypedValue, dictionary_cache_bytes, is_self_test,
+};
 use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::{attach, query, show};
 
@@ -23,13 +25,26 @@ pub fn set(session: &mut Session, name: &Ident, value: &Syntax) -> Result<Outcom
         _ => session.settings.set(&setting, &value),
     };
     done.map_err(|e| e.at_span(name.span))?;
+    share_memory(session);
     Ok(Outcome::Done)
+}
+
+/// Tells all databases how much memory they may use between queries.
+fn share_memory(session: &Session) {
+    let bytes = dictionary_cache_bytes(session.settings.memory_limit_bytes);
+    for database in session.databases() {
+        let cache = database.storage().dictionaries();
+        if cache.budget() != bytes {
+            cache.set_budget(bytes);
+        }
+    }
 }
 
 /// Gives a setting its default.
 pub fn reset(session: &mut Session, name: &Ident) -> Result<Outcome, Failure> {
     let defaults = session.defaults().clone();
     session.settings.reset(&name.value, &defaults).map_err(|e| e.at_span(name.span))?;
+    share_memory(session);
     Ok(Outcome::Done)
 }
 
