@@ -299,19 +299,57 @@ pub(crate) trait LaneSink {
 /// Unpacks numbers that are packed one after another, as words in little-endian order.
 #[inline]
 fn unpack_tail(bytes: &[u8], bits: usize, out: &mut [u64]) {
-    // Where eight bytes from that in which a number begins are there, and hold all of it, one load gets it.
-    let whole =
-        if bits <= 57 { (bytes.len().saturating_sub(7) * 8).div_ceil(bits).min(out.len()) } else { 0 };
-    let mask = ones(bits);
-    let (fast, slow) = out.split_at_mut(whole);
-    for (i, word) in fast.iter_mut().enumerate() {
-        let bit = i * bits;
+    // So many numbers are in the eight bytes from that in which the first of them begins.
+    match bits {
+        0..=8 => unpack_together::<8>(bytes, bits, out),
+        9..=15 => unpack_together::<4>(bytes, bits, out),
+        16..=29 => unpack_together::<2>(bytes, bits, out),
+        30..=57 => unpack_together::<1>(bytes, bits, out),
+        _ => {
+            for (i, word) in out.iter_mut().enumerate() {
+                *word = tail_number(bytes, i, bits).to_le();
+            }
+        }
+    }
+}
+
+/// Unpacks `N` numbers from each eight bytes.
+#[inline]
+fn unpack_together<const N: usize>(bytes: &[u8], bits: usize, out: &mut [u64]) {
+    let (groups, rest) = out.as_chunks_mut::<N>();
+    // Of so many, eight bytes are there.
+    let whole = (bytes.len() * 8 / (N * bits)).saturating_sub(64_usize.div_ceil(N * bits) - 1);
+    let (fast, slow) = groups.split_at_mut(whole.min(groups.len()));
+    let mut bit = 0;
+    for group in fast {
         let mut raw = [0; 8];
         raw.copy_from_slice(&bytes[bit / 8..bit / 8 + 8]);
-        *word = ((u64::from_le_bytes(raw) >> (bit % 8)) & mask).to_le();
+        unpack_word(u64::from_le_bytes(raw) >> (bit % 8), bits, group);
+        bit += N * bits;
     }
-    for (i, word) in slow.iter_mut().enumerate() {
-        *word = tail_number(bytes, whole + i, bits).to_le();
+    let last = |bit: usize| {
+        let (bytes, mut raw) = (&bytes[bit / 8..], [0; 8]);
+        let len = bytes.len().min(8);
+        raw[..len].copy_from_slice(&bytes[..len]);
+        u64::from_le_bytes(raw) >> (bit % 8)
+    };
+    for group in slow {
+        unpack_word(last(bit), bits, group);
+        bit += N * bits;
+    }
+    if !rest.is_empty() {
+        let mut numbers = [0; N];
+        unpack_word(last(bit), bits, &mut numbers);
+        rest.copy_from_slice(&numbers[..rest.len()]);
+    }
+}
+
+/// Takes a word apart.
+#[inline(always)]
+fn unpack_word<const N: usize>(mut word: u64, bits: usize, out: &mut [u64; N]) {
+    for number in out {
+        *number = (word & ones(bits)).to_le();
+        word = word.unbounded_shr(bits as u32);
     }
 }
 
@@ -349,7 +387,7 @@ mod tests {
             state ^ (state >> 29)
         };
         for bits in 0..=64 {
-            for count in [0, 1, 7, 1023, 1024, 1025, 2048, 3000] {
+            for count in [0, 1, 7, 60, 61, 62, 63, 64, 100, 500, 1023, 1024, 1025, 2048, 3000] {
                 let numbers: Vec<u64> = (0..count).map(|_| random() & ones(bits)).collect();
                 let mut bytes = vec![];
                 pack(numbers.iter().copied(), bits, &mut bytes);
