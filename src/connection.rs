@@ -387,9 +387,11 @@ impl Connection {
         let listed = session.bind(&view, |binder| {
             let mut all = vec![];
             for schema in view.catalog().schemas() {
+                let name = &schema.definition().name;
                 for object in schema.relations() {
-                    let columns = relation_columns(&binder.env, object).into_iter().map(|c| c.name);
-                    all.push((qualified(&schema.definition().name, object.name()), columns.collect()));
+                    let columns = relation_columns(&binder.env, view.focus(), name, object);
+                    let columns = columns.into_iter().map(|c| c.name);
+                    all.push((qualified(name, object.name()), columns.collect()));
                 }
             }
             Ok(all)

@@ -112,6 +112,22 @@ pub enum Statement {
     Attach(Box<Attach>),
     /// DETACH.
     Detach(Detach),
+    /// CREATE SNAPSHOT.
+    CreateSnapshot {
+        /// What to call it.
+        name: Ident,
+        /// In place of one of that name.
+        or_replace: bool,
+        /// Nothing happens if there is one of that name.
+        if_not_exists: bool,
+    },
+    /// DROP SNAPSHOT.
+    DropSnapshot {
+        /// The snapshot.
+        name: Ident,
+        /// It is no error if it is not there.
+        if_exists: bool,
+    },
     /// USE of a database, a schema, or both.
     Use(ObjectName),
     /// INSTALL or LOAD.

@@ -27,7 +27,7 @@ use crate::sql::forms::{self, SampleSyntax};
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::parser::{factor_query, parse_query};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan, Sample, SampleMethod, SampleSize};
-use crate::sql::session::{FoundObject, SYSTEM_DATABASE, parts};
+use crate::sql::session::{DatabaseView, FoundObject, SYSTEM_DATABASE, parts};
 use crate::sql::sources::SystemView;
 use crate::sql::{sources, stack};
 
@@ -437,6 +437,9 @@ impl Binder<'_> {
             return Err(SqlError::internal("a name is empty"));
         };
         let schema = qualifier.last().copied();
+        if let Some(snapshot) = qualifier.first().filter(|first| first.quote_style == Some(forms::MARK)) {
+            return self.bind_as_of(snapshot, &ObjectName(name.0[1..].to_vec()));
+        }
         if schema.is_some_and(|s| s.value.eq_ignore_ascii_case("recurring"))
             && let Some(bound) = self.bind_recurring(object)
         {
@@ -475,6 +478,35 @@ impl Binder<'_> {
         Err(error.did_you_mean(&object.value, Cte::names(self.ctes.as_ref())))
     }
 
+    /// A table or view of the database of which something is a snapshot, as of then.
+    fn bind_as_of(&mut self, snapshot: &Ident, name: &ObjectName) -> Result<Bound> {
+        let names = self.env.tables.names();
+        let is_it =
+            |d: &&DatabaseView| d.database().is_frozen() && d.name().eq_ignore_ascii_case(&snapshot.value);
+        let Some(then) = names.databases().iter().find(is_it) else {
+            let message = format!("there is no snapshot \"{}\"; CREATE SNAPSHOT makes one", snapshot.value);
+            return Err(SqlError::binder(message).at_span(snapshot.span));
+        };
+        let names = names.as_of(then);
+        match names.lookup(Namespace::Relation, name)? {
+            Some(found) if found.database.is_live_of(then) || found.database.name() == then.name() => {}
+            Some(found) => {
+                let (name, other) = (found.object.name(), found.database.name());
+                let message = format!(
+                    "\"{name}\" is in the database \"{other}\", of which \"{}\" is no snapshot",
+                    snapshot.value
+                );
+                return Err(SqlError::binder(message).at_span(snapshot.span));
+            }
+            None => return Err(names.not_found(ObjectKind::Table, name)),
+        }
+        // A name that has another meaning in the statement has it for tables of now.
+        let ctes = self.ctes.take();
+        let bound = self.reading(&names, |binder| binder.bind_table(name, None));
+        self.ctes = ctes;
+        bound
+    }
+
     fn bind_stored_table(&mut self, table: &Arc<TableDefinition>, found: FoundObject<'_>) -> Result<Bound> {
         let target = Target::new(Arc::clone(table), &found.schema.definition().name);
         let snapshot = found.database.table(table.id);
@@ -506,7 +538,11 @@ impl Binder<'_> {
         // A view sees no CTEs of the statement that uses it.
         let ctes = self.ctes.take();
         self.views.push(Arc::clone(view));
-        let bound = self.bind_query(&query, None).map_err(inside);
+        let bound = match self.env.tables.names().within(found.database, &found.schema.definition().name) {
+            Some(names) => self.reading(&names, |binder| binder.bind_query(&query, None)),
+            None => self.bind_query(&query, None),
+        };
+        let bound = bound.map_err(inside);
         self.views.pop();
         self.ctes = ctes;
         let mut bound = derived(&view.name, bound?);

@@ -45,6 +45,7 @@ mod window;
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::mem::swap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -180,6 +181,52 @@ impl<'e> Binder<'e> {
             collations: HashMap::new(),
             gap_filled: None,
         }
+    }
+
+    /// Binds something whose names mean what they do there, as part of the statement.
+    fn reading<T>(&mut self, names: &ReadView, bind: impl FnOnce(&mut Binder<'_>) -> T) -> T {
+        let mut other = Binder::new(Environment { tables: names, ..self.env });
+        self.swap_progress(&mut other);
+        let bound = bind(&mut other);
+        self.swap_progress(&mut other);
+        bound
+    }
+
+    /// Swaps all but what they bind against.
+    fn swap_progress(&mut self, other: &mut Binder<'_>) {
+        let Self {
+            env: _,
+            ids,
+            ctes,
+            frames,
+            frame,
+            query_depth,
+            expr_depth,
+            tables,
+            alias_nodes,
+            alias_depth,
+            macro_depth,
+            outer_aggregates,
+            macro_calls,
+            views,
+            collations,
+            gap_filled,
+        } = self;
+        swap(ids, &mut other.ids);
+        swap(ctes, &mut other.ctes);
+        swap(frames, &mut other.frames);
+        swap(frame, &mut other.frame);
+        swap(query_depth, &mut other.query_depth);
+        swap(expr_depth, &mut other.expr_depth);
+        swap(tables, &mut other.tables);
+        swap(alias_nodes, &mut other.alias_nodes);
+        swap(alias_depth, &mut other.alias_depth);
+        swap(macro_depth, &mut other.macro_depth);
+        swap(outer_aggregates, &mut other.outer_aggregates);
+        swap(macro_calls, &mut other.macro_calls);
+        swap(views, &mut other.views);
+        swap(collations, &mut other.collations);
+        swap(gap_filled, &mut other.gap_filled);
     }
 
     /// Binds a whole query; the plan yields exactly its columns.

@@ -60,6 +60,12 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
     if head.kind == "table" {
         return Ok(table_as(parser, &head)?);
     }
+    if head.kind == "snapshot" && !head.temporary {
+        skip_words(parser, head.words + 1);
+        let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+        let name = parser.parse_identifier()?;
+        return Ok(Some(Statement::CreateSnapshot { name, or_replace: head.or_replace, if_not_exists }));
+    }
     if head.kind == "retention" && peek_word(parser, head.words + 1) == "policy" {
         skip_words(parser, head.words + 2);
         return Ok(Some(retention_policy(parser)?));
@@ -390,6 +396,11 @@ pub fn drop(parser: &mut Parser) -> Result<Option<Statement>> {
     if peek_words(parser, 1, &["retention", "policy"]) {
         skip_words(parser, 3);
         return Ok(Some(drop_retention_policy(parser)?));
+    }
+    if peek_words(parser, 1, &["snapshot"]) {
+        skip_words(parser, 2);
+        let if_exists = if_exists(parser);
+        return Ok(Some(Statement::DropSnapshot { name: parser.parse_identifier()?, if_exists }));
     }
     let Some((kind, words)) = kind(parser, 1) else { return Ok(None) };
     skip_words(parser, words);

@@ -38,6 +38,12 @@ impl NamedDatabase {
         Arc::new(Self { name, path, storage, frozen: Some(self.newest()) })
     }
 
+    /// The same database as of now, for good, under another name.
+    pub fn freeze_as(&self, name: &str) -> Arc<Self> {
+        let storage = Arc::clone(&self.storage);
+        Arc::new(Self { name: name.into(), path: None, storage, frozen: Some(self.newest()) })
+    }
+
     /// It as of the last commit, or of the moment as of which it is seen.
     pub fn newest(&self) -> Arc<Snapshot> {
         self.frozen.clone().unwrap_or_else(|| self.storage.newest())

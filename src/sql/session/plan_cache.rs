@@ -113,11 +113,13 @@ struct KeptTable {
 }
 
 impl KeptTable {
-    /// `None` if the table is not one of the view's.
+    /// `None` if the table is not one of the view's, or is that of a snapshot as well as that of now.
     fn of(table: &Arc<TableSnapshot>, view: &ReadView) -> Option<Self> {
         let id = table.id();
         let is_it = |found: Arc<TableSnapshot>| Arc::ptr_eq(&found, table);
-        let database = view.databases().iter().position(|d| d.table(id).is_ok_and(is_it))?;
+        let mut holders =
+            (0..view.databases().len()).filter(|i| view.databases()[*i].table(id).is_ok_and(is_it));
+        let database = holders.next().filter(|_| holders.next().is_none())?;
         // All, not just those that are read: where count(x) became count(*), x is not read.
         let columns = table.definition().columns.iter().enumerate();
         let nullable = columns.filter(|(_, c)| c.nullable).map(|(position, _)| position);

@@ -81,6 +81,13 @@ impl DatabaseView {
     pub fn table(&self, id: TableId) -> Result<Arc<TableSnapshot>, TableError> {
         self.snapshot.table(id)
     }
+
+    /// Whether it is the database that goes on of which the other is a snapshot.
+    pub fn is_live_of(&self, then: &Self) -> bool {
+        then.database.is_frozen()
+            && !self.database.is_frozen()
+            && Arc::ptr_eq(self.database.storage(), then.database.storage())
+    }
 }
 
 /// An object that a name means.
@@ -127,6 +134,28 @@ impl ReadView {
     pub fn along(mut self, path: SearchPath) -> Self {
         self.path = path;
         self
+    }
+
+    /// The same, but the database of which `then` is a snapshot is as of then, by whatever name it is called.
+    #[must_use]
+    pub fn as_of(&self, then: &DatabaseView) -> Self {
+        let mut names = self.clone();
+        for live in names.databases.iter_mut().filter(|d| d.is_live_of(then)) {
+            live.snapshot = Arc::clone(&then.snapshot);
+        }
+        names
+    }
+
+    /// What the query of a view in that schema of a database reads, if that is not this: its names are looked up there
+    /// first, and those of a view in a snapshot are as of then.
+    pub fn within(&self, database: &DatabaseView, schema: &str) -> Option<Self> {
+        let name = self.databases.iter().find(|d| d.is_live_of(database)).unwrap_or(database).name();
+        if !database.database.is_frozen() && self.path.database() == name && self.path.schema() == schema {
+            return None;
+        }
+        let mut names = self.as_of(database);
+        names.path.0.insert(0, (name.to_owned(), schema.to_owned()));
+        Some(names)
     }
 
     /// The same with another snapshot of a database, which is the one that the statement is about.

@@ -1,12 +1,13 @@
 //! Listings of columns: `duckdb_columns()`, `pragma_table_info('t')`, `pragma_show('t')`.
 
-use crate::catalog::{ConstraintKind, Object, ObjectKind, TableDefinition, ViewDefinition};
+use crate::catalog::{ConstraintKind, Object, ObjectKind, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::source::TableFunctionArgs;
 use crate::sql::bind::{Binder, Environment};
 use crate::sql::parser::{parse_name, parse_query};
+use crate::sql::session::DatabaseView;
 use crate::sql::sources::RowsBuilder;
 use crate::sql::sources::rows::{empty_map, int, optional, tags, text};
 use crate::sql::sources::system::{Listed, placed};
@@ -81,20 +82,25 @@ pub fn query_columns(env: &Environment<'_>, query: &str) -> Vec<ColumnInfo> {
     columns.collect()
 }
 
-/// The columns of a view; none if its query no longer fits what exists.
-fn view_columns(env: &Environment<'_>, view: &ViewDefinition) -> Vec<ColumnInfo> {
-    let mut columns = query_columns(env, &view.query);
-    for (column, name) in columns.iter_mut().zip(&view.column_names) {
-        column.name = name.to_string();
-    }
-    columns
-}
-
-/// The columns of a table or view.
-pub fn relation_columns(env: &Environment<'_>, object: &Object) -> Vec<ColumnInfo> {
+/// The columns of a table or view in that schema of a database; of a view none if its query no longer fits what exists.
+pub fn relation_columns(
+    env: &Environment<'_>,
+    database: &DatabaseView,
+    schema: &str,
+    object: &Object,
+) -> Vec<ColumnInfo> {
     match object {
         Object::Table(table) => table_columns(table),
-        Object::View(view) => view_columns(env, view),
+        Object::View(view) => {
+            let mut columns = match env.tables.names().within(database, schema) {
+                Some(names) => query_columns(&Environment { tables: &names, ..*env }, &view.query),
+                None => query_columns(env, &view.query),
+            };
+            for (column, name) in columns.iter_mut().zip(&view.column_names) {
+                column.name = name.to_string();
+            }
+            columns
+        }
         _ => vec![],
     }
 }
@@ -122,7 +128,9 @@ pub fn columns(env: &Environment<'_>) -> RowsBuilder {
     ]);
     for listed in Listed::all(env) {
         for (schema, object) in listed.relations() {
-            for (i, column) in relation_columns(env, object).iter().enumerate() {
+            for (i, column) in
+                relation_columns(env, listed.view, &schema.definition().name, object).iter().enumerate()
+            {
                 let mut row = listed.place(schema).to_vec();
                 row.extend([
                     text(object.name()),
@@ -161,7 +169,7 @@ pub fn of_relation(env: &Environment<'_>, function: &str, args: &TableFunctionAr
     let name = parse_name(name).map_err(|e| ExecError::InvalidInput(e.message))?;
     let found = env.tables.names().find(ObjectKind::Table, &name);
     let found = found.map_err(|e| ExecError::InvalidInput(e.message))?;
-    let columns = relation_columns(env, found.object);
+    let columns = relation_columns(env, found.database, &found.schema.definition().name, found.object);
     Ok(if function == "pragma_show" { show(&columns) } else { table_info(&columns) })
 }
 

@@ -302,7 +302,8 @@ fn views(env: &Environment<'_>) -> RowsBuilder {
                 empty_map(),
                 Scalar::Boolean(false),
                 Scalar::Boolean(listed.is_temporary()),
-                int(columns::relation_columns(env, object).len() as u64),
+                int(columns::relation_columns(env, listed.view, &schema.definition().name, object).len()
+                    as u64),
                 listed.sql(ddl_text::view_sql(schema, view)),
             ]);
             rows.push(row);

@@ -31,6 +31,9 @@ pub fn run(session: &mut Session, view: &CreateView, sql: &str) -> Result<Outcom
         query = parse_query(&text)?;
     }
     let now = writer.read_view()?;
+    let schema = now.focus().catalog().schema_by_id(place.schema);
+    let schema = schema.ok_or_else(|| SqlError::internal("the view's schema was lost"))?;
+    let now = now.within(now.focus(), &schema.definition().name).unwrap_or_else(|| now.clone());
     let bound = writer.session().bind(&now, |binder| Ok(binder.bind_query(&query, None)?));
     let width = match bound {
         Ok(bound) => bound.columns.len(),

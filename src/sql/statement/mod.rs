@@ -27,6 +27,7 @@ mod query;
 mod setting;
 mod show;
 mod show_measurements;
+mod snapshot;
 mod summarize;
 mod table_options;
 mod upkeep;
@@ -102,6 +103,10 @@ fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<O
         }
         Statement::Attach(attached) => attach::attach(session, attached),
         Statement::Detach(detached) => attach::detach(session, detached),
+        Statement::CreateSnapshot { name, or_replace, if_not_exists } => {
+            snapshot::create(session, name, *or_replace, *if_not_exists)
+        }
+        Statement::DropSnapshot { name, if_exists } => snapshot::drop(session, name, *if_exists),
         Statement::Use(name) => attach::use_database(session, name),
         Statement::CopyDatabase(copy) => copy_database::run(session, copy),
         Statement::Export(exported) => export::export(session, exported),

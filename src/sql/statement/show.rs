@@ -96,7 +96,7 @@ fn all_tables(session: &Session, view: &ReadView) -> Result<RowsBuilder, Failure
     found.sort_by_key(|(database, schema, object)| (database.name(), *schema, object.name()));
     session.bind(view, |binder| {
         for (database, schema, object) in found {
-            let columns = relation_columns(&binder.env, object);
+            let columns = relation_columns(&binder.env, database, schema, object);
             rows.push([
                 Scalar::text(database.name()),
                 Scalar::text(schema),

@@ -396,6 +396,9 @@ impl Rewriter {
         if self.is_untyped_generated(raw, i, word) {
             self.push_marker(forms::GENERATED_TYPE, token.span);
         }
+        if let Some(taken) = self.as_of(raw, i, word) {
+            return taken;
+        }
         if let Some(taken) = self.listing(raw, i, word) {
             return taken;
         }

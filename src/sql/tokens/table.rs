@@ -107,6 +107,57 @@ impl Rewriter {
         Some(taken)
     }
 
+    /// `t AS OF snapshot`, `t FOR SYSTEM_TIME AS OF snapshot` or `t AT (SNAPSHOT => snapshot)` becomes the table of that name
+    /// in the database that the snapshot is, marked.
+    pub(super) fn as_of(&mut self, raw: &[TokenWithSpan], i: usize, word: &Word) -> Option<usize> {
+        if self.level().clause != Clause::From {
+            return None;
+        }
+        let words = |expected: &[&str]| expected.iter().enumerate().all(|(n, w)| word_at(raw, i, n) == *w);
+        let named = matches!(word_at(raw, i, 1).as_str(), "snapshot" | "version");
+        // How many tokens lie before the name, and how many in all.
+        let (before, all) = match word.keyword {
+            Keyword::AS if words(&["of"]) => (1, 2),
+            Keyword::FOR if words(&["system_time", "as", "of"]) => (3, 4),
+            _ if word.value.eq_ignore_ascii_case("at")
+                && named
+                && next(raw, i) == Some(&Token::LParen)
+                && nth(raw, i, 2) == Some(&Token::RArrow)
+                && nth(raw, i, 4) == Some(&Token::RParen) =>
+            {
+                (3, 5)
+            }
+            _ => return None,
+        };
+        let name = match nth(raw, i, before)? {
+            Token::Word(w)
+                if w.quote_style.is_some()
+                    || !sqlparser::keywords::RESERVED_FOR_TABLE_ALIAS.contains(&w.keyword) =>
+            {
+                w.value.clone()
+            }
+            Token::SingleQuotedString(text) => text.clone(),
+            _ => return None,
+        };
+        // The table's name is what was put out last: words with dots between.
+        let visible = |end: usize| {
+            self.out[..end].iter().rposition(|token| !matches!(token.token, Token::Whitespace(_)))
+        };
+        let is_word = |at: usize| matches!(&self.out[at].token, Token::Word(w) if w.quote_style.is_some() || w.keyword != Keyword::FROM);
+        let mut start = visible(self.out.len()).filter(|at| is_word(*at))?;
+        while let Some(word) = visible(start)
+            .filter(|dot| self.out[*dot].token == Token::Period)
+            .and_then(visible)
+            .filter(|at| is_word(*at))
+        {
+            start = word;
+        }
+        let span = raw[next_index(raw, i, before)?].span;
+        let mark = [Token::Word(Word { value: name, ..forms::marker("") }), Token::Period];
+        self.out.splice(start..start, mark.map(|token| TokenWithSpan::new(token, span)));
+        Some(taken_with(raw, i, all))
+    }
+
     /// `LATEST ON t PARTITION BY a, b` becomes `QUALIFY row_number() OVER (PARTITION BY a, b ORDER BY t DESC) = 1`.
     pub(super) fn latest_on(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
         let span = raw[i].span;
