@@ -7,6 +7,7 @@ use crate::connection::Connection;
 use crate::error::{Result, guarded};
 use crate::measurement::{ImportOptions, ImportReport, Point, PointWriter};
 use crate::pager::File;
+use crate::salvage::SalvageReport;
 use crate::sql::extensions::Extensions;
 use crate::sql::session::{
     Databases, NamedDatabase, Reports, SearchPath, Settings, dictionary_cache_bytes, name_of_file,
@@ -38,6 +39,7 @@ pub struct Options {
     pub(crate) log_bytes: Option<u64>,
     pub(crate) background: bool,
     pub(crate) recover: bool,
+    pub(crate) mapped: bool,
     pub(crate) maintenance: bool,
 }
 
@@ -54,6 +56,7 @@ impl Default for Options {
             log_bytes: None,
             background: true,
             recover: false,
+            mapped: true,
             maintenance: true,
         }
     }
@@ -128,6 +131,15 @@ impl Options {
     #[must_use]
     pub fn recover(mut self, yes: bool) -> Self {
         self.recover = yes;
+        self
+    }
+
+    /// Whether the file is read through a memory mapping. Default: yes. Without, everything that is read is copied, which
+    /// costs time and memory; but if another program cuts the file, or the medium fails, while it is read, that is an error
+    /// instead of a signal (SIGBUS) that ends the process.
+    #[must_use]
+    pub fn memory_map(mut self, yes: bool) -> Self {
+        self.mapped = yes;
         self
     }
 
@@ -370,6 +382,33 @@ impl Database {
         self.shared.storage().check()
     }
 
+    /// Makes a new database of all that can still be proven good of a damaged file, which is only read: definitions and rows
+    /// whose checksums are right and of which it is known that they were not deleted, as of the last commit whose
+    /// superblock, or frame of the log, is whole. Nobody should be writing to it meanwhile. What was lost is in the report.
+    ///
+    /// ```
+    /// let dir = tempfile::tempdir().unwrap();
+    /// let (broken, new) = (dir.path().join("broken.flux"), dir.path().join("new.flux"));
+    /// let db = fluxdb::Database::open(&broken)?;
+    /// db.connect().execute("CREATE TABLE t AS SELECT * FROM range(3)")?;
+    /// db.close()?;
+    /// let report = fluxdb::Database::salvage(&broken, &new)?;
+    /// assert!(report.is_complete());
+    /// assert_eq!(fluxdb::Database::open(&new)?.connect().query("FROM t")?.count_rows()?, 3);
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is a file of the new name, or it cannot be written; or the broken one cannot be read at all.
+    pub fn salvage(broken: impl AsRef<Path>, new: impl AsRef<Path>) -> Result<SalvageReport> {
+        crate::salvage::salvage(broken.as_ref(), new.as_ref())
+    }
+
+    pub(crate) fn storage(&self) -> &Arc<Storage> {
+        self.shared.storage()
+    }
+
     /// Closes this handle. All that was committed is in the file already; the file itself is closed with the
     /// last handle and the last connection, which also seals what is in its log.
     ///
@@ -404,7 +443,7 @@ impl Options {
         let mut storage =
             StorageOptions { read_only: self.read_only, create: self.create, ..StorageOptions::default() };
         (storage.synchronous, storage.recover) = (self.synchronous, self.recover);
-        storage.background = self.background;
+        (storage.background, storage.mapped) = (self.background, self.mapped);
         storage.dictionary_cache_bytes = dictionary_cache_bytes(self.memory_limit_bytes());
         if let Some(bytes) = self.page_size_bytes {
             storage.page_size = bytes;

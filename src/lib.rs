@@ -25,6 +25,7 @@ mod measurement;
 pub mod pager;
 mod params;
 mod row;
+mod salvage;
 pub mod sql;
 mod statement;
 pub mod table;
@@ -47,6 +48,7 @@ pub use measurement::{FieldValue, ImportOptions, ImportReport, Point, PointWrite
 pub use pager::FORMAT_VERSION;
 pub use params::{Param, Params};
 pub use row::{ColumnIndex, FromRow, FromValue, Row, RowIter};
+pub use salvage::{SalvageReport, SalvagedTable};
 pub use sql::Position;
 pub use sql::parser::{is_keyword, keywords};
 pub use sql::split::{StatementSplitter, is_blank, split_statements};

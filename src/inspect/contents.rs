@@ -133,14 +133,19 @@ impl Contents {
         if let Some(slot) = entry.directory
             && let Some(directory) = self.record(file, slot, RecordKind::Directory, DirectoryRecord::decode)
         {
-            let mut first_row = 0;
+            let mut behind = 0;
             for segment in &directory.segments {
                 table.segments.push(segment.slot);
+                let mut first_row: u64 = behind;
+                // The directory was checked: this is no more than all rows.
+                behind += segment.rows;
                 let read = self.record(file, segment.slot, RecordKind::Segment, SegmentRecord::decode);
-                let Some(read) = read else {
-                    first_row += segment.rows;
+                let Some(read) = read else { continue };
+                if read.rows() != segment.rows {
+                    let (has, rows) = (read.rows(), segment.rows);
+                    self.problems.push(format!("segment at {}: {has} rows instead of {rows}", segment.slot));
                     continue;
-                };
+                }
                 for group in &read.entries {
                     let index = table.row_groups.len();
                     let decode = |bytes: &[u8]| RowGroupRecord::new(Bytes::copy_from_slice(bytes));

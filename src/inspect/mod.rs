@@ -29,6 +29,7 @@ mod fields;
 mod log;
 mod map;
 mod parts;
+pub(crate) mod salvage;
 mod summary;
 
 pub use contents::{Contents, RowGroupView, TableView};

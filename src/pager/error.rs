@@ -114,6 +114,11 @@ impl PagerError {
     /// Names an error of the operating system.
     pub(crate) fn io(operation: &'static str, path: &str, source: io::Error) -> Self {
         let path: Arc<str> = path.into();
+        let errno = rustix::io::Errno::from_io_error(&source);
+        if matches!(errno, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)) {
+            let source = io::Error::other("the limit on open files is reached (ulimit -n says it)");
+            return Self::Io { operation, path, source: Arc::new(source) };
+        }
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull(path),
             io::ErrorKind::PermissionDenied => Self::PermissionDenied { operation, path },

@@ -12,13 +12,16 @@ use super::file::File;
 use super::heap::{HeapPage, SlotId};
 use super::log::{Recovered, read_log};
 use super::os_file::OsFile;
-use super::page::{DEFAULT_PAGE_SIZE, FIRST_DATA_PAGE, PageHeader, PageId, PageKind, get_u64, is_page_size};
+use super::page::{
+    DEFAULT_PAGE_SIZE, FIRST_DATA_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageHeader, PageId, PageKind, get_u64,
+    is_page_size,
+};
 use super::space::SpaceTable;
 use super::store::{read_record, read_space_table};
 use super::superblock::{SlotState, Slots, Superblock};
 
 /// A file under inspection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Inspection {
     file: Arc<dyn File>,
     /// Both superblock slots, as found.
@@ -69,6 +72,77 @@ impl Inspection {
         Self::of_file(Arc::new(OsFile::open_for_inspection(path)?), None)
     }
 
+    /// The same of a file whose superblocks may be gone: then the size of its pages is the one at which most of the first
+    /// of them are sound.
+    ///
+    /// # Errors
+    /// As for [`of_file`](Self::of_file).
+    pub fn search(path: &Path) -> Result<Self> {
+        const PAGES: u64 = 1000;
+        // Of a medium that fails not even a mapping can be trusted.
+        let file: Arc<dyn File> = Arc::new(OsFile::open_for_inspection(path)?.unmapped());
+        let found = Self::of_file(Arc::clone(&file), None)?;
+        if found.slots.page_size.is_some() {
+            return Ok(found);
+        }
+        let mut best = (0, found);
+        let mut page_size = MIN_PAGE_SIZE;
+        while page_size <= MAX_PAGE_SIZE {
+            let looked = Self::of_file(Arc::clone(&file), Some(page_size))?;
+            let is_sound = |page: &u64| {
+                let page = PageId(*page);
+                looked.page(page).is_ok_and(|bytes| PageHeader::parse(&bytes, page).is_ok())
+            };
+            let sound = (FIRST_DATA_PAGE..looked.pages().min(PAGES)).filter(is_sound).count();
+            if sound > best.0 {
+                best = (sound, looked);
+            }
+            page_size *= 2;
+        }
+        Ok(best.1)
+    }
+
+    /// The same file as of another superblock.
+    #[must_use]
+    pub fn as_of(&self, superblock: Superblock) -> Self {
+        let mut other = Self {
+            file: Arc::clone(&self.file),
+            slots: self.slots.clone(),
+            superblock: Ok(superblock),
+            space: Ok((SpaceTable::default(), Vec::new())),
+            log: OnceLock::new(),
+            page_size: self.page_size,
+            file_bytes: self.file_bytes,
+        };
+        other.space = other.read_space();
+        other
+    }
+
+    /// The superblocks that are whole, the newest first.
+    pub fn superblocks(&self) -> Vec<Superblock> {
+        let mut all: Vec<Superblock> = self
+            .slots
+            .states
+            .iter()
+            .filter_map(
+                |state| if let SlotState::Valid(superblock) = state { Some(*superblock) } else { None },
+            )
+            .collect();
+        all.sort_by_key(|superblock| std::cmp::Reverse(superblock.sequence));
+        all
+    }
+
+    /// Why there may have been a later commit, if a superblock is damaged.
+    pub fn lost_commit(&self) -> Option<String> {
+        self.superblock.as_ref().ok().and_then(|superblock| self.slots.lost(superblock))
+    }
+
+    fn read_space(&self) -> Result<(SpaceTable, Vec<PageId>)> {
+        let superblock = self.superblock.clone()?;
+        let (table, pages) = read_space_table(&superblock, |page| self.page(page))?;
+        Ok((table, pages.into_iter().map(PageId).collect()))
+    }
+
     /// Looks at a file. `page_size` is used if the superblocks do not tell one.
     ///
     /// # Errors
@@ -90,11 +164,7 @@ impl Inspection {
             page_size,
             file_bytes,
         };
-        inspection.space = inspection
-            .superblock
-            .clone()
-            .and_then(|superblock| read_space_table(&superblock, |page| inspection.page(page)))
-            .map(|(table, pages)| (table, pages.into_iter().map(PageId).collect()));
+        inspection.space = inspection.read_space();
         Ok(inspection)
     }
 

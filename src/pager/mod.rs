@@ -26,6 +26,7 @@
 mod alloc;
 mod backup;
 mod check;
+mod draft;
 mod error;
 pub mod fault;
 mod file;
@@ -48,6 +49,7 @@ mod tests;
 mod txn;
 
 pub use check::{Account, Owner};
+pub(crate) use draft::Draft;
 pub use error::{PagerError, Result};
 pub use file::{Announced, File, Peers};
 pub use heap::{HeapPage, MAX_RECORD_BYTES, Slot, SlotId};

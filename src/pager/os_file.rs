@@ -1,9 +1,9 @@
 //! A file of the operating system: positioned writes, and reads through a mapping.
 //!
 //! The mapping covers the file as it was when it was made. A read past it makes a new one; slices of the old one
-//! keep the old one alive. The file's length is checked before it is mapped. If another program cuts the file
-//! while it is mapped, the kernel raises SIGBUS on access: the lock keeps other databases from doing so, and a
-//! mode without a mapping for media that cannot be trusted is one more implementation of [`File`].
+//! keep the old one alive. The file's length is looked at before each read: if another program has cut it, the read fails.
+//! If it cuts what a slice shows that is in use just then, the kernel raises SIGBUS on access. The lock keeps other databases
+//! from doing so; for media that cannot be trusted there is a mode without a mapping, in which all that is read is copied.
 #![allow(unsafe_code)] // memmap2: a mapping is unsafe to make because others may change the file under it.
 
 use std::io;
@@ -24,7 +24,8 @@ use super::lock::FileLock;
 pub struct OsFile {
     name: String,
     file: std::fs::File,
-    mapping: RwLock<Option<Bytes>>,
+    /// `None` if reads do not go through one.
+    mapping: Option<RwLock<Option<Bytes>>>,
     lock: Option<FileLock>,
     /// Where it was made, if this made it.
     created: Option<PathBuf>,
@@ -60,7 +61,13 @@ impl OsFile {
         };
         let name = path.display().to_string();
         let created = created.then_some(path);
-        Ok(Self { name, file, mapping: RwLock::new(None), lock: Some(lock), created })
+        Ok(Self { name, file, mapping: Some(RwLock::default()), lock: Some(lock), created })
+    }
+
+    /// The same, but what is read is copied, not mapped.
+    #[must_use]
+    pub fn unmapped(self) -> Self {
+        Self { mapping: None, ..self }
     }
 
     /// Opens a file for reading without any lock, for tools that look at a database from outside. What they see
@@ -68,14 +75,14 @@ impl OsFile {
     pub fn open_for_inspection(path: &Path) -> Result<Self> {
         let (file, path, _) = Self::open_unlocked(path, Access::Read)?;
         let name = path.display().to_string();
-        Ok(Self { name, file, mapping: RwLock::new(None), lock: None, created: None })
+        Ok(Self { name, file, mapping: Some(RwLock::default()), lock: None, created: None })
     }
 
     /// A file in a directory that no name leads to: it is gone when it is closed, however that happens.
     pub fn temporary(directory: &Path) -> io::Result<Self> {
         let file = tempfile::tempfile_in(directory)?;
         let name = directory.display().to_string();
-        Ok(Self { name, file, mapping: RwLock::new(None), lock: None, created: None })
+        Ok(Self { name, file, mapping: Some(RwLock::default()), lock: None, created: None })
     }
 
     /// The path at which opening made the file, if it did.
@@ -159,8 +166,10 @@ impl File for OsFile {
 
     fn set_size(&self, bytes: u64) -> io::Result<()> {
         // A mapping that reaches past the end must not be used for new reads.
-        let mut mapping = self.mapping.write();
-        *mapping = None;
+        let mut mapping = self.mapping.as_ref().map(RwLock::write);
+        if let Some(mapping) = &mut mapping {
+            **mapping = None;
+        }
         self.file.set_len(bytes)
     }
 
@@ -207,24 +216,32 @@ impl File for OsFile {
         let Some(end) = offset.checked_add(bytes as u64) else {
             return Err(past_end(offset, bytes, self.size()?));
         };
-        if let Some(mapping) = &*self.mapping.read()
-            && end <= mapping.len() as u64
-        {
-            return Ok(mapping.slice(offset as usize..end as usize));
-        }
-        let mut current = self.mapping.write();
+        // Whoever cut the file has left the mapping longer than it.
         let size = self.size()?;
         if end > size {
             return Err(past_end(offset, bytes, size));
         }
-        let mapping = self.map(size)?;
+        let copied = || {
+            let mut buffer = vec![0; bytes];
+            self.file.read_exact_at(&mut buffer, offset)?;
+            Ok(buffer.into())
+        };
+        let Some(mapping) = &self.mapping else { return copied() };
+        if let Some(mapping) = &*mapping.read()
+            && end <= mapping.len() as u64
+        {
+            return Ok(mapping.slice(offset as usize..end as usize));
+        }
+        let mut current = mapping.write();
+        // A process may have only so many mappings, and so much address space.
+        let Ok(mapping) = self.map(self.size()?.max(end)) else { return copied() };
         let slice = mapping.slice(offset as usize..end as usize);
         *current = Some(mapping);
         Ok(slice)
     }
 
     fn reads_are_copies(&self) -> bool {
-        false
+        self.mapping.is_none()
     }
 
     fn peers(&self) -> Option<&dyn Peers> {
@@ -257,8 +274,9 @@ impl File for OsFile {
 }
 
 /// Opens a path with the right access for the options, as the pager's handle to a file.
-pub(crate) fn open(path: &Path, access: Access) -> Result<Arc<OsFile>> {
-    Ok(Arc::new(OsFile::open(path, access)?))
+pub(crate) fn open(path: &Path, access: Access, mapped: bool) -> Result<Arc<OsFile>> {
+    let file = OsFile::open(path, access)?;
+    Ok(Arc::new(if mapped { file } else { file.unmapped() }))
 }
 
 #[cfg(test)]
@@ -270,6 +288,25 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = OsFile::open(&directory.path().join("laws.flux"), Access::Create).unwrap();
         super::super::file::check_laws(&file);
+        let file = OsFile::open(&directory.path().join("copies.flux"), Access::Create).unwrap().unmapped();
+        super::super::file::check_laws(&file);
+    }
+
+    #[test]
+    fn a_file_that_others_cut_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.flux");
+        for mapped in [true, false] {
+            let file = open(&path, Access::Create, mapped).unwrap();
+            file.write_all_at(0, &vec![7; 1 << 16]).unwrap();
+            let slice = file.read(32768, 32768).unwrap();
+            assert_eq!(slice[0], 7);
+            std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(4096).unwrap();
+            assert_eq!(file.read(32768, 32768).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            assert_eq!(file.read(0, 4096).unwrap()[4095], 7);
+            // A copy does not know of it.
+            assert!(mapped || slice.iter().all(|byte| *byte == 7));
+        }
     }
 
     #[test]

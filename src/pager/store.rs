@@ -40,11 +40,13 @@ pub struct Options {
     /// Size of the pages of a new file in bytes: a power of two from 4,096 to 65,536. A file that exists keeps
     /// its own. Default: 16,384.
     pub page_size: u32,
+    /// Read through a mapping of the file. Default: yes. Without, everything that is read is copied.
+    pub mapped: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { read_only: false, create: true, page_size: DEFAULT_PAGE_SIZE }
+        Self { read_only: false, create: true, page_size: DEFAULT_PAGE_SIZE, mapped: true }
     }
 }
 
@@ -122,7 +124,7 @@ impl Pager {
             (false, true) => Access::Create,
             (false, false) => Access::Write,
         };
-        let file = os_file::open(path, access)?;
+        let file = os_file::open(path, access, options.mapped)?;
         let opened = Self::open_file(Arc::<OsFile>::clone(&file), options).and_then(|pager| {
             if file.created().is_some() {
                 OsFile::sync_directory(path)?;

@@ -198,9 +198,10 @@ impl From<TokenizerError> for SqlError {
 impl From<ParserError> for SqlError {
     fn from(e: ParserError) -> Self {
         match e {
-            ParserError::RecursionLimitExceeded => {
-                Self::parser("the statement is nested too deeply (parentheses, operators or subqueries)")
-            }
+            ParserError::RecursionLimitExceeded => Self::parser(format!(
+                "the statement is nested too deeply (parentheses, operators or subqueries): the maximum depth is {}",
+                crate::sql::parser::NESTING_MAX
+            )),
             ParserError::TokenizerError(m) | ParserError::ParserError(m) => {
                 let (message, position) = split_location(&m);
                 let mut out = Self::parser(format!("syntax error: {}", lower_first(message)));

@@ -20,10 +20,18 @@ use crate::sql::tokens::{Tokens, tokenize};
 
 /// How deeply expressions, subqueries and table references may be nested in the text.
 pub const NESTING_MAX: usize = 250;
+/// How long a statement may be. Its tokens take many times as much.
+pub const STATEMENT_BYTES_MAX: usize = 128 << 20;
 
 /// Cuts a statement into tokens. The result tells how much stack [`parse_statement`] and all that works on
 /// its result may need ([`crate::sql::stack`]).
 pub fn tokens(sql: &str) -> Result<Tokens> {
+    if sql.len() > STATEMENT_BYTES_MAX {
+        return Err(SqlError::parser(format!(
+            "the statement has {} bytes: the maximum statement size is {STATEMENT_BYTES_MAX}",
+            sql.len()
+        )));
+    }
     tokenize(&FluxDialect, sql)
 }
 

@@ -25,7 +25,7 @@ const HEADER_BYTES: usize = 32;
 
 /// Which rows of a row group are deleted; at least one is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DeleteVector {
+pub(crate) struct DeleteVector {
     bits: BooleanBuffer,
     deleted: u32,
 }
@@ -72,7 +72,7 @@ impl DeleteVector {
     }
 
     /// A set bit for each row that is deleted.
-    pub(super) fn bits(&self) -> &BooleanBuffer {
+    pub(crate) fn bits(&self) -> &BooleanBuffer {
         &self.bits
     }
 
@@ -106,14 +106,24 @@ impl DeleteVector {
     pub(super) fn load(pin: &Pin, table: TableId, entry: &SegmentEntry) -> Result<Option<Self>> {
         let Some(DeletesRef { page, pages, checksum }) = entry.deletes else { return Ok(None) };
         let extent = Extent { start: PageId(page), pages: u64::from(pages) };
-        let length = HEADER_BYTES + (entry.rows as usize).div_ceil(8);
-        let bytes = pin.read_extent_range(extent, 0, length)?;
+        let bytes = pin.read_extent_range(extent, 0, Self::encoded_bytes(entry.rows))?;
         Self::decode(&bytes, table, entry, checksum)
             .map(Some)
             .map_err(|what| TableError::Corrupt(format!("the delete vector at {extent}: {what}")))
     }
 
-    fn decode(bytes: &[u8], table: TableId, entry: &SegmentEntry, sum: u32) -> Result<Self, String> {
+    /// Bytes of the vector of a row group of so many rows.
+    pub(crate) fn encoded_bytes(rows: u32) -> usize {
+        HEADER_BYTES + (rows as usize).div_ceil(8)
+    }
+
+    /// Reads the bytes of the vector of a row group of that table, which knows it by its checksum.
+    pub(crate) fn decode(
+        bytes: &[u8],
+        table: TableId,
+        entry: &SegmentEntry,
+        sum: u32,
+    ) -> Result<Self, String> {
         let rows = entry.rows as usize;
         if bytes.len() != HEADER_BYTES + rows.div_ceil(8) || bytes[..4] != MAGIC {
             return Err("it is none".into());

@@ -41,7 +41,7 @@ mod data;
 mod decode;
 #[cfg(test)]
 mod delete_tests;
-mod deletes;
+pub(crate) mod deletes;
 mod encode;
 mod error;
 mod fresh;

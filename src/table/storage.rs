@@ -52,6 +52,8 @@ pub struct StorageOptions {
     /// Give up commits that cannot be read any more, if the log is damaged. Default: no; then such a database is open
     /// for reading only.
     pub recover: bool,
+    /// Read through a mapping of the file. Default: yes.
+    pub mapped: bool,
 }
 
 impl Default for StorageOptions {
@@ -66,13 +68,15 @@ impl Default for StorageOptions {
             dictionary_cache_bytes: 256 << 20,
             background: true,
             recover: false,
+            mapped: true,
         }
     }
 }
 
 impl StorageOptions {
     fn pager(&self) -> pager::Options {
-        pager::Options { read_only: self.read_only, create: self.create, page_size: self.page_size }
+        let Self { read_only, create, page_size, mapped, .. } = *self;
+        pager::Options { read_only, create, page_size, mapped }
     }
 }
 

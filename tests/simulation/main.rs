@@ -25,13 +25,24 @@ fn the_power_goes_at_any_write_or_sync() {
     let time = Time::new(SECONDS, POINTS_MIN);
     let (mut tried, mut workloads) = (sweep::Tried::default(), 0);
     while !time.is_over(tried.points) {
-        sweep::sweep(first_seed() + workloads, &time, &mut tried);
+        sweep::sweep(first_seed() + workloads, false, &time, &mut tried);
         workloads += 1;
     }
     println!(
         "{} crash points of {workloads} workloads, {} of them after a recovery",
         tried.points, tried.again
     );
+}
+
+#[test]
+fn the_power_goes_while_a_thread_seals() {
+    let time = Time::new(SECONDS, POINTS_MIN);
+    let (mut tried, mut workloads) = (sweep::Tried::default(), 0);
+    while !time.is_over(tried.points) {
+        sweep::sweep(first_seed() + workloads, true, &time, &mut tried);
+        workloads += 1;
+    }
+    println!("{} crash points of {workloads} workloads with a thread that seals", tried.points);
 }
 
 #[test]

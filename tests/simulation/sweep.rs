@@ -26,10 +26,14 @@ pub struct Tried {
     pub again: u64,
 }
 
-/// Runs the workload of a seed and cuts the power at each of its operations.
-pub fn sweep(seed: u64, time: &Time, tried: &mut Tried) {
+/// Runs the workload of a seed and cuts the power at each of its operations. In the `background` a thread seals.
+pub fn sweep(seed: u64, background: bool, time: &Time, tried: &mut Tried) {
     let mut random = Random(seed);
-    let shape = Shape::random(&mut random);
+    let mut shape = Shape::random(&mut random);
+    if background {
+        // There is something for it to do.
+        shape = Shape { background, log_size: shape.log_size.clamp(16 << 10, 64 << 10), ..shape };
+    }
     let file = Arc::new(FaultFile::recording(&[]));
     let (history, next_id) = told(
         || format!("seed {seed}, {shape:?}, the workload"),

@@ -21,6 +21,8 @@ pub struct Shape {
     pub page_size: u32,
     pub row_group_rows: usize,
     pub log_size: u64,
+    /// A thread seals beside the commits. Then a seed does not say what happens when.
+    pub background: bool,
 }
 
 impl Shape {
@@ -30,6 +32,7 @@ impl Shape {
             page_size: one_of(&[4096, 4096, 4096, 8192]) as u32,
             row_group_rows: one_of(&[60, 200, 1000]) as usize,
             log_size: one_of(&[0, 4096, 16 << 10, 16 << 20]),
+            background: false,
         }
     }
 
@@ -39,7 +42,7 @@ impl Shape {
             .page_size(self.page_size)
             .row_group_rows(self.row_group_rows)
             .log_size(self.log_size)
-            .background_sealing(false)
+            .background_sealing(self.background)
     }
 }
 

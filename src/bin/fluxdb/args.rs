@@ -34,6 +34,8 @@ pub struct Invocation {
     pub readonly: bool,
     /// Give up what a damaged log does not say any more.
     pub recover: bool,
+    /// Copy what is read instead of mapping the file.
+    pub no_mmap: bool,
     /// No prompt, no colour, go on after an error.
     pub batch: bool,
     /// Time each statement.
@@ -70,6 +72,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, String> {
             }
             Long("readonly") => run.readonly = true,
             Long("recover") => run.recover = true,
+            Long("no-mmap") => run.no_mmap = true,
             Long("batch") => run.batch = true,
             Long("timer") => run.timer = true,
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -139,6 +142,12 @@ pub const OPTIONS: &[Opt] = &[
         "recover",
         "",
         "write again to a database with a damaged log; what cannot be read is given up",
+    ),
+    option(
+        None,
+        "no-mmap",
+        "",
+        "copy what is read: a failing medium is an error, not the end of the process",
     ),
     option(None, "format", "FORMAT", "how results look; table on a terminal, else csv"),
     option(None, "batch", "", "no prompt, no colour, go on after an error"),

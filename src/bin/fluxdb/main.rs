@@ -15,6 +15,7 @@ mod pager;
 mod plot;
 mod progress;
 mod repl;
+mod salvage;
 mod session;
 mod subcommands;
 mod tour;
@@ -56,10 +57,10 @@ fn bad_usage(message: &str) -> ExitCode {
 }
 
 /// Opens the database at `path`, or one in memory.
-fn open(path: Option<&Path>, readonly: bool, recover: bool) -> Result<Database, fluxdb::Error> {
+fn open(path: Option<&Path>, options: Options) -> Result<Database, fluxdb::Error> {
     match path {
         Some(path) => {
-            let db = Database::open_with(path, Options::default().read_only(readonly).recover(recover))?;
+            let db = Database::open_with(path, options)?;
             if !db.recovery().is_clean() {
                 eprintln!("{}: {}", path.display(), db.recovery());
             }
@@ -70,7 +71,11 @@ fn open(path: Option<&Path>, readonly: bool, recover: bool) -> Result<Database, 
 }
 
 fn run(invocation: &Invocation) -> ExitCode {
-    let db = match open(invocation.database.as_deref(), invocation.readonly, invocation.recover) {
+    let options = Options::default()
+        .read_only(invocation.readonly)
+        .recover(invocation.recover)
+        .memory_map(!invocation.no_mmap);
+    let db = match open(invocation.database.as_deref(), options) {
         Ok(db) => db,
         Err(e) => {
             eprintln!("Error: {e}");
@@ -81,6 +86,7 @@ fn run(invocation: &Invocation) -> ExitCode {
     let format = invocation.format.unwrap_or(if to_terminal { Format::Table } else { Format::Csv });
     let mut session = Session::new(db, format, Interrupt::install());
     session.timer = invocation.timer;
+    session.memory_map = !invocation.no_mmap;
 
     let interactive = invocation.inputs.is_empty() && io::stdin().is_terminal() && !invocation.batch;
     let outcome = if interactive {

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fluxdb::{Batch, Connection, Database, Error, Field, StatementResult, StatementSplitter};
+use fluxdb::{Batch, Connection, Database, Error, Field, Options, StatementResult, StatementSplitter};
 
 use crate::dot;
 use crate::format::{Columns, Display, Format};
@@ -53,6 +53,8 @@ pub struct Session {
     pub connection: Connection,
     pub display: Display,
     pub timer: bool,
+    /// Databases that are opened are read through a mapping.
+    pub memory_map: bool,
     /// Say what statements without rows did.
     pub chatty: bool,
     /// Say how many rows were changed, by a statement and in all.
@@ -98,6 +100,7 @@ impl Session {
             last_sql: None,
             last_result: None,
             failed: false,
+            memory_map: true,
             depth: 0,
             interrupt,
         }
@@ -105,6 +108,8 @@ impl Session {
 
     /// Opens another database in the place of this one, which stays if that fails.
     pub fn open(&mut self, path: Option<&Path>, readonly: bool) -> Result<(), Error> {
+        let memory_map = self.memory_map;
+        let options = |readonly| Options::default().read_only(readonly).memory_map(memory_map);
         let same =
             |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
         if let (Some(new), Some(old)) = (path, self.database.path())
@@ -114,18 +119,18 @@ impl Session {
             let old = old.to_owned();
             let was_readonly = self.database.is_read_only();
             self.set_database(Database::open_in_memory()?);
-            let opened = crate::open(Some(new), readonly, false);
+            let opened = crate::open(Some(new), options(readonly));
             let database = match opened {
                 Ok(database) => database,
                 Err(e) => {
-                    self.set_database(crate::open(Some(&old), was_readonly, false)?);
+                    self.set_database(crate::open(Some(&old), options(was_readonly))?);
                     return Err(e);
                 }
             };
             self.set_database(database);
             return Ok(());
         }
-        self.set_database(crate::open(path, readonly, false)?);
+        self.set_database(crate::open(path, options(readonly))?);
         Ok(())
     }
 

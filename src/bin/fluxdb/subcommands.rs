@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{backup, bench, check, completions, demo, export, measurements, tour};
+use crate::{backup, bench, check, completions, demo, export, measurements, salvage, tour};
 
 /// A subcommand and its help.
 pub struct Subcommand {
@@ -47,6 +47,15 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
         more: "The copy is as of one moment, also while another process writes, and checked as a whole before it has\n\
                its name. It overwrites nothing. BACKUP TO 'file' does the same in SQL.",
         run: backup::run,
+    },
+    Subcommand {
+        name: "salvage",
+        words: "BROKEN NEW",
+        help: "make a new database of what is good in a damaged file",
+        more: "Takes every definition and every row whose checksums are right, as of the last commit that can be read, and\n\
+               says what is lost. BROKEN is only read, and nobody should be writing to it; NEW must not be there yet.\n\
+               Exit status 2 if something is lost.",
+        run: salvage::run,
     },
     Subcommand {
         name: "import",

@@ -9,7 +9,7 @@ use super::super::*;
 use super::model::{History, Model, run};
 
 const PAGE: usize = 4096;
-const OPTIONS: Options = Options { read_only: false, create: true, page_size: PAGE as u32 };
+const OPTIONS: Options = Options { read_only: false, create: true, page_size: PAGE as u32, mapped: true };
 
 /// A file with a history, closed cleanly.
 fn sample(seed: u64) -> (Vec<u8>, Model) {

@@ -8,7 +8,7 @@ use super::super::*;
 use super::model::{History, run};
 
 const STEPS: usize = 9;
-const OPTIONS: Options = Options { read_only: false, create: true, page_size: 4096 };
+const OPTIONS: Options = Options { read_only: false, create: true, page_size: 4096, mapped: true };
 
 /// One run from an empty file to the close, with a plan of failure.
 fn attempt(seed: u64, plan: FaultPlan) -> (Arc<FaultFile>, History, Result<()>) {

@@ -7,7 +7,7 @@ use super::super::fault::{Fate, Fault, FaultFile, FaultPlan, Random};
 use super::super::log::frame::LogEnd;
 use super::super::*;
 
-const OPTIONS: Options = Options { read_only: false, create: true, page_size: 4096 };
+const OPTIONS: Options = Options { read_only: false, create: true, page_size: 4096, mapped: true };
 const STEPS: usize = 40;
 
 /// Numbers that were committed: those of the root record, then those of the frames.
