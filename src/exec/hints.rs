@@ -130,8 +130,8 @@ pub(crate) fn running_bound(keys: &[SortKey]) -> (Option<Arc<RunningBound>>, Vec
 /// The values of the first key of a top-N that matter: each has a row.
 pub(crate) fn first_values(keys: &[SortKey], most: u64) -> Option<Hint> {
     match keys.first() {
-        Some(SortKey { expr: Expr::Column { index, ty }, nulls_first: false, descending })
-            if is_ranked(ty) && (1..=top::MOST).contains(&most) =>
+        Some(SortKey { expr: Expr::Column { index, .. }, nulls_first: false, descending })
+            if (1..=top::MOST).contains(&most) =>
         {
             Some(Hint { column: *index, kind: HintKind::First { most, descending: *descending } })
         }
@@ -146,7 +146,7 @@ pub(crate) fn first_groups(
     calls: &[AggregateCall],
 ) -> Option<(TopKeys, Option<Hint>)> {
     let wanted = hints.iter().find_map(|hint| match hint.kind {
-        HintKind::First { most, descending } if hint.column < keys.len() => {
+        HintKind::First { most, descending } if keys.get(hint.column).is_some_and(|k| is_ranked(&k.ty())) => {
             Some((hint.column, most, descending))
         }
         _ => None,

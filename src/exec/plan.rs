@@ -6,6 +6,7 @@ use crate::catalog::TableDefinition;
 use crate::column::scalar::Scalar;
 use crate::exec::batch::Schema;
 use crate::exec::expr::{AggregateCall, CompareOp, Expr, SortKey};
+use crate::exec::hints::{HintKind, first_values};
 pub use crate::exec::operators::sample::Choice;
 use crate::exec::operators::scan::access::Access;
 use crate::exec::source::{Sink, Source};
@@ -408,4 +409,13 @@ impl PlanNode {
 /// How a scan finds rows, if not by looking at all: in words, for EXPLAIN.
 pub fn table_access(table: &TableDefinition, columns: &[usize], filter: Option<&Expr>) -> Option<String> {
     Some(Access::find(table, columns, filter)?.describe(table))
+}
+
+/// How the scan that is `input` may find the `most` first rows in the order of `keys`, if not by looking at all: in words.
+pub fn first_access(input: &Plan, keys: &[SortKey], most: u64) -> Option<String> {
+    let PlanNode::TableScan { table, columns, output, filter } = &input.node else { return None };
+    let hint = first_values(keys, most)?;
+    let HintKind::First { most, descending } = hint.kind else { return None };
+    let (table, first) = (table.definition(), (output[hint.column], most, descending));
+    Some(Access::find_first(table, columns, filter.as_ref(), first)?.describe(table))
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
-use crate::exec::plan::{Choice, JoinKind, Plan, PlanNode, Recursion, table_access};
+use crate::exec::plan::{Choice, JoinKind, Plan, PlanNode, Recursion, first_access, table_access};
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 
@@ -291,7 +291,10 @@ pub(super) fn line(plan: &Plan) -> String {
         }
         PlanNode::Sort { input, keys } => format!("SORT {}", sort_keys(keys, &at(&names(input)))),
         PlanNode::TopN { input, keys, limit, offset } => {
-            format!("TOP_N {}{} BY {}", limit, offset_text(*offset), sort_keys(keys, &at(&names(input))))
+            let access = first_access(input, keys, limit.saturating_add(*offset));
+            let access = access.map(|access| format!(" IN {access}")).unwrap_or_default();
+            let order = sort_keys(keys, &at(&names(input)));
+            format!("TOP_N {limit}{} BY {order}{access}", offset_text(*offset))
         }
         PlanNode::Limit { limit, offset, .. } => {
             let limit = limit.map_or_else(|| "ALL".to_string(), |n| n.to_string());

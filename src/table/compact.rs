@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, DeletesRef, SegmentEntry};
-use crate::column::le::U64;
 use crate::pager::Extent;
 use crate::table::commit::Builder;
 use crate::table::data::{Delta, Group};
@@ -95,21 +94,10 @@ fn move_extents(builder: &Builder<'_>) -> Result<HashMap<*const Group, Moved>> {
 
 /// Writes a row group's record anew, with another extent if it has moved.
 fn rewrite_record(builder: &Builder<'_>, group: &Group, moved: Option<Extent>) -> Result<Group> {
-    let record = group.record(&builder.base.pin)?;
-    let header = record.header();
-    let extent = moved.map_or_else(|| group.extent(&builder.base.pin), Ok)?;
-    let chunks = record.columns().iter().zip(record.chunks()).map(|(column, meta)| {
-        let mut meta = *meta;
-        meta.extent_page = U64::new(extent.start.0);
-        (crate::catalog::ColumnId(column.get()), meta)
-    });
-    let placed = PlacedGroup {
-        rows: header.rows.get(),
-        extent,
-        bytes: header.extent_bytes.get(),
-        chunks: chunks.collect(),
-        keys: record.keys(),
-    };
+    let mut placed = PlacedGroup::of(group, &builder.base.pin)?;
+    if let Some(extent) = moved {
+        placed = placed.moved_to(extent);
+    }
     builder.txn.heap_delete(group.entry.record)?;
     let SegmentEntry { deleted_rows, deletes, time_range, .. } = group.entry;
     placed.record_with(builder.txn, |entry| SegmentEntry { deleted_rows, deletes, time_range, ..entry })

@@ -57,6 +57,7 @@ mod pin;
 mod places;
 mod rebase;
 mod recovery;
+mod reindex;
 mod row_group;
 mod seal;
 mod sealer;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::catalog::{Catalog, TableId};
+use crate::catalog::{Catalog, ColumnId, TableDefinition, TableId};
 use crate::pager::{Roots, WriteTxn};
 use crate::table::commit::Builder;
 use crate::table::compact::compact;
@@ -42,6 +42,19 @@ pub(super) struct Sealing<'a> {
     pub(super) log: LogSpace,
 }
 
+/// The tables that have keys which they did not have.
+fn new_keys<'a>(
+    base: &'a Snapshot,
+    catalog: &'a Catalog,
+) -> impl Iterator<Item = (&'a Arc<TableDefinition>, Vec<Box<[ColumnId]>>)> {
+    catalog.tables().filter_map(|table| {
+        let before = base.catalog.table_by_id(table.id).filter(|before| !Arc::ptr_eq(before, table))?;
+        let known = before.indexed_keys();
+        let new: Vec<_> = table.indexed_keys().into_iter().filter(|key| !known.contains(key)).collect();
+        (!new.is_empty()).then_some((table, new))
+    })
+}
+
 impl Core {
     /// Seals all that is not, and makes changes durable and visible. Nobody else commits meanwhile. The steps are those
     /// of [the room's documentation](super).
@@ -72,6 +85,9 @@ impl Core {
                 Some(table) => builder.change(table, delta).map_err(|e| e.in_table(table))?,
                 None => builder.discard(delta)?,
             }
+        }
+        for (table, new) in new_keys(base, all) {
+            builder.add_indexes(table, &new).map_err(|e| e.in_table(table))?;
         }
         if tidy && !compact(&mut builder, all)? && base.root.is_none() {
             return Ok(Arc::clone(base));

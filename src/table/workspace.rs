@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::catalog::{ColumnId, ColumnRole, KeysPlace, SegmentEntry, TableDefinition, encode_row_group};
+use crate::column::le::U64;
 use crate::column::scalar::Scalar;
 use crate::column::{ChunkMeta, ChunkReader};
 use crate::pager::{Extent, SlotId, WriteTxn};
@@ -15,6 +16,7 @@ use crate::table::encode::EncodedGroup;
 use crate::table::error::{Result, TableError};
 use crate::table::gate::WriterPass;
 use crate::table::keys::{self, KeyIndex};
+use crate::table::pin::Pin;
 use crate::table::row_group::chunk_place;
 use crate::table::storage::Storage;
 
@@ -211,6 +213,27 @@ pub(super) fn write_group(txn: &WriteTxn, mut encoded: EncodedGroup) -> Result<P
 }
 
 impl PlacedGroup {
+    /// What the record of a row group says.
+    pub(super) fn of(group: &Group, pin: &Pin) -> Result<Self> {
+        let record = group.record(pin)?;
+        let header = record.header();
+        let chunks = record.columns().iter().zip(record.chunks());
+        Ok(Self {
+            rows: header.rows.get(),
+            extent: group.extent(pin)?,
+            bytes: header.extent_bytes.get(),
+            chunks: chunks.map(|(column, meta)| (ColumnId(column.get()), *meta)).collect(),
+            keys: record.keys(),
+        })
+    }
+
+    /// The same in another extent.
+    pub(super) fn moved_to(mut self, extent: Extent) -> Self {
+        self.extent = extent;
+        self.chunks.iter_mut().for_each(|(_, meta)| meta.extent_page = U64::new(extent.start.0));
+        self
+    }
+
     /// The place of a column's chunk among its own; `None` if the column came later.
     pub(super) fn position(&self, column: ColumnId) -> Option<usize> {
         self.chunks.iter().position(|(id, _)| *id == column)

@@ -29,6 +29,8 @@ pub struct KeyCursor {
     /// Row groups that are not open yet, with the key at which they begin; the first comes last.
     waiting: Vec<(Vec<u8>, usize, Arc<KeyIndex>)>,
     open: BinaryHeap<Head>,
+    /// The key of the row that was given out last.
+    given_out: Vec<u8>,
 }
 
 /// A row group that is being read, and its next key.
@@ -107,12 +109,17 @@ impl KeyCursor {
             waiting.push((start, at, index));
         }
         waiting.sort_by(|a, b| if reverse { a.0.cmp(&b.0) } else { b.0.cmp(&a.0) });
-        Ok(Self { table, range, reverse, waiting, open: BinaryHeap::new() })
+        Ok(Self { table, range, reverse, waiting, open: BinaryHeap::new(), given_out: vec![] })
     }
 
     /// The table that it reads.
     pub fn table(&self) -> &Arc<TableSnapshot> {
         &self.table
+    }
+
+    /// The key of the last row, as it is encoded.
+    pub fn key(&self) -> &[u8] {
+        &self.given_out
     }
 
     /// The next row.
@@ -133,6 +140,7 @@ impl KeyCursor {
         }
         let Some(mut head) = self.open.pop() else { return Ok(None) };
         let row = head.row;
+        std::mem::swap(&mut self.given_out, &mut head.key);
         if self.advance(&mut head, true)? {
             self.open.push(head);
         }

@@ -107,7 +107,7 @@ impl Block {
 
 impl RowGroup {
     /// The index of its rows by a key; `None` if it was written without.
-    pub(super) fn key_index(&self, key: &[ColumnId]) -> Result<Option<std::sync::Arc<KeyIndex>>> {
+    pub(crate) fn key_index(&self, key: &[ColumnId]) -> Result<Option<std::sync::Arc<KeyIndex>>> {
         match self.source() {
             Source::Fresh(group) => group.key_index(self.definition(), key),
             Source::Sealed(group) => {

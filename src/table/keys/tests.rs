@@ -157,20 +157,59 @@ fn keys_are_found_in_memory_sealed_and_after_reopening() {
     assert_sound(&storage);
 }
 
-#[test]
-fn a_key_that_came_later_is_found_without_an_index() {
-    let storage = Storage::memory(&StorageOptions { log_bytes_max: 0, ..options(5000) }).unwrap();
-    let with_key = keyed(&storage);
-    let id = create(&storage, TableDefinition { constraints: vec![], indexes: vec![], ..with_key.clone() });
-    let ids: Vec<i64> = (0..4000).map(|i| i * 7 % 4000).collect();
-    insert(&storage, id, &ids);
+/// Gives the table its keys, or takes them away.
+fn alter(storage: &Arc<Storage>, id: TableId, with_keys: bool) {
+    let mut table = TableDefinition { id, ..keyed(storage) };
+    if !with_keys {
+        (table.constraints, table.indexes) = (vec![], vec![]);
+    }
     let mut transaction = storage.begin().unwrap();
-    transaction.alter_table(TableDefinition { id, ..with_key }).unwrap();
+    transaction.alter_table(table).unwrap();
     transaction.commit().unwrap();
-    let there = ids.into_iter().collect();
+}
+
+fn is_indexed(table: &TableSnapshot, key: &[ColumnId]) -> bool {
+    table.row_groups().unwrap().iter().all(|group| group.key_index(key).unwrap().is_some())
+}
+
+#[test]
+fn a_key_that_came_later_gets_its_indexes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.flux");
+    let options = StorageOptions { log_bytes_max: 0, ..options(1000) };
+    let storage = Storage::open(&path, &options).unwrap();
+    let with_key = keyed(&storage);
+    let id = create(&storage, TableDefinition { constraints: vec![], indexes: vec![], ..with_key });
+    let ids: Vec<i64> = (0..4000).map(|i| i * 7 % 4000).collect();
+    let mut there: BTreeSet<i64> = ids.iter().copied().collect();
+    ids.chunks(1000).for_each(|ids| insert(&storage, id, ids));
+    let gone: Vec<i64> = (0..100).map(|i| i * 13).collect();
+    delete(&storage, id, &gone);
+    gone.iter().for_each(|id| _ = there.remove(id));
+    let before = storage.snapshot().table(id).unwrap();
+    assert!(!is_indexed(&before, &[ID]));
+    let places = |table: &TableSnapshot| {
+        let mut found = table.find(&[ID], &probes(&(0..4000).collect::<Vec<_>>())).unwrap();
+        found.sort_unstable();
+        found
+    };
+    let rows = places(&before);
+    alter(&storage, id, true);
+    let after = storage.snapshot().table(id).unwrap();
+    assert!(is_indexed(&after, &[ID]) && is_indexed(&after, &[TEXT, ID]));
+    assert_eq!(places(&after), rows, "no row has another number");
+    assert_eq!(places(&before), rows, "who looks at what was before still can");
     assert_finds(&storage, id, &there, 4100);
-    let table = storage.snapshot().table(id).unwrap();
-    assert!(table.row_groups().unwrap()[0].key_index(&[ID]).unwrap().is_none());
+    drop((before, after));
+    assert_sound(&storage);
+    let storage = {
+        drop(storage);
+        Storage::open(&path, &options).unwrap()
+    };
+    assert!(is_indexed(&storage.snapshot().table(id).unwrap(), &[TEXT, ID]));
+    storage.checkpoint().unwrap();
+    assert_finds(&storage, id, &there, 4100);
+    assert_sound(&storage);
 }
 
 #[test]
@@ -210,13 +249,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn keys_are_found_after_whatever_happened(
-        steps in prop::collection::vec((0..6_u8, 0..400_i64, 1..60_i64), 1..30),
+        steps in prop::collection::vec((0..7_u8, 0..400_i64, 1..60_i64), 1..30),
     ) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.flux");
         let mut storage = Storage::open(&path, &options(128)).unwrap();
         let id = create(&storage, keyed(&storage));
-        let mut there = BTreeSet::new();
+        let (mut there, mut with_keys) = (BTreeSet::new(), true);
         for (what, at, count) in steps {
             let ids: Vec<i64> = (0..count).map(|i| (at + i * 7) % 400).collect();
             let mut ids: Vec<i64> = ids.into_iter().filter(|id| what == 3 || !there.contains(id)).collect();
@@ -236,6 +275,11 @@ proptest! {
                 }
                 5 => {
                     storage.checkpoint().unwrap();
+                    continue;
+                }
+                6 => {
+                    with_keys = !with_keys;
+                    alter(&storage, id, with_keys);
                     continue;
                 }
                 _ => {}

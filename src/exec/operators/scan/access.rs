@@ -1,8 +1,10 @@
-//! Which rows a scan needs to look at, where its conditions give values of a key or numbers of rows.
+//! Which rows a scan needs to look at, where its conditions give values of a key or numbers of rows, or only the first rows in
+//! the order of a key matter.
 //!
 //! The conditions are evaluated all the same: what is found here may be more than what satisfies them, never less.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 use arrow_select::concat::concat;
@@ -11,9 +13,10 @@ use crate::catalog::{ColumnDefinition, ColumnId, TableDefinition};
 use crate::column::key::{Keys, after_prefix, escape};
 use crate::column::predicate::CompareOp;
 use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType;
 use crate::exec::error::Result;
 use crate::exec::expr::Expr;
-use crate::table::{Probes, ROW_ID, TableSnapshot};
+use crate::table::{KeyCursor, KeyRange, Probes, ROW_ID, RowGroup, TableSnapshot};
 
 /// Keys, or rows, that conditions list at most to be looked up.
 const LISTED_MAX: usize = 1 << 14;
@@ -38,6 +41,8 @@ pub(crate) enum Access {
     Keys(Box<[ColumnId]>, Probes),
     /// By a range of keys, which begin with values of so many columns.
     Range { key: Box<[ColumnId]>, bound: usize, low: Bound<Vec<u8>>, high: Bound<Vec<u8>> },
+    /// Those with the first keys of a range, so many of them, or else with the last.
+    First { key: Box<[ColumnId]>, range: KeyRange, most: u64, descending: bool },
 }
 
 /// What conditions say about a column.
@@ -155,6 +160,54 @@ impl Access {
         best
     }
 
+    /// A way to the rows with the `most` first values of a column, or else the last: a key whose last column it is, if
+    /// that and the condition leave nothing else that decides which rows there are.
+    pub fn find_first(
+        table: &TableDefinition,
+        columns: &[usize],
+        filter: Option<&Expr>,
+        (column, most, descending): (usize, u64, bool),
+    ) -> Option<Self> {
+        let conditions: Vec<&Expr> = match filter {
+            None => vec![],
+            Some(Expr::And(all)) => all.iter().collect(),
+            Some(one) => vec![one],
+        };
+        let ordered = table.columns.get(*columns.get(column)?)?;
+        if !is_ordered_as_key(&ordered.ty) {
+            return None;
+        }
+        table.indexed_keys().into_iter().find_map(|key| {
+            let (last, before) = key.split_last()?;
+            let mut parts = vec![];
+            let mut about_key = 0;
+            for id in before.iter().chain([last]) {
+                let position = table.position_of(*id).filter(|p| !table.columns[*p].nullable)?;
+                let at = columns.iter().position(|column| *column == position);
+                let known = at.map(|at| Known::of(at, &conditions)).unwrap_or_default();
+                // Where more is asked of a column, more rows than one at each end may be none of those that are wanted.
+                let asked = conditions.iter().filter(|c| at.is_some_and(|at| reads(c, at))).count();
+                let one_value = known.values.as_ref().is_some_and(|values| values.len() == 1);
+                let ends = usize::from(known.lower.is_some()) + usize::from(known.upper.is_some());
+                let is_plain = known.values.is_none() && known.prefix.is_none() && asked == ends;
+                let fits = if id == last { is_plain } else { one_value && asked == 1 };
+                fits.then_some(())?;
+                about_key += asked;
+                parts.push((&table.columns[position], known));
+            }
+            if ordered.id != *last || about_key != conditions.len() {
+                return None;
+            }
+            let range = match key_range(&key, &parts) {
+                Some(Self::Range { low, high, .. }) => (low, high),
+                _ if conditions.is_empty() => (Bound::Unbounded, Bound::Unbounded),
+                _ => return None,
+            };
+            // Values at the ends of the range may be out of it.
+            Some(Self::First { key, range, most: most + 2, descending })
+        })
+    }
+
     /// A description for EXPLAIN.
     pub fn describe(&self, table: &TableDefinition) -> String {
         let names = |key: &[ColumnId]| {
@@ -166,11 +219,12 @@ impl Access {
             Self::Keys(key, probes) if probes.len() == 1 => format!("key ({})", names(key)),
             Self::Keys(key, probes) => format!("{} keys ({})", probes.len(), names(key)),
             Self::Range { key, bound, .. } => format!("range of key ({})", names(&key[..*bound])),
+            Self::First { key, .. } => format!("order of key ({})", names(key)),
         }
     }
 
     /// The row groups to be scanned, in order; `None` if it had better be all.
-    pub(super) fn visits(&self, table: &TableSnapshot) -> Result<Option<Vec<Visit>>> {
+    pub(super) fn visits(&self, table: &Arc<TableSnapshot>) -> Result<Option<Vec<Visit>>> {
         match self {
             Self::Rows(rows) => rows_visited(table, rows.clone()).map(Some),
             Self::Keys(key, probes) => {
@@ -197,8 +251,56 @@ impl Access {
                 }
                 Ok(Some(visits))
             }
+            Self::First { key, range, most, descending } => {
+                let rows_max = 64 + table.rows() / ROWS_PER_LOOKUP;
+                // Where an index would first have to be made, reading all rows is no more work.
+                let indexed = |group: &Arc<RowGroup>| Ok(group.key_index(key)?.is_some());
+                if *most > rows_max || !all(table.row_groups()?, indexed)? {
+                    return Ok(None);
+                }
+                let mut cursor = KeyCursor::new(Arc::clone(table), key, range.clone(), *descending)?;
+                let (mut rows, mut values, mut value) = (vec![], 0, vec![]);
+                while let Some(row) = cursor.next_row()? {
+                    if values == 0 || value != cursor.key() {
+                        values += 1;
+                        value.clear();
+                        value.extend_from_slice(cursor.key());
+                    }
+                    if values > *most {
+                        break;
+                    }
+                    if rows.len() as u64 == rows_max {
+                        return Ok(None);
+                    }
+                    rows.push(row);
+                }
+                rows.sort_unstable();
+                rows_visited(table, rows).map(Some)
+            }
         }
     }
+}
+
+fn all<T>(items: &[T], mut is: impl FnMut(&T) -> Result<bool>) -> Result<bool> {
+    for item in items {
+        if !is(item)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether keys with values of this type are in the order of the values.
+fn is_ordered_as_key(ty: &LogicalType) -> bool {
+    use LogicalType as T;
+    matches!(ty, T::Varchar | T::Date | T::Timestamp(_) | T::TimestampTz | T::Decimal { .. })
+        || ty.is_integer()
+}
+
+/// Whether an expression reads a column.
+fn reads(e: &Expr, column: usize) -> bool {
+    matches!(e, Expr::Column { index, .. } if *index == column)
+        || e.children().into_iter().any(|part| reads(part, column))
 }
 
 /// All keys that conditions allow, if they give values for each part.

@@ -112,10 +112,18 @@ pub(crate) fn table_scan(
 ) -> Result<Arc<dyn SourceScan>> {
     context.counters.rows_expected.fetch_add(table.rows(), Ordering::Relaxed);
     let all = || Ok::<_, ExecError>((0..table.row_groups()?.len()).map(|group| Visit { group, rows: None }));
-    let visits = match Access::find(table.definition(), &columns, filter.as_ref()) {
-        Some(access) => access.visits(&table)?,
-        None => None,
-    };
+    let first = hints.iter().find_map(|hint| match hint.kind {
+        HintKind::First { most, descending } => Some((output[hint.column], most, descending)),
+        _ => None,
+    });
+    let first =
+        first.and_then(|first| Access::find_first(table.definition(), &columns, filter.as_ref(), first));
+    let mut visits = first.map_or(Ok(None), |access| access.visits(&table))?;
+    if visits.is_none()
+        && let Some(access) = Access::find(table.definition(), &columns, filter.as_ref())
+    {
+        visits = access.visits(&table)?;
+    }
     let visits = visits.map_or_else(|| Ok::<_, ExecError>(all()?.collect()), Ok)?;
     let conjuncts = filter.map(conjunct::split).unwrap_or_default();
     let newest = hints.iter().find_map(|hint| match &hint.kind {
