@@ -1,4 +1,4 @@
-//! Rows that expire: `WITH (ttl = '7d', ttl_column = ts)`.
+//! Rows that expire: `WITH (ttl = '7d', ttl_column = ts)`, or each at a moment of its own, `WITH (ttl_column = expires)`.
 //!
 //! A row whose time is longer ago than that is not there for any statement from that moment on; NULL never expires.
 //! Maintenance removes it later, and so does a row that is added with its key.

@@ -32,6 +32,7 @@ pub fn set_options(
     table: &mut TableDefinition,
     options: &[SqlOption],
 ) -> Result<()> {
+    let mut names_column = false;
     for option in options {
         let SqlOption::KeyValue { key, value } = option else {
             return Err(SqlError::parser(format!("an option is NAME = VALUE, and {option} is not")));
@@ -75,7 +76,7 @@ pub fn set_options(
                 }
             }
             TTL => {
-                if parse_duration(&text).is_none_or(|d| d.months == 0 && d.days == 0 && d.nanos == 0) {
+                if parse_duration(&text).is_none_or(|d| d.months < 0 || d.days < 0 || d.nanos < 0) {
                     return Err(SqlError::invalid("ttl is a duration such as 7d").at(value));
                 }
             }
@@ -86,6 +87,7 @@ pub fn set_options(
                         format!("\"{text}\" is no stored column of \"{}\" that tells time", table.name);
                     return Err(SqlError::invalid(message).at(value));
                 }
+                names_column = true;
             }
             "duplicates" | "retention_policy" => {}
             "refresh" if table.materialized.is_some() => {
@@ -108,6 +110,10 @@ pub fn set_options(
             }
         }
         table.options.insert(name.into(), text.into());
+    }
+    // A column that was named alone tells when a row expires.
+    if names_column && !table.options.contains_key(TTL) {
+        table.options.insert(TTL.into(), "0s".into());
     }
     if table.options.contains_key(TTL) && ttl_column(table).is_none() {
         let message =

@@ -40,6 +40,8 @@ pub fn tasks(catalog: &Catalog) -> Vec<Task> {
             let looks = period("retention")
                 .into_iter()
                 .chain(period(TTL))
+                // Where each row has its own moment, no table has a period.
+                .filter(|all| !all.is_zero())
                 .min()
                 .map(|all| (all / LOOKS_A_RETENTION).min(RETENTION_INTERVAL_MAX));
             let every = period("refresh").into_iter().chain(looks).min().unwrap_or(RETENTION_INTERVAL_MAX);
