@@ -730,11 +730,13 @@ impl std::fmt::Debug for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // What was allocated ahead is given back. If that fails the file is longer than it need be, no more.
+        // What was allocated ahead is given back. If that fails the file is longer than it need be, no more. A superblock
+        // that was only found may not be durable, and the one that then rules may need what lies behind.
         let superblock = self.current.get_mut().superblock;
         let bytes = superblock.page_count * self.page_size as u64;
         let seen = self.pinned_elsewhere(superblock.sequence).is_some();
-        if !self.read_only && !seen && !self.is_latched() && self.file.size().is_ok_and(|size| size > bytes) {
+        let may_cut = !self.read_only && !seen && !self.is_latched() && self.sure.load(Ordering::Relaxed);
+        if may_cut && self.file.size().is_ok_and(|size| size > bytes) {
             let _ = self.file.set_size(bytes);
         }
     }

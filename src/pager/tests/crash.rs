@@ -108,6 +108,23 @@ fn every_failed_write_latches_or_costs_only_its_transaction() {
     }
 }
 
+/// A superblock that was found when the file was opened may have been written by somebody who could not make it durable. Then
+/// the one before rules after a power cut, and needs all that it had.
+#[test]
+fn who_looks_after_a_lost_sync_breaks_nothing() {
+    for seed in 0..6 {
+        let (file, ..) = attempt(seed, FaultPlan::default());
+        for at in 1..=file.operations() {
+            let (file, history, _) = attempt(seed, FaultPlan::once(at, Fault::SyncLost));
+            drop(Pager::open_file(file.clone(), &OPTIONS).unwrap());
+            for fate in [Fate::Lost, Fate::Kept] {
+                let context = format!("seed {seed}, operation {at}, {fate:?}");
+                check_image(&file.image_after_power_cut(fate, at), history.clone(), &context);
+            }
+        }
+    }
+}
+
 #[test]
 fn every_failed_read_is_an_error_and_no_more() {
     let (file, ..) = attempt(5, FaultPlan::default());
