@@ -91,6 +91,14 @@ pub(crate) fn nested_types() -> Vec<LogicalType> {
             vec![("x".into(), T::List(Box::new(T::List(Box::new(T::Uuid))))), ("y".into(), pair)].into(),
         ),
         T::Map(Box::new(T::Varchar), Box::new(T::Integer)),
+        T::Union(
+            vec![
+                ("n".into(), T::Integer),
+                ("s".into(), T::Varchar),
+                ("l".into(), T::List(Box::new(T::Date))),
+            ]
+            .into(),
+        ),
     ]
 }
 
@@ -119,6 +127,17 @@ fn nested_sample(
         (LogicalType::Array(item, n), DataType::FixedSizeList(field, size)) => {
             let values = sample(item, pattern, rows * *n as usize, null_percent, random);
             Arc::new(FixedSizeListArray::try_new_with_length(field, size, values, nulls, rows).unwrap())
+        }
+        (LogicalType::Union(members), DataType::Struct(fields)) => {
+            let tags: Vec<u8> = (0..rows).map(|_| random.below(members.len() as u64) as u8).collect();
+            let mut columns: Vec<ArrayRef> = vec![Arc::new(arrow_array::UInt8Array::from(tags.clone()))];
+            for (i, (_, ty)) in members.iter().enumerate() {
+                let others =
+                    arrow_array::BooleanArray::from_iter(tags.iter().map(|t| Some(usize::from(*t) != i)));
+                let values = sample(ty, pattern, rows, null_percent, random);
+                columns.push(arrow_select::nullif::nullif(&values, &others).unwrap());
+            }
+            Arc::new(StructArray::try_new_with_length(fields, columns, nulls, rows).unwrap())
         }
         (LogicalType::Struct(parts), DataType::Struct(fields)) => {
             let columns =

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use fluxdb::Database;
+use fluxdb::inspect::Inspection;
 use fluxdb::pager::MemoryFile;
 use fluxdb::pager::fault::{Fate, Fault, FaultFile, FaultPlan, Random};
 
 use crate::common::{Time, told};
+use crate::coverage::assert_covered;
 use crate::history::History;
 use crate::model::State;
 use crate::workload::{Driver, Shape};
@@ -106,7 +108,8 @@ fn attempt(mut driver: Driver, plan: FaultPlan, shape: Shape, tried: &mut Tried)
     let (file, history) = driver.close();
     for fate in [Fate::Lost, Fate::Kept, Fate::Torn] {
         let image = file.image_after_power_cut(fate, file.operations());
-        let database = Database::open_file(Arc::new(MemoryFile::from_bytes(&image)), shape.options())
+        let disk = Arc::new(MemoryFile::from_bytes(&image));
+        let database = Database::open_file(disk.clone(), shape.options())
             .unwrap_or_else(|e| panic!("{fate:?}: it does not open: {e}"));
         assert_eq!(database.recovery().damage, None, "{fate:?}");
         let found = State::read(&database.connect()).unwrap();
@@ -114,5 +117,6 @@ fn attempt(mut driver: Driver, plan: FaultPlan, shape: Shape, tried: &mut Tried)
         let report = database.check();
         assert!(report.is_sound(), "{fate:?}: {:?}", report.findings);
         database.connect().execute("CREATE TABLE after AS SELECT * FROM range(100)").unwrap();
+        assert_covered(Inspection::of_file(disk, None));
     }
 }

@@ -7,6 +7,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/coverage.rs"]
+mod coverage;
 mod faults;
 mod history;
 mod model;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use fluxdb::Database;
+use fluxdb::inspect::Inspection;
 use fluxdb::pager::MemoryFile;
 use fluxdb::pager::fault::{Disk, Fate, FaultFile, Operation, Random};
 
 use crate::common::{Time, told};
+use crate::coverage::assert_covered;
 use crate::history::History;
 use crate::model::State;
 use crate::workload::{Driver, Shape};
@@ -96,13 +98,14 @@ fn cut(
 /// Opens what a disk holds and compares it with what may be there.
 fn look(image: &[u8], history: &History, at: u64, shape: Shape) -> History {
     let file = Arc::new(MemoryFile::from_bytes(image));
-    let database =
-        Database::open_file(file, shape.options()).unwrap_or_else(|e| panic!("it does not open: {e}"));
+    let database = Database::open_file(file.clone(), shape.options())
+        .unwrap_or_else(|e| panic!("it does not open: {e}"));
     assert_eq!(database.recovery().damage, None);
     let found = State::read(&database.connect()).unwrap_or_else(|e| panic!("it cannot be read: {e}"));
     let left = history.after_cut(&found, at).unwrap_or_else(|what| panic!("{what}"));
     let report = database.check();
     assert!(report.is_sound(), "{:?}", report.findings);
+    assert_covered(Inspection::of_file(file, None));
     left
 }
 

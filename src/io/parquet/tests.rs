@@ -268,3 +268,32 @@ fn page_indexes_skip_pages() {
     assert_eq!(read(&[(0, Gt, Scalar::Int(1_000)), (2, Lt, Scalar::Float(100.0))], &|_| false), 0);
     assert_eq!(read(&[], &|_| true), n as usize);
 }
+
+#[test]
+fn what_files_say_of_themselves() {
+    use crate::column::types::LogicalType;
+    use crate::exec::source::TableFunctionArgs;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    let list = |function: &str| {
+        let value = Scalar::text(path.to_str().unwrap());
+        let args = TableFunctionArgs { positional: vec![(value, LogicalType::Varchar)], named: vec![] };
+        rows(&crate::io::table_function(function, &args).unwrap()?, 1)
+    };
+    fs::write(&path, numbers(10_000, 4000)).unwrap();
+    let files = list("parquet_file_metadata").unwrap();
+    assert_eq!(files.len(), 1);
+    assert_eq!(files[0][2..4], ["10000", "3"]);
+    let names: Vec<String> = list("parquet_schema").unwrap().iter().map(|row| row[1].clone()).collect();
+    assert_eq!(names[1..], ["id", "name"]);
+    let chunks = list("parquet_metadata").unwrap();
+    assert_eq!(chunks.len(), 6);
+    // The second row group: its number, then path, type, bounds, NULLs.
+    assert_eq!(chunks[2][1], "1");
+    assert_eq!(chunks[2][8..13], ["id", "INT64", "4000", "7999", "0"]);
+    assert_eq!(chunks[3][12], "571");
+    assert!(list("parquet_kv_metadata").is_ok());
+    let whole = numbers(100, 100);
+    fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+    assert!(list("parquet_schema").unwrap_err().to_string().contains("not a valid Parquet file"));
+}
