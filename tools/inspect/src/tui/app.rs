@@ -25,11 +25,15 @@ pub struct Screen {
 /// What is being typed at the bottom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prompt {
-    /// A text to look for, after `/`.
-    Search(String),
+    /// A text to look for: onwards after `/`, backwards after `?`.
+    Search { text: String, onwards: bool },
     /// The number of a page, after `:`.
     Page(String),
 }
+
+/// Numbers before a command are not larger, and a search is not repeated more often.
+const COUNT_MAX: usize = 1 << 32;
+const TURNS_MAX: isize = 1_000;
 
 pub struct App {
     path: PathBuf,
@@ -42,7 +46,10 @@ pub struct App {
     pub message: String,
     pub help: bool,
     pub done: bool,
-    search: String,
+    /// What was looked for last, and whether onwards.
+    search: (String, bool),
+    /// The number that was typed before a command; 0 is none.
+    count: usize,
     stamp: Option<(u64, SystemTime)>,
     /// Lines that fit on the screen, and cells of the map in a row and in all; known once it was drawn.
     pub page_lines: usize,
@@ -67,7 +74,8 @@ impl App {
             message: String::new(),
             help: false,
             done: false,
-            search: String::new(),
+            search: (String::new(), true),
+            count: 0,
             page_lines: 20,
             map_width: 78,
             map_cells: 78 * 16,
@@ -155,49 +163,67 @@ impl App {
             return;
         }
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        let page = self.page_lines.max(1) as isize;
-        let row = if self.screen().place == Place::Map { self.map_width as isize } else { 1 };
+        if let KeyCode::Char(digit @ '0'..='9') = key.code
+            && (digit != '0' || self.count > 0)
+        {
+            let digit = digit as usize - '0' as usize;
+            self.count = self.count.saturating_mul(10).saturating_add(digit).min(COUNT_MAX);
+            self.message = self.count.to_string();
+            return;
+        }
+        let count = std::mem::take(&mut self.count);
+        let times = count.max(1) as isize;
+        let page = self.page_lines.max(1) as isize * times;
+        let line = if self.screen().place == Place::Map { self.map_width as isize } else { 1 };
+        let (row, column) = (line * times, 8 * times as usize);
         match key.code {
             KeyCode::Char('c' | 'q') if control => self.done = true,
-            KeyCode::Char('d') if control => self.move_by(row * page / 2),
-            KeyCode::Char('u') if control => self.move_by(-row * page / 2),
-            KeyCode::Char('f') if control => self.move_by(row * page),
-            KeyCode::Char('b') if control => self.move_by(-row * page),
+            KeyCode::Char('d') if control => self.move_by(line * page / 2),
+            KeyCode::Char('u') if control => self.move_by(-line * page / 2),
+            KeyCode::Char('f') if control => self.move_by(line * page),
+            KeyCode::Char('b') if control => self.move_by(-line * page),
             KeyCode::Char('e') if control => self.move_by(row),
             KeyCode::Char('y') if control => self.move_by(-row),
             KeyCode::Char('j') | KeyCode::Down => self.move_by(row),
             KeyCode::Char('k') | KeyCode::Up => self.move_by(-row),
-            KeyCode::Char(' ' | 'f') | KeyCode::PageDown => self.move_by(row * page),
-            KeyCode::Char('b') | KeyCode::PageUp => self.move_by(-row * page),
-            KeyCode::Char('d') => self.move_by(row * page / 2),
-            KeyCode::Char('u') => self.move_by(-row * page / 2),
+            KeyCode::Char(' ' | 'f') | KeyCode::PageDown => self.move_by(line * page),
+            KeyCode::Char('b') | KeyCode::PageUp => self.move_by(-line * page),
+            KeyCode::Char('d') => self.move_by(line * page / 2),
+            KeyCode::Char('u') => self.move_by(-line * page / 2),
+            KeyCode::Char('g' | 'G' | '<' | '>') if count > 0 => self.move_to(count - 1),
             KeyCode::Char('g' | '<') | KeyCode::Home => self.move_to(0),
             KeyCode::Char('G' | '>') | KeyCode::End => self.move_to(usize::MAX),
-            KeyCode::Char('l') | KeyCode::Right if self.screen().place == Place::Map => self.move_by(1),
-            KeyCode::Char('h') | KeyCode::Left if self.screen().place == Place::Map => self.move_by(-1),
-            KeyCode::Char('l') | KeyCode::Right => self.screen_mut().left += 8,
+            KeyCode::Char('l') | KeyCode::Right if self.screen().place == Place::Map => self.move_by(times),
+            KeyCode::Char('h') | KeyCode::Left if self.screen().place == Place::Map => self.move_by(-times),
+            KeyCode::Char('l') | KeyCode::Right => {
+                let screen = self.screen_mut();
+                screen.left = screen.left.saturating_add(column).min(u16::MAX.into());
+            }
             KeyCode::Char('h') | KeyCode::Left => {
                 let screen = self.screen_mut();
-                screen.left = screen.left.saturating_sub(8);
+                screen.left = screen.left.saturating_sub(column);
             }
+            KeyCode::Char('0' | '^') => self.screen_mut().left = 0,
             KeyCode::Enter => self.enter(),
             KeyCode::Esc | KeyCode::Backspace | KeyCode::Char('q') => self.back(),
             KeyCode::Char('Q') => self.done = true,
             KeyCode::Char('t') => self.go(Place::Tables),
             KeyCode::Char('m') => self.stack.truncate(1),
             KeyCode::Char('r') => self.refresh(),
-            KeyCode::Char('?') | KeyCode::F(1) => self.help = true,
-            KeyCode::Char('/') => self.prompt = Some(Prompt::Search(String::new())),
+            KeyCode::Char('H') | KeyCode::F(1) => self.help = true,
+            KeyCode::Char(mark @ ('/' | '?')) => {
+                self.prompt = Some(Prompt::Search { text: String::new(), onwards: mark == '/' });
+            }
             KeyCode::Char(':') => self.prompt = Some(Prompt::Page(String::new())),
-            KeyCode::Char('n') => self.find(true),
-            KeyCode::Char('N') => self.find(false),
+            KeyCode::Char('n') => (0..times.min(TURNS_MAX)).for_each(|_| self.find(true)),
+            KeyCode::Char('N') => (0..times.min(TURNS_MAX)).for_each(|_| self.find(false)),
             _ => {}
         }
     }
 
     fn type_key(&mut self, key: KeyEvent) {
         let Some(prompt) = &mut self.prompt else { return };
-        let (Prompt::Search(text) | Prompt::Page(text)) = prompt;
+        let (Prompt::Search { text, .. } | Prompt::Page(text)) = prompt;
         match key.code {
             KeyCode::Esc => self.prompt = None,
             KeyCode::Backspace if text.is_empty() => self.prompt = None,
@@ -206,12 +232,15 @@ impl App {
             }
             KeyCode::Char(c) => text.push(c),
             KeyCode::Enter => match self.prompt.take() {
-                Some(Prompt::Search(text)) => {
+                Some(Prompt::Search { text, onwards }) => {
                     if !text.is_empty() {
-                        self.search = text;
+                        self.search.0 = text;
                     }
+                    self.search.1 = onwards;
                     self.find(true);
                 }
+                Some(Prompt::Page(text)) if matches!(text.trim(), "h" | "help") => self.help = true,
+                Some(Prompt::Page(text)) if matches!(text.trim(), "q" | "q!" | "qa") => self.done = true,
                 Some(Prompt::Page(text)) => match text.trim().parse::<u64>() {
                     Ok(page) if page < self.file.pages() => self.go(Place::Page(page)),
                     _ => {
@@ -224,12 +253,14 @@ impl App {
         }
     }
 
-    /// The next line, or page of the map, that has the text looked for.
-    fn find(&mut self, forward: bool) {
-        if self.search.is_empty() {
+    /// The next line, or page of the map, that has the text looked for: the way that it was looked for, or the other.
+    fn find(&mut self, same_way: bool) {
+        let (text, onwards) = &self.search;
+        if text.is_empty() {
             return;
         }
-        let needle = self.search.to_lowercase();
+        let forward = *onwards == same_way;
+        let needle = text.to_lowercase();
         let has = |text: &str| text.to_lowercase().contains(&needle);
         let screen = self.screen();
         let count = if screen.place == Place::Map { self.cells() } else { screen.lines.rows.len() };
@@ -246,7 +277,7 @@ impl App {
         });
         match found {
             Some(at) => self.move_to(at),
-            None => self.message = format!("no '{}' here", self.search),
+            None => self.message = format!("no '{}' here", self.search.0),
         }
     }
 

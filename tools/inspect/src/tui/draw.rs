@@ -16,8 +16,9 @@ const KEYS: &str = concat!(
     " space b      page down, up             t          tables\n",
     " d u          half a page               m          map of the file\n",
     " g G          beginning, end            :N Enter   the bytes of page N\n",
-    " / n N        search, next, previous    r          look at the file again\n",
-    " ?            this                      Q          leave\n",
+    " / ? n N      search on, back, again    r          look at the file again\n",
+    " 12j 3G       twelve down, to line 3    H :h F1    this\n",
+    " 0            back to the left          Q :q       leave\n",
     "\n",
     " The file is looked at again by itself when another process has written it.",
 );
@@ -92,7 +93,8 @@ fn header(app: &App, frame: &mut Frame<'_>, area: Rect) {
 
 fn footer(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let text = match &app.prompt {
-        Some(Prompt::Search(text)) => format!("/{text}"),
+        Some(Prompt::Search { text, onwards: true }) => format!("/{text}"),
+        Some(Prompt::Search { text, onwards: false }) => format!("?{text}"),
         Some(Prompt::Page(text)) => format!(":{text}"),
         None if !app.message.is_empty() => app.message.clone(),
         None if app.screen().place == Place::Map => {
@@ -102,13 +104,13 @@ fn footer(app: &App, frame: &mut Frame<'_>, area: Rect) {
                 .range_of(page)
                 .map_or_else(String::new, |r| format!("{} {}", r.used_for.kind(), r.used_for.owner()));
             let cell = if per == 1 { String::new() } else { format!(" ({per} pages a cell)") };
-            format!("page {page}{cell}: {what}   Enter: bytes  t: tables  ?: keys")
+            format!("page {page}{cell}: {what}   Enter: bytes  t: tables  H: keys")
         }
         None => {
             let screen = app.screen();
             let count = screen.lines.rows.len();
             let open = if screen.lines.targets.iter().any(Option::is_some) { "  Enter: open" } else { "" };
-            format!("{} of {count}{open}  q: back  /: search  ?: keys", (screen.cursor + 1).min(count))
+            format!("{} of {count}{open}  q: back  /: search  H: keys", (screen.cursor + 1).min(count))
         }
     };
     frame.render_widget(Paragraph::new(text), area);

@@ -96,8 +96,43 @@ fn a_page_by_number_and_search() {
     assert!(session.press("q:999999\n").contains("is not a page"));
     assert!(session.press("/heap\n").contains("heap catalog"));
     assert!(session.press("/nothing of the kind\n").contains("no 'nothing of the kind' here"));
-    assert!(session.press("?").contains("half a page"));
-    assert!(!session.press("?").contains("half a page"));
+    assert!(session.press("H").contains("half a page"));
+    assert!(!session.press("H").contains("half a page"));
+    assert!(session.press(":help\n").contains("half a page"));
+    session.press(" ");
+    session.press(":q\n");
+    assert!(session.app.done);
+}
+
+#[test]
+fn counts_and_searches_backwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.flux");
+    sample(&path);
+    let mut session = Session::new(&path);
+    session.press(":0\n");
+    let mut line = |keys: &str| {
+        session.press(keys);
+        session.app.screen().cursor + 1
+    };
+    let start = line("");
+    assert_eq!(line("12j"), start + 12);
+    assert_eq!(line("10k"), start + 2);
+    assert_eq!((line("7G"), line("3g"), line("g")), (7, 3, 1));
+    let last = line("G");
+    assert_eq!(line("99999999999999999999999j"), last);
+    assert_eq!(line("1k"), last - 1);
+    // Onwards it goes round; n repeats it, N goes the other way.
+    let first = line("g/page\n");
+    let second = line("n");
+    assert!(first < second);
+    assert_eq!(line("N"), first);
+    let third = line("nn");
+    assert_eq!((line("2N"), line("2n")), (first, third));
+    assert_eq!(line("?page\n"), second);
+    assert_eq!((line("n"), line("N")), (first, second));
+    assert_eq!(session.press("4l0").lines().count(), 24);
+    assert_eq!(session.app.screen().left, 0);
 }
 
 #[test]
@@ -137,7 +172,7 @@ fn damaged_files_and_small_terminals_do_no_harm() {
     for (width, height) in [(1, 1), (3, 2), (10, 4), (200, 60)] {
         let mut session = Session::new(&path);
         session.terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        for keys in ["", "\n", "G", "t", "\n", "\n", "\n", "?", " "] {
+        for keys in ["", "\n", "G", "t", "\n", "\n", "\n", "H", " "] {
             for key in keys.chars() {
                 let code = if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) };
                 session.app.key(KeyEvent::new(code, KeyModifiers::NONE));
