@@ -30,6 +30,7 @@ const MULTIPLY: u8 = 90;
 const PLUS: u8 = 80;
 const XOR: u8 = 75;
 const OTHER: u8 = 70;
+const FACTORIAL: u8 = 126;
 /// That of `IN`, `BETWEEN`, `LIKE`.
 pub const BETWEEN_LIKE: u8 = 60;
 const COMPARE: u8 = 50;
@@ -50,7 +51,7 @@ impl Dialect for FluxDialect {
     }
 
     fn is_delimited_identifier_start(&self, ch: char) -> bool {
-        ch == '"'
+        matches!(ch, '"' | '`')
     }
 
     fn is_identifier_start(&self, ch: char) -> bool {
@@ -107,7 +108,8 @@ impl Dialect for FluxDialect {
             | Token::ExclamationMarkDoubleTilde
             | Token::ExclamationMarkDoubleTildeAsterisk => BETWEEN_LIKE,
             // A colon separates keys from values, and bounds of slices.
-            Token::Colon | Token::ExclamationMark => self.prec_unknown(),
+            Token::Colon => self.prec_unknown(),
+            Token::ExclamationMark => FACTORIAL,
             _ => return None,
         }))
     }
@@ -148,6 +150,9 @@ impl Dialect for FluxDialect {
             && !matches!(kw, Keyword::SEMI | Keyword::ANTI | Keyword::ASOF)
     }
 
+    fn supports_factorial_operator(&self) -> bool {
+        true
+    }
     fn supports_trailing_commas(&self) -> bool {
         true
     }

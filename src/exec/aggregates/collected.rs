@@ -12,6 +12,7 @@ use arrow_buffer::OffsetBuffer;
 
 use super::gather::{ASCENDING, Grouped, gather, item, non_empty, offsets_i32, runs};
 use super::registry::{Chosen, Registry};
+use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::cast::bits;
 use crate::exec::cast::nested::{list_array, map_array};
@@ -150,17 +151,19 @@ fn histogram_exact(g: &Grouped, ret: &LogicalType) -> Result<ArrayRef> {
 }
 
 /// The key of the bin of what lies in no other: the greatest value there is.
-fn rest_of(ty: &LogicalType) -> Result<ArrayRef> {
-    use crate::column::scalar::Scalar;
-    let value = match ty {
+pub(crate) fn other_bin(ty: &LogicalType) -> Scalar {
+    match ty {
         t if t.is_integer() => Scalar::Int(t.integer_range().map_or(0, |(_, max)| max)),
         t if t.is_float() => Scalar::Float(f64::INFINITY),
         LogicalType::Date => Scalar::Int(i32::MAX.into()),
         LogicalType::Timestamp(_) | LogicalType::TimestampTz => Scalar::Int(i64::MAX.into()),
         LogicalType::Varchar => Scalar::text(""),
         _ => Scalar::Null,
-    };
-    value.to_array(ty, 1).map_err(|e| ExecError::Internal(e.to_string()))
+    }
+}
+
+fn rest_of(ty: &LogicalType) -> Result<ArrayRef> {
+    other_bin(ty).to_array(ty, 1).map_err(|e| ExecError::Internal(e.to_string()))
 }
 
 fn bins(args: &[ArgInfo], finish: fn(&Grouped, &LogicalType) -> Result<ArrayRef>) -> Option<Chosen> {
@@ -276,8 +279,8 @@ pub(super) fn register(r: &mut Registry) {
     r.add(
         "bitstring_agg",
         &[],
-        &["(integer, integer, integer) -> BIT"],
-        "Bits that say which values from min to max occur",
+        &["(integer) -> BIT", "(integer, integer, integer) -> BIT"],
+        "Bits that say which values from min to max occur; without them from the least to the greatest value",
         "bitstring_agg(x, 1, 42)",
         |args| {
             (args.len() == 3 && args.iter().all(|a| a.ty.is_integer()))

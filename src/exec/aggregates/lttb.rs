@@ -98,7 +98,7 @@ fn choose(args: &[ArgInfo]) -> Option<Chosen> {
         _ => None,
     };
     let tx = match &x.ty {
-        T::Timestamp(_) => x.ty.clone(),
+        T::Timestamp(_) | T::TimestampTz => x.ty.clone(),
         T::Date => T::Timestamp(TimeUnit::Nanosecond),
         _ => number(x)?,
     };

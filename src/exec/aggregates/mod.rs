@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, UInt32Array};
 
+pub(crate) use collected::other_bin;
 pub use registry::{catalog, is_aggregate};
 pub(crate) use sum::average;
 

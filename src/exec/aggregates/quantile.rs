@@ -16,9 +16,10 @@ use super::registry::{Chosen, Maker, Registry};
 use super::values::to_array;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::exec::calendar::{MICROS_PER_DAY, NANOS_PER_MICRO};
 use crate::exec::cast::nested::list_array;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::functions::ArgInfo;
+use crate::exec::functions::{ArgInfo, list_end};
 
 /// Which value between two neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,7 +202,19 @@ where
                 distances.sort_by(f64::total_cmp);
                 let place = (n - 1) as f64 * 0.5;
                 let (lo, hi) = (distances[place.floor() as usize], distances[place.ceil() as usize]);
-                Scalar::Float(lo + (hi - lo) * place.fract())
+                let distance = lo + (hi - lo) * place.fract();
+                match ret {
+                    LogicalType::Interval => {
+                        let micros = distance as i64;
+                        Scalar::Interval {
+                            months: 0,
+                            days: (micros / MICROS_PER_DAY) as i32,
+                            nanos: micros % MICROS_PER_DAY * NANOS_PER_MICRO,
+                        }
+                    }
+                    LogicalType::Decimal { .. } => Scalar::Int(distance as i128),
+                    _ => Scalar::Float(distance),
+                }
             }
         }
     }
@@ -349,34 +362,41 @@ fn maker(ty: &LogicalType, kind: Kind, ret: LogicalType) -> Option<Maker> {
 }
 
 /// The median of values that only have an order: one of them.
-fn any_median(g: &Grouped, _: &LogicalType) -> Result<ArrayRef> {
-    any_quantile(g, false)
+fn any_median(g: &Grouped, ret: &LogicalType) -> Result<ArrayRef> {
+    any_quantile(g, false, ret)
 }
 
-fn any_discrete(g: &Grouped, _: &LogicalType) -> Result<ArrayRef> {
-    any_quantile(g, true)
+fn any_discrete(g: &Grouped, ret: &LogicalType) -> Result<ArrayRef> {
+    any_quantile(g, true, ret)
 }
 
-fn any_quantile(g: &Grouped, with_fraction: bool) -> Result<ArrayRef> {
+fn any_quantile(g: &Grouped, with_fraction: bool, ret: &LogicalType) -> Result<ArrayRef> {
     let compare = comparator(&g.columns[0])?;
-    let q =
-        if with_fraction { fractions(&g.columns[1], false)?.and_then(|f| f.first().copied()) } else { None };
-    let q = q.unwrap_or(0.5);
-    let places: arrow_array::UInt32Array = g
-        .offsets
-        .windows(2)
-        .map(|w| {
-            let mut rows: Vec<usize> = (w[0]..w[1]).collect();
-            if rows.is_empty() {
-                return None;
-            }
-            let n = rows.len();
-            let at = if q.is_sign_negative() { n - 1 - discrete(-q, n) } else { discrete(q, n) };
+    let wanted = if with_fraction { fractions(&g.columns[1], false)? } else { None };
+    let wanted = wanted.unwrap_or_else(|| vec![0.5]);
+    let listed = with_fraction && matches!(g.columns[1].data_type(), DataType::List(_));
+    let mut places: Vec<Option<u32>> = vec![];
+    let (mut ends, mut valid) = (vec![0i32], vec![]);
+    for w in g.offsets.windows(2) {
+        let mut rows: Vec<usize> = (w[0]..w[1]).collect();
+        let n = rows.len();
+        valid.push(n > 0);
+        if n == 0 && !listed {
+            places.push(None);
+        }
+        for q in wanted.iter().filter(|_| n > 0) {
+            let at = if q.is_sign_negative() { n - 1 - discrete(-q, n) } else { discrete(*q, n) };
             let (_, row, _) = rows.select_nth_unstable_by(at, |a, b| compare(*a, *b));
-            Some(*row as u32)
-        })
-        .collect();
-    Ok(arrow_select::take::take(&g.columns[0], &places, None)?)
+            places.push(Some(*row as u32));
+        }
+        ends.push(list_end(places.len())?);
+    }
+    let values = arrow_select::take::take(&g.columns[0], &arrow_array::UInt32Array::from(places), None)?;
+    let LogicalType::List(item) = ret.clone() else { return Ok(values) };
+    if !listed {
+        return Ok(values);
+    }
+    list_array(&item, arrow_buffer::OffsetBuffer::new(ends.into()), values, Some(valid.into()))
 }
 
 /// The result type of interpolation.
@@ -418,10 +438,16 @@ fn choose(args: &[ArgInfo], kind: Kind) -> Option<Chosen> {
             }
             None => return None,
         },
+        Kind::Deviation if matches!(ty, T::Float | T::Decimal { .. }) => ty.clone(),
         Kind::Deviation if ty.is_numeric() => {
             ty = T::Double;
             T::Double
         }
+        Kind::Deviation if matches!(ty, T::Date | T::Timestamp(_)) => {
+            ty = TIMESTAMP;
+            T::Interval
+        }
+        Kind::Deviation if matches!(ty, T::Time | T::TimestampTz) => T::Interval,
         Kind::Deviation => return None,
         Kind::Discrete | Kind::Percentile => ty.clone(),
     };
@@ -430,8 +456,7 @@ fn choose(args: &[ArgInfo], kind: Kind) -> Option<Chosen> {
     types.extend(fraction.clone());
     match maker(&ty, kind, ret.clone()) {
         Some(states) => Some(Chosen::new(types, ret, states)),
-        None if list => None,
-        None => Some(gather(types, ty, true, if fraction.is_some() { any_discrete } else { any_median })),
+        None => Some(gather(types, ret, true, if fraction.is_some() { any_discrete } else { any_median })),
     }
 }
 
@@ -454,7 +479,10 @@ pub(super) fn register(r: &mut Registry) {
         &["(T, DOUBLE) -> T", "(T, DOUBLE[]) -> T[]"],
         "Quantile that is one of the values; exact",
         "quantile_disc(x, 0.5)",
-        |args| choose(args, Kind::Discrete),
+        |args| {
+            let [_, _] = args else { return None };
+            choose(args, Kind::Discrete)
+        },
     );
     r.add(
         "percentile",
@@ -467,7 +495,7 @@ pub(super) fn register(r: &mut Registry) {
     r.add(
         "mad",
         &[],
-        &["(DOUBLE) -> DOUBLE"],
+        &["(DOUBLE) -> DOUBLE", "(FLOAT) -> FLOAT", "(DECIMAL) -> DECIMAL", "(TIMESTAMP) -> INTERVAL"],
         "Median of the absolute differences from the median",
         "mad(x)",
         |args| {

@@ -216,14 +216,15 @@ fn plain_date(b: &[u8]) -> Option<i32> {
     days_from_civil(year, month, day)
 }
 
-/// A `TIME` in microseconds; a date before it is ignored.
+/// A `TIME` in microseconds; a date before it and a zone behind it are ignored.
 pub fn time(text: &str) -> Result<i64, String> {
     let message = || {
         format!("time field value out of range: \"{text}\", expected format is ([YYYY-MM-DD ]HH:MM:SS[.MS])")
     };
     let mut c = Cursor { bytes: text.trim_ascii().as_bytes(), at: 0 };
     let nanos = clock_behind_date(&mut c).map_err(|_| message())?;
-    if !c.is_end() {
+    c.blanks();
+    if !c.is_end() && zone_at(&mut c).is_err() || !c.is_end() {
         return Err(message());
     }
     Ok(nanos / NANOS_PER_MICRO)

@@ -1,4 +1,4 @@
-//! Functions of lists that take a function: `list_transform`, `list_filter`, `list_reduce`.
+//! Functions that take a function: `list_transform`, `list_filter`, `list_reduce`, `invoke`.
 //!
 //! A lambda is closed when it gets here: its columns are its own parameters and what it takes from around it, which
 //! comes as further arguments of the call. So the call is one like any other, for the optimizer and for evaluation.
@@ -32,6 +32,8 @@ pub enum LambdaKind {
     Transform,
     /// Tells which items stay.
     Filter,
+    /// Is called with the arguments.
+    Invoke,
     /// Makes one value of two, again and again. `initial`: the first argument behind the list is where it starts.
     Reduce {
         /// There is an initial value.
@@ -44,6 +46,7 @@ impl LambdaKind {
         match self {
             Self::Transform => "list_transform",
             Self::Filter => "list_filter",
+            Self::Invoke => "invoke",
             Self::Reduce { .. } => "list_reduce",
         }
     }
@@ -63,6 +66,12 @@ pub fn lambda_function(kind: LambdaKind, body: Expr, indexed: bool, volatile: bo
         LambdaKind::Filter => Box::new(move |args, ty, rows, context| {
             let items = Items::new(args, rows)?;
             items.filtered(&run, indexed, item_field(ty)?, context)
+        }),
+        LambdaKind::Invoke => Box::new(move |args, _, rows, context| {
+            // A constant call has one row, whatever the batch.
+            let rows = args.iter().map(ArrayRef::len).max().unwrap_or(1).min(rows);
+            let columns = args.iter().map(|a| full(a, rows)).collect::<Result<_>>()?;
+            flatten(&evaluate(&run, &Batch::new(columns, rows), context)?)
         }),
         LambdaKind::Reduce { initial } => {
             Box::new(move |args, ty, rows, context| reduce(&run, args, ty, initial, indexed, rows, context))

@@ -141,21 +141,36 @@ fn from_entries(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
     }))
 }
 
-/// Whether an entry has the value, and the key too if one is given.
-fn contains(args: &[ArgInfo], with_key: bool) -> Option<Result<Resolution, String>> {
+/// What an entry is looked for by.
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    Key,
+    Value,
+    Both,
+}
+
+/// Whether a map has an entry.
+fn contains(args: &[ArgInfo], by: By) -> Option<Result<Resolution, String>> {
     let (map, wanted) = args.split_first()?;
-    if wanted.len() != 1 + usize::from(with_key) {
+    if wanted.len() != if by == By::Both { 2 } else { 1 } {
         return None;
     }
     let LogicalType::Map(key, value) = &map.ty else { return None };
-    let parts = if with_key { vec![(**key).clone(), (**value).clone()] } else { vec![(**value).clone()] };
+    let parts = match by {
+        By::Key => vec![(**key).clone()],
+        By::Value => vec![(**value).clone()],
+        By::Both => vec![(**key).clone(), (**value).clone()],
+    };
     let types: Vec<LogicalType> =
         parts.iter().zip(wanted).map(|(own, w)| common_type(own, &w.ty)).collect::<Option<_>>()?;
     let (owns, commons) = (parts, types.clone());
     let kernel: ScalarKernel = Box::new(move |args, _, rows, _| {
         let map = args[0].as_map();
-        let columns: Vec<&ArrayRef> =
-            if with_key { vec![map.keys(), map.values()] } else { vec![map.values()] };
+        let columns: Vec<&ArrayRef> = match by {
+            By::Key => vec![map.keys()],
+            By::Value => vec![map.values()],
+            By::Both => vec![map.keys(), map.values()],
+        };
         let mut compare = vec![];
         for (i, column) in columns.into_iter().enumerate() {
             let own = cast(column, &owns[i], &commons[i], false)?;
@@ -181,6 +196,7 @@ fn contains(args: &[ArgInfo], with_key: bool) -> Option<Result<Resolution, Strin
 }
 
 pub(super) fn register(r: &mut Registry) {
+    r.extend("contains", |d| d.custom(&["(MAP(K, V), K) -> BOOLEAN"], |args| contains(args, By::Key)));
     r.add(
         def(
             "map_concat",
@@ -200,10 +216,10 @@ pub(super) fn register(r: &mut Registry) {
             "Whether a map has a key with a value",
             "map_contains_entry(map {'k': 1}, 'k', 1)",
         )
-        .custom(&["(MAP(K, V), K, V) -> BOOLEAN"], |args| contains(args, true)),
+        .custom(&["(MAP(K, V), K, V) -> BOOLEAN"], |args| contains(args, By::Both)),
     );
     r.add(
         def("map_contains_value", "Whether a map has a value", "map_contains_value(map {'k': 1}, 1)")
-            .custom(&["(MAP(K, V), V) -> BOOLEAN"], |args| contains(args, false)),
+            .custom(&["(MAP(K, V), V) -> BOOLEAN"], |args| contains(args, By::Value)),
     );
 }

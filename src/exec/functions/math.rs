@@ -191,33 +191,55 @@ fn factorial(n: i32) -> Result<i128> {
     (2..=i128::from(n)).try_fold(1i128, i128::checked_mul).ok_or_else(out_of_range)
 }
 
-fn gcd(a: i64, b: i64) -> Result<i64> {
+fn gcd(a: i128, b: i128) -> Result<i128> {
     let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
     while b != 0 {
         (a, b) = (b, a % b);
     }
-    i64::try_from(a).map_err(|_| ExecError::OutOfRange("Overflow in gcd".into()))
+    i128::try_from(a).map_err(|_| ExecError::OutOfRange("Overflow in gcd".into()))
 }
 
-fn lcm(a: i64, b: i64) -> Result<i64> {
+fn lcm(a: i128, b: i128) -> Result<i128> {
     if a == 0 || b == 0 {
         return Ok(0);
     }
-    let g = gcd(a, b)?;
-    (a / g)
+    (a / gcd(a, b)?)
         .checked_mul(b)
-        .and_then(i64::checked_abs)
+        .and_then(i128::checked_abs)
         .ok_or_else(|| ExecError::OutOfRange("lcm value is out of range".into()))
 }
 
-fn next_after(x: f64, towards: f64) -> f64 {
-    if x.is_nan() || towards.is_nan() {
-        return f64::NAN;
-    }
+/// A function of two integers, for 64 bits.
+fn in_64_bits(f: fn(i128, i128) -> Result<i128>) -> ScalarKernel {
+    primitive::<(Int64Type, Int64Type), Int64Type>(move |(a, b)| {
+        let v = i64::try_from(f(a.into(), b.into())?);
+        v.map(Some).map_err(|_| ExecError::OutOfRange("the value does not fit BIGINT".into()))
+    })
+}
+
+/// The same for 128 bits.
+fn in_128_bits(f: fn(i128, i128) -> Result<i128>) -> ScalarKernel {
+    primitive::<(Decimal128Type, Decimal128Type), Decimal128Type>(move |(a, b)| f(a, b).map(Some))
+}
+
+fn next_after<N: PartialOrd + Copy>(x: N, towards: N, nan: N, up: fn(N) -> N, down: fn(N) -> N) -> N {
     match x.partial_cmp(&towards) {
-        Some(std::cmp::Ordering::Less) => x.next_up(),
-        Some(std::cmp::Ordering::Greater) => x.next_down(),
-        _ => towards,
+        Some(std::cmp::Ordering::Less) => up(x),
+        Some(std::cmp::Ordering::Greater) => down(x),
+        Some(std::cmp::Ordering::Equal) => towards,
+        None => nan,
+    }
+}
+
+/// The remainder that has the sign of the divisor.
+fn floor_modulo(a: f64, b: f64) -> f64 {
+    let r = a % b;
+    if r == 0.0 {
+        0.0
+    } else if (r < 0.0) != (b < 0.0) {
+        r + b
+    } else {
+        r
     }
 }
 
@@ -432,19 +454,26 @@ pub(super) fn register(r: &mut Registry) {
         T::Double,
         |_| binary::<F, F, F>(f64::atan2),
     ));
-    r.add(
-        def("fmod", "Remainder of a division of floats", "fmod(5.5, 2)")
-            .map(&two, T::Double, |_| binary::<F, F, F>(|a, b| a % b)),
-    );
+    r.add(def("fmod", "Remainder of the floored division of floats", "fmod(5.5, 2)").map(
+        &two,
+        T::Double,
+        |_| binary::<F, F, F>(floor_modulo),
+    ));
     r.add(
         def("fdiv", "Whole quotient of floats", "fdiv(5, 2)")
             .map(&two, T::Double, |_| binary::<F, F, F>(|a, b| (a / b).floor())),
     );
-    r.add(def("nextafter", "The next float after x towards y", "nextafter(1::DOUBLE, 2::DOUBLE)").map(
-        &two,
-        T::Double,
-        |_| binary::<F, F, F>(next_after),
-    ));
+    r.add(
+        def("nextafter", "The next float after x towards y", "nextafter(1::DOUBLE, 2::DOUBLE)")
+            .map(&two, T::Double, |_| {
+                binary::<F, F, F>(|x, y| next_after(x, y, f64::NAN, f64::next_up, f64::next_down))
+            })
+            .map(&[T::Float, T::Float], T::Float, |_| {
+                binary::<Float32Type, Float32Type, Float32Type>(|x, y| {
+                    next_after(x, y, f32::NAN, f32::next_up, f32::next_down)
+                })
+            }),
+    );
     r.add(def("pi", "The number pi", "pi()").map(&[], T::Double, |_| {
         Box::new(|_, _, _, _| Ok(Arc::new(Float64Array::from(vec![std::f64::consts::PI]))))
     }));
@@ -484,16 +513,18 @@ pub(super) fn register(r: &mut Registry) {
         T::HugeInt,
         |_| primitive::<(Int32Type,), Decimal128Type>(|(n,)| factorial(n).map(Some)),
     ));
-    r.add(def("gcd", "Greatest common divisor", "gcd(42, 57)").aliases(&["greatest_common_divisor"]).map(
-        &[T::BigInt, T::BigInt],
-        T::BigInt,
-        |_| primitive::<(Int64Type, Int64Type), Int64Type>(|(a, b)| gcd(a, b).map(Some)),
-    ));
-    r.add(def("lcm", "Least common multiple", "lcm(42, 57)").aliases(&["least_common_multiple"]).map(
-        &[T::BigInt, T::BigInt],
-        T::BigInt,
-        |_| primitive::<(Int64Type, Int64Type), Int64Type>(|(a, b)| lcm(a, b).map(Some)),
-    ));
+    r.add(
+        def("gcd", "Greatest common divisor", "gcd(42, 57)")
+            .aliases(&["greatest_common_divisor"])
+            .map(&[T::BigInt, T::BigInt], T::BigInt, |_| in_64_bits(gcd))
+            .map(&[T::HugeInt, T::HugeInt], T::HugeInt, |_| in_128_bits(gcd)),
+    );
+    r.add(
+        def("lcm", "Least common multiple", "lcm(42, 57)")
+            .aliases(&["least_common_multiple"])
+            .map(&[T::BigInt, T::BigInt], T::BigInt, |_| in_64_bits(lcm))
+            .map(&[T::HugeInt, T::HugeInt], T::HugeInt, |_| in_128_bits(lcm)),
+    );
     r.add(
         def("bit_count", "Number of bits that are set", "bit_count(31)")
             .map(&[T::TinyInt], T::TinyInt, |_| bit_count::<Int8Type>(i8::count_ones))
@@ -518,12 +549,18 @@ pub(super) fn register(r: &mut Registry) {
             .map(&[T::Date], T::Boolean, |_| boolean::<(Date32Type,)>(|(v,)| Ok(Some(!date_is_finite(v)))))
             .map(&[crate::column::types::TIMESTAMP], T::Boolean, |_| {
                 boolean::<(TimestampMicrosecondType,)>(|(v,)| Ok(Some(!timestamp_is_finite(v))))
+            })
+            .map(&[T::TimestampTz], T::Boolean, |_| {
+                boolean::<(TimestampMicrosecondType,)>(|(v,)| Ok(Some(!timestamp_is_finite(v))))
             }),
     );
     r.add(
         float_test!("isfinite", "Whether a float, date or timestamp is finite", |v: f64| v.is_finite())
             .map(&[T::Date], T::Boolean, |_| boolean::<(Date32Type,)>(|(v,)| Ok(Some(date_is_finite(v)))))
             .map(&[crate::column::types::TIMESTAMP], T::Boolean, |_| {
+                boolean::<(TimestampMicrosecondType,)>(|(v,)| Ok(Some(timestamp_is_finite(v))))
+            })
+            .map(&[T::TimestampTz], T::Boolean, |_| {
                 boolean::<(TimestampMicrosecondType,)>(|(v,)| Ok(Some(timestamp_is_finite(v))))
             }),
     );
@@ -557,7 +594,7 @@ mod tests {
         assert_eq!(even(-3.0), -4.0);
         assert_eq!(gcd(12, 18).unwrap(), 6);
         assert_eq!(lcm(4, 6).unwrap(), 12);
-        assert!(lcm(i64::MAX, 2).is_err());
+        assert!(lcm(i128::MAX, 2).is_err());
         assert!(factorial(40).is_err());
         assert_eq!(factorial(5).unwrap(), 120);
     }

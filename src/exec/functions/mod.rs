@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod attempt;
+mod bins;
 mod bits;
 mod collate;
 mod date;
@@ -40,6 +41,7 @@ pub use collate::{apply, collated, collation, collation_key, comparison_key};
 pub use date::TimePattern;
 pub(crate) use kernel::list_end;
 pub use lambda::{LambdaKind, lambda_function};
+pub(crate) use list::{FROM_START, TO_END};
 pub(crate) use math::random_bits;
 pub use registry::{FunctionInfo, catalog, is_scalar};
 pub(crate) use registry::{closest, no_match};

@@ -188,6 +188,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         ("General", super::misc::register),
         ("JSON", super::misc::register_json),
         ("JSON", super::json::register),
+        ("General", super::bins::register),
         ("System", super::system::register),
         ("Identifiers", super::identifier::register),
         ("Enums", super::enums::register),

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{ArrayRef, ListArray};
 use sqlparser::ast::{self, Function, Spanned};
 use sqlparser::tokenizer::Span;
 
@@ -12,12 +15,13 @@ use crate::exec::aggregates::{AggregateFunction, bind_aggregate};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::BindError;
 use crate::exec::functions::{collation, comparison_key};
+use crate::exec::window::{Frame, WindowCall, WindowFunction};
 use crate::sql::bind::every::Bucket;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::Arguments;
 use crate::sql::bind::scope::{Outer, Scope};
 use crate::sql::bind::subquery::PendingSubquery;
-use crate::sql::bind::window::{WindowCollector, Windows};
+use crate::sql::bind::window::{Over, WindowCollector, Windows};
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::optimize::columns::ColumnSet;
@@ -116,6 +120,16 @@ impl Binder<'_> {
                 let areas = self.bind_integral(args, collector, &mut inner).map_err(|e| e.at_span(span))?;
                 self.aggregate_call(name.into(), "sum", vec![areas])?.1
             }
+            Aggregates::Collected(collector) if name == "bitstring_agg" && args.positional.len() == 1 => {
+                let mut call = self.aggregate_over_rows("first", function, args, &mut inner)?;
+                let value = call.args[0].clone();
+                // The bits of all groups stand for the same values.
+                let low = self.over_all_rows("min", value.clone(), &mut collector.windows)?;
+                let high = self.over_all_rows("max", value.clone(), &mut collector.windows)?;
+                let bounded = self.aggregate_call(name.into(), name, vec![value, low, high])?.1;
+                (call.function, call.args, call.ty) = (bounded.function, bounded.args, bounded.ty);
+                call
+            }
             _ => self.aggregate_over_rows(name, function, args, &mut inner)?,
         };
         let subqueries = std::mem::take(&mut inner.subqueries);
@@ -190,6 +204,24 @@ impl Binder<'_> {
         Ok(expr)
     }
 
+    /// An aggregate of all rows below the groups.
+    fn over_all_rows(&mut self, name: &str, value: Expr, windows: &mut WindowCollector) -> Result<Expr> {
+        let function = self.choose_aggregate(name, std::slice::from_ref(&value), false)?;
+        let ty = function.return_type.clone();
+        let call = WindowCall {
+            function: WindowFunction::Aggregate(function),
+            args: vec![value],
+            distinct: false,
+            filter: None,
+            order_by: vec![],
+            ignore_nulls: false,
+            frame: Frame::partition(),
+            ty,
+        };
+        let over = Over { partition_by: vec![], per_series: false, order_by: vec![] };
+        Ok(windows.add(&mut self.ids, name, over, call).expr())
+    }
+
     pub(super) fn aggregate_over_rows(
         &mut self,
         name: &str,
@@ -237,9 +269,12 @@ impl Binder<'_> {
             let share = bound.remove(1);
             bound.push(match share.ty() {
                 LogicalType::List(_) | LogicalType::Array(..) => {
-                    return Err(SqlError::unsupported(
-                        "a list of quantiles in descending order is not supported yet",
-                    ));
+                    let ty = LogicalType::List(Box::new(LogicalType::Double));
+                    let shares = coerce::explicit(share, &ty, false)?;
+                    let Scalar::Nested(list) = self.evaluate(&shares)? else {
+                        return Err(SqlError::binder("QUANTILE parameter cannot be NULL"));
+                    };
+                    Expr::literal(Scalar::Nested(negated(&list)?), ty)
                 }
                 _ => {
                     let share = coerce::explicit(share, &LogicalType::Double, false)?;
@@ -477,4 +512,12 @@ impl Binder<'_> {
         let call = AggregateCall { function, args, distinct: false, filter: None, order_by: vec![], ty };
         Ok((column, call))
     }
+}
+
+/// A list of floats with the other sign.
+fn negated(list: &ArrayRef) -> Result<ArrayRef> {
+    let (field, offsets, values, nulls) = list.as_list::<i32>().clone().into_parts();
+    let values = values.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| -v);
+    let list = ListArray::try_new(field, offsets, Arc::new(values), nulls);
+    Ok(Arc::new(list.map_err(|e| SqlError::binder(e.to_string()))?))
 }

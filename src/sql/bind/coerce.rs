@@ -48,10 +48,36 @@ pub fn explicit(expr: Expr, to: &LogicalType, or_null: bool) -> Result<Expr> {
     if from == *to {
         return Ok(expr);
     }
+    if let Some((from, to)) = unrelated_structs(&from, to) {
+        return Err(SqlError::binder(format!(
+            "STRUCT to STRUCT cast must have at least one matching member, inputs are ({from}) and ({to})"
+        )));
+    }
     if or_null {
         return Ok(Expr::Cast { input: Box::new(expr), to: to.clone(), or_null });
     }
     Ok(cast(expr, to))
+}
+
+/// Two structs in the same place of two types that have no field in common.
+fn unrelated_structs<'t>(
+    from: &'t LogicalType,
+    to: &'t LogicalType,
+) -> Option<(&'t LogicalType, &'t LogicalType)> {
+    use LogicalType as T;
+    match (from, to) {
+        (T::List(a) | T::Array(a, _), T::List(b) | T::Array(b, _)) => unrelated_structs(a, b),
+        (T::Map(a, b), T::Map(c, d)) => unrelated_structs(a, c).or_else(|| unrelated_structs(b, d)),
+        (T::Struct(a), T::Struct(b)) if !from.is_tuple() && !to.is_tuple() => {
+            let twin = |name: &str| b.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+            let mut pairs = a.iter().filter_map(|(name, ty)| Some((ty, &twin(name)?.1))).peekable();
+            if pairs.peek().is_none() && !a.is_empty() && !b.is_empty() {
+                return Some((from, to));
+            }
+            pairs.find_map(|(a, b)| unrelated_structs(a, b))
+        }
+        _ => None,
+    }
 }
 
 /// The value for a column of that type.

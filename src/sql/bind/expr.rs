@@ -10,7 +10,7 @@ use sqlparser::tokenizer::Span;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
-use crate::exec::functions::{collated, collation};
+use crate::exec::functions::{FROM_START, TO_END, collated, collation};
 use crate::sql::bind::aggregate::Aggregates;
 use crate::sql::bind::collation::collation_named;
 use crate::sql::bind::literal::bind_literal;
@@ -296,13 +296,14 @@ impl Binder<'_> {
                     self.call(name, vec![bound, index])?
                 }
                 AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
-                    let mut bound_of = |e: &Option<ast::Expr>| match e {
+                    let mut bound_of = |e: &Option<ast::Expr>, left_out: i64| match e {
                         Some(e) => self.bind_expr(e, cx),
-                        None => Ok(Expr::literal(Scalar::Null, LogicalType::BigInt)),
+                        None => Ok(Expr::literal(Scalar::Int(left_out.into()), LogicalType::BigInt)),
                     };
-                    let mut args = vec![bound, bound_of(lower_bound)?, bound_of(upper_bound)?];
+                    let (lower, upper) = (bound_of(lower_bound, FROM_START)?, bound_of(upper_bound, TO_END)?);
+                    let mut args = vec![bound, lower, upper];
                     if stride.is_some() {
-                        args.push(bound_of(stride)?);
+                        args.push(bound_of(stride, 1)?);
                     }
                     self.call("array_slice", args)?
                 }

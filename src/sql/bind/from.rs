@@ -15,6 +15,7 @@ use crate::exec::source::{Source, TableFunctionArgs};
 use crate::sql::bind::as_of::positional_join;
 use crate::sql::bind::cte::Cte;
 use crate::sql::bind::expr::{ExprContext, conjuncts, is_constant};
+use crate::sql::bind::histogram::HISTOGRAM_FUNCTIONS;
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::name::function_name;
 use crate::sql::bind::query_functions::QUERY_FUNCTIONS;
@@ -603,6 +604,9 @@ impl Binder<'_> {
         if let Some(bound) = self.bind_query_function(&function, args)? {
             return Ok(derived(&function, bound));
         }
+        if let Some(bound) = self.bind_histogram(&function, args).map_err(|e| e.at(name))? {
+            return Ok(derived(&function, bound));
+        }
         if with_ordinality {
             return Err(SqlError::unsupported("WITH ORDINALITY is not supported for this function").at(name));
         }
@@ -617,7 +621,7 @@ impl Binder<'_> {
             Some(source) => source.map_err(|e| SqlError::from_exec(&e).at(name))?,
             None => {
                 let known = sources::TABLE_FUNCTIONS.iter().chain(self.env.formats.table_functions());
-                let known = known.chain(QUERY_FUNCTIONS);
+                let known = known.chain(QUERY_FUNCTIONS).chain(HISTOGRAM_FUNCTIONS);
                 return Err(SqlError::catalog(format!(
                     "Table Function with name {function} does not exist!"
                 ))

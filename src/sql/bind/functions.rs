@@ -187,10 +187,22 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         if name == "struct_pack" {
             let mut fields = vec![];
+            for value in &args.positional {
+                // A column gives its name to the field.
+                let field = match value {
+                    Syntax::Identifier(name) => name,
+                    Syntax::CompoundIdentifier(names) if names.len() == 2 => &names[1],
+                    other => {
+                        let message = "struct_pack takes columns and named arguments: struct_pack(a := 1)";
+                        return Err(SqlError::binder(message).at(*other));
+                    }
+                };
+                fields.push((field.value.clone(), self.bind_expr(value, cx)?));
+            }
             for (field, value) in &args.named {
                 fields.push((field.clone(), self.bind_expr(value, cx)?));
             }
-            if !args.positional.is_empty() || fields.is_empty() {
+            if fields.is_empty() {
                 return Err(SqlError::binder("struct_pack takes named arguments: struct_pack(a := 1)"));
             }
             return self.struct_pack(fields);

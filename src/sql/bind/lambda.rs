@@ -27,6 +27,7 @@ pub const LAMBDA_FUNCTIONS: &[(&str, LambdaKind)] = &[
     ("list_reduce", LambdaKind::Reduce { initial: false }),
     ("reduce", LambdaKind::Reduce { initial: false }),
     ("array_reduce", LambdaKind::Reduce { initial: false }),
+    ("invoke", LambdaKind::Invoke),
 ];
 
 /// What a function does with a lambda, if it takes one.
@@ -49,6 +50,9 @@ impl Binder<'_> {
         args: &[&Syntax],
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
+        if kind == LambdaKind::Invoke {
+            return self.bind_invoke(args, cx);
+        }
         let (list, lambda, initial) = match args {
             [list, lambda] => (*list, *lambda, None),
             [list, lambda, initial] if matches!(kind, LambdaKind::Reduce { .. }) => {
@@ -90,7 +94,32 @@ impl Binder<'_> {
         match kind {
             LambdaKind::Transform | LambdaKind::Filter => self.map_list(kind, bound, &item, lambda, cx),
             LambdaKind::Reduce { .. } => self.reduce_list(bound, &item, lambda, initial, cx),
+            LambdaKind::Invoke => Err(SqlError::internal("invoke takes no list")),
         }
+    }
+
+    /// `invoke(lambda x, y: …, a, b)`: the body with the arguments in the place of the parameters.
+    fn bind_invoke(&mut self, args: &[&Syntax], cx: &mut ExprContext<'_>) -> Result<Expr> {
+        let [Syntax::Lambda(lambda), args @ ..] = args else {
+            return Err(SqlError::binder("Invalid lambda expression passed to 'invoke' function."));
+        };
+        let names = parameters(lambda);
+        if names.len() != args.len() {
+            let expected = names.len();
+            let expected =
+                if args.len() < expected { format!("at least {expected}") } else { expected.to_string() };
+            return Err(SqlError::binder(format!(
+                "The number of lambda parameters does not match the number of arguments passed to the 'invoke' \
+                 function, expected {expected}, got {}.",
+                args.len()
+            )));
+        }
+        let args = args.iter().map(|arg| self.bind_expr(arg, cx)).collect::<Result<Vec<_>>>()?;
+        let params: Vec<Column> =
+            names.iter().zip(&args).map(|(name, arg)| self.ids.column(*name, arg.ty())).collect();
+        let body = self.bind_body(lambda, &params, cx)?;
+        let ty = body.ty();
+        Ok(close(LambdaKind::Invoke, args, body, &params, params.len(), ty))
     }
 
     fn map_list(

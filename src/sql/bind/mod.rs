@@ -20,6 +20,7 @@ mod expr;
 mod from;
 mod functions;
 mod grouping;
+mod histogram;
 mod lambda;
 mod literal;
 pub mod macros;

@@ -44,6 +44,10 @@ impl Binder<'_> {
                 let input = self.bind_expr(expr, cx)?;
                 self.call("abs", vec![input])
             }
+            UnaryOperator::PGPostfixFactorial => {
+                let input = self.bind_expr(expr, cx)?;
+                self.call("factorial", vec![input])
+            }
             UnaryOperator::BitwiseNot => {
                 let input = self.bind_expr(expr, cx)?;
                 self.call("~", vec![input])
@@ -83,6 +87,17 @@ impl Binder<'_> {
             BinaryOperator::GtEq => CompareOp::GtEq,
             _ => return self.bind_operator(left, op, right, cx),
         };
+        // `a < b < c` says something else than what it looks like.
+        for side in [left, right] {
+            if let ast::Expr::BinaryOp { op, .. } = side
+                && is_comparison(op)
+            {
+                return Err(SqlError::parser(
+                    "Chained comparisons are not supported, use AND to combine comparisons",
+                )
+                .at(side));
+            }
+        }
         self.bind_comparison(compare, left, right, cx)
     }
 
@@ -421,4 +436,17 @@ fn is_connected(op: &BinaryOperator, expr: &ast::Expr) -> bool {
         expr = inner;
     }
     matches!(expr, ast::Expr::BinaryOp { op: inner, .. } if inner == op)
+}
+
+/// `=`, `<` and the like.
+fn is_comparison(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+    )
 }

@@ -50,6 +50,7 @@ pub fn bind_type_with(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalTyp
         | DataType::UInt32
         | DataType::Unsigned
         | DataType::UnsignedInteger => L::UInteger,
+        DataType::UInt128 => LogicalType::UHugeInt,
         DataType::UBigInt | DataType::BigIntUnsigned(_) | DataType::Int8Unsigned(_) | DataType::UInt64 => {
             L::UBigInt
         }

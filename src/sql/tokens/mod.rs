@@ -12,12 +12,13 @@
 //! * `^`, `**`, `^@`, `&&`, `GLOB`, `x IN list` and the `%` of LIMIT become custom operators;
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
 //!   announced by a marker (see `forms.rs`);
+//! * a name in backticks becomes one in quotes, and so does the name of `x.substr(1, 2)`;
 //! * `b'0101'` becomes one token, `timestamp_ns '…'` a cast;
 //! * `SET RETENTION '30d'` becomes `SET (retention = '30d')`;
 //! * `LATEST ON t PARTITION BY k` becomes a QUALIFY;
 //! * `=~` becomes `~`, and the regular expression behind it or `!~` a text ([`fluxql::quote_regexes`]);
 //! * `top(` is no TOP, and the star of `GROUP BY *` a marker ([`is_all_tags`]);
-//! * `[:-:2]` becomes `[:NULL:2]`;
+//! * `[:-:2]` gets the greatest number as its bound;
 //! * `FROM (DESCRIBE t)` becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;
 //! * the dots of `ADD s.f`, `DROP s.f` and `RENAME s.f` of ALTER TABLE become part of one name ([`path_of`]);
 //! * a generated column without a type gets a marker as its type;
@@ -39,6 +40,7 @@ use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Wo
 use self::lookahead::{
     begins_query, is_every_clause, is_operand, keyword_of, next, next_index, nth, taken_with, word_at,
 };
+use crate::exec::functions::TO_END;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql;
 use crate::sql::forms;
@@ -51,6 +53,19 @@ pub const GLOB: &str = "GLOB";
 pub const STARTS_WITH: &str = "^@";
 /// The operator that `&&` becomes.
 pub const OVERLAPS: &str = "&&";
+
+/// Functions whose calls have a grammar of their own.
+const SPECIAL_FUNCTIONS: &[Keyword] = &[
+    Keyword::CEIL,
+    Keyword::CONVERT,
+    Keyword::EXTRACT,
+    Keyword::FLOOR,
+    Keyword::OVERLAY,
+    Keyword::POSITION,
+    Keyword::SUBSTR,
+    Keyword::SUBSTRING,
+    Keyword::TRIM,
+];
 
 /// The rows that a frame leaves out, if this is the marker that stands for `EXCLUDE …`: the words behind it.
 pub fn exclusion(ident: &Ident) -> Option<&str> {
@@ -253,7 +268,10 @@ impl Rewriter {
                         Some(Token::Colon | Token::DoubleColon | Token::RBracket | Token::Placeholder(_))
                     ) =>
             {
-                Token::make_keyword("NULL")
+                if self.previous() == Some(&Token::LBracket) {
+                    return 1;
+                }
+                Token::Number(TO_END.to_string(), false)
             }
             Token::Eq if is(1, &Token::Tilde) => {
                 taken = 2;
@@ -290,6 +308,16 @@ impl Rewriter {
                 return 1;
             }
             Token::Placeholder(text) => self.parameter(text),
+            Token::DoubleTilde if is(1, &Token::Tilde) => custom(GLOB, 2),
+            // What follows a point is no function with a grammar of its own: `x.substr(1, 2)`.
+            Token::Word(word)
+                if SPECIAL_FUNCTIONS.contains(&word.keyword)
+                    && self.previous() == Some(&Token::Period)
+                    && next(raw, i) == Some(&Token::LParen) =>
+            {
+                Token::make_word(&word.value.to_lowercase(), Some('"'))
+            }
+            Token::Word(word) if word.quote_style == Some('`') => Token::make_word(&word.value, Some('"')),
             Token::Word(word) if self.is_prefix_alias(raw, i) => {
                 return self.prefix_alias(raw, i, word);
             }

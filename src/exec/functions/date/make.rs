@@ -1,16 +1,20 @@
 //! Dates, times and intervals made of their parts, and numbers made of them.
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_buffer::IntervalMonthDayNano;
+use arrow_select::nullif::nullif;
 
 use super::zoned::on_clock;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
 use crate::exec::cast::temporal::present_offset;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::ArgInfo;
 use crate::exec::functions::ScalarKernel;
 use crate::exec::functions::kernel::{Cache, Column, Nulls, Str, nulls_of, primitive};
-use crate::exec::functions::registry::{Registry, def};
+use crate::exec::functions::registry::{Registry, Resolution, def};
 use crate::exec::timetz;
 use crate::exec::zone::Zone;
 
@@ -103,6 +107,32 @@ fn with_offset(packed: i64, offset: i64) -> i64 {
     timetz::pack((micros + (offset - from) * MICROS_PER_SECOND).rem_euclid(MICROS_PER_DAY), offset)
 }
 
+/// `make_date({'year': …, 'month': …, 'day': …})`.
+fn date_of_struct(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
+    const PARTS: [&str; 3] = ["year", "month", "day"];
+    let [ArgInfo { ty: ty @ LogicalType::Struct(given), .. }] = args else { return None };
+    let fits =
+        ty.is_tuple() || given.iter().zip(PARTS).all(|((name, _), part)| name.eq_ignore_ascii_case(part));
+    if given.len() != PARTS.len() || !fits {
+        return None;
+    }
+    let wanted = LogicalType::Struct(PARTS.map(|part| (part.into(), LogicalType::BigInt)).into());
+    let kernel: ScalarKernel = Box::new(|args, ty, rows, ctx| {
+        let parts = args[0].as_struct();
+        let columns: Vec<ArrayRef> = (0..3)
+            .map(|i| match parts.nulls() {
+                // A value that is NULL hides its fields.
+                Some(nulls) => Ok(nullif(parts.column(i), &BooleanArray::new(!nulls.inner(), None))?),
+                None => Ok(parts.column(i).clone()),
+            })
+            .collect::<Result<_>>()?;
+        let make =
+            primitive::<(Int64Type, Int64Type, Int64Type), Date32Type>(|(y, m, d)| date(y, m, d).map(Some));
+        make(&columns, ty, rows, ctx)
+    });
+    Some(Ok(Resolution { arg_types: vec![wanted], return_type: LogicalType::Date, kernel }))
+}
+
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
     let big = T::BigInt;
@@ -115,7 +145,8 @@ pub(super) fn register(r: &mut Registry) {
         .map(&[big.clone(), big.clone(), big.clone()], T::Date, |_| {
             primitive::<(Int64Type, Int64Type, Int64Type), Date32Type>(|(y, m, d)| date(y, m, d).map(Some))
         })
-        .map(&[T::Integer], T::Date, |_| primitive::<(Int32Type,), Date32Type>(|(d,)| Ok(Some(d)))),
+        .map(&[T::Integer], T::Date, |_| primitive::<(Int32Type,), Date32Type>(|(d,)| Ok(Some(d))))
+        .custom(&["(STRUCT(year BIGINT, month BIGINT, day BIGINT)) -> DATE"], date_of_struct),
     );
     r.add(def("make_time", "The time of an hour, minute and second", "make_time(13, 34, 27.123456)").map(
         &[big.clone(), big.clone(), T::Double],
@@ -305,9 +336,10 @@ pub(super) fn register(r: &mut Registry) {
             primitive::<(I,), I>(|(v,)| {
                 let micros = i128::from(interval_micros(v));
                 let day = i128::from(MICROS_PER_DAY);
-                let months = micros / (30 * day);
-                let days = micros % (30 * day) / day;
-                interval_of(months as i64, days as i64, (micros % day) as i64).map(Some)
+                // Only the greatest part is ever negative.
+                let months = micros.div_euclid(30 * day);
+                let days = micros.rem_euclid(30 * day) / day;
+                interval_of(months as i64, days as i64, micros.rem_euclid(day) as i64).map(Some)
             })
         }),
     );
@@ -343,7 +375,8 @@ pub(super) fn register(r: &mut Registry) {
         })
         .map(&[T::Interval, T::TimeTz], T::TimeTz, |_| {
             primitive::<(I, Int64Type), Int64Type>(|(v, t)| {
-                Ok(Some(with_offset(t, interval_micros(v) / MICROS_PER_SECOND)))
+                // Months and days are no part of an offset.
+                Ok(Some(with_offset(t, v.nanoseconds / NANOS_PER_MICRO / MICROS_PER_SECOND)))
             })
         }),
     );

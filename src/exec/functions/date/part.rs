@@ -6,6 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Float64Array, Int64Array, new_null_array};
 use arrow_buffer::{IntervalMonthDayNano, NullBuffer};
+use arrow_schema::DataType;
 
 use super::zoned::on_clock;
 use super::{DAY_NAMES, MONTH_NAMES};
@@ -14,7 +15,7 @@ use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
 use crate::exec::cast::temporal::to_local;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::functions::kernel::{Column, Nulls, Str, nulls_of, text};
+use crate::exec::functions::kernel::{Column, Nulls, Str, nulls_of, primitive, text};
 use crate::exec::functions::registry::{Def, Registry, Resolution, def};
 use crate::exec::functions::{ArgInfo, ScalarKernel};
 use crate::exec::timetz;
@@ -205,6 +206,8 @@ impl Part {
     }
 }
 
+const NANOS: LogicalType = LogicalType::Timestamp(crate::column::types::TimeUnit::Nanosecond);
+
 /// What a column of dates or times is made of.
 #[derive(Clone, Copy)]
 enum Of {
@@ -281,6 +284,13 @@ fn extract(part: Part, of: Of, array: &ArrayRef, zone: &Zone) -> Result<ArrayRef
             extract(part, Of::Time, &times, zone)
         }
         Of::Date => {
+            if part.of_offset(0).is_some() {
+                let dates = array.as_primitive::<Date32Type>();
+                if dates.iter().flatten().any(date_is_finite) {
+                    return Err(ExecError::Unsupported(format!("\"date\" units {part:?} not recognized")));
+                }
+                return Ok(new_null_array(&DataType::Int64, array.len()));
+            }
             let a = array.as_primitive::<Date32Type>();
             collect!(a.values(), finite(a, date_is_finite), |d| part.of(*d, 0), |d| part.float_of(*d, 0))
         }
@@ -335,6 +345,13 @@ fn extract(part: Part, of: Of, array: &ArrayRef, zone: &Zone) -> Result<ArrayRef
     }
 }
 
+/// Nanoseconds within a minute, of timestamps that have them.
+fn nanosecond_kernel() -> ScalarKernel {
+    primitive::<(TimestampNanosecondType,), Int64Type>(|(t,)| {
+        Ok(timestamp_is_finite(t).then(|| t.rem_euclid(MICROS_PER_MINUTE * NANOS_PER_MICRO)))
+    })
+}
+
 fn part_kernel(part: Part, of: Of) -> ScalarKernel {
     Box::new(move |args, _, _, ctx| extract(part, of, &args[0], &ctx.zone))
 }
@@ -363,6 +380,15 @@ fn date_part(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
     let [name, value] = args else { return None };
     let ty = temporal_type(value)?;
     let of = Of::new(&ty);
+    if value.ty == NANOS
+        && let Some(Scalar::Text(text)) = &name.literal
+        && Part::parse(text).is_ok_and(|p| p == Part::Nanosecond)
+    {
+        let nanos = nanosecond_kernel();
+        let kernel: ScalarKernel = Box::new(move |args, ty, rows, ctx| nanos(&args[1..], ty, rows, ctx));
+        let arg_types = vec![LogicalType::Varchar, NANOS];
+        return Some(Ok(Resolution { arg_types, return_type: LogicalType::BigInt, kernel }));
+    }
     match &name.literal {
         Some(Scalar::Text(text)) => {
             let part = match Part::parse(text) {
@@ -470,6 +496,7 @@ pub(super) fn register(r: &mut Registry) {
         "timezone_minute" [] ZoneMinute true, "Minutes of what the zone is ahead of UTC";
         "julian" [] Julian false, "Julian day";
     }
+    r.extend("nanosecond", |d| d.map(&[NANOS], LogicalType::BigInt, |_| nanosecond_kernel()));
     r.add(
         def(
             "date_part",

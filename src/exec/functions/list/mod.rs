@@ -17,7 +17,7 @@ use arrow_buffer::{IntervalMonthDayNano, NullBuffer, OffsetBuffer};
 use arrow_ord::ord::{DynComparator, make_comparator};
 use arrow_schema::SortOptions;
 
-use super::kernel::{Column, Nulls, Str, list_end, nulls_of};
+use super::kernel::{Column, Nulls, list_end, nulls_of};
 use super::registry::{CallSite, P, R, Registry, Resolution, def};
 use super::{ArgInfo, ScalarKernel};
 use crate::column::types::{LogicalType, TIMESTAMP};
@@ -267,6 +267,11 @@ fn extract_kernel() -> ScalarKernel {
     })
 }
 
+/// The bound of a slice that is left out: from the first, to the last.
+pub(crate) const FROM_START: i64 = i64::MIN;
+/// The other.
+pub(crate) const TO_END: i64 = i64::MAX;
+
 /// The bounds of a slice, counted from 0 and half open.
 fn slice_bounds(n: i64, begin: Option<i64>, end: Option<i64>) -> (i64, i64) {
     let begin = match begin {
@@ -282,25 +287,49 @@ fn slice_bounds(n: i64, begin: Option<i64>, end: Option<i64>) -> (i64, i64) {
     (begin, end.max(begin))
 }
 
+/// The bounds and the step of slices: the arguments behind the first.
+struct SliceBounds<'a> {
+    args: &'a [ArrayRef],
+    rows: usize,
+}
+
+impl SliceBounds<'_> {
+    fn place(&self, i: usize, row: usize) -> usize {
+        if self.args[i].len() == self.rows { row } else { 0 }
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        (1..self.args.len()).any(|i| self.args[i].is_null(self.place(i, row)))
+    }
+
+    fn value(&self, i: usize, row: usize) -> i64 {
+        self.args[i].as_primitive::<Int64Type>().value(self.place(i, row))
+    }
+
+    /// A bound, if it is not left out.
+    fn get(&self, i: usize, row: usize) -> Option<i64> {
+        Some(self.value(i, row)).filter(|v| *v != if i == 1 { FROM_START } else { TO_END })
+    }
+}
+
 fn slice_kernel(step: bool) -> ScalarKernel {
     Box::new(move |args, ty, rows, _| {
         let lists = Lists::open(args, 0, rows)?;
-        let bound = |i: usize, row: usize| -> Option<i64> {
-            let a = args[i].as_primitive::<Int64Type>();
-            let row = if a.len() == rows { row } else { 0 };
-            a.is_valid(row).then(|| a.value(row))
-        };
+        let bounds = SliceBounds { args, rows };
         let mut out = Gather::new(rows);
         for row in 0..rows {
-            if lists.is_null(row) {
+            if lists.is_null(row) || bounds.is_null(row) {
                 out.end(false)?;
                 continue;
             }
             let range = lists.range(row);
-            let by = if step { bound(3, row).unwrap_or(1) } else { 1 };
-            // A step back goes from the first bound down to the second.
-            let (low, high) = if by < 0 { (2, 1) } else { (1, 2) };
-            let (from, to) = slice_bounds(range.len() as i64, bound(low, row), bound(high, row));
+            let by = if step { bounds.value(3, row) } else { 1 };
+            let (mut low, mut high) = (bounds.get(1, row), bounds.get(2, row));
+            if by < 0 {
+                // A step back goes from the first bound down to the second.
+                (low, high) = (high, low);
+            }
+            let (from, to) = slice_bounds(range.len() as i64, low, high);
             let to = to.min(range.len() as i64);
             let mut picked: Vec<i64> = match by {
                 0 => return Err(ExecError::InvalidInput("Slice step cannot be zero".into())),
@@ -320,20 +349,16 @@ fn text_slice_kernel() -> ScalarKernel {
             return Ok(new_null_array(&ty.arrow(), rows));
         }
         let strings = args[0].as_string_view();
-        let bound = |i: usize, row: usize| -> Option<i64> {
-            let a = args[i].as_primitive::<Int64Type>();
-            let row = if a.len() == rows { row } else { 0 };
-            a.is_valid(row).then(|| a.value(row))
-        };
+        let bounds = SliceBounds { args, rows };
         let mut out = StringViewBuilder::with_capacity(rows);
         for row in 0..rows {
             let at = if strings.len() == rows { row } else { 0 };
-            if strings.is_null(at) {
+            if strings.is_null(at) || bounds.is_null(row) {
                 out.append_null();
                 continue;
             }
             let s = strings.value(at);
-            let (from, to) = slice_bounds(s.chars().count() as i64, bound(1, row), bound(2, row));
+            let (from, to) = slice_bounds(s.chars().count() as i64, bounds.get(1, row), bounds.get(2, row));
             out.try_append_value(super::string::part(s, from, to - from))?;
         }
         Ok(Arc::new(out.finish()))
@@ -469,16 +494,46 @@ fn flatten_kernel() -> ScalarKernel {
     })
 }
 
-fn join_kernel(site: &CallSite<'_>) -> ScalarKernel {
-    let item = item_type(&site.types[0]);
-    Box::new(move |args, ty, rows, ctx| {
+/// The elements of a list again and again.
+fn repeat_kernel() -> ScalarKernel {
+    Box::new(|args, ty, rows, _| {
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
             Nulls::Some(n) => Some(n),
         };
         let lists = Lists::open(args, 0, rows)?;
-        let between = Column::<Str>::open(args, 1, rows)?;
+        let times = Column::<Int64Type>::open(args, 1, rows)?;
+        let mut out = Gather::new(rows);
+        for row in 0..rows {
+            if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                out.end(false)?;
+                continue;
+            }
+            let (range, n) = (lists.range(row), usize::try_from(times.get(row)).unwrap_or(0));
+            if range.len().saturating_mul(n) > MAX_ELEMENTS {
+                return Err(ExecError::OutOfRange("the list would have more than 2^27 elements".into()));
+            }
+            for _ in 0..if range.is_empty() { 0 } else { n } {
+                out.places.extend(range.clone().map(|i| Some(i as u32)));
+            }
+            out.end(true)?;
+        }
+        out.finish(lists.values(), ty)
+    })
+}
+
+fn join_kernel(site: &CallSite<'_>) -> ScalarKernel {
+    let item = item_type(&site.types[0]);
+    Box::new(move |args, ty, rows, ctx| {
+        let nulls = match nulls_of(&args[..1], rows) {
+            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let lists = Lists::open(args, 0, rows)?;
+        let between = args[1].as_string_view();
+        let place = |row: usize| if between.len() == rows { row } else { 0 };
         let writer = Writer::in_zone(lists.values(), &item, &ctx.zone)?;
         let mut out = StringViewBuilder::with_capacity(rows);
         let mut buffer = String::new();
@@ -491,7 +546,9 @@ fn join_kernel(site: &CallSite<'_>) -> ScalarKernel {
             let mut any = false;
             for i in lists.range(row).filter(|i| !writer.is_null(*i)) {
                 if any {
-                    buffer.push_str(between.get(row));
+                    // Without a separator it is a comma.
+                    let at = place(row);
+                    buffer.push_str(if between.is_valid(at) { between.value(at) } else { "," });
                 }
                 any = true;
                 writer.write(i, &mut buffer);
@@ -924,6 +981,18 @@ pub(super) fn register(r: &mut Registry) {
         }),
         |_| flatten_kernel(),
     ));
+    r.extend("repeat", |d| {
+        d.custom(&["(ANY[], BIGINT) -> ANY[]"], |args| {
+            let [list, times] = args else { return None };
+            let (T::List(item) | T::Array(item, _)) = &list.ty else { return None };
+            if !times.ty.is_integer() && times.ty != T::Null {
+                return None;
+            }
+            let ty = T::List(item.clone());
+            let arg_types = vec![ty.clone(), T::BigInt];
+            Some(Ok(Resolution { arg_types, return_type: ty, kernel: repeat_kernel() }))
+        })
+    });
     r.add(
         def(
             "array_to_string",
@@ -931,6 +1000,7 @@ pub(super) fn register(r: &mut Registry) {
             "array_to_string([1, 2], '-')",
         )
         .aliases(&["list_to_string"])
+        .sees_nulls()
         .on([P::List, P::T(T::Varchar)], R::T(T::Varchar), join_kernel),
     );
     r.add(

@@ -19,6 +19,9 @@ fn check(a: &str, b: &str) -> Result<()> {
 
 /// Characters that differ between texts of one length.
 fn hamming(a: &str, b: &str) -> Result<i64> {
+    if a.is_empty() && b.is_empty() {
+        return Err(ExecError::InvalidInput("Mismatch Function: Strings must be of length > 0!".into()));
+    }
     let unequal = || ExecError::InvalidInput("Mismatch Function: Strings must be of equal length!".into());
     let (mut x, mut y) = (a.bytes(), b.bytes());
     let mut n = 0;
@@ -51,6 +54,16 @@ fn jaccard(a: &str, b: &str) -> Result<f64> {
     let set = |s: &str| s.chars().collect::<std::collections::BTreeSet<char>>();
     let (x, y) = (set(a), set(b));
     Ok(x.intersection(&y).count() as f64 / x.union(&y).count() as f64)
+}
+
+/// A similarity, or 0 where it is below a bound. Texts without characters resemble nothing.
+fn similarity(a: &str, b: &str, least: f64, f: fn(&str, &str) -> f64) -> Result<f64> {
+    if a.is_empty() || b.is_empty() {
+        return Ok(0.0);
+    }
+    check(a, b)?;
+    let found = f(a, b);
+    Ok(if found < least { 0.0 } else { found })
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -96,26 +109,29 @@ pub(super) fn register(r: &mut Registry) {
             |_| primitive::<(Str, Str), Float64Type>(|(a, b)| jaccard(a, b).map(Some)),
         ),
     );
-    r.add(
-        def("jaro_similarity", "Jaro similarity of two texts, 0 to 1", "jaro_similarity('duck', 'luck')")
-            .map(&two, T::Double, |_| {
-                primitive::<(Str, Str), Float64Type>(|(a, b)| {
-                    check(a, b)?;
-                    Ok(Some(strsim::jaro(a, b)))
-                })
-            }),
+    macro_rules! similarity {
+        ($name:literal, $what:literal, $f:path) => {
+            r.add(
+                def($name, $what, concat!($name, "('duck', 'luck')"))
+                    .map(&two, T::Double, |_| {
+                        primitive::<(Str, Str), Float64Type>(|(a, b)| similarity(a, b, 0.0, $f).map(Some))
+                    })
+                    .map(&[T::Varchar, T::Varchar, T::Double], T::Double, |_| {
+                        primitive::<(Str, Str, Float64Type), Float64Type>(|(a, b, least)| {
+                            similarity(a, b, least, $f).map(Some)
+                        })
+                    }),
+            );
+        };
+    }
+    similarity!(
+        "jaro_similarity",
+        "Jaro similarity of two texts, 0 to 1; 0 below a bound that may be given",
+        strsim::jaro
     );
-    r.add(
-        def(
-            "jaro_winkler_similarity",
-            "Jaro-Winkler similarity of two texts, 0 to 1",
-            "jaro_winkler_similarity('duck', 'luck')",
-        )
-        .map(&two, T::Double, |_| {
-            primitive::<(Str, Str), Float64Type>(|(a, b)| {
-                check(a, b)?;
-                Ok(Some(strsim::jaro_winkler(a, b)))
-            })
-        }),
+    similarity!(
+        "jaro_winkler_similarity",
+        "Jaro-Winkler similarity of two texts, 0 to 1; 0 below a bound that may be given",
+        strsim::jaro_winkler
     );
 }

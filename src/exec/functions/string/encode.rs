@@ -256,6 +256,12 @@ pub(super) fn register(r: &mut Registry) {
                     to_base(v, 16, 1, out);
                     Ok(true)
                 })
+            })
+            .map(&[T::HugeInt], s.clone(), |_| {
+                text::<(Decimal128Type,)>(|(v,), out| {
+                    let _ = write!(out, "{v:X}");
+                    Ok(true)
+                })
             }),
     );
     r.add(def("unhex", "Bytes of hexadecimal digits", "unhex('2A')").aliases(&["from_hex"]).map(
@@ -274,6 +280,12 @@ pub(super) fn register(r: &mut Registry) {
             .map(&[T::BigInt], s.clone(), |_| {
                 text::<(Int64Type,)>(|(v,), out| {
                     to_base(v as u64, 2, 1, out);
+                    Ok(true)
+                })
+            })
+            .map(&[T::HugeInt], s.clone(), |_| {
+                text::<(Decimal128Type,)>(|(v,), out| {
+                    let _ = write!(out, "{v:b}");
                     Ok(true)
                 })
             })

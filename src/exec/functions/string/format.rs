@@ -1,6 +1,8 @@
 //! `format('{} {:.2f}', …)` and `printf('%d %s', …)`.
 
 use std::fmt::Write;
+use std::iter::Peekable;
+use std::str::Chars;
 use std::sync::Arc;
 
 use arrow_array::builder::StringViewBuilder;
@@ -43,6 +45,67 @@ struct Arg {
     value: Scalar,
     text: String,
     is_float: bool,
+    /// An integer, whose digits are those of `text`: `UHUGEINT` has no other form.
+    is_integer: bool,
+}
+
+impl Arg {
+    /// How messages call its type.
+    fn kind(&self) -> &'static str {
+        match &self.value {
+            _ if self.is_float => "float",
+            _ if self.is_integer => "int",
+            Scalar::Boolean(_) => "int",
+            _ => "string",
+        }
+    }
+
+    fn mismatch(&self, specifier: char) -> ExecError {
+        bad(format!("Invalid type specifier \"{specifier}\" for formatting a value of type {}", self.kind()))
+    }
+}
+
+/// The arguments, taken in turn or by their numbers; a format does one or the other.
+struct Taken<'a> {
+    args: &'a [Arg],
+    next: usize,
+    numbered: bool,
+}
+
+impl<'a> Taken<'a> {
+    fn of(args: &'a [Arg]) -> Self {
+        Self { args, next: 0, numbered: false }
+    }
+
+    fn take(&mut self, number: Option<usize>) -> Result<&'a Arg> {
+        let at = match number {
+            Some(_) if self.next > 0 => {
+                return Err(bad("cannot switch from automatic to manual argument indexing"));
+            }
+            Some(n) => {
+                self.numbered = true;
+                n
+            }
+            None if self.numbered => {
+                return Err(bad("cannot switch from manual to automatic argument indexing"));
+            }
+            None => {
+                self.next += 1;
+                self.next - 1
+            }
+        };
+        self.args.get(at).ok_or_else(|| bad(format!("Argument index \"{at}\" out of range")))
+    }
+
+    /// A width or a precision that an argument gives.
+    fn size(&mut self, number: Option<usize>) -> Result<usize> {
+        match self.take(number)?.value {
+            Scalar::Int(n) if n < 0 => Err(bad("negative width or precision")),
+            Scalar::Int(n) if n > LIMIT as i128 => Err(bad("number is too big in format")),
+            Scalar::Int(n) => Ok(n as usize),
+            _ => Err(bad("a width or precision is not an integer")),
+        }
+    }
 }
 
 fn group_digits(digits: &str, separator: char, out: &mut String) {
@@ -66,20 +129,24 @@ fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
         match &arg.value {
             Scalar::Int(i) if !arg.is_float => Ok(*i),
             Scalar::Boolean(b) => Ok(i128::from(*b)),
-            _ => Err(bad(format!("Invalid type specifier for the value {}", arg.text))),
+            _ => Err(arg.mismatch(spec.kind.unwrap_or('d'))),
         }
     };
-    let kind = spec.kind.unwrap_or(if arg.is_float { 'g' } else { 'd' });
+    let kind = spec.kind.filter(|k| *k != 's').unwrap_or(if arg.is_float { 'g' } else { 'd' });
     let mut out = String::new();
     Ok(match kind {
-        'd' | 'i' | 'u' => {
-            let v = as_int()?;
-            let digits = v.unsigned_abs().to_string();
+        'd' | 'i' | 'u' | 'n' | 'L' => {
+            let (negative, digits) = if arg.is_integer {
+                (arg.text.starts_with('-'), arg.text.trim_start_matches('-').to_owned())
+            } else {
+                let v = as_int()?;
+                (v < 0, v.unsigned_abs().to_string())
+            };
             match spec.thousands {
                 Some(s) => group_digits(&digits, s, &mut out),
                 None => out = digits,
             }
-            (v < 0, out)
+            (negative, out)
         }
         'x' | 'X' | 'o' | 'b' | 'B' => {
             let v = as_int()?;
@@ -126,7 +193,7 @@ fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
                 None => (negative, text),
             }
         }
-        other => return Err(bad(format!("Invalid type specifier '{other}'"))),
+        other => return Err(arg.mismatch(other)),
     })
 }
 
@@ -155,8 +222,11 @@ fn general(v: f64, precision: usize) -> String {
 
 /// Shows one value.
 fn show(arg: &Arg, spec: &Spec, out: &mut String) -> Result<()> {
-    let is_text = spec.kind == Some('s')
-        || (spec.kind.is_none() && !matches!(arg.value, Scalar::Int(_) | Scalar::Float(_)));
+    // With digits in groups a number is none but that.
+    let is_text = (spec.kind == Some('s') && (spec.thousands.is_none() || arg.kind() == "string"))
+        || (spec.kind.is_none()
+            && !arg.is_integer
+            && !matches!(arg.value, Scalar::Int(_) | Scalar::Float(_)));
     let (sign, body) = if is_text {
         let body = match spec.precision {
             Some(p) => arg.text.chars().take(p).collect(),
@@ -176,9 +246,10 @@ fn show(arg: &Arg, spec: &Spec, out: &mut String) -> Result<()> {
     let missing = spec.width.saturating_sub(char_count(&body) + sign.len());
     let fill = spec.fill.unwrap_or(' ');
     let pad = |n: usize, c: char, out: &mut String| out.extend(std::iter::repeat_n(c, n));
-    if spec.zero && spec.align.is_none() && !is_text {
+    let inside = spec.align == Some('=') || (spec.zero && spec.align.is_none());
+    if inside && !is_text {
         out.push_str(sign);
-        pad(missing, '0', out);
+        pad(missing, if spec.zero { '0' } else { fill }, out);
         out.push_str(&body);
         return Ok(());
     }
@@ -196,7 +267,7 @@ fn show(arg: &Arg, spec: &Spec, out: &mut String) -> Result<()> {
 }
 
 /// Reads a number at the front of the characters.
-fn digits(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Option<usize>> {
+fn digits(chars: &mut Peekable<Chars<'_>>) -> Result<Option<usize>> {
     let mut n = None;
     while let Some(d) = chars.peek().and_then(|c| c.to_digit(10)) {
         chars.next();
@@ -209,16 +280,68 @@ fn digits(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Option
     Ok(n)
 }
 
+/// `,`, `_`, `'` or `t` and any character: what goes between groups of three digits.
+fn thousands(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
+    let first = chars.peek().copied().filter(|c| matches!(c, ',' | '_' | '\'' | 't'))?;
+    chars.next();
+    if first != 't' { Some(first) } else { chars.next_if(|c| *c != '}') }
+}
+
+/// A number, or `{}` or `{1}` for one that an argument gives.
+fn size(chars: &mut Peekable<Chars<'_>>, args: &mut Taken<'_>) -> Result<Option<usize>> {
+    if chars.next_if_eq(&'{').is_none() {
+        return digits(chars);
+    }
+    let number = digits(chars)?;
+    if chars.next() != Some('}') {
+        return Err(bad("invalid format string"));
+    }
+    args.size(number).map(Some)
+}
+
+/// What stands behind the colon of `{:…}`.
+fn spec(chars: &mut Peekable<Chars<'_>>, args: &mut Taken<'_>) -> Result<Spec> {
+    let is_align = |c: &char| matches!(c, '<' | '>' | '^' | '=');
+    let mut spec = Spec::default();
+    let mut ahead = chars.clone();
+    let first = ahead.next();
+    if let (Some(f), Some(a)) = (first, ahead.next().filter(is_align)) {
+        spec.fill = Some(f);
+        spec.align = Some(a);
+        chars.next();
+        chars.next();
+    } else if let Some(a) = first.filter(is_align) {
+        spec.align = Some(a);
+        chars.next();
+    }
+    while let Some(f) = chars.next_if(|f| matches!(f, '+' | '-' | ' ' | '#')) {
+        spec.plus |= f == '+';
+        spec.space |= f == ' ';
+        spec.alternate |= f == '#';
+    }
+    spec.zero = chars.next_if_eq(&'0').is_some();
+    spec.width = size(chars, args)?.unwrap_or(0);
+    spec.thousands = thousands(chars);
+    if chars.next_if_eq(&'.').is_some() {
+        spec.precision = Some(size(chars, args)?.ok_or_else(|| bad("missing precision specifier"))?);
+    }
+    if spec.thousands.is_none() {
+        spec.thousands = thousands(chars);
+    }
+    spec.kind = chars.next_if(|c| *c != '}');
+    if chars.peek() != Some(&'}') {
+        return Err(bad("missing '}' in format string"));
+    }
+    Ok(spec)
+}
+
 /// The style of `{}`.
 fn format(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
     let mut chars = pattern.chars().peekable();
-    let mut next = 0;
+    let mut args = Taken::of(args);
     while let Some(c) = chars.next() {
         match c {
-            '{' if chars.peek() == Some(&'{') => {
-                chars.next();
-                out.push('{');
-            }
+            '{' if chars.next_if_eq(&'{').is_some() => out.push('{'),
             '}' => {
                 if chars.next() != Some('}') {
                     return Err(bad("unmatched '}' in format string"));
@@ -226,63 +349,25 @@ fn format(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
                 out.push('}');
             }
             '{' => {
-                let index = match digits(&mut chars)? {
-                    Some(i) => i,
-                    None => {
-                        next += 1;
-                        next - 1
-                    }
-                };
-                let mut spec = Spec::default();
-                if chars.peek() == Some(&':') {
-                    chars.next();
-                    let mut ahead = chars.clone();
-                    let first = ahead.next();
-                    if let (Some(f), Some(a)) = (first, ahead.next())
-                        && matches!(a, '<' | '>' | '^')
-                    {
-                        spec.fill = Some(f);
-                        spec.align = Some(a);
-                        chars.next();
-                        chars.next();
-                    } else if let Some(a) = first.filter(|a| matches!(a, '<' | '>' | '^')) {
-                        spec.align = Some(a);
-                        chars.next();
-                    }
-                    while let Some(f) = chars.peek().copied().filter(|f| matches!(f, '+' | '-' | ' ' | '#')) {
-                        chars.next();
-                        spec.plus |= f == '+';
-                        spec.space |= f == ' ';
-                        spec.alternate |= f == '#';
-                    }
-                    if chars.peek() == Some(&'0') {
-                        spec.zero = true;
-                        chars.next();
-                    }
-                    spec.width = digits(&mut chars)?.unwrap_or(0);
-                    if let Some(t) = chars.peek().copied().filter(|t| matches!(t, ',' | '_' | '\'')) {
-                        spec.thousands = Some(t);
-                        chars.next();
-                    }
-                    if chars.peek() == Some(&'.') {
-                        chars.next();
-                        spec.precision =
-                            Some(digits(&mut chars)?.ok_or_else(|| bad("missing precision specifier"))?);
-                    }
-                    if chars.peek().is_some_and(|c| *c != '}') {
-                        spec.kind = chars.next();
-                        // `{:t,}` names the separator.
-                        if spec.kind == Some('t') {
-                            spec.kind = None;
-                            spec.thousands = chars.next();
-                        }
-                    }
+                let number = digits(&mut chars)?;
+                if let Some(first) = chars.peek().filter(|c| c.is_alphabetic() || **c == '_')
+                    && number.is_none()
+                {
+                    let mut name = String::from(*first);
+                    name.extend(chars.skip(1).take_while(|c| c.is_alphanumeric() || *c == '_'));
+                    return Err(bad(format!(
+                        "Argument with name \"{name}\" not found, did you mean to use it as a format specifier \
+                         (e.g. {{:{name}}}"
+                    )));
                 }
+                let arg = args.take(number)?;
+                let spec = match chars.next_if_eq(&':') {
+                    Some(_) => spec(&mut chars, &mut args)?,
+                    None => Spec::default(),
+                };
                 if chars.next() != Some('}') {
                     return Err(bad("invalid format string"));
                 }
-                let arg =
-                    args.get(index).ok_or_else(|| bad("argument index out of range in format string"))?;
                 show(arg, &spec, out)?;
             }
             c => out.push(c),
@@ -297,20 +382,27 @@ fn format(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
 /// The style of C.
 fn printf(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
     let mut chars = pattern.chars().peekable();
-    let mut next = 0;
+    let mut args = Taken::of(args);
     while let Some(c) = chars.next() {
         if c != '%' {
             out.push(c);
             continue;
         }
-        if chars.peek() == Some(&'%') {
-            chars.next();
+        if chars.next_if_eq(&'%').is_some() {
             out.push('%');
             continue;
         }
+        // `%2$s` takes the second argument.
+        let mut ahead = chars.clone();
+        let number = match (digits(&mut ahead)?, ahead.next()) {
+            (Some(n), Some('$')) => {
+                chars = ahead;
+                Some(n.checked_sub(1).ok_or_else(|| bad("invalid format string"))?)
+            }
+            _ => None,
+        };
         let mut spec = Spec::default();
-        while let Some(f) = chars.peek().copied().filter(|f| "+- #0,'_".contains(*f)) {
-            chars.next();
+        while let Some(f) = chars.next_if(|f| "+- #0,'_".contains(*f)) {
             match f {
                 '+' => spec.plus = true,
                 '-' => spec.align = Some('<'),
@@ -320,24 +412,38 @@ fn printf(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
                 separator => spec.thousands = Some(separator),
             }
         }
-        spec.width = digits(&mut chars)?.unwrap_or(0);
-        if chars.peek() == Some(&'.') {
-            chars.next();
-            spec.precision = Some(digits(&mut chars)?.unwrap_or(0));
+        spec.width = match chars.next_if_eq(&'*') {
+            Some(_) => args.size(None)?,
+            None => digits(&mut chars)?.unwrap_or(0),
+        };
+        if chars.next_if_eq(&'.').is_some() {
+            spec.precision = match chars.next_if_eq(&'*') {
+                Some(_) => Some(args.size(None)?),
+                None => match digits(&mut chars)? {
+                    // `%.d` groups digits by points.
+                    None if spec.thousands.is_none() && chars.peek() == Some(&'d') => {
+                        spec.thousands = Some('.');
+                        None
+                    }
+                    digits => Some(digits.unwrap_or(0)),
+                },
+            };
         }
-        while chars.peek().is_some_and(|c| matches!(c, 'l' | 'h' | 'z' | 'j' | 't')) {
-            chars.next();
-        }
+        while chars.next_if(|c| matches!(c, 'l' | 'h' | 'z' | 'j' | 't')).is_some() {}
+        let arg = args.take(number)?;
         spec.kind = Some(chars.next().ok_or_else(|| bad("invalid format string"))?);
-        let arg = args.get(next).ok_or_else(|| bad("argument index out of range in format string"))?;
-        next += 1;
-        if spec.kind != Some('s') && spec.align.is_none() && !spec.zero {
+        if spec.align.is_none() && (spec.kind == Some('s') || !spec.zero) {
             spec.align = Some('>');
         }
-        if spec.kind == Some('s') && spec.align.is_none() {
-            spec.align = Some('>');
+        // As in C, what is shown without a sign has none.
+        match (&arg.value, spec.kind) {
+            (Scalar::Int(v @ -0x8000_0000_0000_0000..=-1), Some('u' | 'x' | 'X' | 'o')) => {
+                let v = *v as i64 as u64;
+                let value = Scalar::Int(v.into());
+                show(&Arg { text: v.to_string(), value, is_float: false, is_integer: true }, &spec, out)?;
+            }
+            _ => show(arg, &spec, out)?,
         }
-        show(arg, &spec, out)?;
         if out.len() > super::MAX_TEXT {
             return Err(bad("the text would be longer than 1 GiB"));
         }
@@ -372,7 +478,12 @@ fn kernel(site: &CallSite<'_>, f: fn(&str, &[Arg], &mut String) -> Result<()>) -
                     Scalar::Int(_) if !ty.is_integer() && !is_float => Scalar::Text(text.as_str().into()),
                     other => other,
                 };
-                values.push(Arg { value, text, is_float });
+                values.push(Arg {
+                    value,
+                    text,
+                    is_float,
+                    is_integer: ty.is_integer() || *ty == LogicalType::UHugeInt,
+                });
             }
             buffer.clear();
             f(patterns.value(place(&args[0])), &values, &mut buffer)?;
@@ -407,15 +518,15 @@ mod tests {
     use super::*;
 
     fn int(v: i64) -> Arg {
-        Arg { value: Scalar::Int(v.into()), text: v.to_string(), is_float: false }
+        Arg { value: Scalar::Int(v.into()), text: v.to_string(), is_float: false, is_integer: true }
     }
 
     fn float(v: f64) -> Arg {
-        Arg { value: Scalar::Float(v), text: v.to_string(), is_float: true }
+        Arg { value: Scalar::Float(v), text: v.to_string(), is_float: true, is_integer: false }
     }
 
     fn text(v: &str) -> Arg {
-        Arg { value: Scalar::text(v), text: v.into(), is_float: false }
+        Arg { value: Scalar::text(v), text: v.into(), is_float: false, is_integer: false }
     }
 
     fn f(p: &str, args: &[Arg]) -> String {
@@ -438,6 +549,11 @@ mod tests {
         assert_eq!(f("{:.2f}", &[float(3.14159)]), "3.14");
         assert_eq!(f("{:>5}|{:<5}|{:*^5}", &[text("a"), text("b"), text("c")]), "    a|b    |**c**");
         assert_eq!(f("{{{}}}", &[int(-5)]), "{-5}");
+        assert_eq!(f("{:t|}|{:_d}|{:=5}", &[int(1234), int(5678), int(-1)]), "1|234|5_678|-   1");
+        assert_eq!(f("{:{}}|", &[int(1), int(3)]), "  1|");
+        assert_eq!(p("%2$s %1$s", &[text("a"), text("b")]), "b a");
+        assert_eq!(p("%*d|%.*f|%.d", &[int(3), int(1), int(2), float(1.25), int(-1234)]), "  1|1.25|-1.234");
+        assert_eq!(p("%x", &[int(-1)]), "ffffffffffffffff");
         assert_eq!(p("%s %d %5.2f", &[text("a"), int(1), float(2.5)]), "a 1  2.50");
         assert_eq!(
             p("%05d|%,d|%x|%%|%-4d|%+d", &[int(42), int(1_234_567), int(255), int(7), int(7)]),

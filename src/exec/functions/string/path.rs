@@ -1,23 +1,21 @@
 //! Paths of files, taken apart and put together.
 
 use crate::column::types::LogicalType;
-use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::ScalarKernel;
 use crate::exec::functions::kernel::{Bool, Str, slice, text_list};
 use crate::exec::functions::registry::{P, R, Registry, def};
 
-/// The characters between parts, by the name of the option.
-fn separators(option: &str) -> Result<&'static [char]> {
-    Ok(match option {
+/// What may stand between parts where nothing is said of it.
+const EITHER: &[char] = &['/', '\\'];
+
+/// The characters between parts, by the name of the option; any other name means either.
+fn separators(option: &str) -> &'static [char] {
+    match option {
+        "system" if cfg!(windows) => EITHER,
         "system" | "forward_slash" => &['/'],
-        "both_slash" => &['/', '\\'],
         "backslash" => &['\\'],
-        other => {
-            return Err(ExecError::InvalidInput(format!(
-                "the separator of a path is system, both_slash, forward_slash or backslash, not {other}"
-            )));
-        }
-    })
+        _ => EITHER,
+    }
 }
 
 fn name<'a>(path: &'a str, trim_extension: bool, between: &[char]) -> &'a str {
@@ -47,8 +45,8 @@ fn parts<'a>(path: &'a str, between: &[char]) -> Vec<&'a str> {
     root.into_iter().chain(path.split(between).filter(|p| !p.is_empty())).collect()
 }
 
-fn one(f: fn(&str) -> Result<&str>) -> ScalarKernel {
-    slice::<()>(move |s, ()| f(s).map(Some))
+fn one(f: fn(&str) -> &str) -> ScalarKernel {
+    slice::<()>(move |s, ()| Ok(Some(f(s))))
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -61,41 +59,41 @@ pub(super) fn register(r: &mut Registry) {
             "The name of the file at the end of a path",
             "parse_filename('path/to/file.csv', true)",
         )
-        .map(&[s.clone()], s.clone(), |_| one(|p| Ok(name(p, false, &['/']))))
+        .map(&[s.clone()], s.clone(), |_| one(|p| name(p, false, EITHER)))
         .map(&[s.clone(), T::Boolean], s.clone(), |_| {
-            slice::<(Bool,)>(|p, (trim,)| Ok(Some(name(p, trim, &['/']))))
+            slice::<(Bool,)>(|p, (trim,)| Ok(Some(name(p, trim, EITHER))))
         })
         .map(&[s.clone(), s.clone()], s.clone(), |_| {
-            slice::<(Str,)>(|p, (option,)| Ok(Some(name(p, false, separators(option)?))))
+            slice::<(Str,)>(|p, (option,)| Ok(Some(name(p, false, separators(option)))))
         })
         .map(&[s.clone(), T::Boolean, s.clone()], s.clone(), |_| {
-            slice::<(Bool, Str)>(|p, (trim, option)| Ok(Some(name(p, trim, separators(option)?))))
+            slice::<(Bool, Str)>(|p, (trim, option)| Ok(Some(name(p, trim, separators(option)))))
         }),
     );
     r.add(
         def("parse_dirname", "The first directory of a path", "parse_dirname('path/to/file.csv')")
-            .map(&[s.clone()], s.clone(), |_| one(|p| Ok(dirname(p, &['/']))))
+            .map(&[s.clone()], s.clone(), |_| one(|p| dirname(p, EITHER)))
             .map(&[s.clone(), s.clone()], s.clone(), |_| {
-                slice::<(Str,)>(|p, (option,)| Ok(Some(dirname(p, separators(option)?))))
+                slice::<(Str,)>(|p, (option,)| Ok(Some(dirname(p, separators(option)))))
             }),
     );
     r.add(
         def("parse_dirpath", "A path without its last part", "parse_dirpath('path/to/file.csv')")
-            .map(&[s.clone()], s.clone(), |_| one(|p| Ok(dirpath(p, &['/']))))
+            .map(&[s.clone()], s.clone(), |_| one(|p| dirpath(p, EITHER)))
             .map(&[s.clone(), s.clone()], s.clone(), |_| {
-                slice::<(Str,)>(|p, (option,)| Ok(Some(dirpath(p, separators(option)?))))
+                slice::<(Str,)>(|p, (option,)| Ok(Some(dirpath(p, separators(option)))))
             }),
     );
     r.add(
         def("parse_path", "The parts of a path", "parse_path('path/to/file.csv')")
             .map(&[s.clone()], list.clone(), |_| {
                 text_list::<(Str,)>(|(p,), out| {
-                    parts(p, &['/']).into_iter().try_for_each(|part| Ok(out.try_append_value(part)?))
+                    parts(p, EITHER).into_iter().try_for_each(|part| Ok(out.try_append_value(part)?))
                 })
             })
             .map(&[s.clone(), s.clone()], list, |_| {
                 text_list::<(Str, Str)>(|(p, option), out| {
-                    parts(p, separators(option)?)
+                    parts(p, separators(option))
                         .into_iter()
                         .try_for_each(|part| Ok(out.try_append_value(part)?))
                 })
@@ -127,7 +125,11 @@ pub(super) fn register(r: &mut Registry) {
                             }
                             path.push_str(part);
                         }
-                        if null { out.append_null() } else { out.try_append_value(&path)? }
+                        match (null, path.is_empty()) {
+                            (true, _) => out.append_null(),
+                            (_, true) => out.try_append_value(".")?,
+                            _ => out.try_append_value(&path)?,
+                        }
                     }
                     Ok(std::sync::Arc::new(out.finish()))
                 })

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use arrow_array::builder::StringViewBuilder;
+use arrow_array::cast::AsArray;
 use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::OffsetBuffer;
 use regex::{Regex, RegexBuilder};
 
 use super::sequence::{Found, Sequence, Slots};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::functions::kernel::{Cache, Column, Nulls, Str, boolean, nulls_of, text, text_list};
+use crate::exec::functions::kernel::{
+    Cache, Column, Nulls, Str, boolean, list_end, nulls_of, text, text_list,
+};
 use crate::exec::functions::registry::{Registry, Resolution, def};
 use crate::exec::functions::{ArgInfo, ScalarKernel};
 
@@ -19,6 +24,7 @@ const SIZE_LIMIT: usize = 32 << 20;
 
 /// Options of a call: `i` ignores case, `g` replaces all, `s` lets `.` match newlines, `l` takes the
 /// pattern as plain text, `m`, `n`, `p` keep `.` from matching newlines.
+#[derive(Default)]
 pub(super) struct Options {
     pub ignore_case: bool,
     global: bool,
@@ -28,8 +34,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn options(text: &str) -> Result<Options> {
-    let mut o =
-        Options { ignore_case: false, global: false, dot_newline: false, multi_line: false, literal: false };
+    let mut o = Options::default();
     for c in text.chars() {
         match c {
             'c' => o.ignore_case = false,
@@ -121,7 +126,10 @@ enum Piece {
 }
 
 /// The parts of a replacement: `\1` is a group of the pattern, all else stands for itself.
-fn pieces(template: &str) -> Vec<Piece> {
+fn pieces(template: &str, groups: usize) -> Result<Vec<Piece>> {
+    let invalid = |why: String| {
+        ExecError::InvalidInput(format!("Invalid replacement string for regexp_replace: {why}"))
+    };
     let mut out = vec![];
     let mut text = String::new();
     let mut chars = template.chars();
@@ -132,16 +140,26 @@ fn pieces(template: &str) -> Vec<Piece> {
                 if !text.is_empty() {
                     out.push(Piece::Text(std::mem::take(&mut text)));
                 }
-                out.push(Piece::Group(d as usize - '0' as usize));
+                let group = d as usize - '0' as usize;
+                if group > groups {
+                    return Err(invalid(format!(
+                        "Rewrite schema requests {group} matches, but the regexp only has {groups} parenthesized \
+                         subexpressions."
+                    )));
+                }
+                out.push(Piece::Group(group));
             }
             Some(other) => text.push(other),
+            None if c == '\\' => {
+                return Err(invalid("Rewrite schema error: '\\' not allowed at end.".into()));
+            }
             None => text.push(c),
         }
     }
     if !text.is_empty() {
         out.push(Piece::Text(text));
     }
-    out
+    Ok(out)
 }
 
 /// A pattern and a replacement, made once for all rows that have them.
@@ -154,9 +172,10 @@ struct Replacer {
 }
 
 impl Replacer {
-    fn new(pattern: Arc<Pattern>, template: &str, global: bool) -> Self {
+    fn new(pattern: Arc<Pattern>, template: &str, global: bool) -> Result<Self> {
         let locations = pattern.regex.capture_locations();
-        Self { locations, slots: vec![], pieces: pieces(template), pattern, global }
+        let pieces = pieces(template, pattern.regex.captures_len() - 1)?;
+        Ok(Self { locations, slots: vec![], pieces, pattern, global })
     }
 
     fn replace(&mut self, s: &str, out: &mut String) {
@@ -225,7 +244,7 @@ fn replace_kernel() -> ScalarKernel {
                 }
                 last => {
                     let o = options(key[2])?;
-                    let replacer = Replacer::new(patterns.get(key[0], &o)?, key[1], o.global);
+                    let replacer = Replacer::new(patterns.get(key[0], &o)?, key[1], o.global)?;
                     &mut last.insert((key, replacer)).1
                 }
             };
@@ -250,64 +269,160 @@ fn group(n: i32) -> Result<usize> {
         .ok_or_else(|| ExecError::InvalidInput("Group index must be between 0 and 9!".into()))
 }
 
-fn extract_all(re: &Regex, s: &str, n: usize, out: &mut StringViewBuilder) -> Result<()> {
-    for c in re.captures_iter(s) {
-        out.try_append_value(c.get(n).map_or("", |m| m.as_str()))?;
+/// All matches, also one of nothing right behind another.
+fn all_captures<'s>(re: &'s Regex, s: &'s str) -> impl Iterator<Item = regex::Captures<'s>> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let captures = (next <= s.len()).then(|| re.captures_at(s, next)).flatten()?;
+        let found = captures.get(0)?;
+        // A match of nothing takes a character along.
+        let step =
+            if found.is_empty() { s[found.end()..].chars().next().map_or(1, char::len_utf8) } else { 0 };
+        next = found.end() + step;
+        Some(captures)
+    })
+}
+
+/// One group of each match; NULL where the match is without it.
+fn extract_all(re: &Regex, s: &str, n: i32, out: &mut StringViewBuilder) -> Result<()> {
+    let Ok(n) = usize::try_from(n) else { return Ok(()) };
+    let groups = re.captures_len() - 1;
+    if n > groups {
+        return Err(ExecError::InvalidInput(format!("Pattern has {groups} groups. Cannot access group {n}")));
+    }
+    for c in all_captures(re, s) {
+        match c.get(n) {
+            Some(m) => out.try_append_value(m.as_str())?,
+            None => out.append_null(),
+        }
     }
     Ok(())
 }
 
-/// `regexp_extract` with a list of names: a struct of the groups.
-fn extract_struct(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
-    let LogicalType::List(_) = args.get(2)?.ty else { return None };
-    let Some(Scalar::Nested(names)) = &args[2].literal else {
-        return Some(Err("regexp_extract: the list of names must be a constant".into()));
+/// The names of groups that a list gives.
+fn group_names(function: &str, args: &[ArgInfo]) -> Result<Vec<String>, String> {
+    let Some(Scalar::Nested(list)) = &args[2].literal else {
+        return Err(format!("{function}: the list of names must be a constant"));
     };
-    let names = crate::exec::functions::list::text_elements(names)?;
+    let list = list.as_list::<i32>().value(0);
+    let texts = list.as_string_view_opt();
+    let mut names: Vec<String> = vec![];
+    for at in 0..list.len() {
+        let name = texts.filter(|t| t.is_valid(at)).map(|t| t.value(at).to_owned());
+        let name = name.ok_or_else(|| format!("NULL group name in {function}"))?;
+        if name.is_empty() {
+            return Err(format!("Empty group name in {function}"));
+        }
+        if names.iter().any(|n| n.eq_ignore_ascii_case(&name)) {
+            return Err(format!("Duplicate group name '{name}' in {function}"));
+        }
+        names.push(name);
+    }
+    if names.is_empty() {
+        return Err("Group name list must be non-empty".into());
+    }
+    if let Some(Scalar::Text(pattern)) = &args[1].literal
+        && let Ok(pattern) = compile(pattern, &Options::default(), false)
+        && pattern.regex.captures_len() <= names.len()
+    {
+        let groups = pattern.regex.captures_len() - 1;
+        return Err(format!("Not enough capturing groups ({groups}) for provided names ({})", names.len()));
+    }
+    Ok(names)
+}
+
+/// `regexp_extract` and `regexp_extract_all` with a list of names: a struct of the groups, of the first match or a
+/// list of those of all.
+fn extract_named(function: &str, args: &[ArgInfo], all: bool) -> Option<Result<Resolution, String>> {
+    if !(3..=4).contains(&args.len()) || !matches!(args[2].ty, LogicalType::List(_)) {
+        return None;
+    }
+    let names = match group_names(function, args) {
+        Ok(names) => names,
+        Err(message) => return Some(Err(message)),
+    };
     let fields: Arc<[(Box<str>, LogicalType)]> =
         names.iter().map(|n| (n.as_str().into(), LogicalType::Varchar)).collect();
-    let ret = LogicalType::Struct(fields);
+    let item = LogicalType::Struct(fields);
+    let ret = if all { LogicalType::List(Box::new(item.clone())) } else { item.clone() };
     let patterns = Patterns::new(false);
     let count = names.len();
     let kernel: ScalarKernel = Box::new(move |args, ty, rows, _| {
-        let plain = options("")?;
-        let nulls = match nulls_of(&args[..2], rows) {
+        let texts: Vec<ArrayRef> =
+            args.iter().enumerate().filter(|(i, _)| *i != 2).map(|(_, a)| a.clone()).collect();
+        let nulls = match nulls_of(&texts, rows) {
             Nulls::All => return Ok(arrow_array::new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
             Nulls::Some(n) => Some(n),
         };
         let strings = Column::<Str>::open(args, 0, rows)?;
         let regexes = Column::<Str>::open(args, 1, rows)?;
+        let given = if args.len() > 3 { Some(Column::<Str>::open(args, 3, rows)?) } else { None };
         let mut columns: Vec<StringViewBuilder> = (0..count).map(|_| StringViewBuilder::new()).collect();
+        let mut ends = vec![0];
+        let mut found = 0;
         for row in 0..rows {
-            let captures = if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
-                None
-            } else {
-                patterns.get(regexes.get(row), &plain)?.regex.captures(strings.get(row))
-            };
-            for (i, column) in columns.iter_mut().enumerate() {
-                let found = captures.as_ref().and_then(|c| c.get(i + 1));
-                column.try_append_value(found.map_or("", |m| m.as_str()))?;
+            if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
+                let o = options(given.as_ref().map_or("", |o| o.get(row)))?;
+                let pattern = patterns.get(regexes.get(row), &o)?;
+                for captures in all_captures(&pattern.regex, strings.get(row)) {
+                    for (i, column) in columns.iter_mut().enumerate() {
+                        match captures.get(i + 1) {
+                            Some(m) => column.try_append_value(m.as_str())?,
+                            None if all => column.append_null(),
+                            None => column.append_value(""),
+                        }
+                    }
+                    found += 1;
+                    if !all {
+                        break;
+                    }
+                }
             }
+            // Without a match the groups of a single one are empty.
+            if !all && found <= row {
+                columns.iter_mut().for_each(|c| c.append_value(""));
+                found += 1;
+            }
+            ends.push(list_end(found)?);
         }
         let columns = columns.into_iter().map(|mut c| Arc::new(c.finish()) as _).collect();
-        crate::exec::cast::nested::struct_array(ty, columns, nulls, rows)
+        if !all {
+            return crate::exec::cast::nested::struct_array(ty, columns, nulls, rows);
+        }
+        let groups = crate::exec::cast::nested::struct_array(&item, columns, None, found)?;
+        crate::exec::cast::nested::list_array(&item, OffsetBuffer::new(ends.into()), groups, nulls)
     });
-    let arg_types = vec![LogicalType::Varchar, LogicalType::Varchar, args[2].ty.clone()];
+    let mut arg_types = vec![LogicalType::Varchar, LogicalType::Varchar, args[2].ty.clone()];
+    arg_types.extend(args.get(3).map(|_| LogicalType::Varchar));
     Some(Ok(Resolution { arg_types, return_type: ret, kernel }))
+}
+
+/// The parts of a text between matches.
+fn split(pattern: &Regex, s: &str, out: &mut StringViewBuilder) -> Result<()> {
+    let mut rest = s;
+    while let Some(found) = pattern.find(rest) {
+        let mut chars = rest.chars();
+        let (part, behind) = match (found.end(), chars.next()) {
+            (0, None) => break,
+            // A match of nothing parts a character from what follows.
+            (0, Some(first)) => (first.len_utf8(), first.len_utf8()),
+            (end, _) => (found.start(), end),
+        };
+        out.try_append_value(&rest[..part])?;
+        rest = &rest[behind..];
+        if found.end() == 0 && rest.is_empty() {
+            return Ok(());
+        }
+    }
+    out.try_append_value(rest)?;
+    Ok(())
 }
 
 fn matches_kernel(whole: bool, negated: bool) -> ScalarKernel {
     let patterns = Patterns::new(whole);
     boolean::<(Str, Str)>(move |(s, p)| {
-        let plain = Options {
-            ignore_case: false,
-            global: false,
-            dot_newline: false,
-            multi_line: false,
-            literal: false,
-        };
-        Ok(Some(patterns.get(p, &plain)?.is_match(s) != negated))
+        Ok(Some(patterns.get(p, &Options::default())?.is_match(s) != negated))
     })
 }
 
@@ -371,18 +486,21 @@ pub(super) fn register(r: &mut Registry) {
             "The part of a text that matches, or one of its groups",
             "regexp_extract('abc', '([a-z])(b)', 1)",
         )
-        .custom(&["(VARCHAR, VARCHAR, VARCHAR[]) -> STRUCT"], extract_struct)
+        .custom(
+            &["(VARCHAR, VARCHAR, VARCHAR[]) -> STRUCT", "(VARCHAR, VARCHAR, VARCHAR[], VARCHAR) -> STRUCT"],
+            |args| extract_named("regexp_extract", args, false),
+        )
         .map(&two, s.clone(), |_| {
             let patterns = Patterns::new(false);
             text::<(Str, Str)>(move |(s, p), out| {
-                out.push_str(patterns.get(p, &options("")?)?.group(s, 0, &mut vec![]));
+                out.push_str(patterns.get(p, &Options::default())?.group(s, 0, &mut vec![]));
                 Ok(true)
             })
         })
         .map(&[s.clone(), s.clone(), i.clone()], s.clone(), |_| {
             let patterns = Patterns::new(false);
             text::<(Str, Str, Int32Type)>(move |(s, p, n), out| {
-                out.push_str(patterns.get(p, &options("")?)?.group(s, group(n)?, &mut vec![]));
+                out.push_str(patterns.get(p, &Options::default())?.group(s, group(n)?, &mut vec![]));
                 Ok(true)
             })
         })
@@ -397,19 +515,32 @@ pub(super) fn register(r: &mut Registry) {
     r.add(
         def(
             "regexp_extract_all",
-            "All parts of a text that match, or one group of each",
+            "All parts of a text that match, or one group of each, or a struct of groups of each",
             "regexp_extract_all('a1b2', '[0-9]')",
+        )
+        .custom(
+            &[
+                "(VARCHAR, VARCHAR, VARCHAR[]) -> STRUCT[]",
+                "(VARCHAR, VARCHAR, VARCHAR[], VARCHAR) -> STRUCT[]",
+            ],
+            |args| extract_named("regexp_extract_all", args, true),
         )
         .map(&two, list.clone(), |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str)>(move |(s, p), out| {
-                extract_all(&patterns.get(p, &options("")?)?.regex, s, 0, out)
+                extract_all(&patterns.get(p, &Options::default())?.regex, s, 0, out)
             })
         })
-        .map(&[s.clone(), s.clone(), i], list.clone(), |_| {
+        .map(&[s.clone(), s.clone(), i.clone()], list.clone(), |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str, Int32Type)>(move |(s, p, n), out| {
-                extract_all(&patterns.get(p, &options("")?)?.regex, s, group(n)?, out)
+                extract_all(&patterns.get(p, &Options::default())?.regex, s, n, out)
+            })
+        })
+        .map(&[s.clone(), s.clone(), i, s.clone()], list.clone(), |_| {
+            let patterns = Patterns::new(false);
+            text_list::<(Str, Str, Int32Type, Str)>(move |(s, p, n, o), out| {
+                extract_all(&patterns.get(p, &options(o)?)?.regex, s, n, out)
             })
         }),
     );
@@ -420,27 +551,16 @@ pub(super) fn register(r: &mut Registry) {
             "string_split_regex('a1b22c', '[0-9]+')",
         )
         .aliases(&["str_split_regex", "regexp_split_to_array"])
-        .map(&two, list, |_| {
+        .map(&two, list.clone(), |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str)>(move |(s, p), out| {
-                let pattern = &patterns.get(p, &options("")?)?.regex;
-                let mut rest = s;
-                while let Some(found) = pattern.find(rest) {
-                    let mut chars = rest.chars();
-                    let (part, behind) = match (found.end(), chars.next()) {
-                        (0, None) => break,
-                        // A match of nothing parts a character from what follows.
-                        (0, Some(first)) => (first.len_utf8(), first.len_utf8()),
-                        (end, _) => (found.start(), end),
-                    };
-                    out.try_append_value(&rest[..part])?;
-                    rest = &rest[behind..];
-                    if found.end() == 0 && rest.is_empty() {
-                        return Ok(());
-                    }
-                }
-                out.try_append_value(rest)?;
-                Ok(())
+                split(&patterns.get(p, &Options::default())?.regex, s, out)
+            })
+        })
+        .map(&three, list, |_| {
+            let patterns = Patterns::new(false);
+            text_list::<(Str, Str, Str)>(move |(s, p, o), out| {
+                split(&patterns.get(p, &options(o)?)?.regex, s, out)
             })
         }),
     );
