@@ -406,7 +406,38 @@ fn copies_are_parted_by_keys() {
         let err = refuses(&["-c", &copy("")], b"");
         assert!(err.contains("is not empty"), "{err}");
         gives(&[], &copy(", OVERWRITE_OR_IGNORE"), "");
+        gives(&[], &copy(", APPEND"), "");
+        assert!(Path::new(&root).join(format!("k=1/s=a%2F0/data_1.{format}")).exists());
+        gives(&[], &format!("SELECT count(*) AS n FROM '{root}/**/*.{format}'"), "n\n2000\n");
     }
+    let err = refuses(
+        &[
+            "-c",
+            &format!(
+                "COPY (SELECT 1 AS a, 2 AS b) TO '{root}' (PARTITION_BY (b), APPEND, FILENAME_PATTERN 'x')"
+            ),
+        ],
+        b"",
+    );
+    assert!(err.contains("filename_pattern"), "{err}");
+    let file = dir.path().join("x");
+    let file = file.to_str().unwrap();
+    gives(
+        &[],
+        &format!(
+            "COPY (SELECT 1 AS a, 'x' AS b, 'y' AS c) TO '{file}.csv' (FORCE_QUOTE (b)); \
+             SELECT content FROM read_text('{file}.csv')"
+        ),
+        "content\n\"a,\"\"b\"\",c\n1,\"\"x\"\",y\n\"\n",
+    );
+    gives(
+        &[],
+        &format!(
+            "COPY (SELECT 1 AS a) TO '{file}.parquet' (KV_METADATA {{origin: 'here'}}); \
+             SELECT key, value FROM parquet_kv_metadata('{file}.parquet')"
+        ),
+        "key,value\norigin,here\n",
+    );
     let err = refuses(&["-c", &format!("COPY (SELECT 1 AS a) TO '{root}' (PARTITION_BY (b))")], b"");
     assert!(err.contains("expected to find b"), "{err}");
 }

@@ -89,6 +89,8 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "read_ndjson_objects",
     "read_parquet",
     "read_text",
+    #[cfg(feature = "csv")]
+    "sniff_csv",
 ];
 
 /// The files of a path or pattern, which are there.
@@ -132,6 +134,13 @@ pub fn table_function(name: &str, args: &TableFunctionArgs) -> Option<Result<Arc
             return Some(files_argument(name, args).and_then(|paths| {
                 let options = Options::new(name, &args.named, json::OBJECT_OPTIONS)?;
                 json::objects(&FileList::expand(&paths)?, format, &options)
+            }));
+        }
+        #[cfg(feature = "csv")]
+        "sniff_csv" => {
+            return Some(files_argument(name, args).and_then(|paths| {
+                let options = Options::new(name, &args.named, csv::READ_OPTIONS)?;
+                csv::sniffed(&FileList::expand(&paths)?, &options, &args.named)
             }));
         }
         "read_csv" | "read_csv_auto" => Format::Csv,

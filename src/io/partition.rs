@@ -24,8 +24,14 @@ use crate::io::options::Options;
 const PARTITIONS_MAX: usize = 500;
 
 /// The options that concern partitions, and their aliases.
-const OPTIONS: [&str; 5] =
-    ["partition_by", "overwrite_or_ignore", "overwrite", "filename_pattern", "write_partition_columns"];
+const OPTIONS: [&str; 6] = [
+    "append",
+    "partition_by",
+    "overwrite_or_ignore",
+    "overwrite",
+    "filename_pattern",
+    "write_partition_columns",
+];
 
 /// Options of a statement as they were given.
 type Given = (String, Scalar, LogicalType);
@@ -38,6 +44,8 @@ pub(crate) struct Partitioning {
     keys: Vec<String>,
     write_keys: bool,
     overwrite: bool,
+    /// Files that are there stay; new ones get other names.
+    append: bool,
     pattern: String,
 }
 
@@ -63,6 +71,7 @@ impl Partitioning {
             keys,
             write_keys: ours.boolean(&["write_partition_columns"])?.unwrap_or(false),
             overwrite: ours.boolean(&["overwrite_or_ignore"])?.unwrap_or(false),
+            append: ours.boolean(&["append"])?.unwrap_or(false),
             pattern: ours.text(&["filename_pattern"])?.unwrap_or_else(|| "data_{i}".into()),
         };
         if partitioning.keys.is_empty() {
@@ -104,17 +113,26 @@ impl Partitioning {
             ));
         }
         let root = PathBuf::from(expand_home(path));
-        if !self.overwrite && fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_some()) {
+        if !self.overwrite
+            && !self.append
+            && fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_some())
+        {
             return Err(ExecError::Io(format!(
-                "directory \"{path}\" is not empty; OVERWRITE_OR_IGNORE writes into it nevertheless"
+                "directory \"{path}\" is not empty; APPEND and OVERWRITE_OR_IGNORE write into it nevertheless"
             )));
         }
         make_directory(&root)?;
-        let file = format!("{}.{extension}", self.pattern.replace("{i}", "0"));
+        if self.append && !self.pattern.contains("{i}") {
+            return Err(ExecError::InvalidInput(
+                "\"append\" needs a \"filename_pattern\" with {i} in it".into(),
+            ));
+        }
+        let file = format!("{}.{extension}", self.pattern);
         Ok(Arc::new(PartitionSink {
             name: format!("COPY_TO_FILE {path}"),
             root,
             file,
+            append: self.append,
             file_schema: written.iter().map(|i| schema[*i].clone()).collect(),
             schema: schema.clone(),
             keys,
@@ -134,8 +152,10 @@ fn make_directory(path: &Path) -> Result<()> {
 struct PartitionSink {
     name: String,
     root: PathBuf,
-    /// The name of the file in each directory.
+    /// The name of the file in each directory, with `{i}` for its number.
     file: String,
+    /// Files that are there stay.
+    append: bool,
     schema: Schema,
     keys: Vec<usize>,
     /// The columns that go to the files.
@@ -230,7 +250,12 @@ impl PartitionSink {
             path.push(hive::directory(&self.schema[*place].name, value.as_deref()));
         }
         make_directory(&path)?;
-        path.push(&self.file);
+        let named = |number: u64| path.join(self.file.replace("{i}", &number.to_string()));
+        let mut number = 0;
+        while self.append && named(number).exists() {
+            number += 1;
+        }
+        let path = named(number);
         (self.make)(&path.to_string_lossy(), self.file_schema.clone())
     }
 

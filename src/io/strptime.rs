@@ -97,7 +97,6 @@ impl Format {
     }
 
     /// The format as it was given.
-    #[cfg(test)]
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -17,6 +17,7 @@ use crate::io::source::{FileColumns, FileSource};
 mod chunk;
 mod columns;
 mod infer;
+mod listing;
 mod options;
 mod reader;
 mod scan;
@@ -26,6 +27,7 @@ mod sniff;
 mod tests;
 mod write;
 
+pub(crate) use listing::source as sniffed;
 pub(crate) use options::READ_OPTIONS;
 pub(crate) use write::sink;
 

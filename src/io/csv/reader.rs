@@ -113,6 +113,19 @@ impl Csv {
         })
     }
 
+    /// What was found out of a file.
+    pub fn sniffed(&self, file: usize) -> Result<Sniffed> {
+        match self.sniffed.get(file) {
+            Some(Some(sniffed)) => Ok(sniffed.clone()),
+            _ => sniff_file(&self.files, file, &self.options),
+        }
+    }
+
+    /// The columns of the result, and the formats of their dates where they are not ISO's.
+    pub fn columns(&self) -> impl Iterator<Item = (&Field, Option<&TimeFormat>)> {
+        self.fields.iter().zip(&self.columns).map(|(field, column)| (field, column.format.as_ref()))
+    }
+
     /// How to read the columns of the result from one file: for each its reader, or `None` if the file
     /// does not have it.
     fn readers(

@@ -242,7 +242,7 @@ impl TextFormat for CsvText {
                 }
                 let start = out.len();
                 out.push_str(&field.name);
-                self.quote_if_needed(&mut out, start, false);
+                self.quote_if_needed(&mut out, start, self.forced[i]);
             }
             out.push('\n');
         }

@@ -19,6 +19,7 @@ use parquet::basic::{
     LogicalType as Annotation, Repetition, TimeType, TimeUnit, TimestampType, Type as Physical, ZstdLevel,
 };
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
@@ -46,13 +47,15 @@ pub(crate) fn sink(
     options: &[(String, Scalar, LogicalType)],
     schema: Schema,
 ) -> Result<Arc<dyn Sink>> {
-    let known = ["codec", "compression", "compression_level", "row_group_size"];
+    let known = ["codec", "compression", "compression_level", "kv_metadata", "row_group_size"];
     let options = Options::new("COPY TO", options, &known)?;
     let row_group_rows = options.count(&["row_group_size"])?.unwrap_or(ROW_GROUP_ROWS);
     if !(1..=100_000_000).contains(&row_group_rows) {
         return Err(options.bad("row_group_size", "must be between 1 and 100000000"));
     }
     let codec = codec(&options)?;
+    let pairs = options.pairs(&["kv_metadata"])?.unwrap_or_default();
+    let pairs = pairs.into_iter().map(|(key, value)| KeyValue { key, value: Some(value) });
     let fields: Vec<TypePtr> = schema
         .iter()
         .map(|f| parquet_type(&f.name, &f.ty, Repetition::OPTIONAL))
@@ -65,6 +68,7 @@ pub(crate) fn sink(
         .set_compression(codec)
         .set_created_by(format!("FluxDB version {}", env!("CARGO_PKG_VERSION")))
         .set_max_row_group_row_count(Some(usize::MAX))
+        .set_key_value_metadata(Some(pairs.collect()))
         .build();
     let writer_options = ArrowWriterOptions::new()
         .with_properties(properties)

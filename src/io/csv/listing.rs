@@ -1,0 +1,180 @@
+//! `sniff_csv`: what a reader would take a CSV file for, as one row.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BooleanArray, StringViewArray, UInt32Array};
+use arrow_buffer::OffsetBuffer;
+use memchr::memmem;
+
+use super::reader::Csv;
+use crate::column::scalar::Scalar;
+use crate::column::types::LogicalType as T;
+use crate::exec::batch::{Batch, Field, Schema};
+use crate::exec::cast::nested::{list_array, struct_array};
+use crate::exec::context::ExecContext;
+use crate::exec::error::{ExecError, Result};
+use crate::exec::source::{ColumnPredicate, Source, SourceScan, batches_scan};
+use crate::io::csv::options::CsvOptions;
+use crate::io::csv::scan::Newline;
+use crate::io::files::FileList;
+use crate::io::format::Format;
+use crate::io::options::Options;
+
+/// What stands for a character that a file does without.
+const NONE: &str = "(empty)";
+/// Bytes in which line ends are looked for.
+const HEAD_BYTES: usize = 1 << 16;
+
+/// The row of one file. `given` are the options as they were given.
+pub(crate) fn source(
+    files: &FileList,
+    options: &Options,
+    given: &[(String, Scalar, T)],
+) -> Result<Arc<dyn Source>> {
+    let [path] = files.paths() else {
+        return Err(ExecError::Unsupported("sniff_csv does not operate on more than one file yet".into()));
+    };
+    let options = CsvOptions::new(options, Format::Csv, None)?;
+    let files = files.with_compression(options.compression);
+    let head = files.head(0, HEAD_BYTES)?;
+    let csv = Csv::new(&files, options)?;
+    let sniffed = csv.sniffed(0)?;
+    let dialect = sniffed.dialect;
+    // A quote that does not occur says nothing of the file.
+    let used = |byte: Option<u8>| byte.filter(|b| head.contains(b)).map(|b| char::from(b).to_string());
+    let quote = used(dialect.quote);
+    let escape = used(dialect.escape.filter(|_| dialect.escape != dialect.quote && quote.is_some()));
+    let newline = match dialect.newline {
+        Newline::Cr => "\\r",
+        Newline::Lf if memmem::find(&head, b"\r\n").is_some() => "\\r\\n",
+        Newline::Lf => "\\n",
+    };
+    let comment = dialect.comment.map(|b| char::from(b).to_string());
+    let format = |of: fn(&T) -> bool, iso: &str| {
+        let mut formats = csv.columns().filter(|(field, _)| of(&field.ty));
+        formats.next().map(|(_, format)| format.map_or_else(|| iso.to_owned(), |f| f.text().to_owned()))
+    };
+    let dates = format(|ty| *ty == T::Date, "%Y-%m-%d");
+    // Those of ISO have more than one form.
+    let timestamps =
+        format(|ty| matches!(ty, T::Timestamp(_) | T::TimestampTz), "").filter(|f| !f.is_empty());
+    let arguments: Vec<String> = given
+        .iter()
+        .filter_map(|(name, value, ty)| {
+            let value = match (value, ty) {
+                (Scalar::Text(text), _) => quoted(text),
+                (Scalar::Int(_) | Scalar::Boolean(_) | Scalar::Float(_), ty) => shown(value, ty)?,
+                _ => return None,
+            };
+            Some(format!("{name}={value}"))
+        })
+        .collect();
+    let is_given = |names: &[&str]| given.iter().any(|(name, ..)| names.contains(&name.as_str()));
+    let fields: Vec<(String, String)> =
+        csv.columns().map(|(field, _)| (field.name.to_string(), field.ty.to_string())).collect();
+    let mut call = vec![quoted(path), "auto_detect=false".to_owned()];
+    let mut say = |names: &[&str], value: String| {
+        if !is_given(names) {
+            call.push(format!("{}={value}", names[0]));
+        }
+    };
+    say(&["delim", "delimiter", "sep"], quoted(&char::from(dialect.delimiter).to_string()));
+    say(&["quote"], quoted(quote.as_deref().unwrap_or_default()));
+    say(&["escape"], quoted(escape.as_deref().unwrap_or_default()));
+    say(&["new_line"], quoted(newline));
+    say(&["skip"], sniffed.skip.to_string());
+    say(&["comment"], quoted(comment.as_deref().unwrap_or_default()));
+    say(&["header"], sniffed.header.to_string());
+    let types: Vec<String> =
+        fields.iter().map(|(name, ty)| format!("{}: {}", quoted(name), quoted(ty))).collect();
+    say(&["columns"], format!("{{{}}}", types.join(", ")));
+    if let Some(dates) = &dates {
+        say(&["dateformat", "date_format"], quoted(dates));
+    }
+    if let Some(timestamps) = &timestamps {
+        say(&["timestampformat", "timestamp_format"], quoted(timestamps));
+    }
+    call.extend(arguments.iter().cloned());
+    let text = |value: Option<String>| -> ArrayRef { Arc::new(StringViewArray::from(vec![value])) };
+    let character = |value: Option<String>| text(Some(value.unwrap_or_else(|| NONE.to_owned())));
+    let names: ArrayRef = Arc::new(StringViewArray::from_iter_values(fields.iter().map(|f| &f.0)));
+    let types: ArrayRef = Arc::new(StringViewArray::from_iter_values(fields.iter().map(|f| &f.1)));
+    let entry = entry_type();
+    let entries = struct_array(&entry, vec![names, types], None, fields.len())?;
+    let skip = u32::try_from(sniffed.skip).unwrap_or(u32::MAX);
+    let columns = vec![
+        text(Some(char::from(dialect.delimiter).to_string())),
+        character(quote),
+        character(escape),
+        text(Some(newline.to_owned())),
+        character(comment),
+        Arc::new(UInt32Array::from(vec![skip])),
+        Arc::new(BooleanArray::from(vec![sniffed.header])),
+        list_array(&entry, OffsetBuffer::from_lengths([fields.len()]), entries, None)?,
+        text(dates),
+        text(timestamps),
+        text((!arguments.is_empty()).then(|| arguments.join(", "))),
+        text(Some(format!("FROM read_csv({});", call.join(", ")))),
+    ];
+    Ok(Arc::new(Sniff { columns }))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn shown(value: &Scalar, ty: &T) -> Option<String> {
+    let array = value.to_array(ty, 1).ok()?;
+    let mut out = String::new();
+    crate::exec::cast::text::write_value(&array, 0, ty, &mut out).ok()?;
+    Some(out)
+}
+
+fn entry_type() -> T {
+    T::Struct([("name".into(), T::Varchar), ("type".into(), T::Varchar)].into())
+}
+
+/// The row.
+#[derive(Debug)]
+struct Sniff {
+    columns: Vec<ArrayRef>,
+}
+
+impl Source for Sniff {
+    fn describe(&self) -> String {
+        "SNIFF_CSV".into()
+    }
+
+    fn schema(&self) -> Schema {
+        let text = |name: &str| Field::new(name, T::Varchar);
+        [
+            text("Delimiter"),
+            text("Quote"),
+            text("Escape"),
+            text("NewLineDelimiter"),
+            text("Comment"),
+            Field::new("SkipRows", T::UInteger),
+            Field::new("HasHeader", T::Boolean),
+            Field::new("Columns", T::List(Box::new(entry_type()))),
+            text("DateFormat"),
+            text("TimestampFormat"),
+            text("UserArguments"),
+            text("Prompt"),
+        ]
+        .into()
+    }
+
+    fn estimated_rows(&self) -> Option<u64> {
+        Some(1)
+    }
+
+    fn scan(
+        &self,
+        columns: &[usize],
+        _predicates: &[ColumnPredicate],
+        _context: &Arc<ExecContext>,
+    ) -> Result<Box<dyn SourceScan>> {
+        let columns = columns.iter().map(|c| self.columns[*c].clone()).collect();
+        Ok(Box::new(batches_scan(vec![Batch::new(columns, 1)])))
+    }
+}
