@@ -1,7 +1,7 @@
 //! What every operator of a running query shares: limits, cancellation, progress, counters.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::exec::error::{ExecError, Result};
 use crate::exec::profile::Profile;
@@ -105,8 +105,8 @@ pub struct ExecContext {
     pub counters: Counters,
     /// The session's time zone.
     pub zone: Zone,
-    /// Rows and time by operator, for `EXPLAIN ANALYZE`; costs nothing where absent.
-    pub profile: Option<Profile>,
+    /// Rows and time by operator of the first plan that runs here, for `EXPLAIN ANALYZE`; costs nothing where absent.
+    pub profile: OnceLock<Profile>,
 }
 
 impl ExecContext {
@@ -119,7 +119,7 @@ impl ExecContext {
             temp: TempSpace::default(),
             counters: Counters::default(),
             zone: Zone::utc(),
-            profile: None,
+            profile: OnceLock::new(),
         }
     }
 

@@ -636,7 +636,7 @@ impl Builder {
 
     /// A pipeline that begins with this node's rows.
     fn source(&self, id: usize, source: Arc<dyn SourceScan>) -> Pipeline {
-        if self.context.profile.is_none() {
+        if self.context.profile.get().is_none() {
             return Pipeline::new(source);
         }
         Pipeline::new(Arc::new(ProfiledSource { inner: source, context: self.context.clone(), node: id }))
@@ -648,7 +648,7 @@ impl Builder {
 
     /// The pipeline with this node at its end.
     fn stream(&self, id: usize, mut pipeline: Pipeline, operator: Arc<dyn Operator>) -> Pipeline {
-        pipeline.operators.push(if self.context.profile.is_some() {
+        pipeline.operators.push(if self.context.profile.get().is_some() {
             Arc::new(Profiled { inner: operator, context: self.context.clone(), node: id })
         } else {
             operator
@@ -658,7 +658,7 @@ impl Builder {
 
     /// Measures what a breaker does, without its input, and what its result holds.
     fn timed<T>(&self, id: usize, run: impl FnOnce() -> Result<T>) -> Result<T> {
-        let Some(profile) = &self.context.profile else { return run() };
+        let Some(profile) = self.context.profile.get() else { return run() };
         let before = self.context.memory.used();
         let result = profile.timed(id, run)?;
         if let Some(metrics) = profile.node(id) {

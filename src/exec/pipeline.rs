@@ -412,7 +412,7 @@ impl Operator for Profiled {
 
 /// The metrics of a node, if the query is profiled.
 pub(crate) fn metrics(context: &ExecContext, node: usize) -> Option<&NodeMetrics> {
-    context.profile.as_ref()?.node(node)
+    context.profile.get()?.node(node)
 }
 
 impl ProfiledLocal {

@@ -78,9 +78,9 @@ pub(crate) fn run<S: PipelineSink>(
         closed: AtomicBool::new(false),
         outcome: Outcome::default(),
     };
-    let start = context.profile.as_ref().map(|_| Instant::now());
+    let start = context.profile.get().map(|_| Instant::now());
     std::thread::scope(|scope| team.worker(scope));
-    if let (Some(profile), Some(start)) = (&context.profile, start) {
+    if let (Some(profile), Some(start)) = (context.profile.get(), start) {
         profile.add_waiting(start);
     }
     team.outcome.into_result()?;
@@ -89,12 +89,12 @@ pub(crate) fn run<S: PipelineSink>(
 
 impl<S: PipelineSink> Team<'_, S> {
     fn worker<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        let start = self.context.profile.as_ref().map(|_| Instant::now());
+        let start = self.context.profile.get().map(|_| Instant::now());
         if let Err(e) = guarded(|| self.work(scope)) {
             self.outcome.fail(e);
             self.sink.abort();
         }
-        if let (Some(profile), Some(start)) = (&self.context.profile, start) {
+        if let (Some(profile), Some(start)) = (self.context.profile.get(), start) {
             profile.add_worker(start);
         }
     }

@@ -237,10 +237,10 @@ fn a_profile_counts_rows_by_operator() {
     for threads in THREADS {
         let plan = filter(numbers(10_000, 100).plan(), less_than(0, 5_050));
         let mut context = ExecContext::new(threads, 1 << 30, CancelToken::default());
-        context.profile = Some(Profile::new(&plan));
+        context.profile = Profile::new(&plan).into();
         let context = Arc::new(context);
         run(plan, &context);
-        let profile = context.profile.as_ref().expect("a profile");
+        let profile = context.profile.get().expect("a profile");
         let rows = |id| profile.node(id).map(|n| n.rows.load(Ordering::Relaxed));
         assert_eq!((rows(0), rows(1), rows(2)), (Some(5_050), Some(10_000), None));
         assert_eq!(context.counters.rows_scanned.load(Ordering::Relaxed), 10_000);

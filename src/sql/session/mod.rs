@@ -71,6 +71,8 @@ pub struct Session {
     transaction: Transaction,
     cancel: CancelToken,
     running: Running,
+    /// The contexts of the plans of a statement that EXPLAIN ANALYZE runs.
+    watched: Mutex<Option<Vec<Arc<ExecContext>>>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -100,6 +102,7 @@ impl Session {
             transaction: Transaction::None,
             cancel,
             running,
+            watched: Mutex::default(),
         }
     }
 
@@ -287,8 +290,8 @@ impl Session {
             // One thread takes the values in the order of the rows.
             context.threads = 1;
         }
-        if profiled || self.settings.reports.profile.0.is_some() {
-            context.profile = Some(Profile::new(&plan));
+        if profiled {
+            context.profile = Profile::new(&plan).into();
         }
         self.start_in(plan, Arc::new(context))
     }
@@ -296,7 +299,26 @@ impl Session {
     /// Starts a plan in a context that others share.
     pub(super) fn start_in(&self, plan: Plan, context: Arc<ExecContext>) -> Result<QueryStream, Failure> {
         *self.running.lock() = Some(Arc::clone(&context));
+        let mut watched = self.watched.lock();
+        if watched.is_some() || self.settings.reports.profile.0.is_some() {
+            context.profile.get_or_init(|| Profile::new(&plan));
+        }
+        if let Some(contexts) = &mut *watched {
+            contexts.push(Arc::clone(&context));
+        }
+        drop(watched);
         Ok(execute(plan, context)?)
+    }
+
+    /// Does some work, and returns the contexts in which its plans ran, with what became of them.
+    pub(super) fn watch<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<(T, Vec<Arc<ExecContext>>), Failure> {
+        *self.watched.lock() = Some(vec![]);
+        let done = work(self);
+        let contexts = self.watched.lock().take();
+        Ok((done?, contexts.unwrap_or_default()))
     }
 
     /// Runs a plan that writes to the end; returns the number of rows that it wrote.

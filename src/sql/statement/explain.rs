@@ -13,13 +13,22 @@ use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::{modify, query};
 
-/// Shows the plan of a query; with `analyze` runs it and shows what it took.
+/// Shows the plan of a statement; with `analyze` carries it out and shows what it took.
 pub fn run(
-    session: &Session,
+    session: &mut Session,
     analyze: bool,
     format: ExplainFormat,
     statement: &Statement,
+    sql: &str,
 ) -> Result<Outcome, Failure> {
+    if analyze && does_more_than_read(statement) {
+        let start = Instant::now();
+        let (_, contexts) = session.watch(|session| super::run(session, statement, sql))?;
+        // The first plan is that of the rows; others look after keys.
+        let analysis = contexts.first().and_then(|context| Analysis::of(context, start.elapsed()));
+        let text = analysis.map(|analysis| analysis.render(format)).unwrap_or_default();
+        return shown("analyzed_plan", &text);
+    }
     let plan = plan_of(session, analyze, statement)?;
     if !analyze {
         let text = match format {
@@ -40,6 +49,15 @@ pub fn run(
     let analysis = Analysis::of(stream.context(), start.elapsed());
     let text = analysis.map(|analysis| analysis.render(format)).unwrap_or_default();
     shown("analyzed_plan", &text)
+}
+
+/// A statement that changes rows, makes a table of a query, or writes files.
+fn does_more_than_read(statement: &Statement) -> bool {
+    match statement {
+        Statement::Modify(_) | Statement::Copy(_) => true,
+        Statement::Sql(sql) => matches!(&**sql, sqlparser::ast::Statement::CreateTable(_)),
+        _ => false,
+    }
 }
 
 fn shown(key: &str, text: &str) -> Result<Outcome, Failure> {

@@ -71,7 +71,7 @@ fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<O
         Statement::Comment(comment) => comment::run(session, comment),
         Statement::Copy(copy) => copy::run(session, copy),
         Statement::Explain { analyze, format, statement } => {
-            explain::run(session, *analyze, *format, statement)
+            explain::run(session, *analyze, *format, statement, sql)
         }
         Statement::Describe(query) => describe::run(session, query),
         Statement::Summarize(query) => summarize::run(session, query),

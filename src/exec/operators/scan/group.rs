@@ -168,7 +168,7 @@ type Decoded = Vec<Option<ArrayRef>>;
 impl GroupScan {
     pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>, rows: Option<Vec<u32>>) -> Self {
         let width = scan.columns.len();
-        let detail = scan.context.profile.as_ref().map(|_| Box::default());
+        let detail = scan.context.profile.get().map(|_| Box::default());
         let caches = scan.hints.iter().map(|_| FindCache::default()).collect();
         Self {
             scan,
