@@ -236,8 +236,11 @@ impl Step {
     }
 }
 
-/// A path: `$.a.b[0]`, `/a/b/0`, or a bare key.
+/// A path: `$.a.b[0]`, `/a/b/0`, or a bare key; nothing is the value itself.
 pub fn parse_path(path: &str) -> Option<Vec<Step>> {
+    if path.is_empty() {
+        return Some(vec![]);
+    }
     if let Some(rest) = path.strip_prefix('/') {
         return Some(
             rest.split('/')

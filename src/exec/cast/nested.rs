@@ -231,6 +231,13 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
         T::Struct(fields) => {
             let mut columns: Vec<Vec<Option<String>>> = vec![vec![]; fields.len()];
             for s in strings {
+                // By place; what is missing is NULL.
+                if let Some(values) = s.and_then(split_tuple).filter(|values| values.len() <= fields.len()) {
+                    valid.push(true);
+                    let mut values = values.into_iter();
+                    columns.iter_mut().for_each(|column| column.push(values.next().flatten()));
+                    continue;
+                }
                 let split = s.and_then(|s| split_pairs(s, ':')).filter(|pairs| {
                     pairs.iter().all(|(k, _)| {
                         k.as_ref().is_some_and(|k| fields.iter().any(|(n, _)| n.eq_ignore_ascii_case(k)))
@@ -329,6 +336,15 @@ fn unquoted(part: &str) -> Option<String> {
 
 fn split_list(s: &str) -> Option<Vec<Option<String>>> {
     let inner = s.trim().strip_prefix('[')?.strip_suffix(']')?;
+    if inner.trim().is_empty() {
+        return Some(vec![]);
+    }
+    Some(split_top(inner, ',')?.into_iter().map(unquoted).collect())
+}
+
+/// The values of `(1, x)`.
+fn split_tuple(s: &str) -> Option<Vec<Option<String>>> {
+    let inner = s.trim().strip_prefix('(')?.strip_suffix(')')?;
     if inner.trim().is_empty() {
         return Some(vec![]);
     }

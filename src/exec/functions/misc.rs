@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, StringViewArray, UInt64Array};
+use arrow_array::{Array, ArrayRef, StringViewArray, UInt32Array, UInt64Array};
 
-use super::kernel::{Cache, Str, boolean, primitive, text, text_list};
+use super::kernel::{Cache, Column, Nulls, Str, boolean, nulls_of, primitive, text, text_list};
 use super::registry::{CallSite, P, R, Registry, Resolution, def};
 use super::{ArgInfo, ScalarKernel};
 use crate::column::scalar::Scalar;
@@ -214,6 +214,111 @@ fn json_index(as_text: bool) -> ScalarKernel {
     })
 }
 
+/// A function of a JSON value and a path, for a list of paths: a list of what it gives for each.
+fn over_paths(
+    args: &[ArgInfo],
+    item: LogicalType,
+    one: fn() -> ScalarKernel,
+) -> Option<Result<Resolution, String>> {
+    let [json, paths] = args else { return None };
+    let is_json = matches!(json.ty, LogicalType::Json | LogicalType::Varchar | LogicalType::Null);
+    if !is_json || !matches!(paths.ty, LogicalType::List(_) | LogicalType::Array(..)) {
+        return None;
+    }
+    let return_type = LogicalType::List(Box::new(item.clone()));
+    let of_one = one();
+    let kernel: ScalarKernel = Box::new(move |args, _, rows, ctx| {
+        let lists = args[1].as_list::<i32>();
+        let place = |a: &dyn Array, row: usize| if a.len() == rows { row } else { 0 };
+        // Each path beside the value of its row.
+        let (mut values, mut wanted) = (vec![], vec![]);
+        let (mut ends, mut valid) = (vec![0], Vec::with_capacity(rows));
+        for row in 0..rows {
+            let (j, p) = (place(&args[0], row), place(lists, row));
+            let known = args[0].is_valid(j) && lists.is_valid(p);
+            if known {
+                let range = lists.value_offsets()[p] as u32..lists.value_offsets()[p + 1] as u32;
+                values.extend(range.clone().map(|_| j as u32));
+                wanted.extend(range);
+            }
+            valid.push(known);
+            ends.push(super::kernel::list_end(values.len())?);
+        }
+        let count = values.len();
+        let columns = [
+            arrow_select::take::take(&args[0], &UInt32Array::from(values), None)?,
+            arrow_select::take::take(lists.values(), &UInt32Array::from(wanted), None)?,
+        ];
+        let found = of_one(&columns, &item, count, ctx)?;
+        let nulls = Some(arrow_buffer::NullBuffer::from(valid)).filter(|n| n.null_count() > 0);
+        cast::nested::list_array(&item, arrow_buffer::OffsetBuffer::new(ends.into()), found, nulls)
+    });
+    let list = LogicalType::List(Box::new(LogicalType::Varchar));
+    Some(Ok(Resolution { arg_types: vec![LogicalType::Json, list], return_type, kernel }))
+}
+
+fn value_at_path() -> ScalarKernel {
+    let cache = Cache::new();
+    text::<(Str, Str)>(move |(j, p), out| {
+        let found = json::find(j, &path_of(&cache, p)?).map(str::trim);
+        let scalar = found.filter(|v| !v.starts_with(['{', '[']) && *v != "null");
+        scalar.into_iter().for_each(|v| out.push_str(v));
+        Ok(scalar.is_some())
+    })
+}
+
+fn exists_at_path() -> ScalarKernel {
+    let cache = Cache::new();
+    boolean::<(Str, Str)>(move |(j, p)| Ok(Some(json::find(j, &path_of(&cache, p)?).is_some())))
+}
+
+fn length_at_path() -> ScalarKernel {
+    let cache = Cache::new();
+    primitive::<(Str, Str), UInt64Type>(move |(j, p)| {
+        let found = json::find(j, &path_of(&cache, p)?);
+        Ok(found.map(|v| json::elements(v).map_or(0, |e| e.len() as u64)))
+    })
+}
+
+fn type_at_path() -> ScalarKernel {
+    let cache = Cache::new();
+    text::<(Str, Str)>(move |(j, p), out| {
+        let found = json::find(j, &path_of(&cache, p)?);
+        found.into_iter().for_each(|v| out.push_str(json_type(v)));
+        Ok(found.is_some())
+    })
+}
+
+/// The keys of the object at a path; NULL if there is no value.
+fn keys_at_path() -> ScalarKernel {
+    let cache = Cache::new();
+    Box::new(move |args, ty, rows, _| {
+        let nulls = match nulls_of(args, rows) {
+            Nulls::All => return Ok(arrow_array::new_null_array(&ty.arrow(), rows)),
+            Nulls::None => None,
+            Nulls::Some(n) => Some(n),
+        };
+        let (values, paths) = (Column::<Str>::open(args, 0, rows)?, Column::<Str>::open(args, 1, rows)?);
+        let mut keys = StringViewBuilder::new();
+        let (mut ends, mut valid) = (vec![0], Vec::with_capacity(rows));
+        let mut count = 0;
+        for row in 0..rows {
+            let known = nulls.as_ref().is_none_or(|n| n.is_valid(row));
+            let found =
+                if known { json::find(values.get(row), &path_of(&cache, paths.get(row))?) } else { None };
+            valid.push(found.is_some());
+            for (key, _) in found.and_then(json::members).unwrap_or_default() {
+                keys.try_append_value(key)?;
+                count += 1;
+            }
+            ends.push(super::kernel::list_end(count)?);
+        }
+        let nulls = Some(arrow_buffer::NullBuffer::from(valid)).filter(|n| n.null_count() > 0);
+        let offsets = arrow_buffer::OffsetBuffer::new(ends.into());
+        cast::nested::list_array(&LogicalType::Varchar, offsets, Arc::new(keys.finish()), nulls)
+    })
+}
+
 /// The name of a JSON value's type.
 fn json_type(v: &str) -> &'static str {
     let v = v.trim();
@@ -266,24 +371,22 @@ pub(super) fn register_json(r: &mut Registry) {
             "The value at a path as JSON, if it is no array and no object",
             "json_value('{\"a\": 1}', '$.a')",
         )
-        .map(&[T::Json, s.clone()], s.clone(), |_| {
-            let cache = Cache::new();
-            text::<(Str, Str)>(move |(j, p), out| {
-                let found = json::find(j, &path_of(&cache, p)?).map(str::trim);
-                let scalar = found.filter(|v| !v.starts_with(['{', '[']) && *v != "null");
-                scalar.into_iter().for_each(|v| out.push_str(v));
-                Ok(scalar.is_some())
+        .map(&[T::Json, s.clone()], s.clone(), |_| value_at_path())
+        .map(&[T::Json, T::BigInt], s.clone(), |_| {
+            Box::new(|args, ty, rows, ctx| {
+                let path = cast::cast(&args[1], &LogicalType::BigInt, &LogicalType::Varchar, false)?;
+                let paths = path.as_string_view().iter().map(|p| p.map(|p| format!("$[{p}]")));
+                let paths: StringViewArray = paths.collect();
+                value_at_path()(&[args[0].clone(), Arc::new(paths)], ty, rows, ctx)
             })
-        }),
+        })
+        .custom(&["(JSON, VARCHAR[]) -> VARCHAR[]"], |args| over_paths(args, T::Varchar, value_at_path)),
     );
-    r.add(def("json_exists", "Whether there is a value at a path", "json_exists('{\"a\": 1}', '$.a')").map(
-        &[T::Json, s.clone()],
-        T::Boolean,
-        |_| {
-            let cache = Cache::new();
-            boolean::<(Str, Str)>(move |(j, p)| Ok(Some(json::find(j, &path_of(&cache, p)?).is_some())))
-        },
-    ));
+    r.add(
+        def("json_exists", "Whether there is a value at a path", "json_exists('{\"a\": 1}', '$.a')")
+            .map(&[T::Json, s.clone()], T::Boolean, |_| exists_at_path())
+            .custom(&["(JSON, VARCHAR[]) -> BOOLEAN[]"], |args| over_paths(args, T::Boolean, exists_at_path)),
+    );
     r.add(
         def(
             "json_array_length",
@@ -293,13 +396,8 @@ pub(super) fn register_json(r: &mut Registry) {
         .map(&[T::Json], T::UBigInt, |_| {
             primitive::<(Str,), UInt64Type>(|(j,)| Ok(Some(json::elements(j).map_or(0, |e| e.len() as u64))))
         })
-        .map(&[T::Json, s.clone()], T::UBigInt, |_| {
-            let cache = Cache::new();
-            primitive::<(Str, Str), UInt64Type>(move |(j, p)| {
-                let found = json::find(j, &path_of(&cache, p)?);
-                Ok(found.map(|v| json::elements(v).map_or(0, |e| e.len() as u64)))
-            })
-        }),
+        .map(&[T::Json, s.clone()], T::UBigInt, |_| length_at_path())
+        .custom(&["(JSON, VARCHAR[]) -> UBIGINT[]"], |args| over_paths(args, T::UBigInt, length_at_path)),
     );
     r.add(
         def("json_type", "The type of a JSON value", "json_type('{\"a\": 1}')")
@@ -309,14 +407,8 @@ pub(super) fn register_json(r: &mut Registry) {
                     Ok(true)
                 })
             })
-            .map(&[T::Json, s.clone()], s.clone(), |_| {
-                let cache = Cache::new();
-                text::<(Str, Str)>(move |(j, p), out| {
-                    let found = json::find(j, &path_of(&cache, p)?);
-                    found.into_iter().for_each(|v| out.push_str(json_type(v)));
-                    Ok(found.is_some())
-                })
-            }),
+            .map(&[T::Json, s.clone()], s.clone(), |_| type_at_path())
+            .custom(&["(JSON, VARCHAR[]) -> VARCHAR[]"], |args| over_paths(args, T::Varchar, type_at_path)),
     );
     r.add(
         def("json_keys", "The keys of a JSON object", "json_keys('{\"a\": 1, \"b\": 2}')")
@@ -328,15 +420,9 @@ pub(super) fn register_json(r: &mut Registry) {
                     Ok(())
                 })
             })
-            .map(&[T::Json, s.clone()], T::List(Box::new(s.clone())), |_| {
-                let cache = Cache::new();
-                text_list::<(Str, Str)>(move |(j, p), out| {
-                    let found = json::find(j, &path_of(&cache, p)?);
-                    for (key, _) in found.and_then(json::members).unwrap_or_default() {
-                        out.try_append_value(key)?;
-                    }
-                    Ok(())
-                })
+            .map(&[T::Json, s.clone()], T::List(Box::new(s.clone())), |_| keys_at_path())
+            .custom(&["(JSON, VARCHAR[]) -> VARCHAR[][]"], |args| {
+                over_paths(args, T::List(Box::new(T::Varchar)), keys_at_path)
             }),
     );
     r.add(def("json_valid", "Whether a text is JSON", "json_valid('{}')").map(

@@ -71,7 +71,7 @@ pub(crate) fn source(
         .collect();
     let is_given = |names: &[&str]| given.iter().any(|(name, ..)| names.contains(&name.as_str()));
     let fields: Vec<(String, String)> =
-        csv.columns().map(|(field, _)| (field.name.to_string(), field.ty.to_string())).collect();
+        csv.columns().map(|(field, _)| (field.name.clone(), field.ty.to_string())).collect();
     let mut call = vec![quoted(path), "auto_detect=false".to_owned()];
     let mut say = |names: &[&str], value: String| {
         if !is_given(names) {

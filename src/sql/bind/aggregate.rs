@@ -14,7 +14,7 @@ use crate::column::types::LogicalType;
 use crate::exec::aggregates::{AggregateFunction, bind_aggregate};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::BindError;
-use crate::exec::functions::{collation, comparison_key};
+use crate::exec::functions::{apply, collation, comparison_key};
 use crate::exec::window::{Frame, WindowCall, WindowFunction};
 use crate::sql::bind::every::Bucket;
 use crate::sql::bind::expr::ExprContext;
@@ -112,7 +112,7 @@ impl Binder<'_> {
         inner.aliases = cx.aliases;
         inner.windows = Windows::Refused("aggregate function calls cannot contain window function calls");
         inner.lambda_params.clone_from(&cx.lambda_params);
-        let call = match &mut cx.aggregates {
+        let mut call = match &mut cx.aggregates {
             Aggregates::Collected(collector) if name == "integral" => {
                 if function.filter.is_some() {
                     return Err(SqlError::unsupported("FILTER of integral is not supported").at_span(span));
@@ -132,6 +132,9 @@ impl Binder<'_> {
             }
             _ => self.aggregate_over_rows(name, function, args, &mut inner)?,
         };
+        if let (Aggregates::Collected(collector), true) = (&mut cx.aggregates, call.distinct) {
+            self.one_of_equal_texts(&mut call, &mut collector.windows)?;
+        }
         let subqueries = std::mem::take(&mut inner.subqueries);
         if let Some(scope) = scope_around(&call, cx) {
             if !subqueries.is_empty() {
@@ -202,6 +205,27 @@ impl Binder<'_> {
             collector.groupings.push((column, bound));
         }
         Ok(expr)
+    }
+
+    /// Of texts that are equal by their collation, DISTINCT takes the first of the group.
+    fn one_of_equal_texts(&mut self, call: &mut AggregateCall, windows: &mut WindowCollector) -> Result<()> {
+        for arg in &mut call.args {
+            let Some((text, key)) = collation(arg) else { continue };
+            let (text, key) = (text.clone(), key.clone());
+            let first = WindowCall {
+                function: WindowFunction::First,
+                args: vec![text.clone()],
+                distinct: false,
+                filter: None,
+                order_by: vec![],
+                ignore_nulls: false,
+                frame: Frame::partition(),
+                ty: LogicalType::Varchar,
+            };
+            let over = Over { partition_by: vec![apply(&key, &text)], per_series: true, order_by: vec![] };
+            *arg = windows.add(&mut self.ids, "first", over, first).expr();
+        }
+        Ok(())
     }
 
     /// An aggregate of all rows below the groups.
@@ -335,11 +359,7 @@ impl Binder<'_> {
         let mut out = Vec::with_capacity(keys.len());
         for key in keys {
             let expr = self.bind_expr(&key.expr, cx)?;
-            out.push(SortKey {
-                expr,
-                descending: key.options.sort == Some(ast::OrderBySort::Desc),
-                nulls_first: key.options.nulls_first.unwrap_or(false),
-            });
+            out.push(self.sort_key(expr, &key.options)?);
         }
         Ok(out)
     }

@@ -5,8 +5,10 @@ use sqlparser::ast::ObjectName;
 use crate::catalog::TableDefinition;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
-use crate::exec::functions::{apply, collated, collation, collation_key, comparison_key};
-use crate::sql::bind::Binder;
+use crate::exec::functions::{
+    LambdaKind, apply, collated, collation, collation_key, comparison_key, lambda_function,
+};
+use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Column, Definition, LogicalPlan};
 
@@ -36,10 +38,36 @@ const SEARCHES: &[&str] = &[
     "strpos",
 ];
 
+/// Functions that look for a value in a list.
+const LIST_SEARCHES: &[&str] = &[
+    "array_contains",
+    "array_has",
+    "array_indexof",
+    "array_position",
+    "contains",
+    "list_contains",
+    "list_has",
+    "list_indexof",
+    "list_position",
+];
+
 /// Arguments of a function of which one has a collation: one that searches sees what the texts compare by; the text that
 /// another one makes compares by the same, which is returned.
 pub fn collate_arguments(name: &str, args: &mut [Expr]) -> Option<Expr> {
     let key = args.iter().find_map(collation).map(|(_, key)| key.clone())?;
+    if let [list, text] = args
+        && LIST_SEARCHES.contains(&name)
+        && let LogicalType::List(item) | LogicalType::Array(item, _) = list.ty()
+    {
+        if *item == LogicalType::Varchar {
+            let ty = LogicalType::List(item);
+            let function = lambda_function(LambdaKind::Transform, key.clone(), false, false);
+            let texts = coerce::cast(list.clone(), &ty);
+            *list = Expr::Call { function, args: vec![texts], ty };
+            *text = comparison_key(text.clone());
+        }
+        return None;
+    }
     if !SEARCHES.contains(&name) {
         return Some(key);
     }

@@ -304,9 +304,8 @@ impl Binder<'_> {
             let mut calls = std::mem::take(&mut collector.calls);
             let input = std::mem::take(&mut collector.windows).apply(attach(plan, below));
             let mut definitions = std::mem::take(&mut groups.definitions);
-            if keys.sets.is_none() {
-                self.group_by_collation(&mut definitions, &mut groups.replacements, &mut calls)?;
-            }
+            let of_sets = keys.sets.is_some();
+            self.group_by_collation(&mut definitions, &mut groups.replacements, &mut calls, of_sets)?;
             let (mut grouped, set) = match &keys.sets {
                 None => {
                     let group_by = definitions.clone();
@@ -400,16 +399,22 @@ impl Binder<'_> {
         self.finish_select(select, plan, outputs, order, distinct_on, tail)
     }
 
-    /// Keys that have a collation are equal where the collation says so; a group shows the first of their texts.
+    /// Keys that have a collation are equal where the collation says so; a group shows the first of their texts. Of
+    /// several sets of keys (`of_sets`), where the keys are columns already, only those show it that have the key.
     fn group_by_collation(
         &mut self,
         keys: &mut [Definition],
         replacements: &mut [Definition],
         calls: &mut Vec<(Column, AggregateCall)>,
+        of_sets: bool,
     ) -> Result<()> {
         for key in keys {
             let Some((text, by)) = collation(&key.expr) else { continue };
-            let (shown, call) = self.aggregate_call(key.column.name.clone(), "first", vec![text.clone()])?;
+            let (shown, mut call) =
+                self.aggregate_call(key.column.name.clone(), "first", vec![text.clone()])?;
+            if of_sets {
+                call.filter = Some(Expr::IsNull { input: Box::new(key.column.expr()), negated: true });
+            }
             self.note_collation(&shown, by.clone());
             for replacement in replacements.iter_mut().filter(|r| r.column.id == key.column.id) {
                 replacement.column = shown.clone();

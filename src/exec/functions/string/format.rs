@@ -284,7 +284,7 @@ fn digits(chars: &mut Peekable<Chars<'_>>) -> Result<Option<usize>> {
 fn thousands(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
     let first = chars.peek().copied().filter(|c| matches!(c, ',' | '_' | '\'' | 't'))?;
     chars.next();
-    if first != 't' { Some(first) } else { chars.next_if(|c| *c != '}') }
+    if first == 't' { chars.next_if(|c| *c != '}') } else { Some(first) }
 }
 
 /// A number, or `{}` or `{1}` for one that an argument gives.
