@@ -468,7 +468,7 @@ impl Shared {
             memory_limit_bytes: options.memory_limit_bytes(),
             integer_division: false,
             default_descending: false,
-            default_nulls_first: false,
+            default_null_order: crate::sql::session::NullOrder::default(),
             default_collation: String::new(),
             ieee_floating_point_ops: true,
             error_on_division_by_zero: true,

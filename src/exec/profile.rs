@@ -18,7 +18,7 @@ use crate::exec::plan::Plan;
 /// What the operators of one running plan did. Workers add to it; it may be read at any time.
 #[derive(Debug)]
 pub struct Profile {
-    plan: Plan,
+    plan: Mutex<Option<Plan>>,
     nodes: Vec<NodeMetrics>,
     /// Time of workers, less that for which somebody waited for them.
     workers: AtomicI64,
@@ -158,15 +158,20 @@ impl Profile {
             1 + plan.node.inputs().into_iter().map(count).sum::<usize>()
         }
         Self {
-            plan: plan.clone(),
+            plan: Mutex::new(Some(plan.clone())),
             nodes: (0..count(plan)).map(|_| NodeMetrics::default()).collect(),
             workers: AtomicI64::new(0),
         }
     }
 
-    /// The plan whose operators are numbered.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
+    /// Looks at the plan whose operators are numbered, unless it is forgotten.
+    pub fn with_plan<T>(&self, look: impl FnOnce(&Plan) -> T) -> Option<T> {
+        self.plan.lock().as_ref().map(look)
+    }
+
+    /// Forgets the plan. One that writes has a sink that holds the context, which holds this.
+    pub fn forget_plan(&self) {
+        *self.plan.lock() = None;
     }
 
     /// The metrics of node `id` in pre-order.

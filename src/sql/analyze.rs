@@ -50,7 +50,7 @@ impl Analysis {
     /// What became of the plan that has run in that context; nothing where it was not watched.
     pub fn of(context: &ExecContext, clock: Duration) -> Option<Self> {
         let profile = context.profile.get()?;
-        let root = operator(profile.plan(), profile, &mut 0);
+        let root = profile.with_plan(|plan| operator(plan, profile, &mut 0))?;
         Some(Self { clock, threads: context.threads, memory_peak: context.memory.peak(), root })
     }
 

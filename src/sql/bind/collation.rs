@@ -54,9 +54,16 @@ const LIST_SEARCHES: &[&str] = &[
 /// Arguments of a function of which one has a collation: one that searches sees what the texts compare by; the text that
 /// another one makes compares by the same, which is returned.
 pub fn collate_arguments(name: &str, args: &mut [Expr]) -> Option<Expr> {
-    let key = args.iter().find_map(collation).map(|(_, key)| key.clone())?;
+    // A list that is made of texts compares as they do.
+    let of_items = |list: &Expr| match list {
+        Expr::Call { args, .. } => args.iter().find_map(collation).map(|(_, key)| key.clone()),
+        _ => None,
+    };
+    let is_search = LIST_SEARCHES.contains(&name);
+    let key = args.iter().find_map(collation).map(|(_, key)| key.clone());
+    let key = key.or_else(|| args.first().filter(|_| is_search).and_then(of_items))?;
     if let [list, text] = args
-        && LIST_SEARCHES.contains(&name)
+        && is_search
         && let LogicalType::List(item) | LogicalType::Array(item, _) = list.ty()
     {
         if *item == LogicalType::Varchar {
@@ -64,7 +71,7 @@ pub fn collate_arguments(name: &str, args: &mut [Expr]) -> Option<Expr> {
             let function = lambda_function(LambdaKind::Transform, key.clone(), false, false);
             let texts = coerce::cast(list.clone(), &ty);
             *list = Expr::Call { function, args: vec![texts], ty };
-            *text = comparison_key(text.clone());
+            *text = apply(&key, collation(text).map_or(&*text, |(text, _)| text));
         }
         return None;
     }

@@ -232,6 +232,26 @@ impl Binder<'_> {
         if let Some((first, _)) = args.named.first() {
             return Err(SqlError::binder(format!("{name} has no argument named \"{first}\"")));
         }
+        if let (
+            "list_sort" | "array_sort" | "list_grade_up" | "array_grade_up" | "grade_up",
+            given @ (1 | 2),
+        ) = (name, args.positional.len())
+        {
+            // What is not said of the order is what it is in ORDER BY.
+            let mut bound =
+                args.positional.iter().map(|a| self.bind_expr(a, cx)).collect::<Result<Vec<_>>>()?;
+            let settings = self.env.settings;
+            let mut descending = settings.default_descending;
+            let word = |word: &str| Expr::literal(Scalar::text(word), LogicalType::Varchar);
+            if given == 1 {
+                bound.push(word(if descending { "DESC" } else { "ASC" }));
+            } else if let Expr::Literal { value: Scalar::Text(order), .. } = &bound[1] {
+                descending = order.to_lowercase().starts_with("desc");
+            }
+            let first = settings.default_null_order.is_first(descending);
+            bound.push(word(if first { "NULLS FIRST" } else { "NULLS LAST" }));
+            return self.call(name, bound);
+        }
         if let Some(kind) = lambda_kind(name) {
             return self.bind_lambda_call(name, kind, &args.positional, cx);
         }

@@ -553,7 +553,8 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported("ORDER BY … USING is not supported"));
             }
         };
-        let nulls_first = options.nulls_first.unwrap_or(settings.default_nulls_first);
+        let nulls_first =
+            options.nulls_first.unwrap_or_else(|| settings.default_null_order.is_first(descending));
         let expr = comparison_key(self.with_collation(expr));
         // A bare NULL sorts as anything.
         let expr =

@@ -16,6 +16,7 @@ mod transaction;
 mod values;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -30,7 +31,7 @@ pub use read_view::{DatabaseView, FoundObject, NewPlace, ReadView, SearchPath, p
 pub use reports::{ProfileFormat, Reports};
 pub use result::{Outcome, ResultRows};
 pub(crate) use settings::dictionary_cache_bytes;
-pub use settings::{Setting, Settings, format_bytes, unknown as unknown_setting};
+pub use settings::{NullOrder, Setting, Settings, format_bytes, unknown as unknown_setting};
 pub(super) use transaction::Writer;
 pub(crate) use transaction::wait_to_write;
 pub use values::{Parameters, TypedValue, Variables};
@@ -40,6 +41,7 @@ use crate::exec::plan::Plan;
 use crate::exec::profile::Profile;
 use crate::exec::spill::TempSpace;
 use crate::exec::{QueryStream, execute};
+use crate::sql::analyze::Analysis;
 use crate::sql::ast::Statement;
 use crate::sql::bind::{Binder, Environment, Tables, Uses};
 use crate::sql::error::Result;
@@ -290,7 +292,7 @@ impl Session {
             // One thread takes the values in the order of the rows.
             context.threads = 1;
         }
-        if profiled {
+        if profiled || self.settings.reports.profile.0.is_some() {
             context.profile = Profile::new(&plan).into();
         }
         self.start_in(plan, Arc::new(context))
@@ -300,25 +302,27 @@ impl Session {
     pub(super) fn start_in(&self, plan: Plan, context: Arc<ExecContext>) -> Result<QueryStream, Failure> {
         *self.running.lock() = Some(Arc::clone(&context));
         let mut watched = self.watched.lock();
-        if watched.is_some() || self.settings.reports.profile.0.is_some() {
-            context.profile.get_or_init(|| Profile::new(&plan));
-        }
         if let Some(contexts) = &mut *watched {
+            context.profile.get_or_init(|| Profile::new(&plan));
             contexts.push(Arc::clone(&context));
         }
         drop(watched);
         Ok(execute(plan, context)?)
     }
 
-    /// Does some work, and returns the contexts in which its plans ran, with what became of them.
+    /// Does some work, and says what became of the first plan that ran for it. That is the one of the rows; others look
+    /// after keys.
     pub(super) fn watch<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, Failure>,
-    ) -> Result<(T, Vec<Arc<ExecContext>>), Failure> {
+    ) -> Result<(T, Option<Analysis>), Failure> {
         *self.watched.lock() = Some(vec![]);
+        let start = Instant::now();
         let done = work(self);
-        let contexts = self.watched.lock().take();
-        Ok((done?, contexts.unwrap_or_default()))
+        let contexts = self.watched.lock().take().unwrap_or_default();
+        let analysis = contexts.first().and_then(|context| Analysis::of(context, start.elapsed()));
+        contexts.iter().filter_map(|context| context.profile.get()).for_each(Profile::forget_plan);
+        Ok((done?, analysis))
     }
 
     /// Runs a plan that writes to the end; returns the number of rows that it wrote.

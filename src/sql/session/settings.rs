@@ -14,6 +14,52 @@ use crate::sql::session::read_view::SearchPath;
 use crate::sql::session::reports::{ProfileFormat, Reports};
 use crate::table::Synchronous;
 
+/// Where NULLs sort if a query does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NullOrder {
+    /// Before all values.
+    First,
+    /// Behind all values.
+    #[default]
+    Last,
+    /// As if they were less than all values.
+    FirstOnAscending,
+    /// As if they were greater than all values.
+    LastOnAscending,
+}
+
+impl NullOrder {
+    /// The order of that name, or that of a database of that name; the name is in lower case.
+    fn named(name: &str) -> Option<Self> {
+        Some(match name.replace([' ', '_'], "").as_str() {
+            "nullsfirst" | "first" => Self::First,
+            "nullslast" | "last" => Self::Last,
+            "nullsfirstonasclastondesc" | "sqlite" | "mysql" => Self::FirstOnAscending,
+            "nullslastonascfirstondesc" | "postgres" => Self::LastOnAscending,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::First => "NULLS_FIRST",
+            Self::Last => "NULLS_LAST",
+            Self::FirstOnAscending => "NULLS_FIRST_ON_ASC_LAST_ON_DESC",
+            Self::LastOnAscending => "NULLS_LAST_ON_ASC_FIRST_ON_DESC",
+        }
+    }
+
+    /// Whether they come first.
+    pub fn is_first(self, descending: bool) -> bool {
+        match self {
+            Self::First => true,
+            Self::Last => false,
+            Self::FirstOnAscending => !descending,
+            Self::LastOnAscending => descending,
+        }
+    }
+}
+
 /// Settings of one connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -30,7 +76,7 @@ pub struct Settings {
     /// ORDER BY without a direction is descending.
     pub default_descending: bool,
     /// ORDER BY without NULLS FIRST or LAST puts NULLs first.
-    pub default_nulls_first: bool,
+    pub default_null_order: NullOrder,
     /// A division of floating-point numbers by zero gives an infinity or NaN.
     pub ieee_floating_point_ops: bool,
     /// A division by zero that IEEE does not answer is an error, not NULL.
@@ -84,19 +130,17 @@ const KNOWN: &[Known] = &[
     Known {
         name: "default_null_order",
         aliases: &["null_order"],
-        description: "NULL ordering used when none is specified (NULLS_FIRST or NULLS_LAST)",
+        description: "NULL ordering used when none is specified (NULLS_FIRST, NULLS_LAST, or that of SQLite, MySQL or Postgres)",
         ty: LogicalType::Varchar,
-        get: |s| if s.default_nulls_first { "NULLS_FIRST" } else { "NULLS_LAST" }.into(),
+        get: |s| s.default_null_order.name().into(),
         set: |s, v| {
-            s.default_nulls_first = match word(v)?.replace([' ', '_'], "").as_str() {
-                "nullsfirst" | "first" => true,
-                "nullslast" | "last" => false,
-                other => {
-                    return Err(format!(
-                        "Unrecognized parameter for option NULL_ORDER \"{other}\", expected either NULLS FIRST or NULLS LAST"
-                    ));
-                }
-            };
+            let name = word(v)?;
+            s.default_null_order = NullOrder::named(&name).ok_or_else(|| {
+                format!(
+                    "Unrecognized parameter for option NULL_ORDER \"{name}\", expected either NULLS FIRST, NULLS LAST, \
+                     SQLite, MySQL or Postgres"
+                )
+            })?;
             Ok(())
         },
     },
@@ -616,7 +660,7 @@ mod tests {
             max_temp_directory_bytes: u64::MAX,
             integer_division: false,
             default_descending: false,
-            default_nulls_first: false,
+            default_null_order: NullOrder::default(),
             default_collation: String::new(),
             ieee_floating_point_ops: true,
             error_on_division_by_zero: true,
@@ -638,7 +682,10 @@ mod tests {
         s.set("THREADS", &Scalar::Int(4)).unwrap();
         s.set("max_memory", &Scalar::text("512MB")).unwrap();
         s.set("default_null_order", &Scalar::text("nulls_first")).unwrap();
-        assert_eq!((s.threads, s.memory_limit_bytes, s.default_nulls_first), (4, 512_000_000, true));
+        assert_eq!(
+            (s.threads, s.memory_limit_bytes, s.default_null_order),
+            (4, 512_000_000, NullOrder::First)
+        );
         assert!(s.set("threads", &Scalar::Int(0)).is_err());
         assert!(s.set("memory_limit", &Scalar::text("much")).is_err());
         for (given, shown) in

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use arrow_array::{Array, StringViewArray};
 
+use crate::catalog::{MAIN_SCHEMA, MacroKind, Object};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::exec::cast::nested::list_array;
 use crate::exec::functions::FunctionInfo;
-use crate::sql::bind::BUILTIN_MACROS;
 use crate::sql::bind::series;
+use crate::sql::bind::{BUILTIN_MACROS, Environment};
+use crate::sql::session::SYSTEM_DATABASE;
 use crate::sql::sources::RowsBuilder;
-use crate::sql::sources::rows::text;
+use crate::sql::sources::rows::{empty_map, int, tags, text};
+use crate::sql::sources::system;
 
 /// Functions that the binder itself knows: name, signatures, description, example.
 const BOUND: &[(&str, &[&str], &str, &str)] = &[
@@ -67,6 +70,30 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
         "if(true, 1, 2)",
     ),
     ("ifnull", &["(T, T) -> T"], "The first argument unless it is NULL, else the second", "ifnull(NULL, 1)"),
+    (
+        "invoke",
+        &["(LAMBDA, ANY...) -> ANY"],
+        "What a lambda function makes of arguments",
+        "invoke(lambda x, y: x + y, 1, 2)",
+    ),
+    (
+        "list_filter",
+        &["(T[], LAMBDA) -> T[]"],
+        "The elements of a list for which a lambda function is true; also array_filter, filter",
+        "list_filter([3, 4, 5], lambda x: x > 4)",
+    ),
+    (
+        "list_reduce",
+        &["(T[], LAMBDA) -> T", "(T[], LAMBDA, V) -> V"],
+        "One value of all elements of a list, by a lambda function of two; also array_reduce, reduce",
+        "list_reduce([1, 2, 3], lambda x, y: x + y)",
+    ),
+    (
+        "list_transform",
+        &["(T[], LAMBDA) -> V[]"],
+        "What a lambda function makes of each element; also apply, array_apply, array_transform, list_apply",
+        "list_transform([1, 2, 3], lambda x: x + 1)",
+    ),
     ("localtime", &["() -> TIME"], "The time of day when the statement began", "localtime"),
     ("localtimestamp", &["() -> TIMESTAMP"], "The date and time when the statement began", "localtimestamp"),
     ("now", &["() -> TIMESTAMP WITH TIME ZONE"], "The instant when the statement began", "now()"),
@@ -126,6 +153,18 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         ],
         "Numbers or times at equal steps, with the end",
         "FROM generate_series(1, 10)",
+    ),
+    (
+        "histogram",
+        &["(TABLE, ANY, bin_count := BIGINT, technique := VARCHAR) -> TABLE"],
+        "How often the values of an expression over a table fall into bins, with bars",
+        "FROM histogram(t, x)",
+    ),
+    (
+        "histogram_values",
+        &["(TABLE, ANY, bin_count := BIGINT, technique := VARCHAR) -> TABLE"],
+        "The same as ends of bins and numbers; technique is sample, equi-height, equi-width or equi-width-nice",
+        "FROM histogram_values(t, x, bin_count := 5)",
     ),
     ("glob", &["(VARCHAR) -> TABLE"], "The files that a pattern names", "FROM glob('*.csv')"),
     (
@@ -206,6 +245,12 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         &["(ANY..., num_rows := BIGINT) -> TABLE"],
         "A row, so many times",
         "FROM repeat_row(1, 'x', num_rows = 3)",
+    ),
+    (
+        "sniff_csv",
+        &["(VARCHAR, ...) -> TABLE"],
+        "What a reader would take a CSV file for, and the call that reads it so",
+        "FROM sniff_csv('a.csv')",
     ),
     (
         "test_all_types",
@@ -297,9 +342,43 @@ fn split(list: &str) -> Vec<&str> {
 }
 
 fn texts(values: &[&str]) -> Scalar {
-    let values: StringViewArray = values.iter().map(|v| Some(*v)).collect();
+    optional_texts(&values.iter().map(|v| Some(*v)).collect::<Vec<_>>())
+}
+
+fn optional_texts(values: &[Option<&str>]) -> Scalar {
+    let values: StringViewArray = values.iter().copied().collect();
     let offsets = arrow_buffer::OffsetBuffer::from_lengths([values.len()]);
     list_array(&T::Varchar, offsets, Arc::new(values), None).map_or(Scalar::Null, Scalar::Nested)
+}
+
+/// A signature, cut into what the listings show of it.
+struct Signature<'s> {
+    types: Vec<&'s str>,
+    varargs: Option<&'s str>,
+    returns: &'s str,
+}
+
+impl<'s> Signature<'s> {
+    fn of(signature: &'s str) -> Self {
+        let (params, returns) = signature.rsplit_once(" -> ").unwrap_or((signature, "ANY"));
+        let inner = params.strip_prefix('(').and_then(|p| p.strip_suffix(')')).unwrap_or(params);
+        let mut types = split(inner);
+        let varargs = types.last().and_then(|t| t.strip_suffix("..."));
+        if varargs.is_some() {
+            types.pop();
+        }
+        Self { types, varargs, returns }
+    }
+
+    /// Names for the parameters, which have none.
+    fn names(&self) -> Scalar {
+        let names: Vec<String> = (0..self.types.len()).map(|i| format!("col{i}")).collect();
+        texts(&names.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+}
+
+fn stability(volatile: bool) -> Scalar {
+    text(if volatile { "VOLATILE" } else { "CONSISTENT" })
 }
 
 /// The rows, one for each signature.
@@ -323,34 +402,117 @@ pub(super) fn functions() -> RowsBuilder {
         ("stability", T::Varchar),
     ]);
     for f in all() {
-        for signature in &f.signatures {
-            let (params, ret) = signature.rsplit_once(" -> ").unwrap_or((signature, "ANY"));
-            let inner = params.strip_prefix('(').and_then(|p| p.strip_suffix(')')).unwrap_or(params);
-            let mut types = split(inner);
-            let varargs = types.last().and_then(|t| t.strip_suffix("..."));
-            if varargs.is_some() {
-                types.pop();
-            }
-            let names: Vec<String> = (0..types.len()).map(|i| format!("col{i}")).collect();
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let stability = if f.volatile { "VOLATILE" } else { "CONSISTENT" };
+        for signature in f.signatures.iter().map(|s| Signature::of(s)) {
             rows.push([
-                text(crate::sql::session::SYSTEM_DATABASE),
-                text(crate::catalog::MAIN_SCHEMA),
+                text(SYSTEM_DATABASE),
+                text(MAIN_SCHEMA),
                 text(&f.name),
                 f.alias_of.as_deref().map_or(Scalar::Null, text),
                 text(f.kind),
                 text(f.subject),
                 text(&f.description),
-                text(ret),
-                texts(&names),
-                texts(&types),
-                varargs.map_or(Scalar::Null, text),
+                text(signature.returns),
+                signature.names(),
+                texts(&signature.types),
+                signature.varargs.map_or(Scalar::Null, text),
                 Scalar::Boolean(f.volatile),
                 Scalar::Boolean(true),
                 texts(&[&f.example]),
-                text(stability),
+                stability(f.volatile),
             ]);
+        }
+    }
+    rows
+}
+
+/// The same with the columns of DuckDB's listing, and the macros of all databases.
+pub(super) fn duckdb_functions(env: &Environment<'_>) -> RowsBuilder {
+    let list = T::List(Box::new(T::Varchar));
+    let mut rows = RowsBuilder::new(&[
+        ("database_name", T::Varchar),
+        ("database_oid", T::Varchar),
+        ("schema_name", T::Varchar),
+        ("function_name", T::Varchar),
+        ("alias_of", T::Varchar),
+        ("function_type", T::Varchar),
+        ("description", T::Varchar),
+        ("comment", T::Varchar),
+        ("tags", tags()),
+        ("return_type", T::Varchar),
+        ("parameters", list.clone()),
+        ("parameter_types", list.clone()),
+        ("varargs", T::Varchar),
+        ("macro_definition", T::Varchar),
+        ("has_side_effects", T::Boolean),
+        ("internal", T::Boolean),
+        ("extension_name", T::Varchar),
+        ("function_oid", T::BigInt),
+        ("examples", list.clone()),
+        ("stability", T::Varchar),
+        ("categories", list),
+    ]);
+    for (number, f) in all().iter().enumerate() {
+        for signature in f.signatures.iter().map(|s| Signature::of(s)) {
+            let body = BUILTIN_MACROS.iter().find(|m| f.kind == "macro" && m.name == f.name);
+            rows.push([
+                text(SYSTEM_DATABASE),
+                text("0"),
+                text(MAIN_SCHEMA),
+                text(&f.name),
+                f.alias_of.as_deref().map_or(Scalar::Null, text),
+                text(f.kind),
+                text(&f.description),
+                Scalar::Null,
+                empty_map(),
+                text(signature.returns),
+                signature.names(),
+                texts(&signature.types),
+                signature.varargs.map_or(Scalar::Null, text),
+                body.map_or(Scalar::Null, |m| text(m.body)),
+                Scalar::Boolean(f.volatile),
+                Scalar::Boolean(true),
+                Scalar::Null,
+                int(number as u64),
+                texts(&[&f.example]),
+                stability(f.volatile),
+                texts(&[f.subject]),
+            ]);
+        }
+    }
+    for listed in system::Listed::all(env) {
+        for (schema, object) in listed.macros() {
+            let Object::Macro(definition) = object else { continue };
+            for overload in &definition.overloads {
+                let names: Vec<&str> = overload.parameters.iter().map(|p| &*p.name).collect();
+                let types: Vec<Option<&str>> = overload.parameters.iter().map(|p| p.ty.as_deref()).collect();
+                let oid = match listed.oid() {
+                    Scalar::Int(oid) => text(&oid.to_string()),
+                    other => other,
+                };
+                rows.push([
+                    text(listed.view.name()),
+                    oid,
+                    text(&schema.definition().name),
+                    text(&definition.name),
+                    Scalar::Null,
+                    text(if definition.kind == MacroKind::Table { "table_macro" } else { "macro" }),
+                    Scalar::Null,
+                    definition.comment.as_deref().map_or(Scalar::Null, text),
+                    empty_map(),
+                    Scalar::Null,
+                    texts(&names),
+                    optional_texts(&types),
+                    Scalar::Null,
+                    text(&overload.body),
+                    Scalar::Null,
+                    Scalar::Boolean(false),
+                    Scalar::Null,
+                    listed.object_oid(definition.id.0),
+                    texts(&[]),
+                    Scalar::Null,
+                    texts(&[]),
+                ]);
+            }
         }
     }
     rows

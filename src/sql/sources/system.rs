@@ -31,7 +31,8 @@ pub fn table_function(
         "duckdb_constraints" => constraints::constraints(env),
         "duckdb_databases" => databases(env),
         "duckdb_dependencies" => dependencies(env),
-        "duckdb_functions" | "fluxdb_functions" => super::functions::functions(),
+        "duckdb_functions" => super::functions::duckdb_functions(env),
+        "fluxdb_functions" => super::functions::functions(),
         "duckdb_indexes" => constraints::indexes(env),
         "duckdb_schemas" => schemas(env),
         "duckdb_sequences" => sequences(env),
@@ -131,6 +132,11 @@ impl<'v> Listed<'v> {
         schemas.flat_map(move |schema| schema.objects_in(namespace).map(move |object| (&**schema, object)))
     }
 
+    /// Its macros.
+    pub fn macros(self) -> impl Iterator<Item = (&'v CatalogSchema, &'v Object)> {
+        self.objects(Namespace::Function).chain(self.objects(Namespace::TableFunction))
+    }
+
     /// Its named types.
     pub fn named_types(self) -> impl Iterator<Item = (&'v CatalogSchema, &'v Object)> {
         self.objects(Namespace::Type)
@@ -159,6 +165,9 @@ fn databases(env: &Environment<'_>) -> RowsBuilder {
         ("internal", T::Boolean),
         ("type", T::Varchar),
         ("readonly", T::Boolean),
+        ("encrypted", T::Boolean),
+        ("cipher", T::Varchar),
+        ("options", tags()),
     ]);
     let mut push = |name: &str, oid, path: Option<&str>, internal, readonly| {
         rows.push([
@@ -170,6 +179,9 @@ fn databases(env: &Environment<'_>) -> RowsBuilder {
             Scalar::Boolean(internal),
             text("fluxdb"),
             Scalar::Boolean(readonly),
+            Scalar::Boolean(false),
+            Scalar::Null,
+            empty_map(),
         ]);
     };
     push(SYSTEM_DATABASE, int(0), None, true, false);
@@ -192,6 +204,9 @@ fn schemas(env: &Environment<'_>) -> RowsBuilder {
         ("tags", tags()),
         ("internal", T::Boolean),
         ("sql", T::Varchar),
+        // There are no schemas in schemas.
+        ("parent_schema", T::Varchar),
+        ("parent_schema_oid", T::BigInt),
     ]);
     for listed in Listed::all(env) {
         for schema in listed.catalog().schemas() {
@@ -207,6 +222,8 @@ fn schemas(env: &Environment<'_>) -> RowsBuilder {
                 empty_map(),
                 Scalar::Boolean(is_main),
                 optional(sql.as_deref()),
+                Scalar::Null,
+                Scalar::Null,
             ]);
         }
     }
@@ -219,6 +236,8 @@ fn schemas(env: &Environment<'_>) -> RowsBuilder {
             Scalar::Null,
             empty_map(),
             Scalar::Boolean(true),
+            Scalar::Null,
+            Scalar::Null,
             Scalar::Null,
         ]);
     }
@@ -290,6 +309,7 @@ fn views(env: &Environment<'_>) -> RowsBuilder {
         ("temporary", T::Boolean),
         ("column_count", T::BigInt),
         ("sql", T::Varchar),
+        ("is_bound", T::Boolean),
     ]);
     for listed in Listed::all(env) {
         for (schema, object) in listed.relations() {
@@ -305,6 +325,7 @@ fn views(env: &Environment<'_>) -> RowsBuilder {
                 int(columns::relation_columns(env, listed.view, &schema.definition().name, object).len()
                     as u64),
                 listed.sql(ddl_text::view_sql(schema, view)),
+                Scalar::Boolean(true),
             ]);
             rows.push(row);
         }
@@ -325,6 +346,7 @@ fn views(env: &Environment<'_>) -> RowsBuilder {
             Scalar::Boolean(false),
             int(columns::query_columns(env, &view.query()).len() as u64),
             text(&sql),
+            Scalar::Boolean(true),
         ]);
     }
     rows

@@ -16,6 +16,7 @@ use crate::catalog::{
 };
 use crate::column::types::LogicalType;
 use crate::exec::sinks::{ModifySink, ModifySpec};
+use crate::sql::ast::{AlterObject, Alteration};
 use crate::sql::bind::expiry::{TTL_COLUMN, ttl_column};
 use crate::sql::bind::modify::alter::AlteredValue;
 use crate::sql::bind::modify::keys::UniqueKey;
@@ -25,8 +26,9 @@ use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::expr_text::{canonical, rename_column};
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::LogicalPlan;
-use crate::sql::session::{Failure, Outcome, ReadView, Session, Writer};
+use crate::sql::session::{Failure, FoundObject, Outcome, ReadView, Session, Writer};
 use crate::sql::statement::alter_field::FieldPath;
+use crate::sql::statement::alter_object;
 use crate::sql::statement::constraints::{check_expressions, column_constraints, table_constraint};
 use crate::sql::statement::create_index::check_unique;
 use crate::sql::statement::create_table::{check_default, define_column};
@@ -46,6 +48,22 @@ struct Demands {
 pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure> {
     let mut writer = session.writer_of(ObjectKind::Table, &alter.name)?;
     let view = writer.read_view()?;
+    if let (
+        Some(FoundObject { object: Object::View(_), .. }),
+        [
+            AlterTableOperation::RenameTable {
+                table_name: RenameTableNameKind::To(new) | RenameTableNameKind::As(new),
+            },
+        ],
+    ) = (view.lookup(Namespace::Relation, &alter.name)?, &alter.operations[..])
+    {
+        // A view is renamed as a table is.
+        let alteration = Alteration::Rename(object_name(new)?.1.clone());
+        let (kind, name) = (ObjectKind::View, alter.name.clone());
+        drop(view);
+        drop(writer);
+        return alter_object::run(session, &AlterObject { kind, if_exists: false, name, alteration });
+    }
     let (before, schema) = match view.lookup(Namespace::Relation, &alter.name)? {
         Some(found) => match found.object {
             Object::Table(table) => (Arc::clone(table), found.schema.definition().name.to_string()),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{ColumnDef, Ident};
+use sqlparser::ast::{ColumnDef, ColumnOption, Ident};
 
 use super::alter::{find, give_type, keeps_type};
 use crate::catalog::{ColumnId, TableDefinition};
@@ -70,9 +70,15 @@ impl<'a> FieldPath<'a> {
         def: &ColumnDef,
         if_not_exists: bool,
     ) -> Result<Option<(ColumnId, AlteredValue)>> {
-        if let Some(option) = def.options.first() {
-            let message = format!("a field that is added to a struct cannot have {}", option.option);
-            return Err(SqlError::unsupported(message).at_span(self.ident.span));
+        let mut default = None;
+        for option in &def.options {
+            match &option.option {
+                ColumnOption::Default(value) => default = Some(value),
+                other => {
+                    let message = format!("a field that is added to a struct cannot have {other}");
+                    return Err(SqlError::unsupported(message).at_span(self.ident.span));
+                }
+            }
         }
         let (name, new) = (self.field(), binder.bind_type(&def.data_type)?);
         let mut exists = false;
@@ -90,7 +96,15 @@ impl<'a> FieldPath<'a> {
             }
             Ok(fields)
         })?;
-        if exists { Ok(None) } else { self.give(binder, table, ty, None).map(Some) }
+        if exists {
+            return Ok(None);
+        }
+        let (column, mut value) = self.give(binder, table, ty, None)?;
+        if let Some(default) = default {
+            let path = self.inner.iter().map(|part| (*part).to_owned()).collect();
+            value = AlteredValue::Filled { path, value: default.clone() };
+        }
+        Ok(Some((column, value)))
     }
 
     /// Removes the field, unless it is not there and need not be.

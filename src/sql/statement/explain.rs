@@ -22,10 +22,7 @@ pub fn run(
     sql: &str,
 ) -> Result<Outcome, Failure> {
     if analyze && does_more_than_read(statement) {
-        let start = Instant::now();
-        let (_, contexts) = session.watch(|session| super::run(session, statement, sql))?;
-        // The first plan is that of the rows; others look after keys.
-        let analysis = contexts.first().and_then(|context| Analysis::of(context, start.elapsed()));
+        let (_, analysis) = session.watch(|session| super::run(session, statement, sql, None))?;
         let text = analysis.map(|analysis| analysis.render(format)).unwrap_or_default();
         return shown("analyzed_plan", &text);
     }

@@ -27,6 +27,13 @@ pub enum AlteredValue {
     Converted,
     /// What the column had, as one of a type between and then one of its new type.
     Through(LogicalType),
+    /// What the column had, as one of its new type, with a value in a field that the path leads to.
+    Filled {
+        /// Names of fields, one in the other.
+        path: Vec<String>,
+        /// The value.
+        value: Syntax,
+    },
     /// An expression over the columns before, as one of the column's type.
     Using(Syntax),
 }
@@ -56,6 +63,12 @@ impl Binder<'_> {
                 Some(AlteredValue::Through(ty)) => {
                     coerce::explicit(coerce::explicit(had, ty, false)?, &column.ty, false)?
                 }
+                Some(AlteredValue::Filled { path, value }) => {
+                    let had = coerce::explicit(had, &column.ty, false)?;
+                    let value = self.bind_over(value, &Scope::default(), "DEFAULT")?;
+                    let filled = self.filled(had, path, value)?;
+                    coerce::explicit(filled, &column.ty, false)?
+                }
                 Some(AlteredValue::Using(syntax)) => {
                     let bound = self.bind_over(syntax, &scope, "USING")?;
                     coerce::explicit(bound, &column.ty, false).map_err(|e| e.at(syntax))?
@@ -64,6 +77,26 @@ impl Binder<'_> {
             definitions.push(Definition { column: self.ids.column(&*column.name, column.ty.clone()), expr });
         }
         Ok(LogicalPlan::Project { input: Box::new(plan), definitions })
+    }
+
+    /// A struct with a value in the field that a path leads to; NULL stays NULL.
+    fn filled(&mut self, of: Expr, path: &[String], value: Expr) -> Result<Expr> {
+        let Some((name, rest)) = path.split_first() else { return Ok(value) };
+        let ty = of.ty();
+        let LogicalType::Struct(_) = ty else {
+            return Err(SqlError::unsupported("only a field of structs in each other can have a DEFAULT"));
+        };
+        let text = Expr::literal(Scalar::text(name), LogicalType::Varchar);
+        let field = self.call("struct_extract", vec![of.clone(), text])?;
+        let field_type = field.ty();
+        let inner = self.filled(field, rest, value)?;
+        let inner = coerce::explicit(inner, &field_type, false)?;
+        let fields = self.struct_pack(vec![(name.clone(), inner)])?;
+        let updated = self.call("struct_update", vec![of.clone(), fields])?;
+        let updated = coerce::explicit(updated, &ty, false)?;
+        let is_null = Expr::IsNull { input: Box::new(of), negated: false };
+        let null = Expr::literal(Scalar::Null, ty.clone());
+        Ok(Expr::Case { branches: vec![(is_null, null)], otherwise: Some(Box::new(updated)), ty })
     }
 
     /// A row for which a CHECK is false, as a text.
