@@ -12,6 +12,7 @@
 //!
 //! Everywhere NULL is a value equal to itself, `-0.0` is `0.0`, and all NaNs are one.
 
+mod by_code;
 pub(crate) mod hash;
 pub(crate) mod packed;
 pub(crate) mod rows;

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, NullArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
+use super::by_code::{ByCode, is_constant};
 use super::hash::hash_words;
 use super::text::{DictionaryMap, TextTable};
 use super::words::{FixedWords, unexpected, word_count};
@@ -129,6 +132,7 @@ struct PackedTable<const W: usize> {
     null: Option<u32>,
     direct: Direct,
     recent: Recent<W>,
+    by_code: ByCode<W>,
     words: Vec<u64>,
     ids: Vec<u32>,
     rows_seen: u64,
@@ -278,6 +282,26 @@ fn group_of(slot: u64) -> u32 {
     slot as u32 - 1
 }
 
+/// The group of a key, a new one if there was none. There is room in the slots for one more.
+#[inline]
+fn look_up<const W: usize>(slots: &mut [u64], known: &mut Vec<[u64; W]>, key: &[u64; W]) -> u32 {
+    let mask = slots.len() - 1;
+    let tag = tag_of(key);
+    let mut at = tag as usize;
+    loop {
+        let slot = &mut slots[at & mask];
+        if *slot == 0 {
+            known.push(*key);
+            *slot = tag << 32 | known.len() as u64;
+            return known.len() as u32 - 1;
+        }
+        if *slot >> 32 == tag && known[group_of(*slot) as usize] == *key {
+            return group_of(*slot);
+        }
+        at += 1;
+    }
+}
+
 impl<const W: usize> PackedTable<W> {
     fn new(parts: Vec<Part>) -> Self {
         let possible = W == 1 && parts.len() == 1 && is_integral(&parts[0].data_type);
@@ -293,6 +317,7 @@ impl<const W: usize> PackedTable<W> {
             null: None,
             direct: Direct { possible, active: possible, base: 0, groups: vec![], range: None, expected: 0 },
             recent: Recent::new(),
+            by_code: ByCode::default(),
             words: vec![],
             ids: vec![],
             rows_seen: 0,
@@ -457,6 +482,42 @@ impl<const W: usize> PackedTable<W> {
         self.reserve(words.len() + 1)
     }
 
+    /// Finds or adds the keys of rows whose only text comes from a dictionary, and whose other keys are all the same.
+    /// Returns whether they are such.
+    fn intern_codes(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<bool> {
+        if self.texts.len() != 1 {
+            return Ok(false);
+        }
+        let of_text = self.parts.iter().zip(keys).find(|(part, _)| part.is_text());
+        let Some((part, key)) = of_text.filter(|_| keys.len() > 1 && rows > 0) else { return Ok(false) };
+        let Some(codes) = key.as_dictionary_opt::<UInt32Type>() else { return Ok(false) };
+        let (word, shift) = (part.word, part.shift);
+        let is_other = |(part, _): &(&Part, &ArrayRef)| !part.is_text();
+        let fits =
+            codes.null_count() == 0 && codes.values().null_count() == 0 && codes.values().len() <= rows;
+        if !fits || !self.parts.iter().zip(keys).filter(is_other).all(|(_, key)| is_constant(key)) {
+            return Ok(false);
+        }
+        let first: Vec<ArrayRef> = keys.iter().map(|key| key.slice(0, 1)).collect();
+        Self::pack(&self.parts, &first, 1, &mut self.words)?;
+        let Some(others) = self.words.first_chunk::<W>().copied() else { return Ok(false) };
+        self.reserve(codes.values().len() + 1)?;
+        let [text] = &mut self.texts[..] else { return Ok(false) };
+        let known = self.by_code.of(codes.values(), &others);
+        groups.reserve(rows);
+        for &code in codes.keys().values() {
+            let group = &mut known[code as usize];
+            if *group == MISSING {
+                let id = text.intern_code(codes.values(), code as usize)?;
+                let mut key = others;
+                key[word] |= u64::from(id) << shift;
+                *group = look_up(&mut self.slots, &mut self.keys, &key);
+            }
+            groups.push(*group);
+        }
+        Ok(true)
+    }
+
     fn intern_words(
         &mut self,
         words: &[u64],
@@ -493,23 +554,7 @@ impl<const W: usize> PackedTable<W> {
             }
         } else {
             let slots = &mut self.slots[..];
-            let mask = slots.len() - 1;
-            let mut look_up = |key: &[u64; W]| {
-                let tag = tag_of(key);
-                let mut at = tag as usize;
-                loop {
-                    let slot = &mut slots[at & mask];
-                    if *slot == 0 {
-                        known.push(*key);
-                        *slot = tag << 32 | known.len() as u64;
-                        return known.len() as u32 - 1;
-                    }
-                    if *slot >> 32 == tag && known[group_of(*slot) as usize] == *key {
-                        return group_of(*slot);
-                    }
-                    at += 1;
-                }
-            };
+            let mut look_up = |key: &[u64; W]| look_up(slots, known, key);
             let keys = words.as_chunks::<W>().0;
             let recent = &mut self.recent;
             match nulls {
@@ -578,6 +623,9 @@ impl<const W: usize> PackedTable<W> {
 impl<const W: usize> GroupTable for PackedTable<W> {
     fn intern(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         groups.clear();
+        if self.intern_codes(keys, rows, groups)? {
+            return Ok(());
+        }
         let mut words = std::mem::take(&mut self.words);
         Self::pack(&self.parts, keys, rows, &mut words)?;
         let texts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text());
@@ -701,6 +749,7 @@ impl<const W: usize> GroupTable for PackedTable<W> {
             + self.keys.capacity() * size_of::<[u64; W]>()
             + self.direct.groups.len() * 4
             + self.recent.seconds.len() * 8
+            + self.by_code.size()
             + self.words.capacity() * 8
             + self.texts.iter().map(GroupTable::size).sum::<usize>()
     }
@@ -710,9 +759,8 @@ impl<const W: usize> GroupTable for PackedTable<W> {
 mod tests {
     use std::collections::HashMap;
 
-    use arrow_array::Int64Array;
-    use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
+    use arrow_array::{DictionaryArray, Int16Array, Int64Array, StringViewArray, UInt32Array};
     use proptest::prelude::*;
 
     use super::*;
@@ -736,6 +784,46 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn groups_of_texts_of_dictionaries_are_those_of_a_map(
+            batches in prop::collection::vec((0..3_i64, 0..2_usize, 0..3_usize, prop::collection::vec(0..3_u32, 1..50)), 0..12),
+            nulls in any::<bool>(),
+        ) {
+            let dictionaries: [ArrayRef; 2] = [
+                Arc::new(StringViewArray::from(vec!["a", "b", "a text of more than twelve bytes"])),
+                Arc::new(StringViewArray::from(vec!["b", "c", "a"])),
+            ];
+            let types = [DataType::Int64, DataType::Utf8View, DataType::Int16];
+            let mut table = packed_table(&types, false).unwrap();
+            let (mut map, mut groups, mut cache) = (HashMap::new(), vec![], FindCache::default());
+            for (bucket, dictionary, break_at, codes) in &batches {
+                let (n, values) = (codes.len(), &dictionaries[*dictionary]);
+                let is_null = |i: usize| nulls && i % 5 == 4;
+                // Of one bucket, or of two.
+                let buckets: Vec<i64> = (0..n).map(|i| if i < break_at * 20 { *bucket } else { 7 }).collect();
+                let texts: UInt32Array = codes.iter().enumerate().map(|(i, c)| (!is_null(i)).then_some(*c)).collect();
+                let keys: [ArrayRef; 3] = [
+                    Arc::new(Int64Array::from(buckets.clone())),
+                    Arc::new(DictionaryArray::new(texts, Arc::clone(values))),
+                    Arc::new(Int16Array::from(vec![-3; n])),
+                ];
+                let text = |i: usize| (!is_null(i)).then(|| values.as_string_view().value(codes[i] as usize).to_owned());
+                let expected: Vec<u32> = (0..n).map(|i| number(&mut map, (buckets[i], text(i)))).collect();
+                table.intern(&keys, n, &mut groups).unwrap();
+                prop_assert_eq!(&groups, &expected);
+                table.find(&keys, n, &mut groups, &mut cache).unwrap();
+                prop_assert_eq!(&groups, &expected);
+            }
+            prop_assert_eq!(table.len(), map.len());
+            let keys = table.take_keys().unwrap();
+            for group in 0..map.len() {
+                let texts = keys[1].as_string_view();
+                let text = texts.is_valid(group).then(|| texts.value(group).to_owned());
+                let key = (keys[0].as_primitive::<Int64Type>().value(group), text);
+                prop_assert_eq!(map.get(&key), Some(&(group as u32)));
+            }
+        }
+
         #[test]
         fn groups_of_one_key_are_those_of_a_map(batches in prop::collection::vec(batch(), 0..10)) {
             let mut table = packed_table(&[DataType::Int64], false).unwrap();

@@ -374,6 +374,19 @@ impl TextTable {
         }
     }
 
+    /// Finds or adds the text of one code of a dictionary, which has no NULL.
+    pub fn intern_code(&mut self, values: &ArrayRef, code: usize) -> Result<u32> {
+        self.reserve(1)?;
+        Ok(match &self.data_type {
+            DataType::BinaryView => self.intern_one(values.as_byte_view::<BinaryViewType>(), code),
+            _ => self.intern_one(values.as_byte_view::<StringViewType>(), code),
+        })
+    }
+
+    fn intern_one<T: ByteViewType>(&mut self, values: &GenericByteViewArray<T>, code: usize) -> u32 {
+        self.intern_value(values, code, hash_dictionary(values, code as u32))
+    }
+
     /// [`GroupTable::intern`] for one column.
     pub fn intern_column(&mut self, key: &ArrayRef, groups: &mut Vec<u32>) -> Result<()> {
         groups.clear();
