@@ -274,6 +274,60 @@ fn late_points_replace_what_is_sealed() {
     assert!(db.check().is_sound());
 }
 
+/// Rows of the blocks that a query's scan has looked at.
+fn rows_scanned(db: &Database, sql: &str) -> u64 {
+    let profile = rows(db, &format!("EXPLAIN (ANALYZE, FORMAT json) {sql}")).concat();
+    let scan = &profile[profile.find("\"scan\"").expect("a scan")..];
+    let count = &scan[scan.find("\"rows\":").expect("its rows") + "\"rows\":".len()..];
+    count.trim_start().split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+/// However late points come, each row group has them by series and time, and a series is read from few blocks.
+#[test]
+fn late_points_go_to_their_series() {
+    const HOSTS: i64 = 20;
+    let db = Database::open_in_memory().unwrap();
+    let lines = |seconds: std::ops::Range<i64>, more: i64| -> String {
+        let points = seconds.flat_map(|s| (0..HOSTS).map(move |host| (s * 1000 + more, host)));
+        points.map(|(ms, host)| format!("cpu,host=h{host:02},os=linux usage={ms}i {ms}\n")).collect()
+    };
+    let write = |lines: &str| {
+        let options = ImportOptions { precision: Precision::Milliseconds };
+        assert_eq!(db.import_line_protocol(lines.as_bytes(), options).unwrap().rejected, 0);
+    };
+    // Two full row groups, one after the other in time; then points of the first that are a sixth of it, the last first.
+    write(&lines(0..12_288, 0));
+    for hundred in (30..40).rev() {
+        write(&lines(hundred * 100..hundred * 100 + 100, 500));
+    }
+    let series = "SELECT max(usage), count(*) FROM cpu WHERE host = 'h07' AND time >= '1970-01-01 00:55:00' \
+                  AND time < '1970-01-01 01:00:00'";
+    let answer = rows(&db, series);
+    assert_eq!(answer, ["3599500|600"]);
+    let before = rows_scanned(&db, series);
+    rows(&db, "CALL maintain()");
+    assert_eq!(rows(&db, series), answer);
+    let after = rows_scanned(&db, series);
+    assert!(after <= 2 * 2048 && after < before, "{before} rows before, {after} after");
+    let groups = "SELECT count(*), max(rows) <= 122880, sum(rows) FROM flux_row_groups('cpu')";
+    assert_eq!(rows(&db, groups), [format!("3|true|{}", HOSTS * (12_288 + 1000))]);
+    // Row by row, where the one before is of the same row group.
+    let out_of_order = "WITH g AS (SELECT first_row, least_time, greatest_time FROM flux_row_groups('cpu')), \
+        r AS (SELECT rowid AS at, host, time, lag(host) OVER w AS host_before, lag(time) OVER w AS time_before \
+        FROM cpu WINDOW w AS (ORDER BY rowid)) \
+        SELECT count(*) FROM r WHERE at NOT IN (SELECT first_row FROM g) \
+        AND (host, time) <= (host_before, time_before)";
+    assert_eq!(rows(&db, out_of_order), ["0"]);
+    let overlaps = "SELECT count(*) FROM flux_row_groups('cpu') a JOIN flux_row_groups('cpu') b \
+        ON a.row_group < b.row_group AND a.least_time < b.greatest_time AND b.least_time < a.greatest_time";
+    assert_eq!(rows(&db, overlaps), ["0"]);
+    let whole = "SELECT count(*), count(DISTINCT (host, time)), sum(usage) FROM cpu";
+    let (times, late) = ((0..12_288).sum::<i64>() * 1000, (3000..4000).map(|s| s * 1000 + 500).sum::<i64>());
+    let (n, sum) = (HOSTS * (12_288 + 1000), HOSTS * (times + late));
+    assert_eq!(rows(&db, whole), [format!("{n}|{n}|{sum}")]);
+    assert!(db.check().is_sound());
+}
+
 #[test]
 fn writers_of_the_same_points_leave_one_of_each() {
     let db = Database::open_in_memory().unwrap();

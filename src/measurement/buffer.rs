@@ -450,7 +450,7 @@ impl Buffer {
     /// A value does not fit its column.
     pub fn into_columns(mut self, table: &TableDefinition, keep_all: bool) -> Result<Vec<ArrayRef>, String> {
         let rows = self.rows();
-        let order = self.order();
+        let order = self.order(table);
         // Where each row of the output begins among those that are in order.
         let mut starts: Vec<usize> = (0..order.len())
             .filter(|&i| {
@@ -503,14 +503,20 @@ impl Buffer {
     }
 
     /// Rows by the tags of their series, then by time, then in the order they came: a number for the tags, the time, the
-    /// row.
-    fn order(&self) -> Vec<(u32, i64, u32)> {
+    /// row. It is the order in which a row group of the table has them.
+    fn order(&self, table: &TableDefinition) -> Vec<(u32, i64, u32)> {
+        let of_column = |column: &ColumnDefinition| {
+            self.tags.iter().position(|tag| tag.eq_ignore_ascii_case(&column.name))
+        };
+        let tags: Vec<usize> = table.columns.iter().filter_map(of_column).collect();
         let mut by_tags: Vec<u32> = (0..self.series.len() as u32).collect();
-        let key = |series: u32| {
-            let mut tags: Vec<(usize, &str)> =
-                self.series[series as usize].iter().map(|(tag, value)| (*tag, &**value)).collect();
-            tags.sort_unstable();
-            tags
+        // Those without a tag come last.
+        let key = |series: u32| -> Vec<(bool, &str)> {
+            let of_tag = |tag: &usize| {
+                let found = self.series[series as usize].iter().find(|(index, _)| index == tag);
+                found.map_or((true, ""), |(_, value)| (false, &**value))
+            };
+            tags.iter().map(of_tag).collect()
         };
         by_tags.sort_by_cached_key(|&series| key(series));
         // One rank for series that were written in different ways.

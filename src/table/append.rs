@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, UInt32Array};
+use arrow_select::take::take;
 use parking_lot::Mutex;
 
 use crate::catalog::TableDefinition;
+use crate::table::decode::unexpected;
 use crate::table::encode::{EncodedGroup, check_rows};
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
+use crate::table::order::RowOrder;
 use crate::table::workspace::Workspace;
 
 /// Arrays of small row groups that a transaction holds until it commits, in bytes, per appender. What comes
@@ -102,7 +105,8 @@ impl TableAppender {
     }
 
     /// Adds a row group. Row groups come behind the rows that the table has, in the order of their
-    /// positions (those of equal position in the order they came).
+    /// positions (those of equal position in the order they came). Within a row group of a measurement rows are put in
+    /// the order of their series and time.
     ///
     /// There is one array for each column, in the layout that [`LogicalType::arrow`] gives for its type.
     ///
@@ -139,9 +143,20 @@ impl TableAppender {
                 return Ok(());
             }
         }
+        // Nobody knows the numbers of these rows yet.
+        let places = RowOrder::of(&shared.definition).and_then(|order| {
+            let keys: Vec<ArrayRef> = order.columns().map(|column| Arc::clone(&columns[column])).collect();
+            RowOrder::sort(&keys).map(UInt32Array::from)
+        });
         let mut encoded = EncodedGroup::new(rows);
         for (column, array) in columns.iter().enumerate() {
-            encoded.push(&shared.definition, column, array)?;
+            match &places {
+                Some(places) => {
+                    let array = take(array, places, None).map_err(unexpected)?;
+                    encoded.push(&shared.definition, column, &array)?;
+                }
+                None => encoded.push(&shared.definition, column, array)?,
+            }
         }
         let work = shared.workspace.enter()?;
         let placed = work.write_group(encoded)?;

@@ -2,11 +2,12 @@
 //! the database. The order of these steps is in [the room's documentation](super).
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use arrow_array::{ArrayRef, BooleanArray};
+use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow_buffer::BooleanBuffer;
+use arrow_select::take::take;
 use parking_lot::RwLock;
 
 use crate::catalog::record::RecordKind;
@@ -16,13 +17,15 @@ use crate::catalog::{
 };
 use crate::pager::{SlotId, WriteTxn};
 use crate::table::data::{Delta, Group, Segment, TableData};
-use crate::table::decode::{self, concat, read_rows};
+use crate::table::decode::{concat, keep, read_rows, unexpected};
 use crate::table::deletes::DeleteVector;
 use crate::table::encode::EncodedGroup;
-use crate::table::error::Result;
+use crate::table::error::{Result, TableError};
 use crate::table::fresh::Content;
 use crate::table::merge::{Candidate, plan_merges};
-use crate::table::numbering::Renumbering;
+use crate::table::numbering::{Fate, GONE, Renumbering};
+use crate::table::order::RowOrder;
+use crate::table::overlap::{Plan, Thrift};
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::Snapshot;
 use crate::table::workspace::write_group;
@@ -37,20 +40,45 @@ pub(super) struct Builder<'a> {
     pub(super) row_group_rows: usize,
     /// Deleted rows are worth removing where there are few of them, too.
     pub(super) tidy: bool,
+    /// Which row groups of late points are worth being put in order, if any.
+    pub(super) thrift: Option<Thrift>,
     pub(super) tables: BTreeMap<TableId, Arc<TableData>>,
     /// New versions of tables, where it is not only that rows are sealed.
     pub(super) versions: BTreeMap<TableId, u64>,
-    /// Rows that went, by their numbers before. The table then has a numbering of its own.
+    /// What became of the numbers of rows. The table then has a numbering of its own.
     pub(super) renumbered: BTreeMap<TableId, Renumbering>,
 }
 
 /// A row group of a table under construction.
-struct Part {
-    source: Source,
+pub(super) struct Part {
+    pub(super) source: Source,
     /// The number of its first row.
     first_row: u64,
     /// Its deleted rows, where they are not those that the file knows.
     deletes: Option<Arc<DeleteVector>>,
+}
+
+/// Row groups that were made, and of which rows.
+pub(super) struct Made {
+    /// Where they belong: behind those that are made of the parts before that one, or of that.
+    pub(super) place: usize,
+    pub(super) groups: Vec<Arc<Group>>,
+    pub(super) rows: MadeOf,
+}
+
+/// Rows that row groups were made of.
+pub(super) enum MadeOf {
+    /// Those of these parts, but for those with a set bit, in their order.
+    Parts(Vec<(usize, Option<BooleanBuffer>)>),
+    /// These: part and row of each.
+    Rows(Vec<(u32, u32)>),
+}
+
+/// Some rows of a part.
+pub(super) struct Selection {
+    pub(super) part: usize,
+    /// True for each of them; all if there is none.
+    pub(super) rows: Option<BooleanArray>,
 }
 
 impl Part {
@@ -62,7 +90,7 @@ impl Part {
         }
     }
 
-    fn rows_left(&self) -> u64 {
+    pub(super) fn rows_left(&self) -> u64 {
         u64::from(self.source.rows() - self.deleted())
     }
 
@@ -88,6 +116,7 @@ impl<'a> Builder<'a> {
             base,
             row_group_rows,
             tidy,
+            thrift: None,
             tables: base.tables.clone(),
             versions: BTreeMap::new(),
             renumbered: BTreeMap::new(),
@@ -127,7 +156,7 @@ impl<'a> Builder<'a> {
         delta.added().try_for_each(|group| self.free(&Source::Fresh(Arc::clone(group))))
     }
 
-    fn free(&self, source: &Source) -> Result<()> {
+    pub(super) fn free(&self, source: &Source) -> Result<()> {
         match source {
             Source::Sealed(group) => self.free_group(group),
             Source::Fresh(group) => match group.content() {
@@ -137,7 +166,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Seals a table's changes: adds row groups behind its own, removes rows, and merges row groups that are small.
+    /// Seals a table's changes: adds row groups behind its own, removes rows, merges row groups that are small, and puts
+    /// those of late points in order.
     pub(super) fn change(&mut self, table: &Arc<TableDefinition>, delta: &Delta) -> Result<()> {
         if delta.cleared {
             self.drop_table(table.id)?;
@@ -145,45 +175,72 @@ impl<'a> Builder<'a> {
         delta.gone.iter().try_for_each(|group| self.free(&Source::Fresh(Arc::clone(group))))?;
         let old = self.tables.get(&table.id).cloned().unwrap_or_default();
         let worn = if self.tidy { self.first_worn(&old)? } else { None };
-        if delta.groups.is_empty() && delta.deletes.is_empty() && worn.is_none() {
+        let is_changed = !delta.groups.is_empty() || !delta.deletes.is_empty() || worn.is_some();
+        let order = RowOrder::of(table);
+        if !is_changed && (order.is_none() || self.thrift.is_none()) {
             return Ok(());
         }
         let deletes = delta.deletes.keys().next().copied().into_iter().chain(worn);
         let first = deletes.map(|index| index / SEGMENT_ENTRIES_MAX).min();
         let tail = old.segments.len().saturating_sub(TAIL_SEGMENTS);
-        let keep = first.map_or(tail, |first| first.min(tail));
+        let mut keep = first.map_or(tail, |first| first.min(tail));
+        let (mut parts, mut empty) = (vec![], vec![]);
+        let mut plan = None;
+        if let (Some(order), Some(thrift)) = (&order, self.thrift) {
+            // All of the table may have to do with each other.
+            (parts, empty) = self.parts(&old, delta, 0)?;
+            plan = self.plan(table, order, &parts, thrift)?;
+            match plan {
+                Some(_) => keep = 0,
+                None => (parts, empty) = (vec![], vec![]),
+            }
+            if !is_changed && plan.is_none() {
+                old.set_late(false);
+                return Ok(());
+            }
+        }
+        if plan.is_none() {
+            (parts, empty) = self.parts(&old, delta, keep)?;
+        }
+        empty.iter().try_for_each(|part| self.free(&part.source))?;
+        let mut made = self.merge(table, order.as_ref(), &parts, plan.as_ref())?;
+        if let (Some(plan), Some(order)) = (&plan, &order) {
+            made.extend(self.arrange(table, order, &parts, plan)?);
+            made.sort_by_key(|made| made.place);
+        }
+        let kept_rows = old.segments[..keep].iter().map(|segment| segment.reference.rows).sum();
+        let renumbering = renumbering(&parts, &empty, &made, kept_rows);
+        let groups: Vec<_> = made.into_iter().flat_map(|made| made.groups).collect();
+        let mut data = self.rebuild(table.id, &old, keep, groups, false)?;
+        if !renumbering.is_identity() {
+            data.numbering = Arc::default();
+            self.renumbered.insert(table.id, renumbering);
+        }
+        if order.is_some() {
+            data.set_late(self.thrift.is_none() && self.may_be_late(&data)?);
+        }
+        self.tables.insert(table.id, Arc::new(data));
+        Ok(())
+    }
 
+    /// The row groups of a table from segment `keep` on and those that a change adds; those that have no rows left
+    /// apart.
+    fn parts(&self, old: &TableData, delta: &Delta, keep: usize) -> Result<(Vec<Part>, Vec<Part>)> {
         let mut sources = vec![];
         for segment in &old.segments[keep..] {
             sources.extend(segment.groups(&self.base.pin)?.iter().cloned().map(Source::Sealed));
         }
         sources.extend(delta.groups.iter().cloned().map(Source::Fresh));
         let mut first_row = old.segments[..keep].iter().map(|segment| segment.reference.rows).sum();
-        let mut gone = vec![];
-        let mut parts = Vec::with_capacity(sources.len());
+        let (mut parts, mut empty) = (Vec::with_capacity(sources.len()), vec![]);
         for (i, source) in sources.into_iter().enumerate() {
             let rows = source.rows();
             let deletes = delta.deletes.get(&(keep * SEGMENT_ENTRIES_MAX + i)).cloned();
             let part = Part { source, first_row, deletes };
-            if part.rows_left() == 0 {
-                self.free(&part.source)?;
-                gone.push((first_row, BooleanBuffer::new_set(rows as usize)));
-            } else {
-                parts.push(part);
-            }
+            if part.rows_left() == 0 { &mut empty } else { &mut parts }.push(part);
             first_row += u64::from(rows);
         }
-        let candidates: Vec<_> = parts.iter().map(|part| part.candidate(self.tidy)).collect();
-        let plan = plan_merges(&candidates, self.row_group_rows as u64);
-        let groups = self.merge(table, parts, plan, &mut gone)?;
-        let mut data = self.rebuild(table.id, &old, keep, groups, false)?;
-        if !gone.is_empty() {
-            gone.sort_by_key(|(first, _)| *first);
-            data.numbering = Arc::default();
-            self.renumbered.insert(table.id, gone.into_iter().collect());
-        }
-        self.tables.insert(table.id, Arc::new(data));
-        Ok(())
+        Ok((parts, empty))
     }
 
     /// The first row group with deleted rows that is worth writing anew.
@@ -204,33 +261,53 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
-    /// Carries out a plan of merging. Adds to `gone` which rows are not written any more, by the number of the first
-    /// that a vector of bits is about.
+    /// Merges small row groups with their neighbours, and leaves others as they are, but for those that a plan is about.
     fn merge(
         &self,
         table: &Arc<TableDefinition>,
-        parts: Vec<Part>,
-        plan: Vec<Range<usize>>,
-        gone: &mut Vec<(u64, BooleanBuffer)>,
-    ) -> Result<Vec<Arc<Group>>> {
-        let (mut groups, mut rest) = (Vec::with_capacity(plan.len()), parts.into_iter());
-        for range in plan {
-            let parts: Vec<Part> = rest.by_ref().take(range.len()).collect();
-            groups.push(match &parts[..] {
-                [part] if !part.candidate(self.tidy).written => self.keep(table, part, gone)?,
-                parts => Arc::new(self.rewrite(table, parts, gone)?),
-            });
+        order: Option<&RowOrder>,
+        parts: &[Part],
+        plan: Option<&Plan>,
+    ) -> Result<Vec<Made>> {
+        let mut candidates: Vec<_> = parts.iter().map(|part| part.candidate(self.tidy)).collect();
+        let mut is_planned = vec![false; parts.len()];
+        for part in plan.into_iter().flat_map(Plan::groups) {
+            is_planned[part] = true;
+            // With these nothing is merged.
+            candidates[part] = Candidate { rows: u64::MAX / 2, changed: false, written: false };
         }
-        Ok(groups)
+        let mut made = vec![];
+        for range in plan_merges(&candidates, self.row_group_rows as u64) {
+            let place = range.start;
+            if is_planned[place] {
+                continue;
+            }
+            if range.len() == 1 && !candidates[place].written {
+                let groups = vec![self.keep(table, &parts[place])?];
+                made.push(Made { place, groups, rows: MadeOf::Parts(vec![(place, None)]) });
+                continue;
+            }
+            let mut selection = Vec::with_capacity(range.len());
+            for part in range.clone() {
+                let deletes = self.deletes(table, &parts[part])?;
+                selection.push(Selection { part, rows: deletes.map(|deletes| deletes.left()) });
+            }
+            let (groups, moved) = self.write(table, order, parts, &selection)?;
+            parts[range].iter().try_for_each(|part| self.free(&part.source))?;
+            let rows = moved.map_or_else(
+                || {
+                    let gone = |rows: &BooleanArray| !rows.values();
+                    MadeOf::Parts(selection.iter().map(|s| (s.part, s.rows.as_ref().map(gone))).collect())
+                },
+                MadeOf::Rows,
+            );
+            made.push(Made { place, groups, rows });
+        }
+        Ok(made)
     }
 
     /// A row group whose rows stay where they are; it may have lost some.
-    fn keep(
-        &self,
-        table: &Arc<TableDefinition>,
-        part: &Part,
-        gone: &mut Vec<(u64, BooleanBuffer)>,
-    ) -> Result<Arc<Group>> {
+    fn keep(&self, table: &Arc<TableDefinition>, part: &Part) -> Result<Arc<Group>> {
         let group = match (&part.source, &part.deletes) {
             (Source::Sealed(group), None) => return Ok(Arc::clone(group)),
             (Source::Sealed(group), Some(_)) => {
@@ -241,9 +318,8 @@ impl<'a> Builder<'a> {
             }
             (Source::Fresh(group), _) => match group.content() {
                 Content::Written(placed, _) => Arc::new(placed.clone().record(self.txn, table)?),
-                Content::Held(_) => {
-                    return Ok(Arc::new(self.rewrite(table, std::slice::from_ref(part), gone)?));
-                }
+                // Those are written with others, or alone.
+                Content::Held(_) => return Err(TableError::Ended),
             },
         };
         let Some(deletes) = &part.deletes else { return Ok(group) };
@@ -262,37 +338,62 @@ impl<'a> Builder<'a> {
         })))
     }
 
-    /// Makes one row group of the rows that are left of some, a column at a time, and frees the old ones.
-    fn rewrite(
+    /// Makes row groups of rows of some parts, a column at a time: one, unless they are too many. Returns where each of
+    /// their rows comes from, if that is not their order in the parts.
+    pub(super) fn write(
         &self,
         table: &Arc<TableDefinition>,
+        order: Option<&RowOrder>,
         parts: &[Part],
-        gone: &mut Vec<(u64, BooleanBuffer)>,
-    ) -> Result<Group> {
-        let rows: u64 = parts.iter().map(Part::rows_left).sum();
-        let mut left = Vec::with_capacity(parts.len());
-        for part in parts {
-            let deletes = self.deletes(table, part)?;
-            gone.extend(deletes.iter().map(|deletes| (part.first_row, deletes.bits().clone())));
-            left.push(deletes.map(|deletes| deletes.left()));
-        }
-        let mut encoded = EncodedGroup::new(rows as usize);
-        for (column, definition) in table.columns.iter().enumerate() {
-            let read = |(part, left): (&Part, &Option<BooleanArray>)| {
-                let array = self.read_column(table, part, column)?;
-                left.as_ref().map_or(Ok(Arc::clone(&array)), |left| decode::keep(&array, left))
+        selection: &[Selection],
+    ) -> Result<(Vec<Arc<Group>>, Option<Vec<(u32, u32)>>)> {
+        let read = |column: usize| {
+            let read = |Selection { part, rows }: &Selection| {
+                let array = self.read_column(table, &parts[*part], column)?;
+                rows.as_ref().map_or(Ok(Arc::clone(&array)), |rows| keep(&array, rows))
             };
-            let arrays: Vec<ArrayRef> = parts.iter().zip(&left).map(read).collect::<Result<_>>()?;
-            encoded.push(table, column, &concat(&arrays, &definition.ty.arrow())?)?;
+            let arrays: Vec<ArrayRef> = selection.iter().map(read).collect::<Result<_>>()?;
+            concat(&arrays, &table.columns[column].ty.arrow())
+        };
+        let held: Vec<(usize, ArrayRef)> = order
+            .iter()
+            .flat_map(|order| order.columns())
+            .map(|column| Ok((column, read(column)?)))
+            .collect::<Result<_>>()?;
+        let keys: Vec<ArrayRef> = held.iter().map(|(_, array)| Arc::clone(array)).collect();
+        let places = RowOrder::sort(&keys).map(UInt32Array::from);
+        drop(keys);
+        let count = |Selection { part, rows }: &Selection| {
+            rows.as_ref().map_or(parts[*part].source.rows() as usize, BooleanArray::true_count)
+        };
+        let rows: usize = selection.iter().map(count).sum();
+        let starts = (0..rows).step_by(self.row_group_rows);
+        let length = |start: usize| self.row_group_rows.min(rows - start);
+        let mut encoded: Vec<_> = starts.clone().map(|start| EncodedGroup::new(length(start))).collect();
+        for column in 0..table.columns.len() {
+            let mut array = match held.iter().find(|(position, _)| *position == column) {
+                Some((_, array)) => Arc::clone(array),
+                None => read(column)?,
+            };
+            if let Some(places) = &places {
+                array = take(&array, places, None).map_err(unexpected)?;
+            }
+            for (group, start) in encoded.iter_mut().zip(starts.clone()) {
+                group.push(table, column, &array.slice(start, length(start)))?;
+            }
         }
-        for part in parts {
-            self.free(&part.source)?;
-        }
-        write_group(self.txn, encoded)?.record(self.txn, table)
+        let record = |encoded| Ok(Arc::new(write_group(self.txn, encoded)?.record(self.txn, table)?));
+        let groups = encoded.into_iter().map(record).collect::<Result<_>>()?;
+        let moved = places.map(|places| {
+            let from: Vec<(u32, u32)> =
+                selection.iter().flat_map(|selected| selected.places(parts)).collect();
+            places.values().iter().map(|place| from[*place as usize]).collect()
+        });
+        Ok((groups, moved))
     }
 
     /// The deleted rows of a part, if it has some.
-    fn deletes(&self, table: &TableDefinition, part: &Part) -> Result<Option<Arc<DeleteVector>>> {
+    pub(super) fn deletes(&self, table: &TableDefinition, part: &Part) -> Result<Option<Arc<DeleteVector>>> {
         match (&part.deletes, &part.source) {
             (Some(deletes), _) => Ok(Some(Arc::clone(deletes))),
             (None, Source::Sealed(group)) => group.deletes(&self.base.pin, table.id),
@@ -301,7 +402,12 @@ impl<'a> Builder<'a> {
     }
 
     /// A column of one part of a row group to be.
-    fn read_column(&self, table: &Arc<TableDefinition>, part: &Part, column: usize) -> Result<ArrayRef> {
+    pub(super) fn read_column(
+        &self,
+        table: &Arc<TableDefinition>,
+        part: &Part,
+        column: usize,
+    ) -> Result<ArrayRef> {
         // The transaction is closed to others by now, so what it wrote is read through the builder's own.
         if let Source::Fresh(group) = &part.source
             && let Content::Written(placed, _) = group.content()
@@ -363,6 +469,7 @@ impl<'a> Builder<'a> {
             version: self.versions.get(&table).copied().unwrap_or(old.version),
             numbering: Arc::clone(&old.numbering),
             statistics: RwLock::default(),
+            late: AtomicBool::new(false),
         };
         data.directory = Some(self.txn.heap_insert(&data.encode(table))?);
         Ok(data)
@@ -426,4 +533,55 @@ impl<'a> Builder<'a> {
         }
         Ok(self.txn.heap_insert(&encode())?)
     }
+}
+
+impl Selection {
+    /// Part and number within it of each row.
+    pub(super) fn places(&self, parts: &[Part]) -> Vec<(u32, u32)> {
+        let part = self.part as u32;
+        match &self.rows {
+            Some(rows) => rows.values().set_indices_u32().map(|row| (part, row)).collect(),
+            None => (0..parts[self.part].source.rows()).map(|row| (part, row)).collect(),
+        }
+    }
+}
+
+/// What becomes of the numbers of the rows of parts. `first` is the number of the first row that is made.
+fn renumbering(parts: &[Part], empty: &[Part], made: &[Made], first: u64) -> Renumbering {
+    let mut fates: BTreeMap<u64, Fate> = BTreeMap::new();
+    for part in empty {
+        let gone = BooleanBuffer::new_set(part.source.rows() as usize);
+        fates.insert(part.first_row, Fate::Thinned { gone, to: 0 });
+    }
+    let mut next = first;
+    for Made { groups, rows, .. } in made {
+        let mut to = next;
+        match rows {
+            MadeOf::Parts(of) => {
+                for (part, gone) in of {
+                    let Part { first_row, source, .. } = &parts[*part];
+                    let rows = u64::from(source.rows());
+                    let fate = match gone {
+                        Some(gone) => Fate::Thinned { gone: gone.clone(), to },
+                        None => Fate::Kept { rows, to },
+                    };
+                    to += rows - gone.as_ref().map_or(0, |gone| gone.count_set_bits() as u64);
+                    fates.insert(*first_row, fate);
+                }
+            }
+            MadeOf::Rows(rows) => {
+                for ((part, row), to) in rows.iter().zip(to..) {
+                    let Part { first_row, source, .. } = &parts[*part as usize];
+                    let all = || Fate::Moved(vec![GONE; source.rows() as usize].into());
+                    if let Fate::Moved(numbers) = fates.entry(*first_row).or_insert_with(all) {
+                        numbers[*row as usize] = to;
+                    }
+                }
+            }
+        }
+        next += groups.iter().map(|group| u64::from(group.entry.rows)).sum::<u64>();
+    }
+    let mut renumbering = Renumbering::default();
+    fates.into_iter().for_each(|(first, fate)| renumbering.push_fate(first, fate));
+    renumbering
 }

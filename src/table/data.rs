@@ -4,7 +4,7 @@
 //! memory and to the log only, or to a transaction that has not committed: the [`Delta`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -47,6 +47,8 @@ pub(super) struct TableData {
     pub(super) numbering: Arc<Numbering>,
     /// What was asked for of its columns, so that it is put together once as long as the rows are these.
     pub(super) statistics: RwLock<HashMap<ColumnId, Arc<ColumnStatistics>>>,
+    /// There may be row groups of late points that are worth being put in order.
+    pub(super) late: AtomicBool,
 }
 
 impl TableData {
@@ -78,7 +80,16 @@ impl TableData {
             version: new_version(),
             numbering: Arc::default(),
             statistics: RwLock::default(),
+            late: AtomicBool::new(false),
         })
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_late(&self, late: bool) {
+        self.late.store(late, Ordering::Relaxed);
     }
 
     /// The record of this version's directory.
@@ -207,6 +218,7 @@ impl TableData {
             version,
             numbering: Arc::clone(&self.numbering),
             statistics: RwLock::default(),
+            late: AtomicBool::new(self.is_late()),
         }
     }
 }

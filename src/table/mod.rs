@@ -16,7 +16,8 @@
 //!    while others commit (`sealer.rs`).
 //! 2. Small row groups that are still in memory, and small ones at the end of the table, are merged
 //!    (`merge.rs`) and written to new extents, and so are those that have lost more than half of their rows, without
-//!    these. Others that lost rows get a new delete vector. Extents and records of dropped tables, of merged row groups
+//!    these. Rows of a measurement are put in the order of their series and time (`order.rs`); where late points made
+//!    row groups overlap in time, those are divided by time anew (`overlap.rs`, `arrange.rs`), when there is time for it. Others that lost rows get a new delete vector. Extents and records of dropped tables, of merged row groups
 //!    and of those without rows are marked free.
 //! 3. For each table that changed: the records of new row groups, the last segment, the directory.
 //! 4. The records of definitions that changed, and the catalog's root.
@@ -31,6 +32,7 @@
 //! - All segments of a table but the last are full.
 
 mod append;
+mod arrange;
 mod backup;
 mod check;
 mod commit;
@@ -53,6 +55,10 @@ mod log_tests;
 mod merge;
 mod metrics;
 mod numbering;
+mod order;
+#[cfg(test)]
+mod order_tests;
+mod overlap;
 mod pin;
 mod places;
 mod rebase;

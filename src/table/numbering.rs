@@ -1,7 +1,7 @@
 //! What becomes of the numbers of rows when row groups are written anew.
 //!
 //! Numbers of rows stay the same while a table is only added to and deleted from. When row groups are written anew,
-//! deleted rows go, and those behind them move up. A transaction that began before finds its rows again by following
+//! deleted rows go, those behind them move up, and rows of a table that has an order go where they belong. A transaction that began before finds its rows again by following
 //! the numberings of the table from the one that it saw: each knows the next, so that those before it are forgotten with
 //! the last snapshot that has them.
 
@@ -47,64 +47,106 @@ impl Drop for Numbering {
     }
 }
 
-/// From one numbering to the next: rows that went. All others keep their order.
+/// The number of a row that went.
+pub(super) const GONE: u64 = u64::MAX;
+
+/// From one numbering to the next. Where it says nothing, rows close ranks behind those that went.
 #[derive(Debug, Default)]
 pub(super) struct Renumbering {
     /// In order, and apart from each other.
-    gaps: Vec<Gap>,
+    pieces: Vec<Piece>,
+}
+
+/// What becomes of a run of rows.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// Those with a set bit go. The others keep their order, and the first of them gets the number `to`.
+    Thinned { gone: BooleanBuffer, to: u64 },
+    /// All stay together, from the number `to` on.
+    Kept { rows: u64, to: u64 },
+    /// The number of each; [`GONE`] for those that went.
+    Moved(Box<[u64]>),
+}
+
+impl Fate {
+    fn rows(&self) -> u64 {
+        match self {
+            Self::Thinned { gone, .. } => gone.len() as u64,
+            Self::Kept { rows, .. } => *rows,
+            Self::Moved(numbers) => numbers.len() as u64,
+        }
+    }
+
+    fn gone(&self) -> u64 {
+        match self {
+            Self::Thinned { gone, .. } => gone.count_set_bits() as u64,
+            Self::Kept { .. } => 0,
+            Self::Moved(numbers) => numbers.iter().filter(|number| **number == GONE).count() as u64,
+        }
+    }
 }
 
 #[derive(Debug)]
-struct Gap {
+struct Piece {
     /// The number of the first row that it is about.
     first: u64,
-    /// Which rows went, and how many that is.
-    gone: BooleanBuffer,
-    count: u64,
-    /// How many rows went before it.
+    fate: Fate,
+    /// How many rows went before it, and of it.
     before: u64,
-}
-
-impl Gap {
-    fn end(&self) -> u64 {
-        self.first + self.gone.len() as u64
-    }
-}
-
-impl FromIterator<(u64, BooleanBuffer)> for Renumbering {
-    fn from_iter<T: IntoIterator<Item = (u64, BooleanBuffer)>>(gaps: T) -> Self {
-        let mut renumbering = Self::default();
-        gaps.into_iter().for_each(|(first, gone)| renumbering.push(first, gone));
-        renumbering
-    }
+    gone: u64,
 }
 
 impl Renumbering {
     /// Whether all rows keep their numbers.
     pub(super) fn is_identity(&self) -> bool {
-        self.gaps.is_empty()
+        self.pieces.is_empty()
     }
 
-    /// Of the rows from `first` on, those with a set bit went. These come behind all that were named before.
+    /// Of the rows from `first` on, those with a set bit went. These come behind all that were named before, and the
+    /// others close ranks.
     pub(super) fn push(&mut self, first: u64, gone: BooleanBuffer) {
-        let before = self.gaps.last().map_or(0, |gap| gap.before + gap.count);
-        debug_assert!(self.gaps.last().is_none_or(|gap| gap.end() <= first), "gaps come in order");
-        let count = gone.count_set_bits() as u64;
-        self.gaps.push(Gap { first, gone, count, before });
+        let to = self.number_behind(first);
+        self.push_fate(first, Fate::Thinned { gone, to });
+    }
+
+    /// What becomes of the rows from `first` on, which come behind all that were named before.
+    pub(super) fn push_fate(&mut self, first: u64, fate: Fate) {
+        debug_assert!(
+            self.pieces.last().is_none_or(|piece| piece.first + piece.fate.rows() <= first),
+            "pieces come in order"
+        );
+        let before = self.pieces.last().map_or(0, |piece| piece.before + piece.gone);
+        if matches!(fate, Fate::Kept { to, .. } if to == first - before) {
+            return;
+        }
+        let gone = fate.gone();
+        self.pieces.push(Piece { first, fate, before, gone });
+    }
+
+    /// The number of a row behind all pieces.
+    fn number_behind(&self, row: u64) -> u64 {
+        self.pieces.last().map_or(row, |piece| row - piece.before - piece.gone)
     }
 
     /// The number that a row has afterwards; `None` if it went.
     pub(super) fn number(&self, row: u64) -> Option<u64> {
-        let Some(at) = self.gaps.partition_point(|gap| gap.first <= row).checked_sub(1) else {
+        let Some(at) = self.pieces.partition_point(|piece| piece.first <= row).checked_sub(1) else {
             return Some(row);
         };
-        let gap = &self.gaps[at];
-        if row >= gap.end() {
-            return Some(row - gap.before - gap.count);
+        let Piece { first, fate, before, gone } = &self.pieces[at];
+        let offset = row - first;
+        if offset >= fate.rows() {
+            return Some(row - before - gone);
         }
-        let offset = (row - gap.first) as usize;
-        let gone = gap.gone.slice(0, offset).count_set_bits() as u64;
-        (!gap.gone.value(offset)).then(|| row - gap.before - gone)
+        match fate {
+            Fate::Kept { to, .. } => Some(to + offset),
+            Fate::Moved(numbers) => Some(numbers[offset as usize]).filter(|number| *number != GONE),
+            Fate::Thinned { gone, to } => {
+                let offset = offset as usize;
+                let gone_before = gone.slice(0, offset).count_set_bits();
+                (!gone.value(offset)).then(|| to + (offset - gone_before) as u64)
+            }
+        }
     }
 }
 
@@ -131,6 +173,21 @@ mod tests {
                 proptest::prop_assert_eq!(renumbering.number(row as u64), expected);
             }
         }
+    }
+
+    #[test]
+    fn rows_that_move_are_found() {
+        let mut renumbering = Renumbering::default();
+        renumbering.push(2, vec![false, true].into());
+        // Rows 4 to 6 change places with 8 and 9, one of 4 to 6 goes, and 7 is between them.
+        renumbering.push_fate(4, Fate::Moved([7, GONE, 6].into()));
+        renumbering.push_fate(7, Fate::Kept { rows: 1, to: 5 });
+        renumbering.push_fate(8, Fate::Moved([3, 4].into()));
+        renumbering.push_fate(10, Fate::Kept { rows: 5, to: 8 });
+        renumbering.push(15, vec![true, false].into());
+        let numbers: Vec<_> = (0..19).map(|row| renumbering.number(row)).collect();
+        let expected = [0, 1, 2, GONE, 7, GONE, 6, 5, 3, 4, 8, 9, 10, 11, 12, GONE, 13, 14, 15];
+        assert_eq!(numbers, expected.map(|number| Some(number).filter(|number| *number != GONE)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::table::data::{Delta, TableData, new_version};
 use crate::table::error::Result;
 use crate::table::metrics;
 use crate::table::numbering::Renumbering;
+use crate::table::overlap::Thrift;
 use crate::table::pin::Pinned;
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::Core;
@@ -30,6 +31,16 @@ pub(super) enum LogSpace {
     Grow,
 }
 
+/// What a commit does beyond what changes ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tidying {
+    Nothing,
+    /// Row groups of late points are put in order.
+    Order,
+    /// That, and what lies scattered is moved, and deleted rows are removed. Nothing is unsealed.
+    All,
+}
+
 /// A commit.
 pub(super) struct Sealing<'a> {
     /// What is committed on top of, the last snapshot in line.
@@ -37,8 +48,7 @@ pub(super) struct Sealing<'a> {
     /// All definitions, if some have changed.
     pub(super) catalog: Option<Catalog>,
     pub(super) changes: BTreeMap<TableId, Delta>,
-    /// Moves what lies scattered. Nothing is unsealed.
-    pub(super) tidy: bool,
+    pub(super) tidying: Tidying,
     pub(super) log: LogSpace,
 }
 
@@ -59,7 +69,8 @@ impl Core {
     /// Seals all that is not, and makes changes durable and visible. Nobody else commits meanwhile. The steps are those
     /// of [the room's documentation](super).
     pub(super) fn seal(&self, txn: WriteTxn, sealing: Sealing<'_>) -> Result<Arc<Snapshot>> {
-        let Sealing { base, catalog, mut changes, tidy, log } = sealing;
+        let Sealing { base, catalog, mut changes, tidying, log } = sealing;
+        let tidy = tidying == Tidying::All;
         let timer = metrics::Sealing::start(metrics::By::Commit);
         // Those who wait for the log need not wait for this.
         self.pager().log_settle()?;
@@ -75,6 +86,11 @@ impl Core {
         let moved: Vec<_> = moved.into_iter().map(|s| (s.counter.state(), s)).collect();
         // 2. and 3. Row groups and their records.
         let mut builder = Builder::new(&txn, base, self.options().row_group_rows, tidy);
+        builder.thrift = match tidying {
+            Tidying::Order | Tidying::All => Some(Thrift::EAGER),
+            Tidying::Nothing if self.sealer.is_enabled() => None,
+            Tidying::Nothing => Some(Thrift::LAZY),
+        };
         builder.versions = changed.into_iter().map(|id| (id, new_version())).collect();
         let gone = base.catalog.tables().map(|table| table.id).filter(|id| all.table_by_id(*id).is_none());
         for id in gone {
@@ -84,6 +100,16 @@ impl Core {
             match all.table_by_id(*id) {
                 Some(table) => builder.change(table, delta).map_err(|e| e.in_table(table))?,
                 None => builder.discard(delta)?,
+            }
+        }
+        if tidying == Tidying::Order {
+            for table in all.tables().filter(|table| !changes.contains_key(&table.id)) {
+                builder.change(table, &Delta::default()).map_err(|e| e.in_table(table))?;
+            }
+            let is_same =
+                |(id, data): (_, &Arc<TableData>)| base.tables.get(id).is_some_and(|b| Arc::ptr_eq(b, data));
+            if catalog.is_none() && moved.is_empty() && builder.tables.iter().all(is_same) {
+                return Ok(Arc::clone(base));
             }
         }
         for (table, new) in new_keys(base, all) {
@@ -125,7 +151,7 @@ impl Core {
             base: &base,
             catalog: None,
             changes: BTreeMap::new(),
-            tidy: false,
+            tidying: Tidying::Nothing,
             log: LogSpace::Drop,
         };
         self.seal(txn, sealing).map(|_| ())

@@ -5,6 +5,8 @@
 //! committed since that snapshot becomes the first frame of the new log, on top of what is sealed, and both become
 //! durable with one superblock. The old log is whole until then.
 //!
+//! The same thread puts row groups in order that points which came late have made overlap.
+//!
 //! Only one can write anything but the log. Whoever has the right to write and wants that finds the thread at work, and
 //! waits for it to come to its end, *lending* it the right. So neither waits for the other.
 
@@ -28,6 +30,7 @@ use crate::table::gate::{WriterGate, WriterPass};
 use crate::table::log_record::{LogRecord, Rows, TableChange};
 use crate::table::metrics;
 use crate::table::numbering::Renumbering;
+use crate::table::overlap::Thrift;
 use crate::table::pin::Pinned;
 use crate::table::seal::renumber;
 use crate::table::snapshot::Snapshot;
@@ -168,6 +171,10 @@ impl Core {
     }
 
     fn is_ripe(&self, snapshot: &Snapshot) -> bool {
+        self.has_much_unsealed(snapshot) || snapshot.is_late()
+    }
+
+    fn has_much_unsealed(&self, snapshot: &Snapshot) -> bool {
         let (used, room) = self.pager().log_bytes();
         snapshot.unsealed.commits > 0
             && room > 0
@@ -195,7 +202,8 @@ impl Core {
         }
     }
 
-    /// Seals what is committed, while others commit. Returns whether it did.
+    /// Seals what is committed, and puts row groups of late points in order, while others commit. Returns whether it did,
+    /// or had not to.
     pub(super) fn seal_beside(&self) -> Result<bool> {
         let Some((_running, txn)) = self.sealer.begin(self.pager())? else { return Ok(false) };
         let base = self.snapshot();
@@ -205,7 +213,8 @@ impl Core {
         let catalog = &base.catalog;
         let timer = metrics::Sealing::start(metrics::By::Thread);
         let mut builder = Builder::new(&txn, &base, self.options().row_group_rows, false);
-        for (id, data) in base.tables.iter().filter(|(_, data)| !data.delta.is_empty()) {
+        builder.thrift = Some(Thrift::LAZY);
+        for (id, data) in base.tables.iter().filter(|(_, data)| !data.delta.is_empty() || data.is_late()) {
             if self.sealer.is_stopping() {
                 return Ok(false);
             }
@@ -213,7 +222,13 @@ impl Core {
                 builder.change(table, &data.delta).map_err(|e| e.in_table(table))?;
             }
         }
-        txn.replace_log(self.next_log_bytes())?;
+        if !base.is_unsealed() && !base.tables.iter().any(|(id, data)| !is_in(&builder.tables, *id, data)) {
+            return Ok(true);
+        }
+        let (_, room) = self.pager().log_bytes();
+        if room > 0 {
+            txn.replace_log(if self.has_much_unsealed(&base) { self.next_log_bytes() } else { room })?;
+        }
         txn.sync_ahead()?;
 
         // From here on nobody else commits.
@@ -226,7 +241,7 @@ impl Core {
         let record = committed_since(&base, &last, &builder.tables, &mut builder.renumbered)?;
         let rest = !record.tables.is_empty();
         let payload = record.encode();
-        if rest && !txn.carry(&payload)? {
+        if rest && (room == 0 || !txn.carry(&payload)?) {
             return Ok(false);
         }
         let (slot, root) = builder.write_catalog(catalog, false)?;
@@ -274,6 +289,11 @@ impl Core {
     }
 }
 
+/// Whether that is what a table has in both.
+fn is_in(tables: &BTreeMap<TableId, Arc<TableData>>, id: TableId, data: &Arc<TableData>) -> bool {
+    tables.get(&id).is_some_and(|other| Arc::ptr_eq(other, data))
+}
+
 /// What has been committed between two snapshots, as changes of tables in which what the first shows is sealed.
 /// Adds to what is known of rows that have other numbers than in the last.
 fn committed_since(
@@ -290,9 +310,10 @@ fn committed_since(
         }
         let mut renumbering = renumbered.remove(id).unwrap_or_default();
         let deleted = now.rows_deleted_since(&before, &last.pin, *id)?;
-        let deleted = deleted.into_iter().map(|row| renumbering.number(row)).collect::<Option<_>>();
-        let deleted =
+        let deleted = deleted.into_iter().map(|row| renumbering.number(row)).collect::<Option<Vec<_>>>();
+        let mut deleted =
             deleted.ok_or_else(|| TableError::Corrupt(format!("rows of {id} are deleted twice")))?;
+        deleted.sort_unstable();
         let added = rows_behind(now, before.all_rows(), &mut renumbering)?;
         if !renumbering.is_identity() {
             renumbered.insert(*id, renumbering);

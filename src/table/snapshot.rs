@@ -68,6 +68,11 @@ impl Snapshot {
         self.tables.values().any(|data| !data.delta.is_empty())
     }
 
+    /// Whether some of it may be worth being put in order.
+    pub(super) fn is_late(&self) -> bool {
+        self.tables.values().any(|data| data.is_late())
+    }
+
     /// Fails if what it shows is lost.
     pub(super) fn check(&self) -> Result<()> {
         self.unsealed.loss().map_or(Ok(()), |error| Err(error.clone().into()))

@@ -17,8 +17,10 @@ use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager, Synchronous};
 use crate::table::data::TableData;
 use crate::table::error::{Result, TableError};
 use crate::table::gate::{WriterGate, WriterPass};
+use crate::table::order::RowOrder;
 use crate::table::pin::{Pin, Pinned};
 use crate::table::recovery::{Recovery, replay};
+use crate::table::seal::Tidying;
 use crate::table::sealer::Sealer;
 use crate::table::snapshot::Snapshot;
 use crate::table::transaction::WriteTransaction;
@@ -225,6 +227,16 @@ impl Storage {
         self.checkpoint_within(None)
     }
 
+    /// Puts row groups in order that points which came late have made overlap in time, if that is worth it. Waits for a
+    /// transaction that does not end no longer than `patience`.
+    pub fn put_in_order(self: &Arc<Self>, patience: Option<Duration>) -> Result<()> {
+        if self.snapshot().catalog().tables().any(|table| RowOrder::of(table).is_some()) {
+            let pass = self.enter(patience)?;
+            self.transaction(pass).commit_and(Tidying::Order)?;
+        }
+        Ok(())
+    }
+
     /// As [`checkpoint`](Self::checkpoint), but waits for a transaction that does not end only so long.
     pub fn checkpoint_within(self: &Arc<Self>, patience: Option<Duration>) -> Result<()> {
         {
@@ -239,7 +251,7 @@ impl Storage {
         let mut before = u64::MAX;
         for pass in 0..CHECKPOINT_PASSES {
             let writer = self.enter(patience)?;
-            self.transaction(writer).commit_and(true)?;
+            self.transaction(writer).commit_and(Tidying::All)?;
             let bytes = self.file_bytes()?;
             if pass > 1 && bytes >= before {
                 break;

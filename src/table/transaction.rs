@@ -14,7 +14,7 @@ use crate::table::data::Delta;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
 use crate::table::rebase::rebase;
-use crate::table::seal::{LogSpace, Sealing};
+use crate::table::seal::{LogSpace, Sealing, Tidying};
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::Storage;
 use crate::table::unsealed::is_loggable;
@@ -351,22 +351,23 @@ impl WriteTransaction {
     /// After an error the database is as it was before the transaction; only if making it durable failed,
     /// nothing more is written until the database is opened again, and it may then have the changes.
     pub fn commit(self) -> Result<Arc<Snapshot>> {
-        self.commit_and(false)
+        self.commit_and(Tidying::Nothing)
     }
 
-    /// As [`commit`](Self::commit), and moves what lies scattered if `tidy`.
-    pub(super) fn commit_and(mut self, tidy: bool) -> Result<Arc<Snapshot>> {
+    /// As [`commit`](Self::commit), and tidies up.
+    pub(super) fn commit_and(mut self, tidying: Tidying) -> Result<Arc<Snapshot>> {
         // 1. Nobody adds rows any more.
         self.appends.iter().for_each(|append| append.close());
         self.settle()?;
         let mut changes = std::mem::take(&mut self.changes);
         changes.retain(|_, change| !change.is_empty());
+        let tidies = tidying != Tidying::Nothing;
         let moves = self.catalog.sequences().any(|s| s.counter.is_unlogged());
-        if !self.catalog_changed && changes.is_empty() && !moves && !tidy {
+        if !self.catalog_changed && changes.is_empty() && !moves && !tidies {
             // What it saw may not be durable yet.
             return self.storage.confirm(&self.base, self.synchronous);
         }
-        let small = !tidy
+        let small = !tidies
             && !self.catalog_changed
             && self.storage.options().log_bytes_max > 0
             && is_loggable(&changes);
@@ -393,8 +394,13 @@ impl WriteTransaction {
             (pass, txn, LogSpace::Keep)
         };
         let catalog = self.catalog_changed.then(|| std::mem::take(&mut self.catalog));
-        let tidy = tidy && !self.base.is_unsealed();
-        self.storage.seal(txn, Sealing { base: &self.base, catalog, changes, tidy, log })
+        let tidying = match tidying {
+            Tidying::All if self.base.is_unsealed() => Tidying::Order,
+            tidying => tidying,
+        };
+        let sealed = self.storage.seal(txn, Sealing { base: &self.base, catalog, changes, tidying, log })?;
+        self.storage.seal_if_ripe(&sealed);
+        Ok(sealed)
     }
 
     /// Moves changes on top of the last commit, if that is another than the one it began with.

@@ -268,7 +268,7 @@ impl PlacedGroup {
     }
 
     /// Least and greatest time, if the table has a column for that and its values are known.
-    fn time_range(&self, table: &TableDefinition) -> Option<(i64, i64)> {
+    pub(super) fn time_range(&self, table: &TableDefinition) -> Option<(i64, i64)> {
         let column = table.columns.iter().find(|column| column.role == ColumnRole::Time)?;
         let (_, meta) = self.chunks.iter().find(|(id, _)| *id == column.id)?;
         let stats = meta.stats(&column.ty);

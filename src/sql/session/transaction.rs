@@ -305,6 +305,17 @@ impl Session {
         Ok(database.storage().checkpoint_within(Some(patience))?)
     }
 
+    /// Puts the row groups of measurements in order, in the database in which objects are made. Within a transaction that
+    /// is left to others.
+    pub(in crate::sql) fn put_in_order(&mut self) -> Result<(), Failure> {
+        let database = self.default_database();
+        if self.is_in_transaction() || database.storage().is_read_only() || database.is_frozen() {
+            return Ok(());
+        }
+        let patience = Duration::from_millis(self.settings.lock_timeout_ms);
+        Ok(database.storage().put_in_order(Some(patience))?)
+    }
+
     /// Begins to write to the database in which objects are made.
     pub(in crate::sql) fn writer(&mut self) -> Result<Writer<'_>, Failure> {
         let database = self.default_database();

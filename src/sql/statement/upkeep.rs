@@ -1,5 +1,6 @@
 //! What tables ask to be done from time to time, by `CALL maintain()` or by the database itself: materialized views are
-//! refreshed, and rows expire that are older than the table's retention.
+//! refreshed, and rows expire that are older than the table's retention. By hand, row groups of late points are put in
+//! order, too, which the database itself does when it seals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,9 @@ pub fn run(session: &mut Session) -> Result<Outcome, Failure> {
             Ok(rows) => changed += rows,
             Err(e) => failed = failed.or(Some(e)),
         }
+    }
+    if let Err(e) = session.put_in_order() {
+        failed = failed.or(Some(e));
     }
     failed.map_or(Ok(Outcome::Changed(changed)), Err)
 }
