@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use fluxdb::inspect::{Contents, Inspection, fields_of, walk_parts};
 use fluxdb::pager::fault::{Fate, FaultFile, FaultPlan, Process};
-use fluxdb::pager::{MemoryFile, checksum};
+use fluxdb::pager::{MemoryFile, checksum, seal_frame};
 use fluxdb::{Connection, Database, Options};
 
 use super::{edit, edits};
@@ -82,20 +82,20 @@ fn repair(image: &mut [u8], before: &[u8], log: &std::ops::Range<usize>) {
             put(new, 0, sum);
         }
     }
+    let header = |at: usize, field: std::ops::Range<usize>| &before[at..][field];
+    let frame_end = |at: usize| {
+        let length = u32::from_le_bytes(header(at, 52..56).try_into().unwrap()) as usize;
+        (at + 64 + length).next_multiple_of(64) + usize::from(before[at + 57]) * 64
+    };
     let mut at = log.start;
     while at + 64 <= log.end && before[at..].starts_with(b"FXWL") {
-        let length = u32::from_le_bytes(before[at + 52..at + 56].try_into().unwrap()) as usize;
-        let end = (at + 64 + length).next_multiple_of(64);
+        let end = frame_end(at);
         if image[at..end] != before[at..end] {
-            let sum = checksum(&image[at + 8..end]);
-            put(image, at + 4, sum);
+            let sum = seal_frame(&mut image[at..end]);
             // The one behind names it.
             if end + 64 <= log.end && image[end..].starts_with(b"FXWL") {
                 put(image, end + 48, sum);
-                let length = u32::from_le_bytes(before[end + 52..end + 56].try_into().unwrap()) as usize;
-                let next = (end + 64 + length).next_multiple_of(64);
-                let sum = checksum(&image[end + 8..next]);
-                put(image, end + 4, sum);
+                seal_frame(&mut image[end..frame_end(end)]);
             }
         }
         at = end;
@@ -141,7 +141,7 @@ pub fn log(data: &[u8]) {
     }
     use_it(&image);
     let id = sample.image[32..48].try_into().unwrap();
-    let _ = fluxdb::pager::LogContent::read(rest, &id, 1);
+    let _ = fluxdb::pager::LogContent::read(rest, &id, 1, rest.len().is_multiple_of(2));
 }
 
 /// All that may be done with a file.

@@ -199,7 +199,8 @@ fn frame_header(f: &mut Fields<'_>) -> Option<()> {
     f.hex("previous", 4)?;
     f.number("length", 4)?;
     f.number("layout", 1)?;
-    f.raw("reserved", 3)?;
+    f.number("extra", 1)?;
+    f.hex("header checksum", 2)?;
     f.hex("salt", 4).map(|_| ())
 }
 

@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, ColumnDefinition, ColumnId, TableId};
 use crate::inspect::fields::{Field, Fields, shown};
 use crate::inspect::{Contents, Part, PartKind};
 use crate::pager::inspect::Inspection;
-use crate::pager::{FRAME_HEADER_BYTES, FrameHeader, LogEnd};
+use crate::pager::{FRAME_HEADER_BYTES, LogEnd};
 use crate::table::log_record::{LogRecord, Piece};
 
 /// A commit of the log.
@@ -97,10 +97,18 @@ pub fn parts_of_log(file: &Inspection, contents: &Contents) -> Result<Vec<Part>,
         if let Err(what) = read {
             add(start + at..frame.payload.end, PartKind::Damaged, format!("{owner}: {what}").into(), index);
         }
-        end = start - FRAME_HEADER_BYTES + FrameHeader::frame_bytes(header.length);
+        end = start - FRAME_HEADER_BYTES + header.bytes();
         add(frame.payload.end..end, PartKind::Padding, owner, index);
     }
     match &log.content.tail {
+        LogEnd::Clean if log.content.marked => {
+            add(
+                end..end + FRAME_HEADER_BYTES,
+                PartKind::FrameHeader,
+                "the mark of the log's end".into(),
+                None,
+            );
+        }
         LogEnd::Clean => {}
         LogEnd::Torn { bytes } => {
             let torn = end..end.saturating_add(*bytes).min(log.bytes.len());

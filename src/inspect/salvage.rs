@@ -84,8 +84,13 @@ impl Salvage {
             Ok(log) => log,
             Err(error) => return self.findings.push(finding("the log", error)),
         };
-        if let LogEnd::Damaged { what, .. } = &log.content.tail {
-            self.findings.push(finding("the log", what));
+        match &log.content.tail {
+            LogEnd::Clean => {}
+            LogEnd::Torn { bytes } => {
+                let what = format!("its last {bytes} bytes are no whole frames: a crash, or damage");
+                self.findings.push(finding("the log", what));
+            }
+            LogEnd::Damaged { what, .. } => self.findings.push(finding("the log", what)),
         }
         for (i, payload) in log.payloads().enumerate() {
             let record = match LogRecord::decode(payload, &self.catalog) {

@@ -2,10 +2,10 @@
 
 use super::error::{PagerError, Result};
 use super::file::File;
-use super::log::frame::{FRAME_HEADER_BYTES, LogContent};
+use super::log::frame::{FRAME_HEADER_BYTES, FrameHeader, LogContent, write_frame};
 use super::page::{Extent, FIRST_DATA_PAGE};
 use super::store::Snapshot;
-use super::superblock::{HAS_LOG, Superblock};
+use super::superblock::{HAS_LOG, LOG_MARKED, Superblock};
 
 /// Bytes that are copied at a time.
 const COPY_BYTES: u64 = 4 << 20;
@@ -39,7 +39,7 @@ impl Snapshot {
             space_root: None,
             space_pages: 0,
             log: None,
-            incompatible: superblock.incompatible & !HAS_LOG,
+            incompatible: superblock.incompatible & !(HAS_LOG | LOG_MARKED),
             ..*superblock
         };
         if before.sequence > 0 {
@@ -65,7 +65,8 @@ impl Snapshot {
 
         let Some(log) = superblock.log else { return Ok(()) };
         let bytes = read(log.start.0 * page_size, log.pages * page_size)?;
-        let content = LogContent::read(&bytes, &superblock.database_id, superblock.sequence);
+        let (id, marked) = (&superblock.database_id, superblock.is_log_marked());
+        let content = LogContent::read(&bytes, id, superblock.sequence, marked);
         let end = match content.frames.get(usize::try_from(frames).unwrap_or(usize::MAX)) {
             Some(behind) => behind.payload.start - FRAME_HEADER_BYTES,
             None if content.frames.len() as u64 == frames => content.end,
@@ -77,6 +78,14 @@ impl Snapshot {
                 ));
             }
         };
-        write(log.start.0 * page_size, &bytes[..end])
+        let mut copy = bytes[..end].to_vec();
+        if marked {
+            let last = usize::try_from(frames).ok().and_then(|frames| frames.checked_sub(1));
+            let last = last.and_then(|last| content.frames.get(last));
+            let mark =
+                FrameHeader::mark(superblock.sequence, last.map_or(0, |frame| frame.header.checksum), 0);
+            write_frame(&mut copy, id, &mark, &[]);
+        }
+        write(log.start.0 * page_size, &copy)
     }
 }

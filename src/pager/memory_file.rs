@@ -54,6 +54,19 @@ pub(crate) fn aligned_copy(offset: u64, bytes: &[u8]) -> Bytes {
     Bytes::from_owner(AlignedBytes { blocks, start, end })
 }
 
+/// So many bytes that `fill` writes, at an address that is congruent to `offset` modulo 64.
+pub(crate) fn aligned_read(
+    offset: u64,
+    bytes: usize,
+    fill: impl FnOnce(&mut [u8]) -> io::Result<()>,
+) -> io::Result<Bytes> {
+    let start = (offset % ALIGNMENT as u64) as usize;
+    let end = start + bytes;
+    let mut blocks = vec![Block([0; ALIGNMENT]); end.div_ceil(ALIGNMENT)];
+    fill(&mut bytemuck::cast_slice_mut(&mut blocks)[start..end])?;
+    Ok(Bytes::from_owner(AlignedBytes { blocks, start, end }))
+}
+
 /// A file that lives as long as the process.
 pub struct MemoryFile {
     name: String,

@@ -53,7 +53,7 @@ pub(crate) use draft::Draft;
 pub use error::{PagerError, Result};
 pub use file::{Announced, File, Peers};
 pub use heap::{HeapPage, MAX_RECORD_BYTES, Slot, SlotId};
-pub use log::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, LogContent, LogEnd};
+pub use log::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, LogContent, LogEnd, seal_frame};
 pub use log::{Recovered, Synchronous, Ticket};
 pub use memory_file::MemoryFile;
 pub use os_file::{Access, OsFile};

@@ -18,6 +18,7 @@ use parking_lot::RwLock;
 use super::error::{PagerError, Result};
 use super::file::{File, Peers, past_end};
 use super::lock::FileLock;
+use super::memory_file::aligned_read;
 
 /// A regular file, locked for as long as it is open.
 #[derive(Debug)]
@@ -221,11 +222,7 @@ impl File for OsFile {
         if end > size {
             return Err(past_end(offset, bytes, size));
         }
-        let copied = || {
-            let mut buffer = vec![0; bytes];
-            self.file.read_exact_at(&mut buffer, offset)?;
-            Ok(buffer.into())
-        };
+        let copied = || aligned_read(offset, bytes, |buffer| self.file.read_exact_at(buffer, offset));
         let Some(mapping) = &self.mapping else { return copied() };
         if let Some(mapping) = &*mapping.read()
             && end <= mapping.len() as u64

@@ -824,7 +824,7 @@ pub(super) fn create(file: &dyn File, page_size: u32, database_id: [u8; 16]) -> 
 }
 
 /// 32 bits of such a number.
-fn random_salt() -> u32 {
+pub(super) fn random_salt() -> u32 {
     let id = random_id();
     u32::from_le_bytes([id[0], id[1], id[2], id[3]])
 }

@@ -12,7 +12,7 @@
 //!      8      4  format version     1
 //!     12      4  page size          in bytes; a power of two, 4,096 to 65,536
 //!     16      8  compatible flags   features that a reader may ignore
-//!     24      8  incompatible flags features that a reader must know, or refuse the file: 1 there is a log
+//!     24      8  incompatible flags features that a reader must know, or refuse the file: 1 there is a log, 2 its end is marked
 //!     32     16  database id        random, for life
 //!     48      8  sequence           number of the commit, from 1
 //!     56      8  page count         the file is at least this many pages long
@@ -46,8 +46,10 @@ pub const MAGIC: [u8; 8] = *b"\x89FLUX\r\n\x1a";
 pub const FORMAT_VERSION: u32 = 1;
 /// There is a write-ahead log: who does not replay it does not see the last commits.
 pub const HAS_LOG: u64 = 1;
+/// Behind the last frame of the log there is a mark, so where there is none something is missing.
+pub const LOG_MARKED: u64 = 2;
 /// Features that a reader must know, and this code does.
-pub const KNOWN_INCOMPATIBLE: u64 = HAS_LOG;
+pub const KNOWN_INCOMPATIBLE: u64 = HAS_LOG | LOG_MARKED;
 
 const CHECKSUM_AT: usize = SUPERBLOCK_BYTES - 4;
 const _: () = assert!(SUPERBLOCK_BYTES <= MIN_PAGE_SIZE as usize);
@@ -96,6 +98,11 @@ impl Superblock {
     /// The slot, which is also the page, that this superblock belongs in.
     pub fn slot(&self) -> u64 {
         self.sequence % 2
+    }
+
+    /// Whether the end of the log can be told from damage.
+    pub fn is_log_marked(&self) -> bool {
+        self.log.is_some() && self.incompatible & LOG_MARKED != 0
     }
 
     /// The slot's bytes.
@@ -203,7 +210,8 @@ impl Superblock {
                 return Some("the log lies outside the file".to_owned());
             }
         }
-        if self.log.is_some() != (self.incompatible & HAS_LOG != 0) {
+        let has_log = self.incompatible & HAS_LOG != 0;
+        if self.log.is_some() != has_log || (self.incompatible & LOG_MARKED != 0 && !has_log) {
             return Some("its flags and its log contradict each other".to_owned());
         }
         if self.space_pages >= self.page_count || (self.space_pages == 0) != self.space_root.is_none() {

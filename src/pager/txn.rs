@@ -19,7 +19,7 @@ use super::metrics;
 use super::page::{Extent, FIRST_DATA_PAGE, PageHeader, PageId, PageKind, checksum};
 use super::space::{SpaceTable, table_bytes};
 use super::store::{Inner, Roots, Snapshot, check_sequence, read_chained, read_record};
-use super::superblock::{HAS_LOG, Superblock};
+use super::superblock::{HAS_LOG, LOG_MARKED, Superblock};
 
 /// A file grows by this much at least, in bytes, so that not every commit changes its length.
 const MIN_GROWTH_BYTES: u64 = 1 << 20;
@@ -158,7 +158,10 @@ impl WriteTxn {
     /// As for [`WriteTxn::write_extent_at`].
     pub fn set_log(&self, bytes: u64) -> Result<()> {
         let old = self.state.lock().roots.log;
-        let enough = |log: Extent| log.pages.saturating_mul(self.page_size()) >= bytes;
+        let enough = |log: Extent| {
+            let is_marked = self.before.log != Some(log) || self.before.is_log_marked();
+            is_marked && log.pages.saturating_mul(self.page_size()) >= bytes
+        };
         if bytes > 0 && old.is_some_and(enough) {
             return Ok(());
         }
@@ -180,6 +183,7 @@ impl WriteTxn {
                 let part = &zeros[..zeros.len().min((length - at) as usize)];
                 self.write_extent_at(extent, at, part)?;
             }
+            self.write_extent(extent, &self.inner.log.first_mark(self.sequence()))?;
         }
         if let Some(old) = old {
             self.free_extent(old)?;
@@ -196,12 +200,12 @@ impl WriteTxn {
     /// As for [`WriteTxn::write_extent_at`].
     pub fn carry(&self, payload: &[u8]) -> Result<bool> {
         let log = self.roots().log.ok_or_else(|| PagerError::Invalid("there is no log".to_owned()))?;
-        let (frame, checksum) = self.inner.log.first_frame(self.sequence(), payload);
+        let (frame, carried) = self.inner.log.first_frame(self.sequence(), payload);
         if !log::fits(payload.len(), log.pages.saturating_mul(self.page_size())) {
             return Ok(false);
         }
         self.write_extent(log, &frame)?;
-        self.state.lock().carried = Some(Carried { bytes: frame.len() as u64, checksum });
+        self.state.lock().carried = Some(carried);
         Ok(true)
     }
 
@@ -467,13 +471,18 @@ impl WriteTxn {
         inner.file.sync().map_err(latching)?;
         timer.synced("data");
         // 3.
+        let is_new_log = state.roots.log.is_some() && state.roots.log != self.before.log;
+        let of_log = match state.roots.log {
+            None => 0,
+            Some(_) if is_new_log => HAS_LOG | LOG_MARKED,
+            Some(_) => self.before.incompatible & (HAS_LOG | LOG_MARKED),
+        };
         let superblock = Superblock {
             sequence,
             page_count,
             catalog_root: state.roots.catalog,
             log: state.roots.log,
-            incompatible: (self.before.incompatible & !HAS_LOG)
-                | if state.roots.log.is_some() { HAS_LOG } else { 0 },
+            incompatible: (self.before.incompatible & !(HAS_LOG | LOG_MARKED)) | of_log,
             space_root: table.first().map(|page| PageId(*page)),
             space_pages: table.len() as u64,
             ..self.before
@@ -490,7 +499,7 @@ impl WriteTxn {
         timer.synced("superblock");
         metrics::superblock_written();
         // Who reads the log of the commit before, because this superblock was damaged, must learn that it goes on.
-        if superblock.log.is_some() && superblock.log != self.before.log {
+        if is_new_log {
             inner.log.mark_end(&inner, sequence);
         }
         // 4.

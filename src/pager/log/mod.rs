@@ -26,7 +26,7 @@ use self::frame::{FrameHeader, LogContent, LogEnd, PAYLOAD_BYTES_MAX, write_fram
 use super::error::{PagerError, Result};
 use super::file::{Announced, Peers};
 use super::metrics;
-use super::store::{Inner, Pager};
+use super::store::{Inner, Pager, random_salt};
 use super::superblock::Superblock;
 
 /// How long what was written may wait for a sync while commits that do not ask for one go on.
@@ -82,10 +82,9 @@ pub(super) struct Carried {
     pub(super) checksum: u32,
 }
 
-/// Whether a frame with such a payload goes into so much room. What marks the end of a log must go behind it.
+/// Whether a frame with such a payload goes into so much room, with the mark behind it.
 pub(super) fn fits(payload: usize, room: u64) -> bool {
-    let bytes = FrameHeader::frame_bytes(payload) + frame::FRAME_HEADER_BYTES;
-    payload <= PAYLOAD_BYTES_MAX && bytes as u64 <= room
+    payload <= PAYLOAD_BYTES_MAX && FrameHeader::bytes_max(payload) as u64 <= room
 }
 
 /// The log of an open file.
@@ -103,6 +102,8 @@ struct State {
     start: u64,
     /// Its length in bytes; 0 if there is none.
     bytes: u64,
+    /// Its end is marked. To one whose is not nothing is added.
+    marked: bool,
     /// Where the next frame begins, in bytes of the log.
     end: u64,
     /// Checksums of the last frame that was staged and of the last that was written.
@@ -124,6 +125,8 @@ struct State {
     salt: u32,
     /// Somebody writes.
     busy: bool,
+    /// There is a frame since the last sync of which the mark written with it does not tell that it was written as a whole.
+    unmarked: bool,
     synced_at: Instant,
 }
 
@@ -135,6 +138,7 @@ impl Log {
             epoch: 0,
             start: 0,
             bytes: 0,
+            marked: false,
             end: 0,
             previous: 0,
             written_previous: 0,
@@ -147,6 +151,7 @@ impl Log {
             fate: Arc::default(),
             salt,
             busy: false,
+            unmarked: false,
             synced_at: Instant::now(),
         };
         let log = Self { state: Mutex::new(state), wake: Condvar::new() };
@@ -161,6 +166,8 @@ impl Log {
         let page_size = u64::from(superblock.page_size);
         (state.start, state.bytes) =
             superblock.log.map_or((0, 0), |log| (log.start.0 * page_size, log.pages * page_size));
+        state.marked = superblock.is_log_marked();
+        state.unmarked = false;
         state.epoch = superblock.sequence;
         (state.end, state.previous, state.written_previous) = (0, 0, 0);
         (state.staged, state.written, state.durable) = (0, 0, 0);
@@ -174,21 +181,28 @@ impl Log {
         self.wake.notify_all();
     }
 
-    /// The first frame of the log of a superblock to be, and its checksum.
-    pub(super) fn first_frame(&self, epoch: u64, payload: &[u8]) -> (Vec<u8>, u32) {
+    /// The mark at the beginning of the log of a superblock to be.
+    pub(super) fn first_mark(&self, epoch: u64) -> Vec<u8> {
+        let state = self.state.lock();
+        let mut mark = vec![];
+        write_frame(&mut mark, &state.database, &FrameHeader::mark(epoch, 0, state.salt), &[]);
+        mark
+    }
+
+    /// The first frame of the log of a superblock to be with the mark behind it, and what is to be known of the frame.
+    pub(super) fn first_frame(&self, epoch: u64, payload: &[u8]) -> (Vec<u8>, Carried) {
         let state = self.state.lock();
         let header = FrameHeader {
-            epoch,
             number: 1,
-            durable: 0,
-            previous: 0,
-            salt: state.salt,
-            checksum: 0,
             length: payload.len(),
+            extra: FrameHeader::extra_at(0, payload.len()),
+            ..FrameHeader::mark(epoch, 0, state.salt)
         };
         let mut frame = vec![];
         let checksum = write_frame(&mut frame, &state.database, &header, payload);
-        (frame, checksum)
+        let bytes = frame.len() as u64;
+        write_frame(&mut frame, &state.database, &FrameHeader::mark(epoch, checksum, state.salt), &[]);
+        (frame, Carried { bytes, checksum })
     }
 
     /// Says behind the last frame that the log of a later commit is another. The commit stands whatever comes of this.
@@ -197,17 +211,8 @@ impl Log {
         if state.bytes.saturating_sub(state.end) < frame::FRAME_HEADER_BYTES as u64 {
             return;
         }
-        let header = FrameHeader {
-            epoch,
-            number: 0,
-            durable: 0,
-            previous: state.previous,
-            salt: state.salt,
-            checksum: 0,
-            length: 0,
-        };
         let mut mark = vec![];
-        write_frame(&mut mark, &state.database, &header, &[]);
+        write_frame(&mut mark, &state.database, &FrameHeader::mark(epoch, state.previous, state.salt), &[]);
         let offset = state.start + state.end;
         drop(state);
         if let Err(error) = inner.file.write_all_at(offset, &mark) {
@@ -243,12 +248,13 @@ impl Log {
         while state.written < up_to && state.bytes - state.end >= frame::FRAME_HEADER_BYTES as u64 {
             let at = state.start + state.end;
             let header = read(at, frame::FRAME_HEADER_BYTES)?;
-            let Some(length) =
-                FrameHeader::length_of(&header, &state.database, state.epoch, state.written + 1)
+            let expected = (state.epoch, state.written + 1);
+            let Some(header) = FrameHeader::peek(&header, &state.database)
+                .filter(|header| (header.epoch, header.number) == expected)
             else {
                 break;
             };
-            let size = FrameHeader::frame_bytes(length);
+            let size = header.bytes();
             if size as u64 > state.bytes - state.end {
                 break;
             }
@@ -261,15 +267,14 @@ impl Log {
             state.end += size as u64;
             state.written += 1;
             state.staged = state.written;
-            payloads.push(bytes.slice(frame::FRAME_HEADER_BYTES..frame::FRAME_HEADER_BYTES + length));
+            payloads.push(bytes.slice(frame::FRAME_HEADER_BYTES..frame::FRAME_HEADER_BYTES + header.length));
         }
         Ok(payloads)
     }
 
     fn append(&self, payload: &[u8], level: Synchronous) -> Option<Ticket> {
         let mut state = self.state.lock();
-        let size = FrameHeader::frame_bytes(payload.len()) as u64;
-        if !fits(payload.len(), state.bytes.saturating_sub(state.end)) {
+        if !state.marked || !fits(payload.len(), state.bytes.saturating_sub(state.end)) {
             return None;
         }
         let state = &mut *state;
@@ -281,9 +286,11 @@ impl Log {
             salt: state.salt,
             checksum: 0,
             length: payload.len(),
+            extra: FrameHeader::extra_at(state.end, payload.len()),
         };
+        state.unmarked |= !state.pending.is_empty() || header.is_long(state.end);
         state.previous = write_frame(&mut state.pending, &state.database, &header, payload);
-        state.end += size;
+        state.end += header.bytes() as u64;
         state.staged += 1;
         let ticket = Ticket {
             epoch: state.epoch,
@@ -337,16 +344,39 @@ impl Log {
         sync: bool,
     ) -> MutexGuard<'a, State> {
         state.busy = true;
-        let bytes = std::mem::take(&mut state.pending);
+        let mut bytes = std::mem::take(&mut state.pending);
         let fate = std::mem::take(&mut state.fate);
         let (last, previous) = (state.staged, state.previous);
         let at = state.end - bytes.len() as u64;
-        let (offset, promised) = (state.start + at, state.promised);
-        let (written, durable) = (state.written, state.durable);
+        let (offset, behind) = (state.start + at, state.start + state.end);
+        let (written, durable, promised) = (state.written, state.durable, state.promised);
+        // What stands behind the frames after this, and what again if they cannot be written.
+        let marks = [previous, state.written_previous].map(|previous| {
+            let mut mark = vec![];
+            let header = FrameHeader { durable, ..FrameHeader::mark(state.epoch, previous, state.salt) };
+            write_frame(&mut mark, &state.database, &header, &[]);
+            mark
+        });
+        if !bytes.is_empty() {
+            bytes.extend_from_slice(&marks[0]);
+        }
+        // What was synced needs no more than to be said, when the system finds the time.
+        let surely = (sync && state.unmarked).then(|| {
+            state.unmarked = false;
+            let mut mark = vec![];
+            let header =
+                FrameHeader { durable: last, ..FrameHeader::mark(state.epoch, previous, state.salt) };
+            write_frame(&mut mark, &state.database, &header, &[]);
+            mark
+        });
         drop(state);
 
         let timer = metrics::Timer::start();
-        let outcome = write_frames(inner, offset, &bytes, sync, written > durable);
+        let outcome = write_frames(inner, offset, &bytes, sync, written > durable).and_then(|()| {
+            let Some(mark) = surely else { return Ok(()) };
+            let said = inner.file.write_all_at(behind, &mark);
+            said.map_err(|error| Failed::Sync(PagerError::io("write to the log of", &inner.name, error)))
+        });
         if outcome.is_ok() {
             metrics::group_written(last - written, bytes.len());
             if sync {
@@ -356,7 +386,7 @@ impl Log {
         // If nothing of it may be there and nobody was told that it is, these commits alone have failed.
         let alone = match &outcome {
             Err(Failed::Write(PagerError::DiskFull(_))) if promised <= written => {
-                inner.file.write_durable(offset, &[0; frame::FRAME_HEADER_BYTES]).is_ok()
+                inner.file.write_durable(offset, &marks[1]).is_ok()
             }
             _ => false,
         };
@@ -501,10 +531,13 @@ impl Pager {
             let damaged = keep < count
                 || self.lost_commit().is_some()
                 || matches!(recovered.content.tail, frame::LogEnd::Damaged { .. });
-            self.make_durable(
-                superblock,
-                &recovered.bytes[..if damaged { 0 } else { recovered.content.end }],
-            )?;
+            let mut frames = recovered.bytes[..if damaged { 0 } else { recovered.content.end }].to_vec();
+            if superblock.is_log_marked() && !frames.is_empty() {
+                let last = recovered.content.frames.last().map_or(0, |frame| frame.header.checksum);
+                let mark = FrameHeader::mark(superblock.sequence, last, random_salt());
+                write_frame(&mut frames, &superblock.database_id, &mark, &[]);
+            }
+            self.make_durable(superblock, &frames)?;
         }
         let log = &self.inner.log;
         log.resume(&recovered.content);
@@ -578,6 +611,7 @@ pub(super) fn read_log(
     let bytes = usize::try_from(log.pages * page_size)
         .map_err(|_| PagerError::corrupt_page(log.start, "a log longer than memory"))?;
     let bytes = read(log.start.0 * page_size, bytes)?;
-    let content = LogContent::read(&bytes, &superblock.database_id, superblock.sequence);
+    let content =
+        LogContent::read(&bytes, &superblock.database_id, superblock.sequence, superblock.is_log_marked());
     Ok(Recovered { content, bytes })
 }

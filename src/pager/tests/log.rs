@@ -37,7 +37,8 @@ fn number(payload: &[u8]) -> u64 {
 
 fn payload(number: u64, random: &mut Random) -> Vec<u8> {
     let mut payload = number.to_le_bytes().to_vec();
-    payload.resize(8 + random.below(300) as usize, payload[0]);
+    let most = if random.below(5) == 0 { 2500 } else { 300 };
+    payload.resize(8 + random.below(most) as usize, payload[0]);
     payload
 }
 
@@ -227,6 +228,72 @@ fn nothing_is_promised_after_a_failed_sync() {
         assert!(matches!(pager.begin_write(), Err(PagerError::Latched(_))));
         assert!(pager.snapshot().sequence() > 2, "readers go on");
     }
+}
+
+#[test]
+fn no_commit_is_lost_in_silence() {
+    let file = Arc::new(FaultFile::new(&[], FaultPlan::default()));
+    let (pager, _) = open(file.clone()).unwrap();
+    seal(&pager, &mut History::default(), 16384).unwrap();
+    let log = pager.snapshot().roots().log.unwrap();
+    let place = log.start.0 as usize * 4096..log.end().0 as usize * 4096;
+    for count in 0..5u64 {
+        if count > 0 {
+            let ticket =
+                pager.log_append(&vec![count as u8; 300 * count as usize], Synchronous::Full).unwrap();
+            pager.log_wait(&ticket, Synchronous::Full).unwrap();
+        }
+        for fate in [Fate::Kept, Fate::Lost] {
+            let image = file.image_after_power_cut(fate, 0);
+            let read = |image: &[u8]| {
+                let file = Arc::new(MemoryFile::from_bytes(image));
+                let pager = Pager::open_file(file, &Options { read_only: true, ..OPTIONS }).unwrap();
+                pager.recover_log(|log| log.content.frames.len()).unwrap().content
+            };
+            let whole = read(&image);
+            assert_eq!((whole.frames.len() as u64, &whole.tail), (count, &LogEnd::Clean));
+            for from in place.clone().step_by(64) {
+                for (length, fill) in [(64, 0), (512, 0), (512, 0x5a), (4096, 0xff), (usize::MAX, 0)] {
+                    let mut bad = image.clone();
+                    bad[from..from.saturating_add(length).min(place.end)].fill(fill);
+                    let found = read(&bad);
+                    let is_told = found.tail != LogEnd::Clean;
+                    assert!(
+                        is_told || found.frames == whole.frames,
+                        "{count} commits, {length} bytes of {fill:#x} at {}",
+                        from - place.start
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_added_to_a_log_without_marks() {
+    let file = Arc::new(FaultFile::new(&[], FaultPlan::default()));
+    let (pager, _) = open(file.clone()).unwrap();
+    let mut history = History::default();
+    seal(&pager, &mut history, 16384).unwrap();
+    let superblock = *pager.snapshot().superblock();
+    drop(pager);
+    // As it was made before there were marks.
+    let mut image = file.image_after_power_cut(Fate::Kept, 0);
+    let old = super::super::Superblock { incompatible: 1, ..superblock };
+    let at = superblock.slot() as usize * 4096;
+    image[at..at + SUPERBLOCK_BYTES].copy_from_slice(&old.to_bytes());
+    let log = superblock.log.unwrap();
+    image[log.start.0 as usize * 4096..log.end().0 as usize * 4096].fill(0);
+    let file: Arc<dyn File> = Arc::new(MemoryFile::from_bytes(&image));
+    let (pager, _) = open(Arc::clone(&file)).unwrap();
+    assert!(pager.log_append(b"one", Synchronous::Full).is_none());
+    seal(&pager, &mut history, 16384).unwrap();
+    let made = *pager.snapshot().superblock();
+    assert!(made.is_log_marked() && made.log != superblock.log);
+    let ticket = pager.log_append(&payload(7, &mut Random(1)), Synchronous::Full).unwrap();
+    pager.log_wait(&ticket, Synchronous::Full).unwrap();
+    drop(pager);
+    assert_eq!(open(file).unwrap().1, [7]);
 }
 
 #[test]

@@ -14,8 +14,8 @@ use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::source::{ColumnPredicate, Source, SourceScan, TableFunctionArgs, lazy_scan};
 use crate::inspect::{
-    Contents, FRAME_HEADER_BYTES, FrameHeader, Inspection, PageId, PageKind, PageRange, PageUse, PageView,
-    RecordKind, Slot, SlotId, log_commit, page_map,
+    Contents, FRAME_HEADER_BYTES, Inspection, PageId, PageKind, PageRange, PageUse, PageView, RecordKind,
+    Slot, SlotId, log_commit, page_map,
 };
 use crate::sql::bind::Environment;
 use crate::sql::parser::parse_name;
@@ -652,7 +652,7 @@ fn wal(env: &Environment<'_>) -> Result<RowsBuilder> {
                     text(&database),
                     int(frame.header.number),
                     int(base + (frame.payload.start - FRAME_HEADER_BYTES) as u64),
-                    int(FrameHeader::frame_bytes(frame.header.length) as u64),
+                    int(frame.header.bytes() as u64),
                     int(frame.header.durable),
                     table,
                     added,

@@ -1,8 +1,6 @@
 //! The write-ahead log: commits since the superblock.
 
-use fluxdb::inspect::{
-    Contents, FRAME_HEADER_BYTES, Frame, FrameHeader, Inspection, LogEnd, log_commit, parts_of_log,
-};
+use fluxdb::inspect::{Contents, FRAME_HEADER_BYTES, Frame, Inspection, LogEnd, log_commit, parts_of_log};
 use serde_json::{Value, json};
 
 use crate::{Failure, pages, with_problems};
@@ -26,7 +24,7 @@ fn says(contents: &Contents, payload: &[u8]) -> Result<String, String> {
 /// Where a frame lies in the file.
 fn place(file: &Inspection, frame: &Frame) -> (u64, usize) {
     let start = frame.payload.start - FRAME_HEADER_BYTES;
-    (file.log_offset().unwrap_or(0) + start as u64, FrameHeader::frame_bytes(frame.header.length))
+    (file.log_offset().unwrap_or(0) + start as u64, frame.header.bytes())
 }
 
 /// `inspect FILE wal N`: a frame's parts and their fields, as `page` shows those of a page.
