@@ -100,6 +100,9 @@ pub fn parts_of_log(file: &Inspection, contents: &Contents) -> Result<Vec<Part>,
         end = start - FRAME_HEADER_BYTES + header.bytes();
         add(frame.payload.end..end, PartKind::Padding, owner, index);
     }
+    if let Some(note) = log.content.note {
+        add(note..note + FRAME_HEADER_BYTES, PartKind::FrameHeader, "what is durable".into(), None);
+    }
     match &log.content.tail {
         LogEnd::Clean if log.content.marked => {
             add(

@@ -201,10 +201,13 @@ impl WriteTxn {
     pub fn carry(&self, payload: &[u8]) -> Result<bool> {
         let log = self.roots().log.ok_or_else(|| PagerError::Invalid("there is no log".to_owned()))?;
         let (frame, carried) = self.inner.log.first_frame(self.sequence(), payload);
-        if !log::fits(payload.len(), log.pages.saturating_mul(self.page_size())) {
+        let bytes = log.pages.saturating_mul(self.page_size());
+        if !log::fits(payload.len(), bytes) {
             return Ok(false);
         }
         self.write_extent(log, &frame)?;
+        let (at, note) = self.inner.log.first_note(self.sequence(), bytes, carried);
+        self.write_extent_at(log, at, &note)?;
         self.state.lock().carried = Some(carried);
         Ok(true)
     }

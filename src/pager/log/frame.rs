@@ -29,6 +29,9 @@
 //! frames begins with a mark, or with the header of what an earlier epoch left. If nothing of this lies behind the last frame,
 //! then that is damage, and no crash.
 //!
+//! In the last sector of the log a frame like a mark *notes* in `durable` which frames are. It is written after their sync,
+//! and waits for none of its own: usually it is there when a page is lost that holds the end of the last frames.
+//!
 //! Layout 1 had no marks, nothing behind the payload but zeros, and no checksum of the header. Such logs are read, but not
 //! written.
 
@@ -41,7 +44,7 @@ pub const FRAME_HEADER_BYTES: usize = 64;
 /// Frames begin at multiples of this.
 const FRAME_ALIGN: usize = 64;
 /// What a disk writes as a whole or not at all.
-const SECTOR: usize = 512;
+pub(super) const SECTOR: usize = 512;
 /// Bytes at the end of a frame that nothing before had in that place.
 const TRAILER_BYTES: usize = 16;
 /// Units that a frame takes beyond its payload at most.
@@ -238,12 +241,14 @@ pub struct LogContent {
     pub tail: LogEnd,
     /// There is a mark behind its frames.
     pub marked: bool,
+    /// Where it is noted which of its frames are durable, if it is.
+    pub note: Option<usize>,
 }
 
 impl LogContent {
     /// A log without frames.
     pub fn empty() -> Self {
-        Self { frames: vec![], end: 0, tail: LogEnd::Clean, marked: false }
+        Self { frames: vec![], end: 0, tail: LogEnd::Clean, marked: false, note: None }
     }
 
     /// Reads the log of a superblock: all frames from the first that follow each other. `marked` says that there must be a
@@ -269,7 +274,12 @@ impl LogContent {
                 None => tail,
             },
         };
-        Self { frames, end, tail, marked: is_mark(bytes, end, database, epoch, previous) }
+        let is_note = |at: &usize| {
+            let note = FrameHeader::parse(&bytes[*at..], database);
+            *at > end && note.is_some_and(|note| (note.epoch, note.number) == (epoch, 0))
+        };
+        let note = bytes.len().checked_sub(SECTOR).filter(is_note);
+        Self { frames, end, tail, marked: is_mark(bytes, end, database, epoch, previous), note }
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use self::frame::{FrameHeader, LogContent, LogEnd, PAYLOAD_BYTES_MAX, write_frame};
+use self::frame::{FrameHeader, LogContent, LogEnd, PAYLOAD_BYTES_MAX, SECTOR, write_frame};
 use super::error::{PagerError, Result};
 use super::file::{Announced, Peers};
 use super::metrics;
@@ -82,9 +82,22 @@ pub(super) struct Carried {
     pub(super) checksum: u32,
 }
 
-/// Whether a frame with such a payload goes into so much room, with the mark behind it.
+/// Where in a log of so many bytes it is noted which frames are durable: in its last sector, far from the frames, and
+/// without a sync of its own. So a page that is lost with the last frames, which begins within one, is no crash.
+fn note_at(bytes: u64) -> u64 {
+    bytes.saturating_sub(SECTOR as u64)
+}
+
+/// A frame without payload.
+fn frame_of(database: &[u8; 16], header: &FrameHeader) -> Vec<u8> {
+    let mut frame = vec![];
+    write_frame(&mut frame, database, header, &[]);
+    frame
+}
+
+/// Whether a frame with such a payload goes into so much room, with the mark behind it, before the note.
 pub(super) fn fits(payload: usize, room: u64) -> bool {
-    payload <= PAYLOAD_BYTES_MAX && FrameHeader::bytes_max(payload) as u64 <= room
+    payload <= PAYLOAD_BYTES_MAX && FrameHeader::bytes_max(payload) as u64 <= note_at(room)
 }
 
 /// The log of an open file.
@@ -125,8 +138,6 @@ struct State {
     salt: u32,
     /// Somebody writes.
     busy: bool,
-    /// There is a frame since the last sync of which the mark written with it does not tell that it was written as a whole.
-    unmarked: bool,
     synced_at: Instant,
 }
 
@@ -151,7 +162,6 @@ impl Log {
             fate: Arc::default(),
             salt,
             busy: false,
-            unmarked: false,
             synced_at: Instant::now(),
         };
         let log = Self { state: Mutex::new(state), wake: Condvar::new() };
@@ -167,7 +177,6 @@ impl Log {
         (state.start, state.bytes) =
             superblock.log.map_or((0, 0), |log| (log.start.0 * page_size, log.pages * page_size));
         state.marked = superblock.is_log_marked();
-        state.unmarked = false;
         state.epoch = superblock.sequence;
         (state.end, state.previous, state.written_previous) = (0, 0, 0);
         (state.staged, state.written, state.durable) = (0, 0, 0);
@@ -184,9 +193,15 @@ impl Log {
     /// The mark at the beginning of the log of a superblock to be.
     pub(super) fn first_mark(&self, epoch: u64) -> Vec<u8> {
         let state = self.state.lock();
-        let mut mark = vec![];
-        write_frame(&mut mark, &state.database, &FrameHeader::mark(epoch, 0, state.salt), &[]);
-        mark
+        frame_of(&state.database, &FrameHeader::mark(epoch, 0, state.salt))
+    }
+
+    /// Where in a log of so many bytes the note is that its first frame is durable, and the note. It may be written
+    /// before that is so: without its superblock it says nothing.
+    pub(super) fn first_note(&self, epoch: u64, bytes: u64, carried: Carried) -> (u64, Vec<u8>) {
+        let state = self.state.lock();
+        let note = FrameHeader { durable: 1, ..FrameHeader::mark(epoch, carried.checksum, state.salt) };
+        (note_at(bytes), frame_of(&state.database, &note))
     }
 
     /// The first frame of the log of a superblock to be with the mark behind it, and what is to be known of the frame.
@@ -211,8 +226,7 @@ impl Log {
         if state.bytes.saturating_sub(state.end) < frame::FRAME_HEADER_BYTES as u64 {
             return;
         }
-        let mut mark = vec![];
-        write_frame(&mut mark, &state.database, &FrameHeader::mark(epoch, state.previous, state.salt), &[]);
+        let mark = frame_of(&state.database, &FrameHeader::mark(epoch, state.previous, state.salt));
         let offset = state.start + state.end;
         drop(state);
         if let Err(error) = inner.file.write_all_at(offset, &mark) {
@@ -288,7 +302,6 @@ impl Log {
             length: payload.len(),
             extra: FrameHeader::extra_at(state.end, payload.len()),
         };
-        state.unmarked |= !state.pending.is_empty() || header.is_long(state.end);
         state.previous = write_frame(&mut state.pending, &state.database, &header, payload);
         state.end += header.bytes() as u64;
         state.staged += 1;
@@ -348,39 +361,35 @@ impl Log {
         let fate = std::mem::take(&mut state.fate);
         let (last, previous) = (state.staged, state.previous);
         let at = state.end - bytes.len() as u64;
-        let (offset, behind) = (state.start + at, state.start + state.end);
+        let offset = state.start + at;
         let (written, durable, promised) = (state.written, state.durable, state.promised);
         // What stands behind the frames after this, and what again if they cannot be written.
         let marks = [previous, state.written_previous].map(|previous| {
-            let mut mark = vec![];
-            let header = FrameHeader { durable, ..FrameHeader::mark(state.epoch, previous, state.salt) };
-            write_frame(&mut mark, &state.database, &header, &[]);
-            mark
+            let mark = FrameHeader { durable, ..FrameHeader::mark(state.epoch, previous, state.salt) };
+            frame_of(&state.database, &mark)
         });
         if !bytes.is_empty() {
             bytes.extend_from_slice(&marks[0]);
         }
-        // What was synced needs no more than to be said, when the system finds the time.
-        let surely = (sync && state.unmarked).then(|| {
-            state.unmarked = false;
-            let mut mark = vec![];
-            let header =
-                FrameHeader { durable: last, ..FrameHeader::mark(state.epoch, previous, state.salt) };
-            write_frame(&mut mark, &state.database, &header, &[]);
-            mark
-        });
+        let note = FrameHeader { durable: last, ..FrameHeader::mark(state.epoch, previous, state.salt) };
+        let note = (state.start + note_at(state.bytes), frame_of(&state.database, &note));
         drop(state);
 
         let timer = metrics::Timer::start();
-        let outcome = write_frames(inner, offset, &bytes, sync, written > durable).and_then(|()| {
-            let Some(mark) = surely else { return Ok(()) };
-            let said = inner.file.write_all_at(behind, &mark);
-            said.map_err(|error| Failed::Sync(PagerError::io("write to the log of", &inner.name, error)))
-        });
+        let outcome = write_frames(inner, offset, &bytes, sync, written > durable);
         if outcome.is_ok() {
             metrics::group_written(last - written, bytes.len());
             if sync {
                 timer.synced("log");
+            }
+            // For when the system finds the time; the commits stand whatever comes of it.
+            if sync && last > durable {
+                match inner.file.write_all_at(note.0, &note.1) {
+                    Err(error) if error.kind() != std::io::ErrorKind::StorageFull => {
+                        inner.close_latch(&PagerError::io("write to the log of", &inner.name, error));
+                    }
+                    _ => {}
+                }
             }
         }
         // If nothing of it may be there and nobody was told that it is, these commits alone have failed.
