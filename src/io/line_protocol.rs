@@ -36,21 +36,25 @@ pub enum FieldText<'a> {
 /// What is wrong with a line.
 pub type LineError = String;
 
-/// The length of the line at the start of `bytes`, without its line break; `None` if its end is not there.
-/// A line break inside quotes is part of a value, but only behind the series.
-pub fn line_length(bytes: &[u8]) -> Option<usize> {
+/// The length of the line at the start of `bytes`, without its line break, and how many line breaks it has within;
+/// `None` if its end is not there. A line break inside quotes is part of a value, but only behind the series.
+pub fn line_length(bytes: &[u8]) -> Option<(usize, u64)> {
     // Quotes are rare: a line without them ends at its line break.
     let end = memchr::memchr(b'\n', bytes)?;
     if memchr::memchr(b'"', &bytes[..end]).is_none() || bytes.first() == Some(&b'#') {
-        return Some(end);
+        return Some((end, 0));
     }
     let mut at = series_length(&bytes[..end]);
-    let mut quoted = false;
+    let (mut quoted, mut breaks) = (false, 0);
     while at < bytes.len() {
         match bytes[at] {
-            b'\\' if quoted => at += 1,
+            b'\\' if quoted => {
+                breaks += u64::from(bytes.get(at + 1) == Some(&b'\n'));
+                at += 1;
+            }
             b'"' => quoted = !quoted,
-            b'\n' if !quoted => return Some(at),
+            b'\n' if !quoted => return Some((at, breaks)),
+            b'\n' => breaks += 1,
             _ => {}
         }
         at += 1;
@@ -159,6 +163,19 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// The value of the next field, if it is a float of few digits of a field that is called so, without escapes: what
+    /// most are. Else nothing is taken.
+    pub fn take_float(&mut self, name: &[u8]) -> Option<f64> {
+        let [b'=', text @ ..] = self.rest?.strip_prefix(name)? else { return None };
+        let (value, length) = short_decimal(text)?;
+        self.rest = match &text[length..] {
+            [] => None,
+            [b',', more @ ..] if !more.is_empty() => Some(more),
+            _ => return None,
+        };
+        Some(value)
+    }
+
     fn field(&mut self, bytes: &'a [u8]) -> Result<(&'a [u8], FieldText<'a>), LineError> {
         let at =
             find_escaped(bytes, b'=').ok_or_else(|| format!("the field \"{}\" has no value", show(bytes)))?;
@@ -204,6 +221,35 @@ fn parse_value(text: &[u8]) -> Option<FieldText<'_>> {
     }
     let value: f64 = fast_float2::parse(text).ok()?;
     value.is_finite().then_some(FieldText::Float(value))
+}
+
+/// The number at the start of `text`, and its length, if it is a decimal of so few digits that its value is the quotient
+/// of two floats that are exact, and so exactly rounded.
+fn short_decimal(text: &[u8]) -> Option<(f64, usize)> {
+    const DIGITS_MAX: usize = 15;
+    const POWERS: [f64; DIGITS_MAX + 1] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let sign = usize::from(text.first() == Some(&b'-'));
+    let (mut at, mut number, mut point) = (sign, 0_u64, None);
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'0'..=b'9' => number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')),
+            b'.' if point.is_none() => point = Some(at),
+            b',' => break,
+            _ => return None,
+        }
+        at += 1;
+    }
+    let (whole, decimals) = match point {
+        Some(point) => (point - sign, at - point - 1),
+        None => (at - sign, 0),
+    };
+    // Others are left to who knows them.
+    if whole == 0 || (point.is_some() && decimals == 0) || whole + decimals > DIGITS_MAX {
+        return None;
+    }
+    let value = number as f64 / POWERS[decimals];
+    Some((if sign == 1 { -value } else { value }, at))
 }
 
 fn parse_int(digits: &[u8]) -> Option<i64> {
@@ -319,6 +365,45 @@ mod tests {
         list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
     }
 
+    proptest::proptest! {
+        #[test]
+        fn short_decimals_are_what_they_are(
+            (whole, more, sign) in ("[0-9]{0,17}", "(\\.[0-9]{0,16})?", "-?"), rest in "(,a=1|,|e5|i|\\.|)",
+        ) {
+            let text = format!("v={sign}{whole}{more}{rest}");
+            let (mut quick, mut slow) = (fields(text.as_bytes()), fields(text.as_bytes()));
+            let Some(value) = quick.take_float(b"v") else {
+                let same = (quick.next(), slow.next());
+                proptest::prop_assert_eq!(same.0, same.1);
+                return Ok(());
+            };
+            let expected = format!("{sign}{whole}{more}").parse::<f64>().unwrap();
+            proptest::prop_assert_eq!(value.to_bits(), expected.to_bits());
+            proptest::prop_assert_eq!(slow.next(), Some(Ok((&b"v"[..], FieldText::Float(value)))));
+            proptest::prop_assert_eq!(quick.next(), slow.next());
+        }
+    }
+
+    #[test]
+    fn floats_are_taken_by_their_name() {
+        let taken = |text: &str, name: &str| fields(text.as_bytes()).take_float(name.as_bytes());
+        assert_eq!(taken("usage=1.25", "usage"), Some(1.25));
+        assert_eq!(taken("usage=-0,b=1", "usage").map(f64::to_bits), Some((-0.0_f64).to_bits()));
+        for text in [
+            "usag=1",
+            "usage2=1",
+            "usage",
+            "usage=",
+            "usage=1i",
+            "usage=-",
+            "usage=.5",
+            "usage=1,",
+            "usage=\"1\"",
+        ] {
+            assert_eq!(taken(text, "usage"), None, "{text}");
+        }
+    }
+
     #[test]
     fn all_types_and_escapes() {
         let line = r#"my\ m\,x,host=web\ 1,a\=b=c\,d f=1.5,i=-2i,u=3u,b=T,s="say \"hi\", a=b \n" 17"#;
@@ -363,9 +448,10 @@ mod tests {
 
     #[test]
     fn a_line_ends_outside_quotes() {
-        assert_eq!(line_length(b"m v=1\nm v=2"), Some(5));
-        assert_eq!(line_length(b"m v=\"a\nb\" 1\n"), Some(11));
-        assert_eq!(line_length(b"m,t=a\"b v=1\nx"), Some(11));
+        assert_eq!(line_length(b"m v=1\nm v=2"), Some((5, 0)));
+        assert_eq!(line_length(b"m v=\"a\nb\" 1\n"), Some((11, 1)));
+        assert_eq!(line_length(b"m,t=a\"b v=1\nx"), Some((11, 0)));
+        assert_eq!(line_length(b"m v=\"a\\\n\n\\\"\" 1\nx"), Some((14, 2)));
         assert_eq!(line_length(b"m v=1"), None);
     }
 }

@@ -68,6 +68,12 @@ impl Kind {
     }
 }
 
+/// What a value takes, or a text without its bytes, or the lack of one.
+const PLACE_BYTES: usize = 8;
+
+/// Fields for whose values there is room from the beginning.
+const EXPECTED_FIELDS: usize = 64;
+
 /// A value on its way into a column.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
@@ -114,15 +120,16 @@ struct Field {
 }
 
 impl Field {
-    fn new(name: &str, kind: Option<Kind>) -> Self {
+    fn new(name: &str, kind: Option<Kind>, rows: usize) -> Self {
         let values = match kind {
-            Some(Kind::Float) => Values::Float(vec![]),
-            Some(Kind::Int) | None => Values::Int(vec![]),
-            Some(Kind::UInt) => Values::UInt(vec![]),
+            Some(Kind::Float) => Values::Float(Vec::with_capacity(rows)),
+            Some(Kind::Int) => Values::Int(Vec::with_capacity(rows)),
+            None => Values::Int(vec![]),
+            Some(Kind::UInt) => Values::UInt(Vec::with_capacity(rows)),
             Some(Kind::Bool) => Values::Bool(vec![]),
             Some(Kind::Text) => Values::Text(StringViewBuilder::new().with_deduplicate_strings()),
         };
-        let is_plain = !name.contains('\\');
+        let is_plain = !name.contains(['\\', '=', ',', ' ']);
         Self {
             name: name.into(),
             is_plain,
@@ -197,6 +204,10 @@ pub(super) struct Buffer {
     series: Vec<Vec<(usize, Box<str>)>>,
     of_series: Vec<u32>,
     times: Vec<i64>,
+    /// So many points may come.
+    expected: usize,
+    /// What the points take in memory, roughly: a place for each field of each of them, and texts.
+    pub bytes: usize,
     /// Counts calls of [`push`](Self::push).
     pushes: u64,
     /// Times that were cut to the precision of the column.
@@ -219,11 +230,11 @@ fn takes_tag(table: &TableDefinition, column: &ColumnDefinition) -> bool {
 }
 
 impl Buffer {
-    /// For a measurement whose table exists, or does not yet.
+    /// For a measurement whose table exists, or does not yet. There may be about `rows` points.
     ///
     /// # Errors
     /// The table has no time, or must not be written past its constraints.
-    pub fn new(name: &str, table: Option<Arc<TableDefinition>>) -> Result<Self, String> {
+    pub fn new(name: &str, table: Option<Arc<TableDefinition>>, rows: usize) -> Result<Self, String> {
         let (mut unit, mut time_name) = (TimeUnit::Microsecond, TIME.into());
         if let Some(table) = &table {
             let time = table.columns.iter().find(|c| c.role == ColumnRole::Time);
@@ -248,8 +259,10 @@ impl Buffer {
             fields: vec![],
             by_name: HashMap::new(),
             series: vec![],
-            of_series: vec![],
-            times: vec![],
+            of_series: Vec::with_capacity(rows),
+            times: Vec::with_capacity(rows),
+            expected: rows,
+            bytes: 0,
             pushes: 0,
             cut: 0,
         })
@@ -303,6 +316,12 @@ impl Buffer {
         self.by_name.get(name).copied().or_else(folded)
     }
 
+    /// How the field `hint` stands in a line, if it has floats and no escapes in its name.
+    pub fn float_name(&self, hint: usize) -> Option<&[u8]> {
+        let field = self.fields.get(hint)?;
+        (field.kind == Some(Kind::Float) && field.is_plain).then(|| field.name.as_bytes())
+    }
+
     /// The index of a field from its name as it stands in a line, if it is `hint`.
     pub fn likely_field(&self, written: &[u8], kind: Kind, hint: usize) -> Option<usize> {
         let field = self.fields.get(hint)?;
@@ -327,7 +346,7 @@ impl Buffer {
             field.rows == 0 && self.table.as_ref().is_none_or(|t| t.column_position(name).is_none());
         if is_free && field.kind != Some(kind) {
             // Only points that were refused had it.
-            *field = Field::new(name, Some(kind));
+            *field = Field::new(name, Some(kind), self.expected);
         }
         match field.kind {
             Some(own) if own == kind => Ok(index),
@@ -365,7 +384,10 @@ impl Buffer {
             }
             own = Kind::of(&column.ty);
         }
-        self.fields.push(Field::new(name, own));
+        // Few fields are in all points, where there are many.
+        let rows = if self.fields.len() < EXPECTED_FIELDS { self.expected } else { 0 };
+        self.fields.push(Field::new(name, own, rows));
+        self.bytes += PLACE_BYTES * self.times.len();
         self.by_name.insert(name.into(), self.fields.len() - 1);
         Ok(self.fields.len() - 1)
     }
@@ -390,8 +412,12 @@ impl Buffer {
             }
         }
         self.cut += u64::from(nanos.rem_euclid(per_tick) != 0);
+        self.bytes += PLACE_BYTES * (2 + self.fields.len());
         let row = self.times.len();
         for (field, value) in values {
+            if let Value::Text(text) = value {
+                self.bytes += text.len();
+            }
             self.fields[*field].set(row, *value);
         }
         self.times.push(time);
@@ -527,9 +553,17 @@ impl Buffer {
                 _ => i as u32,
             };
         }
-        let mut order: Vec<(u32, i64, u32)> = (0..self.rows())
-            .map(|row| (rank[self.of_series[row] as usize], self.times[row], row as u32))
-            .collect();
+        // By series, then in the order they came, which mostly is that of time.
+        let mut next = vec![0_usize; by_tags.len() + 1];
+        self.of_series.iter().for_each(|&series| next[rank[series as usize] as usize + 1] += 1);
+        (1..next.len()).for_each(|at| next[at] += next[at - 1]);
+        let mut order = vec![(0, 0, 0); self.rows()];
+        for ((&series, &time), row) in self.of_series.iter().zip(&self.times).zip(0..) {
+            let rank = rank[series as usize];
+            let place = &mut next[rank as usize];
+            order[*place] = (rank, time, row);
+            *place += 1;
+        }
         if !order.is_sorted() {
             order.sort_unstable();
         }

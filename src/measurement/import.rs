@@ -93,10 +93,10 @@ pub(crate) fn import(
         let mut from = 0;
         loop {
             let rest = &bytes[from..];
-            let length = match line_length(rest) {
-                Some(length) => length,
+            let (length, mut breaks) = match line_length(rest) {
+                Some(line) => line,
                 // A quote that is never closed: the line is cut at its first break, so that the next is read.
-                None if at_end && !rest.is_empty() => memchr::memchr(b'\n', rest).unwrap_or(rest.len()),
+                None if at_end && !rest.is_empty() => (memchr::memchr(b'\n', rest).unwrap_or(rest.len()), 0),
                 None => break,
             };
             line_number += 1;
@@ -112,9 +112,9 @@ pub(crate) fn import(
                     report.errors.push(Rejected { place: line_number, message });
                 }
                 // A quote too many makes one line of several: those behind the first get a chance of their own.
-                taken = memchr::memchr(b'\n', line).unwrap_or(length);
+                (taken, breaks) = (memchr::memchr(b'\n', line).unwrap_or(length), 0);
             }
-            line_number += memchr::memchr_iter(b'\n', &line[..taken]).count() as u64;
+            line_number += breaks;
             from += (taken + 1).min(rest.len());
             writer.flush_if_full()?;
         }

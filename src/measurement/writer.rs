@@ -21,6 +21,8 @@ use crate::sql::session::wait_to_write;
 const SERIES_MAX: usize = 200_000;
 /// Points of all measurements that wait.
 const WAITING_MAX: usize = 4 * ROW_GROUP_ROWS;
+/// Bytes that they take, so that memory stays bounded however many fields and however long texts there are.
+const WAITING_BYTES_MAX: usize = 128 << 20;
 
 /// A point that was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,10 @@ pub struct PointWriter {
     /// Kept for its room.
     key: Vec<u8>,
     waiting: usize,
+    /// Bytes that they take, roughly.
+    waiting_bytes: usize,
+    /// Points of the largest measurement of the batch before.
+    largest: usize,
     written: u64,
     cut: u64,
 }
@@ -74,6 +80,8 @@ impl PointWriter {
             series: HashMap::default(),
             key: vec![],
             waiting: 0,
+            waiting_bytes: 0,
+            largest: 0,
             written: 0,
             cut: 0,
         }
@@ -125,6 +133,7 @@ impl PointWriter {
             None => self.buffer(&point.measurement)?,
         };
         let buffer = &mut self.buffers[index];
+        let bytes_before = buffer.bytes;
         let mut values = Vec::with_capacity(point.fields.len());
         for (name, value) in &point.fields {
             let value = match value {
@@ -148,6 +157,7 @@ impl PointWriter {
             }
         };
         buffer.push(series, nanos, &values)?;
+        self.waiting_bytes += buffer.bytes - bytes_before;
         self.waiting += 1;
         Ok(())
     }
@@ -172,10 +182,19 @@ impl PointWriter {
             }
         };
         let buffer = &mut self.buffers[index];
+        let bytes_before = buffer.bytes;
         let mut values: Vec<(usize, Value<'_>)> = Vec::with_capacity(16);
         // Names and texts with escapes are decoded apart; all others are used as they stand.
         let mut texts: Vec<(usize, String)> = vec![];
-        for field in fields(line.fields) {
+        let mut rest = fields(line.fields);
+        loop {
+            if let Some(name) = buffer.float_name(values.len())
+                && let Some(value) = rest.take_float(name)
+            {
+                values.push((values.len(), Value::Float(value)));
+                continue;
+            }
+            let Some(field) = rest.next() else { break };
             let (key, value) = field?;
             let value = match value {
                 FieldText::Float(v) => Value::Float(v),
@@ -209,6 +228,7 @@ impl PointWriter {
             (None, None) => return Err("the line has no series".into()),
         };
         buffer.push(series, line.time.map_or(now, |t| i128::from(t) * nanos_per_tick), &values)?;
+        self.waiting_bytes += buffer.bytes - bytes_before;
         self.waiting += 1;
         Ok(())
     }
@@ -224,13 +244,16 @@ impl PointWriter {
             Ok(other) => return Err(format!("\"{name}\" is a {}, not a measurement", other.kind())),
             Err(_) => None,
         };
-        self.buffers.push(Buffer::new(name, table)?);
+        self.buffers.push(Buffer::new(name, table, if self.buffers.is_empty() { self.largest } else { 0 })?);
         self.by_name.insert(name.into(), self.buffers.len() - 1);
         Ok(self.buffers.len() - 1)
     }
 
     /// Writes if there is a row group to write.
     pub(super) fn flush_if_full(&mut self) -> Result<()> {
+        if self.waiting_bytes >= WAITING_BYTES_MAX {
+            return self.flush();
+        }
         if self.series.len() < SERIES_MAX && self.waiting < ROW_GROUP_ROWS {
             return Ok(());
         }
@@ -256,6 +279,8 @@ impl PointWriter {
         let mut transaction = wait_to_write(shared.storage(), timeout, &CancelToken::default())?;
         self.series.clear();
         self.by_name.clear();
+        self.largest = self.buffers.iter().map(Buffer::rows).max().unwrap_or(0);
+        self.waiting_bytes = 0;
         let points = std::mem::take(&mut self.waiting) as u64;
         // Tables may be others by the next batch, so that nothing that is known of them is kept.
         for buffer in std::mem::take(&mut self.buffers) {

@@ -70,7 +70,7 @@ impl Exponents {
     /// The whole number that stands for a float, if there is one.
     #[inline(always)]
     fn encode<F: Float>(self, bits: F) -> Option<i64> {
-        let scaled = (bits.value() * POWERS[self.e] * FRACTIONS[self.f]).round_ties_even();
+        let scaled = round(bits.value() * POWERS[self.e] * FRACTIONS[self.f]);
         // False for NaN, too.
         if scaled.abs() > EXACT || scaled.is_nan() {
             return None;
@@ -116,6 +116,13 @@ fn find_exponents<F: Float>(bits: &[F]) -> Option<Exponents> {
 }
 
 /// Appends an ALP stream, unless no exponents suit or, if `limit` is given, it would not be shorter than that.
+/// The nearest whole number, the even one of two. Without instructions of its own it is a call for each number.
+fn round(value: f64) -> f64 {
+    /// Beside it floats are whole numbers.
+    const BIG: f64 = 1.5 * (1_u64 << 52) as f64;
+    if value.abs() < (1_u64 << 51) as f64 { value + BIG - BIG } else { value.round_ties_even() }
+}
+
 fn encode_alp<F: Float>(bits: &[F], limit: Option<usize>, out: &mut Vec<u8>) -> bool {
     if bits.len() > usize::from(u16::MAX) {
         return false;

@@ -45,6 +45,14 @@ pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
         }
     };
     let values: Vec<&[u8]> = (0..array.len()).map(value).collect();
+    let views = if text { array.as_string_view().views() } else { array.as_binary_view().views() };
+    // Rows with the text of the row before, as far as that is seen at once. In clustered data that is most.
+    let mut repeats: Vec<bool> =
+        std::iter::once(false).chain(views.windows(2).map(|two| two[0] == two[1])).collect();
+    if let Some(nulls) = nulls {
+        // What NULL stands on is no text.
+        (1..array.len()).for_each(|i| repeats[i] &= nulls.is_valid(i) && nulls.is_valid(i - 1));
+    }
     let mut total = 0;
     for block in builder.blocks.iter_mut().filter(|b| !b.all_null()) {
         let values = &values[block.range()];
@@ -56,11 +64,19 @@ pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
             )));
         }
         total += bytes;
-        block.summary = bytes_summary(values, block.nulls.as_ref(), text);
+        block.summary = match &block.nulls {
+            None => {
+                let firsts = values.iter().zip(&repeats[block.range()]).enumerate();
+                let firsts: Vec<&[u8]> =
+                    firsts.filter(|(i, (_, repeats))| *i == 0 || !**repeats).map(|(_, (v, _))| *v).collect();
+                bytes_summary(&firsts, None, text)
+            }
+            nulls => bytes_summary(values, nulls.as_ref(), text),
+        };
     }
     builder.memory_len = 16 * builder.rows() + total;
     let force = builder.options.force;
-    let dictionary = find_distinct(&values, builder);
+    let dictionary = find_distinct(&values, &repeats, builder);
     let wants = |codec| force.is_none() || force == Some(codec);
 
     // What each way would take; lengths are guessed at a byte each.
@@ -184,7 +200,13 @@ struct Dictionary<'a> {
 }
 
 /// Finds the distinct values and counts them. `None` if there are too many to be worth storing once.
-fn find_distinct<'a>(values: &[&'a [u8]], builder: &mut ChunkBuilder<'_>) -> Option<Dictionary<'a>> {
+///
+/// `repeats` tells rows that have the value of the row before.
+fn find_distinct<'a>(
+    values: &[&'a [u8]],
+    repeats: &[bool],
+    builder: &mut ChunkBuilder<'_>,
+) -> Option<Dictionary<'a>> {
     let hasher = FixedState::with_seed(0);
     let force = builder.options.force == Some(Codec::Dictionary);
     let mut table: HashTable<(u64, u32)> = HashTable::new();
@@ -195,6 +217,11 @@ fn find_distinct<'a>(values: &[&'a [u8]], builder: &mut ChunkBuilder<'_>) -> Opt
     for block in builder.blocks.iter().filter(|b| !b.all_null()) {
         for row in block.range() {
             if !is_valid(block.nulls.as_ref(), row - block.start) {
+                continue;
+            }
+            if repeats[row] {
+                codes[row] = codes[row - 1];
+                seen += 1;
                 continue;
             }
             let v = values[row];
