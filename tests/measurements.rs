@@ -50,6 +50,8 @@ fn columns_come_with_points() {
     assert_eq!(rows(&db, "SHOW MEASUREMENTS"), ["cpu", "mem"]);
     assert_eq!(rows(&db, "SHOW TAG KEYS"), ["cpu|host", "cpu|region"]);
     assert_eq!(rows(&db, "SHOW TAG VALUES FROM cpu WITH KEY = host"), ["cpu|host|a", "cpu|host|b"]);
+    assert_eq!(rows(&db, "SHOW TAG VALUES"), ["cpu|host|a", "cpu|host|b", "cpu|region|eu"]);
+    assert_eq!(rows(&db, "SHOW TAG VALUES FROM mem"), [""; 0]);
     assert_eq!(rows(&db, "SHOW FIELD KEYS FROM cpu"), ["cpu|usage|DOUBLE", "cpu|cores|BIGINT"]);
     assert_eq!(rows(&db, "SHOW SERIES"), ["cpu,host=a,region=eu", "cpu,host=b", "mem"]);
     // FluxQL sees the time by its mark.
@@ -545,6 +547,21 @@ fn series_without_end_are_all_there() {
         [format!("{series}|{series}|{}", series * (series - 1) / 2)]
     );
     assert_eq!(rows(&db, "SELECT v FROM m WHERE id = 's123456'"), ["123456"]);
+}
+
+/// What waits to be written is bounded by its bytes, too.
+#[test]
+fn long_texts_do_not_wait_for_many_points() {
+    let db = Database::open_in_memory().unwrap();
+    let mut writer = db.point_writer();
+    let text = "a long text ".repeat(1 << 17);
+    for i in 0..200 {
+        writer.write(&Point::new("log").field("text", format!("{i} {text}")).at_micros(i)).unwrap();
+        let waiting = i as u64 + 1 - writer.written();
+        assert!(waiting <= 100, "{waiting} texts of {} bytes wait", text.len());
+    }
+    writer.flush().unwrap();
+    assert_eq!(rows(&db, "SELECT count(*), min(length(text)) > 1000000 FROM log"), ["200|true"]);
 }
 
 #[test]

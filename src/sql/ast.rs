@@ -399,7 +399,7 @@ pub enum MeasurementPart {
     Name,
     /// Names of its tags.
     TagKeys,
-    /// Values of some of its tags.
+    /// Values of some of its tags, or of all if none is named.
     TagValues(Vec<Ident>),
     /// Names and types of its fields.
     FieldKeys,

@@ -456,8 +456,10 @@ fn show_measurements(parser: &mut Parser, what: MeasurementPart, words: usize) -
     if parser.parse_keyword(Keyword::FROM) {
         show.of = Some(parser.parse_identifier()?);
     }
-    if let MeasurementPart::TagValues(keys) = &mut show.what {
-        parser.expect_keywords(&[Keyword::WITH, Keyword::KEY])?;
+    if let MeasurementPart::TagValues(keys) = &mut show.what
+        && parser.parse_keyword(Keyword::WITH)
+    {
+        parser.expect_keyword_is(Keyword::KEY)?;
         if parser.parse_keyword(Keyword::IN) {
             parser.expect_token(&Token::LParen)?;
             *keys = parser.parse_comma_separated(Parser::parse_identifier)?;

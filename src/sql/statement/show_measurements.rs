@@ -50,8 +50,10 @@ pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Fa
         MeasurementPart::TagValues(keys) => {
             let mut parts = vec![];
             for table in &tables {
-                for tag in tags(table).filter(|t| keys.iter().any(|k| k.value.eq_ignore_ascii_case(&t.name)))
-                {
+                let is_named = |tag: &ColumnDefinition| {
+                    keys.is_empty() || keys.iter().any(|key| key.value.eq_ignore_ascii_case(&tag.name))
+                };
+                for tag in tags(table).filter(|tag| is_named(tag)) {
                     parts.push(format!(
                         "SELECT DISTINCT {} AS name, {} AS tag, {2} AS value FROM {3} WHERE {2} IS NOT NULL",
                         text(&table.name),
@@ -65,6 +67,10 @@ pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Fa
                 return Err(SqlError::catalog(format!("there is no tag \"{}\"", key.value))
                     .at_span(key.span)
                     .into());
+            }
+            if parts.is_empty() {
+                let columns = [("name", T::Varchar), ("tag", T::Varchar), ("value", T::Varchar)];
+                return Ok(RowsBuilder::new(&columns).finish("show")?.into());
             }
             run_query(session, &parts, "1, 2, 3")
         }
