@@ -319,7 +319,7 @@ impl Buffer {
     /// How the field `hint` stands in a line, if it has floats and no escapes in its name.
     pub fn float_name(&self, hint: usize) -> Option<&[u8]> {
         let field = self.fields.get(hint)?;
-        (field.kind == Some(Kind::Float) && field.is_plain).then(|| field.name.as_bytes())
+        (field.kind == Some(Kind::Float) && field.is_plain).then_some(field.name.as_bytes())
     }
 
     /// The index of a field from its name as it stands in a line, if it is `hint`.
