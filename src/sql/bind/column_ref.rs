@@ -73,8 +73,18 @@ impl Binder<'_> {
 
     /// The row of a table as a struct, or the column of a function that yields one only.
     pub(super) fn bind_whole_row(&mut self, ident: &Ident, cx: &mut ExprContext<'_>) -> Result<Option<Expr>> {
+        self.bind_row_of(&[], ident, cx)
+    }
+
+    /// The same of a table whose name says where it is.
+    fn bind_row_of(
+        &mut self,
+        place: &[&str],
+        ident: &Ident,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Option<Expr>> {
         for (level, scope) in std::iter::once(cx.scope).chain(Outer::chain(cx.outer)).enumerate() {
-            let Some(relation) = scope.relation(&[], &ident.value).filter(|r| !r.name.is_empty()) else {
+            let Some(relation) = scope.relation(place, &ident.value).filter(|r| !r.name.is_empty()) else {
                 continue;
             };
             let columns: Vec<&ScopeColumn> = relation.columns.iter().collect();
@@ -176,6 +186,21 @@ impl Binder<'_> {
             }
             // A table of a query around may have the name, too.
             no_fields.get_or_insert_with(|| cannot_extract(&parts[1]));
+        }
+        if let Some((last, place)) = names.split_last().filter(|(_, place)| place.len() <= 2)
+            && missing.is_none()
+            && let Some(ident) = parts.last()
+            && ident.value == *last
+            && let Some(row) = self.bind_row_of(place, ident, cx)?
+        {
+            return Ok(row);
+        }
+        // `alias.x` is what the select list calls x, whatever columns there are.
+        if let Some(aliases) = cx.aliases
+            && parts[0].value.eq_ignore_ascii_case("alias")
+            && let Some(expr) = self.bind_alias(&parts[1], aliases, cx)?
+        {
+            return self.fields(expr, &parts[2..]);
         }
         Err(missing.or(no_fields).unwrap_or_else(|| no_such_table(&parts[0], cx.scope)))
     }
