@@ -259,3 +259,18 @@ fn a_future_version_says_so() {
     std::fs::write(&path, b"x").unwrap();
     assert!(Database::open(&path).is_err());
 }
+
+#[test]
+fn a_file_that_is_cut_while_it_is_open_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.flux");
+    let db = Database::open_with(&path, options()).unwrap();
+    db.connect().execute(&create(60_000)).unwrap();
+    db.close().unwrap();
+    // With a mapping this may end the process; without, it does not. What was read is a copy, and not missed.
+    let db = Database::open_with(&path, options().read_only(true).memory_map(false)).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(3 * PAGE as u64).unwrap();
+    let error = answers(&db).unwrap_err().to_string();
+    assert!(error.contains("past the end of the file"), "{error}");
+    assert_eq!(db.connect().query("SELECT 1").unwrap().count_rows().unwrap(), 1);
+}
