@@ -393,7 +393,8 @@ fn the_log_is_listed() {
     });
     assert_eq!(at, file.file_bytes());
     assert!(!found.contains_key("damaged"), "{found:?}");
-    assert_eq!(found["frame header"], [("frame 1".to_owned(), 64), ("frame 2".to_owned(), 64)]);
+    let headers = ["frame 1", "frame 2", "the mark of the log's end", "what is durable"];
+    assert_eq!(found["frame header"], headers.map(|owner| (owner.to_owned(), 64)));
     assert_eq!(found["logged deletes"], [("main.t, frame 2".to_owned(), 8)]);
     let columns: Vec<&str> = found["logged values"].iter().map(|(owner, _)| owner.as_str()).collect();
     assert_eq!(columns, ["main.t.i, frame 1", "main.t.s, frame 1"]);
