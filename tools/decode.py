@@ -47,7 +47,7 @@ class File:
         names = ("sequence", "pages", "catalog_root", "space_root", "space_pages", "log_root")
         found |= dict(zip(names, struct.unpack_from("<6Q", block, 48)))
         found |= {"log_pages": struct.unpack_from("<Q", block, 104)[0], "database": block[32:48].hex()}
-        check(found["version"] == 1 and found["incompatible"] & ~1 == 0, "a version that is not known")
+        check(found["version"] == 1 and found["incompatible"] & ~3 == 0, "a version that is not known")
         return found
 
     def log(self):
@@ -57,7 +57,10 @@ class File:
         expected, previous = 1, 0
         while at + 64 <= end and self.bytes[at : at + 4] == b"FXWL":
             crc, database, epoch, number, _, before, length = struct.unpack_from("<I16sQQQII", self.bytes, at + 4)
-            frame = self.bytes[at : at + (64 + length + 63) // 64 * 64]
+            extra = self.bytes[at + 57] if self.bytes[at + 56] == 2 else 0
+            frame = bytearray(self.bytes[at : at + ((64 + length + 63) // 64 + extra) * 64])
+            if self.bytes[at + 56] == 2:
+                frame[58:60] = b"\0\0"
             known = (self.superblock["database"], self.superblock["sequence"], expected, previous)
             if (database.hex(), epoch, number, before) != known or zlib.crc32(frame[8:]) != crc:
                 break
