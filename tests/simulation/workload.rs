@@ -142,6 +142,10 @@ impl Driver {
     }
 
     fn step(&mut self) -> Result<(), Error> {
+        // It may have been killed by what nobody waited for.
+        if self.process.is_killed() {
+            return self.reopen(true);
+        }
         match self.random.below(100) {
             0 | 1 => return self.reopen(false),
             2 => return self.reopen(true),
