@@ -37,6 +37,8 @@ mod hive;
 #[cfg(feature = "json")]
 mod json;
 pub(crate) mod line_protocol;
+#[cfg(any(feature = "csv", feature = "parquet"))]
+mod listing;
 #[cfg(any(feature = "csv", feature = "json"))]
 mod names;
 mod options;

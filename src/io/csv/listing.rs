@@ -9,15 +9,15 @@ use memchr::memmem;
 use super::reader::Csv;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
-use crate::exec::batch::{Batch, Field, Schema};
+use crate::exec::batch::{Field, Schema};
 use crate::exec::cast::nested::{list_array, struct_array};
-use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::source::{ColumnPredicate, Source, SourceScan, batches_scan};
+use crate::exec::source::Source;
 use crate::io::csv::options::CsvOptions;
 use crate::io::csv::scan::Newline;
 use crate::io::files::FileList;
 use crate::io::format::Format;
+use crate::io::listing::Listing;
 use crate::io::options::Options;
 
 /// What stands for a character that a file does without.
@@ -116,7 +116,7 @@ pub(crate) fn source(
         text((!arguments.is_empty()).then(|| arguments.join(", "))),
         text(Some(format!("FROM read_csv({});", call.join(", ")))),
     ];
-    Ok(Arc::new(Sniff { columns }))
+    Ok(Arc::new(Listing { function: "sniff_csv", schema: schema(), columns, rows: 1 }))
 }
 
 fn quoted(text: &str) -> String {
@@ -134,47 +134,21 @@ fn entry_type() -> T {
     T::Struct([("name".into(), T::Varchar), ("type".into(), T::Varchar)].into())
 }
 
-/// The row.
-#[derive(Debug)]
-struct Sniff {
-    columns: Vec<ArrayRef>,
-}
-
-impl Source for Sniff {
-    fn describe(&self) -> String {
-        "SNIFF_CSV".into()
-    }
-
-    fn schema(&self) -> Schema {
-        let text = |name: &str| Field::new(name, T::Varchar);
-        [
-            text("Delimiter"),
-            text("Quote"),
-            text("Escape"),
-            text("NewLineDelimiter"),
-            text("Comment"),
-            Field::new("SkipRows", T::UInteger),
-            Field::new("HasHeader", T::Boolean),
-            Field::new("Columns", T::List(Box::new(entry_type()))),
-            text("DateFormat"),
-            text("TimestampFormat"),
-            text("UserArguments"),
-            text("Prompt"),
-        ]
-        .into()
-    }
-
-    fn estimated_rows(&self) -> Option<u64> {
-        Some(1)
-    }
-
-    fn scan(
-        &self,
-        columns: &[usize],
-        _predicates: &[ColumnPredicate],
-        _context: &Arc<ExecContext>,
-    ) -> Result<Box<dyn SourceScan>> {
-        let columns = columns.iter().map(|c| self.columns[*c].clone()).collect();
-        Ok(Box::new(batches_scan(vec![Batch::new(columns, 1)])))
-    }
+fn schema() -> Schema {
+    let text = |name: &str| Field::new(name, T::Varchar);
+    [
+        text("Delimiter"),
+        text("Quote"),
+        text("Escape"),
+        text("NewLineDelimiter"),
+        text("Comment"),
+        Field::new("SkipRows", T::UInteger),
+        Field::new("HasHeader", T::Boolean),
+        Field::new("Columns", T::List(Box::new(entry_type()))),
+        text("DateFormat"),
+        text("TimestampFormat"),
+        text("UserArguments"),
+        text("Prompt"),
+    ]
+    .into()
 }

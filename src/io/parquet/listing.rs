@@ -12,12 +12,12 @@ use super::prune::bounds;
 use super::reader::{Positioned, describe, guard, not_parquet};
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP, TimeUnit};
-use crate::exec::batch::{Batch, Field, Schema};
+use crate::exec::batch::Field;
 use crate::exec::cast::text::write_value;
-use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
-use crate::exec::source::{ColumnPredicate, Source, SourceScan, batches_scan};
+use crate::exec::source::Source;
 use crate::io::files::FileList;
+use crate::io::listing::Listing;
 
 /// The functions that list something.
 pub(crate) const FUNCTIONS: &[&str] =
@@ -71,7 +71,7 @@ pub(crate) fn source(function: &'static str, files: &FileList) -> Result<Arc<dyn
             }
         }
     }
-    Ok(Arc::new(Listing::new(function, rows)))
+    Ok(Arc::new(listing(function, rows)))
 }
 
 fn file_row(path: &str, metadata: &ParquetMetaData, size: u64) -> Row {
@@ -250,51 +250,17 @@ fn leaf_type(column: &ColumnDescriptor) -> Option<(LogicalType, Option<TimeUnit>
 }
 
 /// Rows of a listing.
-#[derive(Debug)]
-struct Listing {
-    function: &'static str,
-    schema: Schema,
-    columns: Vec<ArrayRef>,
-    rows: usize,
-}
-
-impl Listing {
-    fn new(function: &'static str, rows: Vec<Row>) -> Self {
-        let fields = columns_of(function);
-        let count = rows.len();
-        let mut columns: Vec<Vec<Cell>> = fields.iter().map(|_| Vec::with_capacity(count)).collect();
-        for row in rows {
-            debug_assert_eq!(row.len(), fields.len());
-            row.into_iter().zip(&mut columns).for_each(|(cell, column)| column.push(cell));
-        }
-        let columns = columns.into_iter().zip(fields).map(|(cells, (_, ty))| array_of(cells, ty)).collect();
-        let schema = fields.iter().map(|(name, ty)| Field::new(*name, ty.clone())).collect();
-        Self { function, schema, columns, rows: count }
+fn listing(function: &'static str, rows: Vec<Row>) -> Listing {
+    let fields = columns_of(function);
+    let count = rows.len();
+    let mut columns: Vec<Vec<Cell>> = fields.iter().map(|_| Vec::with_capacity(count)).collect();
+    for row in rows {
+        debug_assert_eq!(row.len(), fields.len());
+        row.into_iter().zip(&mut columns).for_each(|(cell, column)| column.push(cell));
     }
-}
-
-impl Source for Listing {
-    fn describe(&self) -> String {
-        self.function.to_uppercase()
-    }
-
-    fn schema(&self) -> Schema {
-        self.schema.clone()
-    }
-
-    fn estimated_rows(&self) -> Option<u64> {
-        Some(self.rows as u64)
-    }
-
-    fn scan(
-        &self,
-        columns: &[usize],
-        _predicates: &[ColumnPredicate],
-        _context: &Arc<ExecContext>,
-    ) -> Result<Box<dyn SourceScan>> {
-        let columns = columns.iter().map(|c| self.columns[*c].clone()).collect();
-        Ok(Box::new(batches_scan(vec![Batch::new(columns, self.rows)])))
-    }
+    let columns = columns.into_iter().zip(fields).map(|(cells, (_, ty))| array_of(cells, ty)).collect();
+    let schema = fields.iter().map(|(name, ty)| Field::new(*name, ty.clone())).collect();
+    Listing { function, schema, columns, rows: count }
 }
 
 fn array_of(cells: Vec<Cell>, ty: &LogicalType) -> ArrayRef {
