@@ -194,7 +194,11 @@ impl Session {
             Output::Stdout => io::stdout().lock().flush(),
             Output::File(file) => file.flush(),
         };
-        flushed.map_err(|e| format!("cannot write the result: {e}"))
+        match flushed {
+            // Whoever closed the other end has seen enough; what was held back for them is no loss.
+            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write the result: {e}")),
+            _ => Ok(()),
+        }
     }
 
     /// Runs a line that begins with a dot.
