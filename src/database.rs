@@ -136,7 +136,7 @@ impl Options {
 
     /// Whether the file is read through a memory mapping. Default: yes. Without, everything that is read is copied, which
     /// costs time and memory; but if another program cuts the file, or the medium fails, while it is read, that is an error
-    /// instead of a signal (SIGBUS) that ends the process.
+    /// instead of a signal (SIGBUS) that ends the process, or that [`catch_sigbus`](crate::catch_sigbus) turns into one.
     #[must_use]
     pub fn memory_map(mut self, yes: bool) -> Self {
         self.mapped = yes;

@@ -28,6 +28,7 @@ mod row;
 mod salvage;
 pub mod sql;
 mod statement;
+mod sync;
 pub mod table;
 mod upkeep;
 
@@ -45,7 +46,7 @@ pub use extend::{Argument, ScalarClosure, SqlType};
 pub use fluxdb_derive::FromRow;
 pub use keyed::{KeyedBatch, KeyedRows, KeyedScan, KeyedTable};
 pub use measurement::{FieldValue, ImportOptions, ImportReport, Point, PointWriter, Precision, Rejected};
-pub use pager::FORMAT_VERSION;
+pub use pager::{FORMAT_VERSION, catch_sigbus};
 pub use params::{Param, Params};
 pub use row::{ColumnIndex, FromRow, FromValue, Row, RowIter};
 pub use salvage::{SalvageReport, SalvagedTable};

@@ -156,9 +156,11 @@ fn threads_that_are_killed_leave_all_that_they_were_told_of() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap());
+        let (begun, begins) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
             let mut told = vec![];
             for line in lines.lines().map_while(Result::ok) {
+                let _ = begun.send(());
                 if let Some((thread, n)) = line.split_once(' ')
                     && let (Ok(thread), Ok(n)) = (thread.parse::<usize>(), n.parse::<u64>())
                 {
@@ -167,7 +169,11 @@ fn threads_that_are_killed_leave_all_that_they_were_told_of() {
             }
             told
         });
-        std::thread::sleep(Duration::from_millis(50 + random(&mut seed) % 400));
+        if round % 4 != 0 {
+            // Else it may be killed while it opens the file. However slow the machine is, there are commits.
+            let _ = begins.recv_timeout(Duration::from_secs(20));
+        }
+        std::thread::sleep(Duration::from_millis(random(&mut seed) % 400));
         child.kill().unwrap();
         child.wait().unwrap();
         for (thread, n) in reader.join().unwrap() {

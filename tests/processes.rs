@@ -62,6 +62,8 @@ fn child() {
     match role.as_str() {
         "write" => write(Path::new(&path)),
         "hold" => hold(Path::new(&path)),
+        "cut" => cut(Path::new(&path), false),
+        "cut and catch" => cut(Path::new(&path), true),
         other => panic!("{other}"),
     }
 }
@@ -101,6 +103,47 @@ fn hold(path: &Path) {
     loop {
         assert_eq!(number(&connection, "SELECT count(*) FROM big WHERE h = hash(i)"), rows);
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Reads a file that is cut meanwhile.
+fn cut(path: &Path, catch: bool) {
+    if catch {
+        fluxdb::catch_sigbus().unwrap();
+    }
+    let sound = path.with_extension("sound");
+    create(&sound);
+    let sound = Database::open(&sound).unwrap().connect();
+    println!("\nready");
+    for (read_before, sql) in [
+        (true, "SELECT sum(h)::VARCHAR FROM big"),
+        (true, "SELECT h FROM big"),
+        (false, "SELECT i FROM big WHERE h = 7"),
+    ] {
+        std::fs::remove_file(path).unwrap();
+        create(path);
+        let db = Database::open(path).unwrap();
+        let connection = db.connect();
+        if read_before {
+            // All checksums have been looked at: nothing but the signal tells.
+            connection.query(sql).unwrap().count_rows().unwrap();
+        }
+        let mut rows = connection.query("SELECT i, h FROM big").unwrap();
+        rows.next_batch().unwrap().unwrap();
+        std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(32 << 10).unwrap();
+        let what = "cut off or became unreadable while it was";
+        let error = rows.count_rows().unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+        // Nor does anybody use it later.
+        let error = connection.query(sql).and_then(fluxdb::Rows::count_rows).unwrap_err().to_string();
+        assert!(error.contains(what), "{sql}: {error}");
+        for change in ["INSERT INTO fixed VALUES (8)", "CREATE TABLE copy AS FROM big", "CHECKPOINT"] {
+            let error = connection.execute(change).unwrap_err().to_string();
+            assert!(error.contains(what), "{change}: {error}");
+        }
+        assert!(!db.check().is_sound());
+        assert_eq!(number(&sound, "SELECT count(*) FROM big WHERE h = hash(i)"), 300_000);
+        sound.execute("INSERT INTO fixed VALUES (8)").unwrap();
     }
 }
 
@@ -251,4 +294,22 @@ fn what_cannot_be_made_leaves_nothing() {
     assert!(!status(&["backup", path, missing.to_str().unwrap()]).success());
     assert!(!status(&["--readonly", path, "SELECT 1"]).success());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// Without the handler such a process ends; so that is what the handler is for.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_cut_under_the_mapping_is_an_error_where_that_is_asked_for() {
+    use std::os::unix::process::ExitStatusExt;
+    const SIGBUS: i32 = 7;
+    for (role, signal) in [("cut and catch", None), ("cut", Some(SIGBUS))] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.flux");
+        std::fs::write(&path, "").unwrap();
+        let (mut child, lines) = start(role, &path);
+        let output: Vec<String> = lines.map_while(Result::ok).collect();
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), signal, "{role}: {output:?}");
+        assert_eq!(status.success(), signal.is_none(), "{role}: {output:?}");
+    }
 }

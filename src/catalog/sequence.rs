@@ -11,12 +11,11 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::catalog::error::{CatalogError, Result};
 use crate::catalog::object::ObjectId;
 use crate::catalog::record::{Decoded, Malformed, RecordKind, RecordReader, RecordWriter};
 use crate::catalog::schema::SchemaId;
+use crate::sync::Mutex;
 
 /// What a sequence is.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 //! - [`writer`]: [`encode_chunk`] turns the values of one column in one row group into a *chunk*.
 //! - [`reader`]: [`ChunkReader`] decodes a chunk block by block, whole or by selection, and filters it encoded.
 //! - `layout`: the fixed parts of a chunk, byte by byte. `codec`: how values are written.
+//! - `stored_type`: the type of a chunk whose table is not known any more.
 //! - [`plain`]: a few values as bytes that need not be small or fast to search.
 //! - [`meta`], [`stats`]: what the catalog keeps of a chunk, and what statistics say about a condition.
 
@@ -35,6 +36,7 @@ pub mod scalar;
 pub(crate) mod shared;
 pub(crate) mod sketch;
 pub mod stats;
+pub(crate) mod stored_type;
 pub(crate) mod summary;
 pub mod types;
 pub(crate) mod views;

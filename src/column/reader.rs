@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use arrow_array::{ArrayRef, new_empty_array};
 use arrow_buffer::BooleanBuffer;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::column::block::Block;
 use crate::column::codec::Codec;
@@ -29,6 +28,7 @@ use crate::column::predicate::{Predicate, Prune};
 use crate::column::shared::{CodeSet, Shared};
 use crate::column::stats::{ChunkStats, flags, get_bound};
 use crate::column::types::LogicalType;
+use crate::sync::Mutex;
 
 /// The block's checksum was found right.
 pub(crate) const SUMMED: u8 = 1;

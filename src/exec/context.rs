@@ -7,6 +7,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::profile::Profile;
 use crate::exec::spill::TempSpace;
 use crate::exec::zone::Zone;
+use crate::pager::losses;
 
 /// Asks a running query to stop. Cheap to clone; any thread may call it.
 #[derive(Debug, Clone, Default)]
@@ -105,6 +106,8 @@ pub struct ExecContext {
     pub counters: Counters,
     /// The session's time zone.
     pub zone: Zone,
+    /// What files had lost under their mappings when this began.
+    losses: u64,
     /// Rows and time by operator of the first plan that runs here, for `EXPLAIN ANALYZE`; costs nothing where absent.
     pub profile: OnceLock<Profile>,
 }
@@ -119,6 +122,7 @@ impl ExecContext {
             temp: TempSpace::default(),
             counters: Counters::default(),
             zone: Zone::utc(),
+            losses: losses(),
             profile: OnceLock::new(),
         }
     }
@@ -126,6 +130,16 @@ impl ExecContext {
     /// An error if the query was cancelled; called at least once a batch.
     pub fn check_cancelled(&self) -> Result<()> {
         if self.cancel.is_cancelled() { Err(ExecError::Cancelled) } else { Ok(()) }
+    }
+
+    /// An error if a file lost something while the query ran, so that what was read may be wrong; called before anybody
+    /// sees rows. Which file it was is not known; a query of another one fails in vain, and only then.
+    pub fn check_losses(&self) -> Result<()> {
+        if losses() == self.losses {
+            return Ok(());
+        }
+        let what = "parts of a database file were cut off or became unreadable while it was read";
+        Err(ExecError::Io(what.to_owned()))
     }
 }
 

@@ -126,7 +126,9 @@ impl Iterator for QueryStream {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let batch = match self.step() {
+            let step = self.step();
+            let step = self.context.check_losses().and(step);
+            let batch = match step {
                 Ok(Some(batch)) => batch,
                 Ok(None) => {
                     self.state = State::Done;

@@ -7,10 +7,11 @@ use bytes::Bytes;
 
 use crate::catalog::record::RecordKind;
 use crate::catalog::{
-    CatalogRoot, ColumnId, DirectoryRecord, Object, RootEntry, RowGroupRecord, SchemaDefinition,
-    SegmentEntry, SegmentRecord, TableDefinition,
+    CatalogRoot, ColumnId, DirectoryRecord, MAIN_SCHEMA, Object, RootEntry, RowGroupRecord, SchemaDefinition,
+    SchemaId, SegmentEntry, SegmentRecord, TableDefinition, TableId,
 };
 use crate::column::{ChunkMeta, ChunkPlace, ChunkReader};
+use crate::inspect::lost;
 use crate::pager::inspect::Inspection;
 use crate::pager::{Extent, PageId, SlotId};
 
@@ -36,12 +37,14 @@ pub struct Contents {
 pub struct TableView {
     /// `schema.table`.
     pub name: String,
-    /// The definition.
+    /// The definition. If it is lost, what the row groups tell; `problems` says so.
     pub definition: TableDefinition,
-    /// Slot of the definition.
+    /// Slot of the definition, lost or not.
     pub record: SlotId,
     /// Slot of the directory of row groups.
     pub directory: Option<SlotId>,
+    /// The earlier commit that the directory is of, if the last is lost.
+    pub as_of: Option<u64>,
     /// Slots of the segments of the directory.
     pub segments: Vec<SlotId>,
     /// Its row groups, in the order of the rows.
@@ -117,52 +120,85 @@ impl Contents {
     }
 
     fn read_table(&mut self, file: &Inspection, entry: &RootEntry) {
-        let Some(definition) = self.record(file, entry.record, RecordKind::Table, TableDefinition::decode)
-        else {
-            return;
-        };
+        let definition = self.record(file, entry.record, RecordKind::Table, TableDefinition::decode);
+        let (mut segments, mut row_groups) = (vec![], vec![]);
+        let (mut directory, mut as_of) = (entry.directory, None);
+        if let Some(slot) = entry.directory
+            && !self.read_directory(file, slot, &mut segments, &mut row_groups)
+        {
+            let problems = std::mem::take(&mut self.problems);
+            for (sequence, slot, then) in lost::earlier_directories(file, TableId(entry.id)) {
+                (segments, row_groups) = (vec![], vec![]);
+                self.read_directory(&then, slot, &mut segments, &mut row_groups);
+                if !row_groups.is_empty() {
+                    (directory, as_of) = (Some(slot), Some(sequence));
+                    break;
+                }
+            }
+            let missed = std::mem::replace(&mut self.problems, problems);
+            if let Some(sequence) = as_of {
+                let what = format!("the list of its rows is lost; they are those of commit {sequence}");
+                self.problems.push(format!("table {}: {what}", entry.id));
+                self.problems.extend(missed);
+            }
+        }
+        let definition = definition.or_else(|| {
+            if row_groups.is_empty() {
+                return None;
+            }
+            let main = self.schemas.values().find(|schema| schema.name.eq_ignore_ascii_case(MAIN_SCHEMA));
+            let schema = main.map_or(SchemaId(1), |schema| schema.id);
+            let (definition, what) = lost::definition(file, TableId(entry.id), schema, &row_groups);
+            self.problems.push(format!("table {}: {what}", entry.id));
+            Some(definition)
+        });
+        let Some(definition) = definition else { return };
         let schema = self.schemas.get(&definition.schema.0).map_or("?", |s| &s.name);
-        let mut table = TableView {
+        self.tables.push(TableView {
             name: format!("{schema}.{}", definition.name),
             definition,
             record: entry.record,
-            directory: entry.directory,
-            segments: vec![],
-            row_groups: vec![],
-        };
-        if let Some(slot) = entry.directory
-            && let Some(directory) = self.record(file, slot, RecordKind::Directory, DirectoryRecord::decode)
-        {
-            let mut behind = 0;
-            for segment in &directory.segments {
-                table.segments.push(segment.slot);
-                let mut first_row: u64 = behind;
-                // The directory was checked: this is no more than all rows.
-                behind += segment.rows;
-                let read = self.record(file, segment.slot, RecordKind::Segment, SegmentRecord::decode);
-                let Some(read) = read else { continue };
-                if read.rows() != segment.rows {
-                    let (has, rows) = (read.rows(), segment.rows);
-                    self.problems.push(format!("segment at {}: {has} rows instead of {rows}", segment.slot));
-                    continue;
+            directory,
+            as_of,
+            segments,
+            row_groups,
+        });
+    }
+
+    /// Reads what lists the rows of a table. Whether the first of it can be read.
+    fn read_directory(
+        &mut self,
+        file: &Inspection,
+        slot: SlotId,
+        segments: &mut Vec<SlotId>,
+        row_groups: &mut Vec<RowGroupView>,
+    ) -> bool {
+        let directory = self.record(file, slot, RecordKind::Directory, DirectoryRecord::decode);
+        let Some(directory) = directory else { return false };
+        let mut behind = 0;
+        for segment in &directory.segments {
+            segments.push(segment.slot);
+            let mut first_row: u64 = behind;
+            // The directory was checked: this is no more than all rows.
+            behind += segment.rows;
+            let read = self.record(file, segment.slot, RecordKind::Segment, SegmentRecord::decode);
+            let Some(read) = read else { continue };
+            if read.rows() != segment.rows {
+                let (has, rows) = (read.rows(), segment.rows);
+                self.problems.push(format!("segment at {}: {has} rows instead of {rows}", segment.slot));
+                continue;
+            }
+            for group in &read.entries {
+                let index = row_groups.len();
+                let decode = |bytes: &[u8]| RowGroupRecord::new(Bytes::copy_from_slice(bytes));
+                if let Some(record) = self.record(file, group.record, RecordKind::RowGroup, decode) {
+                    let entry = *group;
+                    row_groups.push(RowGroupView { index, first_row, slot: group.record, entry, record });
                 }
-                for group in &read.entries {
-                    let index = table.row_groups.len();
-                    let decode = |bytes: &[u8]| RowGroupRecord::new(Bytes::copy_from_slice(bytes));
-                    if let Some(record) = self.record(file, group.record, RecordKind::RowGroup, decode) {
-                        table.row_groups.push(RowGroupView {
-                            index,
-                            first_row,
-                            slot: group.record,
-                            entry: *group,
-                            record,
-                        });
-                    }
-                    first_row += u64::from(group.rows);
-                }
+                first_row += u64::from(group.rows);
             }
         }
-        self.tables.push(table);
+        true
     }
 
     fn record<T>(

@@ -27,9 +27,11 @@
 mod contents;
 mod fields;
 mod log;
+mod lost;
 mod map;
 mod parts;
 pub(crate) mod salvage;
+mod search;
 mod summary;
 
 pub use contents::{Contents, RowGroupView, TableView};

@@ -15,9 +15,10 @@ use crate::catalog::{
     SchemaId, TableDefinition, TableId,
 };
 use crate::column::{BLOCK_ROWS, ChunkReader};
+use crate::inspect::search::records;
 use crate::inspect::{Contents, RowGroupView, TableView};
 use crate::pager::inspect::Inspection;
-use crate::pager::{LogEnd, PageHeader, PageId, PageKind, PagerError, SlotId, Superblock};
+use crate::pager::{LogEnd, PagerError, SlotId, Superblock};
 use crate::table::Finding;
 use crate::table::deletes::DeleteVector;
 use crate::table::log_record::{LogRecord, Rows};
@@ -136,9 +137,11 @@ impl Salvage {
         });
         if let Some(view) = view {
             expected += i128::from(self.sealed_rows(view));
+            // What the log deletes is numbered as of the last superblock.
+            let deleted = if view.as_of.is_none() { changes } else { None };
             for group in &view.row_groups {
                 let name = format!("table {}, row group {}", view.name, group.index);
-                match self.row_group(view, group, changes, &name, findings) {
+                match self.row_group(view, group, deleted, &name, findings) {
                     Ok(Some(rows)) => {
                         count.found += rows[0].len() as u64;
                         take(rows)?;
@@ -374,29 +377,8 @@ fn is_root(file: &Inspection, slot: SlotId) -> Result<(), String> {
 /// All records in the file that are roots of a catalog and whose pages are sound, with the commits that wrote them, the
 /// newest first.
 fn roots(file: &Inspection) -> Vec<(u64, SlotId)> {
-    // Whatever commit wrote a page.
-    let file = match &file.superblock {
-        Ok(superblock) => {
-            file.as_of(Superblock { sequence: u64::MAX, space_root: None, space_pages: 0, ..*superblock })
-        }
-        Err(_) => file.clone(),
-    };
-    let mut found = vec![];
-    for page in (crate::pager::FIRST_DATA_PAGE..file.pages()).map(PageId) {
-        let Ok(bytes) = file.page(page) else { continue };
-        let Ok(header) = PageHeader::parse(&bytes, page) else { continue };
-        if header.kind != PageKind::Heap {
-            continue;
-        }
-        let slots = file.heap_page(page, |heap| heap.slots()).unwrap_or(0);
-        for slot in (0..slots).filter_map(|slot| SlotId::new(page, slot).ok()) {
-            if is_root(&file, slot).is_ok() {
-                found.push((header.sequence, slot));
-            }
-        }
-    }
-    found.sort_by_key(|(sequence, slot)| std::cmp::Reverse((*sequence, slot.to_u64())));
-    found
+    let found = records(file, |bytes| CatalogRoot::decode(bytes).ok());
+    found.into_iter().map(|(sequence, slot, _)| (sequence, slot)).collect()
 }
 
 /// A catalog of the definitions that go together.

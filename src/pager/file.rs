@@ -36,6 +36,11 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Whether what `read` returned stays the same even when the range is written to or cut off later.
     fn reads_are_copies(&self) -> bool;
 
+    /// Fails if the file has lost bytes that `read` gave without copying them: what was read may be wrong.
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Writes some of `bytes` at `offset` and says how many. May extend the file.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
 

@@ -86,6 +86,10 @@ impl<F: File> File for HookedFile<F> {
         self.file.reads_are_copies()
     }
 
+    fn check(&self) -> io::Result<()> {
+        self.file.check()
+    }
+
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_at(offset, bytes)
     }

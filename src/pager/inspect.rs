@@ -79,8 +79,7 @@ impl Inspection {
     /// As for [`of_file`](Self::of_file).
     pub fn search(path: &Path) -> Result<Self> {
         const PAGES: u64 = 1000;
-        // Of a medium that fails not even a mapping can be trusted.
-        let file: Arc<dyn File> = Arc::new(OsFile::open_for_inspection(path)?.unmapped());
+        let file: Arc<dyn File> = Arc::new(OsFile::open_for_inspection(path)?);
         let found = Self::of_file(Arc::clone(&file), None)?;
         if found.slots.page_size.is_some() {
             return Ok(found);

@@ -11,6 +11,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `file.rs` | the trait for all access to files; `os_file.rs`, `memory_file.rs`, `fault.rs` implement it |
+//! | `mapping.rs` | mappings of files, and reads of them that the file cannot serve any more |
 //! | `lock.rs`, `range_lock.rs` | one writer process beside many readers, and what they tell each other |
 //! | `page.rs` | page numbers, kinds, headers |
 //! | `superblock.rs` | the two roots of the file |
@@ -36,6 +37,7 @@ pub(crate) mod hooked_file;
 pub mod inspect;
 mod lock;
 mod log;
+mod mapping;
 mod memory_file;
 mod metrics;
 mod os_file;
@@ -55,6 +57,7 @@ pub use file::{Announced, File, Peers};
 pub use heap::{HeapPage, MAX_RECORD_BYTES, Slot, SlotId};
 pub use log::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, LogContent, LogEnd, seal_frame};
 pub use log::{Recovered, Synchronous, Ticket};
+pub use mapping::{catch_sigbus, losses};
 pub use memory_file::MemoryFile;
 pub use os_file::{Access, OsFile};
 pub use page::{

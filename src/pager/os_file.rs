@@ -2,22 +2,24 @@
 //!
 //! The mapping covers the file as it was when it was made. A read past it makes a new one; slices of the old one
 //! keep the old one alive. The file's length is looked at before each read: if another program has cut it, the read fails.
-//! If it cuts what a slice shows that is in use just then, the kernel raises SIGBUS on access. The lock keeps other databases
-//! from doing so; for media that cannot be trusted there is a mode without a mapping, in which all that is read is copied.
-#![allow(unsafe_code)] // memmap2: a mapping is unsafe to make because others may change the file under it.
+//! If it cuts what a slice shows that is in use just then, the kernel raises SIGBUS on access (`mapping.rs`). The lock keeps
+//! other databases from doing so; for media that cannot be trusted there is a mode without a mapping, in which all that is
+//! read is copied.
+#![allow(unsafe_code)] // A mapping is unsafe to make because others may change the file under it.
 
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use memmap2::{Mmap, MmapOptions};
 use parking_lot::RwLock;
 
 use super::error::{PagerError, Result};
 use super::file::{File, Peers, past_end};
 use super::lock::FileLock;
+use super::mapping::Mapping;
 use super::memory_file::aligned_read;
 
 /// A regular file, locked for as long as it is open.
@@ -27,6 +29,8 @@ pub struct OsFile {
     file: std::fs::File,
     /// `None` if reads do not go through one.
     mapping: Option<RwLock<Option<Bytes>>>,
+    /// Something that was read through a mapping was not there any more.
+    lost: Arc<AtomicBool>,
     lock: Option<FileLock>,
     /// Where it was made, if this made it.
     created: Option<PathBuf>,
@@ -62,7 +66,14 @@ impl OsFile {
         };
         let name = path.display().to_string();
         let created = created.then_some(path);
-        Ok(Self { name, file, mapping: Some(RwLock::default()), lock: Some(lock), created })
+        Ok(Self {
+            name,
+            file,
+            mapping: Some(RwLock::default()),
+            lost: Arc::default(),
+            lock: Some(lock),
+            created,
+        })
     }
 
     /// The same, but what is read is copied, not mapped.
@@ -71,19 +82,27 @@ impl OsFile {
         Self { mapping: None, ..self }
     }
 
-    /// Opens a file for reading without any lock, for tools that look at a database from outside. What they see
+    /// Opens a file for reading without any lock or mapping, for tools that look at a database from outside. What they see
     /// may change while they look.
     pub fn open_for_inspection(path: &Path) -> Result<Self> {
         let (file, path, _) = Self::open_unlocked(path, Access::Read)?;
         let name = path.display().to_string();
-        Ok(Self { name, file, mapping: Some(RwLock::default()), lock: None, created: None })
+        // Nothing keeps others from cutting what is looked at.
+        Ok(Self { name, file, mapping: None, lost: Arc::default(), lock: None, created: None })
     }
 
     /// A file in a directory that no name leads to: it is gone when it is closed, however that happens.
     pub fn temporary(directory: &Path) -> io::Result<Self> {
         let file = tempfile::tempfile_in(directory)?;
         let name = directory.display().to_string();
-        Ok(Self { name, file, mapping: Some(RwLock::default()), lock: None, created: None })
+        Ok(Self {
+            name,
+            file,
+            mapping: Some(RwLock::default()),
+            lost: Arc::default(),
+            lock: None,
+            created: None,
+        })
     }
 
     /// The path at which opening made the file, if it did.
@@ -148,10 +167,10 @@ impl OsFile {
 
     fn map(&self, size: u64) -> io::Result<Bytes> {
         let bytes = usize::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        // SAFETY: the mapping is read-only and the file is locked against other databases. Within this process
+        // SAFETY: the file is locked against other databases. Within this process
         // only pages that no slice of the mapping refers to are written: committed pages are never overwritten,
         // and a freed page is reused only after every slice of it is gone (`held` in `store.rs`).
-        let mapping: Mmap = unsafe { MmapOptions::new().len(bytes).map(&self.file)? };
+        let mapping = unsafe { Mapping::new(&self.file, bytes, &self.lost)? };
         Ok(Bytes::from_owner(mapping))
     }
 }
@@ -217,6 +236,7 @@ impl File for OsFile {
         let Some(end) = offset.checked_add(bytes as u64) else {
             return Err(past_end(offset, bytes, self.size()?));
         };
+        self.check()?;
         // Whoever cut the file has left the mapping longer than it.
         let size = self.size()?;
         if end > size {
@@ -239,6 +259,14 @@ impl File for OsFile {
 
     fn reads_are_copies(&self) -> bool {
         self.mapping.is_none()
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.lost.load(Ordering::Acquire) {
+            let what = "parts of it were cut off or became unreadable while it was open";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        }
+        Ok(())
     }
 
     fn peers(&self) -> Option<&dyn Peers> {

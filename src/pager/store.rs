@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
 
 use super::alloc::{RangeSet, Space};
 use super::error::{PagerError, Result};
@@ -29,6 +28,7 @@ use super::page::{
 use super::space::SpaceTable;
 use super::superblock::{FORMAT_VERSION, MAGIC, SUPERBLOCK_BYTES, SlotState, Slots, Superblock};
 use super::txn::WriteTxn;
+use crate::sync::{Condvar, Mutex};
 
 /// How to open a file.
 #[derive(Debug, Clone)]
@@ -404,8 +404,14 @@ impl Inner {
         }
         match &*self.latch.lock() {
             Some(first) => Err(PagerError::Latched(Box::new(first.clone()))),
-            None => Ok(()),
+            // What would be written may come of what was read.
+            None => self.readable(),
         }
+    }
+
+    /// Whether what was read is right.
+    pub(super) fn readable(&self) -> Result<()> {
+        self.file.check().map_err(|error| PagerError::io("read", &self.name, error))
     }
 
     /// Closes the latch: no write of this file is trusted any more.
@@ -444,7 +450,7 @@ impl Inner {
         }
         let from_file = || {
             self.file.read(self.offset(extent.start) + offset, bytes).map_err(|error| {
-                if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                if error.kind() == std::io::ErrorKind::UnexpectedEof && self.file.check().is_ok() {
                     PagerError::corrupt_page(extent.start, format!("'{}' was truncated: {error}", self.name))
                 } else {
                     PagerError::io("read", &self.name, error)
@@ -628,6 +634,14 @@ impl Snapshot {
     /// The commit's superblock.
     pub fn superblock(&self) -> &Superblock {
         &self.superblock
+    }
+
+    /// Fails if the file has lost something since it was opened, so that what was read may be wrong.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn check_readable(&self) -> Result<()> {
+        self.inner.readable()
     }
 
     /// The roots that the commit set.

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::alloc::{RangeSet, Space, SparsePage};
 use super::error::{PagerError, Result};
@@ -20,6 +19,7 @@ use super::page::{Extent, FIRST_DATA_PAGE, PageHeader, PageId, PageKind, checksu
 use super::space::{SpaceTable, table_bytes};
 use super::store::{Inner, Roots, Snapshot, check_sequence, read_chained, read_record};
 use super::superblock::{HAS_LOG, LOG_MARKED, Superblock};
+use crate::sync::Mutex;
 
 /// A file grows by this much at least, in bytes, so that not every commit changes its length.
 const MIN_GROWTH_BYTES: u64 = 1 << 20;

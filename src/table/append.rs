@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, UInt32Array};
 use arrow_select::take::take;
-use parking_lot::Mutex;
 
 use crate::catalog::TableDefinition;
+use crate::sync::Mutex;
 use crate::table::decode::unexpected;
 use crate::table::encode::{EncodedGroup, check_rows};
 use crate::table::error::{Result, TableError};

@@ -87,6 +87,7 @@ fn check(snapshot: &Arc<Snapshot>) -> CheckReport {
         }
     }
     checker.account();
+    checker.expect("the file", snapshot.pin.check_readable());
     checker.report
 }
 

@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicBool;
 use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow_buffer::BooleanBuffer;
 use arrow_select::take::take;
-use parking_lot::RwLock;
 
 use crate::catalog::record::RecordKind;
 use crate::catalog::{
@@ -16,6 +15,7 @@ use crate::catalog::{
     TableDefinition, TableId,
 };
 use crate::pager::{SlotId, WriteTxn};
+use crate::sync::RwLock;
 use crate::table::data::{Delta, Group, Segment, TableData};
 use crate::table::decode::{concat, keep, read_rows, unexpected};
 use crate::table::deletes::DeleteVector;

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
 
 use crate::catalog::record::RecordKind;
 use crate::catalog::{
@@ -16,6 +15,7 @@ use crate::catalog::{
 };
 use crate::column::ChunkReader;
 use crate::pager::{Extent, PageId, SlotId};
+use crate::sync::{Mutex, RwLock};
 use crate::table::decode::keep;
 use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 
 /// How often one who waits looks whether it still makes sense.
 const LOOK: Duration = Duration::from_millis(20);

@@ -65,6 +65,8 @@ mod rebase;
 mod recovery;
 mod reindex;
 mod row_group;
+#[cfg(all(test, shuttle))]
+mod schedule_tests;
 mod seal;
 mod sealer;
 #[cfg(test)]

@@ -58,6 +58,7 @@ impl Places {
         for (group, rows) in &self.groups {
             all[*group].read_some(column, rows, &mut parts)?;
         }
+        table.check_readable()?;
         let ty = table.definition().columns[column].ty.arrow();
         if parts.is_empty() {
             return Ok(new_empty_array(&ty));

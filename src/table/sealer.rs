@@ -12,15 +12,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 
 use arrow_array::BooleanArray;
 use arrow_buffer::BooleanBuffer;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::catalog::TableId;
 use crate::pager::{Pager, Roots, WriteTxn};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{Builder as ThreadBuilder, JoinHandle};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::table::commit::Builder;
 use crate::table::data::TableData;
 use crate::table::decode::keep;
@@ -149,7 +149,7 @@ impl Storage {
         if state.thread.is_none() {
             let core = Arc::clone(&self.core);
             // If there can be no thread, commits that find the log full go on to seal it.
-            let thread = std::thread::Builder::new().name("fluxdb-seal".into());
+            let thread = ThreadBuilder::new().name("fluxdb-seal".into());
             state.thread = thread.spawn(move || core.seal_when_asked()).ok();
         }
         drop(state);

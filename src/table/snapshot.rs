@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::Array;
-use parking_lot::RwLock;
 
 use crate::catalog::{
     Catalog, CatalogError, CatalogRoot, ColumnDefinition, ObjectKind, TableDefinition, TableId,
 };
 use crate::pager::SlotId;
+use crate::sync::RwLock;
 use crate::table::data::TableData;
 use crate::table::error::Result;
 use crate::table::pin::Pin;
@@ -169,9 +169,15 @@ impl TableSnapshot {
         self.data.row_groups()
     }
 
+    /// Fails if the file has lost something since it was opened: then what was read of it may be wrong.
+    pub fn check_readable(&self) -> Result<()> {
+        Ok(self.pin.as_ref().map_or(Ok(()), |pin| pin.check_readable())?)
+    }
+
     /// Its row groups, in the order of the rows. The first call reads the list of them, but not what is
     /// known about each.
     pub fn row_groups(&self) -> Result<&[Arc<RowGroup>]> {
+        self.check_readable()?;
         if let Some(row_groups) = self.row_groups.get() {
             return Ok(row_groups);
         }

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::catalog::record::{Malformed, RecordKind};
 use crate::catalog::{Catalog, CatalogRoot, Object, RootEntry, SchemaDefinition, TableId};
 use crate::column::{DictionaryCache, ROW_GROUP_ROWS};
 use crate::pager::inspect::Inspection;
 use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager, Synchronous};
+use crate::sync::{Mutex, RwLock};
 use crate::table::data::TableData;
 use crate::table::error::{Result, TableError};
 use crate::table::gate::{WriterGate, WriterPass};

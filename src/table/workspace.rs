@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{RwLock, RwLockReadGuard};
-
 use crate::catalog::{ColumnId, ColumnRole, KeysPlace, SegmentEntry, TableDefinition, encode_row_group};
 use crate::column::le::U64;
 use crate::column::scalar::Scalar;
 use crate::column::{ChunkMeta, ChunkReader};
 use crate::pager::{Extent, SlotId, WriteTxn};
+use crate::sync::{RwLock, RwLockReadGuard};
 use crate::table::data::Group;
 use crate::table::encode::EncodedGroup;
 use crate::table::error::{Result, TableError};

@@ -35,6 +35,8 @@ use crate::session::{Outcome, Session};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Without it, a file that others cut would end the process instead of the statement.
+    let _ = fluxdb::catch_sigbus();
     match args::parse() {
         Ok(Command::Help) => shown(&args::help()),
         Ok(Command::HelpOf(subcommand)) => shown(&subcommand.long_help()),

@@ -20,7 +20,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::frame::{FrameHeader, LogContent, LogEnd, PAYLOAD_BYTES_MAX, SECTOR, write_frame};
 use super::error::{PagerError, Result};
@@ -28,6 +27,7 @@ use super::file::{Announced, Peers};
 use super::metrics;
 use super::store::{Inner, Pager, random_salt};
 use super::superblock::Superblock;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// How long what was written may wait for a sync while commits that do not ask for one go on.
 const SYNC_EVERY: Duration = Duration::from_secs(1);

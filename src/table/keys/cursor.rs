@@ -138,12 +138,16 @@ impl KeyCursor {
                 self.open.push(head);
             }
         }
-        let Some(mut head) = self.open.pop() else { return Ok(None) };
+        let Some(mut head) = self.open.pop() else {
+            self.table.check_readable()?;
+            return Ok(None);
+        };
         let row = head.row;
         std::mem::swap(&mut self.given_out, &mut head.key);
         if self.advance(&mut head, true)? {
             self.open.push(head);
         }
+        self.table.check_readable()?;
         Ok(Some(row))
     }
 

@@ -377,6 +377,7 @@ impl TableSnapshot {
             let first = group.first_row();
             group.find_keys(key, probes, &mut |probe, row| rows.push((probe, first + u64::from(row))))?;
         }
+        self.check_readable()?;
         Ok(rows)
     }
 }

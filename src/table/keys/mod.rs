@@ -17,10 +17,10 @@ mod tests;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use parking_lot::RwLock;
 
 use crate::catalog::ColumnId;
 use crate::column::key::Keys;
+use crate::sync::RwLock;
 
 pub use cursor::{KeyCursor, KeyRange};
 pub(crate) use index::KeyIndex;

@@ -12,8 +12,9 @@ mod tui;
 mod wal;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use fluxdb::inspect::{Contents, Inspection};
 use lexopt::prelude::*;
@@ -110,7 +111,34 @@ fn run() -> Result<(String, bool), Failure> {
         tui::run(&path)?;
         return Ok((String::new(), true));
     }
-    let file = Inspection::open(&path)?;
+    let (report, healthy) = look_again(&path, &request)?;
+    let text =
+        if request.json { serde_json::to_string_pretty(&report)? + "\n" } else { render::text(&report) };
+    Ok((text, healthy))
+}
+
+/// What was asked for, and whether all is well with it. What another process writes meanwhile may look like damage: then
+/// the file is looked at again.
+fn look_again(path: &Path, request: &Request) -> Result<(Value, bool), Failure> {
+    const TRIES: usize = 20;
+    const RECENTLY: Duration = Duration::from_secs(1);
+    for _ in 1..TRIES {
+        match look(path, request) {
+            Ok((report, true)) => return Ok((report, true)),
+            Err(Failure::Usage(message)) => return Err(Failure::Usage(message)),
+            _ => {}
+        }
+        let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+        if !changed.is_ok_and(|at| at.elapsed().is_ok_and(|ago| ago < RECENTLY)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    look(path, request)
+}
+
+fn look(path: &Path, request: &Request) -> Result<(Value, bool), Failure> {
+    let file = Inspection::open(path)?;
     let contents = Contents::read(&file);
     let words: Vec<&str> = request.words.iter().map(String::as_str).collect();
     let report = match words[..] {
@@ -145,10 +173,9 @@ fn run() -> Result<(String, bool), Failure> {
         }
         _ => return Err(Failure::Usage(format!("nothing is called '{}'", words.join(" ")))),
     };
-    let healthy = contents.problems.is_empty() && report.get("error").is_none();
-    let text =
-        if request.json { serde_json::to_string_pretty(&report)? + "\n" } else { render::text(&report) };
-    Ok((text, healthy))
+    let healthy =
+        contents.problems.is_empty() && ["error", "problems"].iter().all(|bad| report.get(bad).is_none());
+    Ok((report, healthy))
 }
 
 /// The file and what is wanted of it; `None` for help.

@@ -3,7 +3,7 @@
 use fluxdb::inspect::{Contents, Inspection, SlotId, SlotState, Superblock, page_map};
 use serde_json::{Map, Value, json};
 
-use crate::{Failure, with_problems};
+use crate::{Failure, wal, with_problems};
 
 /// `inspect FILE`.
 pub fn summary(file: &Inspection, contents: &Contents) -> Value {
@@ -12,8 +12,10 @@ pub fn summary(file: &Inspection, contents: &Contents) -> Value {
         let count = pages_by_use.entry(range.used_for.kind()).or_insert_with(|| 0_u64.into());
         *count = (count.as_u64().unwrap_or(0) + range.pages).into();
     }
+    let log = wal::state(file, contents);
     let mut report = json!({
         "file": file_name(file),
+        "format": file.superblock.as_ref().map_or(Value::Null, |superblock| superblock.version.into()),
         "bytes": file.file_bytes(),
         "page_size": file.page_size(),
         "pages": file.pages(),
@@ -37,8 +39,16 @@ pub fn summary(file: &Inspection, contents: &Contents) -> Value {
         "free_pages": file.space.as_ref().map_or(Value::Null, |(table, _)| {
             table.free.iter().map(|r| r.pages).sum::<u64>().into()
         }),
-        "health": if contents.problems.is_empty() { "sound, as far as the catalog tells" } else { "damaged" },
+        "log": log.as_ref().map_or_else(Clone::clone, Clone::clone),
+        "health": if contents.problems.is_empty() && log.is_ok() {
+            "sound, as far as the catalog and the log tell"
+        } else {
+            "damaged"
+        },
     });
+    if log.is_err() {
+        report["error"] = "the log is damaged".into();
+    }
     if let Err(e) = &file.superblock {
         report["error"] = e.to_string().into();
     }

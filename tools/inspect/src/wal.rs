@@ -61,6 +61,31 @@ pub fn frame(file: &Inspection, contents: &Contents, number: &str, hex: bool) ->
     Ok(with_problems(report, contents))
 }
 
+/// How the log ends.
+fn end(tail: &LogEnd) -> String {
+    match tail {
+        LogEnd::Clean => "clean".to_owned(),
+        LogEnd::Torn { bytes } => format!("{bytes} bytes of a commit that was interrupted"),
+        LogEnd::Damaged { what, .. } => what.clone(),
+    }
+}
+
+/// The log in a few words, or what is wrong with it.
+pub fn state(file: &Inspection, contents: &Contents) -> Result<String, String> {
+    if file.superblock.as_ref().is_ok_and(|superblock| superblock.log.is_none()) {
+        return Ok("none".to_owned());
+    }
+    let log = file.log().map_err(|error| error.to_string())?;
+    for payload in log.payloads() {
+        says(contents, payload)?;
+    }
+    let (commits, used, room) = (log.content.frames.len(), log.content.end, log.bytes.len());
+    match &log.content.tail {
+        LogEnd::Damaged { what, .. } => Err(what.clone()),
+        tail => Ok(format!("{commits} commits, {used} of {room} bytes, {}", end(tail))),
+    }
+}
+
 /// `inspect FILE wal`.
 pub fn frames(file: &Inspection, contents: &Contents) -> Result<Value, Failure> {
     let superblock = file.superblock.clone()?;
@@ -89,11 +114,7 @@ pub fn frames(file: &Inspection, contents: &Contents) -> Result<Value, Failure> 
         "bytes": log.bytes.len(),
         "bytes_used": log.content.end,
         "frames": frames,
-        "end": match &log.content.tail {
-            LogEnd::Clean => "clean".to_owned(),
-            LogEnd::Torn { bytes } => format!("{bytes} bytes of a commit that was interrupted"),
-            LogEnd::Damaged { what, .. } => what.clone(),
-        },
+        "end": end(&log.content.tail),
     });
     if let (LogEnd::Damaged { what, .. }, _) | (_, Some(what)) = (&log.content.tail, &broken) {
         report["error"] = what.clone().into();

@@ -8,6 +8,7 @@ use std::process::Command;
 fn json_of_a_file_with_a_log() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, words) in [
+        ("summary", ""),
         ("pages", "pages"),
         ("wal", "wal"),
         ("frame", "wal 1"),
@@ -17,7 +18,7 @@ fn json_of_a_file_with_a_log() {
         let output = Command::new(env!("CARGO_BIN_EXE_inspect"))
             .current_dir(here.join("../../docs"))
             .args(["weather-live.flux", "--json"])
-            .args(words.split(' '))
+            .args(words.split_whitespace())
             .output()
             .unwrap();
         assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
