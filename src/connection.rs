@@ -133,7 +133,9 @@ impl Connection {
         prepared: &PreparedStatement,
         params: Params,
     ) -> Result<StatementResult> {
-        self.run_in_session(&prepared.sql, |session| session.run_parsed_before(prepared, params.0))
+        self.run_in_session(&prepared.sql, |session| {
+            session.run_parsed_before(prepared, params.into_parameters())
+        })
     }
 
     /// Runs exactly one statement and makes something of each of its rows: a tuple, or a struct that
@@ -253,7 +255,7 @@ impl Connection {
     ///
     /// As [`run`](Self::run); and if the values are not just those that the statement asks for.
     pub fn run_with(&self, sql: &str, params: impl Into<Params>) -> Result<StatementResult> {
-        self.run_in_session(sql, |session| session.run(sql, params.into().0))
+        self.run_in_session(sql, |session| session.run(sql, params.into().into_parameters()))
     }
 
     fn run_in_session(

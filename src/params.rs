@@ -87,13 +87,26 @@ impl<T: Into<Param>> From<Option<T>> for Param {
 
 /// Values for the parameters of a statement: a tuple, an array or a vector for `?` and `$1`, [`Params::named`] for
 /// `$name`.
-#[derive(Debug, Clone, Default)]
-pub struct Params(pub(crate) Parameters);
+#[derive(Debug, Clone)]
+pub struct Params(Values);
+
+/// Rows by key are values by position, a million times: these have no names until a statement asks.
+#[derive(Debug, Clone)]
+enum Values {
+    Positional(Vec<TypedValue>),
+    Named(Parameters),
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self(Values::Positional(vec![]))
+    }
+}
 
 impl Params {
     /// Values by position, from `$1` on.
     pub fn positional(values: impl IntoIterator<Item = Param>) -> Self {
-        Self(Parameters::positional(values.into_iter().map(|v| v.0)))
+        Self(Values::Positional(values.into_iter().map(|v| v.0).collect()))
     }
 
     /// Values by name, which is written without its `$`.
@@ -102,14 +115,25 @@ impl Params {
         for (name, value) in values {
             parameters.insert(name, value.0);
         }
-        Self(parameters)
+        Self(Values::Named(parameters))
     }
 }
 
 impl Params {
     /// The values, if they are by position.
     pub(crate) fn into_row(self) -> Option<Vec<TypedValue>> {
-        self.0.into_positional()
+        match self.0 {
+            Values::Positional(values) => Some(values),
+            Values::Named(parameters) => parameters.into_positional(),
+        }
+    }
+
+    /// The values as a statement looks for them.
+    pub(crate) fn into_parameters(self) -> Parameters {
+        match self.0 {
+            Values::Positional(values) => Parameters::positional(values),
+            Values::Named(parameters) => parameters,
+        }
     }
 }
 

@@ -16,12 +16,16 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
+use arrow_array::builder::make_view;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, make_array};
+use arrow_array::types::{BinaryViewType, ByteViewType, StringViewType};
+use arrow_array::{Array, ArrayRef, GenericByteViewArray, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_schema::{ArrowError, DataType};
+
+/// Values of so many bytes are in their views.
+const INLINE_BYTES_MAX: u32 = 12;
 
 /// Writes an array of a [layout that a type has](crate::column::types::LogicalType::arrow) behind `out`.
 pub fn write_plain(array: &ArrayRef, out: &mut Vec<u8>) {
@@ -104,35 +108,12 @@ pub fn read_plain(bytes: &mut &[u8], ty: &DataType, count: usize) -> Result<Arra
         }
         other => return Err(format!("{other} says neither that there are NULLs nor that there are none")),
     };
-    let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
     let data = ArrayData::builder(ty.clone()).len(count);
     let data = match ty {
         DataType::Null if nulls.is_some() => return Err("NULLs are marked as such".into()),
         DataType::Null => return build(data),
-        DataType::Utf8View => {
-            let mut builder = StringViewBuilder::new();
-            read_texts(bytes, count, |row, value| {
-                if is_null(row) {
-                    builder.append_null();
-                } else {
-                    builder.append_value(std::str::from_utf8(value).map_err(|e| format!("a text: {e}"))?);
-                }
-                Ok(())
-            })?;
-            return Ok(Arc::new(builder.finish()));
-        }
-        DataType::BinaryView => {
-            let mut builder = BinaryViewBuilder::new();
-            read_texts(bytes, count, |row, value| {
-                if is_null(row) {
-                    builder.append_null();
-                } else {
-                    builder.append_value(value);
-                }
-                Ok(())
-            })?;
-            return Ok(Arc::new(builder.finish()));
-        }
+        DataType::Utf8View => return read_texts::<StringViewType>(bytes, count, nulls),
+        DataType::BinaryView => return read_texts::<BinaryViewType>(bytes, count, nulls),
         DataType::Boolean => data.add_buffer(Buffer::from(take(bytes, count.div_ceil(8))?)),
         DataType::List(item) | DataType::Map(item, _) => {
             let lengths = take(bytes, product(count, 4)?)?;
@@ -179,13 +160,31 @@ fn u32s(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
-fn read_texts(
+/// The bytes of all values are one buffer of just their length: of single rows, each of which is read alone, there are
+/// many.
+fn read_texts<T: ByteViewType>(
     bytes: &mut &[u8],
     count: usize,
-    mut push: impl FnMut(usize, &[u8]) -> Result<(), String>,
-) -> Result<(), String> {
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef, String> {
     let lengths = take(bytes, product(count, 4)?)?;
-    u32s(lengths).enumerate().try_for_each(|(row, length)| push(row, take(bytes, length as usize)?))
+    let total = u32s(lengths).try_fold(0_usize, |total, length| total.checked_add(length as usize));
+    let total = total.filter(|total| i32::try_from(*total).is_ok()).ok_or("more bytes than an array has")?;
+    let data = take(bytes, total)?;
+    let (mut views, mut start, mut is_needed) = (Vec::with_capacity(count), 0, false);
+    for (row, length) in u32s(lengths).enumerate() {
+        let value = &data[start..start + length as usize];
+        if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            views.push(0);
+        } else {
+            views.push(make_view(value, 0, start as u32));
+            is_needed |= length > INLINE_BYTES_MAX;
+        }
+        start += value.len();
+    }
+    let buffers = if is_needed { vec![Buffer::from(data)] } else { vec![] };
+    let array = GenericByteViewArray::<T>::try_new(views.into(), buffers, nulls);
+    Ok(Arc::new(array.map_err(|e| format!("a text: {e}"))?))
 }
 
 #[cfg(test)]

@@ -1,8 +1,15 @@
 //! Rows in memory as a source.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::types::{
+    Date32Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
+};
+use arrow_array::{ArrayRef, BinaryViewArray, BooleanArray, Float64Array, PrimitiveArray, StringViewArray};
+use arrow_schema::{DataType, TimeUnit};
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -92,37 +99,62 @@ pub fn list(items: ArrayRef, ty: &LogicalType) -> Scalar {
 }
 
 /// A column of these values, which are of that type.
-pub fn column_of(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> {
-    let internal = |e: &dyn std::fmt::Display| ExecError::Internal(e.to_string());
+pub fn column_of<S: Borrow<Scalar>>(values: &[S], ty: &LogicalType) -> Result<ArrayRef> {
+    let layout = ty.arrow();
     if values.is_empty() {
-        return Ok(arrow_array::new_empty_array(&ty.arrow()));
+        return Ok(arrow_array::new_empty_array(&layout));
     }
-    match ty {
-        LogicalType::Varchar => {
-            let text = |v: &Scalar| if let Scalar::Text(text) = v { Some(Arc::clone(text)) } else { None };
-            return Ok(Arc::new(values.iter().map(text).collect::<arrow_array::StringViewArray>()));
+    let scalars = values.iter().map(Borrow::borrow);
+    macro_rules! integers {
+        ($ty:ty) => {{
+            let number = |v: &Scalar| if let Scalar::Int(n) = v { (*n).try_into().ok() } else { None };
+            let fits = |v: &Scalar| v.is_null() || number(v).is_some();
+            // What does not is an error of the way below.
+            if scalars.clone().all(fits) {
+                let column: PrimitiveArray<$ty> = scalars.map(number).collect();
+                return Ok(Arc::new(column.with_data_type(layout)));
+            }
+        }};
+    }
+    match &layout {
+        DataType::Utf8View => {
+            fn text(value: &Scalar) -> Option<&str> {
+                if let Scalar::Text(text) = value { Some(text) } else { None }
+            }
+            return Ok(Arc::new(scalars.map(text).collect::<StringViewArray>()));
         }
-        LogicalType::BigInt => {
-            let number = |v: &Scalar| if let Scalar::Int(n) = v { i64::try_from(*n).ok() } else { None };
-            return Ok(Arc::new(values.iter().map(number).collect::<arrow_array::Int64Array>()));
+        DataType::BinaryView => {
+            fn bytes(value: &Scalar) -> Option<&[u8]> {
+                if let Scalar::Bytes(bytes) = value { Some(bytes) } else { None }
+            }
+            return Ok(Arc::new(scalars.map(bytes).collect::<BinaryViewArray>()));
         }
-        LogicalType::Integer => {
-            let number = |v: &Scalar| if let Scalar::Int(n) = v { i32::try_from(*n).ok() } else { None };
-            return Ok(Arc::new(values.iter().map(number).collect::<arrow_array::Int32Array>()));
-        }
-        LogicalType::Double => {
+        DataType::Float64 => {
             let number = |v: &Scalar| if let Scalar::Float(n) = v { Some(*n) } else { None };
-            return Ok(Arc::new(values.iter().map(number).collect::<arrow_array::Float64Array>()));
+            return Ok(Arc::new(scalars.map(number).collect::<Float64Array>()));
         }
-        LogicalType::Boolean => {
+        DataType::Boolean => {
             let truth = |v: &Scalar| if let Scalar::Boolean(b) = v { Some(*b) } else { None };
-            return Ok(Arc::new(values.iter().map(truth).collect::<arrow_array::BooleanArray>()));
+            return Ok(Arc::new(scalars.map(truth).collect::<BooleanArray>()));
         }
+        DataType::Int8 => integers!(Int8Type),
+        DataType::Int16 => integers!(Int16Type),
+        DataType::Int32 => integers!(Int32Type),
+        DataType::Int64 => integers!(Int64Type),
+        DataType::UInt8 => integers!(UInt8Type),
+        DataType::UInt16 => integers!(UInt16Type),
+        DataType::UInt32 => integers!(UInt32Type),
+        DataType::UInt64 => integers!(UInt64Type),
+        DataType::Date32 => integers!(Date32Type),
+        DataType::Timestamp(TimeUnit::Second, _) => integers!(TimestampSecondType),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => integers!(TimestampMillisecondType),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => integers!(TimestampMicrosecondType),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => integers!(TimestampNanosecondType),
         _ => {}
     }
     let parts = values
         .iter()
-        .map(|v| v.to_array(ty, 1).map_err(|e| internal(&e)))
+        .map(|v| v.borrow().to_array(ty, 1).map_err(|e| ExecError::Internal(e.to_string())))
         .collect::<Result<Vec<ArrayRef>>>()?;
     let parts: Vec<&dyn arrow_array::Array> = parts.iter().map(|p| &**p).collect();
     Ok(arrow_select::concat::concat(&parts)?)
