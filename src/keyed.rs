@@ -4,6 +4,10 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
+use parking_lot::Mutex;
+
+use crate::catalog::TableDefinition;
 use crate::column::key::{after_prefix, escape};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -11,7 +15,7 @@ use crate::exec::batch::{Batch, Field};
 use crate::params::{Param, Params};
 use crate::row::{FromRow, Row};
 use crate::sql::session::{self, Expected, Expiry, KeyedChange, TypedValue};
-use crate::table::{KeyCursor, KeyRange, Places, TableSnapshot};
+use crate::table::{KeyCursor, KeyRange, Places, RowGroup, TableError, TableSnapshot};
 
 /// Rows that a scan reads at first, and at most, at a time.
 const READ_ROWS: (usize, usize) = (16, 1024);
@@ -50,6 +54,8 @@ const READ_ROWS: (usize, usize) = (16, 1024);
 pub struct KeyedTable<'c> {
     connection: &'c Connection,
     table: session::KeyedTable,
+    /// The columns of its rows, and of which version of it.
+    columns: Mutex<Option<(Arc<TableDefinition>, Arc<[Field]>)>>,
 }
 
 fn positional(values: impl Into<Params>) -> Result<Vec<TypedValue>> {
@@ -60,7 +66,7 @@ fn positional(values: impl Into<Params>) -> Result<Vec<TypedValue>> {
 impl<'c> KeyedTable<'c> {
     pub(crate) fn new(connection: &'c Connection, name: &str) -> Result<Self> {
         let table = connection.session().keyed_table(name)?;
-        Ok(Self { connection, table })
+        Ok(Self { connection, table, columns: Mutex::default() })
     }
 
     fn view(&self) -> Result<Arc<TableSnapshot>> {
@@ -74,14 +80,35 @@ impl<'c> KeyedTable<'c> {
     /// The values do not fit the key, or reading failed.
     pub fn get(&self, key: impl Into<Params>) -> Result<Option<Row>> {
         let key = positional(key)?;
-        let (view, found) = {
-            let session = self.connection.session();
-            let view = session.keyed_view(&self.table)?;
-            let found = session.keyed_find(&view, &[key])?;
-            (view, found)
+        let (view, found) = self.connection.session().keyed_find_one(&self.table, &key)?;
+        let Some(place) = found else { return Ok(None) };
+        let (columns, row) = if place.group.is_held() {
+            let columns = 0..view.definition().columns.len();
+            let columns: Result<_, TableError> =
+                columns.map(|column| place.group.read_column(column)).collect();
+            (columns, place.row as usize)
+        } else {
+            let places = Places::at(&[(&place.group, place.row)]);
+            (read_columns(&view, &places), 0)
         };
-        let rows: Vec<u64> = found.into_iter().flatten().collect();
-        Ok(read(&view, &rows)?.pop_front())
+        let columns: Vec<ArrayRef> = columns?;
+        let rows = columns.first().map_or(0, |column| column.len());
+        Ok(Some(Row::new(self.columns(&view), Arc::new(Batch::new(columns, rows)), row)))
+    }
+
+    /// The columns of rows of a version of the table.
+    fn columns(&self, view: &TableSnapshot) -> Arc<[Field]> {
+        let table = view.definition();
+        let mut known = self.columns.lock();
+        match &*known {
+            Some((of, columns)) if Arc::ptr_eq(of, table) => Arc::clone(columns),
+            _ => {
+                let columns: Arc<[Field]> =
+                    table.columns.iter().map(|column| Field::new(&*column.name, column.ty.clone())).collect();
+                *known = Some((Arc::clone(table), Arc::clone(&columns)));
+                columns
+            }
+        }
     }
 
     /// The row with a key as a tuple, or a struct that derives [`FromRow`](crate::FromRow).
@@ -110,8 +137,10 @@ impl<'c> KeyedTable<'c> {
             (view, found)
         };
         let rows: Vec<u64> = found.iter().flatten().copied().collect();
-        let mut rows = read(&view, &rows)?;
-        Ok(found.into_iter().map(|row| row.and_then(|_| rows.pop_front())).collect())
+        let batch = Arc::new(Batch::new(read_columns(&view, &Places::of(&view, &rows)?)?, rows.len()));
+        let columns = self.columns(&view);
+        let mut rows = (0..rows.len()).map(|row| Row::new(Arc::clone(&columns), Arc::clone(&batch), row));
+        Ok(found.into_iter().map(|row| row.and_then(|_| rows.next())).collect())
     }
 
     /// Of the rows whose keys begin with some values the one with the greatest key: of keys of an object and a time, the
@@ -479,9 +508,12 @@ impl KeyedScan<'_> {
         let key: Box<[_]> = view.definition().primary_key().unwrap_or_default().into();
         let range = self.range(&view)?;
         let expiry = self.table.connection.session().keyed_expiry(view.definition())?;
+        let columns = self.table.columns(&view);
         let cursor = KeyCursor::new(view, &key, range, self.reverse)?;
         Ok(KeyedRows {
             cursor,
+            columns,
+            held: vec![],
             expiry,
             left: self.limit.unwrap_or(u64::MAX),
             next: READ_ROWS.0,
@@ -504,6 +536,9 @@ impl KeyedScan<'_> {
 #[derive(Debug)]
 pub struct KeyedRows {
     cursor: KeyCursor,
+    columns: Arc<[Field]>,
+    /// Row groups in memory that rows have come from, by their places: such rows are not copied.
+    held: Vec<(usize, Arc<Batch>)>,
     /// As of when the scan began.
     expiry: Option<Expiry>,
     left: u64,
@@ -516,21 +551,49 @@ impl KeyedRows {
     fn fill(&mut self) -> Result<()> {
         let wanted = (self.next as u64).min(self.left) as usize;
         self.next = (self.next * 4).min(READ_ROWS.1);
-        let mut rows = Vec::with_capacity(wanted);
-        while rows.len() < wanted {
-            match self.cursor.next_row()? {
-                Some(row) => rows.push(row),
+        let mut places: Vec<(Arc<RowGroup>, u32)> = Vec::with_capacity(wanted);
+        while places.len() < wanted {
+            match self.cursor.next_place()? {
+                Some((group, row)) => places.push((Arc::clone(group), row)),
                 None => break,
             }
         }
-        let is_last = rows.len() < wanted;
-        self.rows = read(self.cursor.table(), &rows)?;
+        let is_last = places.len() < wanted;
+        self.rows = self.read(&places)?;
         if let Some(expiry) = &self.expiry {
             self.rows.retain(|row| !expiry.is_over(&row.value(expiry.column)));
         }
         self.left -= self.rows.len() as u64;
         self.done = is_last || self.left == 0;
         Ok(())
+    }
+
+    fn read(&mut self, places: &[(Arc<RowGroup>, u32)]) -> Result<VecDeque<Row>> {
+        let view = self.cursor.table();
+        let others = places.iter().filter(|(group, _)| !group.is_held()).map(|(group, row)| (group, *row));
+        let others = others.collect::<Vec<_>>();
+        let batch = Arc::new(Batch::new(read_columns(view, &Places::at(&others))?, others.len()));
+        let (mut rows, mut next) = (VecDeque::with_capacity(places.len()), 0);
+        for (group, row) in places {
+            let (batch, row) = if group.is_held() {
+                let known = self.held.iter().position(|(index, _)| *index == group.index());
+                let at = match known {
+                    Some(at) => at,
+                    None => {
+                        let columns = (0..self.columns.len()).map(|column| group.read_column(column));
+                        let columns = columns.collect::<Result<_, TableError>>()?;
+                        self.held.push((group.index(), Arc::new(Batch::new(columns, group.rows()))));
+                        self.held.len() - 1
+                    }
+                };
+                (&self.held[at].1, *row as usize)
+            } else {
+                next += 1;
+                (&batch, next - 1)
+            };
+            rows.push_back(Row::new(Arc::clone(&self.columns), Arc::clone(batch), row));
+        }
+        Ok(rows)
     }
 }
 
@@ -548,16 +611,7 @@ impl Iterator for KeyedRows {
     }
 }
 
-/// The rows with these numbers.
-fn read(view: &TableSnapshot, rows: &[u64]) -> Result<VecDeque<Row>> {
-    if rows.is_empty() {
-        return Ok(VecDeque::new());
-    }
-    let table = view.definition();
-    let places = Places::of(view, rows)?;
-    let columns = (0..table.columns.len()).map(|column| places.read(view, column));
-    let batch = Arc::new(Batch::new(columns.collect::<Result<_, _>>()?, rows.len()));
-    let fields: Arc<[Field]> =
-        table.columns.iter().map(|column| Field::new(&*column.name, column.ty.clone())).collect();
-    Ok((0..rows.len()).map(|row| Row::new(Arc::clone(&fields), Arc::clone(&batch), row)).collect())
+/// All columns of some rows.
+fn read_columns(view: &TableSnapshot, places: &Places) -> Result<Vec<ArrayRef>, TableError> {
+    (0..view.definition().columns.len()).map(|column| places.read(view, column)).collect()
 }

@@ -19,7 +19,54 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 
-use crate::column::scalar::interval_nanos;
+use crate::column::scalar::{Scalar, interval_nanos};
+
+/// Calls `$each` with the type and its encoding, by layout of the column.
+macro_rules! by_layout {
+    ($data_type:expr, $fixed:ident, $other:expr) => {
+        match $data_type {
+            DataType::Int8 => $fixed!(Int8Type, |v: i8| (v.cast_unsigned() ^ 1 << 7).to_be_bytes()),
+            DataType::Int16 => $fixed!(Int16Type, |v: i16| (v.cast_unsigned() ^ 1 << 15).to_be_bytes()),
+            DataType::Int32 => $fixed!(Int32Type, |v: i32| (v.cast_unsigned() ^ 1 << 31).to_be_bytes()),
+            DataType::Date32 => $fixed!(Date32Type, |v: i32| (v.cast_unsigned() ^ 1 << 31).to_be_bytes()),
+            DataType::Int64 => $fixed!(Int64Type, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes()),
+            DataType::Decimal64(..) => {
+                $fixed!(Decimal64Type, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
+            }
+            DataType::Time64(TimeUnit::Microsecond) => {
+                $fixed!(Time64MicrosecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
+            }
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                $fixed!(TimestampSecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
+            }
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                $fixed!(TimestampMillisecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                $fixed!(TimestampMicrosecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                $fixed!(TimestampNanosecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
+            }
+            DataType::Decimal128(..) => {
+                $fixed!(Decimal128Type, |v: i128| (v.cast_unsigned() ^ 1 << 127).to_be_bytes())
+            }
+            DataType::UInt8 => $fixed!(UInt8Type, |v: u8| v.to_be_bytes()),
+            DataType::UInt16 => $fixed!(UInt16Type, |v: u16| v.to_be_bytes()),
+            DataType::UInt32 => $fixed!(UInt32Type, |v: u32| v.to_be_bytes()),
+            DataType::UInt64 => $fixed!(UInt64Type, |v: u64| v.to_be_bytes()),
+            DataType::Float32 => $fixed!(Float32Type, |v: f32| ordered_f32(v).to_be_bytes()),
+            DataType::Float64 => $fixed!(Float64Type, |v: f64| ordered_f64(v).to_be_bytes()),
+            DataType::Interval(arrow_schema::IntervalUnit::MonthDayNano) => {
+                $fixed!(IntervalMonthDayNanoType, |v: arrow_buffer::IntervalMonthDayNano| {
+                    let length = interval_nanos(v.months, v.days, v.nanoseconds);
+                    (length.cast_unsigned() ^ 1 << 127).to_be_bytes()
+                })
+            }
+            _ => $other,
+        }
+    };
+}
 
 /// The keys of rows.
 #[derive(Debug, Clone, Default)]
@@ -104,27 +151,127 @@ impl Keys {
         self.ends.push(self.bytes.len());
     }
 
+    /// How many bytes all keys begin with in common.
+    fn common_prefix(&self) -> usize {
+        let mut keys = (0..self.len()).filter_map(|row| self.get(row));
+        let Some(first) = keys.next() else { return 0 };
+        keys.fold(first.len(), |shared, key| {
+            let shared = shared.min(key.len());
+            if key[..shared] == first[..shared] { shared } else { shared_bytes(first, &key[..shared]) }
+        })
+    }
+
     /// The rows with a key, in the order of the keys; rows of equal keys in their own.
     pub fn sorted(&self) -> Vec<u32> {
-        let mut order: Vec<(u64, u32)> =
-            (0..self.len()).filter_map(|row| self.get(row).map(|key| (prefix(key), row as u32))).collect();
+        self.sorted_from(0..self.len() as u32)
+    }
+
+    /// As [`sorted`](Self::sorted), of rows that come in an order of which runs are sorted already, rows of equal keys in
+    /// their own.
+    pub(crate) fn sorted_from(&self, rows: impl Iterator<Item = u32>) -> Vec<u32> {
+        // What all begin with tells none from the other.
+        let skip = self.common_prefix();
+        let first = |row| self.get(row as usize).map(|key| (prefix(&key[skip..]), row));
+        let mut order: Vec<(u64, u32)> = rows.filter_map(first).collect();
         let key = |row: u32| self.at(row as usize);
         if order.is_sorted_by(|a, b| (a.0, key(a.1)) <= (b.0, key(b.1))) {
             return order.into_iter().map(|(_, row)| row).collect();
         }
-        order.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))).then_with(|| a.1.cmp(&b.1))
-        });
+        // Stable: rows of equal keys stay in their order, and what comes as a few runs is merged.
+        order.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))));
         order.into_iter().map(|(_, row)| row).collect()
     }
 }
 
 /// The first bytes, as a number that compares as they do.
 fn prefix(key: &[u8]) -> u64 {
+    if let Some(first) = key.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
     let mut bytes = [0; 8];
     let len = key.len().min(8);
     bytes[..len].copy_from_slice(&key[..len]);
     u64::from_be_bytes(bytes)
+}
+
+/// How many bytes two begin with in common.
+pub(crate) fn shared_bytes(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// Adds the encoding of one value to a key, as [`Keys::encode`] does with a column of that layout. Returns whether it
+/// did: NULL and what is in another form, of another type or too large, it leaves alone.
+pub fn encode_value(value: &Scalar, layout: &DataType, last: bool, out: &mut Vec<u8>) -> bool {
+    macro_rules! fixed {
+        ($ty:ty, $encode:expr) => {{
+            let encode = $encode;
+            let value = <<$ty as ArrowPrimitiveType>::Native as FromScalar>::from_scalar(value);
+            value.map(|value| out.extend_from_slice(&encode(value))).is_some()
+        }};
+    }
+    by_layout!(
+        layout,
+        fixed,
+        match (layout, value) {
+            (DataType::Boolean, Scalar::Boolean(value)) => {
+                out.push(u8::from(*value));
+                true
+            }
+            (DataType::Utf8View, Scalar::Text(text)) => {
+                escape_part(text.as_bytes(), last, out);
+                true
+            }
+            (DataType::BinaryView, Scalar::Bytes(bytes)) => {
+                escape_part(bytes, last, out);
+                true
+            }
+            _ => false,
+        }
+    )
+}
+
+/// A value of a column from one outside of it; `None` if it is in another form.
+trait FromScalar: Sized {
+    fn from_scalar(value: &Scalar) -> Option<Self>;
+}
+
+macro_rules! integers_from_scalar {
+    ($($ty:ty),*) => {
+        $(impl FromScalar for $ty {
+            fn from_scalar(value: &Scalar) -> Option<Self> {
+                if let Scalar::Int(value) = value { (*value).try_into().ok() } else { None }
+            }
+        })*
+    };
+}
+
+integers_from_scalar!(i8, i16, i32, i64, i128, u8, u16, u32, u64);
+
+impl FromScalar for f64 {
+    fn from_scalar(value: &Scalar) -> Option<Self> {
+        if let Scalar::Float(value) = value { Some(*value) } else { None }
+    }
+}
+
+impl FromScalar for f32 {
+    fn from_scalar(value: &Scalar) -> Option<Self> {
+        f64::from_scalar(value).map(|value| value as Self)
+    }
+}
+
+impl FromScalar for arrow_buffer::IntervalMonthDayNano {
+    fn from_scalar(value: &Scalar) -> Option<Self> {
+        let Scalar::Interval { months, days, nanos } = value else { return None };
+        Some(Self::new(*months, *days, *nanos))
+    }
+}
+
+/// A text or bytes as a part of a key.
+fn escape_part(bytes: &[u8], last: bool, out: &mut Vec<u8>) {
+    escape(bytes, last, out);
+    if !last {
+        out.extend_from_slice(&[0, 0]);
+    }
 }
 
 /// The encoding of a text or of bytes with which keys begin whose last part begins with these.
@@ -171,53 +318,6 @@ fn ordered_f32(value: f32) -> u32 {
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }
 
-/// Calls `$each` with the type and its encoding, by layout of the column.
-macro_rules! by_layout {
-    ($data_type:expr, $fixed:ident, $other:expr) => {
-        match $data_type {
-            DataType::Int8 => $fixed!(Int8Type, |v: i8| (v.cast_unsigned() ^ 1 << 7).to_be_bytes()),
-            DataType::Int16 => $fixed!(Int16Type, |v: i16| (v.cast_unsigned() ^ 1 << 15).to_be_bytes()),
-            DataType::Int32 => $fixed!(Int32Type, |v: i32| (v.cast_unsigned() ^ 1 << 31).to_be_bytes()),
-            DataType::Date32 => $fixed!(Date32Type, |v: i32| (v.cast_unsigned() ^ 1 << 31).to_be_bytes()),
-            DataType::Int64 => $fixed!(Int64Type, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes()),
-            DataType::Decimal64(..) => {
-                $fixed!(Decimal64Type, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
-            }
-            DataType::Time64(TimeUnit::Microsecond) => {
-                $fixed!(Time64MicrosecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
-            }
-            DataType::Timestamp(TimeUnit::Second, _) => {
-                $fixed!(TimestampSecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
-            }
-            DataType::Timestamp(TimeUnit::Millisecond, _) => {
-                $fixed!(TimestampMillisecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
-            }
-            DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                $fixed!(TimestampMicrosecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
-            }
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                $fixed!(TimestampNanosecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
-            }
-            DataType::Decimal128(..) => {
-                $fixed!(Decimal128Type, |v: i128| (v.cast_unsigned() ^ 1 << 127).to_be_bytes())
-            }
-            DataType::UInt8 => $fixed!(UInt8Type, |v: u8| v.to_be_bytes()),
-            DataType::UInt16 => $fixed!(UInt16Type, |v: u16| v.to_be_bytes()),
-            DataType::UInt32 => $fixed!(UInt32Type, |v: u32| v.to_be_bytes()),
-            DataType::UInt64 => $fixed!(UInt64Type, |v: u64| v.to_be_bytes()),
-            DataType::Float32 => $fixed!(Float32Type, |v: f32| ordered_f32(v).to_be_bytes()),
-            DataType::Float64 => $fixed!(Float64Type, |v: f64| ordered_f64(v).to_be_bytes()),
-            DataType::Interval(arrow_schema::IntervalUnit::MonthDayNano) => {
-                $fixed!(IntervalMonthDayNanoType, |v: arrow_buffer::IntervalMonthDayNano| {
-                    let length = interval_nanos(v.months, v.days, v.nanoseconds);
-                    (length.cast_unsigned() ^ 1 << 127).to_be_bytes()
-                })
-            }
-            _ => $other,
-        }
-    };
-}
-
 /// The keys of one column, without a look at its type for each row.
 fn encode_one(column: &ArrayRef, nulls: Option<NullBuffer>) -> Option<Keys> {
     let rows = column.len();
@@ -256,11 +356,6 @@ impl<'a> Part<'a> {
                 Box::new(move |row: usize, out: &mut Vec<u8>| out.extend_from_slice(&encode(values[row])))
             }};
         }
-        let end = move |out: &mut Vec<u8>| {
-            if !last {
-                out.extend_from_slice(&[0, 0]);
-            }
-        };
         let push: Box<dyn Fn(usize, &mut Vec<u8>) + 'a> = by_layout!(
             column.data_type(),
             fixed,
@@ -276,16 +371,12 @@ impl<'a> Part<'a> {
                 DataType::Utf8View => {
                     let values = column.as_string_view_opt()?;
                     Box::new(move |row, out: &mut Vec<u8>| {
-                        escape(values.value(row).as_bytes(), last, out);
-                        end(out);
+                        escape_part(values.value(row).as_bytes(), last, out);
                     })
                 }
                 DataType::BinaryView => {
                     let values = column.as_binary_view_opt()?;
-                    Box::new(move |row, out: &mut Vec<u8>| {
-                        escape(values.value(row), last, out);
-                        end(out);
-                    })
+                    Box::new(move |row, out: &mut Vec<u8>| escape_part(values.value(row), last, out))
                 }
                 _ => return None,
             }
@@ -359,6 +450,26 @@ mod tests {
                     assert_eq!(keys.get(i).cmp(&keys.get(j)), wanted, "{ty}: {a:?} and {b:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_value_alone_is_encoded_as_in_a_column() {
+        for (ty, values) in kinds() {
+            for last in [true, false] {
+                let column = array(&ty, &values);
+                let keys = Keys::encode_first(&[column], if last { 1 } else { 2 }).unwrap();
+                for (row, value) in values.iter().enumerate() {
+                    let mut out = vec![];
+                    assert!(encode_value(value, &ty.arrow(), last, &mut out), "{ty}: {value:?}");
+                    assert_eq!(keys.get(row), Some(&out[..]), "{ty}: {value:?}");
+                }
+            }
+        }
+        let mut out = vec![];
+        let int = DataType::Int8;
+        for value in [Scalar::Null, Scalar::Int(128), Scalar::text("1"), Scalar::Float(1.0)] {
+            assert!(!encode_value(&value, &int, true, &mut out) && out.is_empty(), "{value:?}");
         }
     }
 

@@ -144,9 +144,10 @@ impl TableAppender {
             }
         }
         // Nobody knows the numbers of these rows yet.
-        let places = RowOrder::of(&shared.definition).and_then(|order| {
-            let keys: Vec<ArrayRef> = order.columns().map(|column| Arc::clone(&columns[column])).collect();
-            RowOrder::sort(&keys).map(UInt32Array::from)
+        let order = RowOrder::of(&shared.definition).filter(|order| order.series().is_some());
+        let places = order.and_then(|order| {
+            let keys = order.columns().into_iter().map(|column| Arc::clone(&columns[column]));
+            order.sort(&keys.collect::<Vec<_>>()).map(UInt32Array::from)
         });
         let mut encoded = EncodedGroup::new(rows);
         for (column, array) in columns.iter().enumerate() {

@@ -11,7 +11,7 @@ use crate::table::commit::{Builder, Made, MadeOf, Part, Selection};
 use crate::table::data::TableData;
 use crate::table::error::Result;
 use crate::table::fresh::Content;
-use crate::table::order::{RowOrder, ticks};
+use crate::table::order::{RowOrder, SeriesOrder, ticks};
 use crate::table::overlap::{Overlaps, Plan, Span, Thrift, cuts};
 use crate::table::row_group::Source;
 
@@ -30,7 +30,7 @@ impl Builder<'_> {
     pub(super) fn plan(
         &self,
         table: &Arc<TableDefinition>,
-        order: &RowOrder,
+        order: &SeriesOrder,
         parts: &[Part],
         thrift: Thrift,
     ) -> Result<Option<Plan>> {
@@ -77,7 +77,7 @@ impl Builder<'_> {
     pub(super) fn arrange(
         &self,
         table: &Arc<TableDefinition>,
-        order: &RowOrder,
+        order: &SeriesOrder,
         parts: &[Part],
         plan: &Plan,
     ) -> Result<Vec<Made>> {
@@ -112,7 +112,7 @@ impl Builder<'_> {
     fn divide(
         &self,
         table: &Arc<TableDefinition>,
-        order: &RowOrder,
+        order: &SeriesOrder,
         parts: &[Part],
         mut of: Vec<Times>,
         place: usize,
@@ -128,10 +128,11 @@ impl Builder<'_> {
         for (at, from) in bounds.iter().enumerate() {
             let is_here = |time: i64| time >= *from && bounds.get(at + 1).is_none_or(|to| time < *to);
             let selection: Vec<Selection> = of.iter().filter_map(|times| times.select(is_here)).collect();
-            let (made, order) = self.write(table, Some(order), parts, &selection)?;
+            let order = RowOrder::Series(order.clone());
+            let (made, places) = self.write(table, Some(&order), parts, &selection)?;
             groups.extend(made);
-            match order {
-                Some(order) => moved.extend(order),
+            match places {
+                Some(places) => moved.extend(places),
                 None => moved.extend(selection.iter().flat_map(|selected| selected.places(parts))),
             }
         }
@@ -142,7 +143,7 @@ impl Builder<'_> {
     fn times(
         &self,
         table: &Arc<TableDefinition>,
-        order: &RowOrder,
+        order: &SeriesOrder,
         parts: &[Part],
         part: usize,
     ) -> Result<Times> {
@@ -172,7 +173,7 @@ impl Times {
 }
 
 /// Least and greatest time of a part, if that is known. Its deleted rows may be without these.
-fn times_of(table: &Arc<TableDefinition>, order: &RowOrder, part: &Part) -> Result<Option<(i64, i64)>> {
+fn times_of(table: &Arc<TableDefinition>, order: &SeriesOrder, part: &Part) -> Result<Option<(i64, i64)>> {
     let group = match &part.source {
         Source::Sealed(group) => return Ok(group.entry.time_range),
         Source::Fresh(group) => group,

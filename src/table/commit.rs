@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
+use arrow_array::{ArrayRef, BooleanArray, UInt32Array, new_empty_array};
 use arrow_buffer::BooleanBuffer;
 use arrow_select::take::take;
 
@@ -29,6 +29,7 @@ use crate::table::overlap::{Plan, Thrift};
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::Snapshot;
 use crate::table::workspace::write_group;
+use crate::table::written::{Written, WrittenByTable};
 
 /// How many segments at the end of a table are looked at for small row groups to merge.
 const TAIL_SEGMENTS: usize = 2;
@@ -47,6 +48,8 @@ pub(super) struct Builder<'a> {
     pub(super) versions: BTreeMap<TableId, u64>,
     /// What became of the numbers of rows. The table then has a numbering of its own.
     pub(super) renumbered: BTreeMap<TableId, Renumbering>,
+    /// What was written so far.
+    pub(super) written: WrittenByTable,
 }
 
 /// A row group of a table under construction.
@@ -55,7 +58,7 @@ pub(super) struct Part {
     /// The number of its first row.
     first_row: u64,
     /// Its deleted rows, where they are not those that the file knows.
-    deletes: Option<Arc<DeleteVector>>,
+    pub(super) deletes: Option<Arc<DeleteVector>>,
 }
 
 /// Row groups that were made, and of which rows.
@@ -120,6 +123,7 @@ impl<'a> Builder<'a> {
             tables: base.tables.clone(),
             versions: BTreeMap::new(),
             renumbered: BTreeMap::new(),
+            written: WrittenByTable::default(),
         }
     }
 
@@ -180,13 +184,18 @@ impl<'a> Builder<'a> {
         if !is_changed && (order.is_none() || self.thrift.is_none()) {
             return Ok(());
         }
+        let order = order.as_ref();
+        if let Some(order @ RowOrder::Key(key, _)) = order {
+            return self.change_by_key(table, order, key, delta, &old, is_changed);
+        }
+        let series = order.and_then(RowOrder::series);
         let deletes = delta.deletes.keys().next().copied().into_iter().chain(worn);
         let first = deletes.map(|index| index / SEGMENT_ENTRIES_MAX).min();
         let tail = old.segments.len().saturating_sub(TAIL_SEGMENTS);
         let mut keep = first.map_or(tail, |first| first.min(tail));
         let (mut parts, mut empty) = (vec![], vec![]);
         let mut plan = None;
-        if let (Some(order), Some(thrift)) = (&order, self.thrift) {
+        if let (Some(order), Some(thrift)) = (series, self.thrift) {
             // All of the table may have to do with each other.
             (parts, empty) = self.parts(&old, delta, 0)?;
             plan = self.plan(table, order, &parts, thrift)?;
@@ -203,29 +212,49 @@ impl<'a> Builder<'a> {
             (parts, empty) = self.parts(&old, delta, keep)?;
         }
         empty.iter().try_for_each(|part| self.free(&part.source))?;
-        let mut made = self.merge(table, order.as_ref(), &parts, plan.as_ref())?;
-        if let (Some(plan), Some(order)) = (&plan, &order) {
+        let planned: Vec<usize> = plan.iter().flat_map(Plan::groups).collect();
+        let mut made = self.merge(table, order, &parts, &planned)?;
+        if let (Some(plan), Some(order)) = (&plan, series) {
             made.extend(self.arrange(table, order, &parts, plan)?);
-            made.sort_by_key(|made| made.place);
         }
-        let kept_rows = old.segments[..keep].iter().map(|segment| segment.reference.rows).sum();
-        let renumbering = renumbering(&parts, &empty, &made, kept_rows);
-        let groups: Vec<_> = made.into_iter().flat_map(|made| made.groups).collect();
-        let mut data = self.rebuild(table.id, &old, keep, groups, false)?;
-        if !renumbering.is_identity() {
-            data.numbering = Arc::default();
-            self.renumbered.insert(table.id, renumbering);
-        }
-        if order.is_some() {
+        let data = self.replace(table, &old, keep, &parts, &empty, made)?;
+        if series.is_some() {
             data.set_late(self.thrift.is_none() && self.may_be_late(&data)?);
         }
         self.tables.insert(table.id, Arc::new(data));
         Ok(())
     }
 
+    /// The table's data with row groups that were made in place of those from segment `keep` on.
+    pub(super) fn replace(
+        &mut self,
+        table: &TableDefinition,
+        old: &TableData,
+        keep: usize,
+        parts: &[Part],
+        empty: &[Part],
+        mut made: Vec<Made>,
+    ) -> Result<TableData> {
+        made.sort_by_key(|made| made.place);
+        let kept_rows = old.segments[..keep].iter().map(|segment| segment.reference.rows).sum();
+        let renumbering = renumbering(parts, empty, &made, kept_rows);
+        let groups: Vec<_> = made.into_iter().flat_map(|made| made.groups).collect();
+        let mut data = self.rebuild(table.id, old, keep, groups, false)?;
+        if !renumbering.is_identity() {
+            data.numbering = Arc::default();
+            self.renumbered.insert(table.id, renumbering);
+        }
+        Ok(data)
+    }
+
     /// The row groups of a table from segment `keep` on and those that a change adds; those that have no rows left
     /// apart.
-    fn parts(&self, old: &TableData, delta: &Delta, keep: usize) -> Result<(Vec<Part>, Vec<Part>)> {
+    pub(super) fn parts(
+        &self,
+        old: &TableData,
+        delta: &Delta,
+        keep: usize,
+    ) -> Result<(Vec<Part>, Vec<Part>)> {
         let mut sources = vec![];
         for segment in &old.segments[keep..] {
             sources.extend(segment.groups(&self.base.pin)?.iter().cloned().map(Source::Sealed));
@@ -261,17 +290,18 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
-    /// Merges small row groups with their neighbours, and leaves others as they are, but for those that a plan is about.
-    fn merge(
+    /// Merges small row groups with their neighbours, and leaves others as they are, but for those for which there are
+    /// other plans.
+    pub(super) fn merge(
         &self,
         table: &Arc<TableDefinition>,
         order: Option<&RowOrder>,
         parts: &[Part],
-        plan: Option<&Plan>,
+        planned: &[usize],
     ) -> Result<Vec<Made>> {
         let mut candidates: Vec<_> = parts.iter().map(|part| part.candidate(self.tidy)).collect();
         let mut is_planned = vec![false; parts.len()];
-        for part in plan.into_iter().flat_map(Plan::groups) {
+        for &part in planned {
             is_planned[part] = true;
             // With these nothing is merged.
             candidates[part] = Candidate { rows: u64::MAX / 2, changed: false, written: false };
@@ -317,7 +347,12 @@ impl<'a> Builder<'a> {
                 Arc::clone(group)
             }
             (Source::Fresh(group), _) => match group.content() {
-                Content::Written(placed, _) => Arc::new(placed.clone().record(self.txn, table)?),
+                Content::Written(placed, _) => {
+                    let written =
+                        Written { rows: u64::from(group.rows()), rewritten: 0, bytes: placed.bytes };
+                    self.written.add(table.id, written);
+                    Arc::new(placed.clone().record(self.txn, table)?)
+                }
                 // Those are written with others, or alone.
                 Content::Held(_) => return Err(TableError::Ended),
             },
@@ -348,20 +383,18 @@ impl<'a> Builder<'a> {
         selection: &[Selection],
     ) -> Result<(Vec<Arc<Group>>, Option<Vec<(u32, u32)>>)> {
         let read = |column: usize| {
-            let read = |Selection { part, rows }: &Selection| {
-                let array = self.read_column(table, &parts[*part], column)?;
-                rows.as_ref().map_or(Ok(Arc::clone(&array)), |rows| keep(&array, rows))
-            };
+            let read = |selected: &Selection| self.read_selected(table, parts, selected, column);
             let arrays: Vec<ArrayRef> = selection.iter().map(read).collect::<Result<_>>()?;
             concat(&arrays, &table.columns[column].ty.arrow())
         };
         let held: Vec<(usize, ArrayRef)> = order
-            .iter()
-            .flat_map(|order| order.columns())
+            .map(RowOrder::columns)
+            .unwrap_or_default()
+            .into_iter()
             .map(|column| Ok((column, read(column)?)))
             .collect::<Result<_>>()?;
         let keys: Vec<ArrayRef> = held.iter().map(|(_, array)| Arc::clone(array)).collect();
-        let places = RowOrder::sort(&keys).map(UInt32Array::from);
+        let places = order.and_then(|order| order.sort(&keys)).map(UInt32Array::from);
         drop(keys);
         let count = |Selection { part, rows }: &Selection| {
             rows.as_ref().map_or(parts[*part].source.rows() as usize, BooleanArray::true_count)
@@ -383,7 +416,13 @@ impl<'a> Builder<'a> {
             }
         }
         let record = |encoded| Ok(Arc::new(write_group(self.txn, encoded)?.record(self.txn, table)?));
-        let groups = encoded.into_iter().map(record).collect::<Result<_>>()?;
+        let groups: Vec<Arc<Group>> = encoded.into_iter().map(record).collect::<Result<_>>()?;
+        let mut written = Written { bytes: groups.iter().map(|g| g.entry.bytes).sum(), ..Written::default() };
+        for selected in selection {
+            let is_new = matches!(&parts[selected.part].source, Source::Fresh(_));
+            *(if is_new { &mut written.rows } else { &mut written.rewritten }) += count(selected) as u64;
+        }
+        self.written.add(table.id, written);
         let moved = places.map(|places| {
             let from: Vec<(u32, u32)> =
                 selection.iter().flat_map(|selected| selected.places(parts)).collect();
@@ -415,8 +454,42 @@ impl<'a> Builder<'a> {
         {
             return read_rows(&placed.open_chunk(self.txn, position, table, column)?);
         }
-        let (source, pin) = (part.source.clone(), Arc::clone(&self.base.pin));
-        RowGroup::new(source, None, Arc::clone(table), pin, 0, 0).read_column(column)
+        self.row_group(table, part).read_column(column)
+    }
+
+    /// Some rows of a column of one part. Reads from the first of them to the last.
+    fn read_selected(
+        &self,
+        table: &Arc<TableDefinition>,
+        parts: &[Part],
+        Selection { part, rows }: &Selection,
+        column: usize,
+    ) -> Result<ArrayRef> {
+        let part = &parts[*part];
+        let Some(rows) = rows else { return self.read_column(table, part, column) };
+        let mut wanted = rows.values().set_slices();
+        let first = wanted.next();
+        let (Some((start, end)), last) = (first, wanted.last()) else {
+            return Ok(new_empty_array(&table.columns[column].ty.arrow()));
+        };
+        let end = last.map_or(end, |(_, end)| end);
+        // Not all of a chunk is worth being decoded for a small part of it.
+        let is_part = (end - start) * 2 < rows.len();
+        let array = match &part.source {
+            Source::Sealed(_) if is_part => self.row_group(table, part).read_range(column, start..end)?,
+            _ => self.read_column(table, part, column)?.slice(start, end - start),
+        };
+        if end - start == rows.true_count() {
+            Ok(array)
+        } else {
+            keep(&array, &rows.slice(start, end - start))
+        }
+    }
+
+    /// A part as a query would see it.
+    pub(super) fn row_group(&self, table: &Arc<TableDefinition>, part: &Part) -> RowGroup {
+        let (source, deletes) = (part.source.clone(), part.deletes.clone());
+        RowGroup::new(source, deletes, Arc::clone(table), Arc::clone(&self.base.pin), 0, 0)
     }
 
     /// The table's data with other row groups from segment `keep` on. Segments that stay as they are are
@@ -470,6 +543,7 @@ impl<'a> Builder<'a> {
             numbering: Arc::clone(&old.numbering),
             statistics: RwLock::default(),
             late: AtomicBool::new(false),
+            key_maps: Arc::default(),
         };
         data.directory = Some(self.txn.heap_insert(&data.encode(table))?);
         Ok(data)

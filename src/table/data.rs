@@ -20,7 +20,7 @@ use crate::table::decode::keep;
 use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
-use crate::table::keys::{IndexCache, KeyIndex, open_index};
+use crate::table::keys::{IndexCache, KeyIndex, KeyMaps, open_index};
 use crate::table::log_record::Rows;
 use crate::table::numbering::Numbering;
 use crate::table::pin::Pin;
@@ -49,6 +49,8 @@ pub(super) struct TableData {
     pub(super) statistics: RwLock<HashMap<ColumnId, Arc<ColumnStatistics>>>,
     /// There may be row groups of late points that are worth being put in order.
     pub(super) late: AtomicBool,
+    /// Which of the sealed row groups may have a key.
+    pub(super) key_maps: Arc<KeyMaps>,
 }
 
 impl TableData {
@@ -81,6 +83,7 @@ impl TableData {
             numbering: Arc::default(),
             statistics: RwLock::default(),
             late: AtomicBool::new(false),
+            key_maps: Arc::default(),
         })
     }
 
@@ -219,6 +222,7 @@ impl TableData {
             numbering: Arc::clone(&self.numbering),
             statistics: RwLock::default(),
             late: AtomicBool::new(self.is_late()),
+            key_maps: Arc::clone(&self.key_maps),
         }
     }
 }

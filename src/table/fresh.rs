@@ -2,16 +2,32 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow_array::{ArrayRef, new_null_array};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{BinaryViewType, ByteViewType, StringViewType};
+use arrow_array::{Array, ArrayRef, new_null_array};
 
 use crate::catalog::{ColumnId, TableDefinition};
 use crate::column::{ChunkMeta, ChunkReader, EncodedChunk, encode_chunk};
+use crate::sync::Mutex;
 use crate::table::decode::{concat, read_rows};
 use crate::table::encode::{EncodedGroup, encode_options};
 use crate::table::error::{Result, TableError};
 use crate::table::keys::{self, IndexCache, KeyIndex};
 use crate::table::row_group::chunk_place;
 use crate::table::workspace::{PlacedGroup, Workspace};
+
+/// Rows for each buffer of texts, at least.
+const ROWS_A_BUFFER: usize = 64;
+
+/// The array with its texts in one place, if they are in many: each row that was added alone has brought a buffer.
+fn gathered(array: ArrayRef) -> ArrayRef {
+    fn gather<T: ByteViewType>(array: &ArrayRef) -> Option<ArrayRef> {
+        let array = array.as_byte_view_opt::<T>()?;
+        (array.data_buffers().len() > 1 + array.len() / ROWS_A_BUFFER)
+            .then(|| Arc::new(array.gc()) as ArrayRef)
+    }
+    gather::<StringViewType>(&array).or_else(|| gather::<BinaryViewType>(&array)).unwrap_or(array)
+}
 
 /// A row group that is not sealed. It has the columns that its table had when the rows came.
 #[derive(Debug)]
@@ -21,7 +37,12 @@ pub(super) struct FreshGroup {
     /// Made when first asked for, by the place of the column in the content.
     chunks: Box<[OnceLock<Chunk>]>,
     indexes: IndexCache,
+    /// By key: of the row groups that it is made of the rows, and what index was known. Gone once its own is made.
+    parts: Mutex<Vec<(Box<[ColumnId]>, IndexedParts)>>,
 }
+
+/// Rows, and their index if there was one.
+type IndexedParts = Vec<(u32, Option<Arc<KeyIndex>>)>;
 
 /// Where its rows are.
 #[derive(Debug)]
@@ -57,7 +78,7 @@ impl FreshGroup {
             Content::Written(placed, _) => placed.chunks.len(),
         };
         let chunks = (0..columns).map(|_| OnceLock::new()).collect();
-        Self { rows, content, chunks, indexes: IndexCache::default() }
+        Self { rows, content, chunks, indexes: IndexCache::default(), parts: Mutex::default() }
     }
 
     /// How many rows it has, deleted ones among them.
@@ -116,10 +137,21 @@ impl FreshGroup {
         key: &[ColumnId],
     ) -> Result<Option<Arc<KeyIndex>>> {
         self.indexes.get(key, || match &self.content {
-            Content::Held(_) => keys::build(key, |id| {
-                let column = table.position_of(id).ok_or(TableError::Ended)?;
-                self.read_column(table, column)
-            }),
+            Content::Held(_) => {
+                let read = |id| {
+                    let column = table.position_of(id).ok_or(TableError::Ended)?;
+                    self.read_column(table, column)
+                };
+                let parts = {
+                    let mut all = self.parts.lock();
+                    let known = all.iter().position(|(columns, _)| **columns == *key);
+                    known.map(|at| all.swap_remove(at).1)
+                };
+                match parts {
+                    Some(parts) => keys::build_united(key, &parts, read),
+                    None => keys::build(key, read),
+                }
+            }
             Content::Written(placed, workspace) => workspace.enter()?.open_index(placed, key),
         })
     }
@@ -148,31 +180,46 @@ impl FreshGroup {
         }
     }
 
-    /// Two that are alike as one.
-    fn unite(&self, other: &Self) -> Result<Self> {
-        let (Content::Held(a), Content::Held(b)) = (&self.content, &other.content) else {
-            return Err(TableError::Ended);
+    /// Some that are alike as one. Its indexes are made of theirs.
+    fn unite(parts: &[&Self]) -> Result<Self> {
+        let held = |part: &&Self| match &part.content {
+            Content::Held(columns) => Ok(columns.clone()),
+            Content::Written(..) => Err(TableError::Ended),
         };
-        let columns = a.iter().zip(b).map(|((id, a), (_, b))| {
-            let both = [Arc::clone(a), Arc::clone(b)];
-            Ok((*id, concat(&both, a.data_type())?))
+        let all: Vec<Vec<(ColumnId, ArrayRef)>> = parts.iter().map(held).collect::<Result<_>>()?;
+        let columns = all[0].iter().enumerate().map(|(at, (id, first))| {
+            let arrays: Vec<ArrayRef> = all.iter().map(|columns| Arc::clone(&columns[at].1)).collect();
+            Ok((*id, gathered(concat(&arrays, first.data_type())?)))
         });
-        Ok(Self::new(self.rows + other.rows, Content::Held(columns.collect::<Result<_>>()?)))
+        let rows = parts.iter().map(|part| part.rows).sum();
+        let united = Self::new(rows, Content::Held(columns.collect::<Result<_>>()?));
+        let known = parts[0].indexes.known().into_iter().filter(|(_, index)| index.is_some());
+        let known = known.map(|(key, _)| {
+            let of = parts.iter().map(|part| (part.rows, part.indexes.peek(&key))).collect();
+            (key, of)
+        });
+        *united.parts.lock() = known.collect();
+        Ok(united)
     }
 
     /// Adds a row group to a list. To bound the length of the list, those in memory at its end are kept like the
     /// digits of a binary counter; rows keep their places. Returns how many of the old ones it was united with.
     pub(super) fn push_united(self, groups: &[Arc<Self>], rows_max: usize) -> Result<(Self, usize)> {
-        let (mut last, mut united) = (self, 0);
+        let (mut rows, mut united) = (self.rows, 0);
         for before in groups.iter().rev() {
-            let fits = last.rows >= before.rows && (last.rows + before.rows) as usize <= rows_max;
-            if !fits || !before.is_like(&last) {
+            let fits = rows >= before.rows && (rows + before.rows) as usize <= rows_max;
+            if !fits || !before.is_like(&self) {
                 break;
             }
-            last = before.unite(&last)?;
+            rows += before.rows;
             united += 1;
         }
-        Ok((last, united))
+        if united == 0 {
+            return Ok((self, 0));
+        }
+        let old = groups[groups.len() - united..].iter().map(Arc::as_ref);
+        let all: Vec<&Self> = old.chain([&self]).collect();
+        Ok((Self::unite(&all)?, united))
     }
 
     /// The same rows, in the file.

@@ -42,3 +42,15 @@ impl Sealing {
         }
     }
 }
+
+/// Row groups were written: of how many rows that were new, and how many that were not.
+pub(super) fn rows_written(rows: u64, rewritten: u64, bytes: u64) {
+    #[cfg(not(feature = "metrics"))]
+    let _ = (rows, rewritten, bytes);
+    #[cfg(feature = "metrics")]
+    {
+        metrics::counter!("fluxdb_sealed_rows", "kind" => "new").increment(rows);
+        metrics::counter!("fluxdb_sealed_rows", "kind" => "again").increment(rewritten);
+        metrics::counter!("fluxdb_sealed_bytes").increment(bytes);
+    }
+}

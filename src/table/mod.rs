@@ -77,15 +77,17 @@ mod statistics;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod tiers;
 mod transaction;
 mod unsealed;
 mod workspace;
+mod written;
 
 pub use crate::pager::Synchronous;
 pub use append::TableAppender;
 pub use check::{CheckReport, Finding};
 pub use error::{Result, TableError};
-pub use keys::{KeyCursor, KeyRange, Probes};
+pub use keys::{KeyCursor, KeyPlace, KeyRange, Probes};
 pub use places::Places;
 pub use recovery::Recovery;
 pub use row_group::RowGroup;
@@ -93,3 +95,4 @@ pub use snapshot::{ROW_ID, ROW_ID_NAME, Snapshot, TableSnapshot};
 pub use statistics::ColumnStatistics;
 pub use storage::{Storage, StorageOptions};
 pub use transaction::{Savepoint, WriteTransaction};
+pub use written::Written;

@@ -1,4 +1,10 @@
-//! The order in which the rows of a measurement lie within a row group: series by series, each in the order of time. So
+//! The order in which the rows of a table lie within a row group, if it has one.
+//!
+//! Rows of a table with a primary key lie in the order of the key, once they have been in the delta: so neighbours in the
+//! key are read from the same blocks, and row groups that follow one another in the key need no filter to be told apart.
+//! What is loaded at once in row groups of its own keeps the order in which it came.
+//!
+//! Rows of a measurement lie series by series, each in the order of time. So
 //! the rows of one series are neighbours, which is where it is read from few blocks and packed best.
 //!
 //! Series are ordered by their tags, in the order of the table's columns and with those that lack a tag last; rows of one
@@ -12,12 +18,22 @@ use arrow_array::{Array, ArrayRef, StringViewArray};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use crate::catalog::{ColumnRole, TableDefinition};
+use crate::catalog::{ColumnId, ColumnRole, TableDefinition};
+use crate::column::key::Keys;
 use crate::column::types::LogicalType;
 
 /// Which columns say where a row belongs.
 #[derive(Debug, Clone)]
-pub(super) struct RowOrder {
+pub(super) enum RowOrder {
+    /// That of a measurement.
+    Series(SeriesOrder),
+    /// That of a key, of which these are the columns: their ids and positions.
+    Key(Box<[ColumnId]>, Vec<usize>),
+}
+
+/// The order of series, and of times within one.
+#[derive(Debug, Clone)]
+pub(super) struct SeriesOrder {
     tags: Vec<usize>,
     time: usize,
 }
@@ -25,27 +41,53 @@ pub(super) struct RowOrder {
 impl RowOrder {
     /// That of a table; `None` if its rows stay as they come.
     pub(super) fn of(table: &TableDefinition) -> Option<Self> {
-        let time = table.columns.iter().position(|column| column.role == ColumnRole::Time)?;
+        let Some(time) = table.columns.iter().position(|column| column.role == ColumnRole::Time) else {
+            let key = table.primary_key()?;
+            let positions: Option<Vec<usize>> = key.iter().map(|id| table.position_of(*id)).collect();
+            return Some(Self::Key(key.into(), positions?));
+        };
         let of_tags = table.columns.iter().enumerate().filter(|(_, column)| column.role == ColumnRole::Tag);
         let tags: Vec<usize> = of_tags.map(|(position, _)| position).collect();
         let known = matches!(table.columns[time].ty, LogicalType::Timestamp(_))
             && tags.iter().all(|tag| table.columns[*tag].ty == LogicalType::Varchar);
-        known.then_some(Self { tags, time })
+        known.then_some(Self::Series(SeriesOrder { tags, time }))
     }
 
+    /// That of a measurement.
+    pub(super) fn series(&self) -> Option<&SeriesOrder> {
+        if let Self::Series(order) = self { Some(order) } else { None }
+    }
+
+    /// The positions of all columns that it looks at, in the order that [`sort`](Self::sort) takes them.
+    pub(super) fn columns(&self) -> Vec<usize> {
+        match self {
+            Self::Series(SeriesOrder { tags, time }) => tags.iter().copied().chain([*time]).collect(),
+            Self::Key(_, positions) => positions.clone(),
+        }
+    }
+
+    /// Which row comes first, second and so on; `None` if they are in order, or cannot be. The columns are those that
+    /// [`columns`](Self::columns) names.
+    pub(super) fn sort(&self, columns: &[ArrayRef]) -> Option<Vec<u32>> {
+        match self {
+            Self::Series(_) => SeriesOrder::sort(columns),
+            Self::Key(..) => {
+                let keys = Keys::encode(columns)?;
+                let rows = keys.sorted();
+                // Keys have no NULL.
+                (rows.len() == keys.len() && !rows.is_sorted()).then_some(rows)
+            }
+        }
+    }
+}
+
+impl SeriesOrder {
     /// The position of the column with the time.
     pub(super) fn time(&self) -> usize {
         self.time
     }
 
-    /// The positions of all columns that it looks at, in the order that [`sort`](Self::sort) takes them.
-    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
-        self.tags.iter().copied().chain([self.time])
-    }
-
-    /// Which row comes first, second and so on; `None` if they are in order. The columns are those that
-    /// [`columns`](Self::columns) names.
-    pub(super) fn sort(columns: &[ArrayRef]) -> Option<Vec<u32>> {
+    fn sort(columns: &[ArrayRef]) -> Option<Vec<u32>> {
         let (time, tags) = columns.split_last()?;
         let times = ticks(time);
         let tags: Vec<&StringViewArray> = tags.iter().map(|tag| tag.as_string_view()).collect();
@@ -159,7 +201,7 @@ mod tests {
             let more = arrow_select::concat::concat(&[&null, &column]).unwrap();
             more.slice(3, rows.len())
         });
-        RowOrder::sort(&columns)
+        SeriesOrder::sort(&columns)
     }
 
     #[test]
@@ -175,7 +217,7 @@ mod tests {
         assert_eq!(sort(&[(Some(long), None, Some(1)), (Some(other), None, Some(0))]), None);
         assert_eq!(sort(&[(Some(other), None, Some(1)), (Some(long), None, Some(0))]), Some(vec![1, 0]));
         assert_eq!(sort(&[(Some(long), None, Some(2)), (Some(long), None, None)]), Some(vec![1, 0]));
-        assert_eq!(RowOrder::sort(&[]), None);
+        assert_eq!(SeriesOrder::sort(&[]), None);
     }
 
     proptest! {

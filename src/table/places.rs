@@ -1,4 +1,6 @@
-//! Rows of a table by their numbers.
+//! Rows of a table by where they are.
+
+use std::sync::Arc;
 
 use arrow_array::{ArrayRef, UInt32Array, new_empty_array};
 use arrow_select::take::take;
@@ -9,11 +11,10 @@ use crate::table::fresh::Content;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::TableSnapshot;
 
-/// Rows, in the order they have in the table.
-#[derive(Debug)]
+/// Rows, by row group and in the order they have in it.
+#[derive(Debug, Default)]
 pub struct Places {
-    /// For each row group with any of them: its place, and which of its rows.
-    groups: Vec<(usize, Vec<u32>)>,
+    groups: Vec<(Arc<RowGroup>, Vec<u32>)>,
     /// Where each wanted row is among those of `groups`; `None` if that is their order.
     order: Option<UInt32Array>,
 }
@@ -25,27 +26,42 @@ impl Places {
     /// There is no such row.
     pub fn of(table: &TableSnapshot, rows: &[u64]) -> Result<Self> {
         let all = table.row_groups()?;
-        let mut sorted: Vec<(u64, u32)> = rows.iter().enumerate().map(|(i, row)| (*row, i as u32)).collect();
+        let mut place: Option<&Arc<RowGroup>> = None;
+        let places = rows.iter().map(|&row| {
+            let has = |group: &&Arc<RowGroup>| {
+                (group.first_row()..group.first_row() + group.rows() as u64).contains(&row)
+            };
+            if !place.is_some_and(|group| has(&group)) {
+                let at = all.partition_point(|group| group.first_row() <= row).checked_sub(1);
+                place = at.map(|at| &all[at]).filter(has);
+            }
+            let group = place.ok_or_else(|| TableError::NoSuchRow { table: table.id(), row })?;
+            Ok((group, (row - group.first_row()) as u32))
+        });
+        Ok(Self::at(&places.collect::<Result<Vec<_>>>()?))
+    }
+
+    /// Rows of row groups of one version of a table.
+    pub fn at(places: &[(&Arc<RowGroup>, u32)]) -> Self {
+        let mut sorted: Vec<(usize, u32, u32)> =
+            places.iter().zip(0..).map(|((group, row), wanted)| (group.index(), *row, wanted)).collect();
         let in_order = sorted.is_sorted();
         if !in_order {
             sorted.sort_unstable();
         }
-        let mut order = vec![0; rows.len()];
-        let mut groups: Vec<(usize, Vec<u32>)> = vec![];
-        for (at, &(row, wanted)) in sorted.iter().enumerate() {
-            order[wanted as usize] = at as u32;
-            if let Some((last, rows)) = groups.last_mut()
-                && row < all[*last].first_row() + all[*last].rows() as u64
-            {
-                rows.push((row - all[*last].first_row()) as u32);
-                continue;
+        let mut groups: Vec<(Arc<RowGroup>, Vec<u32>)> = vec![];
+        for &(index, row, wanted) in &sorted {
+            match groups.last_mut() {
+                Some((group, rows)) if group.index() == index => rows.push(row),
+                _ => groups.push((Arc::clone(places[wanted as usize].0), vec![row])),
             }
-            let group = all.partition_point(|g| g.first_row() <= row).checked_sub(1);
-            let found = group.filter(|at| row < all[*at].first_row() + all[*at].rows() as u64);
-            let group = found.ok_or_else(|| TableError::NoSuchRow { table: table.id(), row })?;
-            groups.push((group, vec![(row - all[group].first_row()) as u32]));
         }
-        Ok(Self { groups, order: (!in_order).then(|| order.into()) })
+        let order = (!in_order).then(|| {
+            let mut order = vec![0; sorted.len()];
+            sorted.iter().zip(0..).for_each(|(&(.., wanted), at)| order[wanted as usize] = at);
+            order.into()
+        });
+        Self { groups, order }
     }
 
     /// The values of a column, in the order in which the rows were given.
@@ -53,10 +69,9 @@ impl Places {
     /// # Panics
     /// If the table has no such column.
     pub fn read(&self, table: &TableSnapshot, column: usize) -> Result<ArrayRef> {
-        let all = table.row_groups()?;
         let mut parts = vec![];
         for (group, rows) in &self.groups {
-            all[*group].read_some(column, rows, &mut parts)?;
+            group.read_some(column, rows, &mut parts)?;
         }
         table.check_readable()?;
         let ty = table.definition().columns[column].ty.arrow();
@@ -72,11 +87,14 @@ impl Places {
 }
 
 impl RowGroup {
+    /// Whether its columns are in memory as arrays, so that reading one costs nothing.
+    pub fn is_held(&self) -> bool {
+        matches!(self.source(), Source::Fresh(group) if matches!(group.content(), Content::Held(_)))
+    }
+
     /// Reads some rows of a column, which are in order.
     fn read_some(&self, column: usize, rows: &[u32], parts: &mut Vec<ArrayRef>) -> Result<()> {
-        if let Source::Fresh(group) = self.source()
-            && let Content::Held(_) = group.content()
-        {
+        if self.is_held() {
             let rows = UInt32Array::from(rows.to_vec());
             parts.push(take(&self.read_column(column)?, &rows, None).map_err(unexpected)?);
             return Ok(());

@@ -120,7 +120,7 @@ impl Core {
         }
         // 4. Definitions and the root.
         let (slot, root) = builder.write_catalog(all, tidy)?;
-        let Builder { tables, renumbered, .. } = builder;
+        let Builder { tables, renumbered, written, .. } = builder;
         txn.set_roots(Roots { catalog: Some(slot), ..txn.roots() });
         match log {
             LogSpace::Keep => {}
@@ -134,6 +134,7 @@ impl Core {
         }
         // 5. The superblock.
         let pin = Pinned::new(txn.commit()?, self.dictionaries());
+        self.written.take(&written);
         moved.iter().for_each(|(state, sequence)| sequence.counter.saved(*state));
         renumber(base, &tables, renumbered);
         // 6. Readers.

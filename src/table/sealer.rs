@@ -245,9 +245,10 @@ impl Core {
             return Ok(false);
         }
         let (slot, root) = builder.write_catalog(catalog, false)?;
-        let Builder { tables, renumbered, .. } = builder;
+        let Builder { tables, renumbered, written, .. } = builder;
         txn.set_roots(Roots { catalog: Some(slot), ..txn.roots() });
         let pin = Pinned::new(txn.commit()?, self.dictionaries());
+        self.written.take(&written);
         moved.iter().for_each(|(state, sequence)| sequence.counter.saved(*state));
 
         let sealed = Snapshot::new(Arc::clone(catalog), Some((slot, Arc::new(root))), tables, pin);

@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::Array;
 
 use crate::catalog::{
-    Catalog, CatalogError, CatalogRoot, ColumnDefinition, ObjectKind, TableDefinition, TableId,
+    Catalog, CatalogError, CatalogRoot, ColumnDefinition, ColumnId, ObjectKind, TableDefinition, TableId,
 };
 use crate::pager::SlotId;
 use crate::sync::RwLock;
 use crate::table::data::TableData;
 use crate::table::error::Result;
+use crate::table::keys::{KeyEntry, KeyMap};
 use crate::table::pin::Pin;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::statistics::{Accumulator, ColumnStatistics};
@@ -185,6 +186,39 @@ impl TableSnapshot {
         let row_groups =
             list_row_groups(&self.data, &self.definition, pin).map_err(|e| e.in_table(&self.definition))?;
         Ok(self.row_groups.get_or_init(|| row_groups))
+    }
+
+    /// How many of its row groups are sealed; they are the first.
+    pub(super) fn sealed_groups(&self) -> usize {
+        self.data.sealed_groups()
+    }
+
+    fn row_group(&self, pin: &Pin, source: Source, index: usize, first_row: u64) -> RowGroup {
+        let deletes = self.data.delta.deletes.get(&index).cloned();
+        RowGroup::new(source, deletes, Arc::clone(&self.definition), Arc::clone(pin), index, first_row)
+    }
+
+    /// The sealed row group of an entry, without a list of all.
+    pub(super) fn sealed_group(&self, entry: &KeyEntry) -> Option<RowGroup> {
+        let source = Source::Sealed(Arc::clone(&entry.group));
+        Some(self.row_group(self.pin.as_ref()?, source, entry.index, entry.first_row))
+    }
+
+    /// Its row groups that are not sealed, the newest first.
+    pub(super) fn fresh_groups(&self) -> impl Iterator<Item = RowGroup> {
+        let (sealed, mut end) = (self.sealed_groups(), self.data.all_rows());
+        let groups = self.data.delta.groups.iter().enumerate().rev();
+        groups.zip(std::iter::repeat(self.pin.as_ref())).filter_map(move |((at, group), pin)| {
+            end -= u64::from(group.rows());
+            Some(self.row_group(pin?, Source::Fresh(Arc::clone(group)), sealed + at, end))
+        })
+    }
+
+    /// Which of the sealed row groups may have a key; `None` if there are none.
+    pub(super) fn key_map(&self, key: &[ColumnId]) -> Result<Option<Arc<KeyMap>>> {
+        let Some(pin) = self.pin.as_ref().filter(|_| !self.data.segments.is_empty()) else { return Ok(None) };
+        let map = self.data.key_maps.get(&self.data, &self.definition, pin, key);
+        map.map(Some).map_err(|e| e.in_table(&self.definition))
     }
 
     /// Whether a row has NULL in a column. Reads values only where there are NULLs and deleted rows.

@@ -24,6 +24,7 @@ use crate::table::sealer::Sealer;
 use crate::table::snapshot::Snapshot;
 use crate::table::transaction::WriteTransaction;
 use crate::table::workspace::Workspace;
+use crate::table::written::{Written, WrittenByTable};
 
 /// Commits of a checkpoint at most: one that rewrites what has lost rows, one that moves things into the space of that,
 /// one that cuts the file, and one for what the others left.
@@ -120,6 +121,8 @@ pub struct Core {
     /// Since it was opened there was a commit that a log would have been good for.
     pub(super) had_small_commit: AtomicBool,
     pub(super) sealer: Sealer,
+    /// What was sealed since it was opened.
+    pub(super) written: WrittenByTable,
     /// One looks at a time at what a writer in another process does.
     following: Mutex<Following>,
 }
@@ -161,6 +164,7 @@ impl Storage {
             log_bytes: AtomicU64::new(log_bytes),
             had_small_commit: AtomicBool::new(false),
             sealer,
+            written: WrittenByTable::default(),
             following: Mutex::default(),
         };
         let storage = Arc::new(Self { core: Arc::new(core) });
@@ -217,6 +221,11 @@ impl Storage {
         let base = self.last_in_line();
         let workspace = Workspace::entered(pass, Arc::clone(self));
         WriteTransaction::new(Arc::clone(self), base, workspace)
+    }
+
+    /// What sealing has written for each table since the database was opened.
+    pub fn written(&self) -> Vec<(TableId, Written)> {
+        self.written.list()
     }
 
     /// Tidies up: removes deleted rows, moves row groups into gaps before them and records out of mostly empty pages,

@@ -7,7 +7,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_select::concat::concat;
 
 use crate::catalog::{Catalog, ColumnId, ConstraintKind, ObjectKind, TableDefinition, TableId};
-use crate::column::key::Keys;
+use crate::column::key::{Keys, encode_value};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::cast::{Mode, cast_in};
@@ -19,7 +19,7 @@ use crate::sql::session::databases::NamedDatabase;
 use crate::sql::session::transaction::Transaction;
 use crate::sql::session::{Failure, Session, TypedValue};
 use crate::sql::sources::column_of;
-use crate::table::{KeyCursor, KeyRange, Places, Probes, TableSnapshot};
+use crate::table::{KeyCursor, KeyPlace, KeyRange, Places, Probes, TableSnapshot};
 
 /// A table with a primary key.
 #[derive(Debug, Clone)]
@@ -79,6 +79,27 @@ fn usage(message: String) -> Failure {
     SqlError::new(SqlErrorKind::Binder, message).into()
 }
 
+fn no_order() -> Failure {
+    usage("a key of a type without order".into())
+}
+
+/// A key of values none of which needs a cast.
+fn encode_key(table: &TableDefinition, columns: &[ColumnId], key: &[TypedValue]) -> Option<Vec<u8>> {
+    if key.len() != columns.len() {
+        return None;
+    }
+    let mut encoded = Vec::with_capacity(32);
+    for (i, (id, (value, ty))) in columns.iter().zip(key).enumerate() {
+        let column = &table.columns[table.position_of(*id)?].ty;
+        let is_same = column == ty || (column.is_integer() && ty.is_integer());
+        let is_last = i + 1 == columns.len();
+        if !is_same || !encode_value(value, &column.arrow(), is_last, &mut encoded) {
+            return None;
+        }
+    }
+    Some(encoded)
+}
+
 /// The positions of the primary key's columns.
 fn key_positions(table: &TableDefinition) -> Result<Vec<usize>, Failure> {
     let key =
@@ -107,7 +128,7 @@ impl Columns<'_> {
         let ty = &column.ty;
         let mode = Mode { or_null: false, zone: &self.session.settings.time_zone };
         let from = |values: &[&TypedValue], from: &LogicalType| -> Result<ArrayRef, Failure> {
-            let scalars: Vec<Scalar> = values.iter().map(|(value, _)| value.clone()).collect();
+            let scalars: Vec<&Scalar> = values.iter().map(|(value, _)| value).collect();
             let array = if *from == LogicalType::Null {
                 arrow_array::new_null_array(&ty.arrow(), values.len())
             } else {
@@ -200,6 +221,35 @@ impl Session {
         Ok(Some((0..rows.len()).map(is_there).collect()))
     }
 
+    /// The row with a key, and the table as it is seen.
+    pub(crate) fn keyed_find_one(
+        &self,
+        keyed: &KeyedTable,
+        key: &[TypedValue],
+    ) -> Result<(Arc<TableSnapshot>, Option<KeyPlace>), Failure> {
+        let view = self.keyed_view(keyed)?;
+        let table = view.definition();
+        let columns = table.primary_key().unwrap_or_default();
+        let encoded = match encode_key(table, columns, key) {
+            Some(encoded) => encoded,
+            None => {
+                let columns =
+                    Columns { session: self, table }.all(&key_positions(table)?, &[&key.to_vec()])?;
+                let keys = Keys::encode(&columns).ok_or_else(no_order)?;
+                let Some(key) = keys.get(0) else { return Ok((view, None)) };
+                key.to_vec()
+            }
+        };
+        let mut found = view.find_one(columns, &encoded)?;
+        if let Some(place) = &found
+            && ttl_column(table).is_some()
+            && self.unexpired(&view, &[place.number()])?.is_some_and(|there| there == [false])
+        {
+            found = None;
+        }
+        Ok((view, found))
+    }
+
     /// The numbers of the rows with these keys, in the order of the keys given.
     pub(crate) fn keyed_find(
         &self,
@@ -209,7 +259,7 @@ impl Session {
         let table = view.definition();
         let positions = key_positions(table)?;
         let columns = Columns { session: self, table }.all(&positions, &keys.iter().collect::<Vec<_>>())?;
-        let probes = Probes::new(&columns).ok_or_else(|| usage("a key of a type without order".into()))?;
+        let probes = Probes::new(&columns).ok_or_else(no_order)?;
         let mut found = vec![None; keys.len()];
         let rows = view.find(table.primary_key().unwrap_or_default(), &probes)?;
         let there = self.unexpired(view, &rows.iter().map(|(_, row)| *row).collect::<Vec<_>>())?;
@@ -280,12 +330,13 @@ impl Session {
         let positions = key_positions(&table)?;
         let columns = Columns { session: writer.session(), table: &table };
         // All rows that are put, and the keys of all changes.
-        let (mut put, mut puts, mut keys) = (vec![], vec![], Vec::with_capacity(changes.len()));
-        for change in changes {
+        let (mut put, mut puts, mut keys) = (vec![], vec![], vec![]);
+        let only_puts = changes.iter().all(|change| matches!(change, KeyedChange::Put(_)));
+        for (at, change) in changes.iter().enumerate() {
             match change {
                 KeyedChange::Put(row) => {
                     put.push(row);
-                    puts.push(keys.len());
+                    puts.push(at);
                     if row.len() != table.columns.len() {
                         let (given, wanted) = (row.len(), table.columns.len());
                         return Err(usage(format!(
@@ -293,26 +344,30 @@ impl Session {
                             table.name
                         )));
                     }
-                    keys.push(positions.iter().map(|at| row[*at].clone()).collect::<Vec<_>>());
+                    if !only_puts {
+                        keys.push(positions.iter().map(|at| row[*at].clone()).collect::<Vec<_>>());
+                    }
                 }
                 KeyedChange::Delete(key) => keys.push(key.clone()),
             }
         }
         let everything: Vec<usize> = (0..table.columns.len()).collect();
         let rows = if put.is_empty() { vec![] } else { columns.all(&everything, &put)? };
-        let key_columns = columns.all(&positions, &keys.iter().collect::<Vec<_>>())?;
+        let key_columns = if only_puts {
+            positions.iter().map(|at| Arc::clone(&rows[*at])).collect()
+        } else {
+            columns.all(&positions, &keys.iter().collect::<Vec<_>>())?
+        };
         let expected = expected.map(|e| Ok::<_, Failure>((e.column, columns.of(e.column, &[&e.value])?)));
         let expected = expected.transpose()?;
         check_not_null(&table, &rows)?;
         let (Some(encoded), Some(probes)) = (Keys::encode(&key_columns), Probes::new(&key_columns)) else {
-            return Err(usage("a key of a type without order".into()));
+            return Err(no_order());
         };
         // The last change of a key is what counts.
-        let mut last: HashMap<&[u8], usize> = HashMap::with_capacity(changes.len());
-        for change in 0..changes.len() {
-            if let Some(key) = encoded.get(change) {
-                last.insert(key, change);
-            }
+        let mut last: HashMap<&[u8], usize> = HashMap::new();
+        if probes.has_twice() {
+            last.extend((0..changes.len()).filter_map(|change| Some((encoded.get(change)?, change))));
         }
         let found = view.find(table.primary_key().unwrap_or_default(), &probes)?;
         if let Some((column, value)) = expected {
@@ -333,7 +388,9 @@ impl Session {
         let there = writer.session().unexpired(&view, &removed)?;
         let replaced = there.map_or(removed.len(), |there| there.into_iter().filter(|there| *there).count());
         let kept: Vec<u32> = (0..puts.len())
-            .filter(|i| encoded.get(puts[*i]).is_some_and(|key| last[key] == puts[*i]))
+            .filter(|i| {
+                encoded.get(puts[*i]).is_some_and(|key| last.get(key).is_none_or(|last| *last == puts[*i]))
+            })
             .map(|i| i as u32)
             .collect();
         let rows = if kept.len() == puts.len() {
@@ -414,7 +471,7 @@ fn check_other_keys(
         }
         let columns: Vec<ArrayRef> =
             key.iter().filter_map(|id| table.position_of(*id)).map(|at| Arc::clone(&rows[at])).collect();
-        let probes = Probes::new(&columns).ok_or_else(|| usage("a key of a type without order".into()))?;
+        let probes = Probes::new(&columns).ok_or_else(no_order)?;
         let others: Vec<u64> = view.find(&key, &probes)?.into_iter().map(|(_, row)| row).collect();
         let others: Vec<u64> = others.into_iter().filter(|row| removed.binary_search(row).is_err()).collect();
         let taken = match session.unexpired(view, &others)? {

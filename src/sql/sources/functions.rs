@@ -138,6 +138,12 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         "The row groups of a table or of all",
         "FROM flux_row_groups('t')",
     ),
+    (
+        "flux_sealing",
+        &["() -> TABLE"],
+        "What was written of each table's rows since the database was opened, and how often",
+        "FROM flux_sealing()",
+    ),
     ("flux_settings", &["() -> TABLE"], "All settings", "FROM flux_settings()"),
     ("flux_snapshots", &["() -> TABLE"], "The commits that somebody still reads", "FROM flux_snapshots()"),
     ("flux_tables", &["() -> TABLE"], "All tables with their sizes", "FROM flux_tables()"),

@@ -49,6 +49,7 @@ pub fn table_function(
             "flux_chunks" => chunks(env, words.first()),
             "flux_blocks" => blocks(env, words.first(), words.get(1)),
             "flux_wal" => wal(env).and_then(|rows| rows.finish(name)).map(source),
+            "flux_sealing" => running::sealing(env).finish(name).map(source),
             "flux_snapshots" => running::snapshots(env).finish(name).map(source),
             "flux_settings" => super::system::settings(env).finish(name).map(source),
             "flux_memory" => running::memory(env).and_then(|rows| rows.finish(name)).map(source),

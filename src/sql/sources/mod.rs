@@ -50,6 +50,7 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "flux_queries",
     "flux_row_groups",
     "flux_settings",
+    "flux_sealing",
     "flux_snapshots",
     "flux_tables",
     "flux_wal",

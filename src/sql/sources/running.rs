@@ -30,6 +30,34 @@ pub(super) fn snapshots(env: &Environment<'_>) -> RowsBuilder {
     rows
 }
 
+pub(super) fn sealing(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[
+        ("database_name", T::Varchar),
+        ("schema_name", T::Varchar),
+        ("table_name", T::Varchar),
+        ("rows_sealed", T::BigInt),
+        ("rows_rewritten", T::BigInt),
+        ("bytes_written", T::BigInt),
+        ("write_amplification", T::Double),
+    ]);
+    for database in env.tables.names().databases() {
+        for (id, written) in database.database().storage().written() {
+            let Some(table) = database.catalog().table_by_id(id) else { continue };
+            let schema = database.catalog().schema_by_id(table.schema);
+            rows.push([
+                text(database.name()),
+                schema.map_or(Scalar::Null, |schema| text(&schema.definition().name)),
+                text(&table.name),
+                int(written.rows),
+                int(written.rewritten),
+                int(written.bytes),
+                written.amplification().map_or(Scalar::Null, Scalar::Float),
+            ]);
+        }
+    }
+    rows
+}
+
 pub(super) fn memory(env: &Environment<'_>) -> Result<RowsBuilder> {
     let mut rows = RowsBuilder::new(&[
         ("component", T::Varchar),

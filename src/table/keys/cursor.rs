@@ -15,42 +15,56 @@ use crate::table::error::Result;
 use crate::table::keys;
 use crate::table::keys::index::KeyIndex;
 use crate::table::keys::lookup::Block;
+use crate::table::row_group::RowGroup;
 use crate::table::snapshot::TableSnapshot;
 
 /// The bounds of keys, as they are encoded.
 pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
-/// Numbers of rows whose keys are in a range, in the order of the keys. Rows with NULL in the key are not there.
+/// Rows whose keys are in a range, in the order of the keys. Rows with NULL in the key are not there.
 #[derive(Debug)]
 pub struct KeyCursor {
     table: Arc<TableSnapshot>,
+    key: Box<[ColumnId]>,
     range: KeyRange,
     reverse: bool,
-    /// Row groups that are not open yet, with the key at which they begin; the first comes last.
-    waiting: Vec<(Vec<u8>, usize, Arc<KeyIndex>)>,
+    /// Row groups that are not open yet, with a bound of the keys at which they begin; the first comes last.
+    waiting: Vec<(Edge, RowGroup)>,
+    /// The row group of the row that comes next, or was given out last; the others are behind it.
+    current: Option<Head>,
     open: BinaryHeap<Head>,
-    /// The key of the row that was given out last.
-    given_out: Vec<u8>,
 }
+
+/// Where a row group begins: nothing of it comes before. `None` if that is not known.
+type Edge = Option<Vec<u8>>;
 
 /// A row group that is being read, and its next key.
 #[derive(Debug)]
 struct Head {
-    key: Vec<u8>,
-    row: u64,
-    reverse: bool,
-    group: usize,
+    group: Arc<RowGroup>,
     index: Arc<KeyIndex>,
+    reverse: bool,
     block: Block,
     /// The number of the block, and the place of the key in it.
     at: (usize, usize),
     deletes: Option<BooleanBuffer>,
 }
 
+impl Head {
+    fn key(&self) -> &[u8] {
+        self.block.key(self.at.1)
+    }
+
+    fn row(&self) -> u32 {
+        self.block.row(self.at.1)
+    }
+}
+
 impl Ord for Head {
     /// The greatest is the next to be given out.
     fn cmp(&self, other: &Self) -> Ordering {
-        let order = self.key.cmp(&other.key).then(self.row.cmp(&other.row));
+        let row = |head: &Self| head.group.first_row() + u64::from(head.row());
+        let order = self.key().cmp(other.key()).then_with(|| row(self).cmp(&row(other)));
         if self.reverse { order } else { order.reverse() }
     }
 }
@@ -69,7 +83,7 @@ impl PartialEq for Head {
 
 impl Eq for Head {}
 
-fn is_below(bound: &Bound<Vec<u8>>, key: &[u8]) -> bool {
+pub(super) fn is_below(bound: &Bound<Vec<u8>>, key: &[u8]) -> bool {
     match bound {
         Bound::Included(bound) => key < &bound[..],
         Bound::Excluded(bound) => key <= &bound[..],
@@ -77,7 +91,7 @@ fn is_below(bound: &Bound<Vec<u8>>, key: &[u8]) -> bool {
     }
 }
 
-fn is_above(bound: &Bound<Vec<u8>>, key: &[u8]) -> bool {
+pub(super) fn is_above(bound: &Bound<Vec<u8>>, key: &[u8]) -> bool {
     match bound {
         Bound::Included(bound) => key > &bound[..],
         Bound::Excluded(bound) => key >= &bound[..],
@@ -91,25 +105,33 @@ impl KeyCursor {
     /// # Errors
     /// The table has no such columns, or reading it failed.
     pub fn new(table: Arc<TableSnapshot>, key: &[ColumnId], range: KeyRange, reverse: bool) -> Result<Self> {
-        let mut waiting = vec![];
-        for (at, group) in table.row_groups()?.iter().enumerate() {
-            let index = match group.key_index(key)? {
-                Some(index) => index,
-                // It was written before its table had the key.
-                None => match keys::build(key, |id| group.read_column_of(id))? {
-                    Some(index) => Arc::new(index),
-                    None => continue,
-                },
+        let mut waiting: Vec<(Edge, RowGroup)> = vec![];
+        for group in table.fresh_groups() {
+            let edge = match group.key_index(key)? {
+                None => None,
+                Some(index) => {
+                    let Some((least, greatest)) = index.bounds() else { continue };
+                    if is_below(&range.0, greatest) || is_above(&range.1, least) {
+                        continue;
+                    }
+                    Some(if reverse { greatest } else { least }.to_vec())
+                }
             };
-            let Some((least, greatest)) = index.bounds() else { continue };
-            if is_below(&range.0, greatest) || is_above(&range.1, least) {
-                continue;
-            }
-            let start = if reverse { greatest.to_vec() } else { least.to_vec() };
-            waiting.push((start, at, index));
+            waiting.push((edge, group));
         }
-        waiting.sort_by(|a, b| if reverse { a.0.cmp(&b.0) } else { b.0.cmp(&a.0) });
-        Ok(Self { table, range, reverse, waiting, open: BinaryHeap::new(), given_out: vec![] })
+        if let Some(map) = table.key_map(key)? {
+            for entry in map.within(&range) {
+                let edge = if reverse { entry.greatest() } else { Some(entry.least()) };
+                waiting.extend(table.sealed_group(entry).map(|group| (edge.map(<[u8]>::to_vec), group)));
+            }
+        }
+        // What has no edge is opened before all others.
+        waiting.sort_by(|(a, _), (b, _)| {
+            let order = if reverse { a.cmp(b) } else { b.cmp(a) };
+            a.is_none().cmp(&b.is_none()).then(order)
+        });
+        let (key, open) = (key.into(), BinaryHeap::new());
+        Ok(Self { table, key, range, reverse, waiting, current: None, open })
     }
 
     /// The table that it reads.
@@ -119,41 +141,64 @@ impl KeyCursor {
 
     /// The key of the last row, as it is encoded.
     pub fn key(&self) -> &[u8] {
-        &self.given_out
+        self.current.as_ref().map_or(&[], Head::key)
     }
 
-    /// The next row.
+    /// The number of the next row.
     ///
     /// # Errors
     /// Reading failed.
     pub fn next_row(&mut self) -> Result<Option<u64>> {
-        while let Some((start, ..)) = self.waiting.last() {
-            let comes_later = |head: &Head| if self.reverse { *start < head.key } else { *start > head.key };
-            if self.open.peek().is_some_and(comes_later) {
+        Ok(self.next_place()?.map(|(group, row)| group.first_row() + u64::from(row)))
+    }
+
+    /// The next row: its row group, and its place in that.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn next_place(&mut self) -> Result<Option<(&Arc<RowGroup>, u32)>> {
+        if let Some(mut head) = self.current.take()
+            && self.advance(&mut head, true)?
+        {
+            self.current = Some(head);
+        }
+        loop {
+            // Mostly the next row is of the same row group as the last.
+            let is_next = |head: &Head| match self.waiting.last() {
+                Some((Some(edge), _)) if self.reverse => &edge[..] < head.key(),
+                Some((Some(edge), _)) => &edge[..] > head.key(),
+                Some((None, _)) => false,
+                None => true,
+            };
+            if self.current.as_ref().is_none_or(|head| self.open.peek().is_some_and(|other| other > head)) {
+                let next = self.open.pop();
+                self.open.extend(std::mem::replace(&mut self.current, next));
+            }
+            if self.current.as_ref().is_some_and(is_next) {
                 break;
             }
-            if let Some((_, group, index)) = self.waiting.pop()
-                && let Some(head) = self.open_group(group, index)?
-            {
-                self.open.push(head);
+            match self.waiting.pop() {
+                Some((_, group)) => self.open.extend(self.open_group(group)?),
+                None => break,
             }
         }
-        let Some(mut head) = self.open.pop() else {
-            self.table.check_readable()?;
-            return Ok(None);
-        };
-        let row = head.row;
-        std::mem::swap(&mut self.given_out, &mut head.key);
-        if self.advance(&mut head, true)? {
-            self.open.push(head);
-        }
         self.table.check_readable()?;
-        Ok(Some(row))
+        Ok(self.current.as_ref().map(|head| (&head.group, head.row())))
     }
 
     /// A row group at its first key in the range, if it has any.
-    fn open_group(&self, group: usize, index: Arc<KeyIndex>) -> Result<Option<Head>> {
-        let row_group = &self.table.row_groups()?[group];
+    fn open_group(&self, group: RowGroup) -> Result<Option<Head>> {
+        let index = match group.key_index(&self.key)? {
+            Some(index) => index,
+            // It was written before its table had the key.
+            None => match keys::build(&self.key, |id| group.read_column_of(id))? {
+                Some(index) => Arc::new(index),
+                None => return Ok(None),
+            },
+        };
+        if index.blocks() == 0 {
+            return Ok(None);
+        }
         let edge = if self.reverse { &self.range.1 } else { &self.range.0 };
         let number = match edge {
             Bound::Included(key) => index.seek(key, self.reverse),
@@ -161,23 +206,22 @@ impl KeyCursor {
             Bound::Unbounded if self.reverse => index.blocks() - 1,
             Bound::Unbounded => 0,
         };
-        let block = row_group.key_block(&index, number)?;
+        let block = group.key_block(&index, number)?;
         let at = match edge {
             Bound::Included(key) => block.from(key, self.reverse),
             Bound::Excluded(key) => block.from(key, !self.reverse),
             Bound::Unbounded if self.reverse => block.len(),
             Bound::Unbounded => 0,
         };
-        let deletes = row_group.deletes()?;
-        let (key, reverse) = (vec![], self.reverse);
-        let mut head = Head { key, row: 0, reverse, group, index, block, at: (number, at), deletes };
+        let deletes = group.deletes()?;
+        let (group, reverse) = (Arc::new(group), self.reverse);
+        let mut head = Head { group, index, reverse, block, at: (number, at), deletes };
         Ok(self.advance(&mut head, false)?.then_some(head))
     }
 
     /// Goes to the next row that is not deleted, from the place `at`, which is behind the last one in the direction of
     /// the cursor unless it was given out. Returns whether there is one in the range.
     fn advance(&self, head: &mut Head, given_out: bool) -> Result<bool> {
-        let row_group = &self.table.row_groups()?[head.group];
         if given_out && !self.reverse {
             head.at.1 += 1;
         }
@@ -187,7 +231,7 @@ impl KeyCursor {
                 if number == 0 {
                     return Ok(false);
                 }
-                head.block = row_group.key_block(&head.index, number - 1)?;
+                head.block = head.group.key_block(&head.index, number - 1)?;
                 head.at = (number - 1, head.block.len());
                 continue;
             }
@@ -195,7 +239,7 @@ impl KeyCursor {
                 if number + 1 >= head.index.blocks() {
                     return Ok(false);
                 }
-                head.block = row_group.key_block(&head.index, number + 1)?;
+                head.block = head.group.key_block(&head.index, number + 1)?;
                 head.at = (number + 1, 0);
                 continue;
             }
@@ -210,9 +254,6 @@ impl KeyCursor {
                 head.at.1 = if self.reverse { at } else { at + 1 };
                 continue;
             }
-            head.key.clear();
-            head.key.extend_from_slice(key);
-            head.row = row_group.first_row() + u64::from(row);
             head.at.1 = at;
             return Ok(true);
         }

@@ -24,7 +24,7 @@ use bytes::Bytes;
 
 use crate::catalog::ColumnId;
 use crate::column::ROW_GROUP_ROWS;
-use crate::column::key::Keys;
+use crate::column::key::{Keys, shared_bytes};
 use crate::table::keys::filter;
 
 const MAGIC: [u8; 4] = *b"FXKI";
@@ -65,7 +65,11 @@ pub struct Entries {
 impl KeyIndex {
     /// The index of rows by these columns, given their keys.
     pub fn build(columns: &[ColumnId], keys: &Keys) -> Self {
-        let order = keys.sorted();
+        Self::build_sorted(columns, keys, &keys.sorted())
+    }
+
+    /// The same, given the rows with a key in the order of the keys.
+    pub(super) fn build_sorted(columns: &[ColumnId], keys: &Keys, order: &[u32]) -> Self {
         let key = |row: u32| keys.get(row as usize).unwrap_or_default();
         let in_order = order.len() == keys.len() && order.is_sorted();
         let mut blocks: Vec<Vec<u8>> = vec![];
@@ -77,7 +81,7 @@ impl KeyIndex {
             let (mut block, mut last): (_, &[u8]) = (vec![], &[]);
             for &row in part {
                 let key = key(row);
-                let shared = last.iter().zip(key).take_while(|(a, b)| a == b).count();
+                let shared = shared_bytes(last, key);
                 put_number(shared as u32, &mut block);
                 put_number((key.len() - shared) as u32, &mut block);
                 block.extend_from_slice(&key[shared..]);
@@ -222,7 +226,7 @@ impl KeyIndex {
     }
 
     /// The first key of a block.
-    fn first_key(&self, block: usize) -> Option<&[u8]> {
+    pub fn first_key(&self, block: usize) -> Option<&[u8]> {
         let bytes = self.block(block);
         if self.in_order {
             return Some(bytes);
@@ -230,6 +234,23 @@ impl KeyIndex {
         let (_, rest) = take_number(bytes)?;
         let (length, rest) = take_number(rest)?;
         rest.get(..length as usize)
+    }
+
+    /// The rows in the order of their keys; `None`, if an entry cannot be read.
+    pub(super) fn rows_in_order(&self) -> Option<Vec<u32>> {
+        if self.in_order {
+            return Some((0..self.rows as u32).collect());
+        }
+        let mut rows = Vec::with_capacity(self.entries);
+        for block in 0..self.blocks {
+            let mut rest = self.block(block);
+            while !rest.is_empty() {
+                let (.., row, after) = take_entry(rest)?;
+                rows.push(row);
+                rest = after;
+            }
+        }
+        Some(rows)
     }
 
     /// The least and the greatest key; `None` without entries.
@@ -259,10 +280,44 @@ impl KeyIndex {
         low.saturating_sub(1)
     }
 
-    /// The rows of a block of form 1.
+    /// The places of the entries of a block, which in form 1 are rows.
     pub fn rows_of(&self, block: usize) -> std::ops::Range<usize> {
         let start = block * BLOCK_ENTRIES;
-        start..(start + BLOCK_ENTRIES).min(self.rows)
+        start..(start + BLOCK_ENTRIES).min(self.entries)
+    }
+
+    /// Calls `found` with the row of each entry of a block of form 2 that has a key. Looks at entries only up to the first
+    /// with a greater key, and at their bytes only where they may differ from the key.
+    pub fn find_in(&self, block: usize, key: &[u8], mut found: impl FnMut(u32)) -> Result<(), String> {
+        let mut rest = self.block(block);
+        // How much of the key the last entry had, which was less than the key unless that is all.
+        let mut same = 0;
+        let mut length = 0;
+        for _ in 0..BLOCK_ENTRIES.min(self.entries - block * BLOCK_ENTRIES) {
+            let (shared, suffix, row, after) =
+                take_entry(rest).ok_or_else(|| format!("block {block} ends too early"))?;
+            if shared > length || row as usize >= self.rows {
+                return Err(format!("block {block} has an entry that cannot be"));
+            }
+            (rest, length) = (after, shared + suffix.len());
+            if shared > same {
+                // As the last, it is less where that differs from the key.
+                continue;
+            }
+            if shared < same {
+                // It is greater than the last where that was as the key is.
+                return Ok(());
+            }
+            let more = shared_bytes(suffix, &key[same..]);
+            same += more;
+            match (suffix.get(more), key.get(same)) {
+                (None, None) => found(row),
+                (Some(_), None) => return Ok(()),
+                (Some(here), Some(wanted)) if here > wanted => return Ok(()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The entries of a block of form 2.
@@ -271,14 +326,8 @@ impl KeyIndex {
         let (mut rest, mut length) = (self.block(block), 0);
         let count = BLOCK_ENTRIES.min(self.entries - block * BLOCK_ENTRIES);
         for _ in 0..count {
-            let entry = take_number(rest).and_then(|(shared, rest)| {
-                let (more, rest) = take_number(rest)?;
-                let (suffix, rest) = rest.split_at_checked(more as usize)?;
-                let (row, rest) = take_number(rest)?;
-                Some((shared as usize, suffix, row, rest))
-            });
             let (shared, suffix, row, after) =
-                entry.ok_or_else(|| format!("block {block} ends too early"))?;
+                take_entry(rest).ok_or_else(|| format!("block {block} ends too early"))?;
             if shared > length || row as usize >= self.rows {
                 return Err(format!("block {block} has an entry that cannot be"));
             }
@@ -298,7 +347,19 @@ fn put_number(mut number: u32, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
+/// An entry: how much its key has of the one before, the rest of the key, the row, and what follows.
+fn take_entry(bytes: &[u8]) -> Option<(usize, &[u8], u32, &[u8])> {
+    let (shared, rest) = take_number(bytes)?;
+    let (more, rest) = take_number(rest)?;
+    let (suffix, rest) = rest.split_at_checked(more as usize)?;
+    let (row, rest) = take_number(rest)?;
+    Some((shared as usize, suffix, row, rest))
+}
+
 fn take_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    if let [byte @ ..0x80, rest @ ..] = bytes {
+        return Some((u32::from(*byte), rest));
+    }
     let mut number = 0u32;
     for (i, byte) in bytes.iter().enumerate().take(5) {
         number |= u32::from(byte & 0x7F).checked_shl(7 * i as u32)?;
@@ -333,7 +394,10 @@ mod tests {
             } else {
                 let entries = index.entries_of(block).unwrap();
                 let same = (0..entries.rows.len()).filter(|i| entries.keys.get(*i) == Some(key));
+                let (before, mut alone) = (found.len(), vec![]);
                 found.extend(same.map(|i| entries.rows[i]));
+                index.find_in(block, key, |row| alone.push(row)).unwrap();
+                assert_eq!(alone, found[before..], "{key:?}");
             }
         }
         found
@@ -375,7 +439,7 @@ mod tests {
             if let Ok(index) = opened {
                 for block in 0..index.blocks() {
                     if !index.is_in_order() {
-                        let _ = index.entries_of(block);
+                        let _ = (index.entries_of(block), index.find_in(block, &[0, 0, 1], |_| ()));
                     }
                 }
                 let _ = (index.bounds(), index.seek(&[0, 0, 1], false));

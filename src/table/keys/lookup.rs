@@ -1,6 +1,8 @@
 //! Looking for keys in the row groups of a table.
 
+use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
+use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_buffer::BooleanBuffer;
@@ -25,6 +27,13 @@ pub struct Probes {
 }
 
 impl Probes {
+    /// One key, as it is encoded.
+    pub fn one(key: &[u8]) -> Self {
+        let mut keys = Keys::default();
+        keys.push(key);
+        Self { keys, order: vec![(0, filter::hash(key))] }
+    }
+
     /// The rows of these columns, one for each part of the key. `None`, if they are of types that have no order.
     pub fn new(columns: &[ArrayRef]) -> Option<Self> {
         let keys = Keys::encode(columns)?;
@@ -63,6 +72,22 @@ impl Probes {
         let start = self.order.partition_point(|(row, _)| self.key(*row) < key);
         let count = self.order[start..].iter().take_while(|(row, _)| self.key(*row) == key).count();
         start..start + count
+    }
+}
+
+/// A row that was found: its row group, and its place in that.
+#[derive(Debug, Clone)]
+pub struct KeyPlace {
+    /// The row group.
+    pub group: Arc<RowGroup>,
+    /// Which of its rows.
+    pub row: u32,
+}
+
+impl KeyPlace {
+    /// The number of the row in the table.
+    pub fn number(&self) -> u64 {
+        self.group.first_row() + u64::from(self.row)
     }
 }
 
@@ -122,10 +147,7 @@ impl RowGroup {
             let keys = self.read_keys(index.columns(), rows.clone())?;
             return Ok(Block::Rows(keys, rows));
         }
-        let entries = index.entries_of(block).map_err(|what| {
-            let what = format!("the key index of row group {}: {what}", self.index());
-            TableError::Corrupt(what).in_table(self.definition())
-        })?;
+        let entries = index.entries_of(block).map_err(|what| self.bad_index(&what))?;
         Ok(Block::Entries(entries))
     }
 
@@ -143,7 +165,7 @@ impl RowGroup {
     }
 
     /// Some rows of a column, deleted ones among them.
-    pub(super) fn read_range(&self, column: usize, rows: Range<usize>) -> Result<ArrayRef> {
+    pub(in crate::table) fn read_range(&self, column: usize, rows: Range<usize>) -> Result<ArrayRef> {
         if let Source::Fresh(group) = self.source()
             && let Content::Held(_) = group.content()
         {
@@ -203,6 +225,79 @@ impl RowGroup {
             }
         }
         Ok(())
+    }
+
+    /// The last row with a key that is not deleted.
+    pub(super) fn find_key(&self, key: &[ColumnId], wanted: &[u8], hash: u64) -> Result<Option<u32>> {
+        let mut rows = vec![];
+        if let Some(index) = self.key_index(key)? {
+            if !index.may_have(wanted, hash) {
+                return Ok(None);
+            }
+            let deletes = self.deletes()?;
+            let is_left = |row: &u32| deletes.as_ref().is_none_or(|bits| !bits.value(*row as usize));
+            for block in (index.seek(wanted, false)..=index.seek(wanted, true)).rev() {
+                rows.clear();
+                if index.is_in_order() {
+                    rows.extend(self.rows_with(key, index.rows_of(block), wanted)?);
+                } else {
+                    let found = index.find_in(block, wanted, |row| rows.push(row));
+                    found.map_err(|what| self.bad_index(&what))?;
+                }
+                if let Some(row) = rows.iter().rev().find(|row| is_left(row)) {
+                    return Ok(Some(*row));
+                }
+            }
+            return Ok(None);
+        }
+        self.find_keys(key, &Probes::one(wanted), &mut |_, row| rows.push(row))?;
+        Ok(rows.into_iter().max())
+    }
+
+    /// How many rows, which are in the order of a key, have lesser ones.
+    pub(in crate::table) fn rows_before(
+        &self,
+        key: &[ColumnId],
+        index: &KeyIndex,
+        wanted: &[u8],
+    ) -> Result<usize> {
+        if index.blocks() == 0 {
+            return Ok(0);
+        }
+        self.bisect(key, index.rows_of(index.seek(wanted, false)), wanted, false)
+    }
+
+    /// The first of some rows, which are in the order of a key, that has this key or a greater one; only a greater one, if
+    /// `beyond`.
+    fn bisect(&self, key: &[ColumnId], rows: Range<usize>, wanted: &[u8], beyond: bool) -> Result<usize> {
+        let (mut low, mut high) = (rows.start, rows.end);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let here = self.read_keys(key, middle..middle + 1)?;
+            let here = here.get(0).unwrap_or_default();
+            if here < wanted || (beyond && here == wanted) { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
+    }
+
+    /// Those of some rows, which are in the order of a key, that have it. Reads few of them.
+    fn rows_with(&self, key: &[ColumnId], rows: Range<usize>, wanted: &[u8]) -> Result<Range<u32>> {
+        let start = self.bisect(key, rows.clone(), wanted, false)?;
+        // Mostly there is one, and the next is another.
+        let is_there = |row: usize| -> Result<bool> {
+            Ok(row < rows.end && self.read_keys(key, row..row + 1)?.get(0) == Some(wanted))
+        };
+        let end = match (is_there(start)?, start + 1) {
+            (false, _) => start,
+            (true, next) if !is_there(next)? => next,
+            (true, next) => self.bisect(key, next..rows.end, wanted, true)?,
+        };
+        Ok(start as u32..end as u32)
+    }
+
+    fn bad_index(&self, what: &str) -> TableError {
+        let what = format!("the key index of row group {}: {what}", self.index());
+        TableError::Corrupt(what).in_table(self.definition())
     }
 
     /// Compares the index by a key with the rows. `Some` tells what differs.
@@ -373,11 +468,58 @@ impl TableSnapshot {
     /// The table has no such columns, or reading it failed.
     pub fn find(&self, key: &[ColumnId], probes: &Probes) -> Result<Vec<(u32, u64)>> {
         let mut rows = vec![];
-        for group in self.row_groups()?.iter().rev() {
+        let mut look = |group: &RowGroup| {
             let first = group.first_row();
-            group.find_keys(key, probes, &mut |probe, row| rows.push((probe, first + u64::from(row))))?;
+            group.find_keys(key, probes, &mut |probe, row| rows.push((probe, first + u64::from(row))))
+        };
+        for group in self.fresh_groups() {
+            look(&group)?;
+        }
+        if let Some(map) = self.key_map(key)? {
+            if probes.order.len() * map.layers() >= self.sealed_groups() * 4 {
+                for group in self.row_groups()?[..self.sealed_groups()].iter().rev() {
+                    look(group)?;
+                }
+            } else {
+                let few = probes.order.iter().flat_map(|(row, _)| map.with(probes.key(*row)));
+                let few: BTreeMap<usize, _> = few.map(|entry| (entry.index, entry)).collect();
+                for group in few.into_values().rev().filter_map(|entry| self.sealed_group(entry)) {
+                    look(&group)?;
+                }
+            }
         }
         self.check_readable()?;
         Ok(rows)
+    }
+
+    /// The row with a key, as it is encoded, of a key that no two rows have.
+    ///
+    /// # Errors
+    /// The table has no such columns, or reading it failed.
+    pub fn find_one(&self, key: &[ColumnId], wanted: &[u8]) -> Result<Option<KeyPlace>> {
+        let hash = filter::hash(wanted);
+        let find = |group: RowGroup| -> Result<Option<KeyPlace>> {
+            let row = group.find_key(key, wanted, hash)?;
+            Ok(row.map(|row| KeyPlace { group: Arc::new(group), row }))
+        };
+        let mut found = None;
+        for group in self.fresh_groups() {
+            found = find(group)?;
+            if found.is_some() {
+                break;
+            }
+        }
+        if found.is_none()
+            && let Some(map) = self.key_map(key)?
+        {
+            for group in map.with(wanted).filter_map(|entry| self.sealed_group(entry)) {
+                found = find(group)?;
+                if found.is_some() {
+                    break;
+                }
+            }
+        }
+        self.check_readable()?;
+        Ok(found)
     }
 }

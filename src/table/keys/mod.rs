@@ -10,6 +10,7 @@ mod cursor;
 mod filter;
 mod index;
 mod lookup;
+mod map;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,8 @@ use crate::sync::RwLock;
 
 pub use cursor::{KeyCursor, KeyRange};
 pub(crate) use index::KeyIndex;
-pub use lookup::Probes;
+pub use lookup::{KeyPlace, Probes};
+pub(super) use map::{Entry as KeyEntry, KeyMap, KeyMaps};
 pub(crate) use stored::index_ranges;
 pub(super) use stored::{open_index, write_indexes};
 
@@ -38,11 +40,41 @@ pub(super) fn build<E>(
     Ok(keys.map(|keys| KeyIndex::build(key, &keys)))
 }
 
+/// The index of rows that were in several row groups, one behind the other. Of each of these there are the number of rows
+/// and what is known of their keys.
+pub(super) fn build_united<E>(
+    key: &[ColumnId],
+    parts: &[(u32, Option<Arc<KeyIndex>>)],
+    read: impl FnMut(ColumnId) -> Result<ArrayRef, E>,
+) -> Result<Option<KeyIndex>, E> {
+    let columns = key.iter().copied().map(read).collect::<Result<Vec<_>, _>>()?;
+    let Some(keys) = Keys::encode(&columns).filter(KeyIndex::can_hold) else { return Ok(None) };
+    let (mut rows, mut first) = (Vec::with_capacity(keys.len()), 0);
+    for (count, index) in parts {
+        match index.as_ref().and_then(|index| index.rows_in_order()) {
+            Some(order) => rows.extend(order.into_iter().map(|row| first + row)),
+            None => rows.extend(first..first + count),
+        }
+        first += count;
+    }
+    Ok(Some(KeyIndex::build_sorted(key, &keys, &keys.sorted_from(rows.into_iter()))))
+}
+
 /// Indexes of one row group, each made when it is first needed.
 #[derive(Debug, Default)]
 pub(super) struct IndexCache(RwLock<Vec<(Box<[ColumnId]>, Option<Arc<KeyIndex>>)>>);
 
 impl IndexCache {
+    /// The indexes that there are.
+    pub(super) fn known(&self) -> Vec<(Box<[ColumnId]>, Option<Arc<KeyIndex>>)> {
+        self.0.read().clone()
+    }
+
+    /// The index by a key, if it was made.
+    pub(super) fn peek(&self, key: &[ColumnId]) -> Option<Arc<KeyIndex>> {
+        self.0.read().iter().find(|(columns, _)| **columns == *key).and_then(|(_, index)| index.clone())
+    }
+
     /// The index by a key; `None` if there is none.
     pub(super) fn get<E>(
         &self,
