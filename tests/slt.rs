@@ -1,8 +1,8 @@
 //! What SQL answers: runs every `tests/slt/**/*.slt`.
 //!
 //! The same files run in several configurations, so that a test of SQL is also a test of storage.
-//! `FLUXDB_SLT=part/of/path` runs only the files whose path contains it. Files in a folder `session` are about what
-//! a connection keeps, and so are not run where it is opened again all the time.
+//! `FLUXDB_SLT=part/of/path` runs only the files whose path contains it. `__DIR__` is a directory for files. Files in a
+//! folder `session` are about what a connection keeps, and so are not run where it is opened again all the time.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,9 @@ use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
 
 #[path = "common/coverage.rs"]
 mod coverage;
+
+/// Stands for a directory that is empty when a file of tests begins, in statements and in what they answer.
+const DIR: &str = "__DIR__";
 
 /// How the statements of a file are run.
 #[derive(Clone, Copy)]
@@ -78,6 +81,8 @@ impl DB for Engine {
     type ColumnType = DefaultColumnType;
 
     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
+        let dir = self.dir.path().to_string_lossy().into_owned();
+        let sql = &*sql.replace(DIR, &dir);
         let word = sql.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
         match word.as_str() {
             "begin" | "start" => self.in_transaction = true,
@@ -109,7 +114,8 @@ impl DB for Engine {
                     let batch = batch?;
                     for row in 0..batch.rows {
                         let cells = columns.iter().zip(&batch.columns);
-                        lines.push(cells.map(|(c, array)| cell(array, row, &c.ty, &zone)).collect());
+                        let cells = cells.map(|(c, array)| cell(array, row, &c.ty, &zone).replace(&dir, DIR));
+                        lines.push(cells.collect());
                     }
                 }
                 DBOutput::Rows { types: vec![DefaultColumnType::Text; columns.len()], rows: lines }

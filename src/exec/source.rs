@@ -104,6 +104,16 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// `Ok`, nothing is visible to anyone.
     fn finish(&self) -> Result<u64>;
 
+    /// About how many bytes have been written, where rows go to a file.
+    fn bytes(&self) -> u64 {
+        0
+    }
+
+    /// The files that rows have gone to, if they are others than the one that was named.
+    fn files(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// The query failed or was cancelled: nothing more will be pushed, and `finish` is not called. It may come
     /// more than once, from any thread, while others are inside `push`; pushes that wait for an earlier
     /// sequence must then return an error, for that sequence will never come.

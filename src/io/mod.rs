@@ -28,6 +28,7 @@ mod arrow;
 mod calendar;
 #[cfg(feature = "csv")]
 mod csv;
+mod directory;
 mod files;
 mod foreign;
 pub(crate) use foreign::conform;

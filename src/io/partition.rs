@@ -1,9 +1,10 @@
-//! `COPY … TO` with `PARTITION_BY`: a directory a value of the keys, with a file of the rows that have it.
+//! `COPY … TO` with options that make it more than one file: with `PARTITION_BY` a directory a value of the keys, with
+//! files of the rows that have it; else files beside each other ([`crate::io::directory`]).
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -15,70 +16,106 @@ use crate::column::types::LogicalType;
 use crate::exec::batch::{Batch, Schema};
 use crate::exec::cast::cast;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::memory::parse_bytes;
 use crate::exec::source::Sink;
-use crate::io::files::{expand_home, io_error};
+use crate::io::directory::{DirectorySink, MakeSink, Numbered, Open, make_directory};
+use crate::io::files::expand_home;
 use crate::io::hive;
 use crate::io::options::Options;
 
 /// Each open partition holds a file and what it buffers.
 const PARTITIONS_MAX: usize = 500;
 
-/// The options that concern partitions, and their aliases.
-const OPTIONS: [&str; 6] = [
+/// The options that concern where files go, and their aliases.
+const OPTIONS: [&str; 11] = [
     "append",
-    "partition_by",
-    "overwrite_or_ignore",
-    "overwrite",
+    "file_extension",
+    "file_size_bytes",
     "filename_pattern",
+    "hive_file_pattern",
+    "overwrite",
+    "overwrite_or_ignore",
+    "partition_by",
+    "per_thread_output",
+    "use_tmp_file",
     "write_partition_columns",
 ];
+
+/// Those that a single file takes: it is written beside its place and takes that when it is whole, whatever is there.
+const OF_ONE_FILE: [&str; 4] = ["file_extension", "overwrite", "overwrite_or_ignore", "use_tmp_file"];
 
 /// Options of a statement as they were given.
 type Given = (String, Scalar, LogicalType);
 
-/// Makes a sink for the file at this path, of these columns.
-pub(crate) type MakeSink = dyn Fn(&str, Schema) -> Result<Arc<dyn Sink>> + Send + Sync;
-
-/// How rows are parted.
+/// How rows are parted into files of a directory.
 pub(crate) struct Partitioning {
+    /// No columns where each file may have any row.
     keys: Vec<String>,
     write_keys: bool,
     overwrite: bool,
     /// Files that are there stay; new ones get other names.
     append: bool,
     pattern: String,
+    extension: Option<String>,
+    limit: Option<u64>,
+    by_thread: bool,
+    /// All files lie in the one directory.
+    flat: bool,
 }
 
 impl Partitioning {
-    /// Takes the options that concern partitions out of all; `None` if rows are not to be parted.
+    /// Takes the options that concern partitions out of all; `None` if rows go to one file.
     pub fn take(options: &[Given]) -> Result<(Option<Self>, Vec<Given>)> {
         let (ours, rest): (Vec<Given>, Vec<Given>) =
             options.iter().cloned().partition(|(name, ..)| OPTIONS.contains(&name.as_str()));
         let ours = Options::new("COPY TO", &ours, &OPTIONS)?;
-        let Some(keys) = ours.list(&["partition_by"])? else {
-            if let Some(name) = OPTIONS.iter().find(|name| ours.has(&[name])) {
+        let keys = ours.list(&["partition_by"])?;
+        let by_thread = ours.boolean(&["per_thread_output"])?.unwrap_or(false);
+        let limit = match ours.text(&["file_size_bytes"]) {
+            Ok(Some(size)) => {
+                Some(parse_bytes(&size).ok_or_else(|| ours.bad("file_size_bytes", "must be a size"))?)
+            }
+            Ok(None) => None,
+            Err(_) => ours.count(&["file_size_bytes"])?.map(|bytes| bytes as u64),
+        };
+        if limit == Some(0) {
+            return Err(ours.bad("file_size_bytes", "must be more than 0"));
+        }
+        if keys.is_none() && limit.is_none() && !by_thread {
+            let needless = OPTIONS.iter().find(|name| {
+                ours.has(&[name]) && !OF_ONE_FILE.contains(name) && **name != "per_thread_output"
+            });
+            if let Some(name) = needless {
                 return Err(ours.bad(name, "needs \"partition_by\""));
             }
             return Ok((None, rest));
-        };
+        }
+        if keys.is_some() && by_thread {
+            return Err(ExecError::Unsupported("PER_THREAD_OUTPUT and PARTITION_BY in one COPY".into()));
+        }
         if ours.boolean(&["overwrite"])? == Some(true) {
             return Err(ExecError::Unsupported(
                 "OVERWRITE, which deletes what is in the directory; OVERWRITE_OR_IGNORE keeps files of other names"
                     .into(),
             ));
         }
+        if keys.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ours.bad("partition_by", "needs at least one column"));
+        }
         let partitioning = Self {
-            keys,
+            keys: keys.unwrap_or_default(),
             write_keys: ours.boolean(&["write_partition_columns"])?.unwrap_or(false),
             overwrite: ours.boolean(&["overwrite_or_ignore"])?.unwrap_or(false),
             append: ours.boolean(&["append"])?.unwrap_or(false),
             pattern: ours.text(&["filename_pattern"])?.unwrap_or_else(|| "data_{i}".into()),
+            extension: ours.text(&["file_extension"])?,
+            limit,
+            by_thread,
+            flat: ours.boolean(&["hive_file_pattern"])? == Some(false),
         };
-        if partitioning.keys.is_empty() {
-            return Err(ours.bad("partition_by", "needs at least one column"));
-        }
-        if partitioning.pattern.contains(['/', '\\']) || partitioning.pattern.contains("{uuid}") {
-            return Err(ours.bad("filename_pattern", "must be a name with {i} in it"));
+        let names = [Some(&partitioning.pattern), partitioning.extension.as_ref()];
+        if names.into_iter().flatten().any(|name| name.contains(['/', '\\'])) {
+            return Err(ours.bad("filename_pattern", "must be a name"));
         }
         Ok((Some(partitioning), rest))
     }
@@ -122,46 +159,47 @@ impl Partitioning {
             )));
         }
         make_directory(&root)?;
-        if self.append && !self.pattern.contains("{i}") {
+        if self.append && !self.pattern.contains('{') {
             return Err(ExecError::InvalidInput(
-                "\"append\" needs a \"filename_pattern\" with {i} in it".into(),
+                "\"append\" needs a \"filename_pattern\" with {i} or {uuid} in it".into(),
             ));
         }
-        let file = format!("{}.{extension}", self.pattern);
+        let extension = self.extension.as_deref().unwrap_or(extension);
+        let files = Numbered {
+            name: format!("{}.{extension}", self.pattern),
+            append: self.append,
+            limit: self.limit,
+            schema: written.iter().map(|i| schema[*i].clone()).collect(),
+            make,
+            begun: Mutex::default(),
+        };
+        if keys.is_empty() {
+            return Ok(Arc::new(DirectorySink::new(path, root, files, self.by_thread)));
+        }
         Ok(Arc::new(PartitionSink {
             name: format!("COPY_TO_FILE {path}"),
             root,
-            file,
-            append: self.append,
-            file_schema: written.iter().map(|i| schema[*i].clone()).collect(),
+            files,
+            flat: self.flat,
             schema: schema.clone(),
             keys,
             written,
-            make,
             state: Mutex::new(State::default()),
             turn: Condvar::new(),
         }))
     }
 }
 
-fn make_directory(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|e| io_error("create", &path.to_string_lossy(), &e))
-}
-
 /// Parts rows and hands them on.
 struct PartitionSink {
     name: String,
     root: PathBuf,
-    /// The name of the file in each directory, with `{i}` for its number.
-    file: String,
-    /// Files that are there stay.
-    append: bool,
+    files: Numbered,
+    flat: bool,
     schema: Schema,
     keys: Vec<usize>,
     /// The columns that go to the files.
     written: Vec<usize>,
-    file_schema: Schema,
-    make: Box<MakeSink>,
     state: Mutex<State>,
     turn: Condvar,
 }
@@ -172,11 +210,13 @@ struct State {
     next: u64,
     failed: bool,
     partitions: HashMap<Vec<Option<String>>, Partition>,
+    /// Rows of files that are full.
+    rows: u64,
 }
 
 struct Partition {
-    sink: Arc<dyn Sink>,
-    next: u64,
+    directory: PathBuf,
+    open: Option<Open>,
 }
 
 impl fmt::Debug for PartitionSink {
@@ -231,37 +271,33 @@ impl PartitionSink {
                             "more than {PARTITIONS_MAX} partitions: part by fewer or coarser columns"
                         )));
                     }
-                    let sink = self.open(&key)?;
-                    state.partitions.insert(key.clone(), Partition { sink, next: 0 });
+                    let directory = self.directory(&key)?;
+                    state.partitions.insert(key.clone(), Partition { directory, open: None });
                 }
                 if let Some(partition) = state.partitions.get_mut(&key) {
-                    partition.sink.push(partition.next, vec![rows])?;
-                    partition.next += 1;
+                    state.rows += self.files.write(&mut partition.open, &partition.directory, rows)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The sink of a new partition.
-    fn open(&self, key: &[Option<String>]) -> Result<Arc<dyn Sink>> {
+    /// Where the files of a partition lie.
+    fn directory(&self, key: &[Option<String>]) -> Result<PathBuf> {
         let mut path = self.root.clone();
+        if self.flat {
+            return Ok(path);
+        }
         for (place, value) in self.keys.iter().zip(key) {
             path.push(hive::directory(&self.schema[*place].name, value.as_deref()));
         }
         make_directory(&path)?;
-        let named = |number: u64| path.join(self.file.replace("{i}", &number.to_string()));
-        let mut number = 0;
-        while self.append && named(number).exists() {
-            number += 1;
-        }
-        let path = named(number);
-        (self.make)(&path.to_string_lossy(), self.file_schema.clone())
+        Ok(path)
     }
 
     fn fail(&self, state: &mut State) {
         state.failed = true;
-        state.partitions.drain().for_each(|(_, p)| p.sink.abort());
+        self.files.abort(state.partitions.drain().filter_map(|(_, p)| p.open));
         self.turn.notify_all();
     }
 }
@@ -293,19 +329,14 @@ impl Sink for PartitionSink {
         if state.failed {
             return Err(ExecError::Cancelled);
         }
-        let mut rows = 0;
-        let partitions: Vec<Partition> = state.partitions.drain().map(|(_, p)| p).collect();
-        for (i, partition) in partitions.iter().enumerate() {
-            match partition.sink.finish() {
-                Ok(n) => rows += n,
-                Err(e) => {
-                    partitions[i + 1..].iter().for_each(|p| p.sink.abort());
-                    state.failed = true;
-                    return Err(e);
-                }
-            }
-        }
-        Ok(rows)
+        let open = state.partitions.drain().filter_map(|(_, p)| p.open).collect();
+        let rows = self.files.finish(open);
+        state.failed |= rows.is_err();
+        Ok(state.rows + rows?)
+    }
+
+    fn files(&self) -> Option<Vec<String>> {
+        Some(self.files.paths())
     }
 
     fn abort(&self) {

@@ -57,6 +57,7 @@ struct State {
     early: BTreeMap<u64, Piece>,
     early_bytes: usize,
     rows: u64,
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,14 @@ struct Piece {
 impl<F: TextFormat> TextSink<F> {
     /// A sink that EXPLAIN calls `name`.
     pub fn new(name: String, format: F, output: Output) -> Self {
-        let state = State { output: Some(output), next: 0, early: BTreeMap::new(), early_bytes: 0, rows: 0 };
+        let state = State {
+            output: Some(output),
+            next: 0,
+            early: BTreeMap::new(),
+            early_bytes: 0,
+            rows: 0,
+            bytes: 0,
+        };
         Self { name, format, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -80,6 +88,7 @@ impl<F: TextFormat> TextSink<F> {
         }
         let before = if state.rows == 0 { self.format.head() } else { self.format.between().to_string() };
         state.rows += piece.rows;
+        state.bytes += (before.len() + piece.text.len()) as u64;
         let output = state.output.as_mut().ok_or_else(ended)?;
         output
             .write_all(before.as_bytes())
@@ -157,6 +166,10 @@ impl<F: TextFormat> Sink for TextSink<F> {
         output.write_all(rest.as_bytes()).map_err(|e| output.error(&e))?;
         output.finish()?;
         Ok(state.rows)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.state.lock().bytes
     }
 
     fn abort(&self) {

@@ -31,6 +31,11 @@ fn random() -> u128 {
     u128::from(random_bits()) << 64 | u128::from(random_bits())
 }
 
+/// An identifier that nothing else has.
+pub fn random_uuid() -> [u8; 16] {
+    versioned(random(), 4).to_be_bytes()
+}
+
 /// Milliseconds since 1970, then random bits.
 fn by_time() -> u128 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -39,6 +39,7 @@ pub(crate) use arithmetic::{Checked, with_integer};
 pub use attempt::attempt_function;
 pub use collate::{apply, collated, collation, collation_key, comparison_key};
 pub use date::TimePattern;
+pub(crate) use identifier::random_uuid;
 pub(crate) use kernel::list_end;
 pub use lambda::{LambdaKind, lambda_function};
 pub(crate) use list::{FROM_START, TO_END};

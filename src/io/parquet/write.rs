@@ -329,6 +329,11 @@ impl Sink for ParquetSink {
         Ok(state.rows)
     }
 
+    /// Rows that are no row group yet have no bytes.
+    fn bytes(&self) -> u64 {
+        self.state.lock().writer.as_ref().map_or(0, |writer| writer.bytes_written() as u64)
+    }
+
     fn abort(&self) {
         self.fail(self.state.lock());
     }

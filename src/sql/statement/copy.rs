@@ -1,5 +1,7 @@
 //! COPY: files into tables, tables and queries into files.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{Expr as Syntax, Ident};
 
 use crate::catalog::ObjectKind;
@@ -13,20 +15,28 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::table_query;
 use crate::sql::plan::{Definition, LogicalPlan};
 use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::sources::{RowsBuilder, texts};
 use crate::sql::statement::{modify, query};
 
 type Options = Vec<(String, Scalar, LogicalType)>;
 
 /// Copies.
 pub fn run(session: &mut Session, copy: &Copy) -> Result<Outcome, Failure> {
-    let rows = if copy.to { copy_to(session, copy)? } else { copy_from(session, copy)? };
-    Ok(Outcome::Changed(rows))
+    if copy.to { copy_to(session, copy) } else { Ok(Outcome::Changed(copy_from(session, copy)?)) }
 }
 
-fn copy_to(session: &Session, copy: &Copy) -> Result<u64, Failure> {
+fn copy_to(session: &Session, copy: &Copy) -> Result<Outcome, Failure> {
     let view = session.read_view();
+    let mut listed = None;
     let (plan, mut ids) = session.bind(&view, |binder| {
-        let (path, format, options) = target_file(binder, copy)?;
+        let (path, format, mut options) = target_file(binder, copy)?;
+        let return_files = match options.iter().position(|(name, ..)| name == "return_files") {
+            Some(at) => match options.remove(at).1 {
+                Scalar::Boolean(wanted) => wanted,
+                _ => return Err(SqlError::binder("RETURN_FILES must be true or false").into()),
+            },
+            None => false,
+        };
         let (input, mut ids) = match &copy.subject {
             CopySubject::Query(q) => query::plan(binder, q)?,
             CopySubject::Table { name, columns } => {
@@ -36,11 +46,17 @@ fn copy_to(session: &Session, copy: &Copy) -> Result<u64, Failure> {
         };
         let schema = input.columns().into_iter().map(|c| Field::new(c.name, c.ty)).collect();
         let sink = session.formats().copy_sink(&path, format.as_deref(), &options, schema)?;
+        listed = return_files.then(|| (Arc::clone(&sink), path));
         let count = ids.column("Count", LogicalType::BigInt);
         Ok((LogicalPlan::Write { input: Box::new(input), sink, count }, ids))
     })?;
     let plan = session.plan(plan, &mut ids)?;
-    session.run_write(plan)
+    let rows = session.run_write(plan)?;
+    let Some((sink, path)) = listed else { return Ok(Outcome::Changed(rows)) };
+    let list = LogicalType::List(Box::new(LogicalType::Varchar));
+    let mut result = RowsBuilder::new(&[("Count", LogicalType::BigInt), ("Files", list)]);
+    result.push([Scalar::Int(rows.into()), texts(sink.files().unwrap_or_else(|| vec![path]))]);
+    Ok(result.finish("COPY")?.into())
 }
 
 /// The columns of these names, in this order; all if there are none.
