@@ -1,5 +1,7 @@
 //! A small reader of JSON text: checking, skipping and finding values, without building a tree.
 
+use crate::exec::cast::text::json_string;
+
 /// The deepest nesting that is read.
 const MAX_DEPTH: usize = 1_000;
 
@@ -377,6 +379,51 @@ pub fn elements(text: &str) -> Option<Vec<&str>> {
         if !p.eat(b',') {
             return None;
         }
+    }
+}
+
+/// Appends JSON that was checked, without blanks between its parts and with texts as they are written here.
+pub fn compact(text: &str, out: &mut String) {
+    if !text.bytes().any(|b| b == b'\\' || b.is_ascii_whitespace()) {
+        out.push_str(text);
+        return;
+    }
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c == '"' || c.is_ascii_whitespace()) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let mut escaped = false;
+        let end = match rest.bytes().skip(1).position(|b| {
+            let ends = b == b'"' && !escaped;
+            escaped = b == b'\\' && !escaped;
+            ends
+        }) {
+            Some(length) if rest.starts_with('"') => length + 2,
+            _ => {
+                rest = &rest[1..];
+                continue;
+            }
+        };
+        let (string, behind) = rest.split_at(end);
+        match unquote(string) {
+            Some(content) if string.contains('\\') => json_string(&content, out),
+            _ => out.push_str(string),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+}
+
+/// Appends a number as JSON has it: in full where it is neither very large nor very small.
+pub fn write_number(value: f64, out: &mut String) {
+    use std::fmt::Write;
+    let start = out.len();
+    let size = value.abs();
+    let in_full = size == 0.0 || (1e-6..1e21).contains(&size);
+    // Writing to a text cannot fail.
+    let _written = if in_full { write!(out, "{value}") } else { write!(out, "{value:e}") };
+    if in_full && !out[start..].contains('.') {
+        out.push_str(".0");
     }
 }
 

@@ -32,6 +32,8 @@ enum Kind {
     Percentile,
     /// The median of distances from the median.
     Deviation,
+    /// Interpolated as a sketch of the values would do it: half of a value lies on each side of it.
+    Approximate,
 }
 
 /// The place of the discrete quantile among `n` values.
@@ -47,6 +49,8 @@ trait Value: Ordered {
     /// The value between two, as the result type has it.
     fn between(lo: Self, hi: Self, part: f64, ret: &LogicalType) -> Scalar;
     fn float(self) -> f64;
+    /// The value of the type that is nearest.
+    fn nearest(value: f64) -> Scalar;
 }
 
 macro_rules! whole_values {
@@ -57,6 +61,9 @@ macro_rules! whole_values {
             }
             fn float(self) -> f64 {
                 self as f64
+            }
+            fn nearest(value: f64) -> Scalar {
+                Scalar::Int(value.round_ties_even() as i128)
             }
             fn between(lo: Self, hi: Self, part: f64, ret: &LogicalType) -> Scalar {
                 match ret {
@@ -85,6 +92,9 @@ macro_rules! float_values {
             }
             fn float(self) -> f64 {
                 f64::from(self)
+            }
+            fn nearest(value: f64) -> Scalar {
+                Scalar::Float(value)
             }
             fn between(lo: Self, hi: Self, part: f64, _: &LogicalType) -> Scalar {
                 let (lo, hi) = (f64::from(lo), f64::from(hi));
@@ -146,6 +156,12 @@ where
             && let Some(array) = args.get(1)
         {
             self.fractions = fractions(array, self.kind == Kind::Percentile)?;
+            let negative = self.fractions.iter().flatten().any(|q| *q < 0.0);
+            if self.kind == Kind::Approximate && negative {
+                return Err(ExecError::InvalidInput(
+                    "APPROXIMATE QUANTILE can only take parameters in range [0, 1]".into(),
+                ));
+            }
         }
         Ok(())
     }
@@ -182,6 +198,20 @@ where
                     _ => low,
                 };
                 T::Native::between(low, high, part, ret)
+            }
+            Kind::Approximate => {
+                // The fraction is a FLOAT, as in DuckDB.
+                let place = (f64::from(q as f32) * n as f64 - 0.5).clamp(0.0, (n - 1) as f64);
+                let (lo, part) = (place.floor() as usize, place.fract());
+                let (_, low, above) = values.select_nth_unstable_by(lo, Self::order);
+                let low = *low;
+                match above.iter().copied().min_by(Self::order) {
+                    Some(high) if part > 0.0 && low.before(high) => {
+                        let (low, high) = (low.float(), high.float());
+                        T::Native::nearest(low + (high - low) * part)
+                    }
+                    _ => low.scalar(),
+                }
             }
             Kind::Deviation => {
                 let Scalar::Float(median) = ({
@@ -410,6 +440,11 @@ fn continuous_type(ty: &LogicalType) -> Option<LogicalType> {
     })
 }
 
+fn is_time(ty: &LogicalType) -> bool {
+    use LogicalType as T;
+    matches!(ty, T::Date | T::Time | T::Timestamp(_) | T::TimestampTz)
+}
+
 fn choose(args: &[ArgInfo], kind: Kind) -> Option<Chosen> {
     use LogicalType as T;
     let (value, q) = match args {
@@ -449,7 +484,8 @@ fn choose(args: &[ArgInfo], kind: Kind) -> Option<Chosen> {
         }
         Kind::Deviation if matches!(ty, T::Time | T::TimestampTz) => T::Interval,
         Kind::Deviation => return None,
-        Kind::Discrete | Kind::Percentile => ty.clone(),
+        Kind::Approximate if !ty.is_numeric() && !is_time(&ty) => return None,
+        Kind::Discrete | Kind::Percentile | Kind::Approximate => ty.clone(),
     };
     let ret = if list { T::List(Box::new(one)) } else { one };
     let mut types = vec![ty.clone()];
@@ -475,13 +511,46 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         "quantile_disc",
-        &["quantile", "approx_quantile", "reservoir_quantile"],
+        &["quantile"],
         &["(T, DOUBLE) -> T", "(T, DOUBLE[]) -> T[]"],
         "Quantile that is one of the values; exact",
         "quantile_disc(x, 0.5)",
         |args| {
             let [_, _] = args else { return None };
             choose(args, Kind::Discrete)
+        },
+    );
+    r.add(
+        "approx_quantile",
+        &[],
+        &["(T, DOUBLE) -> T", "(T, DOUBLE[]) -> T[]"],
+        "Quantile between the values next to it, as of a sketch of them; exact",
+        "approx_quantile(x, 0.5)",
+        |args| {
+            let [_, _] = args else { return None };
+            choose(args, Kind::Approximate)
+        },
+    );
+    r.add(
+        "reservoir_quantile",
+        &[],
+        &[
+            "(T, DOUBLE) -> T",
+            "(T, DOUBLE[]) -> T[]",
+            "(T, DOUBLE, INTEGER) -> T",
+            "(T, DOUBLE[], INTEGER) -> T[]",
+        ],
+        "Quantile that is one of the values; exact, whatever size of a sample is given",
+        "reservoir_quantile(x, 0.5)",
+        |args| {
+            let (rest, size) = match args {
+                [_, _] => (args, None),
+                [_, _, size] if size.ty.is_integer() => (&args[..2], Some(size.ty.clone())),
+                _ => return None,
+            };
+            let mut chosen = choose(rest, Kind::Discrete)?;
+            chosen.arg_types.extend(size);
+            Some(chosen)
         },
     );
     r.add(

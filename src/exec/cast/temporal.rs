@@ -10,8 +10,8 @@ use arrow_schema::TimeUnit;
 use super::{Mode, try_map};
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::{
-    DATE_INFINITY, DATE_NEG_INFINITY, MICROS_PER_DAY, NANOS_PER_MICRO, TIMESTAMP_INFINITY,
-    TIMESTAMP_NEG_INFINITY, date_is_finite, timestamp_is_finite,
+    DATE_INFINITY, DATE_NEG_INFINITY, MICROS_PER_DAY, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
+    date_is_finite, timestamp_is_finite,
 };
 use crate::exec::error::{ExecError, Result};
 use crate::exec::timetz;
@@ -60,19 +60,30 @@ macro_rules! with_unit {
     };
 }
 
-/// A timestamp in another unit, rounded down; infinities stay. `None` if it does not fit.
+/// A timestamp in another unit, rounded; infinities stay. `None` if it does not fit.
 pub(crate) fn change_unit(v: i64, from: TimeUnit, to: TimeUnit) -> Option<i64> {
     if !timestamp_is_finite(v) {
         return Some(v);
     }
     let (a, b) = (units_per_second(from), units_per_second(to));
-    if b >= a { v.checked_mul(b / a) } else { Some(v.div_euclid(a / b)) }
+    if b >= a { v.checked_mul(b / a) } else { Some(rounded(v, a / b)) }
+}
+
+/// A number of units as that of units so many times as long, the nearest; of two equally near the one further from 0.
+pub(crate) fn rounded(v: i64, units: i64) -> i64 {
+    let (whole, rest) = (v / units, v % units);
+    if rest.abs() >= units - rest.abs() { whole + rest.signum() } else { whole }
 }
 
 fn from_timestamp<A>(array: &ArrayRef, unit: TimeUnit, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef>
 where
     A: ArrowPrimitiveType<Native = i64>,
 {
+    // What is finer than a microsecond is rounded first.
+    if unit == TimeUnit::Nanosecond && matches!(to, LogicalType::Date | LogicalType::Time) {
+        let micros = from_timestamp::<A>(array, unit, &TIMESTAMP, mode)?;
+        return from_timestamp::<TimestampMicrosecondType>(&micros, TimeUnit::Microsecond, to, mode);
+    }
     let array = array.as_primitive::<A>();
     match to {
         LogicalType::Timestamp(_) => {
@@ -94,10 +105,7 @@ where
             let per_day = units_per_day(unit);
             let micros = |v: i64| {
                 let of_day = v.rem_euclid(per_day);
-                timestamp_is_finite(v).then(|| match unit {
-                    TimeUnit::Nanosecond => of_day / NANOS_PER_MICRO,
-                    _ => of_day * (1_000_000 / units_per_second(unit)),
-                })
+                timestamp_is_finite(v).then(|| of_day * (1_000_000 / units_per_second(unit)))
             };
             try_map::<A, Time64MicrosecondType>(array, to, Mode { or_null: true, ..mode }, micros, |_| {
                 String::new()

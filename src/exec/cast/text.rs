@@ -16,6 +16,7 @@ use crate::exec::calendar::{
     civil_from_days, timestamp_is_finite,
 };
 use crate::exec::error::{ExecError, Result};
+use crate::exec::json;
 use crate::exec::timetz;
 use crate::exec::zone::{Clock, Zone};
 
@@ -337,15 +338,17 @@ impl<'a> Writer<'a> {
             | Kind::U8(_)
             | Kind::U16(_)
             | Kind::U32(_)
-            | Kind::U64(_)
-            | Kind::Json(_) => self.write(row, out),
-            Kind::F32(v) if v[row].is_finite() => self.write(row, out),
-            Kind::F64(v) if v[row].is_finite() => self.write(row, out),
+            | Kind::U64(_) => self.write(row, out),
+            Kind::Json(v) => json::compact(v.value(row), out),
+            Kind::F32(v) if v[row].is_finite() => json::write_number(v[row].into(), out),
+            Kind::F64(v) if v[row].is_finite() => json::write_number(v[row], out),
             Kind::F32(_) | Kind::F64(_) => out.push_str("null"),
             Kind::Decimal64(v, scale) => {
-                write_float(super::number::decimal_to_f64(v[row].into(), *scale), out);
+                json::write_number(super::number::decimal_to_f64(v[row].into(), *scale), out);
             }
-            Kind::Decimal128(v, scale) => write_float(super::number::decimal_to_f64(v[row], *scale), out),
+            Kind::Decimal128(v, scale) => {
+                json::write_number(super::number::decimal_to_f64(v[row], *scale), out);
+            }
             Kind::Text(v) => json_string(v.value(row), out),
             Kind::Dictionary(keys, values) => values.write_json(keys.value(row) as usize, out),
             Kind::List(offsets, item) => {

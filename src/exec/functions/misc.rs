@@ -95,25 +95,9 @@ fn json_as_text(value: &str, out: &mut String) -> bool {
     }
     match json::unquote(v) {
         Some(s) => out.push_str(&s),
-        None => compact(v, out),
+        None => json::compact(v, out),
     }
     true
-}
-
-/// JSON without the blanks between its parts.
-fn compact(v: &str, out: &mut String) {
-    let (mut quoted, mut escaped) = (false, false);
-    for c in v.chars() {
-        if quoted {
-            quoted = c != '"' || escaped;
-            escaped = c == '\\' && !escaped;
-        } else if c == '"' {
-            quoted = true;
-        } else if c.is_ascii_whitespace() {
-            continue;
-        }
-        out.push(c);
-    }
 }
 
 fn json_get(as_text: bool) -> ScalarKernel {
@@ -123,7 +107,7 @@ fn json_get(as_text: bool) -> ScalarKernel {
             None => false,
             Some(v) if as_text => json_as_text(v, out),
             Some(v) => {
-                compact(v, out);
+                json::compact(v, out);
                 true
             }
         })
@@ -185,7 +169,7 @@ fn json_get_many(args: &[ArgInfo], as_text: bool) -> Option<Result<Resolution, S
                         None => false,
                         Some(v) if as_text => json_as_text(v, &mut buffer),
                         Some(v) => {
-                            compact(v, &mut buffer);
+                            json::compact(v, &mut buffer);
                             true
                         }
                     };
@@ -207,7 +191,7 @@ fn json_index(as_text: bool) -> ScalarKernel {
             None => false,
             Some(v) if as_text => json_as_text(v, out),
             Some(v) => {
-                compact(v, out);
+                json::compact(v, out);
                 true
             }
         })
@@ -432,7 +416,7 @@ pub(super) fn register_json(r: &mut Registry) {
     ));
     r.add(def("json", "JSON without blanks", "json('{\"a\" : 1}')").map(&[T::Json], T::Json, |_| {
         text::<(Str,)>(|(j,), out| {
-            compact(j, out);
+            json::compact(j, out);
             Ok(true)
         })
     }));

@@ -9,7 +9,7 @@ use arrow_select::nullif::nullif;
 use super::zoned::on_clock;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
-use crate::exec::cast::temporal::present_offset;
+use crate::exec::cast::temporal::{present_offset, rounded};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::ArgInfo;
 use crate::exec::functions::ScalarKernel;
@@ -236,10 +236,10 @@ pub(super) fn register(r: &mut Registry) {
             primitive::<(Int64Type,), Int64Type>(|(t,)| Ok(Some(timetz::unpack(t).0 / 1000)))
         })
         .map(&[TIMESTAMP], big.clone(), |_| {
-            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| t / 1000)))
+            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| rounded(t, 1000))))
         })
         .map(&[T::TimestampTz], big.clone(), |_| {
-            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| t / 1000)))
+            primitive::<(Ts,), Int64Type>(|(t,)| Ok(finite(t).map(|t| rounded(t, 1000))))
         })
         .map(&[T::Interval], big.clone(), |_| {
             primitive::<(I,), Int64Type>(|(v,)| Ok(Some(interval_micros(v) / 1000)))
