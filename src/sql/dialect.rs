@@ -124,7 +124,8 @@ impl Dialect for FluxDialect {
             Token::Minus => Some(parse_negation(parser)),
             Token::AtSign => {
                 parser.advance_token();
-                let expr = parser.parse_subexpr(UNARY_MINUS);
+                // As any operator without a rank of its own: `@ a + b` is `@ (a + b)`.
+                let expr = parser.parse_subexpr(OTHER);
                 Some(expr.map(|e| Expr::UnaryOp { op: UnaryOperator::PGAbs, expr: Box::new(e) }))
             }
             Token::EscapedStringLiteral(text) => {
@@ -154,6 +155,9 @@ impl Dialect for FluxDialect {
         true
     }
     fn supports_trailing_commas(&self) -> bool {
+        true
+    }
+    fn supports_from_trailing_commas(&self) -> bool {
         true
     }
     fn supports_filter_during_aggregation(&self) -> bool {

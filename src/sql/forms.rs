@@ -16,6 +16,7 @@ use sqlparser::tokenizer::{Span, Token, Word};
 
 use crate::sql::fluxql;
 use crate::sql::parser::from_query;
+use crate::sql::tokens::IN;
 
 /// A quoting that this dialect does not read, so no text can have it: it marks what the parser layer has made.
 /// One that `sqlparser` can print, since tokens get into its messages.
@@ -523,6 +524,17 @@ fn parse_pivot_on(parser: &mut Parser) -> Result<Expr, ParserError> {
     } else {
         parser.parse_subexpr(BETWEEN_PRECEDENCE)?
     };
+    // `a IN type`: the names of an ENUM.
+    let is_type = matches!(&parser.peek_token_ref().token, Token::CustomBinaryOperator(op) if op == IN)
+        || peek_word(parser, 0) == "in" && parser.peek_nth_token_ref(1).token != Token::LParen;
+    if is_type {
+        parser.advance_token();
+        let name = parser.parse_object_name(false)?;
+        let names = format!("SELECT unnest(enum_range(CAST(NULL AS {name})))");
+        let subquery =
+            crate::sql::parser::parse_query(&names).map_err(|e| ParserError::ParserError(e.message))?;
+        return Ok(Expr::InSubquery { expr: Box::new(expr), subquery, negated: false });
+    }
     if !parser.parse_keyword(Keyword::IN) {
         return Ok(expr);
     }

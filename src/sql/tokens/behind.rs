@@ -1,0 +1,208 @@
+//! What the tokens that were taken last say of where the next one stands.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::lookahead::{keyword_of, next};
+use super::{Clause, Rewriter};
+
+impl Rewriter {
+    /// Whether the last tokens are a name and a bracket: the arguments of a call begin here.
+    pub(super) fn begins_arguments(&self) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        before.next() == Some(&Token::LParen)
+            && matches!(
+                before.next(),
+                Some(Token::Word(w))
+                    if !matches!(w.keyword, Keyword::OVER | Keyword::AS | Keyword::GROUP) || w.quote_style.is_some()
+            )
+    }
+
+    /// Whether a type must follow: behind `::`, a plain name, or AS in a cast or CREATE TYPE.
+    pub(super) fn is_behind_type_word(&self) -> bool {
+        let is_cast = || {
+            let mut depth = 0_usize;
+            let mut before = self.out.iter().rev().map(|t| &t.token);
+            let open = before.by_ref().any(|t| match t {
+                Token::RParen => {
+                    depth += 1;
+                    false
+                }
+                Token::LParen if depth == 0 => true,
+                Token::LParen => {
+                    depth -= 1;
+                    false
+                }
+                _ => false,
+            });
+            let mut words = self.out.iter().map(|t| &t.token).filter_map(keyword_of);
+            if open {
+                let call = before.find(|t| !matches!(t, Token::Whitespace(_)));
+                matches!(call, Some(Token::Word(w)) if matches!(w.keyword, Keyword::CAST | Keyword::TRY_CAST))
+            } else {
+                words.next() == Some(Keyword::CREATE) && words.any(|w| w == Keyword::TYPE)
+            }
+        };
+        match self.previous() {
+            Some(Token::DoubleColon) => true,
+            Some(Token::Word(w)) if w.keyword == Keyword::AS && w.quote_style.is_none() => is_cast(),
+            Some(Token::Word(w)) => {
+                w.quote_style == Some('"')
+                    || matches!(
+                        w.keyword,
+                        Keyword::NoKeyword
+                            | Keyword::KEY
+                            | Keyword::NAME
+                            | Keyword::VALUE
+                            | Keyword::DATA
+                            | Keyword::TYPE
+                    )
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the last tokens are `trim`, a bracket and a word.
+    pub(super) fn is_trim(&self) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_))).skip(1);
+        before.next() == Some(&Token::LParen)
+            && matches!(before.next(), Some(Token::Word(w)) if w.keyword == Keyword::TRIM)
+    }
+
+    /// Where the bracket that is open here lies in the output.
+    pub(super) fn open_bracket(&self) -> Option<usize> {
+        let mut depth = 0;
+        self.out.iter().rposition(|t| {
+            match t.token {
+                Token::RParen | Token::RBracket | Token::RBrace => depth += 1,
+                Token::LParen | Token::LBracket | Token::LBrace => depth -= 1,
+                _ => {}
+            }
+            depth < 0
+        })
+    }
+
+    /// Behind `AS` or `AS NOT`.
+    pub(super) fn is_behind_as(&self) -> bool {
+        let mut words = self.out.iter().rev().map(|t| &t.token);
+        let mut words = words.by_ref().filter(|t| !matches!(t, Token::Whitespace(_)));
+        let is = |t: Option<&Token>, k: Keyword| matches!(t, Some(Token::Word(w)) if w.keyword == k);
+        let last = words.next();
+        is(last, Keyword::AS) || is(last, Keyword::NOT) && is(words.next(), Keyword::AS)
+    }
+
+    /// Behind INTERVAL and its number: `INTERVAL 2`, `INTERVAL (a + 1)`.
+    pub(super) fn is_behind_interval(&self) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        if before.next() == Some(&Token::RParen) {
+            let mut depth = 1_usize;
+            let _open = before.by_ref().find(|t| {
+                match t {
+                    Token::RParen => depth += 1,
+                    Token::LParen => depth -= 1,
+                    _ => {}
+                }
+                depth == 0
+            });
+        }
+        before.next().and_then(keyword_of) == Some(Keyword::INTERVAL)
+    }
+
+    /// `GROUP BY *` and `ORDER BY *`.
+    pub(super) fn is_by_all(&self, raw: &[TokenWithSpan], i: usize) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        let mut is = |keywords: &[Keyword]| matches!(before.next(), Some(Token::Word(w)) if keywords.contains(&w.keyword));
+        is(&[Keyword::BY])
+            && is(&[Keyword::GROUP, Keyword::ORDER])
+            && !matches!(next(raw, i), Some(Token::LParen | Token::Number(..)))
+    }
+
+    /// The last word but one is GROUP.
+    pub(super) fn is_behind_group_by(&self) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        before.nth(1).and_then(keyword_of) == Some(Keyword::GROUP)
+    }
+
+    /// The `%` behind LIMIT, unless it has a right side.
+    pub(super) fn is_percent_of_limit(&mut self, raw: &[TokenWithSpan], i: usize) -> bool {
+        self.level().clause == Clause::Limit
+            && match next(raw, i) {
+                None | Some(Token::RParen | Token::SemiColon | Token::EOF) => true,
+                Some(Token::Word(w)) => matches!(w.keyword, Keyword::OFFSET),
+                _ => false,
+            }
+    }
+
+    /// `x IN list`, where no parenthesis follows.
+    pub(super) fn is_in_without_list(&mut self, raw: &[TokenWithSpan], i: usize) -> bool {
+        let level = *self.level();
+        if next(raw, i) == Some(&Token::LParen)
+            || level.comprehension
+            || level.pivot.is_some()
+            || level.opener == Some(Keyword::POSITION)
+        {
+            return false;
+        }
+        let is_operand = match next(raw, i) {
+            Some(Token::LBracket) => true,
+            Some(Token::Word(w)) => {
+                w.quote_style.is_some()
+                    || !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword)
+            }
+            Some(Token::SingleQuotedString(_) | Token::Placeholder(_)) => true,
+            _ => false,
+        };
+        is_operand
+            && (self.is_behind_operand()
+                || matches!(self.previous(), Some(Token::Word(w)) if w.keyword == Keyword::NOT))
+    }
+
+    pub(super) fn previous(&self) -> Option<&Token> {
+        self.out.iter().rev().map(|t| &t.token).find(|t| !matches!(t, Token::Whitespace(_)))
+    }
+
+    /// Whether a FROM here begins a query rather than being a clause of one, or part of a function.
+    pub(super) fn is_start_of_query(&self) -> bool {
+        let level = self.levels.last().copied().unwrap_or_default();
+        if level.in_select_list {
+            return false;
+        }
+        match self.previous() {
+            None | Some(Token::LParen | Token::SemiColon) => true,
+            Some(Token::RParen) => true,
+            Some(Token::Word(w)) if w.quote_style.is_none() => match w.keyword {
+                Keyword::UNION
+                | Keyword::ALL
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::AS
+                | Keyword::EXPLAIN
+                | Keyword::ANALYZE
+                | Keyword::DESCRIBE
+                | Keyword::DESC
+                | Keyword::NAME => true,
+                _ => w.value.eq_ignore_ascii_case("summarize") || level.insert,
+            },
+            _ => level.insert,
+        }
+    }
+
+    /// Whether what was taken last can be the left side of an operator.
+    pub(super) fn is_behind_operand(&self) -> bool {
+        match self.previous() {
+            Some(Token::Word(w)) => {
+                w.quote_style.is_some()
+                    || !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword)
+                        && !matches!(w.keyword, Keyword::JOIN | Keyword::BY | Keyword::NOT | Keyword::ON)
+            }
+            Some(Token::Number(..) | Token::SingleQuotedString(_)) => true,
+            Some(Token::RParen | Token::RBracket) => true,
+            _ => false,
+        }
+    }
+}
