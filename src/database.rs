@@ -473,6 +473,7 @@ impl Shared {
             ieee_floating_point_ops: true,
             error_on_division_by_zero: true,
             scalar_subquery_error: true,
+            order_by_literal: false,
             optimizer: true,
             lock_timeout_ms: 1_000,
             synchronous: options.synchronous,

@@ -324,6 +324,36 @@ pub fn comparison_type(a: &ArgInfo, b: &ArgInfo) -> Option<LogicalType> {
     }
 }
 
+/// The type in which two values are put in order, by `<` and BETWEEN. What is equal to what may be guessed; what comes
+/// before what may not: `'10' < 9` as texts is not what it is as numbers. So a text that is not a literal is
+/// compared with texts alone.
+pub fn ordering_type(a: &ArgInfo, b: &ArgInfo) -> Option<LogicalType> {
+    let is_text_literal = |x: &ArgInfo| matches!(x.literal, Some(Scalar::Text(_)));
+    let is_fit = is_text_literal(a) || is_text_literal(b) || have_order(&a.ty, &b.ty);
+    comparison_type(a, b).filter(|_| is_fit)
+}
+
+/// Whether values of two types are in an order without being cast by whoever compares them.
+fn have_order(a: &LogicalType, b: &LogicalType) -> bool {
+    use LogicalType as T;
+    match (a, b) {
+        (a, b) if a == b => true,
+        (T::Null, _) | (_, T::Null) => true,
+        (T::Varchar, other) | (other, T::Varchar) => matches!(other, T::Json | T::Enum(_)),
+        (T::Json, _) | (_, T::Json) => true,
+        (T::Bit, _) | (_, T::Bit) => false,
+        (T::Boolean, other) | (other, T::Boolean) => {
+            !matches!(other, T::Float | T::Double | T::Decimal { .. })
+        }
+        (T::List(x) | T::Array(x, _), T::List(y) | T::Array(y, _)) => have_order(x, y),
+        (T::Map(k, v), T::Map(l, w)) => have_order(k, l) && have_order(v, w),
+        (T::Struct(x), T::Struct(y)) => {
+            x.len() == y.len() && x.iter().zip(y.iter()).all(|(x, y)| have_order(&x.1, &y.1))
+        }
+        (a, b) => !(a.is_nested() && b.is_nested()) || matches!((a, b), (T::Union(_), _) | (_, T::Union(_))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -279,10 +279,12 @@ fn signatures(name: &str, def: &Def) -> Vec<String> {
     custom.chain(plain).collect()
 }
 
+fn is_text_literal(arg: &ArgInfo) -> bool {
+    arg.ty == LogicalType::Varchar && matches!(arg.literal, Some(Scalar::Text(_)))
+}
+
 /// The common type of some arguments; a text literal takes the type of the others.
 pub(crate) fn common_of<'a>(args: impl Iterator<Item = &'a ArgInfo> + Clone) -> Option<LogicalType> {
-    let is_text_literal =
-        |a: &&ArgInfo| a.ty == LogicalType::Varchar && matches!(a.literal, Some(Scalar::Text(_)));
     let mut all = args.clone().filter(|a| !is_text_literal(a)).peekable();
     if all.peek().is_none() {
         return Some(if args.clone().next().is_some() { LogicalType::Varchar } else { LogicalType::Null });
@@ -291,7 +293,7 @@ pub(crate) fn common_of<'a>(args: impl Iterator<Item = &'a ArgInfo> + Clone) -> 
     for a in all {
         ty = common_type(&ty, &a.ty)?;
     }
-    if ty == LogicalType::Null && args.clone().any(|a| is_text_literal(&a)) {
+    if ty == LogicalType::Null && args.clone().any(is_text_literal) {
         ty = LogicalType::Varchar;
     }
     Some(ty)
@@ -313,12 +315,18 @@ fn fit(o: &Overload, args: &[ArgInfo]) -> Option<(Vec<LogicalType>, LogicalType,
     let param = |i: usize| o.params.get(i).or(o.variadic.as_ref());
     // First what `T` is.
     let mut members: Vec<ArgInfo> = vec![];
+    let mut is_read = false;
     for (i, arg) in args.iter().enumerate() {
         match param(i)? {
             P::Same => members.push(arg.clone()),
+            // What a text is a list of, the other arguments say.
+            P::ListOfSame if is_text_literal(arg) && args.len() > 1 && o.variadic.is_none() => is_read = true,
             P::ListOfSame => members.push(ArgInfo::of(list_item(&arg.ty)?)),
             _ => {}
         }
+    }
+    if is_read && members.is_empty() {
+        return None;
     }
     let same = common_of(members.iter())?;
     let mut types = Vec::with_capacity(args.len());

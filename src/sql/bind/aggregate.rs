@@ -278,7 +278,12 @@ impl Binder<'_> {
             name = match name {
                 "percentile_cont" => "quantile_cont",
                 "percentile_disc" => "quantile_disc",
-                other => other,
+                "mode" => name,
+                other => {
+                    let message =
+                        format!("{other} takes no WITHIN GROUP; an order may stand behind its arguments");
+                    return Err(SqlError::binder(message));
+                }
             };
             let value = self.bind_expr(&key.expr, cx)?;
             if name == "mode" {
@@ -342,6 +347,11 @@ impl Binder<'_> {
         // `count()` counts rows.
         let distinct = args.distinct && !bound.is_empty();
         let aggregate = self.choose_aggregate(name, &bound, distinct)?;
+        if let Some(at) = constant_argument(name)
+            && bound.get(at).is_some_and(|arg| !super::expr::is_constant(arg))
+        {
+            return Err(SqlError::binder(format!("Argument {} of \"{name}\" must be a constant", at + 1)));
+        }
         let args: Vec<Expr> =
             bound.into_iter().zip(&aggregate.arg_types).map(|(e, ty)| coerce::cast(e, ty)).collect();
         if !aggregate.order_sensitive {
@@ -358,6 +368,7 @@ impl Binder<'_> {
     ) -> Result<Vec<SortKey>> {
         let mut out = Vec::with_capacity(keys.len());
         for key in keys {
+            self.refuse_literal_key(&key.expr, "ORDER BY")?;
             let expr = self.bind_expr(&key.expr, cx)?;
             out.push(self.sort_key(expr, &key.options)?);
         }
@@ -407,6 +418,15 @@ impl Binder<'_> {
             }
             BindError::NoMatch(message) => SqlError::binder(message),
         })
+    }
+}
+
+/// The argument of an aggregate that says how it works, and so is the same for all rows.
+fn constant_argument(name: &str) -> Option<usize> {
+    match name {
+        "string_agg" | "group_concat" | "listagg" | "approx_quantile" | "reservoir_quantile" | "quantile"
+        | "quantile_cont" | "quantile_disc" => Some(1),
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
-use crate::exec::coerce::{common_type, comparison_type, union_type};
+use crate::exec::coerce::{common_type, comparison_type, ordering_type, union_type};
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::functions::{ArgInfo, apply, collation};
 use crate::sql::error::{Result, SqlError};
@@ -97,7 +97,9 @@ pub fn boolean(expr: Expr) -> Result<Expr> {
 pub fn compare(op: CompareOp, left: Expr, right: Expr) -> Result<Expr> {
     let (left, right) = with_collation(left, right);
     let (a, b) = (arg_info(&left), arg_info(&right));
-    let ty = comparison_type(&a, &b).ok_or_else(|| {
+    let is_ordering = matches!(op, CompareOp::Lt | CompareOp::LtEq | CompareOp::Gt | CompareOp::GtEq);
+    let ty = if is_ordering { ordering_type(&a, &b) } else { comparison_type(&a, &b) };
+    let ty = ty.ok_or_else(|| {
         SqlError::binder(format!(
             "Cannot compare values of type {} and type {} - an explicit cast is required",
             a.ty, b.ty

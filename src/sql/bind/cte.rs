@@ -129,6 +129,14 @@ impl Binder<'_> {
                     columns.push(ident.clone());
                 }
             }
+            // One that nothing uses would not be bound, and so would not be carried out.
+            if matches!(
+                &*cte.query.body,
+                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+            ) {
+                return Err(SqlError::unsupported("statements that write are not supported behind WITH")
+                    .at_span(name.span));
+            }
             let recursive = with.recursive && mentions(&cte.query, &name.value);
             if in_keys && !recursive {
                 return Err(SqlError::parser("USING KEY is for recursive CTEs").at_span(name.span));

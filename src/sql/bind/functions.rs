@@ -346,6 +346,14 @@ impl Binder<'_> {
     /// Calls a function with bound arguments.
     pub fn call(&mut self, name: &str, mut args: Vec<Expr>) -> Result<Expr> {
         let key = collate_arguments(name, &mut args);
+        // The type of a rounded decimal depends on the value of the digits.
+        if let ("round" | "trunc", [value, digits]) = (name, &mut args[..])
+            && matches!(value.ty(), LogicalType::Decimal { .. })
+            && !matches!(digits, Expr::Literal { .. })
+            && is_constant(digits)
+        {
+            *digits = Expr::literal(self.evaluate(digits)?, digits.ty());
+        }
         let infos: Vec<_> = args.iter().map(|a| self.argument_info(a)).collect();
         let bound = bind_scalar(name, &infos).or_else(|e| self.env.extensions.scalar(name, &infos).ok_or(e));
         let bound = bound.map_err(|e| match e {

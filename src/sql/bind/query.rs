@@ -506,12 +506,17 @@ impl Binder<'_> {
         outer: Option<&Outer<'_>>,
     ) -> Result<Vec<SortKey>> {
         let scope = Scope::of(Relation::new("", columns.to_vec()));
-        // A name that only a later part of a set operation gives to a column means it too.
-        let named_later = |expr: &Syntax| match expr {
-            Syntax::Identifier(name) if matches!(scope.find(&name.value), Found::Nothing) => {
-                body.and_then(|body| column_named_in(body, &name.value)).filter(|i| *i < columns.len())
-            }
-            _ => None,
+        // What a part of a set operation selects means its column too, be it by a name or as it is written there.
+        let selected = |expr: &Syntax| {
+            let place = match expr {
+                Syntax::Identifier(name) => match scope.find(&name.value) {
+                    Found::Nothing => body.and_then(|body| column_selected_in(body, expr)),
+                    _ => None,
+                },
+                Syntax::Value(_) => None,
+                expr => body.and_then(|body| column_selected_in(body, expr)),
+            };
+            place.filter(|i| *i < columns.len())
         };
         let mut keys: Vec<SortKey> = vec![];
         match &order_by.kind {
@@ -522,16 +527,16 @@ impl Binder<'_> {
             }
             OrderByKind::Expressions(list) => {
                 for item in list {
-                    let expr = match ordinal(&item.expr, columns.len(), "ORDER")?
-                        .or_else(|| named_later(&item.expr))
-                    {
-                        Some(i) => columns[i].expr(),
-                        None => {
-                            let mut cx = ExprContext::new(&scope, outer, "ORDER BY clause");
-                            cx.allow_subqueries = false;
-                            self.bind_expr(&item.expr, &mut cx)?
-                        }
-                    };
+                    self.refuse_literal_key(&item.expr, "ORDER BY")?;
+                    let expr =
+                        match ordinal(&item.expr, columns.len(), "ORDER")?.or_else(|| selected(&item.expr)) {
+                            Some(i) => columns[i].expr(),
+                            None => {
+                                let mut cx = ExprContext::new(&scope, outer, "ORDER BY clause");
+                                cx.allow_subqueries = false;
+                                self.bind_expr(&item.expr, &mut cx)?
+                            }
+                        };
                     let key = self.sort_key(expr, &item.options)?;
                     if !keys.iter().any(|k| same_expr(&k.expr, &key.expr)) {
                         keys.push(key);
@@ -563,6 +568,24 @@ impl Binder<'_> {
     }
 }
 
+impl Binder<'_> {
+    /// A literal that is no position puts nothing in order, so it is most likely meant to be something else.
+    pub(super) fn refuse_literal_key(&self, expr: &Syntax, clause: &str) -> Result<()> {
+        let Syntax::Value(value) = expr else { return Ok(()) };
+        let is_literal = match &value.value {
+            ast::Value::Placeholder(_) => false,
+            ast::Value::Number(digits, _) => digits.bytes().any(|b| !b.is_ascii_digit()),
+            _ => true,
+        };
+        if is_literal && !self.env.settings.order_by_literal {
+            return Err(SqlError::binder(format!("{clause} non-integer literal has no effect."))
+                .at_span(value.span)
+                .hint("SET order_by_non_integer_literal = true lets it stand."));
+        }
+        Ok(())
+    }
+}
+
 /// The position, from 0, that a bare number in ORDER BY or GROUP BY means.
 pub(super) fn ordinal(expr: &Syntax, width: usize, clause: &str) -> Result<Option<usize>> {
     let Syntax::Value(value) = expr else { return Ok(None) };
@@ -577,18 +600,25 @@ pub(super) fn ordinal(expr: &Syntax, width: usize, clause: &str) -> Result<Optio
     }
 }
 
-/// Where in the select lists of a set operation a column of that name stands.
-fn column_named_in(body: &SetExpr, name: &str) -> Option<usize> {
+/// Where in the select lists of a set operation an expression stands, or a column of that name.
+fn column_selected_in(body: &SetExpr, wanted: &Syntax) -> Option<usize> {
     match body {
         SetExpr::SetOperation { left, right, .. } => {
-            column_named_in(left, name).or_else(|| column_named_in(right, name))
+            column_selected_in(left, wanted).or_else(|| column_selected_in(right, wanted))
         }
-        SetExpr::Query(query) => column_named_in(&query.body, name),
-        SetExpr::Select(select) => select.projection.iter().position(|item| match item {
-            ast::SelectItem::ExprWithAlias { alias, .. } => alias.value.eq_ignore_ascii_case(name),
-            ast::SelectItem::UnnamedExpr(expr) => column_name(expr).eq_ignore_ascii_case(name),
-            _ => false,
-        }),
+        SetExpr::Query(query) => column_selected_in(&query.body, wanted),
+        SetExpr::Select(select) => {
+            let name = column_name(wanted);
+            let is_same = |expr: &Syntax| column_name(expr).eq_ignore_ascii_case(&name);
+            select.projection.iter().position(|item| match item {
+                ast::SelectItem::ExprWithAlias { alias, expr } => {
+                    matches!(wanted, Syntax::Identifier(_)) && alias.value.eq_ignore_ascii_case(&name)
+                        || is_same(expr)
+                }
+                ast::SelectItem::UnnamedExpr(expr) => is_same(expr),
+                _ => false,
+            })
+        }
         _ => None,
     }
 }

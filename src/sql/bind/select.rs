@@ -179,10 +179,14 @@ impl Binder<'_> {
             None => vec![],
         };
         let mut distinct_on = match &select.distinct {
-            Some(Distinct::On(exprs)) => exprs
-                .iter()
-                .map(|e| self.bind_order_expr(e, &outputs, &mut cx))
-                .collect::<Result<Vec<_>>>()?,
+            Some(Distinct::On(exprs)) => {
+                let mut keys = vec![];
+                for expr in exprs {
+                    self.refuse_literal_key(expr, "DISTINCT ON")?;
+                    keys.push(self.bind_order_expr(expr, &outputs, &mut cx)?);
+                }
+                keys
+            }
             _ => vec![],
         };
         above.append(&mut cx.subqueries);
@@ -463,6 +467,7 @@ impl Binder<'_> {
             OrderByKind::Expressions(list) => {
                 let mut out = Vec::with_capacity(list.len());
                 for item in list {
+                    self.refuse_literal_key(&item.expr, "ORDER BY")?;
                     if let Some(columns) = self.columns_of_call(&item.expr, cx.scope)? {
                         for column in columns {
                             let expr = self.bind_order_expr(&column, outputs, cx)?;

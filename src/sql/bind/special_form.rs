@@ -128,10 +128,11 @@ impl Binder<'_> {
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
         let mut args = vec![self.bind_expr(expr, cx)?];
-        args.push(match from {
-            Some(from) => self.bind_expr(from, cx)?,
-            None => Expr::literal(Scalar::Int(1), LogicalType::BigInt),
-        });
+        match from {
+            Some(from) => args.push(self.bind_expr(from, cx)?),
+            None if length.is_some() => args.push(Expr::literal(Scalar::Int(1), LogicalType::BigInt)),
+            None => {}
+        }
         if let Some(length) = length {
             args.push(self.bind_expr(length, cx)?);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::functions::collation_key;
+use crate::exec::memory::parse_bytes;
 use crate::exec::zone::Zone;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::session::inert_settings::{self, INERT};
@@ -83,6 +84,8 @@ pub struct Settings {
     pub error_on_division_by_zero: bool,
     /// A scalar subquery of more than one row is an error; else its first row is its value.
     pub scalar_subquery_error: bool,
+    /// A literal that is no position may stand in ORDER BY, where it orders nothing.
+    pub order_by_literal: bool,
     /// What compares texts that no column or COLLATE has given a collation; empty for none.
     pub default_collation: String,
     /// Apply the optimizer's rules.
@@ -262,6 +265,14 @@ const KNOWN: &[Known] = &[
         ty: LogicalType::Varchar,
         get: |s| s.reports.profile_output.display().to_string(),
         set: |s, v| path(v).map(|path| s.reports.profile_output = path),
+    },
+    Known {
+        name: "order_by_non_integer_literal",
+        aliases: &[],
+        description: "Whether ORDER BY takes literals that are no positions, and so order nothing",
+        ty: LogicalType::Boolean,
+        get: |s| s.order_by_literal.to_string(),
+        set: |s, v| boolean(v).map(|b| s.order_by_literal = b),
     },
     Known {
         name: "scalar_subquery_error_on_multiple_rows",
@@ -620,32 +631,14 @@ fn whole(value: &Scalar) -> Result<u64, String> {
     n.ok_or_else(|| "it must be a whole number that is not negative".into())
 }
 
-/// A size such as `1GB`, `512 MiB` or a number of bytes. `KB` to `TB` are powers of 1000, `KiB` to `TiB`
-/// of 1024.
+/// A size such as `1GB` or a number of bytes.
 fn bytes(value: &Scalar) -> Result<u64, String> {
-    let wrong = || "it must be a size such as 512MB or 4GiB".to_owned();
-    let text = match value {
-        Scalar::Int(n) => return u64::try_from(*n).map_err(|_| wrong()),
-        Scalar::Text(text) => text.trim().to_lowercase(),
-        _ => return Err(wrong()),
+    let size = match value {
+        Scalar::Int(n) => u64::try_from(*n).ok(),
+        Scalar::Text(text) => parse_bytes(text),
+        _ => None,
     };
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let unit: f64 = match unit.trim() {
-        "" | "b" | "byte" | "bytes" => 1.0,
-        "k" | "kb" => 1e3,
-        "m" | "mb" => 1e6,
-        "g" | "gb" => 1e9,
-        "t" | "tb" => 1e12,
-        "kib" => 1024.0,
-        "mib" => 1024.0 * 1024.0,
-        "gib" => 1024.0 * 1024.0 * 1024.0,
-        "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        _ => return Err(wrong()),
-    };
-    let bytes = number * unit;
-    if bytes.is_finite() && (0.0..1.8e19).contains(&bytes) { Ok(bytes as u64) } else { Err(wrong()) }
+    size.ok_or_else(|| "it must be a size such as 512MB or 4GiB".to_owned())
 }
 
 #[cfg(test)]
@@ -665,6 +658,7 @@ mod tests {
             ieee_floating_point_ops: true,
             error_on_division_by_zero: true,
             scalar_subquery_error: true,
+            order_by_literal: false,
             optimizer: true,
             lock_timeout_ms: 1_000,
             synchronous: Synchronous::Full,

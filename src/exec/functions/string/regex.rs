@@ -53,6 +53,17 @@ pub(super) fn options(text: &str) -> Result<Options> {
     Ok(o)
 }
 
+/// The options of a function that replaces nothing.
+fn search_options(text: &str) -> Result<Options> {
+    let options = options(text)?;
+    if options.global {
+        return Err(ExecError::InvalidInput(
+            "Option 'g' (global replace) is only valid for regexp_replace".into(),
+        ));
+    }
+    Ok(options)
+}
+
 /// A compiled pattern.
 struct Pattern {
     regex: Regex,
@@ -428,7 +439,7 @@ fn matches_kernel(whole: bool, negated: bool) -> ScalarKernel {
 
 fn matches_with_options(whole: bool) -> ScalarKernel {
     let patterns = Patterns::new(whole);
-    boolean::<(Str, Str, Str)>(move |(s, p, o)| Ok(Some(patterns.get(p, &options(o)?)?.is_match(s))))
+    boolean::<(Str, Str, Str)>(move |(s, p, o)| Ok(Some(patterns.get(p, &search_options(o)?)?.is_match(s))))
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -507,7 +518,7 @@ pub(super) fn register(r: &mut Registry) {
         .map(&[s.clone(), s.clone(), i.clone(), s.clone()], s.clone(), |_| {
             let patterns = Patterns::new(false);
             text::<(Str, Str, Int32Type, Str)>(move |(s, p, n, o), out| {
-                out.push_str(patterns.get(p, &options(o)?)?.group(s, group(n)?, &mut vec![]));
+                out.push_str(patterns.get(p, &search_options(o)?)?.group(s, group(n)?, &mut vec![]));
                 Ok(true)
             })
         }),
@@ -540,7 +551,7 @@ pub(super) fn register(r: &mut Registry) {
         .map(&[s.clone(), s.clone(), i, s.clone()], list.clone(), |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str, Int32Type, Str)>(move |(s, p, n, o), out| {
-                extract_all(&patterns.get(p, &options(o)?)?.regex, s, n, out)
+                extract_all(&patterns.get(p, &search_options(o)?)?.regex, s, n, out)
             })
         }),
     );
@@ -560,7 +571,7 @@ pub(super) fn register(r: &mut Registry) {
         .map(&three, list, |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str, Str)>(move |(s, p, o), out| {
-                split(&patterns.get(p, &options(o)?)?.regex, s, out)
+                split(&patterns.get(p, &search_options(o)?)?.regex, s, out)
             })
         }),
     );

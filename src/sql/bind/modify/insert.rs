@@ -206,6 +206,8 @@ fn conflict_keys(target: &Target, names: &[Ident], action: &ConflictAction) -> R
             .did_you_mean(&name.value, target.table.columns.iter().map(|c| &c.name))
         })?);
     }
+    positions.sort_unstable();
+    positions.dedup();
     let same = |key: &UniqueKey| {
         key.columns.len() == positions.len() && key.columns.iter().all(|c| positions.contains(c))
     };

@@ -265,13 +265,17 @@ impl Binder<'_> {
             MergeAction::Insert { columns, values } => {
                 let given = target.inserted(columns)?;
                 let mut bound = vec![];
+                // There is no row of the table: names mean columns of the source.
+                let scope = Scope::of(sides.source.clone());
+                let mut inner = ExprContext::new(&scope, None, "MERGE INTO");
                 if let Some(values) = values {
                     check_width(target, columns, given.len(), values.len())
                         .map_err(|e| e.at_span(clause.span))?;
                     for (&position, value) in given.iter().zip(values) {
-                        bound.push((position, self.bind_assigned(target, position, value, cx)?));
+                        bound.push((position, self.bind_assigned(target, position, value, &mut inner)?));
                     }
                 }
+                cx.subqueries.append(&mut inner.subqueries);
                 change("INSERT", self.fill_values(target, bound)?)
             }
         }
