@@ -349,6 +349,10 @@ fn relation(parser: &mut Parser) -> Parsed<Box<Query>> {
     if is_query {
         return parser.parse_query();
     }
+    let file = matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_));
+    if file && peek_word(parser, 0) == "table" {
+        parser.advance_token();
+    }
     from_query(parser)
 }
 

@@ -17,6 +17,9 @@ pub fn set(parser: &mut Parser) -> Parsed<Statement> {
     if peek_words(parser, 0, &["time", "zone"]) {
         skip_words(parser, 2);
         let name = Ident { span: parser.get_current_token().span, ..Ident::new("TimeZone") };
+        if parse_word(parser, "default") || parse_word(parser, "local") {
+            return Ok(Statement::Reset { scope, name });
+        }
         return Ok(Statement::Set { scope, name, value: Box::new(setting_value(parser)?) });
     }
     let name = parser.parse_identifier()?;
@@ -167,6 +170,15 @@ pub fn call(parser: &mut Parser) -> Parsed<Statement> {
         let name = if one { Some(parser.parse_literal_string()?) } else { None };
         parser.expect_token(&Token::RParen)?;
         return Ok(Statement::CallMaintain(name));
+    }
+    let is_checkpoint =
+        peek_words(parser, 0, &["checkpoint"]) || peek_words(parser, 0, &["force_checkpoint"]);
+    if is_checkpoint && parser.peek_nth_token_ref(1).token == Token::LParen {
+        skip_words(parser, 2);
+        let named = parser.peek_token_ref().token != Token::RParen;
+        let database = if named { Some(Ident::new(parser.parse_literal_string()?)) } else { None };
+        parser.expect_token(&Token::RParen)?;
+        return Ok(Statement::Checkpoint { database });
     }
     Ok(Statement::Query(from_query(parser)?))
 }

@@ -135,6 +135,26 @@ const COLUMNS: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// The least and the greatest value of a type without parts, as texts.
+pub fn bounds(ty: &LogicalType) -> Option<(String, String)> {
+    match ty {
+        LogicalType::Decimal { width, scale } => {
+            let (whole, rest) = (usize::from(width - scale), usize::from(*scale));
+            let digits =
+                format!("{}.{}", "9".repeat(whole.max(1)).get(..whole).unwrap_or("0"), "9".repeat(rest));
+            let digits = digits.trim_end_matches('.').to_owned();
+            Some((format!("-{digits}"), digits))
+        }
+        LogicalType::Enum(names) => Some((names.first()?.to_string(), names.last()?.to_string())),
+        LogicalType::Json => Some(("null".into(), "{}".into())),
+        ty if ty.is_nested() => None,
+        ty => COLUMNS.iter().find_map(|(_, name, least, greatest)| {
+            let column = parse_type(name).and_then(|ty| bind_type(&ty)).ok()?;
+            (column == *ty).then(|| ((*least).to_owned(), (*greatest).to_owned()))
+        }),
+    }
+}
+
 /// The rows of `test_all_types()`.
 pub fn source() -> Result<Arc<dyn Source>> {
     let (mut schema, mut columns) = (vec![], vec![]);

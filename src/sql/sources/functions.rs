@@ -264,6 +264,12 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         "A column of each type with its least and its greatest value and NULL",
         "FROM test_all_types()",
     ),
+    (
+        "test_vector_types",
+        &["(ANY..., all_flat := BOOLEAN) -> TABLE"],
+        "Rows of the types of some values, from the least to the greatest, with NULLs",
+        "FROM test_vector_types(NULL::INTEGER)",
+    ),
 ];
 
 struct Listed {

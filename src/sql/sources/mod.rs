@@ -13,6 +13,7 @@ mod running;
 mod series;
 mod system;
 mod system_views;
+mod test_vectors;
 mod types;
 
 use std::sync::Arc;
@@ -71,6 +72,7 @@ pub const TABLE_FUNCTIONS: &[&str] = &[
     "repeat",
     "repeat_row",
     "test_all_types",
+    "test_vector_types",
 ];
 
 /// The table function of this name (lower case), or `None` if there is none.
@@ -84,6 +86,7 @@ pub fn table_function(
         "json_each" | "json_tree" => Some(json_rows::source(name, args)),
         "repeat" | "repeat_row" => Some(repeat::source(name, args)),
         "test_all_types" => Some(all_types::source()),
+        "test_vector_types" => Some(test_vectors::source(args)),
         "range" => Some(series::source(name, args, false, &env.settings.time_zone)),
         _ => internals::table_function(env, name, args).or_else(|| system::table_function(env, name, args)),
     }

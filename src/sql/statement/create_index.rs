@@ -24,6 +24,9 @@ pub fn run(session: &mut Session, create: &CreateIndex) -> Result<Outcome, Failu
         let message = "Creating partial indexes is not supported currently";
         return Err(SqlError::unsupported(message).at(predicate).into());
     }
+    if create.nulls_distinct == Some(false) {
+        return Err(SqlError::unsupported("NULLS NOT DISTINCT is not supported").at(name).into());
+    }
     match &create.using {
         Some(IndexType::Custom(kind)) if !kind.value.eq_ignore_ascii_case("art") => {
             let kind = kind.value.to_uppercase();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Ident, Query, WithData,
+    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Ident, OnCommit, Query, WithData,
 };
 
 use crate::catalog::{ColumnDefinition, ObjectKind, SchemaId, TableDefinition};
@@ -208,6 +208,10 @@ fn refuse_unsupported(create: &CreateTable) -> Result<()> {
         "CREATE TABLE LIKE"
     } else if create.partition_by.is_some() || create.cluster_by.is_some() || create.order_by.is_some() {
         "PARTITION BY, CLUSTER BY and ORDER BY of a table"
+    } else if create.inherits.is_some() {
+        "INHERITS of a table"
+    } else if matches!(create.on_commit, Some(OnCommit::DeleteRows | OnCommit::Drop)) {
+        return Err(SqlError::unsupported("Only ON COMMIT PRESERVE ROWS is supported").at(&create.name));
     } else if create.query.is_none() && create.columns.is_empty() {
         return Err(SqlError::parser("Table must have at least one column!").at(&create.name));
     } else if create.query.is_some()
