@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
-use arrow_array::{Array, ArrayRef, NullArray};
+use arrow_array::{Array, ArrayRef, NullArray, UInt32Array};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
-use super::by_code::{ByCode, is_constant};
+use super::by_code::{ByCode, are_few, is_constant, split};
 use super::hash::hash_words;
 use super::text::{DictionaryMap, TextTable};
 use super::words::{FixedWords, unexpected, word_count};
@@ -482,39 +482,42 @@ impl<const W: usize> PackedTable<W> {
         self.reserve(words.len() + 1)
     }
 
-    /// Finds or adds the keys of rows whose only text comes from a dictionary, and whose other keys are all the same.
-    /// Returns whether they are such.
+    /// Finds or adds the keys of rows whose texts come from dictionaries of few combinations, and whose other keys are all
+    /// the same. Returns whether they are such.
     fn intern_codes(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<bool> {
-        if self.texts.len() != 1 {
+        if self.texts.is_empty() || rows == 0 {
             return Ok(false);
         }
-        let of_text = self.parts.iter().zip(keys).find(|(part, _)| part.is_text());
-        let Some((part, key)) = of_text.filter(|_| keys.len() > 1 && rows > 0) else { return Ok(false) };
-        let Some(codes) = key.as_dictionary_opt::<UInt32Type>() else { return Ok(false) };
-        let (word, shift) = (part.word, part.shift);
+        let of_texts = self.parts.iter().zip(keys).filter(|(part, _)| part.is_text());
+        let coded: Option<Vec<_>> = of_texts.map(|(_, key)| key.as_dictionary_opt::<UInt32Type>()).collect();
+        let Some(coded) = coded.filter(|coded| are_few(coded, rows)) else { return Ok(false) };
         let is_other = |(part, _): &(&Part, &ArrayRef)| !part.is_text();
-        let fits =
-            codes.null_count() == 0 && codes.values().null_count() == 0 && codes.values().len() <= rows;
-        if !fits || !self.parts.iter().zip(keys).filter(is_other).all(|(_, key)| is_constant(key)) {
+        if !self.parts.iter().zip(keys).filter(is_other).all(|(_, key)| is_constant(key)) {
             return Ok(false);
         }
-        let first: Vec<ArrayRef> = keys.iter().map(|key| key.slice(0, 1)).collect();
+        // The first row says what the others are; of its texts nothing is to be in the words, not even whether they are NULL.
+        let no_text: ArrayRef = Arc::new(UInt32Array::from_value(0, 1));
+        let first = |(part, key): (&Part, &ArrayRef)| {
+            if part.is_text() { Arc::clone(&no_text) } else { key.slice(0, 1) }
+        };
+        let first: Vec<ArrayRef> = self.parts.iter().zip(keys).map(first).collect();
         Self::pack(&self.parts, &first, 1, &mut self.words)?;
         let Some(others) = self.words.first_chunk::<W>().copied() else { return Ok(false) };
-        self.reserve(codes.values().len() + 1)?;
-        let [text] = &mut self.texts[..] else { return Ok(false) };
-        let known = self.by_code.of(codes.values(), &others);
-        groups.reserve(rows);
-        for &code in codes.keys().values() {
-            let group = &mut known[code as usize];
-            if *group == MISSING {
-                let id = text.intern_code(codes.values(), code as usize)?;
-                let mut key = others;
-                key[word] |= u64::from(id) << shift;
-                *group = look_up(&mut self.slots, &mut self.keys, &key);
-            }
-            groups.push(*group);
-        }
+        self.reserve(rows)?;
+        let Self { by_code, texts, slots, keys: known, parts, .. } = self;
+        let of_texts: Vec<&Part> = parts.iter().filter(|part| part.is_text()).collect();
+        by_code.groups_of(&coded, &others, groups, |code| {
+            let mut key = others;
+            split(&coded, code, |i, code| {
+                let part = of_texts[i];
+                if let (None, Some((word, bit))) = (code, part.null) {
+                    key[word] |= 1 << bit;
+                }
+                key[part.word] |= u64::from(texts[i].intern_code(coded[i].values(), code)?) << part.shift;
+                Ok(())
+            })?;
+            Ok(look_up(slots, known, &key))
+        })?;
         Ok(true)
     }
 
@@ -728,7 +731,7 @@ impl<const W: usize> GroupTable for PackedTable<W> {
                     let Some(table) = texts.next() else { return Err(unexpected(&part.data_type)) };
                     let values = table.take_column()?;
                     let ids =
-                        arrow_array::UInt32Array::from_iter_values((0..keys.len()).map(|i| field(i) as u32));
+                        UInt32Array::from_iter_values((0..keys.len()).map(|i| field(i) as u32));
                     return Ok(arrow_select::take::take(&values, &ids, None)?);
                 }
                 FixedWords::array(&part.data_type, keys.len(), nulls, |i| {
@@ -760,7 +763,7 @@ mod tests {
     use std::collections::HashMap;
 
     use arrow_array::types::Int64Type;
-    use arrow_array::{DictionaryArray, Int16Array, Int64Array, StringViewArray, UInt32Array};
+    use arrow_array::{DictionaryArray, Int16Array, Int64Array, StringViewArray};
     use proptest::prelude::*;
 
     use super::*;
@@ -821,6 +824,47 @@ mod tests {
                 let text = texts.is_valid(group).then(|| texts.value(group).to_owned());
                 let key = (keys[0].as_primitive::<Int64Type>().value(group), text);
                 prop_assert_eq!(map.get(&key), Some(&(group as u32)));
+            }
+        }
+
+        #[test]
+        fn groups_of_two_dictionaries_are_those_of_a_map(
+            batches in prop::collection::vec((0..2_usize, 0..2_usize, prop::collection::vec((0..4_u32, 0..4_u32), 1..60)), 0..9),
+        ) {
+            let dictionaries: [ArrayRef; 2] = [
+                Arc::new(StringViewArray::from(vec!["a", "b", "a text of more than twelve bytes"])),
+                Arc::new(StringViewArray::from(vec!["b", "c", "a"])),
+            ];
+            let types = [DataType::Utf8View, DataType::Utf8View];
+            let mut table = packed_table(&types, false).unwrap();
+            let (mut map, mut groups, mut cache) = (HashMap::new(), vec![], FindCache::default());
+            for (first, second, codes) in &batches {
+                let [first, second] = [first, second].map(|of| &dictionaries[*of]);
+                // The last code stands for NULL, and is none of the dictionary.
+                let key = |codes: Vec<u32>, values: &ArrayRef| -> ArrayRef {
+                    let nulls: NullBuffer = codes.iter().map(|code| *code < 3).collect();
+                    Arc::new(DictionaryArray::new(UInt32Array::new(codes.into(), Some(nulls)), Arc::clone(values)))
+                };
+                let text = |values: &ArrayRef, code: u32| {
+                    (code < 3).then(|| values.as_string_view().value(code as usize).to_owned())
+                };
+                let (a, b): (Vec<u32>, Vec<u32>) = codes.iter().copied().unzip();
+                let keys = [key(a, first), key(b, second)];
+                let expected: Vec<u32> =
+                    codes.iter().map(|(a, b)| number(&mut map, (text(first, *a), text(second, *b)))).collect();
+                table.intern(&keys, codes.len(), &mut groups).unwrap();
+                prop_assert_eq!(&groups, &expected);
+                table.find(&keys, codes.len(), &mut groups, &mut cache).unwrap();
+                prop_assert_eq!(&groups, &expected);
+            }
+            prop_assert_eq!(table.len(), map.len());
+            let keys = table.take_keys().unwrap();
+            for group in 0..map.len() {
+                let text = |i: usize| {
+                    let texts = keys[i].as_string_view();
+                    texts.is_valid(group).then(|| texts.value(group).to_owned())
+                };
+                prop_assert_eq!(map.get(&(text(0), text(1))), Some(&(group as u32)));
             }
         }
 

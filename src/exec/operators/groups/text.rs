@@ -374,13 +374,21 @@ impl TextTable {
         }
     }
 
-    /// Finds or adds the text of one code of a dictionary, which has no NULL.
-    pub fn intern_code(&mut self, values: &ArrayRef, code: usize) -> Result<u32> {
+    /// Finds or adds the text of one code of a dictionary that has no NULL, or NULL.
+    pub fn intern_code(&mut self, values: &ArrayRef, code: Option<usize>) -> Result<u32> {
+        let Some(code) = code else { return Ok(self.null_group()) };
         self.reserve(1)?;
-        Ok(match &self.data_type {
-            DataType::BinaryView => self.intern_one(values.as_byte_view::<BinaryViewType>(), code),
-            _ => self.intern_one(values.as_byte_view::<StringViewType>(), code),
-        })
+        let mut dictionary = std::mem::take(&mut self.dictionary);
+        let group = &mut dictionary.of(values)[code];
+        if *group == UNKNOWN {
+            *group = match &self.data_type {
+                DataType::BinaryView => self.intern_one(values.as_byte_view::<BinaryViewType>(), code),
+                _ => self.intern_one(values.as_byte_view::<StringViewType>(), code),
+            };
+        }
+        let group = *group;
+        self.dictionary = dictionary;
+        Ok(group)
     }
 
     fn intern_one<T: ByteViewType>(&mut self, values: &GenericByteViewArray<T>, code: usize) -> u32 {

@@ -1,7 +1,7 @@
 //! Which values of a key a build side has, as a few bits for each: small enough to be asked about every row of a scan.
 
 use arrow_array::{Array, ArrayRef, BooleanArray};
-use arrow_buffer::{BooleanBuffer, Buffer};
+use arrow_buffer::BooleanBuffer;
 
 use crate::exec::error::Result;
 use crate::exec::operators::groups::hash::hash_keys;
@@ -86,26 +86,26 @@ impl KeyFilter {
 
     /// The rows whose values may be in the set. NULLs are not.
     pub fn members(&self, keys: &ArrayRef) -> Result<BooleanArray> {
-        let rows = keys.len();
-        let mut found = vec![0u64; rows.div_ceil(64)];
-        match self {
-            Self::Bits { base, words } => FixedWords::each(keys, |i, w| {
+        let found = match self {
+            Self::Bits { base, words } => FixedWords::matching(keys, |w| {
                 // A value below the base becomes a huge index.
                 let at = (w[0] as i64).wrapping_sub(*base) as u64;
                 let word = words.get((at / 64) as usize).copied().unwrap_or(0);
-                found[i / 64] |= (word >> (at % 64) & 1) << (i % 64);
+                word >> (at % 64) & 1 != 0
             })?,
             Self::Bloom { words } => {
-                let nulls = keys.logical_nulls();
-                for (i, hash) in hash_keys(std::slice::from_ref(keys), rows)?.into_iter().enumerate() {
-                    let bits = bloom_bits(hash);
-                    let hit = words[bloom_word(hash, words.len())] & bits == bits;
-                    let hit = hit && nulls.as_ref().is_none_or(|n| n.is_valid(i));
-                    found[i / 64] |= u64::from(hit) << (i % 64);
+                let hashes = hash_keys(std::slice::from_ref(keys), keys.len())?;
+                let found = BooleanBuffer::collect_bool(keys.len(), |i| {
+                    let bits = bloom_bits(hashes[i]);
+                    words[bloom_word(hashes[i], words.len())] & bits == bits
+                });
+                match keys.logical_nulls() {
+                    None => found,
+                    Some(nulls) => &found & nulls.inner(),
                 }
             }
-        }
-        Ok(BooleanArray::new(BooleanBuffer::new(Buffer::from_vec(found), 0, rows), None))
+        };
+        Ok(BooleanArray::new(found, None))
     }
 }
 
