@@ -485,6 +485,13 @@ def numbers(stream: bytes, n: int, width: int) -> list[int]:
         length = struct.unpack_from("<I", body)[0]
         values = numbers(body[4 : 4 + length], c, width)
         return [v for v, times in zip(values, numbers(body[4 + length :], c, 4)) for _ in range(times)]
+    if codec == 14:
+        return [(number(0) + number(1) * k) % modulus for k in numbers(body[2 * width :], n, width)]
+    if codec == 15:
+        out = [number(0)]
+        for d in numbers(body[width:], n - 1, width):
+            out.append((out[-1] + d) % modulus)
+        return out
     check(codec == 7, f"codec {codec} of whole numbers")
     out = [(number(0) + d) % modulus for d in unpack(body[width:], n, a)]
     at = width + packed_length(n, a)

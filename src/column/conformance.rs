@@ -165,6 +165,8 @@ pub(crate) enum Pattern {
     Rising,
     Runs,
     Narrow,
+    Multiples,
+    Series,
     Outliers,
     Few,
     Decimals,
@@ -172,12 +174,14 @@ pub(crate) enum Pattern {
     Random,
 }
 
-pub(crate) const PATTERNS: [Pattern; 10] = [
+pub(crate) const PATTERNS: [Pattern; 12] = [
     Pattern::Constant,
     Pattern::Sequence,
     Pattern::Rising,
     Pattern::Runs,
     Pattern::Narrow,
+    Pattern::Multiples,
+    Pattern::Series,
     Pattern::Outliers,
     Pattern::Few,
     Pattern::Decimals,
@@ -206,6 +210,18 @@ fn numbers(pattern: Pattern, rows: usize, random: &mut Random) -> Vec<i128> {
                 at
             }
             Pattern::Narrow => start + i128::from(random.below(100)),
+            // Of small numbers as of large ones.
+            Pattern::Multiples if start % 2 == 0 => i128::from(random.below(6)) * 20,
+            Pattern::Multiples => start + i128::from(random.below(1000)) * 1_000_000,
+            Pattern::Series => {
+                if left == 0 {
+                    left = 40 + random.below(50);
+                    at = start % 100 + i128::from(random.below(3));
+                }
+                left -= 1;
+                at += 1 + start % 2;
+                at
+            }
             Pattern::Outliers if random.below(60) == 0 => i128::from(random.next() as i64),
             Pattern::Outliers => i128::from(random.below(30)),
             Pattern::Few => [1, i128::from(i64::MAX) - 7, -12_345_678_901, start][random.below(4) as usize],

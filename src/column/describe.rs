@@ -71,7 +71,7 @@ impl ChunkReader {
                 return Ok(None);
             }
             if entry.codec == Codec::Dictionary {
-                let codes = integers("codes", Stream::parse(values)?, values.len(), 0)?;
+                let codes = integers("codes", Stream::parse(values)?, values.len(), 0, 4)?;
                 return Ok(Some(CodecNode {
                     role: "values",
                     codec: Codec::Dictionary,
@@ -143,44 +143,53 @@ fn stream(
     let at = offset + HEAD;
     match (physical, s.codec) {
         (Physical::Bytes { .. }, Codec::Plain) => {
-            node.children.push(integers("lengths", s.nested(s.c)?, s.c, at)?);
+            node.children.push(integers("lengths", s.nested(s.c)?, s.c, at, 4)?);
         }
         (Physical::Bytes { .. }, Codec::Fsst) => {
             let length = s.payload.u32()?;
             node.detail = format!("of {length} bytes");
-            node.children.push(integers("lengths", s.nested(s.c)?, s.c, at + 4)?);
+            node.children.push(integers("lengths", s.nested(s.c)?, s.c, at + 4, 4)?);
         }
         (Physical::Interval, Codec::Parts) => {
             let days = s.payload.u32()? as usize;
-            node.children.push(integers("months", s.nested(s.c)?, s.c, at + 4)?);
-            node.children.push(integers("days", s.nested(days)?, days, at + 4 + s.c)?);
+            node.children.push(integers("months", s.nested(s.c)?, s.c, at + 4, 4)?);
+            node.children.push(integers("days", s.nested(days)?, days, at + 4 + s.c, 4)?);
             let rest = s.payload.rest().len();
-            node.children.push(integers("nanoseconds", s.nested_rest()?, rest, at + 4 + s.c + days)?);
+            node.children.push(integers("nanoseconds", s.nested_rest()?, rest, at + 4 + s.c + days, 8)?);
         }
         (Physical::Float { .. }, Codec::Alp) => {
             let length = s.payload.u32()? as usize;
             node.detail = format!("m × 10^{} × 10^-{}, {} exceptions", s.b, s.a, s.c);
-            node.children.push(integers("numbers", s.nested(length)?, length, at + 4)?);
+            node.children.push(integers("numbers", s.nested(length)?, length, at + 4, 8)?);
         }
         (Physical::Nested(_), Codec::Children) => {
             if s.payload.rest().len() > 8 {
                 s.payload.u64()?;
                 let rest = s.payload.rest().len();
-                node.children.push(integers("lengths", s.nested_rest()?, rest, at + 8)?);
+                node.children.push(integers("lengths", s.nested_rest()?, rest, at + 8, 4)?);
             }
         }
-        (Physical::Boolean, Codec::Plain | Codec::Constant | Codec::Runs)
-        | (Physical::Int { .. } | Physical::Float { .. } | Physical::Uuid, _) => {
-            return integers(role, s, bytes, offset);
+        (Physical::Boolean, Codec::Plain | Codec::Constant | Codec::Runs) => {
+            return integers(role, s, bytes, offset, 1);
         }
+        (Physical::Int { width, .. } | Physical::Float { width }, _) => {
+            return integers(role, s, bytes, offset, width);
+        }
+        (Physical::Uuid, _) => return integers(role, s, bytes, offset, 16),
         (Physical::Bytes { .. }, Codec::Constant) => {}
         _ => return Err(Damage(format!("codec {} does not go with this type", s.codec.name()).into())),
     }
     Ok(node)
 }
 
-/// A stream of whole numbers.
-fn integers(role: &'static str, mut s: Stream<'_>, bytes: usize, offset: usize) -> Decoded<CodecNode> {
+/// A stream of whole numbers of `width` bytes.
+fn integers(
+    role: &'static str,
+    mut s: Stream<'_>,
+    bytes: usize,
+    offset: usize,
+    width: usize,
+) -> Decoded<CodecNode> {
     let mut node = leaf(role, &s, bytes, offset);
     match s.codec {
         Codec::Frame | Codec::Delta => node.bits = Some(s.a),
@@ -191,9 +200,23 @@ fn integers(role: &'static str, mut s: Stream<'_>, bytes: usize, offset: usize) 
         Codec::Runs => {
             let values = s.payload.u32()? as usize;
             node.detail = format!("of {}", s.c);
-            node.children.push(integers("values", s.nested(values)?, values, offset + HEAD + 4)?);
+            node.children.push(integers("values", s.nested(values)?, values, offset + HEAD + 4, width)?);
             let rest = s.payload.rest().len();
-            node.children.push(integers("lengths", s.nested_rest()?, rest, offset + HEAD + 4 + values)?);
+            node.children.push(integers("lengths", s.nested_rest()?, rest, offset + HEAD + 4 + values, 4)?);
+        }
+        Codec::Multiples | Codec::Steps => {
+            let before = s.payload.rest().len();
+            let (role, numbers) =
+                if s.codec == Codec::Multiples { ("counts", 2) } else { ("differences", 1) };
+            s.payload.take(numbers * width)?;
+            let rest = s.payload.rest().len();
+            node.children.push(integers(
+                role,
+                s.nested_rest()?,
+                rest,
+                offset + HEAD + (before - rest),
+                width,
+            )?);
         }
         _ => {}
     }

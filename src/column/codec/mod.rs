@@ -52,11 +52,15 @@ pub enum Codec {
     Children = 12,
     /// Sorted strings, each as what it shares with the one before and the rest.
     Prefixes = 13,
+    /// How many steps above the minimum.
+    Multiples = 14,
+    /// Differences to the value before, a stream of their own.
+    Steps = 15,
 }
 
 impl Codec {
     /// All codecs.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Plain,
         Self::Constant,
         Self::Sequence,
@@ -70,6 +74,8 @@ impl Codec {
         Self::Parts,
         Self::Children,
         Self::Prefixes,
+        Self::Multiples,
+        Self::Steps,
     ];
 
     /// The codec of a number at rest.
@@ -93,6 +99,8 @@ impl Codec {
             Self::Parts => "parts",
             Self::Children => "children",
             Self::Prefixes => "prefixes",
+            Self::Multiples => "multiples",
+            Self::Steps => "steps",
         }
     }
 }
@@ -121,8 +129,8 @@ impl StreamHead {
     }
 }
 
-/// How deep streams may nest.
-const MAX_DEPTH: u8 = 3;
+/// How deep streams may nest: numbers of floats, their steps, the runs of those, what these are multiples of, packed.
+const MAX_DEPTH: u8 = 5;
 
 /// A stream that is about to be decoded.
 #[derive(Clone, Copy)]

@@ -7,13 +7,17 @@
 mod constant;
 mod delta;
 mod frame;
+mod multiples;
 mod patched;
 mod plain;
 mod runs;
 mod sequence;
+mod steps;
 
 use crate::column::codec::bitpack::{self, Lane, bits_for};
 use crate::column::codec::bits::Bits;
+use crate::column::codec::int::multiples::InSteps;
+use crate::column::codec::int::steps::Differences;
 use crate::column::codec::{Codec, Stream, StreamHead};
 use crate::column::le::{Cursor, Damage, Decoded};
 
@@ -23,6 +27,8 @@ pub(crate) trait Domain: Copy + Ord + Default + Send + Sync + 'static {
     fn minus(self, other: Self) -> Self;
     /// `self - base`, which is not negative, if it fits in 64 bits.
     fn offset(self, base: Self) -> Option<u64>;
+    /// A count, which is less than 2^63.
+    fn from_count(count: u64) -> Self;
     /// The two's complement, extended.
     fn wide(self) -> i128;
 }
@@ -35,6 +41,9 @@ impl Domain for i64 {
     #[inline(always)]
     fn offset(self, base: Self) -> Option<u64> {
         Some(self.wrapping_sub(base) as u64)
+    }
+    fn from_count(count: u64) -> Self {
+        count as Self
     }
     fn wide(self) -> i128 {
         i128::from(self)
@@ -49,6 +58,9 @@ impl Domain for i128 {
     #[inline(always)]
     fn offset(self, base: Self) -> Option<u64> {
         u64::try_from(self.wrapping_sub(base) as u128).ok()
+    }
+    fn from_count(count: u64) -> Self {
+        count.into()
     }
     fn wide(self) -> i128 {
         self
@@ -103,13 +115,32 @@ pub(crate) struct IntStats<D> {
     max_delta: D,
     /// How many runs of equal numbers.
     pub(crate) runs: usize,
+    /// How many runs of equal differences to the number before.
+    delta_runs: usize,
     /// How many differences to `min` need how many bits; empty if not counted.
     widths: Vec<u32>,
+    /// The numbers as multiples of a step, if they are.
+    in_steps: Option<Box<InSteps<D>>>,
+    /// The numbers as differences to the one before, if those come in few runs.
+    differences: Option<Box<Differences<D>>>,
 }
 
 impl<D: Domain> IntStats<D> {
     /// Looks at all numbers.
     pub(crate) fn of(values: &[D]) -> Self {
+        let mut stats = Self::flat(values);
+        // Where numbers are as small as that, nothing much can be won.
+        if !stats.widths.is_empty() {
+            stats.in_steps = InSteps::of(values, stats.min).map(Box::new);
+        }
+        if stats.min_delta != stats.max_delta {
+            stats.differences = Differences::of(values, stats.delta_runs).map(Box::new);
+        }
+        stats
+    }
+
+    /// Looks at all numbers, but not at what they are counted otherwise.
+    fn flat(values: &[D]) -> Self {
         let first = values.first().copied().unwrap_or_default();
         let (mut min, mut max) = (first, first);
         for v in values {
@@ -119,16 +150,31 @@ impl<D: Domain> IntStats<D> {
         let mut deltas = values.array_windows().map(|[a, b]| b.minus(*a));
         let (mut runs, mut min_delta, mut max_delta) =
             (usize::from(!values.is_empty()), D::default(), D::default());
+        let (mut delta_runs, mut last) = (0, D::default());
         if let Some(delta) = deltas.next() {
-            (min_delta, max_delta) = (delta, delta);
+            (min_delta, max_delta, last) = (delta, delta, delta);
             runs += usize::from(delta != D::default());
+            delta_runs = 1;
         }
         for delta in deltas {
             min_delta = min_delta.min(delta);
             max_delta = max_delta.max(delta);
             runs += usize::from(delta != D::default());
+            delta_runs += usize::from(delta != last);
+            last = delta;
         }
-        let mut stats = Self { count: values.len(), min, max, min_delta, max_delta, runs, widths: vec![] };
+        let mut stats = Self {
+            count: values.len(),
+            min,
+            max,
+            min_delta,
+            max_delta,
+            runs,
+            delta_runs,
+            widths: vec![],
+            in_steps: None,
+            differences: None,
+        };
         if stats.frame_bits().is_some_and(|bits| bits > 2) {
             stats.widths = vec![0; 65];
             for v in values {
@@ -209,6 +255,8 @@ macro_rules! with_codec {
             Codec::Delta => delta::Delta::$f($($arg),*),
             Codec::Runs => runs::Runs::$f($($arg),*),
             Codec::Patched => patched::Patched::$f($($arg),*),
+            Codec::Multiples => multiples::Multiples::$f($($arg),*),
+            Codec::Steps => steps::Steps::$f($($arg),*),
             _ => $else,
         }
     };
@@ -216,13 +264,15 @@ macro_rules! with_codec {
 
 /// The codecs for whole numbers, cheapest to decode first, and what a byte of theirs counts in per cent: a codec
 /// that is slower to decode must be smaller by more than the rest of it.
-const CANDIDATES: [(Codec, usize); 7] = [
+const CANDIDATES: [(Codec, usize); 9] = [
     (Codec::Constant, 100),
     (Codec::Sequence, 100),
     (Codec::Plain, 100),
     (Codec::Frame, 100),
     (Codec::Runs, 100),
     (Codec::Patched, 104),
+    (Codec::Multiples, 104),
+    (Codec::Steps, 110),
     (Codec::Delta, 115),
 ];
 
@@ -258,11 +308,22 @@ pub(crate) fn encode<D: Domain>(
     codec
 }
 
-/// Appends a stream that lies within another and must not nest in turn.
+/// Appends a stream in the codec that takes the least, of those that may be.
+fn encode_as<D: Domain>(
+    values: &[D],
+    stats: &IntStats<D>,
+    shape: Shape,
+    allowed: impl Fn(Codec) -> bool,
+    out: &mut Vec<u8>,
+) {
+    let codec = choose(stats, shape, allowed).map_or(Codec::Plain, |(codec, _)| codec);
+    with_codec!(codec, encode(values, stats, shape, out), else ());
+}
+
+/// Appends the values or the lengths of runs.
 fn encode_nested<D: Domain>(values: &[D], shape: Shape, out: &mut Vec<u8>) {
     let stats = IntStats::of(values);
-    let codec = choose(&stats, shape, |codec| codec != Codec::Runs).map_or(Codec::Plain, |(codec, _)| codec);
-    with_codec!(codec, encode(values, &stats, shape, out), else ());
+    encode_as(values, &stats, shape, |codec| !matches!(codec, Codec::Runs | Codec::Steps), out);
 }
 
 /// Appends a stream of small numbers, such as lengths and positions.

@@ -730,8 +730,7 @@ impl<const W: usize> GroupTable for PackedTable<W> {
                 if part.is_text() {
                     let Some(table) = texts.next() else { return Err(unexpected(&part.data_type)) };
                     let values = table.take_column()?;
-                    let ids =
-                        UInt32Array::from_iter_values((0..keys.len()).map(|i| field(i) as u32));
+                    let ids = UInt32Array::from_iter_values((0..keys.len()).map(|i| field(i) as u32));
                     return Ok(arrow_select::take::take(&values, &ids, None)?);
                 }
                 FixedWords::array(&part.data_type, keys.len(), nulls, |i| {
