@@ -675,3 +675,24 @@ fn each_query_answers_as_its_twin_in_sql() {
         connection.execute("CHECKPOINT").unwrap();
     }
 }
+
+#[test]
+fn what_a_batch_on_its_way_makes_is_known_to_the_next() {
+    let db = Database::open_in_memory().unwrap();
+    let mut lines = String::new();
+    // More than a row group: the first batch is being written when the last lines are read.
+    for i in 0..123_000 {
+        lines.push_str(&format!("m,host=a v=1.5 {i}\n"));
+    }
+    lines.push_str(
+        "m,host=a v=2i 200000\nm,host=a w=1i,v=3.5 200001\nm,v=x w=1i 200002\nm,host=b,rack=c v=4 200003\n",
+    );
+    let report = db.import_line_protocol(lines.as_bytes(), SECONDS).unwrap();
+    assert_eq!((report.points, report.rejected), (123_002, 2));
+    let places: Vec<u64> = report.errors.iter().map(|e| e.place).collect();
+    assert_eq!(places, [123_001, 123_003]);
+    assert!(report.errors[0].message.contains("is a float"), "{}", report.errors[0].message);
+    assert!(report.errors[1].message.contains("cannot be a tag"), "{}", report.errors[1].message);
+    let sums = "SELECT count(*), sum(v)::BIGINT, max(rack), sum(w)::BIGINT FROM m";
+    assert_eq!(rows(&db, sums), ["123002|184508|c|1"]);
+}

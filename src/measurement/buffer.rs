@@ -13,7 +13,7 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
 use arrow_select::take::take;
 
-use crate::catalog::{ColumnDefinition, ColumnRole, TableDefinition};
+use crate::catalog::{ColumnDefinition, ColumnRole, SchemaId, TableDefinition};
 use crate::column::types::LogicalType;
 
 /// The name of the column that has the time.
@@ -436,11 +436,7 @@ impl Buffer {
     }
 
     /// The table with a column for everything that the points have; `None` if it has them all.
-    pub fn widened(
-        &self,
-        table: Option<&TableDefinition>,
-        schema: crate::catalog::SchemaId,
-    ) -> Option<TableDefinition> {
+    pub fn widened(&self, table: Option<&TableDefinition>, schema: SchemaId) -> Option<TableDefinition> {
         let new = |name: &str, ty, role| ColumnDefinition { role, ..ColumnDefinition::new(name, ty) };
         let mut out = match table {
             Some(table) => table.clone(),
@@ -467,6 +463,14 @@ impl Buffer {
             }
         }
         (out.columns.len() > before).then_some(out)
+    }
+
+    /// The table as it will be once the points are written, if that is known.
+    pub fn table_once_written(&self) -> Option<Arc<TableDefinition>> {
+        // Of a table that is to be made nobody asks for the schema before it is there.
+        let schema = self.table.as_ref().map_or(SchemaId(0), |table| table.schema);
+        let wider = self.widened(self.table.as_deref(), schema).map(Arc::new);
+        wider.or_else(|| self.table.clone())
     }
 
     /// Takes the points as columns of a table that has them all, ordered by series and time. Of points of one series

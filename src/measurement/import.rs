@@ -1,10 +1,12 @@
 //! Importing line protocol from anything that can be read.
 
 use std::io::Read;
+use std::sync::{Arc, mpsc};
 
 use crate::error::{Error, Result};
 use crate::exec::error::ExecError;
 use crate::io::line_protocol::{line_length, parse_line};
+use crate::measurement::batch::Batch;
 use crate::measurement::writer::{PointWriter, Rejected, now_nanos};
 
 /// What one tick of a time in line protocol is.
@@ -69,14 +71,56 @@ const ERRORS_MAX: usize = 100;
 const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// Reads all lines. Points become durable in batches of a row group or so; a line that is wrong is reported and
-/// keeps no other from being written.
+/// keeps no other from being written. While one batch is written, the next is read.
 pub(crate) fn import(
     mut writer: PointWriter,
-    mut input: impl Read,
+    input: impl Read,
     options: ImportOptions,
 ) -> Result<ImportReport> {
-    const CHUNK: usize = 1 << 20;
     let mut report = ImportReport::default();
+    if writer.shared().settings.threads < 2 {
+        report.rejected = read_lines(&mut writer, input, options, &mut report.errors, PointWriter::flush)?;
+        writer.flush()?;
+        report.points = writer.written();
+    } else {
+        let shared = Arc::clone(writer.shared());
+        std::thread::scope(|scope| {
+            // One batch is written, and no other waits for it: memory has two of them.
+            let (batches, received) = mpsc::sync_channel::<Batch>(0);
+            let commit_all =
+                move || received.into_iter().try_fold(0, |sum, batch| Ok(sum + batch.commit(&shared)?));
+            let committer = std::thread::Builder::new()
+                .name("fluxdb-import".into())
+                .spawn_scoped(scope, commit_all)
+                .map_err(|e| ExecError::Io(format!("cannot start a thread: {e}")))?;
+            let hand_over = |writer: &mut PointWriter| {
+                // Nobody takes it only where writing failed, which is told below.
+                batches.send(writer.take_batch()).map_err(|_| ExecError::Cancelled.into())
+            };
+            let read = read_lines(&mut writer, input, options, &mut report.errors, hand_over)
+                .and_then(|rejected| hand_over(&mut writer).map(|()| rejected));
+            drop(batches);
+            let written: Result<u64> =
+                committer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            report.points = written?;
+            report.rejected = read?;
+            Ok::<_, Error>(())
+        })?;
+    }
+    report.cut_times = writer.cut_times();
+    Ok(report)
+}
+
+/// Gives all lines to the writer, and calls `hand_over` when it has enough points. Returns how many lines were wrong.
+fn read_lines(
+    writer: &mut PointWriter,
+    mut input: impl Read,
+    options: ImportOptions,
+    errors: &mut Vec<Rejected>,
+    hand_over: impl Fn(&mut PointWriter) -> Result<()>,
+) -> Result<u64> {
+    const CHUNK: usize = 1 << 20;
+    let mut rejected = 0;
     let (now, nanos_per_tick) = (now_nanos(), options.precision.nanos());
     let mut bytes: Vec<u8> = Vec::with_capacity(2 * CHUNK);
     let mut line_number = 0_u64;
@@ -107,26 +151,25 @@ pub(crate) fn import(
             });
             let mut taken = length;
             if let Err(message) = outcome {
-                report.rejected += 1;
-                if report.errors.len() < ERRORS_MAX {
-                    report.errors.push(Rejected { place: line_number, message });
+                rejected += 1;
+                if errors.len() < ERRORS_MAX {
+                    errors.push(Rejected { place: line_number, message });
                 }
                 // A quote too many makes one line of several: those behind the first get a chance of their own.
                 (taken, breaks) = (memchr::memchr(b'\n', line).unwrap_or(length), 0);
             }
             line_number += breaks;
             from += (taken + 1).min(rest.len());
-            writer.flush_if_full()?;
+            if writer.is_full() {
+                hand_over(writer)?;
+            }
         }
         bytes.drain(..from);
         if bytes.len() > LINE_BYTES_MAX {
             return Err(invalid(format!("line {} is longer than {LINE_BYTES_MAX} bytes", line_number + 1)));
         }
     }
-    writer.flush()?;
-    report.points = writer.written();
-    report.cut_times = writer.cut_times();
-    Ok(report)
+    Ok(rejected)
 }
 
 fn read_some(input: &mut impl Read, into: &mut [u8]) -> Result<usize> {

@@ -1,28 +1,27 @@
-//! Gathers points and writes them, a row group and a transaction at a time.
+//! Gathers points until there is a row group to write.
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::catalog::{MAIN_SCHEMA, Object};
+use crate::catalog::{MAIN_SCHEMA, Object, TableDefinition};
 use crate::column::ROW_GROUP_ROWS;
 use crate::database::Shared;
-use crate::error::{Error, Result};
-use crate::exec::context::CancelToken;
+use crate::error::Result;
 use crate::exec::error::ExecError;
 use crate::io::line_protocol::{FieldText, Line, fields, parse_series, unescape, unescape_text};
+use crate::measurement::batch::Batch;
 use crate::measurement::buffer::{Buffer, Value};
-use crate::measurement::duplicates;
 use crate::measurement::point::{FieldValue, Point};
-use crate::sql::session::wait_to_write;
 
 /// Series that are known by the text of their line; more than that and all are forgotten, so that memory stays
 /// bounded however many there are.
 const SERIES_MAX: usize = 200_000;
 /// Points of all measurements that wait.
 const WAITING_MAX: usize = 4 * ROW_GROUP_ROWS;
-/// Bytes that they take, so that memory stays bounded however many fields and however long texts there are.
-const WAITING_BYTES_MAX: usize = 128 << 20;
+/// Bytes that they take, so that memory stays bounded however many fields and however long texts there are; an import has as
+/// many again, which are being written.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// A point that was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +51,8 @@ pub struct PointWriter {
     shared: Arc<Shared>,
     buffers: Vec<Buffer>,
     by_name: HashMap<Box<str>, usize>,
+    /// Tables as batches will make them that may not be written yet.
+    on_their_way: HashMap<Box<str>, Arc<TableDefinition>>,
     /// Buffer and series of a line's first part, or of what [`key_of`] makes of a point.
     series: HashMap<Box<[u8]>, (usize, u32), foldhash::fast::FixedState>,
     /// Kept for its room.
@@ -77,6 +78,7 @@ impl PointWriter {
             shared,
             buffers: vec![],
             by_name: HashMap::new(),
+            on_their_way: HashMap::new(),
             series: HashMap::default(),
             key: vec![],
             waiting: 0,
@@ -103,7 +105,7 @@ impl PointWriter {
     /// The point does not fit its measurement, and is left out; or writing failed.
     pub fn write(&mut self, point: &Point) -> Result<()> {
         self.hold(point)?;
-        self.flush_if_full()
+        if self.is_full() { self.flush() } else { Ok(()) }
     }
 
     /// Takes a point, however many wait.
@@ -239,30 +241,20 @@ impl PointWriter {
             return Ok(index);
         }
         let snapshot = self.shared.storage().snapshot();
-        let table = match snapshot.catalog().object(MAIN_SCHEMA, name) {
+        let there = match snapshot.catalog().object(MAIN_SCHEMA, name) {
             Ok(Object::Table(table)) if table.materialized.is_none() => Some(Arc::clone(table)),
             Ok(other) => return Err(format!("\"{name}\" is a {}, not a measurement", other.kind())),
             Err(_) => None,
         };
+        let table = match self.on_their_way.get(name) {
+            Some(table) if !there.as_ref().is_some_and(|there| has_all_columns(there, table)) => {
+                Some(Arc::clone(table))
+            }
+            _ => there,
+        };
         self.buffers.push(Buffer::new(name, table, if self.buffers.is_empty() { self.largest } else { 0 })?);
         self.by_name.insert(name.into(), self.buffers.len() - 1);
         Ok(self.buffers.len() - 1)
-    }
-
-    /// Writes if there is a row group to write.
-    pub(super) fn flush_if_full(&mut self) -> Result<()> {
-        if self.waiting_bytes >= WAITING_BYTES_MAX {
-            return self.flush();
-        }
-        if self.series.len() < SERIES_MAX && self.waiting < ROW_GROUP_ROWS {
-            return Ok(());
-        }
-        let full = self.buffers.iter().any(|b| b.rows() >= ROW_GROUP_ROWS);
-        if full || self.waiting >= WAITING_MAX || self.series.len() >= SERIES_MAX {
-            self.flush()
-        } else {
-            Ok(())
-        }
     }
 
     /// Makes all points that were taken durable and visible, in one transaction.
@@ -271,62 +263,53 @@ impl PointWriter {
     /// Another connection holds a transaction that writes; the disk is full; a table was changed so that the points
     /// no longer fit. The points that waited are gone then.
     pub fn flush(&mut self) -> Result<()> {
-        if self.waiting == 0 {
-            return Ok(());
-        }
-        let shared = Arc::clone(&self.shared);
-        let timeout = shared.settings.lock_timeout_ms;
-        let mut transaction = wait_to_write(shared.storage(), timeout, &CancelToken::default())?;
+        let batch = self.take_batch();
+        self.on_their_way.clear();
+        self.written += batch.commit(&self.shared)?;
+        Ok(())
+    }
+
+    /// Takes all points that wait, for somebody to write. Until that is done, tables are taken to be as the batch will
+    /// make them.
+    pub(super) fn take_batch(&mut self) -> Batch {
         self.series.clear();
         self.by_name.clear();
         self.largest = self.buffers.iter().map(Buffer::rows).max().unwrap_or(0);
         self.waiting_bytes = 0;
         let points = std::mem::take(&mut self.waiting) as u64;
-        // Tables may be others by the next batch, so that nothing that is known of them is kept.
-        for buffer in std::mem::take(&mut self.buffers) {
-            if buffer.rows() == 0 {
-                continue;
-            }
-            self.cut += buffer.cut;
-            let catalog = transaction.catalog();
-            let schema = catalog.schema(MAIN_SCHEMA).map_err(crate::table::TableError::from)?;
-            let schema_id = schema.definition().id;
-            let table = match schema.get(&buffer.name) {
-                Some(Object::Table(table)) => Some(Arc::clone(table)),
-                _ => None,
-            };
-            let id = match buffer.widened(table.as_deref(), schema_id) {
-                Some(wider) if table.is_some() => {
-                    let id = wider.id;
-                    transaction.alter_table(wider)?;
-                    id
-                }
-                Some(new) => transaction.create_table(new)?,
-                None => table.as_ref().map(|t| t.id).ok_or_else(|| lost(&buffer.name))?,
-            };
-            let definition =
-                transaction.catalog().table_by_id(id).cloned().ok_or_else(|| lost(&buffer.name))?;
-            let keep_all = duplicates::are_kept(&definition);
-            let mut columns = buffer.into_columns(&definition, keep_all).map_err(|e| {
-                Error::from(ExecError::InvalidInput(format!("measurement \"{}\": {e}", definition.name)))
-            })?;
-            if !keep_all {
-                let there = transaction.view()?.table(id)?;
-                let replaced = duplicates::absorb(&there, &mut columns)?;
-                transaction.delete(id, &replaced)?;
-            }
-            let appender = transaction.append(id)?;
-            let rows = columns.first().map_or(0, |c| c.len());
-            for (i, from) in (0..rows).step_by(appender.row_group_rows()).enumerate() {
-                let length = appender.row_group_rows().min(rows - from);
-                let part: Vec<_> = columns.iter().map(|c| c.slice(from, length)).collect();
-                appender.write_row_group(i as u64, &part)?;
+        // Tables may be others by the next batch, so that no buffer is kept.
+        let buffers = std::mem::take(&mut self.buffers);
+        self.cut += buffers.iter().map(|buffer| buffer.cut).sum::<u64>();
+        for buffer in &buffers {
+            if let Some(table) = buffer.table_once_written() {
+                self.on_their_way.insert(buffer.name.clone(), table);
             }
         }
-        transaction.commit()?;
-        self.written += points;
-        Ok(())
+        Batch { buffers, points }
     }
+
+    /// Whether there is enough to write.
+    pub(super) fn is_full(&self) -> bool {
+        if self.waiting_bytes >= WAITING_BYTES_MAX {
+            return true;
+        }
+        if self.series.len() < SERIES_MAX && self.waiting < ROW_GROUP_ROWS {
+            return false;
+        }
+        self.waiting >= WAITING_MAX
+            || self.series.len() >= SERIES_MAX
+            || self.buffers.iter().any(|b| b.rows() >= ROW_GROUP_ROWS)
+    }
+
+    /// What points are written to.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// Whether a table has all columns of another.
+fn has_all_columns(table: &TableDefinition, of: &TableDefinition) -> bool {
+    of.columns.iter().all(|column| table.column_position(&column.name).is_some())
 }
 
 /// Bytes that tell the series of points apart. They begin with a zero, which no line does.
@@ -338,10 +321,6 @@ fn key_of(point: &Point, key: &mut Vec<u8>) {
         key.extend_from_slice(&(text.len() as u64).to_le_bytes());
         key.extend_from_slice(text.as_bytes());
     }
-}
-
-fn lost(name: &str) -> Error {
-    ExecError::Internal(format!("the table of measurement \"{name}\" is gone")).into()
 }
 
 /// The present.
