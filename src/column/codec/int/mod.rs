@@ -117,7 +117,11 @@ pub(crate) struct IntStats<D> {
     pub(crate) runs: usize,
     /// How many runs of equal differences to the number before.
     delta_runs: usize,
-    /// How many differences to `min` need how many bits; empty if not counted.
+    /// The least but for some that lie far below most others.
+    base: D,
+    /// How many numbers lie below `base`.
+    below: usize,
+    /// How many differences to `base` need how many bits; empty if not counted.
     widths: Vec<u32>,
     /// The numbers as multiples of a step, if they are.
     in_steps: Option<Box<InSteps<D>>>,
@@ -134,7 +138,7 @@ impl<D: Domain> IntStats<D> {
             stats.in_steps = InSteps::of(values, stats.min).map(Box::new);
         }
         if stats.min_delta != stats.max_delta {
-            stats.differences = Differences::of(values, stats.delta_runs).map(Box::new);
+            stats.differences = Differences::of(values, &stats).map(Box::new);
         }
         stats
     }
@@ -171,14 +175,21 @@ impl<D: Domain> IntStats<D> {
             max_delta,
             runs,
             delta_runs,
+            base: min,
+            below: 0,
             widths: vec![],
             in_steps: None,
             differences: None,
         };
         if stats.frame_bits().is_some_and(|bits| bits > 2) {
+            stats.base = base_of(values, min);
             stats.widths = vec![0; 65];
             for v in values {
-                stats.widths[bits_for(v.offset(min).unwrap_or(u64::MAX))] += 1;
+                if *v < stats.base {
+                    stats.below += 1;
+                } else {
+                    stats.widths[bits_for(v.offset(stats.base).unwrap_or(u64::MAX))] += 1;
+                }
             }
         }
         stats
@@ -193,6 +204,30 @@ impl<D: Domain> IntStats<D> {
     fn delta_bits(&self) -> Option<usize> {
         self.max_delta.offset(self.min_delta).map(bits_for)
     }
+}
+
+/// Between which two most of some numbers lie, by some of them; `None` if they are too few to tell.
+fn middle<D: Domain>(count: usize, get: impl Fn(usize) -> D) -> Option<(D, D)> {
+    const SAMPLE: usize = 64;
+    /// Of the sample, so many are left out at either end.
+    const EXTREME: usize = 2;
+    if count < 2 * SAMPLE {
+        return None;
+    }
+    let mut sample: [D; SAMPLE] = std::array::from_fn(|i| get(i * (count - 1) / (SAMPLE - 1)));
+    sample.sort_unstable();
+    Some((sample[EXTREME], sample[SAMPLE - 1 - EXTREME]))
+}
+
+/// The least number but for those that lie further below most than these lie apart.
+fn base_of<D: Domain>(values: &[D], min: D) -> D {
+    let Some((low, high)) = middle(values.len(), |i| values[i]) else { return min };
+    let (Some(reach), Some(below)) = (high.offset(low), low.offset(min)) else { return min };
+    if below <= reach {
+        return min;
+    }
+    let is_near = |v: &D| *v >= low || low.offset(*v).is_some_and(|below| below <= reach);
+    values.iter().copied().filter(is_near).min().unwrap_or(min)
 }
 
 /// A condition on numbers at rest: `lo <= v <= lo + span`, where arithmetic wraps around, so that it holds

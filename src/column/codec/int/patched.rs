@@ -1,8 +1,8 @@
 //! Patched: a frame of reference too narrow for some numbers, and those numbers beside it. For columns with
-//! few outliers.
+//! few outliers, above or below.
 //!
-//! Head: `a` = bits of a difference, `b` = exceptions. After it: the minimum, the packed differences (0 for an
-//! exception), the positions of the exceptions (2 bytes each, rising), their values.
+//! Head: `a` = bits of a difference, `b` = exceptions. After it: the least of the others, the packed differences to it (0
+//! for an exception), the positions of the exceptions (2 bytes each, rising), their values.
 
 use crate::column::codec::bitpack::{self, Lane, ones};
 use crate::column::codec::bits::Bits;
@@ -16,7 +16,7 @@ pub(super) struct Patched;
 
 /// The width and number of exceptions that take the least bytes, and these.
 fn best<D: Domain>(stats: &IntStats<D>, shape: Shape) -> Option<(usize, usize, usize)> {
-    let mut exceptions = 0;
+    let mut exceptions = stats.below;
     let mut best: Option<(usize, usize, usize)> = None;
     for bits in (0..stats.widths.len()).rev() {
         let size = HEAD + shape.width + packed(stats.count, bits) + exceptions * (2 + shape.width);
@@ -56,8 +56,8 @@ impl IntCodec for Patched {
     fn encode<D: Domain>(values: &[D], stats: &IntStats<D>, shape: Shape, out: &mut Vec<u8>) {
         let (bits, count, _) = best(stats, shape).unwrap_or((64, 0, 0));
         StreamHead::write(Self::CODEC, bits as u8, count as u16, 0, out);
-        shape.put(stats.min, out);
-        let fits = |v: &D| v.offset(stats.min).filter(|d| *d <= ones(bits));
+        shape.put(stats.base, out);
+        let fits = |v: &D| v.offset(stats.base).filter(|d| *v >= stats.base && *d <= ones(bits));
         bitpack::pack(values.iter().map(|v| fits(v).unwrap_or(0)), bits, out);
         let exceptions = || values.iter().enumerate().filter(|(_, v)| fits(v).is_none());
         for (at, _) in exceptions() {

@@ -1,11 +1,13 @@
-//! Steps: differences to the number before, many in a row the same, as in regular time stamps of several series one after
-//! another.
+//! Steps: differences to the number before, as a stream of their own. For numbers that mostly go on as before, or mostly
+//! change little, but jump here and there: regular times, and slowly changing values, of several series one after another.
 //!
 //! After the head: the first number, a stream of the differences of all others to the one before. That stream is not in
 //! steps or multiples itself.
 
-use crate::column::codec::bitpack::Lane;
-use crate::column::codec::int::{self, Domain, HEAD, IntCodec, IntStats, Shape, choose, encode_as, number};
+use crate::column::codec::bitpack::{Lane, bits_for};
+use crate::column::codec::int::{
+    self, Domain, HEAD, IntCodec, IntStats, Shape, choose, encode_as, middle, number,
+};
 use crate::column::codec::{Codec, Stream, StreamHead};
 use crate::column::le::{Decoded, ensure};
 
@@ -14,6 +16,8 @@ pub(super) struct Steps;
 
 /// So many times as many numbers as runs of the same difference make it worth a look.
 const FEW: usize = 8;
+/// So many bits less for most differences than for numbers do too.
+const GAIN: usize = 2;
 
 /// What the numbers are as differences to the one before.
 #[derive(Debug, Clone)]
@@ -23,9 +27,15 @@ pub(super) struct Differences<D> {
 }
 
 impl<D: Domain> Differences<D> {
-    /// Takes the differences, if they come in few `runs`.
-    pub(super) fn of(values: &[D], runs: usize) -> Option<Self> {
-        if runs < 2 || runs > values.len() / FEW {
+    /// Takes the differences, if they come in few runs, or if most of them are small and some are not.
+    pub(super) fn of(values: &[D], stats: &IntStats<D>) -> Option<Self> {
+        let in_runs = stats.delta_runs >= 2 && stats.delta_runs <= values.len() / FEW;
+        let are_small = || {
+            let (low, high) = middle(values.len().saturating_sub(1), |i| values[i + 1].minus(values[i]))?;
+            let bits = bits_for(high.offset(low)?) + GAIN;
+            Some(bits <= stats.delta_bits().unwrap_or(64) && bits <= stats.frame_bits().unwrap_or(64))
+        };
+        if !in_runs && are_small() != Some(true) {
             return None;
         }
         let differences: Vec<D> = values.array_windows().map(|[a, b]| b.minus(*a)).collect();
@@ -84,7 +94,24 @@ mod tests {
         assert!(out.len() < 120, "{}", out.len());
         let decoded = decode_vec::<u64>(Stream::parse(&out).unwrap(), times.len()).unwrap();
         assert_eq!(decoded.into_iter().map(|v| v as i64).collect::<Vec<_>>(), times);
-        assert!(decode_vec::<u64>(Stream::parse(&out).unwrap(), times.len() - 1).is_err());
         assert!(decode_vec::<u64>(Stream::parse(&out).unwrap(), 0).is_err());
+    }
+
+    #[test]
+    fn walks_that_begin_anew_take_the_bits_of_their_steps() {
+        // Up and down by up to 100, and every 700 numbers from somewhere else.
+        let mut at = 0_i64;
+        let walk: Vec<i64> = (0..2048_i64)
+            .map(|i| {
+                at = if i % 700 == 0 { i * 7919 % 100_000 } else { at + i * 7919 % 201 - 100 };
+                at
+            })
+            .collect();
+        let mut out = vec![];
+        let stats = IntStats::of(&walk);
+        assert_eq!(encode(&walk, &stats, Shape::of_width(8), None, &mut out), Codec::Steps);
+        assert!(out.len() < 2048 * 8 / 8 + 100, "{}", out.len());
+        let decoded = decode_vec::<u64>(Stream::parse(&out).unwrap(), walk.len()).unwrap();
+        assert_eq!(decoded.into_iter().map(|v| v as i64).collect::<Vec<_>>(), walk);
     }
 }
