@@ -7,14 +7,16 @@
 //! - [`text::TextTable`]: one `VARCHAR` or `BLOB`. Short values are compared as 128-bit views; a dictionary is
 //!   looked up once per distinct value and dictionary, not once per row.
 //! - [`packed::PackedTable`]: any number of keys that fit into four 64-bit words; texts take part as numbers
-//!   given by a `TextTable` of their own. One integer whose values lie close together is an array index.
+//!   given by a `TextTable` of their own. One integer whose values lie close together is an array index ([`direct`]).
 //! - [`rows::RowTable`]: everything else, as bytes in Arrow's row format.
 //!
 //! Everywhere NULL is a value equal to itself, `-0.0` is `0.0`, and all NaNs are one.
 
 mod by_code;
+pub(crate) mod direct;
 pub(crate) mod hash;
 pub(crate) mod packed;
+mod recent;
 pub(crate) mod rows;
 pub(crate) mod text;
 pub(crate) mod words;

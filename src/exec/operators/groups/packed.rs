@@ -9,21 +9,13 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
 use super::by_code::{ByCode, are_few, is_constant, split};
+use super::direct::{Direct, is_dense, is_integral};
 use super::hash::hash_words;
+use super::recent::Recent;
 use super::text::{DictionaryMap, TextTable};
 use super::words::{FixedWords, unexpected, word_count};
 use super::{FindCache, GroupTable, MISSING, too_many_groups};
 use crate::exec::error::Result;
-
-/// The most values an array-indexed table spans; beyond, cache misses cost more than hashing.
-const DIRECT_MAX_SPAN: u64 = 1 << 22;
-/// Spans always worth an array.
-const DIRECT_MIN_SPAN: u64 = 1 << 17;
-/// An array has at least one key in this many places, or is left; keys of several workers lie closer together than
-/// those of each.
-const DIRECT_SPARSEST: u64 = 16;
-/// Keys that lie as close as this move to an array.
-const DIRECT_DENSE: u64 = 8;
 
 fn bits(t: &DataType) -> Option<u32> {
     match t {
@@ -35,11 +27,6 @@ fn bits(t: &DataType) -> Option<u32> {
             _ => t.primitive_width().map(|w| w as u32 * 8),
         },
     }
-}
-
-/// Whether values are whole numbers in one word, so that close values are close words.
-fn is_integral(t: &DataType) -> bool {
-    word_count(t) == Some(1) && !matches!(t, DataType::Float32 | DataType::Float64 | DataType::Boolean)
 }
 
 /// Where the value of one key lies in the words.
@@ -138,138 +125,6 @@ struct PackedTable<const W: usize> {
     rows_seen: u64,
 }
 
-/// The groups of the rows just before. Where rows come in the order of time, many in a row have the same bucket of time:
-/// then the second of two words says which group it is, without a hash.
-struct Recent<const W: usize> {
-    key: [u64; W],
-    group: u32,
-    /// By the second word, under the first word of `key`: groups of the run that the stamp is of.
-    seconds: Vec<(u32, u32)>,
-    stamp: u32,
-    asked: u32,
-    known: u32,
-}
-
-/// Second words up to which groups are remembered.
-const SECONDS: usize = 1 << 12;
-/// Keys after which it is known whether remembering pays.
-const RECENT_TRIAL: u32 = 1 << 14;
-
-impl<const W: usize> Recent<W> {
-    fn new() -> Self {
-        Self { key: [0; W], group: MISSING, seconds: vec![], stamp: 1, asked: 0, known: 0 }
-    }
-
-    /// Of so many keys at least half must be known.
-    fn pays(&mut self) -> bool {
-        if self.asked >= RECENT_TRIAL {
-            if self.known < self.asked / 2 {
-                return false;
-            }
-            (self.asked, self.known) = (0, 0);
-        }
-        if W == 2 && self.seconds.is_empty() {
-            self.seconds.resize(SECONDS, (0, 0));
-        }
-        true
-    }
-
-    /// The group of a key, from `look_up` if it is not that of a row just before.
-    #[inline]
-    fn group_of(&mut self, key: &[u64; W], look_up: impl FnOnce(&[u64; W]) -> u32) -> u32 {
-        if self.group != MISSING && *key == self.key {
-            self.known += 1;
-            return self.group;
-        }
-        if W == 2 {
-            if key[0] != self.key[0] {
-                self.stamp = self.stamp.wrapping_add(1);
-                if self.stamp == 0 {
-                    self.seconds.fill((0, 0));
-                    self.stamp = 1;
-                }
-            }
-            if let Some(entry) = usize::try_from(key[1]).ok().and_then(|at| self.seconds.get_mut(at)) {
-                if entry.0 == self.stamp {
-                    self.known += 1;
-                } else {
-                    *entry = (self.stamp, look_up(key));
-                }
-                (self.key, self.group) = (*key, entry.1);
-                return entry.1;
-            }
-        }
-        (self.key, self.group) = (*key, look_up(key));
-        self.group
-    }
-}
-
-/// Groups of the integers `base ..`, plus one; 0 where there is none.
-struct Direct {
-    /// The key is one integer, so its range is known.
-    possible: bool,
-    active: bool,
-    base: i64,
-    groups: Vec<u32>,
-    /// The range of all keys seen, if any was.
-    range: Option<(i64, i64)>,
-    /// Keys that were announced.
-    expected: u64,
-}
-
-/// Least and greatest value of a column of whole numbers; `None` if it is no such column or has no values.
-pub(crate) fn range_of(array: &ArrayRef) -> Option<(i64, i64)> {
-    if !is_integral(array.data_type()) || *array.data_type() == DataType::UInt64 {
-        return None;
-    }
-    let mut range: Option<(i64, i64)> = None;
-    FixedWords::each(array, |_, w| {
-        let v = w[0] as i64;
-        range = Some(range.map_or((v, v), |(lo, hi)| (lo.min(v), hi.max(v))));
-    })
-    .ok()?;
-    range
-}
-
-fn span(range: (i64, i64)) -> u64 {
-    range.1.wrapping_sub(range.0) as u64
-}
-
-impl Direct {
-    /// Makes room for all keys of a range that spans little; `before` is that of the keys so far.
-    fn widen(&mut self, range: (i64, i64), before: Option<(i64, i64)>) {
-        let inside = |v: i64| span((self.base, v)) < self.groups.len() as u64 && v >= self.base;
-        if inside(range.0) && inside(range.1) {
-            return;
-        }
-        let before = before.filter(|_| !self.groups.is_empty());
-        let (base, end) = match before {
-            // Keys mostly go on growing to the side that they grew to.
-            Some((least, greatest)) => {
-                let room = span(range).max(512) as i64;
-                let last = self.base.wrapping_add(self.groups.len() as i64 - 1);
-                (
-                    if range.0 < least { range.0.saturating_sub(room) } else { self.base },
-                    if range.1 > greatest { range.1.saturating_add(room) } else { last },
-                )
-            }
-            None => {
-                let room = (span(range) / 2).max(512) as i64;
-                (range.0.saturating_sub(room), range.1.saturating_add(room))
-            }
-        };
-        let mut groups = vec![0; span((base, end)) as usize + 1];
-        if let Some((least, greatest)) = before {
-            // What lies beyond is empty, and may never have been touched.
-            let (from, to) = (span((self.base, least)) as usize, span((base, least)) as usize);
-            let len = span((least, greatest)) as usize + 1;
-            groups[to..to + len].copy_from_slice(&self.groups[from..from + len]);
-        }
-        self.base = base;
-        self.groups = groups;
-    }
-}
-
 /// The part of a key's hash that its slot keeps, and that says where the search for it begins.
 #[inline]
 fn tag_of<const W: usize>(key: &[u64; W]) -> u64 {
@@ -315,7 +170,7 @@ impl<const W: usize> PackedTable<W> {
             slots: vec![],
             keys: vec![],
             null: None,
-            direct: Direct { possible, active: possible, base: 0, groups: vec![], range: None, expected: 0 },
+            direct: Direct::new(possible),
             recent: Recent::new(),
             by_code: ByCode::default(),
             words: vec![],
@@ -465,17 +320,13 @@ impl<const W: usize> PackedTable<W> {
         if self.keys.len() + words.len() >= MISSING as usize - 1 {
             return Err(too_many_groups());
         }
-        let wide = span(range);
         if self.direct.active {
-            if wide < DIRECT_MIN_SPAN
-                || (wide < DIRECT_MAX_SPAN && wide / 16 < self.rows_seen)
-                || wide / DIRECT_SPARSEST < self.direct.expected.max(self.keys.len() as u64)
-            {
+            if self.direct.pays(range, self.rows_seen, self.keys.len()) {
                 self.direct.widen(range, before);
                 return Ok(());
             }
             self.leave_direct()?;
-        } else if wide / DIRECT_DENSE < self.keys.len() as u64 {
+        } else if is_dense(range, self.keys.len()) {
             self.enter_direct(range);
             return Ok(());
         }

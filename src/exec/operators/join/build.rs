@@ -25,7 +25,7 @@ use crate::exec::expr::Expr;
 use crate::exec::memory::Reservation;
 use crate::exec::operators::coalesce::concat_arrays;
 use crate::exec::operators::collect::{Collected, Gathered, collect, gather};
-use crate::exec::operators::groups::packed::range_of;
+use crate::exec::operators::groups::direct::range_of;
 use crate::exec::operators::groups::{FindCache, GroupTable, MISSING, group_table};
 use crate::exec::operators::project::Project;
 use crate::exec::pipeline::Pipeline;

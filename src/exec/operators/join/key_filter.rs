@@ -4,8 +4,8 @@ use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_buffer::BooleanBuffer;
 
 use crate::exec::error::Result;
+use crate::exec::operators::groups::direct::range_of;
 use crate::exec::operators::groups::hash::hash_keys;
-use crate::exec::operators::groups::packed::range_of;
 use crate::exec::operators::groups::words::FixedWords;
 
 /// A bit for every value of a range is always worth it up to this many.

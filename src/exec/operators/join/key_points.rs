@@ -11,7 +11,7 @@ use crate::column::scalar::Scalar;
 use crate::column::stats::ChunkStats;
 use crate::column::types::LogicalType;
 use crate::exec::error::Result;
-use crate::exec::operators::groups::packed::range_of;
+use crate::exec::operators::groups::direct::range_of;
 
 /// Build sides of more rows are not asked.
 const POINTS_MAX: usize = 1 << 12;
