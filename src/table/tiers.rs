@@ -81,12 +81,18 @@ fn absorbed(runs: &[u64], new: u64, thrift: Option<Thrift>, row_group_rows: u64)
             small if small < row_group_rows => (1, 1),
             _ => (2, ALIKE_MAX - 1),
         };
-        let alike = rest.iter().rev().take_while(|rows| **rows <= total.saturating_mul(reach)).count();
-        let more: u64 = rest[rest.len() - alike..].iter().sum();
-        if alike < enough || total + more > most {
+        // As many as may be merged at once: where many have gathered, they must not keep each other from it.
+        let mut united = total;
+        let alike = rest.iter().rev().take_while(|rows| {
+            let fits = **rows <= total.saturating_mul(reach) && united.saturating_add(**rows) <= most;
+            united += if fits { **rows } else { 0 };
+            fits
+        });
+        let alike = alike.count();
+        if alike < enough {
             break;
         }
-        (total, count) = (total + more, count + alike);
+        (total, count) = (united, count + alike);
     }
     if new == 0 && count < 2 { 0 } else { count }
 }
@@ -322,6 +328,7 @@ mod tests {
         assert_eq!(lazy(&[9000, 300, 20], 10), 0, "small ones as the digits of a binary counter");
         assert_eq!(lazy(&[9000, 300, 20, 10], 10), 2);
         assert_eq!(lazy(&[9000, 9000, 9000], 9000), 0, "more than is done beside other work");
+        assert_eq!(lazy(&[5000; 60], 5000), 5, "as many as are");
         let eager = |runs: &[u64], new| absorbed(runs, new, Some(Thrift::EAGER), GROUP);
         assert_eq!(eager(&[9000, 9000, 9000], 9000), 3);
         assert_eq!((eager(&[9000], 500), eager(&[9000, 10], 500)), (0, 1));
