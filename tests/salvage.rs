@@ -1,6 +1,8 @@
 //! What a damaged file still says is salvaged: nothing else, and all that was not damaged.
 
 mod common;
+#[path = "common/coverage.rs"]
+mod coverage;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -96,6 +98,7 @@ impl Sample {
         assert_eq!(std::fs::read(&broken).unwrap(), image, "{what}: the broken file is only read");
         let db = Database::open(&new).unwrap();
         assert!(db.check().is_sound(), "{what}");
+        coverage::assert_covered(Inspection::open(&new));
         let connection = db.connect();
         let there = connection.table_names();
         let mut found = vec![];
