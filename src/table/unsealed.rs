@@ -160,15 +160,16 @@ impl Core {
         let mut overlay = Overlay::new(base, rows_max);
         overlay.apply(record)?;
         let tables = overlay.tables();
-        // From here on nothing fails.
         let ticket = if self.is_volatile() {
             None
         } else {
-            match self.pager().log_append(&bytes, level) {
+            // What this stands on may have been lost just now: then there is nothing that its record would be true of.
+            match self.pager().log_append(&bytes, level, base.unsealed.ticket.as_ref())? {
                 None => return Ok(None),
                 ticket => ticket,
             }
         };
+        // From here on nothing fails.
         moved.iter().for_each(|(sequence, state)| sequence.counter.logged(*state));
         let unsealed = Unsealed { commits: base.unsealed.commits + 1, bytes: bytes_all, rows, ticket };
         let staged = Arc::new(base.with_unsealed(tables, unsealed));

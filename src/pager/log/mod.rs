@@ -286,10 +286,14 @@ impl Log {
         Ok(payloads)
     }
 
-    fn append(&self, payload: &[u8], level: Synchronous) -> Option<Ticket> {
+    fn append(&self, payload: &[u8], level: Synchronous, behind: Option<&Ticket>) -> Result<Option<Ticket>> {
         let mut state = self.state.lock();
+        // Whether that is so changes only while this lock is held.
+        if let Some(error) = behind.and_then(Ticket::loss) {
+            return Err(error.clone());
+        }
         if !state.marked || !fits(payload.len(), state.bytes.saturating_sub(state.end)) {
-            return None;
+            return Ok(None);
         }
         let state = &mut *state;
         let header = FrameHeader {
@@ -314,7 +318,7 @@ impl Log {
         if level == Synchronous::Full {
             state.awaited = state.staged;
         }
-        Some(ticket)
+        Ok(Some(ticket))
     }
 
     fn wait(&self, inner: &Inner, ticket: &Ticket, level: Synchronous) -> Result<()> {
@@ -578,9 +582,18 @@ impl Pager {
         })
     }
 
-    /// Stages a commit. `None`, if the log has no room for it.
-    pub fn log_append(&self, payload: &[u8], level: Synchronous) -> Option<Ticket> {
-        self.inner.log.append(payload, level)
+    /// Stages a commit that says what it changes of the one of `behind`, if that was staged too. `None`, if the log has no
+    /// room for it.
+    ///
+    /// # Errors
+    /// The one before is lost.
+    pub fn log_append(
+        &self,
+        payload: &[u8],
+        level: Synchronous,
+        behind: Option<&Ticket>,
+    ) -> Result<Option<Ticket>> {
+        self.inner.log.append(payload, level, behind)
     }
 
     /// Waits until a commit that was staged is as safe as `level` asks for.

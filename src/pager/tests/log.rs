@@ -80,7 +80,7 @@ fn commit(pager: &Pager, random: &mut Random, history: &mut History) -> Result<(
     for _ in 0..=random.below(3) {
         history.next += 1;
         let payload = payload(history.next, random);
-        let ticket = match pager.log_append(&payload, level) {
+        let ticket = match pager.log_append(&payload, level, None).unwrap() {
             Some(ticket) => ticket,
             None => {
                 let (_, room) = pager.log_bytes();
@@ -209,7 +209,7 @@ fn nothing_is_promised_after_a_failed_sync() {
     let (pager, _) = open(file.clone()).unwrap();
     let mut history = History::default();
     seal(&pager, &mut history, 8192).unwrap();
-    let first = pager.log_append(b"first", Synchronous::Full).unwrap();
+    let first = pager.log_append(b"first", Synchronous::Full, None).unwrap().unwrap();
     pager.log_wait(&first, Synchronous::Full).unwrap();
     drop(pager);
     // The write, then its sync.
@@ -220,10 +220,13 @@ fn nothing_is_promised_after_a_failed_sync() {
         let file = Arc::new(FaultFile::new(&image, plan));
         let pager = Pager::open_file(file, &OPTIONS).unwrap();
         assert_eq!(pager.recover_log(|log| log.content.frames.len()).unwrap().content.frames.len(), 1);
-        let tickets = [b"one", b"two"].map(|p| pager.log_append(p, Synchronous::Full).unwrap());
+        let tickets =
+            [b"one", b"two"].map(|p| pager.log_append(p, Synchronous::Full, None).unwrap().unwrap());
         assert!(pager.log_wait(&tickets[1], Synchronous::Full).is_err());
         assert!(tickets.iter().all(|ticket| ticket.loss().is_some()));
-        let next = pager.log_append(b"three", Synchronous::Full).unwrap();
+        // What stands on one of them has nowhere to go, however late it comes.
+        assert!(pager.log_append(b"on two", Synchronous::Full, Some(&tickets[1])).is_err());
+        let next = pager.log_append(b"three", Synchronous::Full, None).unwrap().unwrap();
         assert!(pager.log_wait(&next, Synchronous::Full).is_err());
         assert!(matches!(pager.begin_write(), Err(PagerError::Latched(_))));
         assert!(pager.snapshot().sequence() > 2, "readers go on");
@@ -239,8 +242,10 @@ fn no_commit_is_lost_in_silence() {
     let place = log.start.0 as usize * 4096..log.end().0 as usize * 4096;
     for count in 0..5u64 {
         if count > 0 {
-            let ticket =
-                pager.log_append(&vec![count as u8; 300 * count as usize], Synchronous::Full).unwrap();
+            let ticket = pager
+                .log_append(&vec![count as u8; 300 * count as usize], Synchronous::Full, None)
+                .unwrap()
+                .unwrap();
             pager.log_wait(&ticket, Synchronous::Full).unwrap();
         }
         for fate in [Fate::Kept, Fate::Lost] {
@@ -292,11 +297,11 @@ fn nothing_is_added_to_a_log_without_marks() {
     image[log.start.0 as usize * 4096..log.end().0 as usize * 4096].fill(0);
     let file: Arc<dyn File> = Arc::new(MemoryFile::from_bytes(&image));
     let (pager, _) = open(Arc::clone(&file)).unwrap();
-    assert!(pager.log_append(b"one", Synchronous::Full).is_none());
+    assert!(pager.log_append(b"one", Synchronous::Full, None).unwrap().is_none());
     seal(&pager, &mut history, 16384).unwrap();
     let made = *pager.snapshot().superblock();
     assert!(made.is_log_marked() && made.log != superblock.log);
-    let ticket = pager.log_append(&payload(7, &mut Random(1)), Synchronous::Full).unwrap();
+    let ticket = pager.log_append(&payload(7, &mut Random(1)), Synchronous::Full, None).unwrap().unwrap();
     pager.log_wait(&ticket, Synchronous::Full).unwrap();
     drop(pager);
     assert_eq!(open(file).unwrap().1, [7]);
@@ -320,7 +325,7 @@ fn many_threads_share_syncs() {
                     let ticket = {
                         let mut staged = staged.lock();
                         staged.push(number);
-                        pager.log_append(&payload(number, &mut random), level).unwrap()
+                        pager.log_append(&payload(number, &mut random), level, None).unwrap().unwrap()
                     };
                     pager.log_wait(&ticket, level).unwrap();
                 }
