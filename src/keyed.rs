@@ -516,7 +516,8 @@ impl KeyedScan<'_> {
             held: vec![],
             expiry,
             left: self.limit.unwrap_or(u64::MAX),
-            next: READ_ROWS.0,
+            // Who says how many wants them all.
+            next: self.limit.map_or(READ_ROWS.0, |limit| limit.clamp(1, READ_ROWS.1 as u64) as usize),
             rows: VecDeque::new(),
             done: false,
         })

@@ -239,16 +239,25 @@ fn decode_symbols<'a>(
         data.truncate(len);
         return Ok(Strings::Decoded { lengths: decoded, data });
     };
-    let mut offsets = Vec::with_capacity(lengths.len());
-    let mut offset = 0;
-    for length in lengths {
-        offsets.push(offset);
-        offset += *length as usize;
+    // Where each begins is written down only if they are asked for in no order: few are mostly wanted.
+    let mut offsets = vec![];
+    if !rows.is_sorted() {
+        offsets.extend(lengths.iter().scan(0, |end, length| {
+            let start = *end;
+            *end += *length as usize;
+            Some(start)
+        }));
     }
     let (mut data, mut at) = (vec![], 0);
+    let (mut last, mut offset) = (0, 0);
     for row in rows {
         let row = usize::from(*row);
-        let string = &coded[offsets[row]..][..lengths[row] as usize];
+        offset = match offsets.get(row) {
+            Some(offset) => *offset,
+            None => offset + lengths[last..row].iter().map(|length| *length as usize).sum::<usize>(),
+        };
+        last = row;
+        let string = &coded[offset..][..lengths[row] as usize];
         let most = at + string.len() * MAX_SYMBOL + ROOM;
         ensure(most <= MAX_BUFFER, "too many bytes of strings")?;
         if data.len() < most {

@@ -238,8 +238,13 @@ impl RowGroup {
             let is_left = |row: &u32| deletes.as_ref().is_none_or(|bits| !bits.value(*row as usize));
             for block in (index.seek(wanted, false)..=index.seek(wanted, true)).rev() {
                 rows.clear();
-                if index.is_in_order() {
+                if index.is_in_order() && self.is_held() {
                     rows.extend(self.rows_with(key, index.rows_of(block), wanted)?);
+                } else if index.is_in_order() {
+                    // One row of a chunk costs about as much as all of a block of keys.
+                    let entries = self.key_block(&index, block)?;
+                    let places = entries.from(wanted, false)..entries.from(wanted, true);
+                    rows.extend(places.map(|at| entries.row(at)));
                 } else {
                     let found = index.find_in(block, wanted, |row| rows.push(row));
                     found.map_err(|what| self.bad_index(&what))?;
