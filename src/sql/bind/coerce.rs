@@ -6,6 +6,7 @@ use crate::exec::coerce::{common_type, comparison_type, ordering_type, union_typ
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::functions::{ArgInfo, apply, collation};
 use crate::sql::error::{Result, SqlError};
+use crate::sql::parameter;
 
 /// What overload resolution needs to know of an argument.
 pub fn arg_info(expr: &Expr) -> ArgInfo {
@@ -98,7 +99,9 @@ pub fn compare(op: CompareOp, left: Expr, right: Expr) -> Result<Expr> {
     let (left, right) = with_collation(left, right);
     let (a, b) = (arg_info(&left), arg_info(&right));
     let is_ordering = matches!(op, CompareOp::Lt | CompareOp::LtEq | CompareOp::Gt | CompareOp::GtEq);
-    let ty = if is_ordering { ordering_type(&a, &b) } else { comparison_type(&a, &b) };
+    // A parameter whose value comes later stands for the literal that it will be.
+    let is_open = [&left, &right].into_iter().any(|side| parameter::name_of(side).is_some());
+    let ty = if is_ordering && !is_open { ordering_type(&a, &b) } else { comparison_type(&a, &b) };
     let ty = ty.ok_or_else(|| {
         SqlError::binder(format!(
             "Cannot compare values of type {} and type {} - an explicit cast is required",
