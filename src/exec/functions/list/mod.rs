@@ -5,6 +5,8 @@
 
 mod distance;
 mod pick;
+mod range;
+mod slice;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -17,16 +19,19 @@ use arrow_buffer::{IntervalMonthDayNano, NullBuffer, OffsetBuffer};
 use arrow_ord::ord::{DynComparator, make_comparator};
 use arrow_schema::SortOptions;
 
+use range::{range_kernel, time_range_kernel};
+use slice::{slice_kernel, text_slice_kernel};
+
 use super::kernel::{Column, Nulls, list_end, nulls_of};
 use super::registry::{CallSite, P, R, Registry, Resolution, def};
 use super::{ArgInfo, ScalarKernel};
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::aggregates::bind_aggregate;
-use crate::exec::calendar::{add_interval, timestamp_is_finite};
 use crate::exec::cast::nested::list_array;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::zone::Zone;
+
+pub(crate) use slice::{FROM_START, TO_END};
 
 /// No list made by a function is longer.
 const MAX_ELEMENTS: usize = 1 << 27;
@@ -264,104 +269,6 @@ fn extract_kernel() -> ScalarKernel {
             places.push((0..n).contains(&i).then(|| range.start as u32 + i as u32));
         }
         Ok(arrow_select::take::take(lists.values(), &UInt32Array::from(places), None)?)
-    })
-}
-
-/// The bound of a slice that is left out: from the first, to the last.
-pub(crate) const FROM_START: i64 = i64::MIN;
-/// The other.
-pub(crate) const TO_END: i64 = i64::MAX;
-
-/// The bounds of a slice, counted from 0 and half open.
-fn slice_bounds(n: i64, begin: Option<i64>, end: Option<i64>) -> (i64, i64) {
-    let begin = match begin {
-        None => 0,
-        Some(b) if b < 0 => (n + b).max(0),
-        Some(b) => (b - 1).max(0),
-    };
-    let end = match end {
-        None => n,
-        Some(e) if e < 0 => n + e + 1,
-        Some(e) => e.min(n),
-    };
-    (begin, end.max(begin))
-}
-
-/// The bounds and the step of slices: the arguments behind the first.
-struct SliceBounds<'a> {
-    args: &'a [ArrayRef],
-    rows: usize,
-}
-
-impl SliceBounds<'_> {
-    fn place(&self, i: usize, row: usize) -> usize {
-        if self.args[i].len() == self.rows { row } else { 0 }
-    }
-
-    fn is_null(&self, row: usize) -> bool {
-        (1..self.args.len()).any(|i| self.args[i].is_null(self.place(i, row)))
-    }
-
-    fn value(&self, i: usize, row: usize) -> i64 {
-        self.args[i].as_primitive::<Int64Type>().value(self.place(i, row))
-    }
-
-    /// A bound, if it is not left out.
-    fn get(&self, i: usize, row: usize) -> Option<i64> {
-        Some(self.value(i, row)).filter(|v| *v != if i == 1 { FROM_START } else { TO_END })
-    }
-}
-
-fn slice_kernel(step: bool) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
-        let lists = Lists::open(args, 0, rows)?;
-        let bounds = SliceBounds { args, rows };
-        let mut out = Gather::new(rows);
-        for row in 0..rows {
-            if lists.is_null(row) || bounds.is_null(row) {
-                out.end(false)?;
-                continue;
-            }
-            let range = lists.range(row);
-            let by = if step { bounds.value(3, row) } else { 1 };
-            let (mut low, mut high) = (bounds.get(1, row), bounds.get(2, row));
-            if by < 0 {
-                // A step back goes from the first bound down to the second.
-                (low, high) = (high, low);
-            }
-            let (from, to) = slice_bounds(range.len() as i64, low, high);
-            let to = to.min(range.len() as i64);
-            let mut picked: Vec<i64> = match by {
-                0 => return Err(ExecError::InvalidInput("Slice step cannot be zero".into())),
-                b if b > 0 => (from..to).step_by(b as usize).collect(),
-                b => (from..to).rev().step_by(b.unsigned_abs() as usize).collect(),
-            };
-            out.places.extend(picked.drain(..).map(|i| Some(range.start as u32 + i as u32)));
-            out.end(true)?;
-        }
-        out.finish(lists.values(), ty)
-    })
-}
-
-fn text_slice_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
-        if let Nulls::All = nulls_of(&args[..1], rows) {
-            return Ok(new_null_array(&ty.arrow(), rows));
-        }
-        let strings = args[0].as_string_view();
-        let bounds = SliceBounds { args, rows };
-        let mut out = StringViewBuilder::with_capacity(rows);
-        for row in 0..rows {
-            let at = if strings.len() == rows { row } else { 0 };
-            if strings.is_null(at) || bounds.is_null(row) {
-                out.append_null();
-                continue;
-            }
-            let s = strings.value(at);
-            let (from, to) = slice_bounds(s.chars().count() as i64, bounds.get(1, row), bounds.get(2, row));
-            out.try_append_value(super::string::part(s, from, to - from))?;
-        }
-        Ok(Arc::new(out.finish()))
     })
 }
 
@@ -617,132 +524,6 @@ fn named_aggregate(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
         });
         Resolution { arg_types, return_type, kernel }
     }))
-}
-
-/// `range` and `generate_series` of integers.
-fn range_kernel(inclusive: bool) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
-        let nulls = match nulls_of(args, rows) {
-            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
-            Nulls::None => None,
-            Nulls::Some(n) => Some(n),
-        };
-        let column = |i: usize| Column::<Int64Type>::open(args, i, rows);
-        let (start, stop, step) = match args.len() {
-            1 => (None, column(0)?, None),
-            2 => (Some(column(0)?), column(1)?, None),
-            _ => (Some(column(0)?), column(1)?, Some(column(2)?)),
-        };
-        let mut values: Vec<i64> = vec![];
-        let mut offsets = vec![0];
-        for row in 0..rows {
-            if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
-                let from = start.as_ref().map_or(0, |c| c.get(row));
-                let by = step.as_ref().map_or(1, |c| c.get(row));
-                let to = stop.get(row);
-                let mut v = from;
-                if by != 0 {
-                    let count = (i128::from(to) - i128::from(from)) / i128::from(by);
-                    if count > (MAX_ELEMENTS - values.len()) as i128 {
-                        return Err(ExecError::OutOfRange(
-                            "Lists larger than 2^27 elements are not supported".into(),
-                        ));
-                    }
-                }
-                let more = |v: i64| match (by > 0, inclusive) {
-                    (true, false) => v < to,
-                    (true, true) => v <= to,
-                    (false, false) => v > to,
-                    (false, true) => v >= to,
-                };
-                while by != 0 && more(v) {
-                    values.push(v);
-                    match v.checked_add(by) {
-                        Some(next) => v = next,
-                        None => break,
-                    }
-                }
-            }
-            offsets.push(list_end(values.len())?);
-        }
-        list_array(
-            &LogicalType::BigInt,
-            OffsetBuffer::new(offsets.into()),
-            Arc::new(Int64Array::from(values)),
-            nulls,
-        )
-    })
-}
-
-/// `range` and `generate_series` of timestamps.
-fn time_range_kernel(inclusive: bool) -> ScalarKernel {
-    Box::new(move |args, ty, rows, ctx| {
-        let zoned = item_type(ty) == LogicalType::TimestampTz;
-        let zone = if zoned { &ctx.zone } else { Zone::utc_ref() };
-        let nulls = match nulls_of(args, rows) {
-            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
-            Nulls::None => None,
-            Nulls::Some(n) => Some(n),
-        };
-        let from = Column::<TimestampMicrosecondType>::open(args, 0, rows)?;
-        let to = Column::<TimestampMicrosecondType>::open(args, 1, rows)?;
-        let by = Column::<IntervalMonthDayNanoType>::open(args, 2, rows)?;
-        let mut values: Vec<i64> = vec![];
-        let mut offsets = vec![0];
-        for row in 0..rows {
-            if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
-                time_range(from.get(row), to.get(row), by.get(row), inclusive, zone, &mut values)?;
-            }
-            offsets.push(list_end(values.len())?);
-        }
-        let item = item_type(ty);
-        let values = arrow_array::TimestampMicrosecondArray::from(values).with_data_type(item.arrow());
-        list_array(&item, OffsetBuffer::new(offsets.into()), Arc::new(values), nulls)
-    })
-}
-
-/// The timestamps of a series, appended.
-fn time_range(
-    from: i64,
-    to: i64,
-    by: IntervalMonthDayNano,
-    inclusive: bool,
-    zone: &Zone,
-    out: &mut Vec<i64>,
-) -> Result<()> {
-    let bad = |m: &str| Err(ExecError::InvalidInput(m.into()));
-    if !timestamp_is_finite(from) || !timestamp_is_finite(to) {
-        return bad("Interval infinite bounds not supported");
-    }
-    let signs = [i64::from(by.months), i64::from(by.days), by.nanoseconds];
-    let (up, down) = (signs.iter().any(|s| *s > 0), signs.iter().any(|s| *s < 0));
-    if up && down {
-        return bad("Interval with mix of negative/positive entries not supported");
-    }
-    if !up && !down {
-        return Ok(());
-    }
-    let mut t = from;
-    loop {
-        let more = match (up, inclusive) {
-            (true, false) => t < to,
-            (true, true) => t <= to,
-            (false, false) => t > to,
-            (false, true) => t >= to,
-        };
-        if !more {
-            return Ok(());
-        }
-        if out.len() >= MAX_ELEMENTS {
-            return Err(ExecError::OutOfRange("Lists larger than 2^27 elements are not supported".into()));
-        }
-        out.push(t);
-        let local = add_interval(zone.local(t), by.months, by.days, 0);
-        match local.and_then(|local| add_interval(zone.instant(local), 0, 0, by.nanoseconds)) {
-            Some(next) if next != t => t = next,
-            _ => return Ok(()),
-        }
-    }
 }
 
 /// Aggregates that also come as `list_…` functions.
