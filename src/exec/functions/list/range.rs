@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::types::{Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType};
-use arrow_array::{Array, Int64Array, new_null_array};
+use arrow_array::{Int64Array, new_null_array};
 use arrow_buffer::{IntervalMonthDayNano, OffsetBuffer};
 
 use super::{MAX_ELEMENTS, item_type};
