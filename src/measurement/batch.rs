@@ -12,7 +12,7 @@ use crate::exec::error::ExecError;
 use crate::measurement::buffer::Buffer;
 use crate::measurement::duplicates;
 use crate::sql::session::wait_to_write;
-use crate::table::TableError;
+use crate::table::{TableError, WriteTransaction};
 
 /// Points of some measurements.
 pub(super) struct Batch {
@@ -21,18 +21,21 @@ pub(super) struct Batch {
     pub(super) points: u64,
 }
 
+/// A transaction to commit a batch in.
+///
+/// # Errors
+/// Another connection holds one that writes.
+pub(super) fn begin(shared: &Shared) -> Result<WriteTransaction> {
+    let timeout = shared.settings.lock_timeout_ms;
+    Ok(wait_to_write(shared.storage(), timeout, &CancelToken::default())?)
+}
+
 impl Batch {
     /// Makes all points durable and visible, in one transaction. Returns how many they are.
     ///
     /// # Errors
-    /// Another connection holds a transaction that writes; the disk is full; a table was changed so that the points
-    /// no longer fit.
-    pub(super) fn commit(self, shared: &Arc<Shared>) -> Result<u64> {
-        if self.points == 0 {
-            return Ok(0);
-        }
-        let timeout = shared.settings.lock_timeout_ms;
-        let mut transaction = wait_to_write(shared.storage(), timeout, &CancelToken::default())?;
+    /// The disk is full; a table was changed so that the points no longer fit.
+    pub(super) fn commit(self, mut transaction: WriteTransaction) -> Result<u64> {
         for buffer in self.buffers.into_iter().filter(|buffer| buffer.rows() > 0) {
             let catalog = transaction.catalog();
             let schema = catalog.schema(MAIN_SCHEMA).map_err(TableError::from)?;

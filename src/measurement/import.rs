@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use crate::error::{Error, Result};
 use crate::exec::error::ExecError;
 use crate::io::line_protocol::{line_length, parse_line};
-use crate::measurement::batch::Batch;
+use crate::measurement::batch::{Batch, begin};
 use crate::measurement::writer::{PointWriter, Rejected, now_nanos};
 
 /// What one tick of a time in line protocol is.
@@ -87,8 +87,10 @@ pub(crate) fn import(
         std::thread::scope(|scope| {
             // One batch is written, and no other waits for it: memory has two of them.
             let (batches, received) = mpsc::sync_channel::<Batch>(0);
-            let commit_all =
-                move || received.into_iter().try_fold(0, |sum, batch| Ok(sum + batch.commit(&shared)?));
+            let commit_all = move || {
+                let mut batches = received.into_iter().filter(|batch| batch.points > 0);
+                batches.try_fold(0, |sum, batch| Ok(sum + batch.commit(begin(&shared)?)?))
+            };
             let committer = std::thread::Builder::new()
                 .name("fluxdb-import".into())
                 .spawn_scoped(scope, commit_all)

@@ -10,7 +10,7 @@ use crate::database::Shared;
 use crate::error::Result;
 use crate::exec::error::ExecError;
 use crate::io::line_protocol::{FieldText, Line, fields, parse_series, unescape, unescape_text};
-use crate::measurement::batch::Batch;
+use crate::measurement::batch::{Batch, begin};
 use crate::measurement::buffer::{Buffer, Value};
 use crate::measurement::point::{FieldValue, Point};
 
@@ -260,12 +260,16 @@ impl PointWriter {
     /// Makes all points that were taken durable and visible, in one transaction.
     ///
     /// # Errors
-    /// Another connection holds a transaction that writes; the disk is full; a table was changed so that the points
-    /// no longer fit. The points that waited are gone then.
+    /// Another connection holds a transaction that writes: the points still wait then. The disk is full, or a table was
+    /// changed so that the points no longer fit: they are gone then.
     pub fn flush(&mut self) -> Result<()> {
+        if self.waiting == 0 {
+            return Ok(());
+        }
+        let transaction = begin(&self.shared)?;
         let batch = self.take_batch();
         self.on_their_way.clear();
-        self.written += batch.commit(&self.shared)?;
+        self.written += batch.commit(transaction)?;
         Ok(())
     }
 
@@ -327,4 +331,24 @@ fn key_of(point: &Point, key: &mut Vec<u8>) {
 pub(super) fn now_nanos() -> i128 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or_else(|before| -(before.duration().as_nanos() as i128), |since| since.as_nanos() as i128)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Database;
+
+    #[test]
+    fn points_wait_while_another_writes() {
+        let db = Database::open_in_memory().unwrap();
+        let mut writer = db.point_writer();
+        writer.hold(&Point::new("m").field("v", 1.5)).unwrap();
+        let other = writer.shared.storage().try_begin().unwrap().unwrap();
+        assert!(writer.flush().is_err());
+        assert_eq!(writer.written(), 0);
+        drop(other);
+        writer.flush().unwrap();
+        assert_eq!(writer.written(), 1);
+        assert_eq!(db.connect().query("FROM m WHERE v = 1.5").unwrap().count_rows().unwrap(), 1);
+    }
 }

@@ -10,6 +10,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::digest;
 use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, text, uhuge};
 use crate::exec::functions::registry::{Registry, def};
+use crate::exec::memory::parse_bytes;
 
 fn hex_upper(data: &[u8], out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -179,27 +180,10 @@ fn from_binary(s: &str, out: &mut Vec<u8>) -> Result<bool> {
     Ok(true)
 }
 
-/// A number of bytes with its unit.
+/// [`parse_bytes`] or an error.
 fn parse_size(s: &str) -> Result<u64> {
-    let text = s.trim();
-    let wrong = || ExecError::InvalidInput(format!("Could not parse \"{s}\" as a number of bytes"));
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let unit: f64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" | "byte" | "bytes" => 1.0,
-        "k" | "kb" => 1e3,
-        "m" | "mb" => 1e6,
-        "g" | "gb" => 1e9,
-        "t" | "tb" => 1e12,
-        "kib" => 1024.0,
-        "mib" => 1_048_576.0,
-        "gib" => 1_073_741_824.0,
-        "tib" => 1_099_511_627_776.0,
-        _ => return Err(wrong()),
-    };
-    let size = number * unit;
-    if size < 1.8e19 { Ok(size as u64) } else { Err(wrong()) }
+    parse_bytes(s)
+        .ok_or_else(|| ExecError::InvalidInput(format!("Could not parse \"{s}\" as a number of bytes")))
 }
 
 fn chr(v: i32, out: &mut String) -> Result<bool> {
