@@ -332,23 +332,3 @@ pub(super) fn now_nanos() -> i128 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or_else(|before| -(before.duration().as_nanos() as i128), |since| since.as_nanos() as i128)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Database;
-
-    #[test]
-    fn points_wait_while_another_writes() {
-        let db = Database::open_in_memory().unwrap();
-        let mut writer = db.point_writer();
-        writer.hold(&Point::new("m").field("v", 1.5)).unwrap();
-        let other = writer.shared.storage().try_begin().unwrap().unwrap();
-        assert!(writer.flush().is_err());
-        assert_eq!(writer.written(), 0);
-        drop(other);
-        writer.flush().unwrap();
-        assert_eq!(writer.written(), 1);
-        assert_eq!(db.connect().query("FROM m WHERE v = 1.5").unwrap().count_rows().unwrap(), 1);
-    }
-}
