@@ -305,11 +305,25 @@ fn unpack_tail(bytes: &[u8], bits: usize, out: &mut [u64]) {
         9..=15 => unpack_together::<4>(bytes, bits, out),
         16..=29 => unpack_together::<2>(bytes, bits, out),
         30..=57 => unpack_together::<1>(bytes, bits, out),
-        _ => {
-            for (i, word) in out.iter_mut().enumerate() {
-                *word = tail_number(bytes, i, bits).to_le();
-            }
-        }
+        _ => unpack_wide(bytes, bits, out),
+    }
+}
+
+/// Unpacks numbers that may begin in one word and end in the next but one: with their first bits they are in 16 bytes.
+#[inline]
+fn unpack_wide(bytes: &[u8], bits: usize, out: &mut [u64]) {
+    const WINDOW: usize = 16;
+    // Of so many, all bytes of the window are there.
+    let whole = bytes.len().checked_sub(WINDOW).map_or(0, |last| (last * 8 + 7) / bits + 1);
+    let (fast, slow) = out.split_at_mut(whole.min(out.len()));
+    for (i, word) in fast.iter_mut().enumerate() {
+        let bit = i * bits;
+        let mut raw = [0; WINDOW];
+        raw.copy_from_slice(&bytes[bit / 8..bit / 8 + WINDOW]);
+        *word = ((u128::from_le_bytes(raw) >> (bit % 8)) as u64 & ones(bits)).to_le();
+    }
+    for (i, word) in slow.iter_mut().enumerate() {
+        *word = tail_number(bytes, fast.len() + i, bits).to_le();
     }
 }
 
