@@ -17,8 +17,8 @@ use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{CompareOp, Expr, SortKey};
 use crate::exec::hints::{
-    Hint, HintKind, first_groups, first_values, key_hints, left_hints, newest_rows, right_hints,
-    running_bound,
+    Hint, HintKind, first_groups, first_values, key_hints, left_hints, newest_rows, result_bound,
+    right_hints, running_bound,
 };
 use crate::exec::operators::aggregate::{Wanted, aggregate};
 use crate::exec::operators::collect::{Collected, collect};
@@ -205,13 +205,14 @@ impl Builder {
                     (None, Some((top, of_rows))) => (Wanted::First(top), of_rows),
                     (None, None) => (Wanted::All, None),
                 };
+                let bound = result_bound(&hints, group_by.len(), &aggregates);
                 let mut hints = key_hints(hints, &group_by);
                 hints.extend(of_rows);
                 hints.extend(newest_rows(&group_by, &aggregates));
                 let pipeline = self.build(*input, id + 1, hints, wanted)?;
                 let spill = self.spill(id);
-                let groups =
-                    self.timed(id, || aggregate(&pipeline, group_by, aggregates, wanted_groups, &spill))?;
+                let groups = self
+                    .timed(id, || aggregate(&pipeline, group_by, aggregates, wanted_groups, bound, &spill))?;
                 Ok(self.source(id, groups))
             }
             PlanNode::GapFill { input, spec } => {

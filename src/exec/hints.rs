@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use crate::column::predicate::Predicate;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
+use crate::exec::operators::aggregate::ResultBound;
 use crate::exec::operators::aggregate::top::{self, TopKeys};
 use crate::exec::operators::join::{HashBuild, JoinShape};
 use crate::exec::operators::scan::newest::is_ranked;
@@ -159,6 +160,15 @@ pub(crate) fn first_groups(
         .map(|(column, bound)| Hint { column: *column, kind: HintKind::Bound(Arc::clone(bound)) });
     let most = usize::try_from(most).ok()?;
     Some((TopKeys { key, most, descending, rises_with, seen: RwLock::default() }, hint))
+}
+
+/// What whoever keeps the first groups of an order by an aggregate knows of those that matter.
+pub(crate) fn result_bound(hints: &[Hint], keys: usize, calls: &[AggregateCall]) -> Option<ResultBound> {
+    hints.iter().find_map(|hint| {
+        let HintKind::Bound(bound) = &hint.kind else { return None };
+        let call = hint.column.checked_sub(keys)?;
+        Some(ResultBound { call, ty: calls.get(call)?.ty.clone(), bound: Arc::clone(bound) })
+    })
 }
 
 /// The column that an expression never falls with as it rises: the column itself, or the start of a bucket of it.

@@ -143,6 +143,16 @@ pub(super) fn result(
     feeds: &[Feed],
     groups: usize,
 ) -> Result<Batch> {
+    keys.extend(results(states, feeds, groups)?);
+    Ok(Batch::new(keys, groups))
+}
+
+/// Finished aggregates.
+pub(super) fn results(
+    states: &mut [Box<dyn GroupStates>],
+    feeds: &[Feed],
+    groups: usize,
+) -> Result<Vec<ArrayRef>> {
     for (state, feed) in states.iter_mut().zip(feeds) {
         if !matches!(feed, Feed::Shared(_)) {
             state.resize(groups);
@@ -154,13 +164,8 @@ pub(super) fn result(
         _ => Ok(None),
     };
     let mut results: Vec<Option<ArrayRef>> = (0..feeds.len()).map(shared).collect::<Result<_>>()?;
-    for (state, result) in states.iter_mut().zip(&mut results) {
-        keys.push(match result.take() {
-            Some(result) => result,
-            None => state.finish()?,
-        });
-    }
-    Ok(Batch::new(keys, groups))
+    let finished = states.iter_mut().zip(&mut results);
+    finished.map(|(state, result)| result.take().map_or_else(|| state.finish(), Ok)).collect()
 }
 
 pub(super) fn merge_into_first(aggregation: &Aggregation, locals: Vec<Local>) -> Result<Vec<Batch>> {

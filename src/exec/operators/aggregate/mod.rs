@@ -11,11 +11,13 @@
 //! temporary file; the merge then groups one partition after another ([`spilled`]).
 //!
 //! Where any few groups will do, rows of all others are left out as soon as so many are known ([`first`]); where the
-//! first of an order by a key are wanted, rows of those that cannot be among them ([`top`]).
+//! first of an order by a key are wanted, rows of those that cannot be among them ([`top`]). Where the first of an order
+//! by an aggregate are, groups leave without it as soon as others are known that come before them ([`bound`]).
 //!
 //! An order-sensitive aggregate without an order of its own (`first(x)`) sees the rows in the order of the
 //! source: such an aggregation runs on one thread.
 
+mod bound;
 mod distinct;
 mod first;
 mod local;
@@ -44,6 +46,7 @@ use crate::exec::scheduler::run;
 use crate::exec::source::SourceScan;
 use crate::exec::spill::Spill;
 
+pub(crate) use bound::ResultBound;
 use first::{FirstGroups, Kept};
 use local::Local;
 use partition::Layout;
@@ -83,13 +86,21 @@ struct Aggregation {
     first: Option<FirstGroups>,
     /// Only the first groups of an order are asked for.
     top: Option<TopKeys>,
+    /// What is known of the groups that matter once their aggregates are.
+    bound: Option<ResultBound>,
     budget: Arc<Budget>,
     spill: Spill,
     context: Arc<ExecContext>,
 }
 
 impl Aggregation {
-    fn new(keys: Vec<Expr>, calls: Vec<AggregateCall>, wanted: Wanted, spill: &Spill) -> Result<Self> {
+    fn new(
+        keys: Vec<Expr>,
+        calls: Vec<AggregateCall>,
+        wanted: Wanted,
+        bound: Option<ResultBound>,
+        spill: &Spill,
+    ) -> Result<Self> {
         let (most, top) = match wanted {
             Wanted::All => (None, None),
             Wanted::Any(most) => (Some(most), None),
@@ -118,7 +129,7 @@ impl Aggregation {
             }
             _ => None,
         };
-        Ok(Self { keys, calls, feeds, layout, first, top, budget, spill: spill.clone(), context })
+        Ok(Self { keys, calls, feeds, layout, first, top, bound, budget, spill: spill.clone(), context })
     }
 
     /// The calls with this feed and their positions among all.
@@ -189,10 +200,11 @@ pub(crate) fn aggregate(
     keys: Vec<Expr>,
     calls: Vec<AggregateCall>,
     wanted: Wanted,
+    bound: Option<ResultBound>,
     spill: &Spill,
 ) -> Result<Arc<dyn SourceScan>> {
     let context = &spill.context;
-    let aggregation = Aggregation::new(keys, calls, wanted, spill)?;
+    let aggregation = Aggregation::new(keys, calls, wanted, bound, spill)?;
     let in_source_order = aggregation
         .calls
         .iter()

@@ -302,6 +302,20 @@ impl Part {
             self.states[i].resize(groups);
             super::merge::feed_distinct(&mut *self.states[i], table.take_keys()?, true)?;
         }
-        super::merge::result(self.table.take_keys()?, &mut self.states, &aggregation.feeds, groups)
+        let mut results = super::merge::results(&mut self.states, &aggregation.feeds, groups)?;
+        let wanted = match &aggregation.bound {
+            Some(bound) => bound.wanted(&results, groups, &aggregation.context)?,
+            None => None,
+        };
+        let Some(wanted) = wanted else {
+            let mut columns = self.table.take_keys()?;
+            columns.extend(results);
+            return Ok(Batch::new(columns, groups));
+        };
+        // The keys of the others, which may be long texts, are not even looked at.
+        let mut columns = self.table.take_keys_of(&wanted)?;
+        results = take_all(&results, &wanted)?;
+        columns.extend(results);
+        Ok(Batch::new(columns, wanted.len()))
     }
 }

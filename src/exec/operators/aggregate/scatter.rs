@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{BinaryViewType, ByteViewType, StringViewType, UInt32Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, GenericByteViewArray, make_array};
-use arrow_buffer::{ArrowNativeType, BooleanBufferBuilder, Buffer, NullBuffer};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, BooleanBufferBuilder, Buffer, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 
@@ -19,8 +19,10 @@ use crate::exec::eval::flatten;
 use crate::exec::pipeline::BATCH_ROWS;
 use crate::exec::views::Views;
 
-/// Rows of a partition that make a batch.
+/// Rows of a partition that make a batch, and the most that are laid out at a time.
 const CHUNK_ROWS: usize = BATCH_ROWS;
+/// Places of a partition: for rows that do not make a batch, and for all of those that are laid out next.
+const ROOM: usize = 2 * CHUNK_ROWS;
 
 /// Rows by partition; the latest of each are still being collected.
 pub(super) struct Scatter {
@@ -29,8 +31,9 @@ pub(super) struct Scatter {
     rows: Vec<usize>,
     chunks: Vec<Vec<Batch>>,
     bytes: usize,
-    /// The partition of each row of a batch.
-    targets: Vec<u32>,
+    /// The place of each row of a batch in the columns: its partition times [`ROOM`], and the number of rows of that
+    /// partition before it.
+    places: Vec<u32>,
 }
 
 /// The values of one column that are being collected, for each partition.
@@ -42,13 +45,14 @@ struct Column {
     width: usize,
 }
 
+/// Those of all partitions, one after another, with room for [`ROOM`] each; strings grow with their rows.
 enum Values {
-    Bits(Vec<BooleanBufferBuilder>),
-    W1(Vec<Vec<u8>>),
-    W2(Vec<Vec<u16>>),
-    W4(Vec<Vec<u32>>),
-    W8(Vec<Vec<u64>>),
-    W16(Vec<Vec<u128>>),
+    Booleans(Vec<u8>),
+    W1(Vec<u8>),
+    W2(Vec<u16>),
+    W4(Vec<u32>),
+    W8(Vec<u64>),
+    W16(Vec<u128>),
     Texts(Vec<Views<StringViewType>>),
     Bytes(Vec<Views<BinaryViewType>>),
 }
@@ -67,66 +71,72 @@ fn width(t: &DataType) -> Option<usize> {
     }
 }
 
-fn vectors<T>(partitions: usize) -> Vec<Vec<T>> {
-    (0..partitions).map(|_| Vec::with_capacity(CHUNK_ROWS)).collect()
+/// The partition of a place.
+fn partition(place: u32) -> usize {
+    place as usize / ROOM
 }
 
 impl Column {
     fn new(data_type: &DataType, partitions: usize) -> Result<Self> {
         let unsupported = || ExecError::Internal(format!("{data_type} cannot be laid out by partition"));
         let width = width(data_type).ok_or_else(unsupported)?;
+        // Memory is taken as places are written to, not now.
+        let places = partitions * ROOM;
         let values = match data_type {
-            DataType::Boolean => {
-                Values::Bits((0..partitions).map(|_| BooleanBufferBuilder::new(CHUNK_ROWS)).collect())
-            }
+            DataType::Boolean => Values::Booleans(vec![0; places]),
             DataType::Utf8View => Values::Texts(views(partitions)),
             DataType::BinaryView => Values::Bytes(views(partitions)),
             _ => match width {
-                1 => Values::W1(vectors(partitions)),
-                2 => Values::W2(vectors(partitions)),
-                4 => Values::W4(vectors(partitions)),
-                8 => Values::W8(vectors(partitions)),
-                _ => Values::W16(vectors(partitions)),
+                1 => Values::W1(vec![0; places]),
+                2 => Values::W2(vec![0; places]),
+                4 => Values::W4(vec![0; places]),
+                8 => Values::W8(vec![0; places]),
+                _ => Values::W16(vec![0; places]),
             },
         };
         Ok(Self { values, nulls: vec![vec![]; partitions], data_type: data_type.clone(), width })
     }
 
-    /// Adds the rows of a batch; `rows` is how many each partition has so far.
-    fn push(&mut self, array: &ArrayRef, targets: &[u32], rows: &[usize]) -> Result<()> {
+    /// Puts the rows of a batch to their places.
+    fn push(&mut self, array: &ArrayRef, places: &[u32]) -> Result<()> {
         match &mut self.values {
-            Values::Texts(out) => return push_views(array, targets, rows, out, &mut self.nulls),
-            Values::Bytes(out) => return push_views(array, targets, rows, out, &mut self.nulls),
-            Values::Bits(out) => {
-                let array = array.as_boolean_opt().ok_or_else(|| other_layout(array))?;
-                for (i, &t) in targets.iter().enumerate() {
-                    out[t as usize].append(array.value(i));
-                }
-            }
-            Values::W1(out) => push_native(array, targets, out)?,
-            Values::W2(out) => push_native(array, targets, out)?,
-            Values::W4(out) => push_native(array, targets, out)?,
-            Values::W8(out) => push_native(array, targets, out)?,
-            Values::W16(out) => push_wide(array, targets, out)?,
+            Values::Texts(out) => return push_views(array, places, out, &mut self.nulls),
+            Values::Bytes(out) => return push_views(array, places, out, &mut self.nulls),
+            _ => {}
         }
-        push_nulls(array.nulls(), targets, rows, &mut self.nulls);
+        let array = &flatten(array)?;
+        match &mut self.values {
+            Values::Texts(_) | Values::Bytes(_) => {}
+            Values::Booleans(out) => {
+                let values = array.as_boolean_opt().ok_or_else(|| other_layout(array))?.values();
+                values.iter().zip(places).for_each(|(v, &place)| out[place as usize] = u8::from(v));
+            }
+            Values::W1(out) => push_native(array, places, out)?,
+            Values::W2(out) => push_native(array, places, out)?,
+            Values::W4(out) => push_native(array, places, out)?,
+            Values::W8(out) => push_native(array, places, out)?,
+            Values::W16(out) => push_wide(array, places, out)?,
+        }
+        push_nulls(array.nulls(), places, &mut self.nulls);
         Ok(())
     }
 
     /// What was collected for a partition.
     fn take(&mut self, partition: usize, rows: usize) -> Result<ArrayRef> {
         let nulls = take_nulls(&mut self.nulls[partition], rows);
+        let of_it = partition * ROOM..partition * ROOM + rows;
         let buffer = match &mut self.values {
-            Values::Bits(out) => {
-                return Ok(Arc::new(BooleanArray::new(out[partition].finish(), nulls)));
+            Values::Booleans(out) => {
+                let values = BooleanBuffer::collect_bool(rows, |row| out[of_it.start + row] != 0);
+                return Ok(Arc::new(BooleanArray::new(values, nulls)));
             }
             Values::Texts(out) => return Ok(take_views(&mut out[partition], nulls)),
             Values::Bytes(out) => return Ok(take_views(&mut out[partition], nulls)),
-            Values::W1(out) => take_buffer(&mut out[partition]),
-            Values::W2(out) => take_buffer(&mut out[partition]),
-            Values::W4(out) => take_buffer(&mut out[partition]),
-            Values::W8(out) => take_buffer(&mut out[partition]),
-            Values::W16(out) => take_buffer(&mut out[partition]),
+            Values::W1(out) => Buffer::from_slice_ref(&out[of_it]),
+            Values::W2(out) => Buffer::from_slice_ref(&out[of_it]),
+            Values::W4(out) => Buffer::from_slice_ref(&out[of_it]),
+            Values::W8(out) => Buffer::from_slice_ref(&out[of_it]),
+            Values::W16(out) => Buffer::from_slice_ref(&out[of_it]),
         };
         let data = ArrayData::builder(self.data_type.clone()).len(rows).add_buffer(buffer).nulls(nulls);
         Ok(make_array(data.build()?))
@@ -134,13 +144,13 @@ impl Column {
 }
 
 /// Values of 16 bytes, which need not be aligned as numbers of that size are.
-fn push_wide(array: &ArrayRef, targets: &[u32], out: &mut [Vec<u128>]) -> Result<()> {
+fn push_wide(array: &ArrayRef, places: &[u32], out: &mut [u128]) -> Result<()> {
     let data = array.to_data();
     let buffer = data.buffers().first().ok_or_else(|| other_layout(array))?;
     let values = buffer.as_slice().as_chunks::<16>().0;
     let values = values.get(data.offset()..data.offset() + array.len()).ok_or_else(|| other_layout(array))?;
-    for (v, &t) in values.iter().zip(targets) {
-        out[t as usize].push(bytemuck::pod_read_unaligned(v));
+    for (v, &place) in values.iter().zip(places) {
+        out[place as usize] = bytemuck::pod_read_unaligned(v);
     }
     Ok(())
 }
@@ -153,24 +163,17 @@ fn take_views<T: ByteViewType>(views: &mut Views<T>, nulls: Option<NullBuffer>) 
     std::mem::replace(views, Views::with_capacity(CHUNK_ROWS)).into_array(nulls)
 }
 
-fn take_buffer<T: ArrowNativeType>(values: &mut Vec<T>) -> Buffer {
-    Buffer::from_vec(std::mem::replace(values, Vec::with_capacity(CHUNK_ROWS)))
-}
-
 fn other_layout(array: &ArrayRef) -> ExecError {
     ExecError::Internal(format!("a column came as {}", array.data_type()))
 }
 
-/// Notes the NULLs of a batch; `rows` is how many rows each partition had before it.
-fn push_nulls(nulls: Option<&NullBuffer>, targets: &[u32], rows: &[usize], out: &mut [Vec<u32>]) {
+/// Notes the NULLs of a batch.
+fn push_nulls(nulls: Option<&NullBuffer>, places: &[u32], out: &mut [Vec<u32>]) {
     let Some(nulls) = nulls.filter(|n| n.null_count() > 0) else { return };
-    let mut rows = rows.to_vec();
-    for (i, &t) in targets.iter().enumerate() {
-        let t = t as usize;
+    for (i, &place) in places.iter().enumerate() {
         if nulls.is_null(i) {
-            out[t].push(rows[t] as u32);
+            out[partition(place)].push(place % ROOM as u32);
         }
-        rows[t] += 1;
     }
 }
 
@@ -184,21 +187,20 @@ fn take_nulls(nulls: &mut Vec<u32>, rows: usize) -> Option<NullBuffer> {
     Some(NullBuffer::new(valid.finish()))
 }
 
-fn push_native<T: ArrowNativeType>(array: &ArrayRef, targets: &[u32], out: &mut [Vec<T>]) -> Result<()> {
+fn push_native<T: ArrowNativeType>(array: &ArrayRef, places: &[u32], out: &mut [T]) -> Result<()> {
     let data = array.to_data();
     let buffer = data.buffers().first().ok_or_else(|| other_layout(array))?;
     let values = buffer.typed_data::<T>();
     let values = values.get(data.offset()..data.offset() + array.len()).ok_or_else(|| other_layout(array))?;
-    for (&v, &t) in values.iter().zip(targets) {
-        out[t as usize].push(v);
+    for (&v, &place) in values.iter().zip(places) {
+        out[place as usize] = v;
     }
     Ok(())
 }
 
 fn push_views<T: ByteViewType>(
     array: &ArrayRef,
-    targets: &[u32],
-    rows: &[usize],
+    places: &[u32],
     out: &mut [Views<T>],
     nulls: &mut [Vec<u32>],
 ) -> Result<()> {
@@ -207,28 +209,28 @@ fn push_views<T: ByteViewType>(
             dictionary.values().as_byte_view_opt().ok_or_else(|| other_layout(array))?;
         if values.null_count() == 0 {
             let codes = dictionary.keys();
-            for (i, (&code, &t)) in codes.values().iter().zip(targets).enumerate() {
+            for (i, (&code, &place)) in codes.values().iter().zip(places).enumerate() {
                 // The code of a NULL may be none of the dictionary.
                 if codes.is_null(i) {
-                    out[t as usize].push_empty();
+                    out[partition(place)].push_empty();
                 } else {
-                    out[t as usize].push(values, code as usize);
+                    out[partition(place)].push(values, code as usize);
                 }
             }
-            push_nulls(codes.nulls(), targets, rows, nulls);
+            push_nulls(codes.nulls(), places, nulls);
             return Ok(());
         }
     }
     let array = &flatten(array)?;
     let array: &GenericByteViewArray<T> = array.as_byte_view_opt().ok_or_else(|| other_layout(array))?;
-    for (i, &t) in targets.iter().enumerate() {
+    for (i, &place) in places.iter().enumerate() {
         if array.is_null(i) {
-            out[t as usize].push_empty();
+            out[partition(place)].push_empty();
         } else {
-            out[t as usize].push(array, i);
+            out[partition(place)].push(array, i);
         }
     }
-    push_nulls(array.nulls(), targets, rows, nulls);
+    push_nulls(array.nulls(), places, nulls);
     Ok(())
 }
 
@@ -240,20 +242,36 @@ impl Scatter {
             rows: vec![0; partitions],
             chunks: (0..partitions).map(|_| vec![]).collect(),
             bytes: 0,
-            targets: vec![],
+            places: Vec::with_capacity(CHUNK_ROWS),
         })
     }
 
     /// Adds rows, each to the partition that its hash says. Texts may be dictionary-coded.
     pub fn push(&mut self, columns: &[ArrayRef], hashes: &[u64]) -> Result<()> {
+        if hashes.len() <= CHUNK_ROWS {
+            return self.push_chunk(columns, hashes);
+        }
+        for (chunk, hashes) in hashes.chunks(CHUNK_ROWS).enumerate() {
+            let slices = columns.iter().map(|c| c.slice(chunk * CHUNK_ROWS, hashes.len()));
+            self.push_chunk(&slices.collect::<Vec<_>>(), hashes)?;
+        }
+        Ok(())
+    }
+
+    fn push_chunk(&mut self, columns: &[ArrayRef], hashes: &[u64]) -> Result<()> {
         let partitions = self.rows.len();
-        self.targets.clear();
-        self.targets.extend(hashes.iter().map(|&h| super::merge::partition_of(h, partitions) as u32));
+        let Self { rows, places, .. } = self;
+        places.clear();
+        places.extend(hashes.iter().map(|&hash| {
+            let partition = super::merge::partition_of(hash, partitions);
+            let row = &mut rows[partition];
+            *row += 1;
+            (partition * ROOM + *row - 1) as u32
+        }));
         for (column, array) in self.columns.iter_mut().zip(columns) {
-            column.push(array, &self.targets, &self.rows)?;
+            column.push(array, &self.places)?;
             self.bytes += column.width * hashes.len();
         }
-        self.targets.iter().for_each(|&t| self.rows[t as usize] += 1);
         for partition in 0..partitions {
             if self.rows[partition] >= CHUNK_ROWS {
                 self.close(partition)?;

@@ -210,8 +210,8 @@ fn hash_column(array: &ArrayRef, hashes: &mut [u64]) -> Result<()> {
         DataType::BinaryView => hash_views::<BinaryViewType>(array, hashes),
         DataType::Null => {}
         t => match word_count(t) {
-            Some(1) => FixedWords::each(array, |i, w| hashes[i] = mix(hashes[i], w[0]))?,
-            Some(_) => FixedWords::each(array, |i, w| hashes[i] = mix(mix(hashes[i], w[0]), w[1]))?,
+            Some(1) => FixedWords::zip(array, hashes, |hash, w| *hash = mix(*hash, w[0]))?,
+            Some(_) => FixedWords::zip(array, hashes, |hash, w| *hash = mix(mix(*hash, w[0]), w[1]))?,
             None => {
                 RowTable::each_row(array, |i, bytes| hashes[i] = mix(hashes[i], hash_bytes(bytes)))?;
             }

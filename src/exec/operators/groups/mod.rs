@@ -21,8 +21,9 @@ pub(crate) mod rows;
 pub(crate) mod text;
 pub(crate) mod words;
 
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, UInt32Array};
 use arrow_schema::DataType;
+use arrow_select::take::take;
 
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
@@ -75,6 +76,11 @@ pub(crate) trait GroupTable: Send + Sync {
 
     /// The distinct keys in the order of their numbers. The table is of no use afterwards.
     fn take_keys(&mut self) -> Result<Vec<ArrayRef>>;
+
+    /// The keys of these groups. The table is of no use afterwards.
+    fn take_keys_of(&mut self, groups: &UInt32Array) -> Result<Vec<ArrayRef>> {
+        self.take_keys()?.iter().map(|keys| Ok(take(keys, groups, None)?)).collect()
+    }
 
     /// Bytes held.
     fn size(&self) -> usize;

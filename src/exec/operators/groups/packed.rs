@@ -200,25 +200,25 @@ impl<const W: usize> PackedTable<W> {
             if part.is_text() || part.data_type == DataType::Null {
                 continue;
             }
-            let (word, shift, mask) = (part.word, part.shift, part.mask());
+            // That a word is the first is known when this is compiled, where there is no other.
+            let word = if W == 1 { 0 } else { part.word };
+            let (shift, mask) = (part.shift, part.mask());
             if part.bits == 128 {
-                FixedWords::each(key, |i, v| {
-                    words[i][word] = v[0];
-                    words[i][word + 1] = v[1];
+                FixedWords::zip(key, words, |to, v| {
+                    to[word] = v[0];
+                    to[word + 1] = v[1];
                 })?;
             } else if parts.len() == 1 {
-                FixedWords::each(key, |i, v| words[i][0] = v[0])?;
-            } else if part.bits == NUMBER_BITS {
+                FixedWords::zip(key, words, |to, v| to[0] = v[0])?;
+            } else {
                 let mut all = 0;
-                FixedWords::each(key, |i, v| {
+                FixedWords::zip(key, words, |to, v| {
                     all |= v[0];
-                    words[i][word] |= (v[0] & mask) << shift;
+                    to[word] |= (v[0] & mask) << shift;
                 })?;
-                if all > mask {
+                if part.bits == NUMBER_BITS && all > mask {
                     return Err(too_many_groups());
                 }
-            } else {
-                FixedWords::each(key, |i, v| words[i][word] |= (v[0] & mask) << shift)?;
             }
         }
         Ok(())
@@ -408,18 +408,18 @@ impl<const W: usize> PackedTable<W> {
             }
         } else {
             let slots = &mut self.slots[..];
-            let mut look_up = |key: &[u64; W]| look_up(slots, known, key);
             let keys = words.as_chunks::<W>().0;
             let recent = &mut self.recent;
             match nulls {
                 None if recent.pays() => {
+                    let mut look_up = |key: &[u64; W]| look_up(slots, known, key);
                     groups.extend(keys.iter().map(|key| recent.group_of(key, &mut look_up)));
                     recent.asked = recent.asked.saturating_add(keys.len() as u32);
                 }
-                None => groups.extend(keys.iter().map(look_up)),
+                None => groups.extend(keys.iter().map(|key| look_up(slots, known, key))),
                 Some(nulls) => {
                     for (i, key) in keys.iter().enumerate() {
-                        groups.push(if nulls.is_valid(i) { look_up(key) } else { MISSING });
+                        groups.push(if nulls.is_valid(i) { look_up(slots, known, key) } else { MISSING });
                     }
                 }
             }
@@ -471,6 +471,54 @@ impl<const W: usize> PackedTable<W> {
                 }
             }));
         }
+    }
+
+    /// Keys as columns; `null` is the one that is NULL, where that is not said by the words. The table is of no use
+    /// afterwards.
+    fn columns(&mut self, keys: &[[u64; W]], null: Option<usize>) -> Result<Vec<ArrayRef>> {
+        self.slots = vec![];
+        self.direct.groups = vec![];
+        let mut texts = self.texts.iter_mut();
+        let single = self.parts.len() == 1;
+        self.parts
+            .iter()
+            .map(|part| {
+                let nulls = match part.null {
+                    Some((word, bit)) => {
+                        let nulls: NullBuffer = keys.iter().map(|k| k[word] >> bit & 1 == 0).collect();
+                        (nulls.null_count() > 0).then_some(nulls)
+                    }
+                    None => null.map(|null| (0..keys.len()).map(|key| key != null).collect()),
+                };
+                // One pass for all types of one word, which does nothing else.
+                let fields = || -> Vec<u64> {
+                    let (shift, mask) = (part.shift, part.mask());
+                    match (single, W) {
+                        (true, _) => keys.iter().map(|key| key[0]).collect(),
+                        (_, 1) => keys.iter().map(|key| (key[0] >> shift) & mask).collect(),
+                        _ => keys.iter().map(|key| (key[part.word] >> shift) & mask).collect(),
+                    }
+                };
+                if part.data_type == DataType::Null {
+                    return Ok(Arc::new(NullArray::new(keys.len())) as ArrayRef);
+                }
+                if part.is_text() {
+                    let Some(table) = texts.next() else { return Err(unexpected(&part.data_type)) };
+                    let values = table.take_column()?;
+                    let ids: Vec<u32> = fields().into_iter().map(|id| id as u32).collect();
+                    let ids = UInt32Array::from(ids);
+                    return Ok(arrow_select::take::take(&values, &ids, None)?);
+                }
+                if part.bits == 128 {
+                    let word = part.word;
+                    return FixedWords::array(&part.data_type, keys.len(), nulls, |i| {
+                        [keys[i][word], keys[i][word + 1]]
+                    });
+                }
+                let fields = fields();
+                FixedWords::array(&part.data_type, keys.len(), nulls, |i| [fields[i], 0])
+            })
+            .collect()
     }
 }
 
@@ -559,42 +607,15 @@ impl<const W: usize> GroupTable for PackedTable<W> {
     }
 
     fn take_keys(&mut self) -> Result<Vec<ArrayRef>> {
-        self.slots = vec![];
-        self.direct.groups = vec![];
         let keys = std::mem::take(&mut self.keys);
-        let mut texts = self.texts.iter_mut();
-        let single = self.parts.len() == 1;
-        self.parts
-            .iter()
-            .map(|part| {
-                let nulls = match part.null {
-                    Some((word, bit)) => {
-                        let nulls: NullBuffer = keys.iter().map(|k| k[word] >> bit & 1 == 0).collect();
-                        (nulls.null_count() > 0).then_some(nulls)
-                    }
-                    None => self.null.map(|null| (0..keys.len()).map(|g| g != null as usize).collect()),
-                };
-                let field = |i: usize| (keys[i][part.word] >> part.shift) & part.mask();
-                if part.data_type == DataType::Null {
-                    return Ok(Arc::new(NullArray::new(keys.len())) as ArrayRef);
-                }
-                if part.is_text() {
-                    let Some(table) = texts.next() else { return Err(unexpected(&part.data_type)) };
-                    let values = table.take_column()?;
-                    let ids = UInt32Array::from_iter_values((0..keys.len()).map(|i| field(i) as u32));
-                    return Ok(arrow_select::take::take(&values, &ids, None)?);
-                }
-                FixedWords::array(&part.data_type, keys.len(), nulls, |i| {
-                    if part.bits == 128 {
-                        [keys[i][part.word], keys[i][part.word + 1]]
-                    } else if single {
-                        [keys[i][0], 0]
-                    } else {
-                        [field(i), 0]
-                    }
-                })
-            })
-            .collect()
+        self.columns(&keys, self.null.map(|null| null as usize))
+    }
+
+    fn take_keys_of(&mut self, groups: &UInt32Array) -> Result<Vec<ArrayRef>> {
+        let keys: Vec<[u64; W]> = groups.values().iter().map(|&group| self.keys[group as usize]).collect();
+        let null = self.null.and_then(|null| groups.values().iter().position(|&group| group == null));
+        self.keys = vec![];
+        self.columns(&keys, null)
     }
 
     fn size(&self) -> usize {

@@ -119,6 +119,29 @@ impl FixedWords {
         })
     }
 
+    /// Calls `f` with what `out` has for each row that is not NULL, and the words of the row's value. Unlike a loop over
+    /// [`Self::each`] that writes to `out`, it need not look whether there is such a row in it.
+    ///
+    /// # Panics
+    ///
+    /// If `out` has fewer elements than the array rows.
+    #[inline]
+    pub fn zip<T>(array: &ArrayRef, out: &mut [T], mut f: impl FnMut(&mut T, [u64; 2])) -> Result<()> {
+        let out = &mut out[..array.len()];
+        macro_rules! prim {
+            ($t:ty, $array:expr, $words:expr) => {{
+                let array = $array.as_primitive::<$t>();
+                let (words, values) = ($words, array.values());
+                match array.nulls().filter(|n| n.null_count() > 0) {
+                    None => out.iter_mut().zip(values).for_each(|(out, &v)| f(out, words(v))),
+                    Some(nulls) => nulls.valid_indices().for_each(|i| f(&mut out[i], words(values[i]))),
+                }
+                Ok(())
+            }};
+        }
+        fixed_types!(array, prim, |_: &DataType| Self::each(array, |row, words| f(&mut out[row], words)))
+    }
+
     /// The rows whose words satisfy `f`; NULLs do not. Unlike a loop over [`Self::each`] that sets bits, it has 64 of them
     /// in a register.
     #[inline]
