@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use arrow_array::types::{IntervalMonthDayNano, IntervalMonthDayNanoType};
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, UInt32Array,
-    downcast_primitive, new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, Int64Array, PrimitiveArray,
+    UInt32Array, downcast_primitive, new_null_array,
 };
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
@@ -18,6 +18,7 @@ use crate::column::codec::{Codec, Stream, boolean, int, nulls};
 use crate::column::filter;
 use crate::column::layout::{BlockEntry, Scheme};
 use crate::column::le::{Damage, Decoded, ensure};
+use crate::column::length::LengthUnit;
 use crate::column::nested;
 use crate::column::physical::Physical;
 use crate::column::predicate::{CompareOp, Predicate};
@@ -83,11 +84,7 @@ impl Block<'_> {
             return Ok(new_null_array(&arrow, out));
         }
         let (stream, nulls) = self.parts()?;
-        let nulls = match rows {
-            Some(rows) => nulls.map(|n| rows.iter().map(|r| n.is_valid(usize::from(*r))).collect()),
-            None => nulls,
-        };
-        let nulls = nulls.filter(|n: &NullBuffer| n.null_count() > 0);
+        let nulls = nulls_of(nulls, rows);
         if self.coded() {
             return self.read_codes(stream, nulls, rows);
         }
@@ -130,6 +127,29 @@ impl Block<'_> {
                 arrow_select::take::take(&all, &rows, None).map_err(|e| Damage(e.to_string().into()))?
             }
         })
+    }
+
+    /// How long the strings of the given rows are, or of all, as an `Int64`.
+    pub(crate) fn measure(&self, rows: Option<&[u16]>, unit: LengthUnit) -> Decoded<ArrayRef> {
+        let (count, out) = (self.entry.rows, rows.map_or(self.entry.rows, <[u16]>::len));
+        if self.entry.null_form == nulls::ALL {
+            return Ok(new_null_array(&DataType::Int64, out));
+        }
+        let (stream, nulls) = self.parts()?;
+        let shared = self.chunk.shared()?;
+        let lengths: Vec<i64> = if self.coded() {
+            let of_values = shared.lengths(unit)?;
+            let codes = match rows {
+                Some(rows) => int::select::<u32>(stream, count, rows)?,
+                None => int::decode_vec::<u32>(stream, count)?,
+            };
+            check_codes(&codes, of_values.len())?;
+            codes.iter().map(|code| i64::from(of_values[*code as usize])).collect()
+        } else {
+            let lengths = strings::measure(stream, count, rows, shared.table(), unit)?;
+            lengths.into_iter().map(i64::from).collect()
+        };
+        Ok(Arc::new(Int64Array::new(lengths.into(), nulls_of(nulls, rows))))
     }
 
     /// The bits of floats.
@@ -335,6 +355,15 @@ impl Block<'_> {
             physical => filter::numbers(stream, count, physical, predicate),
         }
     }
+}
+
+/// Which of the given rows, or of all, are NULL, if any are.
+fn nulls_of(nulls: Option<NullBuffer>, rows: Option<&[u16]>) -> Option<NullBuffer> {
+    let nulls = match rows {
+        Some(rows) => nulls.map(|n| rows.iter().map(|r| n.is_valid(usize::from(*r))).collect()),
+        None => nulls,
+    };
+    nulls.filter(|n: &NullBuffer| n.null_count() > 0)
 }
 
 /// An array of a primitive type over `len` values as they lie in memory.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, UInt32Array};
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, Int64Array, UInt32Array};
 use arrow_schema::TimeUnit;
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -16,7 +17,7 @@ use crate::column::scalar::Scalar;
 use crate::column::stats::ChunkStats;
 use crate::column::types::LogicalType;
 use crate::column::writer::{EncodeOptions, EncodedChunk, encode_chunk};
-use crate::column::{BLOCK_ROWS, Codec};
+use crate::column::{BLOCK_ROWS, Codec, LengthUnit};
 
 /// A small generator with a seed, so that every failure can be repeated.
 pub(crate) struct Random(u64);
@@ -36,6 +37,21 @@ impl Random {
 
     pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.next() % n
+    }
+}
+
+/// What a reader says of the lengths of strings, `expected`, if that is what they are.
+fn check_lengths(reader: &ChunkReader, block: usize, rows: Option<&[u16]>, expected: &ArrayRef) {
+    for unit in [LengthUnit::Bytes, LengthUnit::Characters] {
+        let texts = expected.as_string_view_opt().map(|a| a.iter().map(|s| s.map(str::as_bytes)).collect());
+        let bytes = expected.as_binary_view_opt().map(|a| a.iter().collect());
+        let measured = reader.measure_block(block, rows, unit);
+        let Some(strings): Option<Vec<Option<&[u8]>>> = texts.or(bytes) else {
+            assert!(measured.is_err());
+            continue;
+        };
+        let lengths: Int64Array = strings.iter().map(|s| s.map(|s| unit.of(s) as i64)).collect();
+        assert_eq!(measured.unwrap().as_primitive::<Int64Type>(), &lengths);
     }
 }
 
@@ -481,7 +497,9 @@ pub(crate) fn check_laws(
             let got = reader.read_rows(block, &picks).unwrap();
             flat(&got).to_data().validate_full().unwrap();
             assert!(same(&got, &taken), "{ty}: rows of block {block}");
+            check_lengths(&reader, block, Some(&picks), &taken);
         }
+        check_lengths(&reader, block, None, &expected);
         let values: Vec<Scalar> = (0..rows).map(|i| Scalar::from_array(&expected, i, ty)).collect();
         for constant in &constants {
             for op in OPS {

@@ -6,8 +6,8 @@
 //! the rows of a block can need, or read outside of the chunk.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, new_empty_array};
 use arrow_buffer::BooleanBuffer;
@@ -21,6 +21,7 @@ use crate::column::error::{ChunkPlace, ColumnError, Result};
 use crate::column::filter::asks_for_empty;
 use crate::column::layout::{BlockEntry, Layout, ROW_GROUP_ROWS, VERSION};
 use crate::column::le::{Cursor, Damage, Decoded, U16, ensure};
+use crate::column::length::LengthUnit;
 use crate::column::meta::get_sum;
 use crate::column::nested::check_children;
 use crate::column::physical::{Physical, sum_width, type_tag};
@@ -59,6 +60,24 @@ pub(crate) struct Dictionary {
     shared: Shared,
     /// The last conditions on the values, and the positions that satisfy them.
     code_sets: Mutex<Vec<(Predicate, Arc<CodeSet>)>>,
+    /// How long the values are, once that was needed: in bytes, and in characters.
+    lengths: [OnceLock<Box<[u32]>>; 2],
+}
+
+impl Dictionary {
+    fn new(shared: Shared) -> Self {
+        Self { shared, code_sets: Mutex::default(), lengths: [const { OnceLock::new() }; 2] }
+    }
+
+    /// How long the strings of a dictionary are.
+    pub(crate) fn lengths(&self, unit: LengthUnit) -> Decoded<&[u32]> {
+        let known = &self.lengths[usize::from(unit == LengthUnit::Characters)];
+        if let Some(known) = known.get() {
+            return Ok(known);
+        }
+        let measured = self.shared.lengths(unit)?.into_boxed_slice();
+        Ok(known.get_or_init(|| measured))
+    }
 }
 
 impl Deref for Dictionary {
@@ -235,6 +254,26 @@ impl ChunkReader {
         block.read(Some(rows)).map_err(|d| self.corrupt(Some(index), d))
     }
 
+    /// How long the strings of block `index` are, or those of `rows` of it, in the given order: an `Int64`. They are not
+    /// decoded for that.
+    ///
+    /// # Errors
+    ///
+    /// If the block is damaged, or the values of the chunk are no strings.
+    ///
+    /// # Panics
+    ///
+    /// If the block does not have such a row.
+    pub fn measure_block(&self, index: usize, rows: Option<&[u16]>, unit: LengthUnit) -> Result<ArrayRef> {
+        if !matches!(self.physical, Physical::Bytes { .. }) {
+            return Err(ColumnError::Unsupported(format!("values of type {} have no length", self.ty)));
+        }
+        let block = self.block(index)?;
+        let has = |row: &u16| usize::from(*row) < block.entry.rows;
+        assert!(rows.is_none_or(|rows| rows.iter().all(has)), "rows of a block of {}", block.entry.rows);
+        block.measure(rows, unit).map_err(|d| self.corrupt(Some(index), d))
+    }
+
     /// All rows of the chunk.
     pub fn read_all(&self) -> Result<ArrayRef> {
         let blocks = (0..self.blocks()).map(|i| self.read_block(i)).collect::<Result<Vec<_>>>()?;
@@ -275,9 +314,9 @@ impl ChunkReader {
     pub(crate) fn shared(&self) -> Decoded<Arc<Dictionary>> {
         self.shared.get_or_make(self.cache.as_deref(), || {
             let shared = Shared::read(&self.bytes, &self.layout, self.physical)?;
-            // Each code set has a byte a value at most.
-            let bytes = shared.bytes_beside(&self.bytes) + CODE_SETS * shared.len();
-            Ok((Dictionary { shared, code_sets: Mutex::default() }, bytes))
+            // Each code set has a byte a value at most, and two lengths have four each.
+            let bytes = shared.bytes_beside(&self.bytes) + (CODE_SETS + 2 * size_of::<u32>()) * shared.len();
+            Ok((Dictionary::new(shared), bytes))
         })
     }
 

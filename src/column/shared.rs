@@ -16,6 +16,7 @@ use crate::column::codec::{Codec, Stream};
 use crate::column::filter;
 use crate::column::layout::{Layout, Scheme};
 use crate::column::le::{Cursor, Damage, Decoded, ensure};
+use crate::column::length::LengthUnit;
 use crate::column::physical::Physical;
 use crate::column::predicate::Predicate;
 use crate::column::views::Views;
@@ -127,6 +128,18 @@ impl Shared {
                 size_of::<u128>() * values.len() + beside.map(Buffer::len).sum::<usize>()
             }
             Self::Numbers(numbers) => numbers.values.len() + numbers.stream.len(),
+        }
+    }
+
+    /// How long the strings of the dictionary are.
+    pub(crate) fn lengths(&self, unit: LengthUnit) -> Decoded<Vec<u32>> {
+        let Self::Strings(values) = self else { return Err(Damage::new("lengths of what are no strings")) };
+        match (values.as_string_view_opt(), values.as_binary_view_opt()) {
+            (Some(texts), _) => {
+                texts.iter().map(|text| unit.short(text.unwrap_or_default().as_bytes())).collect()
+            }
+            (None, Some(bytes)) => bytes.iter().map(|bytes| unit.short(bytes.unwrap_or_default())).collect(),
+            (None, None) => Err(Damage::new("strings that are no views")),
         }
     }
 

@@ -37,7 +37,7 @@ use crate::exec::operators::positional::positional_join;
 use crate::exec::operators::project::Project;
 use crate::exec::operators::sample::sample;
 use crate::exec::operators::scan::fetch::{Fetch, Fetched};
-use crate::exec::operators::scan::{aggregate_from_statistics, table_scan};
+use crate::exec::operators::scan::{ScanColumns, aggregate_from_statistics, table_scan};
 use crate::exec::operators::sort::sort;
 use crate::exec::operators::sort::top_n::top_n;
 use crate::exec::operators::unnest::Unnest;
@@ -158,8 +158,9 @@ impl Builder {
             hints.retain(|hint| !matches!(hint.kind, HintKind::Newest { .. } | HintKind::First { .. }));
         }
         match plan.node {
-            PlanNode::TableScan { table, columns, output, filter } => {
-                let scan = table_scan(id, table, columns, output, filter, hints, &self.context)?;
+            PlanNode::TableScan { table, columns, output, lengths, filter } => {
+                let columns = ScanColumns { columns, output, lengths };
+                let scan = table_scan(id, table, columns, filter, hints, &self.context)?;
                 Ok(self.source(id, scan))
             }
             PlanNode::SourceScan { source, columns, output, filter } => {
@@ -673,7 +674,7 @@ impl Builder {
 /// The table that a plan yields all rows of, and the columns of the table that its output columns are.
 fn whole_table(plan: &Plan) -> Option<(&Arc<TableSnapshot>, Vec<usize>)> {
     match &plan.node {
-        PlanNode::TableScan { table, columns, output, filter: None } => {
+        PlanNode::TableScan { table, columns, output, lengths, filter: None } if lengths.is_empty() => {
             Some((table, output.iter().map(|&c| columns[c]).collect()))
         }
         PlanNode::Project { input, exprs } => {
@@ -700,9 +701,12 @@ fn fetched_late(
     wanted: &mut Vec<bool>,
     rows: u64,
 ) -> (Plan, Vec<SortKey>, Option<Fetch>) {
-    let PlanNode::TableScan { table, columns, output, filter } = &input.node else {
+    let PlanNode::TableScan { table, columns, output, lengths, filter } = &input.node else {
         return (input, keys, None);
     };
+    if !lengths.is_empty() {
+        return (input, keys, None);
+    }
     let of_keys = columns_read(output.len(), keys.iter().map(|k| &k.expr));
     let is_late = |c: usize| wanted[c] && !of_keys[c];
     if rows > FETCHED_MAX || table.rows() / 4 < rows || !(0..output.len()).any(is_late) {
@@ -739,6 +743,7 @@ fn fetched_late(
         table: table.clone(),
         columns: new_columns,
         output: new_output,
+        lengths: vec![],
         filter: filter.clone(),
     };
     (Plan { node, schema: schema.into(), estimated_rows: input.estimated_rows }, keys, Some(fetch))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::TableDefinition;
+use crate::column::LengthUnit;
 use crate::column::scalar::Scalar;
 use crate::exec::batch::Schema;
 use crate::exec::expr::{AggregateCall, CompareOp, Expr, SortKey};
@@ -127,6 +128,8 @@ pub enum PlanNode {
         columns: Vec<usize>,
         /// Positions in `columns` that leave the scan.
         output: Vec<usize>,
+        /// Positions in `columns` of strings whose lengths leave the scan, behind `output`, as `BIGINT`s.
+        lengths: Vec<(usize, LengthUnit)>,
         /// Condition over `columns`.
         filter: Option<Expr>,
     },
@@ -413,9 +416,9 @@ pub fn table_access(table: &TableDefinition, columns: &[usize], filter: Option<&
 
 /// How the scan that is `input` may find the `most` first rows in the order of `keys`, if not by looking at all: in words.
 pub fn first_access(input: &Plan, keys: &[SortKey], most: u64) -> Option<String> {
-    let PlanNode::TableScan { table, columns, output, filter } = &input.node else { return None };
+    let PlanNode::TableScan { table, columns, output, filter, .. } = &input.node else { return None };
     let hint = first_values(keys, most)?;
     let HintKind::First { most, descending } = hint.kind else { return None };
-    let (table, first) = (table.definition(), (output[hint.column], most, descending));
+    let (table, first) = (table.definition(), (*output.get(hint.column)?, most, descending));
     Some(Access::find_first(table, columns, filter.as_ref(), first)?.describe(table))
 }

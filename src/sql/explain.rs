@@ -8,6 +8,7 @@ use crate::column::types::LogicalType;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::plan::{Choice, JoinKind, Plan, PlanNode, Recursion, first_access, table_access};
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
+use crate::sql::lengths::length_of;
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
 
 /// The plan as a tree, an operator a line, inputs below it, with the rows that each is expected to yield.
@@ -247,13 +248,18 @@ pub(super) fn short_count(n: u64) -> String {
 /// An operator with what it is told, in a line that begins with its name.
 pub(super) fn line(plan: &Plan) -> String {
     match &plan.node {
-        PlanNode::TableScan { table, columns, output, filter } => {
+        PlanNode::TableScan { table, columns, output, lengths, filter } => {
             let name = |c: &usize| table.column_name(*c).to_owned();
-            let names = columns.iter().map(name).collect();
+            let mut names: Vec<String> = columns.iter().map(name).collect();
+            let measured = lengths.iter().map(|(column, unit)| length_of(&names[*column], *unit));
+            let measured: Vec<String> = measured.collect();
+            let output: Vec<usize> =
+                output.iter().copied().chain(names.len()..names.len() + measured.len()).collect();
+            names.extend(measured);
             let access = table_access(table.definition(), columns, filter.as_ref());
             let access = access.map(|access| format!(" BY {access}"));
             let what = format!("SCAN {}{}", table.name(), access.unwrap_or_default());
-            scan_line(&what, names, output, filter.as_ref())
+            scan_line(&what, names, &output, filter.as_ref())
         }
         PlanNode::SourceScan { source, columns, output, filter } => {
             let schema = source.schema();

@@ -11,6 +11,7 @@ pub mod extensions;
 pub mod external;
 pub mod fluxql;
 mod forms;
+mod lengths;
 pub mod optimize;
 pub mod parameter;
 pub mod parse_modify;

@@ -11,6 +11,7 @@ use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::ArgInfo;
 use crate::exec::plan::{Choice, GapFill, JoinKind, Plan, PlanNode};
 use crate::exec::window::{WindowCall, WindowFunction};
+use crate::sql::lengths;
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::optimize::estimate::{Estimate, estimate_operator};
 use crate::sql::optimize::exprs::{and_all, compare, is_volatile};
@@ -148,6 +149,7 @@ impl Planner {
                     table: table.clone(),
                     columns: scan.columns,
                     output: scan.output,
+                    lengths: vec![],
                     filter: scan.filter,
                 };
                 Ok(Built::new(node, scan.yielded))
@@ -374,7 +376,9 @@ impl Planner {
             plan.schema = fields(&columns);
             return Ok(Built { plan, columns });
         }
-        Ok(Built::new(PlanNode::Project { input: Box::new(input.plan), exprs }, columns))
+        let (mut input, mut exprs) = (input.plan, exprs);
+        lengths::push_down(&mut input, exprs.iter_mut().collect());
+        Ok(Built::new(PlanNode::Project { input: Box::new(input), exprs }, columns))
     }
 
     /// Gaps are filled in what is ordered by series and time.
@@ -618,12 +622,13 @@ fn aggregate(input: Built, group_by: &[Definition], aggregates: &[(Column, Aggre
     let positions = input.positions();
     let columns = group_by.iter().map(|d| &d.column).chain(aggregates.iter().map(|(c, _)| c));
     let columns = columns.cloned().collect();
-    let node = PlanNode::Aggregate {
-        group_by: group_by.iter().map(|d| positions.resolve(&d.expr)).collect::<Result<_>>()?,
-        aggregates: aggregates.iter().map(|(_, call)| positions.resolve_call(call)).collect::<Result<_>>()?,
-        input: Box::new(input.plan),
-        first: None,
-    };
+    let mut group_by = group_by.iter().map(|d| positions.resolve(&d.expr)).collect::<Result<Vec<_>>>()?;
+    let calls = aggregates.iter().map(|(_, call)| positions.resolve_call(call));
+    let mut aggregates = calls.collect::<Result<Vec<_>>>()?;
+    let mut input = input.plan;
+    let of_calls = aggregates.iter_mut().flat_map(AggregateCall::exprs_mut);
+    lengths::push_down(&mut input, group_by.iter_mut().chain(of_calls).collect());
+    let node = PlanNode::Aggregate { group_by, aggregates, input: Box::new(input), first: None };
     Ok(Built::new(node, columns))
 }
 

@@ -14,6 +14,7 @@ use crate::column::codec::fsst::{Encoder, MAX_SYMBOL, ROOM, SymbolTable};
 use crate::column::codec::int;
 use crate::column::codec::{Codec, Stream, StreamHead};
 use crate::column::le::{Damage, Decoded, ensure};
+use crate::column::length::LengthUnit;
 use crate::column::views::MAX_BUFFER;
 
 /// Appends a stream of one string, repeated.
@@ -210,6 +211,62 @@ pub(crate) fn empty(mut stream: Stream<'_>, count: usize) -> Decoded<Vec<bool>> 
         }
         _ => stream.misplaced(),
     }
+}
+
+/// How long the strings of a stream of `count` are, or those of `rows`, without decoding them.
+pub(crate) fn measure(
+    mut stream: Stream<'_>,
+    count: usize,
+    rows: Option<&[u16]>,
+    table: Option<&SymbolTable>,
+    unit: LengthUnit,
+) -> Decoded<Vec<u32>> {
+    let symbols = match stream.codec {
+        Codec::Constant => {
+            let length = unit.short(stream.payload.rest())?;
+            return Ok(vec![length; rows.map_or(count, <[u16]>::len)]);
+        }
+        Codec::Plain => None,
+        Codec::Fsst => {
+            stream.payload.u32()?;
+            Some(table.ok_or(Damage::new("coded strings without a table of symbols"))?.lengths(unit))
+        }
+        _ => return stream.misplaced(),
+    };
+    let stored = int::decode_vec::<u32>(stream.nested(stream.c)?, count)?;
+    let bytes = stream.payload.rest();
+    ensure(total(&stored) == bytes.len() as u64, "lengths of strings do not add up")?;
+    let measure = |stored: &[u8]| match &symbols {
+        None => unit.short(stored),
+        Some(symbols) => {
+            u32::try_from(symbols.measure(stored)?).map_err(|_| Damage::new("a string too long"))
+        }
+    };
+    let Some(rows) = rows else {
+        if symbols.is_none() && unit == LengthUnit::Bytes {
+            return Ok(stored);
+        }
+        let mut rest = bytes;
+        let next = |length: &u32| {
+            let (string, behind) = rest.split_at(*length as usize);
+            rest = behind;
+            measure(string)
+        };
+        return stored.iter().map(next).collect();
+    };
+    let ends: Vec<usize> = stored
+        .iter()
+        .scan(0, |end, length| {
+            *end += *length as usize;
+            Some(*end)
+        })
+        .collect();
+    rows.iter()
+        .map(|row| {
+            let row = usize::from(*row);
+            measure(&bytes[ends[row] - stored[row] as usize..ends[row]])
+        })
+        .collect()
 }
 
 /// The sum of lengths.

@@ -13,6 +13,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::column::le::{Cursor, Damage, Decoded, ensure};
+use crate::column::length::LengthUnit;
 
 /// The code that says: the next byte stands for itself.
 const ESCAPE: u8 = 255;
@@ -30,6 +31,9 @@ const SAMPLE_BYTES: usize = 32 * 1024;
 const ROUNDS: usize = 5;
 /// Slots of the table of symbols of three bytes and more.
 const SLOTS: usize = 2048;
+
+const NO_SYMBOL: Damage = Damage::new("a code without a symbol");
+const NO_BYTE: Damage = Damage::new("an escape without its byte");
 
 /// Decodes strings.
 #[derive(Debug, Clone)]
@@ -62,7 +66,6 @@ impl SymbolTable {
     #[inline]
     pub(crate) fn decode(&self, coded: &[u8], out: &mut [u8], mut at: usize) -> Decoded<usize> {
         const FULL: Damage = Damage::new("coded strings are longer than they should be");
-        const UNKNOWN: Damage = Damage::new("a code without a symbol");
         let mut rest = coded;
         let mut unknown = false;
         loop {
@@ -87,7 +90,7 @@ impl SymbolTable {
             rest = behind;
             let room = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<MAX_SYMBOL>).ok_or(FULL)?;
             if code == ESCAPE {
-                let (&byte, behind) = rest.split_first().ok_or(Damage::new("an escape without its byte"))?;
+                let (&byte, behind) = rest.split_first().ok_or(NO_BYTE)?;
                 room[0] = byte;
                 rest = behind;
                 at += 1;
@@ -98,7 +101,67 @@ impl SymbolTable {
                 at += len;
             }
         }
-        if unknown { Err(UNKNOWN) } else { Ok(at) }
+        if unknown { Err(NO_SYMBOL) } else { Ok(at) }
+    }
+
+    /// How long the symbols are.
+    pub(crate) fn lengths(&self, unit: LengthUnit) -> SymbolLengths {
+        let lengths = std::array::from_fn(|code| match usize::from(self.lengths[code]) {
+            0 => UNKNOWN,
+            len => unit.of(&self.symbols[code][..len]) as u64,
+        });
+        SymbolLengths { unit, lengths }
+    }
+}
+
+/// The length of what each code stands for, to measure strings without decoding them.
+#[derive(Debug, Clone)]
+pub(crate) struct SymbolLengths {
+    unit: LengthUnit,
+    /// [`UNKNOWN`] where there is no symbol.
+    lengths: [u64; 256],
+}
+
+/// The length of a code without a symbol: more than the codes of any string stand for.
+const UNKNOWN: u64 = 1 << 48;
+/// Codes that are looked up at a time.
+const LOOKED_UP: usize = 8;
+
+/// Whether one of the bytes of a word is 255.
+fn has_escape(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // A byte of zeros is the only one that borrows from the bit above it, which it does not have.
+    (!word).wrapping_sub(ONES) & word & (ONES << 7) != 0
+}
+
+impl SymbolLengths {
+    /// The length of a coded string.
+    #[inline]
+    pub(crate) fn measure(&self, coded: &[u8]) -> Decoded<u64> {
+        let (mut rest, mut sum) = (coded, 0);
+        loop {
+            if let Some((codes, behind)) = rest.split_first_chunk::<LOOKED_UP>()
+                && !has_escape(u64::from_le_bytes(*codes))
+            {
+                sum += codes.iter().map(|code| self.lengths[usize::from(*code)]).sum::<u64>();
+                // Before a sum of those without a symbol can overflow.
+                if sum >= UNKNOWN {
+                    return Err(NO_SYMBOL);
+                }
+                rest = behind;
+                continue;
+            }
+            let Some((&code, behind)) = rest.split_first() else { break };
+            rest = behind;
+            if code == ESCAPE {
+                let (byte, behind) = rest.split_at_checked(1).ok_or(NO_BYTE)?;
+                sum += self.unit.of(byte) as u64;
+                rest = behind;
+            } else {
+                sum += self.lengths[usize::from(code)];
+            }
+        }
+        if sum < UNKNOWN { Ok(sum) } else { Err(NO_SYMBOL) }
     }
 }
 
@@ -302,6 +365,9 @@ mod tests {
             let mut out = vec![0; string.len() + MAX_SYMBOL];
             let end = table.decode(&coded, &mut out, 0).unwrap();
             assert_eq!(&out[..end], *string);
+            for unit in [LengthUnit::Bytes, LengthUnit::Characters] {
+                assert_eq!(table.lengths(unit).measure(&coded).unwrap(), unit.of(string) as u64);
+            }
         }
         size
     }

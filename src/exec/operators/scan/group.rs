@@ -269,7 +269,9 @@ impl GroupScan {
         self.deletes = self.group.deletes()?;
         // The first column to be read says how the row group is cut.
         let conditions = self.conjuncts.iter().flat_map(|&c| &scan.conjuncts[c].columns);
-        let mut stored = conditions.chain(&scan.output).filter(|&&column| !self.is_row_id(column));
+        let measured = scan.lengths.iter().map(|(column, _)| column);
+        let mut stored =
+            conditions.chain(&scan.output).chain(measured).filter(|&&column| !self.is_row_id(column));
         if let Some(&first) = stored.next() {
             let reader = self.reader(first)?;
             self.block_rows = reader.block_rows();
@@ -607,7 +609,7 @@ impl GroupScan {
         let scan = self.scan.clone();
         let sparse = selection.is_sparse();
         let mut indices = None;
-        let columns = scan
+        let mut columns = scan
             .output
             .iter()
             .map(|&column| match &decoded[column] {
@@ -622,6 +624,14 @@ impl GroupScan {
                 }
             })
             .collect::<Result<Vec<_>>>()?;
+        for (column, unit) in &scan.lengths {
+            let reader = self.reader(*column)?;
+            self.count_decoded(&reader, index)?;
+            let rows = if sparse { Some(indices.get_or_insert_with(|| selection.indices())) } else { None };
+            let rows = rows.map(|rows| &rows[..]);
+            let lengths = reader.measure_block(index, rows, *unit).map_err(TableError::from)?;
+            columns.push(if sparse { lengths } else { Self::keep(&lengths, selection)? });
+        }
         debug_assert!(columns.iter().all(|c| c.len() == selection.left));
         Ok(Batch::new(columns, selection.left))
     }

@@ -19,6 +19,7 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::column::LengthUnit;
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::Expr;
@@ -41,6 +42,8 @@ struct TableScan {
     columns: Vec<usize>,
     /// Positions in `columns` that leave the scan.
     output: Vec<usize>,
+    /// Positions in `columns` of strings whose lengths leave the scan, behind those.
+    lengths: Vec<(usize, LengthUnit)>,
     conjuncts: Vec<Conjunct>,
     /// Positions in `columns`, and what rows must satisfy to matter to somebody behind the scan.
     hints: Vec<Hint>,
@@ -100,16 +103,29 @@ fn bound_order(
     Ok(Some(order))
 }
 
+/// What a scan reads and yields.
+pub(crate) struct ScanColumns {
+    /// Columns of the table that the conditions or the output need.
+    pub columns: Vec<usize>,
+    /// Positions in `columns` that leave the scan.
+    pub output: Vec<usize>,
+    /// Positions in `columns` of strings whose lengths leave the scan, behind those.
+    pub lengths: Vec<(usize, LengthUnit)>,
+}
+
 /// A scan of a table, which is node `node` of the plan. `hints` are over the output.
 pub(crate) fn table_scan(
     node: usize,
     table: Arc<TableSnapshot>,
-    columns: Vec<usize>,
-    output: Vec<usize>,
+    columns: ScanColumns,
     filter: Option<Expr>,
     hints: Vec<Hint>,
     context: &Arc<ExecContext>,
 ) -> Result<Arc<dyn SourceScan>> {
+    let ScanColumns { columns, output, lengths } = columns;
+    // Nothing is known of a length before it is measured.
+    let of_values = |column: usize| (column < output.len()).then_some(column);
+    let hints: Vec<Hint> = hints.into_iter().filter_map(|hint| hint.moved(of_values)).collect();
     context.counters.rows_expected.fetch_add(table.rows(), Ordering::Relaxed);
     let all = || Ok::<_, ExecError>((0..table.row_groups()?.len()).map(|group| Visit { group, rows: None }));
     let first = hints.iter().find_map(|hint| match hint.kind {
@@ -143,7 +159,8 @@ pub(crate) fn table_scan(
     }
     let observed = hints.iter().map(|_| Observed::default()).collect();
     let context = Arc::clone(context);
-    let scan = TableScan { table, columns, output, conjuncts, hints, observed, newest, context, node };
+    let scan =
+        TableScan { table, columns, output, lengths, conjuncts, hints, observed, newest, context, node };
     Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), visits, order }))
 }
 

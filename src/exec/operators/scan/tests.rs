@@ -37,7 +37,7 @@ fn table(types: &[LogicalType], batches: Vec<Batch>, threads: usize) -> Arc<Tabl
 fn scan(table: &Arc<TableSnapshot>, columns: Vec<usize>, output: Vec<usize>, filter: Option<Expr>) -> Plan {
     let types: Vec<LogicalType> =
         output.iter().map(|&c| table.definition().columns[columns[c]].ty.clone()).collect();
-    node(&types, PlanNode::TableScan { table: table.clone(), columns, output, filter })
+    node(&types, PlanNode::TableScan { table: table.clone(), columns, output, lengths: vec![], filter })
 }
 
 fn compare(op: CompareOp, column: usize, ty: LogicalType, value: Scalar) -> Expr {
