@@ -79,7 +79,8 @@ pub fn node(types: &[LogicalType], node: PlanNode) -> Plan {
 pub fn scan(table: &Arc<TableSnapshot>, columns: &[usize], filter: Option<Expr>) -> Plan {
     let types: Vec<LogicalType> = columns.iter().map(|&c| TYPES[c].clone()).collect();
     let output = (0..columns.len()).collect();
-    node(&types, PlanNode::TableScan { table: table.clone(), columns: columns.to_vec(), output, filter })
+    let (table, columns, lengths) = (table.clone(), columns.to_vec(), vec![]);
+    node(&types, PlanNode::TableScan { table, columns, output, lengths, filter })
 }
 
 /// Column `index` of the input, which is column `of` of the table.
