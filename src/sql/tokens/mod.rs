@@ -22,6 +22,8 @@
 //! * `FROM (DESCRIBE t)` becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;
 //! * the dots of `ADD s.f`, `DROP s.f` and `RENAME s.f` of ALTER TABLE become part of one name ([`path_of`]);
 //! * a generated column without a type gets a marker as its type;
+//! * a query behind `= ANY` gets brackets of its own, in which it may be any query;
+//! * `0x1F`, `0o17` and `0b11` become the numbers that they are;
 //! * the parameters `?` and `?1` become `$1`, counted from the left.
 
 mod behind;
@@ -39,7 +41,7 @@ use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
-use self::lookahead::{next, next_index};
+use self::lookahead::{keyword_of, next, next_index};
 use crate::exec::functions::TO_END;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql;
@@ -226,6 +228,13 @@ impl Rewriter {
             Token::CustomBinaryOperator(op.into())
         };
         let replaced = match &token.token {
+            Token::LParen if self.is_behind_quantifier() && begins_inner_query(raw, i) => {
+                self.open(false);
+                self.push(Token::LParen, token.span);
+                self.open(false);
+                self.level().closes = 1;
+                Token::LParen
+            }
             Token::LParen | Token::LBracket | Token::LBrace => {
                 self.open(token.token == Token::LBracket);
                 token.token.clone()
@@ -327,6 +336,16 @@ impl Rewriter {
             {
                 return taken;
             }
+            Token::HexStringLiteral(digits) if is_hex_number(token, digits) => {
+                radix_number(digits, 16).unwrap_or_else(|| token.token.clone())
+            }
+            Token::Number(zero, false)
+                if zero == "0"
+                    && let Some(number) = number_in_radix(raw, i) =>
+            {
+                self.push(number, token.span);
+                return 2;
+            }
             Token::Word(word) if word.quote_style.is_none() => return self.word(raw, i, word),
             other => other.clone(),
         };
@@ -347,6 +366,15 @@ impl Rewriter {
         let token = Token::Placeholder(format!("${name}"));
         self.parameters.entry(name.to_lowercase()).or_insert(name);
         token
+    }
+
+    /// `= ANY`, `< ALL` and the like stand before.
+    fn is_behind_quantifier(&self) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        let quantifier = before.next().and_then(keyword_of);
+        matches!(quantifier, Some(Keyword::ANY | Keyword::ALL | Keyword::SOME))
+            && !matches!(before.next(), None | Some(Token::Word(_) | Token::LParen | Token::Comma))
     }
 
     /// A bracket opens.
@@ -419,6 +447,36 @@ impl Rewriter {
     }
 }
 
+/// Whether a query, and no list, stands in the bracket at `i`.
+fn begins_inner_query(raw: &[TokenWithSpan], i: usize) -> bool {
+    next(raw, i).and_then(keyword_of).is_some_and(lookahead::begins_query)
+}
+
+/// Whether a token is `0x1F` rather than `X'1F'`, which has two quotes more.
+fn is_hex_number(token: &TokenWithSpan, digits: &str) -> bool {
+    let (start, end) = (token.span.start, token.span.end);
+    start.line == end.line && end.column - start.column == digits.len() as u64 + 2
+}
+
+/// A number that is not written in tens, as one that is.
+fn radix_number(digits: &str, radix: u32) -> Option<Token> {
+    let digits = digits.replace('_', "");
+    Some(Token::Number(u128::from_str_radix(&digits, radix).ok()?.to_string(), false))
+}
+
+/// `0b101` and `0o17`, which come as a zero with a word at it.
+fn number_in_radix(raw: &[TokenWithSpan], i: usize) -> Option<Token> {
+    let Some(Token::Word(Word { value, quote_style: None, .. })) = raw.get(i + 1).map(|t| &t.token) else {
+        return None;
+    };
+    let (radix, digits) = match value.split_at_checked(1)? {
+        ("b" | "B", digits) => (2, digits),
+        ("o" | "O", digits) => (8, digits),
+        _ => return None,
+    };
+    radix_number(digits, radix)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -446,6 +504,22 @@ mod tests {
             "WITH x AS (FROM y) FROM x SELECT * WHERE z"
         );
         assert_eq!(rewritten("INSERT INTO t FROM u WHERE z"), "INSERT INTO t FROM u SELECT * WHERE z");
+    }
+
+    #[test]
+    fn quantified_queries_get_brackets() {
+        assert_eq!(rewritten("1 = ANY (SELECT 1 UNION SELECT 2)"), "1 = ANY ((SELECT 1 UNION SELECT 2))");
+        assert_eq!(rewritten("1 < ALL (FROM t)"), "1 < ALL ((FROM t SELECT * ))");
+        let plain = "SELECT 1 UNION ALL (SELECT 2) EXCEPT ALL (VALUES (1))";
+        assert_eq!(rewritten(plain), plain);
+        let plain = "1 = ANY ([1, 2])";
+        assert_eq!(rewritten(plain), plain);
+    }
+
+    #[test]
+    fn numbers_in_other_bases_are_numbers() {
+        assert_eq!(rewritten("0x1F + 0o17 - 0b11"), "31 + 15 - 3");
+        assert_eq!(rewritten("X'1F' 0b12 0 b1"), "X'1F' 0b12 0 b1");
     }
 
     #[test]

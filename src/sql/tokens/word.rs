@@ -113,9 +113,13 @@ impl Rewriter {
             self.out.push(token.clone());
             return 1;
         }
-        // `trim(BOTH FROM s)` trims blanks.
+        // `trim(BOTH FROM s)` and `trim(FROM s)` trim blanks.
         let side = |t: &Token| matches!(t, Token::Word(w) if matches!(w.keyword, Keyword::BOTH | Keyword::LEADING | Keyword::TRAILING));
-        if word.keyword == Keyword::FROM && self.previous().is_some_and(side) && self.is_trim() {
+        let begins_trim =
+            self.previous() == Some(&Token::LParen) && self.level().opener == Some(Keyword::TRIM);
+        if word.keyword == Keyword::FROM
+            && (begins_trim || self.previous().is_some_and(side) && self.is_trim())
+        {
             return 1;
         }
         let starts_query = word.keyword == Keyword::FROM && self.is_start_of_query();
