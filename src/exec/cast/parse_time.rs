@@ -189,9 +189,14 @@ pub fn date(text: &str) -> Result<i32, String> {
     }
     let mut c = Cursor { bytes: text.as_bytes(), at: 0 };
     let parsed = date_at(&mut c).and_then(|days| {
-        // Anything may follow after a blank or a `T`, as in a timestamp.
-        let follows = c.peek().is_none_or(|b| b == b' ' || b == b'T' && c.bytes.len() > c.at + 1);
-        if follows { Ok(days) } else { Err(Fault::Format) }
+        // A clock may follow, as in a timestamp, and behind that anything.
+        if c.bytes[c.at..].trim_ascii().is_empty() {
+            return Ok(days);
+        }
+        if !(c.eat(b' ') || c.eat(b'T')) {
+            return Err(Fault::Format);
+        }
+        clock_at(&mut c).map(|_| days)
     });
     parsed.map_err(|fault| match fault {
         Fault::Range => format!("date field value out of range: \"{text}\""),
@@ -541,7 +546,19 @@ mod tests {
         assert!(date("2020-02-30").is_err());
         assert!(date("2020-01-05abc").is_err());
         assert!(date("99999999999-01-01").is_err());
-        for bad in ["", "-", "x", "2020", "2020-", "2020-1", "2020-1-", "é"] {
+        for bad in [
+            "",
+            "-",
+            "x",
+            "2020",
+            "2020-",
+            "2020-1",
+            "2020-1-",
+            "é",
+            "2020-01-05 x",
+            "2020-01-05T",
+            "infinity x",
+        ] {
             assert!(date(bad).is_err(), "{bad}");
         }
     }

@@ -198,7 +198,7 @@ fn named(name: &ObjectName, modifiers: &[String], known: NamedTypes<'_>) -> Resu
         "ubigint" | "uint64" => L::UBigInt,
         "int1" => L::TinyInt,
         "short" => L::SmallInt,
-        "signed" => L::Integer,
+        "signed" | "integral" => L::Integer,
         "long" | "oid" => L::BigInt,
         "logical" => L::Boolean,
         "bpchar" | "string" => L::Varchar,
