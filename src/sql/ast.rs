@@ -18,6 +18,8 @@ pub enum Statement {
     Sql(Box<SqlStatement>),
     /// INSERT, UPDATE, DELETE, TRUNCATE or MERGE.
     Modify(Box<Modify>),
+    /// A query or a change whose WITH has changes.
+    WithChanges(Box<WithChanges>),
     /// CREATE VIEW.
     CreateView(Box<CreateView>),
     /// CREATE MATERIALIZED VIEW.
@@ -202,8 +204,8 @@ pub enum ExplainFormat {
 /// A statement that changes the rows of a table.
 #[derive(Debug, Clone)]
 pub struct Modify {
-    /// CTEs that it can use.
-    pub with: Option<With>,
+    /// CTEs that it can use, the innermost last.
+    pub with: Vec<With>,
     /// The table.
     pub table: ObjectName,
     /// What the statement calls it.
@@ -212,6 +214,24 @@ pub struct Modify {
     pub change: Change,
     /// RETURNING.
     pub returning: Option<Vec<SelectItem>>,
+}
+
+/// A query or a change whose WITH has changes.
+#[derive(Debug, Clone)]
+pub struct WithChanges {
+    /// What is done before the statement proper, in order.
+    pub steps: Vec<(Ident, CteStep)>,
+    /// The statement proper. In its WITH the query of a CTE that is a step stands for the rows of that.
+    pub body: Statement,
+}
+
+/// A CTE whose rows are there before what comes behind it.
+#[derive(Debug, Clone)]
+pub enum CteStep {
+    /// It changes rows.
+    Change(Box<Modify>),
+    /// It is used more than once, or to be computed once. What it is, as a query that has the CTEs before it.
+    Keep(Box<Query>),
 }
 
 /// What happens to the rows of a table.

@@ -55,7 +55,13 @@ fn first_word_behind_with(parser: &Parser) -> Option<Keyword> {
 
 /// Parses a statement that changes rows.
 pub fn modify(parser: &mut Parser) -> Result<Modify> {
-    let with = with(parser)?;
+    let mut with = vec![];
+    if parser.parse_keyword(Keyword::WITH) {
+        let with_token = parser.get_current_token().clone();
+        let recursive = parser.parse_keyword(Keyword::RECURSIVE);
+        let cte_tables = parser.parse_comma_separated(Parser::parse_cte)?;
+        with.push(With { with_token: with_token.into(), recursive, cte_tables });
+    }
     let change = word(parser, 0);
     parser.advance_token();
     let mut statement = match change.as_str() {
@@ -71,16 +77,6 @@ pub fn modify(parser: &mut Parser) -> Result<Modify> {
         statement.returning = Some(parser.parse_comma_separated(Parser::parse_select_item)?);
     }
     Ok(statement)
-}
-
-fn with(parser: &mut Parser) -> Parsed<Option<With>> {
-    if !parser.parse_keyword(Keyword::WITH) {
-        return Ok(None);
-    }
-    let with_token = parser.get_current_token().clone();
-    let recursive = parser.parse_keyword(Keyword::RECURSIVE);
-    let cte_tables = parser.parse_comma_separated(Parser::parse_cte)?;
-    Ok(Some(With { with_token: with_token.into(), recursive, cte_tables }))
 }
 
 /// The plain word at that place, in lower case.
@@ -134,7 +130,7 @@ fn table(parser: &mut Parser) -> Parsed<(ObjectName, Option<Ident>)> {
 }
 
 fn statement(table: (ObjectName, Option<Ident>), change: Change) -> Modify {
-    Modify { with: None, table: table.0, alias: table.1, change, returning: None }
+    Modify { with: vec![], table: table.0, alias: table.1, change, returning: None }
 }
 
 // --- INSERT ---

@@ -2,6 +2,7 @@
 
 mod create;
 mod session;
+mod with_changes;
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Query, Value};
 use sqlparser::dialect::Dialect;
@@ -129,6 +130,9 @@ fn text_span<T, E: From<ParserError>>(
 fn statement(parser: &mut Parser) -> Result<Statement> {
     let word = peek_word(parser, 0);
     let second = peek_word(parser, 1);
+    if with_changes::is_ahead(parser) {
+        return Ok(Statement::WithChanges(Box::new(with_changes::parse(parser)?)));
+    }
     if parse_modify::is_ahead(parser) {
         return Ok(Statement::Modify(Box::new(parse_modify::modify(parser)?)));
     }

@@ -32,7 +32,8 @@ def render(value: str | None) -> str:
 
 
 def answer(con: duckdb.DuckDBPyConnection, sql: str) -> list[list[str]]:
-    if any(word in sql.upper().split() for word in ("RETURNING", "DESCRIBE")):  # these cannot be a subquery
+    words = sql.upper().replace("(", " ").split()
+    if any(word in words for word in ("RETURNING", "DESCRIBE", "INSERT", "DELETE", "TRUNCATE")):  # no subquery
         rows = con.execute(sql).fetchall()
         return [[render(None if v is None else str(v)) for v in row] for row in rows]
     con.execute("DROP TABLE IF EXISTS temp.__result")

@@ -6,10 +6,12 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use sqlparser::ast::{self, Ident, Query, SetExpr, SetOperator, SetQuantifier};
 
 use crate::exec::plan::Recursion;
+use crate::exec::source::Source;
 use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::scope::{Outer, Relation, Scope};
 use crate::sql::bind::{Binder, BoundQuery};
@@ -39,6 +41,8 @@ pub struct Cte {
     materialized: Option<bool>,
     /// It may use itself.
     recursive: bool,
+    /// Its rows, if it was computed before the statement.
+    kept: Option<Arc<dyn Source>>,
     before: Option<Rc<Cte>>,
     count: usize,
     /// The frame that its definition goes to.
@@ -129,14 +133,17 @@ impl Binder<'_> {
                     columns.push(ident.clone());
                 }
             }
-            // One that nothing uses would not be bound, and so would not be carried out.
+            // Those of the statement as a whole were carried out before it.
             if matches!(
                 &*cte.query.body,
                 SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
             ) {
-                return Err(SqlError::unsupported("statements that write are not supported behind WITH")
-                    .at_span(name.span));
+                return Err(SqlError::binder(
+                    "WITH clause containing a data-modifying statement must be at the top level",
+                )
+                .at_span(name.span));
             }
+            let kept = self.env.kept.iter().find(|kept| kept.name == *name && kept.name.span == name.span);
             let recursive = with.recursive && mentions(&cte.query, &name.value);
             if in_keys && !recursive {
                 return Err(SqlError::parser("USING KEY is for recursive CTEs").at_span(name.span));
@@ -148,6 +155,7 @@ impl Binder<'_> {
                 keys,
                 materialized,
                 recursive,
+                kept: kept.map(|kept| Arc::clone(&kept.rows)),
                 before: self.ctes.take(),
                 count,
                 frame: self.frame,
@@ -235,6 +243,10 @@ impl Binder<'_> {
 
     /// Binds what a CTE is, in the scopes that it sees where it is defined.
     fn bind_definition(&mut self, cte: &Rc<Cte>, outer: Option<&Outer<'_>>) -> Result<BoundQuery> {
+        if let Some(rows) = &cte.kept {
+            let (plan, columns) = self.rows(Arc::clone(rows));
+            return Ok(BoundQuery { plan, columns });
+        }
         let around = Outer::chain(outer).count().saturating_sub(cte.depth);
         let outer = std::iter::successors(outer, |o| o.parent).nth(around);
         let visible = if cte.recursive { Some(Rc::clone(cte)) } else { cte.before.clone() };

@@ -58,6 +58,7 @@ use crate::column::types::LogicalType;
 use crate::exec::context::ExecContext;
 use crate::exec::eval::evaluate_constant;
 use crate::exec::expr::Expr;
+use crate::exec::source::Source;
 use crate::sql::bind::cte::{Cte, Frame};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::scope::Scope;
@@ -104,6 +105,17 @@ pub struct Environment<'e> {
     pub extensions: &'e Extensions,
     /// Notes what the statement's meaning depends on.
     pub uses: &'e Uses,
+    /// CTEs whose rows are there already.
+    pub kept: &'e [KeptRows],
+}
+
+/// The rows of a CTE that was computed before the statement.
+#[derive(Debug, Clone)]
+pub struct KeptRows {
+    /// The name of the CTE, at its place in the text.
+    pub name: Ident,
+    /// Its rows.
+    pub rows: Arc<dyn Source>,
 }
 
 /// What else than definitions and settings a bound statement depends on.

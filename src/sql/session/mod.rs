@@ -43,7 +43,7 @@ use crate::exec::spill::TempSpace;
 use crate::exec::{QueryStream, execute};
 use crate::sql::analyze::Analysis;
 use crate::sql::ast::Statement;
-use crate::sql::bind::{Binder, Environment, Tables, Uses};
+use crate::sql::bind::{Binder, Environment, KeptRows, Tables, Uses};
 use crate::sql::error::Result;
 use crate::sql::external::Formats;
 use crate::sql::optimize::{OptimizerOptions, optimize};
@@ -70,6 +70,8 @@ pub struct Session {
     pub(super) prepared: PreparedStatements,
     /// Values of the parameters of the statement that runs.
     parameters: Parameters,
+    /// CTEs of that statement whose rows are there.
+    pub(super) kept: Vec<KeptRows>,
     transaction: Transaction,
     cancel: CancelToken,
     running: Running,
@@ -101,6 +103,7 @@ impl Session {
             variables: Variables::default(),
             prepared: PreparedStatements::default(),
             parameters: Parameters::default(),
+            kept: vec![],
             transaction: Transaction::None,
             cancel,
             running,
@@ -270,6 +273,7 @@ impl Session {
             listing: false,
             extensions: self.databases.extensions(),
             uses: &uses,
+            kept: &self.kept,
         };
         work(&mut Binder::new(env))
     }

@@ -6,12 +6,12 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::plan::Plan;
 use crate::sql::analyze::Analysis;
-use crate::sql::ast::{ExplainFormat, Statement};
+use crate::sql::ast::{ExplainFormat, Statement, WithChanges};
 use crate::sql::error::SqlError;
 use crate::sql::explain::{render, render_json};
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::sources::RowsBuilder;
-use crate::sql::statement::{modify, query};
+use crate::sql::statement::{modify, query, with_changes};
 
 /// Shows the plan of a statement; with `analyze` carries it out and shows what it took.
 pub fn run(
@@ -26,15 +26,15 @@ pub fn run(
         let text = analysis.map(|analysis| analysis.render(format)).unwrap_or_default();
         return shown("analyzed_plan", &text);
     }
+    if let Statement::WithChanges(statement) = statement {
+        return explain_with_changes(session, format, statement);
+    }
     let plan = plan_of(session, analyze, statement)?;
     if !analyze {
         let text = match format {
             ExplainFormat::Text => render(&plan),
             ExplainFormat::Json => render_json(&plan),
-            ExplainFormat::Html => {
-                let error = SqlError::unsupported("FORMAT html shows what a query did, not what it would do");
-                return Err(error.hint("EXPLAIN (ANALYZE, FORMAT html) …").into());
-            }
+            ExplainFormat::Html => return Err(no_html().into()),
         };
         return shown("physical_plan", &text);
     }
@@ -51,7 +51,7 @@ pub fn run(
 /// A statement that changes rows, makes a table of a query, or writes files.
 fn does_more_than_read(statement: &Statement) -> bool {
     match statement {
-        Statement::Modify(_) | Statement::Copy(_) => true,
+        Statement::Modify(_) | Statement::WithChanges(_) | Statement::Copy(_) => true,
         Statement::Sql(sql) => matches!(&**sql, sqlparser::ast::Statement::CreateTable(_)),
         _ => false,
     }
@@ -67,7 +67,7 @@ fn shown(key: &str, text: &str) -> Result<Outcome, Failure> {
 /// The plan that is explained.
 fn plan_of(session: &Session, analyze: bool, statement: &Statement) -> Result<Plan, Failure> {
     if let (Statement::Modify(modify), false) = (statement, analyze) {
-        return modify::plan(session, modify);
+        return Ok(modify::plan(session, modify)?.0);
     }
     let query = match statement {
         Statement::Query(query) => query,
@@ -86,7 +86,31 @@ fn plan_of(session: &Session, analyze: bool, statement: &Statement) -> Result<Pl
         },
         _ => return Err(SqlError::unsupported("EXPLAIN is for queries").into()),
     };
-    let view = session.read_view();
-    let (plan, mut ids) = session.bind(&view, |binder| query::plan(binder, query))?;
-    session.plan(plan, &mut ids)
+    query::planned(session, query)
+}
+
+/// The plans of the changes in WITH, under their names, and that of the statement proper.
+fn explain_with_changes(
+    session: &mut Session,
+    format: ExplainFormat,
+    statement: &WithChanges,
+) -> Result<Outcome, Failure> {
+    let (steps, body) = with_changes::plans(session, statement)?;
+    let text = match format {
+        ExplainFormat::Text => {
+            let steps = steps.iter().map(|(name, plan)| format!("{name}:\n{}\n", render(plan).trim_end()));
+            steps.collect::<String>() + &render(&body)
+        }
+        ExplainFormat::Json => {
+            let plans = steps.iter().map(|(_, plan)| plan).chain([&body]).map(render_json);
+            format!("[{}]", plans.collect::<Vec<_>>().join(","))
+        }
+        ExplainFormat::Html => return Err(no_html().into()),
+    };
+    shown("physical_plan", &text)
+}
+
+fn no_html() -> SqlError {
+    SqlError::unsupported("FORMAT html shows what a query did, not what it would do")
+        .hint("EXPLAIN (ANALYZE, FORMAT html) …")
 }

@@ -31,6 +31,7 @@ mod snapshot;
 mod summarize;
 mod table_options;
 mod upkeep;
+mod with_changes;
 pub use upkeep::{Task, tasks};
 
 pub use prepare::prepare;
@@ -59,6 +60,7 @@ fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<O
         Statement::Query(query) => query::run(session, query),
         Statement::Sql(statement) => run_sql(session, statement),
         Statement::Modify(statement) => modify::run(session, statement),
+        Statement::WithChanges(statement) => with_changes::run(session, statement),
         Statement::CreateView(view) => create_view::run(session, view, sql),
         Statement::CreateMaterializedView(view) => materialized::create(session, view, sql),
         Statement::Refresh(name) => materialized::refresh_named(session, name),

@@ -57,13 +57,19 @@ pub fn run(session: &mut Session, statement: &Modify) -> Result<Outcome, Failure
     })
 }
 
-/// The plan of a statement, as EXPLAIN shows it: of ON CONFLICT, that of its rows.
-pub fn plan(session: &Session, statement: &Modify) -> Result<Plan, Failure> {
+/// The plan of a statement, as EXPLAIN shows it: of ON CONFLICT, that of its rows. And the columns of RETURNING.
+pub fn plan(session: &Session, statement: &Modify) -> Result<(Plan, Option<Schema>), Failure> {
     let view = session.read_view();
     let target = Target::find(&view, &statement.table, statement.alias.as_ref(), "change")?;
-    let (bound, mut ids) = session.bind(&view, |binder| {
+    let ((bound, returning), mut ids) = session.bind(&view, |binder| {
         let bound = binder.bind_modify(statement, &target)?;
-        Ok((bound, std::mem::take(&mut binder.ids)))
+        let returning = match &bound {
+            BoundChange::Whole(bound) => bound.returning.clone(),
+            BoundChange::Conflict(_) => binder
+                .bind_returning(&target, statement.returning.as_deref(), None)?
+                .map(|(schema, _)| schema),
+        };
+        Ok(((bound, returning), std::mem::take(&mut binder.ids)))
     })?;
     let plan = match bound {
         BoundChange::Conflict(rows) => rows.plan,
@@ -74,7 +80,7 @@ pub fn plan(session: &Session, statement: &Modify) -> Result<Plan, Failure> {
             LogicalPlan::Write { input: Box::new(bound.plan), sink, count }
         }
     };
-    session.plan(plan, &mut ids)
+    Ok((session.plan(plan, &mut ids)?, returning))
 }
 
 /// Removes the rows of a table for which a condition holds, given as SQL text; also those of a materialized view. `schema`

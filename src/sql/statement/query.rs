@@ -18,10 +18,15 @@ use crate::sql::statement::materialized::use_rollups;
 
 /// Runs a query; its rows are made while they are read.
 pub fn run(session: &mut Session, query: &Query) -> Result<Outcome, Failure> {
+    let plan = planned(session, query)?;
+    start(session, plan)
+}
+
+/// The plan of a query.
+pub fn planned(session: &Session, query: &Query) -> Result<Plan, Failure> {
     let view = session.read_view();
     let (plan, mut ids) = session.bind(&view, |binder| plan(binder, query))?;
-    let plan = session.plan(plan, &mut ids)?;
-    start(session, plan)
+    session.plan(plan, &mut ids)
 }
 
 /// Runs a query that may have a plan already.

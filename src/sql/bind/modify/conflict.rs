@@ -37,7 +37,8 @@ fn only_rows(plan: LogicalPlan, id: &Column, found: Option<&[u64]>) -> LogicalPl
 }
 
 impl Binder<'_> {
-    fn rows(&mut self, source: Arc<dyn Source>) -> (LogicalPlan, Vec<Column>) {
+    /// A plan of rows that are there.
+    pub(in crate::sql::bind) fn rows(&mut self, source: Arc<dyn Source>) -> (LogicalPlan, Vec<Column>) {
         let columns: Vec<Column> =
             source.schema().iter().map(|f| self.ids.column(&*f.name, f.ty.clone())).collect();
         let plan = LogicalPlan::SourceGet {

@@ -74,7 +74,7 @@ impl BoundModify {
 impl Binder<'_> {
     /// Binds a statement that changes the rows of a table.
     pub fn bind_modify(&mut self, statement: &Modify, target: &Target) -> Result<BoundChange> {
-        if let Some(with) = &statement.with {
+        for with in &statement.with {
             self.bind_with(with, None)?;
         }
         let returning = statement.returning.as_deref();
@@ -90,7 +90,7 @@ impl Binder<'_> {
     }
 
     /// RETURNING, over the columns of a table at their positions, and one more, for which `*` does not stand.
-    fn bind_returning(
+    pub fn bind_returning(
         &mut self,
         target: &Target,
         items: Option<&[SelectItem]>,
