@@ -11,6 +11,9 @@ mod appender;
 pub mod catalog;
 pub mod column;
 mod connection;
+#[cfg(test)]
+#[path = "../tests/common/coverage.rs"]
+mod coverage;
 mod database;
 #[cfg(feature = "serde")]
 mod deserialize;

@@ -9,8 +9,15 @@
 
 #![cfg(feature = "cli")]
 
+#[path = "common/coverage.rs"]
+mod coverage;
+#[path = "common/directory.rs"]
+mod directory;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use directory::Directory;
 
 const FLUXDB: &str = env!("CARGO_BIN_EXE_fluxdb");
 
@@ -89,7 +96,7 @@ fn shown_by_commands(body: &str, directory: &Path) -> Result<String, String> {
 
 /// The page as it should be, and what is wrong with it.
 fn followed(page: &str) -> (String, Vec<String>) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let directory = directory.path();
     let (mut out, mut wrong) = (String::new(), vec![]);
     let mut all = pieces(page).into_iter().peekable();

@@ -3,6 +3,8 @@
 
 #[path = "common/coverage.rs"]
 mod coverage;
+#[path = "common/directory.rs"]
+mod directory;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +16,8 @@ use fluxdb::pager::MemoryFile;
 use fluxdb::pager::fault::{Fate, Fault, FaultFile, FaultPlan};
 use fluxdb::{Connection, Database, KeyedRows, Options, params};
 use proptest::prelude::*;
+
+use directory::Directory;
 
 fn open(path: &Path) -> Database {
     // Small row groups, so that there are many.
@@ -33,7 +37,7 @@ fn flush(connection: &Connection) {
 
 #[test]
 fn the_newest_value_is_read_and_what_is_deleted_is_gone() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let path = directory.path().join("a.flux");
     let mut db = open(&path);
     db.connect().execute(CREATE).unwrap();
@@ -75,12 +79,11 @@ fn the_newest_value_is_read_and_what_is_deleted_is_gone() {
         }
     }
     assert!(db.check().is_sound());
-    coverage::assert_covered(Inspection::open(&path));
 }
 
 #[test]
 fn thousands_of_versions_and_hours_of_points() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let db = open(&directory.path().join("a.flux"));
     let connection = db.connect();
     connection.execute(CREATE).unwrap();
@@ -118,7 +121,7 @@ fn thousands_of_versions_and_hours_of_points() {
 
 #[test]
 fn overlapping_row_groups_and_odd_prefixes() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let db = open(&directory.path().join("a.flux"));
     let connection = db.connect();
     connection.execute("CREATE TABLE b(k BLOB PRIMARY KEY, v BIGINT)").unwrap();
@@ -249,7 +252,7 @@ fn expired_rows_are_not_there() {
 
 #[test]
 fn threads_write_and_none_waits_for_ever() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let path = directory.path().join("a.flux");
     let db = open(&path);
     db.connect().execute(CREATE).unwrap();
@@ -276,14 +279,13 @@ fn threads_write_and_none_waits_for_ever() {
     );
     assert_eq!(keyed(&connection).scan().prefix(("own 3",)).rows().unwrap().count(), 300);
     assert!(db.check().is_sound());
-    coverage::assert_covered(Inspection::open(&path));
 }
 
 /// Rows of keys that come in no order, in row groups of 512: what is sealed is in the order of the key, whatever order it
 /// came in, and merged so that a key is looked for in few row groups.
 #[test]
 fn rows_are_sealed_in_the_order_of_the_key_and_merged_by_size() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let path = directory.path().join("a.flux");
     let db = open(&path);
     let connection = db.connect();
@@ -316,7 +318,6 @@ fn rows_are_sealed_in_the_order_of_the_key_and_merged_by_size() {
     let some: Vec<(i64, i64)> = table.scan().from((777,)).limit(200).rows_as().unwrap();
     assert!(some.iter().map(|row| row.0).eq(777..977));
     assert!(db.check().is_sound());
-    coverage::assert_covered(Inspection::open(&path));
 }
 
 /// The log ends in the middle of a commit; it is opened, more is written, and the power goes again.
@@ -396,7 +397,7 @@ fn keys_are_values_of_their_types() {
 /// Look-ups by an index that is no key of its own, and rows in an order with a limit, after several flushes.
 #[test]
 fn indexes_and_limits_see_all_flushes() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let db = open(&directory.path().join("a.flux"));
     let connection = db.connect();
     connection
@@ -441,7 +442,7 @@ fn indexes_and_limits_see_all_flushes() {
 /// Who writes faster than rows are sealed waits, and what is in memory stays bounded.
 #[test]
 fn writers_wait_when_sealing_cannot_keep_up() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let options = Options::default().row_group_rows(2048).log_size(256 << 10);
     let db = Database::open_with(directory.path().join("a.flux"), options).unwrap();
     let connection = db.connect();
@@ -478,7 +479,7 @@ fn writers_wait_when_sealing_cannot_keep_up() {
 /// Two opens of one file for writing: the second is refused, and says why.
 #[test]
 fn two_writers_of_one_file_are_refused() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let path = directory.path().join("a.flux");
     let db = open(&path);
     db.connect().execute(CREATE).unwrap();

@@ -4,6 +4,8 @@
 
 #[path = "common/coverage.rs"]
 mod coverage;
+#[path = "common/directory.rs"]
+mod directory;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use fluxdb::inspect::Inspection;
 use fluxdb::{Database, Options};
+
+use directory::Directory;
 
 const FLUXDB: &str = env!("CARGO_BIN_EXE_fluxdb");
 /// How often each test kills a process; `FLUXDB_KILL_ROUNDS` says otherwise.
@@ -44,7 +48,7 @@ fn number(db: &Database, sql: &str) -> Option<String> {
 
 #[test]
 fn a_load_that_is_killed_leaves_all_earlier_commits() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let path = dir.path().join("t.flux");
     let db = Database::open(&path).unwrap();
     db.connect().execute("CREATE TABLE base AS SELECT i FROM generate_series(1, 1000) t(i)").unwrap();
@@ -135,7 +139,7 @@ fn child() {
 
 #[test]
 fn threads_that_are_killed_leave_all_that_they_were_told_of() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let path = dir.path().join("t.flux");
     let db = Database::open(&path).unwrap();
     let connection = db.connect();

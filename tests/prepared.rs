@@ -1,7 +1,14 @@
 //! Prepared statements keep plans. What they answer must be what the same text answers when it is planned anew, whatever
 //! happens between two runs.
 
+#[path = "common/coverage.rs"]
+mod coverage;
+#[path = "common/directory.rs"]
+mod directory;
+
 use fluxdb::{Connection, Database, Params, params};
+
+use directory::Directory;
 
 /// Rows as text, or the error.
 fn rows(result: fluxdb::Result<fluxdb::Rows>) -> Result<Vec<Vec<Option<String>>>, String> {
@@ -148,7 +155,7 @@ fn values_that_fit_no_more_are_told_as_ever() {
 
 #[test]
 fn an_idle_statement_keeps_nothing_in_the_file() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let db = Database::open(directory.path().join("a.flux")).unwrap();
     let connection = set_up(&db);
     let find = connection.prepare("SELECT id FROM t WHERE id >= ?").unwrap();

@@ -2,11 +2,18 @@
 
 #![cfg(feature = "cli")]
 
+#[path = "common/coverage.rs"]
+mod coverage;
+#[path = "common/directory.rs"]
+mod directory;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use directory::Directory;
 
 const FLUXDB: &str = env!("CARGO_BIN_EXE_fluxdb");
 
@@ -67,7 +74,7 @@ fn version_help_and_bad_usage() {
 
 #[test]
 fn bench_measures_and_leaves_nothing_behind() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let path = dir.path().to_str().unwrap();
     let out = shell(&["bench", "--rows", "5000", "--commits", "3", path], b"");
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
@@ -115,7 +122,7 @@ fn csv_is_the_format_of_a_pipe() {
 
 #[test]
 fn statements_come_from_options_files_arguments_and_standard_input() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let file = dir.path().join("q.sql");
     fs::write(&file, "SELECT 1 AS a;\nSELECT 2 AS b;\n").unwrap();
     let want = "a\n1\nb\n2\n";
@@ -182,7 +189,7 @@ fn without_batch_the_first_error_ends_the_run() {
 
 #[test]
 fn a_result_is_flushed_before_its_timer_line() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let path = dir.path().join("out.csv");
     let mut child = Command::new(FLUXDB)
         .args(["--batch", "--format", "csv", "--timer"])
@@ -238,7 +245,7 @@ fn long_statements_run_or_are_refused() {
 
 #[test]
 fn one_file_holds_the_database() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let db = dir.path().join("t.flux");
     let path = db.to_str().unwrap();
     gives(&[path], "CREATE TABLE t AS SELECT i, 'v' || i AS s FROM generate_series(1, 1000) g(i)", "");
@@ -257,7 +264,7 @@ fn one_file_holds_the_database() {
 
 #[test]
 fn what_is_no_database_is_refused_and_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     refuses(&["--readonly", &path("missing.flux"), "-c", "SELECT 1"], b"");
     refuses(&[dir.path().to_str().unwrap(), "-c", "CREATE TABLE t(i INTEGER)"], b"");
@@ -270,7 +277,7 @@ fn what_is_no_database_is_refused_and_left_alone() {
 
 #[test]
 fn a_second_writer_is_told_who_holds_the_file() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let db = dir.path().join("t.flux");
     let path = db.to_str().unwrap();
     let mut holder = Command::new(FLUXDB)
@@ -312,7 +319,7 @@ fn a_closed_pipe_ends_it_quietly() {
 
 #[test]
 fn files_in_and_out() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let csv = at("in.csv");
     fs::write(Path::new(&csv), "id,name,when,x\n1,ann,2024-01-01,1.5\n2,\"b,ob\",2024-01-02,\n").unwrap();
@@ -332,7 +339,7 @@ fn files_in_and_out() {
 
 #[test]
 fn subcommands_bring_files_in_and_out() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     fs::write(path("cities.csv"), "name,people\nOslo,717000\nBergen,291000\n").unwrap();
     let run = |args: &[&str]| {
@@ -384,7 +391,7 @@ fn results_are_drawn_edited_and_profiled() {
 
 #[test]
 fn copies_are_parted_by_keys() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let root = dir.path().join("parts").to_str().unwrap().to_owned();
     for format in ["csv", "json", "parquet", "arrow"] {
         let root = format!("{root}-{format}");
@@ -459,7 +466,7 @@ fn commands_of_the_shell_in_scripts() {
 
 #[test]
 fn what_is_dumped_can_be_read_again() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (db, copy, dump) = (at("a.flux"), at("b.flux"), at("dump.sql"));
     gives(
@@ -483,7 +490,7 @@ fn what_is_dumped_can_be_read_again() {
 
 #[test]
 fn a_file_that_reads_itself_ends() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let path = dir.path().join("loop.sql").to_str().unwrap().to_owned();
     fs::write(&path, format!(".read {path}\n")).unwrap();
     refuses(&["-f", &path], b"");
@@ -493,7 +500,7 @@ fn a_file_that_reads_itself_ends() {
 #[test]
 #[cfg(unix)]
 fn a_full_disk_is_one_clear_error() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let path = dir.path().join("full.flux").to_str().unwrap().to_owned();
     gives(&[&path], "CREATE TABLE keep AS SELECT i FROM range(1000) r(i)", "");
     let load =
@@ -601,7 +608,7 @@ fn what_a_crash_left_is_told() {
 
 #[test]
 fn arrow_files_are_read_from_pipes_too() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Directory::new();
     let file = directory.path().join("x.arrow");
     gives(&[], &format!("COPY (SELECT range AS n, 'é' AS s FROM range(3)) TO '{}'", file.display()), "");
     let bytes = std::fs::read(&file).unwrap();

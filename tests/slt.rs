@@ -6,12 +6,15 @@
 
 use std::path::{Path, PathBuf};
 
-use fluxdb::inspect::Inspection;
 use fluxdb::{Connection, Database, Error, Options, StatementResult, ValueWriter};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
 
+use directory::Directory;
+
 #[path = "common/coverage.rs"]
 mod coverage;
+#[path = "common/directory.rs"]
+mod directory;
 
 /// Stands for a directory that is empty when a file of tests begins, in statements and in what they answer.
 const DIR: &str = "__DIR__";
@@ -30,8 +33,9 @@ struct Engine {
     config: Config,
     /// The settings so far, which a connection that is opened again has to be told.
     settings: Vec<String>,
-    dir: tempfile::TempDir,
+    /// It is closed before its directory goes.
     open: Option<(Database, Connection)>,
+    dir: Directory,
     /// BEGIN was given.
     in_transaction: bool,
 }
@@ -39,7 +43,7 @@ struct Engine {
 impl Engine {
     fn new(config: Config) -> Self {
         let settings = vec!["SET TimeZone = 'UTC'".to_owned()];
-        Self { config, settings, dir: tempfile::tempdir().unwrap(), open: None, in_transaction: false }
+        Self { config, settings, dir: Directory::new(), open: None, in_transaction: false }
     }
 
     fn connection(&mut self) -> Result<&Connection, Error> {
@@ -60,19 +64,6 @@ impl Engine {
             self.open = Some((db, connection));
         }
         Ok(&self.open.as_ref().unwrap().1)
-    }
-}
-
-/// Every byte of the file that is left is part of some structure, and of one only.
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.open = None;
-        for name in ["t.flux", "memory.flux"] {
-            let path = self.dir.path().join(name);
-            if path.exists() && !std::thread::panicking() {
-                coverage::assert_covered(Inspection::open(&path));
-            }
-        }
     }
 }
 

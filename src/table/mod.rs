@@ -39,6 +39,8 @@ mod commit;
 mod compact;
 #[cfg(test)]
 mod concurrency_tests;
+#[cfg(test)]
+mod coverage_tests;
 mod data;
 mod decode;
 #[cfg(test)]

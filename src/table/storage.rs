@@ -13,6 +13,8 @@ use crate::column::{DictionaryCache, ROW_GROUP_ROWS};
 use crate::pager::inspect::Inspection;
 use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager, Synchronous};
 use crate::sync::{Mutex, RwLock};
+#[cfg(test)]
+use crate::table::coverage_tests;
 use crate::table::data::TableData;
 use crate::table::error::{Result, TableError};
 use crate::table::gate::{WriterGate, WriterPass};
@@ -403,6 +405,8 @@ impl Drop for Storage {
         if log_bytes > 0 && self.check_writable().is_ok() {
             let _ = self.pager.begin_write().map_err(Into::into).and_then(|txn| self.seal_all(txn));
         }
+        #[cfg(test)]
+        coverage_tests::assert_covered(self);
     }
 }
 

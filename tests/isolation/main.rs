@@ -3,11 +3,14 @@
 mod checker;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/coverage.rs"]
+mod coverage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use fluxdb::inspect::Inspection;
 use fluxdb::pager::MemoryFile;
 use fluxdb::pager::fault::Random;
 use fluxdb::{Connection, Database, Error, Options};
@@ -21,6 +24,7 @@ const RUNS_MIN: u64 = 6;
 
 /// What all clients of a database share.
 struct World {
+    file: Arc<MemoryFile>,
     database: Database,
     clock: AtomicU64,
     next: AtomicI64,
@@ -34,7 +38,8 @@ impl World {
             .page_size(4096)
             .row_group_rows(one_of(random, &[4, 50, 1000]) as usize)
             .log_size(one_of(random, &[0, 4096, 64 << 10, 16 << 20]));
-        let database = Database::open_file(Arc::new(MemoryFile::new()), options).unwrap();
+        let file = Arc::new(MemoryFile::new());
+        let database = Database::open_file(Arc::<MemoryFile>::clone(&file), options).unwrap();
         let key = if random.one_in(3) { " PRIMARY KEY" } else { "" };
         database
             .connect()
@@ -43,7 +48,7 @@ impl World {
                  INSERT INTO lists SELECT k, '' FROM range({LISTS}) r(k)"
             ))
             .unwrap();
-        Self { database, clock: AtomicU64::new(1), next: AtomicI64::new(1) }
+        Self { file, database, clock: AtomicU64::new(1), next: AtomicI64::new(1) }
     }
 
     fn now(&self) -> u64 {
@@ -57,7 +62,7 @@ impl World {
     }
 
     /// Whether what clients have done is right. Says how many of their transactions were committed.
-    fn verify(&self, transactions: &[Transaction]) -> u64 {
+    fn verify(self, transactions: &[Transaction]) -> u64 {
         let connection = self.database.connect();
         let finals = read_lists(&connection, "").unwrap().into_iter().collect();
         check(transactions, &finals).unwrap_or_else(|what| panic!("{what}"));
@@ -71,6 +76,8 @@ impl World {
         assert_eq!(items, inserted.collect());
         let report = self.database.check();
         assert!(report.is_sound(), "{:?}", report.findings);
+        drop((connection, self.database));
+        coverage::assert_covered(Inspection::of_file(self.file, None));
         transactions.iter().filter(|t| t.committed).count() as u64
     }
 }

@@ -1,10 +1,17 @@
 //! `tools/decode.py` knows nothing but `docs/FORMAT.md`. What it finds in a file is what SQL answers, or one of the
 //! two is wrong.
 
+#[path = "../../../tests/common/coverage.rs"]
+mod coverage;
+#[path = "../../../tests/common/directory.rs"]
+mod directory;
+
 use std::path::Path;
 use std::process::Command;
 
 use fluxdb::{Database, Options, StatementResult, ValueWriter};
+
+use directory::Directory;
 
 /// Every codec and form of NULLs, over some row groups, and rows that are deleted.
 const STATEMENTS: &str = "
@@ -41,7 +48,7 @@ fn the_document_is_enough_to_read_a_file() {
         eprintln!("no python3 here: nothing was compared");
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     for page_size in [4096, 16384] {
         let path = dir.path().join(format!("{page_size}.flux"));
         let options = Options::default().page_size(page_size).row_group_rows(4096);

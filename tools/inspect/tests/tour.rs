@@ -3,11 +3,18 @@
 //!
 //! So the page is the golden test of the inspector's text, and the sample keeps old files readable.
 
+#[path = "../../../tests/common/coverage.rs"]
+mod coverage;
+#[path = "../../../tests/common/directory.rs"]
+mod directory;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fluxdb::inspect::Inspection;
 use fluxdb::{Database, Options};
+
+use directory::Directory;
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
@@ -162,7 +169,7 @@ fn the_sample_is_read_as_it_was_made() {
     let live = docs().join("weather-live.flux");
     if std::env::var_os("FLUXDB_SAMPLE").is_some() {
         // What a program leaves that has it open, or does not come to its end.
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Directory::new();
         let copy = directory.path().join("weather.flux");
         std::fs::copy(&path, &copy).unwrap();
         let db = Database::open(&copy).unwrap();
@@ -183,7 +190,7 @@ fn the_sample_is_read_as_it_was_made() {
             made.connect().execute(sql).unwrap();
         }
         // Opening replays the log and begins another: not where the file lies.
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Directory::new();
         let copy = directory.path().join("copy.flux");
         std::fs::copy(&path, &copy).unwrap();
         let stored = Database::open(&copy).unwrap();

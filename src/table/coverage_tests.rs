@@ -1,0 +1,22 @@
+//! Every database that a unit test of this crate leaves is accounted for, byte by byte, when it is closed.
+
+use crate::coverage::faults;
+use crate::pager::PagerError;
+use crate::table::Storage;
+
+/// Of a database that is closed. If opening it has told of damage, it is told where that lies.
+pub(super) fn assert_covered(storage: &Storage) {
+    if std::thread::panicking() {
+        return;
+    }
+    match storage.pager().inspect() {
+        Ok(file) => {
+            let faults = faults(&file);
+            let damage = &storage.recovery().damage;
+            assert_eq!(faults.is_empty(), damage.is_none(), "{damage:?}: {faults:?}");
+        }
+        // A disk without power.
+        Err(PagerError::Io { .. }) => {}
+        Err(e) => panic!("{e}"),
+    }
+}
