@@ -1,6 +1,13 @@
 //! `EXPLAIN ANALYZE`: its parts add up, and say what was skipped and why.
 
+#[path = "common/coverage.rs"]
+mod coverage;
+#[path = "common/directory.rs"]
+mod directory;
+
 use fluxdb::{Connection, Database, Options, ValueWriter};
+
+use directory::Directory;
 
 /// The one value, as text, in the first row of that column.
 fn text(connection: &Connection, sql: &str, column: usize) -> String {
@@ -183,9 +190,30 @@ fn what_scans_say_adds_up() {
 }
 
 #[test]
+fn values_are_shown_as_in_results() {
+    let connection = database();
+    connection
+        .execute(
+            "CREATE TABLE kinds(at TIMESTAMP, day DATE, clock TIME, zoned TIMESTAMPTZ, mood ENUM('low', 'high'));
+             INSERT INTO kinds VALUES (now()::TIMESTAMP, today(), '12:00', now(), 'low')",
+        )
+        .unwrap();
+    for (condition, shown) in [
+        ("at > '2026-01-01 01:00:00'", "at > '2026-01-01 01:00:00'::TIMESTAMP"),
+        ("day = '2026-01-01'", "day = '2026-01-01'"),
+        ("clock < '08:30'", "clock < '08:30:00'::TIME"),
+        ("zoned >= '2026-01-01 00:00:00+00'", "'2026-01-01 00:00:00+00'::TIMESTAMP WITH TIME ZONE"),
+        ("at + to_days(mood::VARCHAR::INTEGER) > day + INTERVAL 90 MINUTE", "'01:30:00'::INTERVAL"),
+    ] {
+        let plan = text(&connection, &format!("EXPLAIN SELECT * FROM kinds WHERE {condition}"), 1);
+        assert!(plan.contains(shown), "{shown}: {plan}");
+    }
+}
+
+#[test]
 fn profiles_are_kept_and_slow_statements_logged() {
     let connection = database();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let (log, profile) = (dir.path().join("slow.jsonl"), dir.path().join("profile.json"));
     let set = |name: &str, value: &str| connection.execute(&format!("SET {name} = '{value}'")).unwrap();
     set("slow_query_log", log.to_str().unwrap());
@@ -245,6 +273,8 @@ mod metrics_of_statements {
         Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
         SharedString, Unit,
     };
+
+    use super::Directory;
 
     #[derive(Clone, Default)]
     struct Seen(Arc<Mutex<BTreeMap<String, f64>>>);
@@ -311,7 +341,7 @@ mod metrics_of_statements {
     /// What small commits, a checkpoint and a clean close tell.
     #[test]
     fn commits_are_told() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Directory::new();
         let seen = Seen::default();
         metrics::with_local_recorder(&seen, || {
             let options = fluxdb::Options::default().background_sealing(false);
@@ -367,7 +397,7 @@ mod metrics_of_statements {
 
 #[test]
 fn the_log_is_listed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Directory::new();
     let path = dir.path().join("log.flux");
     let connection = fluxdb::Database::open(&path).unwrap().connect();
     connection.execute("CREATE TABLE t(i INTEGER, s VARCHAR); INSERT INTO t VALUES (0, 'sealed')").unwrap();

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::cast::text::write_value;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::plan::{Choice, JoinKind, Plan, PlanNode, Recursion, first_access, table_access};
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
@@ -603,39 +604,42 @@ fn literal(value: &Scalar, ty: &LogicalType) -> String {
         Scalar::Boolean(b) => b.to_string(),
         Scalar::Int(n) => match ty {
             LogicalType::Decimal { scale, .. } if *scale > 0 => decimal(*n, *scale),
-            LogicalType::Date => date(*n),
-            LogicalType::Timestamp(_) | LogicalType::TimestampTz | LogicalType::Time => {
-                format!("{n}::{ty}")
+            LogicalType::Date | LogicalType::Enum(_) => {
+                written(value, ty).map_or_else(|| n.to_string(), |text| quoted(&text))
             }
-            _ => n.to_string(),
+            ty if ty.is_integer() || matches!(ty, LogicalType::Decimal { .. }) => n.to_string(),
+            // Times, and whatever else is a number in memory alone.
+            _ => written(value, ty).map_or_else(|| n.to_string(), |text| format!("{}::{ty}", quoted(&text))),
         },
         Scalar::Float(x) => format!("{x:?}"),
-        Scalar::Text(s) => {
-            let mut shown: String = s.chars().take(60).collect();
-            if shown.len() < s.len() {
-                shown.push('…');
-            }
-            format!("'{}'", shown.replace('\'', "''"))
-        }
+        Scalar::Text(s) => quoted(s),
         Scalar::Bytes(b) => format!("<{} bytes>", b.len()),
-        Scalar::Interval { months, days, nanos } => {
-            format!("INTERVAL '{months} months {days} days {nanos} ns'")
+        Scalar::Interval { .. } => {
+            written(value, ty).map_or_else(|| format!("{value:?}"), |text| format!("{}::{ty}", quoted(&text)))
         }
         Scalar::Nested(_) => format!("<{ty}>"),
     }
+}
+
+/// The beginning of a text, in quotes.
+fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().take(60).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    format!("'{}'", shown.replace('\'', "''"))
+}
+
+/// A value as it is shown in a result. A statement's plan may have values that do not fit a type; those have none.
+fn written(value: &Scalar, ty: &LogicalType) -> Option<String> {
+    let array = value.to_array(ty, 1).ok()?;
+    let mut out = String::new();
+    write_value(&array, 0, ty, &mut out).ok()?;
+    Some(out)
 }
 
 fn decimal(n: i128, scale: u8) -> String {
     let unit = 10u128.pow(u32::from(scale).min(38));
     let (whole, fraction) = (n.unsigned_abs() / unit, n.unsigned_abs() % unit);
     format!("{}{whole}.{fraction:0width$}", if n < 0 { "-" } else { "" }, width = usize::from(scale))
-}
-
-/// A date given in days since 1970-01-01.
-fn date(days: i128) -> String {
-    let day = i32::try_from(days)
-        .ok()
-        .and_then(chrono::NaiveDate::from_epoch_days)
-        .map_or_else(|| days.to_string(), |d| d.to_string());
-    format!("'{day}'")
 }

@@ -176,8 +176,11 @@ pub fn help() -> String {
         let short = o.short.map_or_else(|| "    ".to_owned(), |c| format!("-{c}, "));
         let name = format!("{short}--{} {}", o.long, o.value);
         out += &format!("  {:<22}{}\n", name.trim_end(), o.help);
+        if o.long == "format" {
+            out += &format!("  {:<22}({})\n", "", Format::NAMES.join(", "));
+        }
     }
-    out += &format!("                        Formats: {}\n\nSubcommands:\n", Format::NAMES.join(", "));
+    out += "\nSubcommands:\n";
     for subcommand in SUBCOMMANDS {
         out += &format!("  {:<22}{}\n", subcommand.name, subcommand.help);
     }

@@ -139,6 +139,7 @@ impl Activity {
         reports: &Reports,
     ) -> ActiveQuery {
         *running.lock() = None;
+        let sql = sql.trim();
         let mut end = sql.len().min(SQL_BYTES_MAX);
         while !sql.is_char_boundary(end) {
             end -= 1;
