@@ -486,3 +486,38 @@ fn hash_dictionary<T: ByteViewType>(values: &GenericByteViewArray<T>, code: u32)
 fn one(keys: &[ArrayRef]) -> Result<&ArrayRef> {
     keys.first().ok_or_else(|| ExecError::Internal("a text key is missing".into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{DictionaryArray, UInt32Array};
+    use arrow_cast::cast;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_handed_out_as_they_came() {
+        let lengths = [0, 1, 12, 13, 40, 3000, 3000];
+        let text = |i: u8| char::from(b'a' + i / 7).to_string().repeat(lengths[usize::from(i % 7)]);
+        let texts: Vec<_> = (0..60).map(|i| (i % 9 != 4).then(|| text(i))).collect();
+        let texts: ArrayRef = Arc::new(StringViewArray::from(texts));
+        let codes = UInt32Array::from_iter((0..100).map(|i| (i % 11 != 5).then_some(i * 7 % 60)));
+        for data_type in [DataType::Utf8View, DataType::BinaryView] {
+            let plain = cast(&texts, &data_type).unwrap();
+            let coded: ArrayRef = Arc::new(DictionaryArray::new(codes.clone(), Arc::clone(&plain)));
+            let mut table = TextTable::new(data_type.clone());
+            let (mut all, mut groups) = (vec![], vec![]);
+            for column in [&coded, &plain] {
+                table.intern_column(column, &mut groups).unwrap();
+                all.extend_from_slice(&groups);
+            }
+            let keys = table.take_column().unwrap();
+            keys.to_data().validate_full().unwrap();
+            let found = arrow_select::take::take(&keys, &UInt32Array::from(all.clone()), None).unwrap();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), keys.len());
+            let given = arrow_select::concat::concat(&[&cast(&coded, &data_type).unwrap(), &plain]).unwrap();
+            assert_eq!(&found, &given);
+        }
+    }
+}
