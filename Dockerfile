@@ -4,7 +4,8 @@ FROM rust:1-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --locked --profile dist --bin fluxdb -p fluxdb && cargo build --locked --profile dist -p fluxdb-inspect
+# Together, so that the library is built once.
+RUN cargo build --locked --profile dist -p fluxdb -p fluxdb-inspect --bins
 
 FROM debian:stable-slim
 RUN apt-get update && apt-get install -y --no-install-recommends less && rm -rf /var/lib/apt/lists/*
