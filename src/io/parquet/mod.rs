@@ -29,6 +29,7 @@ pub(crate) use write::sink;
 pub(crate) const READ_OPTIONS: &[&str] = &[
     "binary_as_string",
     "compression",
+    "file_row_number",
     "filename",
     "hive_partitioning",
     "hive_types",
@@ -43,6 +44,8 @@ pub(crate) struct ParquetOptions {
     pub binary_as_string: bool,
     /// Files may have different columns.
     pub union_by_name: bool,
+    /// There is a column with the place of each row in its file.
+    pub file_row_number: bool,
 }
 
 /// A reader of these files.
@@ -54,6 +57,7 @@ pub(crate) fn source(
     let parsed = ParquetOptions {
         binary_as_string: options.boolean(&["binary_as_string"])?.unwrap_or(false),
         union_by_name: options.boolean(&["union_by_name"])?.unwrap_or(false),
+        file_row_number: options.boolean(&["file_row_number"])?.unwrap_or(false) && target.is_none(),
     };
     let columns = FileColumns::new(options)?.for_target(target);
     let parquet = reader::Parquet::new(files, parsed, target)?;

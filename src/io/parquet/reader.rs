@@ -8,7 +8,7 @@ use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow_array::{ArrayRef, new_null_array};
+use arrow_array::{ArrayRef, Int64Array, new_null_array};
 use arrow_schema::DataType;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -36,6 +36,8 @@ use crate::io::parquet::types::{Mapping, map, plain_name, without_intervals};
 use crate::io::parquet::{ParquetOptions, page_index, prune};
 use crate::io::source::{Batches, FileFormat, FileScan};
 
+/// The column with the places of rows in their files.
+const ROW_NUMBER: &str = "file_row_number";
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
 /// Row groups are cut into pieces of at least this many rows where there are fewer than threads.
@@ -49,6 +51,8 @@ pub(crate) struct Parquet {
     fields: Vec<Field>,
     /// The files opened so far: the first, or all if their columns are to be united.
     opened: Vec<Option<Arc<OpenFile>>>,
+    /// The column with the places of rows in their files.
+    row_number: Option<usize>,
     /// Columns of a target table are matched by position, not by name.
     by_position: bool,
     estimated_rows: u64,
@@ -100,9 +104,20 @@ impl Parquet {
             }
             fields = target.to_vec();
         }
+        let row_number = options.file_row_number.then_some(fields.len());
+        if options.file_row_number {
+            if fields.iter().any(|f| f.name.eq_ignore_ascii_case(ROW_NUMBER)) {
+                return Err(ExecError::InvalidInput(format!(
+                    "file_row_number cannot be given: \"{}\" has a column of that name",
+                    files.paths()[0]
+                )));
+            }
+            fields.push(Field::new(ROW_NUMBER, LogicalType::BigInt));
+        }
         opened[0] = Some(first);
         let by_position = target.is_some();
-        Ok(Self { files: files.clone(), options, fields, opened, by_position, estimated_rows: rows })
+        let files = files.clone();
+        Ok(Self { files, options, fields, opened, row_number, by_position, estimated_rows: rows })
     }
 
     /// Where the file has a column of the result.
@@ -163,6 +178,10 @@ impl FileFormat for Parquet {
         let mut outputs = vec![];
         for &column in columns {
             let ty = self.fields[column].ty.clone();
+            if self.row_number == Some(column) {
+                outputs.push(Output { position: None, ty, is_row_number: true });
+                continue;
+            }
             let position = if file == 0 && !self.options.union_by_name {
                 Some(column)
             } else {
@@ -176,11 +195,11 @@ impl FileFormat for Parquet {
                     opened.fields[p].name, opened.path, opened.fields[p].ty
                 )));
             }
-            outputs.push(Output { position, ty });
+            outputs.push(Output { position, ty, is_row_number: false });
         }
         // Predicates hold for the file's own column only if it has the type of the result.
         let mut conditions = vec![];
-        for predicate in predicates {
+        for predicate in predicates.iter().filter(|p| self.row_number != Some(p.column)) {
             let position = self.position(&opened, predicate.column).ok().flatten();
             if let Some(p) = position.filter(|p| opened.fields[*p].ty == self.fields[predicate.column].ty) {
                 conditions.push((p, predicate.predicate.clone()));
@@ -314,6 +333,7 @@ impl OpenFile {
     ) -> Vec<Piece> {
         let metadata = self.metadata.metadata();
         let mut groups = vec![];
+        let mut first = 0;
         for (index, group) in metadata.row_groups().iter().enumerate() {
             let matches = conditions.iter().all(|(column, predicate)| {
                 let Some(leaf) = self.leaves[*column] else { return true };
@@ -323,18 +343,20 @@ impl OpenFile {
                     && self.filter_may_hold(group, leaf, *column, predicate)
             });
             let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+            let before = first;
+            first += rows;
             let selected =
                 if matches { self.rows_of_pages(group, rows, conditions, context) } else { vec![] };
             if rows > 0 && selected.is_empty() {
                 context.counters.row_groups_skipped.fetch_add(1, Ordering::Relaxed);
             } else if rows > 0 {
-                groups.push((index, rows, selected));
+                groups.push((index, before, rows, selected));
             }
         }
         let wanted = 2 * context.threads;
         let parts_each = if only_count { 1 } else { wanted.div_ceil(groups.len().max(1)) };
         let mut pieces = vec![];
-        for (group, rows, selected) in groups {
+        for (group, first, rows, selected) in groups {
             let parts = parts_each.min(rows / PIECE_ROWS).max(1);
             let step = rows.div_ceil(parts).next_multiple_of(2048);
             for start in (0..rows).step_by(step) {
@@ -342,7 +364,7 @@ impl OpenFile {
                 let selected = page_index::intersect(&selected, slice::from_ref(&part));
                 let len = selected.iter().map(Range::len).sum();
                 if len > 0 {
-                    pieces.push(Piece { group, rows, selected, len });
+                    pieces.push(Piece { group, first, rows, selected, len });
                 }
             }
         }
@@ -416,12 +438,39 @@ impl OpenFile {
 #[derive(Debug, Clone)]
 struct Piece {
     group: usize,
+    /// The first row of the group, in the file.
+    first: usize,
     /// Of the whole group.
     rows: usize,
     /// Those to read, in order.
     selected: Vec<Range<usize>>,
     /// How many those are.
     len: usize,
+}
+
+impl Piece {
+    /// The places of its rows in the file.
+    fn row_numbers(&self) -> RowNumbers {
+        RowNumbers { first: self.first, ranges: self.selected.clone().into_iter().flatten() }
+    }
+}
+
+/// The places of rows in a file, in order.
+struct RowNumbers {
+    first: usize,
+    ranges: iter::Flatten<std::vec::IntoIter<Range<usize>>>,
+}
+
+impl RowNumbers {
+    /// A column of the result that is in no column of the file.
+    fn column(&mut self, output: &Output, rows: usize) -> ArrayRef {
+        if !output.is_row_number {
+            return new_null_array(&output.ty.arrow(), rows);
+        }
+        let first = self.first;
+        let numbers = self.ranges.by_ref().take(rows).map(|row| (first + row) as i64);
+        Arc::new(Int64Array::from_iter_values(numbers))
+    }
 }
 
 /// A column of the result.
@@ -431,6 +480,8 @@ struct Output {
     position: Option<usize>,
     /// The type in the result.
     ty: LogicalType,
+    /// It has the places of the rows in the file.
+    is_row_number: bool,
 }
 
 /// How to read one file.
@@ -454,11 +505,16 @@ impl FileScan for ParquetScan {
     fn next_piece(&mut self) -> Result<Option<Batches>> {
         let Some(piece) = self.pieces.next() else { return Ok(None) };
         if self.plan.roots.is_empty() {
-            return Ok(Some(Box::new(Constant { plan: self.plan.clone(), left: piece.len })));
+            return Ok(Some(Box::new(Constant {
+                plan: self.plan.clone(),
+                left: piece.len,
+                numbers: piece.row_numbers(),
+            })));
         }
         Ok(Some(Box::new(Decoder {
             plan: self.plan.clone(),
             left: piece.len,
+            numbers: piece.row_numbers(),
             piece,
             reader: None,
             done: false,
@@ -478,6 +534,7 @@ impl FileScan for ParquetScan {
 struct Constant {
     plan: Arc<ScanPlan>,
     left: usize,
+    numbers: RowNumbers,
 }
 
 impl Iterator for Constant {
@@ -490,7 +547,7 @@ impl Iterator for Constant {
         // Without columns a batch costs nothing, however long.
         let rows = if self.plan.outputs.is_empty() { self.left } else { self.left.min(BATCH_ROWS) };
         self.left -= rows;
-        let columns = self.plan.outputs.iter().map(|o| new_null_array(&o.ty.arrow(), rows)).collect();
+        let columns = self.plan.outputs.iter().map(|o| self.numbers.column(o, rows)).collect();
         Some(Ok(Batch::new(columns, rows)))
     }
 }
@@ -500,6 +557,7 @@ struct Decoder {
     plan: Arc<ScanPlan>,
     piece: Piece,
     reader: Option<ParquetRecordBatchReader>,
+    numbers: RowNumbers,
     /// Rows still to come.
     left: usize,
     done: bool,
@@ -554,7 +612,7 @@ impl Decoder {
             .iter()
             .map(|output| -> Result<ArrayRef> {
                 let Some(position) = output.position else {
-                    return Ok(new_null_array(&output.ty.arrow(), rows));
+                    return Ok(self.numbers.column(output, rows));
                 };
                 let place = self.plan.roots.binary_search(&position).expect("a root of the projection");
                 let own = &self.plan.file.fields[position];
