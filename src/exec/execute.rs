@@ -40,6 +40,7 @@ use crate::exec::operators::scan::fetch::{Fetch, Fetched};
 use crate::exec::operators::scan::{ScanColumns, aggregate_from_statistics, table_scan};
 use crate::exec::operators::sort::sort;
 use crate::exec::operators::sort::top_n::top_n;
+use crate::exec::operators::stored::{StoredRows, store};
 use crate::exec::operators::unnest::Unnest;
 use crate::exec::operators::values::values;
 use crate::exec::operators::window::{Windows, window};
@@ -102,7 +103,7 @@ fn all_of(keys: Vec<(Expr, Expr)>, rest: Option<Expr>, left_width: usize) -> Exp
 }
 
 /// Rows of common table expressions, by id.
-type CteRows = HashMap<usize, Arc<Collected>>;
+type CteRows = HashMap<usize, Arc<StoredRows>>;
 
 struct Builder {
     context: Arc<ExecContext>,
@@ -298,7 +299,7 @@ impl Builder {
                 let left = self.build(*left, id + 1, vec![], wanted)?;
                 let right = self.build(*right, right_id, vec![], right_wanted)?;
                 let source = self.timed(id, || {
-                    positional_join((&left, left_types), (&right, right_types), &self.context)
+                    positional_join((&left, left_types), (&right, right_types), &self.spill(id))
                 })?;
                 Ok(self.source(id, source))
             }
@@ -353,7 +354,9 @@ impl Builder {
             }
             PlanNode::With { id: cte, definition, body, .. } => {
                 let body_id = id + 1 + nodes(&definition);
-                let rows = self.timed(id, || self.collect(*definition, id + 1))?;
+                let all = vec![true; definition.schema.len()];
+                let pipeline = self.build(*definition, id + 1, vec![], all)?;
+                let rows = self.timed(id, || store(&pipeline, &self.spill(id)))?;
                 self.ctes.lock().insert(cte, Arc::new(rows));
                 self.build(*body, body_id, hints, wanted)
             }
@@ -370,11 +373,11 @@ impl Builder {
                 let wants_all = scans(&step, all);
                 let ctes = self.ctes.lock().clone();
                 let context = self.context.clone();
-                let run = move |working, rest: Option<Collected>| {
+                let run = move |working: Collected, rest: Option<Collected>| {
                     let builder = Self { context: context.clone(), ctes: Mutex::new(ctes.clone()) };
                     let mut rows = builder.ctes.lock();
-                    rows.insert(cte, Arc::new(working));
-                    rows.extend(rest.map(|rest| (all, Arc::new(rest))));
+                    rows.insert(cte, Arc::new(working.into()));
+                    rows.extend(rest.map(|rest| (all, Arc::new(rest.into()))));
                     drop(rows);
                     builder.collect((*step).clone(), step_id)
                 };

@@ -14,6 +14,7 @@ use super::collect::Collected;
 use super::filter::filter_batch;
 use super::groups::rows::canonical;
 use super::groups::{GroupTable, group_table};
+use super::stored::StoredRows;
 use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
@@ -27,10 +28,10 @@ use crate::exec::source::{Morsel, SourceScan};
 /// Rows of one morsel.
 const MORSEL_ROWS: usize = 1 << 16;
 
-/// A scan of some columns of rows in memory.
+/// A scan of some columns of stored rows.
 pub(crate) struct MaterialisedScan {
-    rows: Arc<Collected>,
-    /// Runs of batches, a morsel each.
+    rows: Arc<StoredRows>,
+    /// Runs of parts, a morsel each.
     morsels: Vec<std::ops::Range<usize>>,
     columns: Arc<[usize]>,
     next: AtomicUsize,
@@ -38,18 +39,19 @@ pub(crate) struct MaterialisedScan {
 
 impl MaterialisedScan {
     /// A scan of these columns.
-    pub fn new(rows: Arc<Collected>, columns: Vec<usize>) -> Self {
+    pub fn new(rows: Arc<StoredRows>, columns: Vec<usize>) -> Self {
         let mut morsels = vec![];
-        let (mut start, mut count) = (0, 0);
-        for (i, batch) in rows.batches.iter().enumerate() {
-            count += batch.rows;
+        let (mut start, mut end, mut count) = (0, 0, 0);
+        for rows in rows.lengths() {
+            count += rows;
+            end += 1;
             if count >= MORSEL_ROWS {
-                morsels.push(start..i + 1);
-                (start, count) = (i + 1, 0);
+                morsels.push(start..end);
+                (start, count) = (end, 0);
             }
         }
-        if start < rows.batches.len() {
-            morsels.push(start..rows.batches.len());
+        if start < end {
+            morsels.push(start..end);
         }
         Self { rows, morsels, columns: columns.into(), next: AtomicUsize::new(0) }
     }
@@ -60,11 +62,18 @@ impl SourceScan for MaterialisedScan {
         let i = self.next.fetch_add(1, Ordering::Relaxed);
         let Some(range) = self.morsels.get(i).cloned() else { return Ok(None) };
         let (rows, columns) = (self.rows.clone(), self.columns.clone());
-        let batches = range.map(move |b| {
-            let batch = &rows.batches[b];
-            Batch::new(columns.iter().map(|&c| batch.columns[c].clone()).collect(), batch.rows)
+        let batches = range.flat_map(move |part| {
+            let chosen = rows.part(part).map(|batch| {
+                let columns = columns.iter().map(|&c| batch.columns[c].clone()).collect();
+                Batch::new(columns, batch.rows)
+            });
+            let (batch, error) = match chosen {
+                Ok(batch) => (Some(batch), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            batch.into_iter().flat_map(split_batch).map(Ok).chain(error)
         });
-        Ok(Some(Morsel { sequence: i as u64, batches: Box::new(batches.flat_map(split_batch).map(Ok)) }))
+        Ok(Some(Morsel { sequence: i as u64, batches: Box::new(batches) }))
     }
 
     fn morsels_left(&self) -> Option<usize> {

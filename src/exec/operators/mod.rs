@@ -20,6 +20,7 @@ pub(crate) mod project;
 pub(crate) mod sample;
 pub(crate) mod scan;
 pub(crate) mod sort;
+pub(crate) mod stored;
 pub(crate) mod unnest;
 pub(crate) mod values;
 pub(crate) mod window;

@@ -7,55 +7,77 @@ use arrow_select::concat::concat;
 
 use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
-use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::eval::flatten;
-use crate::exec::memory::Reservation;
 use crate::exec::operators::coalesce::concat_batches;
-use crate::exec::operators::collect::{Collected, collect};
+use crate::exec::operators::stored::{StoredRows, store};
 use crate::exec::pipeline::{LazySource, Pipeline, split_batch};
 use crate::exec::source::SourceScan;
+use crate::exec::spill::Spill;
 
 const MORSEL_ROWS: usize = 1 << 16;
 
 /// One input.
 struct Side {
-    rows: Batch,
+    rows: StoredRows,
+    /// Where each part begins, and where the last ends.
+    starts: Vec<usize>,
     types: Arc<[LogicalType]>,
-    _memory: Vec<Reservation>,
 }
 
 impl Side {
-    fn new(pipeline: &Pipeline, types: Arc<[LogicalType]>, context: &Arc<ExecContext>) -> Result<Self> {
-        let Collected { mut batches, memory } = collect(pipeline, context)?;
-        let rows = if batches.is_empty() {
-            let columns = types.iter().map(|t| arrow_array::new_empty_array(&t.arrow())).collect();
-            Batch::new(columns, 0)
-        } else {
-            concat_batches(std::mem::take(&mut batches))?
-        };
-        Ok(Self { rows, types, _memory: memory })
+    fn new(pipeline: &Pipeline, types: Arc<[LogicalType]>, spill: &Spill) -> Result<Self> {
+        let rows = store(pipeline, spill)?;
+        let mut starts = vec![0];
+        let mut end = 0;
+        starts.extend(rows.lengths().map(|rows| {
+            end += rows;
+            end
+        }));
+        Ok(Self { rows, starts, types })
+    }
+
+    fn len(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    /// Rows `from .. to` of those that there are.
+    fn rows(&self, from: usize, to: usize) -> Result<Batch> {
+        let first = self.starts.partition_point(|start| *start <= from).saturating_sub(1);
+        let mut pieces = vec![];
+        for part in first..self.starts.len() - 1 {
+            let (start, end) = (self.starts[part].max(from), self.starts[part + 1].min(to));
+            if self.starts[part] >= to {
+                break;
+            }
+            if start < end {
+                pieces.push(self.rows.part(part)?.slice(start - self.starts[part], end - start));
+            }
+        }
+        if pieces.is_empty() {
+            let columns = self.types.iter().map(|t| arrow_array::new_empty_array(&t.arrow())).collect();
+            return Ok(Batch::new(columns, 0));
+        }
+        concat_batches(pieces)
     }
 
     /// Rows `from .. to`; those behind the last are NULL.
     fn part(&self, from: usize, to: usize) -> Result<Vec<ArrayRef>> {
-        let start = from.min(self.rows.rows);
-        let end = to.min(self.rows.rows);
-        let missing = (to - from) - (end - start);
-        let column = |(column, ty): (&ArrayRef, &LogicalType)| {
-            let here = column.slice(start, end - start);
-            if missing == 0 {
-                return Ok(here);
-            }
+        let here = self.rows(from.min(self.len()), to.min(self.len()))?;
+        let missing = (to - from) - here.rows;
+        if missing == 0 {
+            return Ok(here.columns);
+        }
+        let column = |(here, ty): (&ArrayRef, &LogicalType)| {
             // A column that nobody reads may be of any type.
-            let here = flatten(&here)?;
+            let here = flatten(here)?;
             if *here.data_type() != ty.arrow() {
                 return Ok(new_null_array(&ty.arrow(), to - from));
             }
             let nulls = new_null_array(here.data_type(), missing);
             Ok(concat(&[&*here, &*nulls])?)
         };
-        self.rows.columns.iter().zip(self.types.iter()).map(column).collect()
+        here.columns.iter().zip(self.types.iter()).map(column).collect()
     }
 }
 
@@ -63,11 +85,11 @@ impl Side {
 pub(crate) fn positional_join(
     left: (&Pipeline, Arc<[LogicalType]>),
     right: (&Pipeline, Arc<[LogicalType]>),
-    context: &Arc<ExecContext>,
+    spill: &Spill,
 ) -> Result<Arc<dyn SourceScan>> {
-    let left = Side::new(left.0, left.1, context)?;
-    let right = Side::new(right.0, right.1, context)?;
-    let rows = left.rows.rows.max(right.rows.rows);
+    let left = Side::new(left.0, left.1, spill)?;
+    let right = Side::new(right.0, right.1, spill)?;
+    let rows = left.len().max(right.len());
     Ok(Arc::new(LazySource::new(rows.div_ceil(MORSEL_ROWS), move |i| {
         let (from, to) = (i * MORSEL_ROWS, rows.min((i + 1) * MORSEL_ROWS));
         let mut columns = left.part(from, to)?;
