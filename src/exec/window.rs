@@ -140,6 +140,20 @@ pub struct WindowCall {
 }
 
 impl WindowCall {
+    /// A call without arguments that gives a number.
+    pub fn number(function: WindowFunction) -> Self {
+        Self {
+            function,
+            args: vec![],
+            distinct: false,
+            filter: None,
+            order_by: vec![],
+            ignore_nulls: false,
+            frame: Frame::partition(),
+            ty: LogicalType::BigInt,
+        }
+    }
+
     /// Whether its value is never NULL.
     pub fn is_never_null(&self) -> bool {
         use WindowFunction as F;

@@ -9,6 +9,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr, SortKey};
 use crate::exec::functions::comparison_key;
+use crate::exec::window::{WindowCall, WindowFunction};
 use crate::sql::bind::aggregate::same_expr;
 use crate::sql::bind::cte::{Frame, close_frame};
 use crate::sql::bind::expr::ExprContext;
@@ -18,8 +19,9 @@ use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
 use crate::sql::bind::subquery::{PendingSubquery, attach};
 use crate::sql::bind::{Binder, BoundQuery, QUERY_DEPTH_MAX, coerce};
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
+use crate::sql::optimize::exprs::compare;
 use crate::sql::parser::{scalar_query, table_query};
-use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan};
+use crate::sql::plan::{Column, ColumnIds, Definition, JoinType, LogicalPlan};
 use crate::sql::tokens::PERCENT;
 use crate::sql::walk;
 
@@ -40,13 +42,16 @@ pub(super) enum Limit {
     None,
     /// Numbers that are known.
     Constant { limit: Option<u64>, offset: u64 },
+    /// So many rows and those that the order puts beside the last of them.
+    WithTies { limit: u64, offset: u64 },
     /// A share of the rows, or numbers that the query computes.
     Computed { limit: Option<Expr>, offset: Option<Expr>, percent: bool, subqueries: Vec<PendingSubquery> },
 }
 
 impl Limit {
     /// The rows of a plan in an order that are wanted.
-    pub fn apply(self, plan: LogicalPlan, keys: Vec<SortKey>) -> LogicalPlan {
+    pub fn apply(self, plan: LogicalPlan, keys: Vec<SortKey>, ids: &mut ColumnIds) -> LogicalPlan {
+        let order_by = if matches!(self, Self::WithTies { .. }) { keys.clone() } else { vec![] };
         let sorted = |plan: LogicalPlan| {
             if keys.is_empty() { plan } else { LogicalPlan::Sort { input: Box::new(plan), keys } }
         };
@@ -54,6 +59,20 @@ impl Limit {
             Self::None => sorted(plan),
             Self::Constant { limit, offset } => {
                 LogicalPlan::Limit { input: Box::new(sorted(plan)), limit, offset }
+            }
+            Self::WithTies { limit, offset } => {
+                let rank = ids.column("rank", LogicalType::BigInt);
+                let last = i64::try_from(limit.saturating_add(offset)).unwrap_or(i64::MAX);
+                let last = Expr::literal(Scalar::Int(last.into()), LogicalType::BigInt);
+                let within = compare(CompareOp::LtEq, rank.expr(), last);
+                let ranked = LogicalPlan::Window {
+                    input: Box::new(plan),
+                    partition_by: vec![],
+                    order_by,
+                    calls: vec![(rank, WindowCall::number(WindowFunction::Rank))],
+                };
+                let wanted = LogicalPlan::Filter { input: Box::new(ranked), predicates: vec![within] };
+                LogicalPlan::Limit { input: Box::new(sorted(wanted)), limit: None, offset }
             }
             // A join keeps no order: what the limit is computed from comes first.
             Self::Computed { limit, offset, percent, subqueries } => LogicalPlan::LimitBy {
@@ -126,7 +145,7 @@ impl Binder<'_> {
             Some(order_by) => self.bind_outer_order(&bound.columns, order_by, tail.body, outer)?,
             None => vec![],
         };
-        Ok(BoundQuery { plan: tail.limit.apply(bound.plan, keys), columns: bound.columns })
+        Ok(BoundQuery { plan: tail.limit.apply(bound.plan, keys, &mut self.ids), columns: bound.columns })
     }
 
     fn bind_limit(&mut self, query: &Query) -> Result<Limit> {
@@ -141,12 +160,16 @@ impl Binder<'_> {
             Some(LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
         };
         let fetch = match &query.fetch {
-            Some(fetch) if fetch.with_ties || fetch.percent => {
-                return Err(SqlError::unsupported("FETCH with ties or percent is not supported").at(query));
+            Some(fetch) if fetch.percent => {
+                return Err(SqlError::unsupported("FETCH of a percentage is not supported").at(query));
             }
             Some(fetch) => fetch.quantity.as_ref(),
             None => None,
         };
+        let with_ties = query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties);
+        if with_ties && query.order_by.is_none() {
+            return Err(SqlError::parser("WITH TIES cannot be specified without ORDER BY clause").at(query));
+        }
         let limit = limit.or(fetch);
         if limit.is_none() && offset.is_none() && query.fetch.is_none() {
             return Ok(Limit::None);
@@ -170,6 +193,12 @@ impl Binder<'_> {
             Some(_) => None,
         };
         Ok(match (count(&limit), count(&offset)) {
+            (Some(Some(limit)), Some(offset)) if with_ties => {
+                Limit::WithTies { limit, offset: offset.unwrap_or(0) }
+            }
+            _ if with_ties => {
+                return Err(SqlError::unsupported("WITH TIES takes constant numbers of rows").at(query));
+            }
             (Some(limit), Some(offset)) if !percent => Limit::Constant { limit, offset: offset.unwrap_or(0) },
             _ => Limit::Computed { limit, offset, percent, subqueries },
         })

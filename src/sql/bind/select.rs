@@ -607,7 +607,7 @@ impl Binder<'_> {
             }
             plan = LogicalPlan::Distinct { input: Box::new(plan), on: Some(on) };
         }
-        Ok(BoundQuery { plan: tail.limit.apply(plan, keys), columns })
+        Ok(BoundQuery { plan: tail.limit.apply(plan, keys, &mut self.ids), columns })
     }
 }
 

@@ -7,7 +7,6 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{AggregateCall, Expr};
-use crate::exec::window::{Frame, WindowCall, WindowFunction};
 use crate::sql::optimize::columns::{ColumnSet, Substitution, rename_in_plan, substitute};
 use crate::sql::optimize::exprs::{boolean, compare, is_not_null, is_null_literal, is_volatile, same};
 use crate::sql::plan::{Column, ColumnId, Definition, JoinType, LogicalPlan};
@@ -414,18 +413,4 @@ pub fn empty_value(call: &AggregateCall) -> Expr {
     // An aggregate that fails on nothing has no value there; the error comes when it runs.
     let value = states.finish().map_or(Scalar::Null, |array| Scalar::from_array(&array, 0, &ty));
     Expr::Literal { value, ty }
-}
-
-/// The number of a row in its partition.
-pub(super) fn row_number() -> WindowCall {
-    WindowCall {
-        function: WindowFunction::RowNumber,
-        args: vec![],
-        distinct: false,
-        filter: None,
-        order_by: vec![],
-        ignore_nulls: false,
-        frame: Frame::partition(),
-        ty: LogicalType::BigInt,
-    }
 }

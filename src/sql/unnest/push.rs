@@ -7,11 +7,12 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::Expr;
+use crate::exec::window::{WindowCall, WindowFunction};
 use crate::sql::optimize::columns::{ColumnSet, copy_with_fresh_ids};
 use crate::sql::optimize::exprs::{compare, is_volatile};
 use crate::sql::plan::{Column, ColumnId, Definition, JoinType, LogicalPlan, Recursion};
 
-use super::hoist::{empty_value, row_number};
+use super::hoist::empty_value;
 use super::{Carried, Unnest, filter, plain_join, project, unsupported};
 
 /// The outer columns that a subquery depends on, and where their distinct values come from.
@@ -159,7 +160,7 @@ impl Unnest<'_> {
                     input: Box::new(input),
                     partition_by: domain.columns.iter().map(|c| stand[&c.id].expr()).collect(),
                     order_by: order_by.clone(),
-                    calls: vec![(number.clone(), row_number())],
+                    calls: vec![(number.clone(), WindowCall::number(WindowFunction::RowNumber))],
                 };
                 let is = |op, n: u64| {
                     let n = Expr::Literal { value: Scalar::Int(i128::from(n)), ty: LogicalType::BigInt };
