@@ -310,7 +310,7 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         "json_group_array",
-        &[],
+        &["json_agg"],
         &["(ANY) -> JSON"],
         "All values as a JSON array",
         "json_group_array(x)",
@@ -326,7 +326,7 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         "json_group_object",
-        &[],
+        &["json_object_agg"],
         &["(ANY, ANY) -> JSON"],
         "Keys and values as a JSON object",
         "json_group_object(k, v)",

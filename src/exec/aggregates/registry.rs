@@ -210,7 +210,7 @@ fn register(r: &mut Registry) {
     });
     r.add(
         "bool_and",
-        &["logical_and"],
+        &["every", "logical_and"],
         &["(BOOLEAN) -> BOOLEAN"],
         "Whether all values are true",
         "bool_and(x)",

@@ -21,8 +21,40 @@ pub struct BuiltinMacro {
     pub example: &'static str,
 }
 
-/// All of them, in alphabetical order.
+/// All of them, in alphabetical order, those of one name by the number of their parameters.
 pub const BUILTIN_MACROS: &[BuiltinMacro] = &[
+    BuiltinMacro {
+        name: "array_lower",
+        parameters: &["arr", "dim"],
+        body: "CASE WHEN array_length(arr, dim) > 0 THEN 1 END",
+        signature: "(ANY[], BIGINT) -> INTEGER",
+        description: "PostgreSQL's number of the first element of a list; NULL if it has none",
+        example: "array_lower([4, 5, 6], 1)",
+    },
+    BuiltinMacro {
+        name: "array_positions",
+        parameters: &["arr", "item"],
+        body: "list_filter(range(1, len(arr) + 1), lambda \"array position\": arr[\"array position\"] IS NOT DISTINCT FROM item)",
+        signature: "(ANY[], ANY) -> BIGINT[]",
+        description: "Where a list has an element",
+        example: "array_positions([1, 2, 1], 1)",
+    },
+    BuiltinMacro {
+        name: "array_remove",
+        parameters: &["arr", "item"],
+        body: "list_filter(arr, lambda \"array item\": \"array item\" IS DISTINCT FROM item)",
+        signature: "(ANY[], ANY) -> ANY[]",
+        description: "A list without the elements that are equal to a value",
+        example: "array_remove([1, 2, 1], 1)",
+    },
+    BuiltinMacro {
+        name: "array_replace",
+        parameters: &["arr", "item", "replacement"],
+        body: "list_transform(arr, lambda \"array item\": CASE WHEN \"array item\" IS NOT DISTINCT FROM item THEN replacement ELSE \"array item\" END)",
+        signature: "(ANY[], ANY, ANY) -> ANY[]",
+        description: "A list with another value in the place of one",
+        example: "array_replace([1, 2, 1], 1, 5)",
+    },
     BuiltinMacro {
         name: "array_to_string_comma_default",
         parameters: &["arr"],
@@ -30,6 +62,30 @@ pub const BUILTIN_MACROS: &[BuiltinMacro] = &[
         signature: "(ANY[]) -> VARCHAR",
         description: "The elements of a list as text with commas between them",
         example: "array_to_string_comma_default([1, 2])",
+    },
+    BuiltinMacro {
+        name: "array_upper",
+        parameters: &["arr", "dim"],
+        body: "array_length(arr, dim)",
+        signature: "(ANY[], BIGINT) -> BIGINT",
+        description: "PostgreSQL's number of the last element of a list",
+        example: "array_upper([4, 5, 6], 1)",
+    },
+    BuiltinMacro {
+        name: "btrim",
+        parameters: &["text"],
+        body: "trim(text)",
+        signature: "(VARCHAR) -> VARCHAR",
+        description: "A text without blanks at both ends",
+        example: "btrim('  a ')",
+    },
+    BuiltinMacro {
+        name: "btrim",
+        parameters: &["text", "characters"],
+        body: "trim(text, characters)",
+        signature: "(VARCHAR, VARCHAR) -> VARCHAR",
+        description: "A text without any of the characters at both ends",
+        example: "btrim('xaxy', 'xy')",
     },
     BuiltinMacro {
         name: "date",
@@ -64,6 +120,38 @@ pub const BUILTIN_MACROS: &[BuiltinMacro] = &[
         example: "list_kurtosis_pop([1, 2, 3, 10])",
     },
     BuiltinMacro {
+        name: "quote_literal",
+        parameters: &["text"],
+        body: "'''' || replace(CAST(text AS VARCHAR), '''', '''''') || ''''",
+        signature: "(ANY) -> VARCHAR",
+        description: "A value as a text constant of SQL",
+        example: "quote_literal('it''s')",
+    },
+    BuiltinMacro {
+        name: "quote_nullable",
+        parameters: &["text"],
+        body: "coalesce('''' || replace(CAST(text AS VARCHAR), '''', '''''') || '''', 'NULL')",
+        signature: "(ANY) -> VARCHAR",
+        description: "A value as a text constant of SQL, or NULL",
+        example: "quote_nullable(NULL)",
+    },
+    BuiltinMacro {
+        name: "regexp_count",
+        parameters: &["text", "pattern"],
+        body: "len(regexp_extract_all(text, pattern))",
+        signature: "(VARCHAR, VARCHAR) -> BIGINT",
+        description: "How often a pattern matches",
+        example: "regexp_count('a1b2', '[0-9]')",
+    },
+    BuiltinMacro {
+        name: "regexp_like",
+        parameters: &["text", "pattern"],
+        body: "regexp_matches(text, pattern)",
+        signature: "(VARCHAR, VARCHAR) -> BOOLEAN",
+        description: "Whether a pattern matches somewhere",
+        example: "regexp_like('a1b2', '[0-9]')",
+    },
+    BuiltinMacro {
         name: "regexp_split_to_table",
         parameters: &["text", "pattern"],
         body: "unnest(string_split_regex(text, pattern))",
@@ -71,22 +159,33 @@ pub const BUILTIN_MACROS: &[BuiltinMacro] = &[
         description: "A row for each part of a text between matches of a pattern",
         example: "regexp_split_to_table('a, b', ', *')",
     },
+    BuiltinMacro {
+        name: "width_bucket",
+        parameters: &["x", "low", "high", "buckets"],
+        body: "CASE WHEN low < high THEN CASE WHEN x < low THEN 0 WHEN x >= high THEN buckets + 1 ELSE CAST(floor((x - low) * buckets / (high - low)) AS INTEGER) + 1 END WHEN high < low THEN CASE WHEN x > low THEN 0 WHEN x <= high THEN buckets + 1 ELSE CAST(floor((low - x) * buckets / (low - high)) AS INTEGER) + 1 END END",
+        signature: "(ANY, ANY, ANY, INTEGER) -> INTEGER",
+        description: "The bucket of a number among equally wide ones; 0 and buckets + 1 are outside",
+        example: "width_bucket(5.35, 0.024, 10.06, 5)",
+    },
 ];
 
 static DEFINITIONS: LazyLock<HashMap<&'static str, Arc<MacroDefinition>>> = LazyLock::new(|| {
     let parameter = |name: &&str| MacroParameter { name: (*name).into(), ty: None, default: None };
-    let definition = |m: &BuiltinMacro| MacroDefinition {
+    let overload = |m: &BuiltinMacro| MacroOverload {
+        parameters: m.parameters.iter().map(parameter).collect(),
+        body: m.body.into(),
+    };
+    // Those of one name stand one behind the other.
+    let definition = |group: &[BuiltinMacro]| MacroDefinition {
         id: ObjectId::NONE,
         schema: SchemaId(0),
-        name: m.name.into(),
+        name: group[0].name.into(),
         comment: None,
         kind: MacroKind::Scalar,
-        overloads: vec![MacroOverload {
-            parameters: m.parameters.iter().map(parameter).collect(),
-            body: m.body.into(),
-        }],
+        overloads: group.iter().map(overload).collect(),
     };
-    BUILTIN_MACROS.iter().map(|m| (m.name, Arc::new(definition(m)))).collect()
+    let groups = BUILTIN_MACROS.chunk_by(|a, b| a.name == b.name);
+    groups.map(|group| (group[0].name, Arc::new(definition(group)))).collect()
 });
 
 /// The macro of that name, in any case.

@@ -465,7 +465,9 @@ pub(super) fn duckdb_functions(env: &Environment<'_>) -> RowsBuilder {
     ]);
     for (number, f) in all().iter().enumerate() {
         for signature in f.signatures.iter().map(|s| Signature::of(s)) {
-            let body = BUILTIN_MACROS.iter().find(|m| f.kind == "macro" && m.name == f.name);
+            let body = BUILTIN_MACROS
+                .iter()
+                .find(|m| f.kind == "macro" && m.name == f.name && m.example == f.example);
             rows.push([
                 text(SYSTEM_DATABASE),
                 text("0"),
