@@ -66,7 +66,7 @@ use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::extensions::Extensions;
 use crate::sql::external::Formats;
 use crate::sql::plan::{Column, ColumnId, ColumnIds, LogicalPlan};
-use crate::sql::session::{Activity, Parameters, ReadView, Settings, Variables};
+use crate::sql::session::{Activity, Parameters, PreparedStatements, ReadView, Settings, Variables};
 use crate::table::TableSnapshot;
 
 /// Tables as of the statement's snapshot.
@@ -105,6 +105,8 @@ pub struct Environment<'e> {
     pub extensions: &'e Extensions,
     /// Notes what the statement's meaning depends on.
     pub uses: &'e Uses,
+    /// What PREPARE has kept.
+    pub prepared: &'e PreparedStatements,
     /// CTEs whose rows are there already.
     pub kept: &'e [KeptRows],
 }

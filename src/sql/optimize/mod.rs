@@ -83,6 +83,22 @@ pub fn optimize(
     Ok(join_order::with_columns(plan, columns))
 }
 
+/// What is done to plans, in order, as it is listed.
+pub const RULES: &[&str] = &[
+    "unnesting",
+    "simplification",
+    "shared_sums",
+    "aggregate_simplification",
+    "empty_results",
+    "filter_pushdown",
+    "unused_columns",
+    "newest_first",
+    "join_order",
+    "needless_order",
+    "limit_pushdown",
+    "common_parts",
+];
+
 /// Operators that can lie one below the other. Running a plan recurses as deep, on the stack of whoever reads it.
 const PLAN_DEPTH_MAX: usize = 500;
 

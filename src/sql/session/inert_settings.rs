@@ -112,6 +112,7 @@ pub const INERT: &[Inert] = &[
     inert("index_scan_percentage", "0.001", "DOUBLE"),
     inert("initial_column_segment_size", "2048", "UBIGINT"),
     inert("json_geometry_format", "wkt", "VARCHAR"),
+    inert("lambda_syntax", "DEFAULT", "VARCHAR"),
     inert("late_materialization_max_rows", "50", "UBIGINT"),
     fixed("legacy_disable_null_type", "false", "BOOLEAN"),
     fixed("lock_configuration", "false", "BOOLEAN"),

@@ -273,6 +273,7 @@ impl Session {
             listing: false,
             extensions: self.databases.extensions(),
             uses: &uses,
+            prepared: &self.prepared,
             kept: &self.kept,
         };
         work(&mut Binder::new(env))

@@ -1,7 +1,9 @@
 //! Prepared statements: parsed once. Queries keep a plan where one holds for other values of their parameters.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use regex::Regex;
 
 use crate::sql::ast::Statement;
 use crate::sql::session::PlanCache;
@@ -26,6 +28,16 @@ impl PreparedStatement {
     /// A statement that has not run yet.
     pub fn new(statement: Statement, sql: &str, parameters: Vec<String>, size: stack::Size) -> Self {
         Self { statement, sql: sql.into(), parameters, size, plans: PlanCache::default() }
+    }
+
+    /// Its text behind `PREPARE name AS`, if it was prepared in SQL.
+    pub fn body(&self) -> &str {
+        static HEAD: LazyLock<Regex> = LazyLock::new(|| {
+            let head = r#"(?is)^\s*prepare\s+(?:"(?:[^"]|"")*"|[^\s(]+)\s*(?:\([^)]*\)\s*)?as\s+"#;
+            Regex::new(head).expect("the pattern is sound")
+        });
+        let behind = HEAD.find(&self.sql).map_or(0, |head| head.range().end);
+        self.sql[behind..].trim_end().trim_end_matches(';').trim_end()
     }
 }
 
@@ -52,6 +64,11 @@ impl PreparedStatements {
     /// Forgets all.
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// All of them, with their names.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &PreparedStatement)> {
+        self.0.iter().map(|(name, statement)| (name.as_str(), &**statement))
     }
 
     /// All names.

@@ -14,6 +14,10 @@ pub fn listing(env: &Environment<'_>, name: &str) -> Option<Result<RowsBuilder>>
     Some(Ok(match name {
         "duckdb_extensions" => extensions(),
         "duckdb_keywords" => keywords(),
+        "duckdb_memory" => memory(env),
+        "duckdb_optimizers" => optimizers(),
+        "duckdb_prepared_statements" => prepared_statements(env),
+        "duckdb_secrets" => secrets(),
         "pragma_collations" => {
             let mut rows = RowsBuilder::new(&[("collname", T::Varchar)]);
             for name in ["binary", "c", "noaccent", "nocase", "posix"] {
@@ -90,6 +94,63 @@ fn keywords() -> RowsBuilder {
         rows.push([text(&name.to_lowercase()), text(category)]);
     }
     rows
+}
+
+/// What takes memory and temporary space, for each purpose.
+fn memory(env: &Environment<'_>) -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[
+        ("tag", T::Varchar),
+        ("memory_usage_bytes", T::BigInt),
+        ("temporary_storage_bytes", T::BigInt),
+    ]);
+    let databases = env.tables.names().databases().iter();
+    let cached: u64 = databases.map(|d| d.database().storage().dictionaries().bytes() as u64).sum();
+    rows.push([text("DICTIONARIES"), int(cached), int(0)]);
+    let running = || env.activity.queries().into_iter().filter(|query| query.state == "running");
+    let (used, spilled) =
+        running().fold((0, 0), |(used, spilled), q| (used + q.memory_used, spilled + q.temp_used));
+    rows.push([text("QUERIES"), int(used), int(spilled)]);
+    rows
+}
+
+/// The rules of the optimizer.
+fn optimizers() -> RowsBuilder {
+    let mut rows = RowsBuilder::new(&[("name", T::Varchar)]);
+    for name in crate::sql::optimize::RULES {
+        rows.push([text(name)]);
+    }
+    rows
+}
+
+/// What PREPARE has kept. The types of parameters are those of the values that they are given.
+fn prepared_statements(env: &Environment<'_>) -> RowsBuilder {
+    let types = T::List(Box::new(T::Varchar));
+    let mut rows = RowsBuilder::new(&[
+        ("name", T::Varchar),
+        ("statement", T::Varchar),
+        ("parameter_types", types.clone()),
+        ("result_types", types),
+    ]);
+    let mut all: Vec<_> = env.prepared.all().collect();
+    all.sort_unstable_by_key(|(name, _)| *name);
+    for (name, prepared) in all {
+        let parameters = texts(prepared.parameters.iter().map(|_| "UNKNOWN"));
+        rows.push([text(name), text(prepared.body()), parameters, Scalar::Null]);
+    }
+    rows
+}
+
+/// Secrets, of which there are none: no file is read over a network.
+fn secrets() -> RowsBuilder {
+    RowsBuilder::new(&[
+        ("name", T::Varchar),
+        ("type", T::Varchar),
+        ("provider", T::Varchar),
+        ("persistent", T::Boolean),
+        ("storage", T::Varchar),
+        ("scope", T::List(Box::new(T::Varchar))),
+        ("secret_string", T::Varchar),
+    ])
 }
 
 /// The databases that can be named, but that of temporary objects.

@@ -292,6 +292,12 @@ pub const SYSTEM_VIEWS: &[SystemView] = &[
     ),
     view(
         PG_CATALOG,
+        "pg_prepared_statements",
+        "SELECT name, statement, NULL AS prepare_time, parameter_types, result_types, NULL AS from_sql, \
+         NULL AS generic_plans, NULL AS custom_plans FROM duckdb_prepared_statements()",
+    ),
+    view(
+        PG_CATALOG,
         "pg_sequences",
         "SELECT schema_name AS schemaname, sequence_name AS sequencename, 'fluxdb' AS sequenceowner, \
          0 AS data_type, start_value, min_value, max_value, increment_by, cycle, 0 AS cache_size, last_value \
