@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::TableDefinition;
 use crate::column::key::{after_prefix, escape};
+use crate::column::scalar::Scalar;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::exec::batch::{Batch, Field};
@@ -518,7 +519,7 @@ impl KeyedScan<'_> {
             left: self.limit.unwrap_or(u64::MAX),
             // Who says how many wants them all.
             next: self.limit.map_or(READ_ROWS.0, |limit| limit.clamp(1, READ_ROWS.1 as u64) as usize),
-            rows: VecDeque::new(),
+            parts: VecDeque::new(),
             done: false,
         })
     }
@@ -544,57 +545,75 @@ pub struct KeyedRows {
     expiry: Option<Expiry>,
     left: u64,
     next: usize,
-    rows: VecDeque<Row>,
+    /// What was read and comes next.
+    parts: Parts,
     done: bool,
 }
+
+/// Rows of batches, in their order.
+type Parts = VecDeque<(Arc<Batch>, std::vec::IntoIter<u32>)>;
 
 impl KeyedRows {
     fn fill(&mut self) -> Result<()> {
         let wanted = (self.next as u64).min(self.left) as usize;
         self.next = (self.next * 4).min(READ_ROWS.1);
-        let mut places: Vec<(Arc<RowGroup>, u32)> = Vec::with_capacity(wanted);
-        while places.len() < wanted {
-            match self.cursor.next_place()? {
-                Some((group, row)) => places.push((Arc::clone(group), row)),
-                None => break,
+        let mut runs: Vec<(Arc<RowGroup>, Vec<u32>)> = vec![];
+        let mut found = 0;
+        while found < wanted {
+            let mut rows = vec![];
+            let Some(group) = self.cursor.next_run(wanted - found, &mut rows)? else { break };
+            found += rows.len();
+            match runs.last_mut() {
+                Some((last, known)) if Arc::ptr_eq(last, &group) => known.append(&mut rows),
+                _ => runs.push((group, rows)),
             }
         }
-        let is_last = places.len() < wanted;
-        self.rows = self.read(&places)?;
+        self.done = found < wanted;
+        self.parts = self.read(runs)?;
         if let Some(expiry) = &self.expiry {
-            self.rows.retain(|row| !expiry.is_over(&row.value(expiry.column)));
+            for (batch, rows) in &mut self.parts {
+                let (times, ty) = (&batch.columns[expiry.column], &self.columns[expiry.column].ty);
+                let mut left = rows.as_slice().to_vec();
+                left.retain(|row| !expiry.is_over(&Scalar::from_array(&**times, *row as usize, ty)));
+                *rows = left.into_iter();
+            }
         }
-        self.left -= self.rows.len() as u64;
-        self.done = is_last || self.left == 0;
+        self.left -= self.parts.iter().map(|(_, rows)| rows.len() as u64).sum::<u64>();
+        self.done |= self.left == 0;
         Ok(())
     }
 
-    fn read(&mut self, places: &[(Arc<RowGroup>, u32)]) -> Result<VecDeque<Row>> {
+    fn read(&mut self, runs: Vec<(Arc<RowGroup>, Vec<u32>)>) -> Result<Parts> {
         let view = self.cursor.table();
-        let others = places.iter().filter(|(group, _)| !group.is_held()).map(|(group, row)| (group, *row));
-        let others = others.collect::<Vec<_>>();
-        let batch = Arc::new(Batch::new(read_columns(view, &Places::at(&others))?, others.len()));
-        let (mut rows, mut next) = (VecDeque::with_capacity(places.len()), 0);
-        for (group, row) in places {
-            let (batch, row) = if group.is_held() {
-                let known = self.held.iter().position(|(index, _)| *index == group.index());
-                let at = match known {
-                    Some(at) => at,
-                    None => {
-                        let columns = (0..self.columns.len()).map(|column| group.read_column(column));
-                        let columns = columns.collect::<Result<_, TableError>>()?;
-                        self.held.push((group.index(), Arc::new(Batch::new(columns, group.rows()))));
-                        self.held.len() - 1
-                    }
-                };
-                (&self.held[at].1, *row as usize)
-            } else {
-                next += 1;
-                (&batch, next - 1)
+        let others: Vec<(&Arc<RowGroup>, &[u32])> = runs
+            .iter()
+            .filter(|(group, _)| !group.is_held())
+            .map(|(group, rows)| (group, &rows[..]))
+            .collect();
+        let count = others.iter().map(|(_, rows)| rows.len()).sum();
+        let read = Arc::new(Batch::new(read_columns(view, &Places::of_runs(&others))?, count));
+        let (mut parts, mut next) = (Parts::with_capacity(runs.len()), 0);
+        for (group, rows) in runs {
+            if !group.is_held() {
+                let end = next + rows.len() as u32;
+                parts.push_back((Arc::clone(&read), (next..end).collect::<Vec<_>>().into_iter()));
+                next = end;
+                continue;
+            }
+            let known = self.held.iter().find(|(index, _)| *index == group.index());
+            let batch = match known {
+                Some((_, batch)) => Arc::clone(batch),
+                None => {
+                    let columns = (0..self.columns.len()).map(|column| group.read_column(column));
+                    let columns = columns.collect::<Result<_, TableError>>()?;
+                    let batch = Arc::new(Batch::new(columns, group.rows()));
+                    self.held.push((group.index(), Arc::clone(&batch)));
+                    batch
+                }
             };
-            rows.push_back(Row::new(Arc::clone(&self.columns), Arc::clone(batch), row));
+            parts.push_back((batch, rows.into_iter()));
         }
-        Ok(rows)
+        Ok(parts)
     }
 }
 
@@ -602,13 +621,21 @@ impl Iterator for KeyedRows {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.rows.is_empty() && !self.done {
+        loop {
+            while let Some((batch, rows)) = self.parts.front_mut() {
+                if let Some(row) = rows.next() {
+                    return Some(Ok(Row::new(Arc::clone(&self.columns), Arc::clone(batch), row as usize)));
+                }
+                self.parts.pop_front();
+            }
+            if self.done {
+                return None;
+            }
             if let Err(error) = self.fill() {
                 self.done = true;
                 return Some(Err(error));
             }
         }
-        self.rows.pop_front().map(Ok)
     }
 }
 

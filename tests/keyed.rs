@@ -320,6 +320,77 @@ fn rows_are_sealed_in_the_order_of_the_key_and_merged_by_size() {
     assert!(db.check().is_sound());
 }
 
+/// Texts as keys, which are coded in row groups that overlap, lie within a codec's block and are looked for one by one.
+#[test]
+fn texts_are_found_in_row_groups_that_overlap() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.flux");
+    let db = Database::open_with(&path, Options::default().row_group_rows(8192)).unwrap();
+    let connection = db.connect();
+    connection.execute("CREATE TABLE kv(k VARCHAR PRIMARY KEY, v BLOB, n VARCHAR)").unwrap();
+    let table = keyed(&connection);
+    let key = |i: usize| format!("user{:09}{}", i * 3, if i.is_multiple_of(7) { "ä" } else { "" });
+    let value =
+        |i: usize, version: usize| format!("{version} of {i}, payload payload {}", i * 7919).into_bytes();
+    let mut model: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let many = 30_000;
+    for version in 0..4 {
+        let mut batch = table.batch();
+        for i in (0..many).filter(|i| i % 4 >= version || version == 3).map(|i| i * 7919 % many) {
+            if version == 2 && i % 11 == 0 {
+                batch.delete((key(i),));
+                model.remove(&key(i));
+            } else if version < 3 || i % 5 == 0 {
+                let note = (i % 3 != 0).then(|| format!("note {}", i % 50));
+                batch.put((key(i), value(i, version), note));
+                model.insert(key(i), value(i, version));
+            }
+        }
+        batch.commit().unwrap();
+        // The last stay in memory.
+        if version < 3 {
+            flush(&connection);
+        }
+    }
+    let read = |rows: KeyedRows| -> Vec<(String, Vec<u8>)> {
+        rows.map(|row| row.unwrap()).map(|row| (row.get(0).unwrap(), row.get(1).unwrap())).collect()
+    };
+    for sealed in [false, true] {
+        let keys: Vec<String> = (0..many).step_by(13).map(key).collect();
+        let found = table.get_many(keys.iter().map(|key| (key.as_str(),))).unwrap();
+        for (key, row) in keys.iter().zip(found) {
+            let one = table.get((key.as_str(),)).unwrap();
+            for row in [one, row] {
+                assert_eq!(
+                    row.map(|row| row.get::<_, Vec<u8>>(1).unwrap()),
+                    model.get(key).cloned(),
+                    "{key}"
+                );
+            }
+            assert!(table.get((format!("{key}x"),)).unwrap().is_none());
+        }
+        let all: Vec<(String, Vec<u8>)> = model.clone().into_iter().collect();
+        assert_eq!(read(table.scan().rows().unwrap()), all);
+        let mut back = all.clone();
+        back.reverse();
+        assert_eq!(read(table.scan().reverse().rows().unwrap()), back);
+        for (at, limit) in [(0, 1), (100, 200), (5_000, 3_000), (all.len() - 5, 50)] {
+            let end = all.len().min(at + limit);
+            let rows = table.scan().from((all[at].0.as_str(),)).limit(limit as u64);
+            assert_eq!(read(rows.rows().unwrap()), all[at..end]);
+            let rows = table.scan().through((all[end - 1].0.as_str(),)).reverse().limit((end - at) as u64);
+            let mut rows = read(rows.rows().unwrap());
+            rows.reverse();
+            assert_eq!(rows, all[at..end]);
+        }
+        if !sealed {
+            flush(&connection);
+        }
+    }
+    assert!(db.check().is_sound());
+    coverage::assert_covered(Inspection::open(&path));
+}
+
 /// The log ends in the middle of a commit; it is opened, more is written, and the power goes again.
 #[test]
 fn a_torn_log_keeps_what_was_acknowledged() {

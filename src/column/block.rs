@@ -15,6 +15,7 @@ use crate::column::codec::bitpack::Lane;
 use crate::column::codec::bytes::{self as strings, Strings};
 use crate::column::codec::float::FloatBits;
 use crate::column::codec::{Codec, Stream, boolean, int, nulls};
+use crate::column::few::{self, FewStrings};
 use crate::column::filter;
 use crate::column::layout::{BlockEntry, Scheme};
 use crate::column::le::{Damage, Decoded, ensure};
@@ -150,6 +151,48 @@ impl Block<'_> {
             lengths.into_iter().map(i64::from).collect()
         };
         Ok(Arc::new(Int64Array::new(lengths.into(), nulls_of(nulls, rows))))
+    }
+
+    /// As [`read`](Self::read), of few rows, of a block of which there are few read time and again.
+    pub(crate) fn read_few(&self, rows: &[u16]) -> Decoded<ArrayRef> {
+        let Physical::Bytes { text } = self.chunk.physical else { return self.read(Some(rows)) };
+        if self.coded() || self.entry.null_form == nulls::ALL {
+            return self.read(Some(rows));
+        }
+        let (stream, nulls) = self.parts()?;
+        let strings = self.few(stream)?;
+        let (mut data, mut lengths) = (vec![], Vec::with_capacity(rows.len()));
+        for row in rows {
+            let from = data.len();
+            strings.push(usize::from(*row), &mut data)?;
+            lengths.push((data.len() - from) as u32);
+        }
+        let nulls = nulls_of(nulls, Some(rows));
+        let known = self.checked.load(Ordering::Relaxed) & TEXT != 0;
+        Ok(Views::new(Buffer::from_vec(data), &lengths, text, known)?.into_array(nulls))
+    }
+
+    /// The strings of a block without NULLs that stand for themselves; `None` if it has others.
+    pub(crate) fn few_strings(&self) -> Decoded<Option<FewStrings<'_>>> {
+        let is_such = matches!(self.chunk.physical, Physical::Bytes { .. })
+            && !self.coded()
+            && self.entry.null_form == nulls::NONE;
+        if !is_such {
+            return Ok(None);
+        }
+        let (stream, _) = self.parts()?;
+        self.few(stream).map(Some)
+    }
+
+    fn few<'b>(&'b self, stream: Stream<'b>) -> Decoded<FewStrings<'b>> {
+        let Some((lengths, stored)) = strings::stored(stream)? else {
+            return Ok(FewStrings { stored: stream.payload.rest(), ends: None, shared: None });
+        };
+        let ends = self
+            .chunk
+            .ends(self.index, || few::ends(int::decode_vec::<u32>(lengths, self.entry.rows)?, stored))?;
+        let shared = (stream.codec == Codec::Fsst).then(|| self.chunk.shared()).transpose()?;
+        Ok(FewStrings { stored, ends: Some(ends), shared })
     }
 
     /// The bits of floats.

@@ -494,9 +494,11 @@ pub(crate) fn check_laws(
             let picks: Vec<u16> = (0..len).map(|_| random.below(rows as u64) as u16).collect();
             let indices = UInt32Array::from_iter_values(picks.iter().map(|p| u32::from(*p)));
             let taken = arrow_select::take::take(&expected, &indices, None).unwrap();
-            let got = reader.read_rows(block, &picks).unwrap();
-            flat(&got).to_data().validate_full().unwrap();
-            assert!(same(&got, &taken), "{ty}: rows of block {block}");
+            for got in [reader.read_rows(block, &picks), reader.read_few(block, &picks)] {
+                let got = got.unwrap();
+                flat(&got).to_data().validate_full().unwrap();
+                assert!(same(&got, &taken), "{ty}: rows of block {block}");
+            }
             check_lengths(&reader, block, Some(&picks), &taken);
         }
         check_lengths(&reader, block, None, &expected);

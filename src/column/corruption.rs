@@ -30,10 +30,13 @@ fn read_everything(bytes: &[u8], ty: &LogicalType) -> Result<ArrayRef, ColumnErr
             assert_eq!(array.len(), rows);
             flat(&array).to_data().validate_full().unwrap();
         }));
-        note(reader.read_rows(block, &[0, (rows - 1) as u16]).map(|array| {
-            assert_eq!(array.len(), 2);
-            flat(&array).to_data().validate_full().unwrap();
-        }));
+        let two = [0, (rows - 1) as u16];
+        for read in [reader.read_rows(block, &two), reader.read_few(block, &two)] {
+            note(read.map(|array| {
+                assert_eq!(array.len(), 2);
+                flat(&array).to_data().validate_full().unwrap();
+            }));
+        }
         for value in
             [Scalar::Null, Scalar::Int(1), Scalar::Float(0.5), Scalar::text("x"), Scalar::bytes([1; 16])]
         {

@@ -344,7 +344,7 @@ fn encode_one(column: &ArrayRef, nulls: Option<NullBuffer>) -> Option<Keys> {
 }
 
 /// A part of keys.
-struct Part<'a>(Box<dyn Fn(usize, &mut Vec<u8>) + 'a>);
+pub(crate) struct Part<'a>(Box<dyn Fn(usize, &mut Vec<u8>) + 'a>);
 
 impl<'a> Part<'a> {
     fn new(column: &'a ArrayRef, last: bool) -> Option<Self> {
@@ -384,7 +384,14 @@ impl<'a> Part<'a> {
         Some(Self(push))
     }
 
-    fn push(&self, row: usize, out: &mut Vec<u8>) {
+    /// The parts of keys of these columns, which have no dictionaries; `None`, if one is of a type without order.
+    pub(crate) fn all(columns: &'a [ArrayRef]) -> Option<Vec<Self>> {
+        let parts = columns.iter().enumerate();
+        parts.map(|(i, column)| Part::new(column, i + 1 == columns.len())).collect()
+    }
+
+    /// Appends the part of a row, which is not NULL.
+    pub(crate) fn push(&self, row: usize, out: &mut Vec<u8>) {
         (self.0)(row, out);
     }
 }

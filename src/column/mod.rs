@@ -20,6 +20,7 @@ pub(crate) mod describe;
 pub mod dictionary_cache;
 pub(crate) mod encode;
 pub mod error;
+pub(crate) mod few;
 pub(crate) mod filter;
 #[cfg(test)]
 mod format_tests;

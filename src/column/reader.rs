@@ -18,6 +18,7 @@ use crate::column::codec::Codec;
 use crate::column::dictionary_cache::{DictionaryCache, Place};
 use crate::column::encode::nested::child_types;
 use crate::column::error::{ChunkPlace, ColumnError, Result};
+use crate::column::few::FewStrings;
 use crate::column::filter::asks_for_empty;
 use crate::column::layout::{BlockEntry, Layout, ROW_GROUP_ROWS, VERSION};
 use crate::column::le::{Cursor, Damage, Decoded, U16, ensure};
@@ -50,7 +51,9 @@ pub struct ChunkReader {
     checked: Box<[AtomicU8]>,
     /// What the blocks share, once it was needed.
     shared: Arc<Place<Dictionary>>,
-    /// What decides how long that is kept.
+    /// Where the strings of each block end, for who reads few at a time; made when first needed.
+    ends: OnceLock<Box<[Arc<Place<Vec<u32>>>]>>,
+    /// What decides how long these are kept.
     cache: Option<Arc<DictionaryCache>>,
 }
 
@@ -148,7 +151,8 @@ impl ChunkReader {
         let slots = if layout.uniform() { layout.blocks.min(1) } else { layout.blocks };
         let checked = (0..slots).map(|_| AtomicU8::new(0)).collect();
         let (ty, shared) = (ty.clone(), Arc::default());
-        Ok(Self { bytes, layout, ty, physical, place, children, checked, shared, cache: None })
+        let ends = OnceLock::new();
+        Ok(Self { bytes, layout, ty, physical, place, children, checked, shared, ends, cache: None })
     }
 
     /// The same reader, whose dictionary is kept for as long as a cache has room for it.
@@ -274,6 +278,33 @@ impl ChunkReader {
         block.measure(rows, unit).map_err(|d| self.corrupt(Some(index), d))
     }
 
+    /// As [`read_rows`](Self::read_rows), for who reads few rows of a block, and others of it later.
+    ///
+    /// # Panics
+    ///
+    /// If the block does not have such a row.
+    pub fn read_few(&self, index: usize, rows: &[u16]) -> Result<ArrayRef> {
+        let block = self.block(index)?;
+        assert!(
+            rows.iter().all(|r| usize::from(*r) < block.entry.rows),
+            "rows of a block of {}",
+            block.entry.rows
+        );
+        block.read_few(rows).map_err(|d| self.corrupt(Some(index), d))
+    }
+
+    /// Calls `read` with the strings of block `index`, if it has strings that stand there themselves, none of them NULL, and
+    /// returns what it does.
+    pub(crate) fn with_strings<T>(
+        &self,
+        index: usize,
+        read: impl FnOnce(Option<&FewStrings<'_>>) -> Decoded<T>,
+    ) -> Result<T> {
+        let block = self.block(index)?;
+        let strings = block.few_strings();
+        strings.and_then(|strings| read(strings.as_ref())).map_err(|d| self.corrupt(Some(index), d))
+    }
+
     /// All rows of the chunk.
     pub fn read_all(&self) -> Result<ArrayRef> {
         let blocks = (0..self.blocks()).map(|i| self.read_block(i)).collect::<Result<Vec<_>>>()?;
@@ -317,6 +348,20 @@ impl ChunkReader {
             // Each code set has a byte a value at most, and two lengths have four each.
             let bytes = shared.bytes_beside(&self.bytes) + (CODE_SETS + 2 * size_of::<u32>()) * shared.len();
             Ok((Dictionary::new(shared), bytes))
+        })
+    }
+
+    /// Where the strings of block `index` end, as `find` finds out if it is not known.
+    pub(crate) fn ends(
+        &self,
+        index: usize,
+        find: impl FnOnce() -> Decoded<Vec<u32>>,
+    ) -> Decoded<Arc<Vec<u32>>> {
+        let places = self.ends.get_or_init(|| (0..self.blocks()).map(|_| Arc::default()).collect());
+        places[index].get_or_make(self.cache.as_deref(), || {
+            let ends = find()?;
+            let bytes = size_of_val(&*ends);
+            Ok((ends, bytes))
         })
     }
 

@@ -476,9 +476,12 @@ fn key_index(f: &mut Fields<'_>) -> Option<()> {
     f.number("entries", 4)?;
     let blocks = f.number("blocks", 4)?;
     let filter = f.number("bytes of the filter", 4)?;
-    f.number("zero", 4)?;
+    let parts = f.number("parts of the body", 4)?;
     for column in 0..columns {
         f.number(&format!("column {column}: id"), 4)?;
+    }
+    for part in 0..parts {
+        f.hex(&format!("part {part}: checksum"), 4)?;
     }
     f.raw("filter", filter as usize)?;
     for block in 0..blocks + 2 {

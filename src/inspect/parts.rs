@@ -417,7 +417,8 @@ fn parts_of_keys(
     add(0, 8 * ranges.len(), PartKind::KeyDirectory, owner(""), None);
     for (number, range) in ranges.into_iter().enumerate() {
         let index = Some(number as u32);
-        let opened = check.then(|| KeyIndex::open(bytes.slice(range.clone())));
+        let open = || KeyIndex::open(bytes.slice(range.clone())).and_then(|index| index.check());
+        let opened = check.then(open);
         match opened {
             Some(Err(what)) => add(range.start, range.len(), PartKind::Damaged, damaged(what), index),
             _ => add(range.start, range.len(), PartKind::KeyIndex, owner(""), index),

@@ -11,6 +11,9 @@ use crate::table::fresh::Content;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::TableSnapshot;
 
+/// Rows of a block that are read one by one.
+const FEW_ROWS: usize = 64;
+
 /// Rows, by row group and in the order they have in it.
 #[derive(Debug, Default)]
 pub struct Places {
@@ -64,6 +67,20 @@ impl Places {
         Self { groups, order }
     }
 
+    /// The rows of some row groups of one version of a table, one after another.
+    pub fn of_runs(runs: &[(&Arc<RowGroup>, &[u32])]) -> Self {
+        let is_known = |(at, (group, _)): (usize, &(&Arc<RowGroup>, &[u32]))| {
+            runs[..at].iter().any(|(other, _)| other.index() == group.index())
+        };
+        let in_order = runs.iter().all(|(_, rows)| rows.is_sorted());
+        if in_order && !runs.iter().enumerate().any(is_known) {
+            let groups = runs.iter().map(|(group, rows)| (Arc::clone(group), rows.to_vec()));
+            return Self { groups: groups.collect(), order: None };
+        }
+        let rows = runs.iter().flat_map(|(group, rows)| rows.iter().map(move |row| (*group, *row)));
+        Self::at(&rows.collect::<Vec<_>>())
+    }
+
     /// The values of a column, in the order in which the rows were given.
     ///
     /// # Panics
@@ -103,7 +120,11 @@ impl RowGroup {
         let block_rows = reader.block_rows().max(1);
         for rows in rows.chunk_by(|a, b| *a as usize / block_rows == *b as usize / block_rows) {
             let within: Vec<u16> = rows.iter().map(|row| (*row as usize % block_rows) as u16).collect();
-            parts.push(plain(reader.read_rows(rows[0] as usize / block_rows, &within)?)?);
+            let block = rows[0] as usize / block_rows;
+            let few = within.len() <= FEW_ROWS;
+            let values =
+                if few { reader.read_few(block, &within)? } else { reader.read_rows(block, &within)? };
+            parts.push(plain(values)?);
         }
         Ok(())
     }

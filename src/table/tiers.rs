@@ -174,7 +174,7 @@ impl Builder<'_> {
         };
         match merged.collect::<Result<Option<Vec<_>>>>()? {
             Some(merged) => {
-                let cuts = cuts(&merged, self.row_group_rows);
+                let cuts = cuts(&merged, self.row_group_rows)?;
                 let mut begin = vec![0; merged.len()];
                 for cut in cuts.iter().map(Some).chain([None]) {
                     let mut selection = Vec::with_capacity(merged.len());
@@ -267,9 +267,9 @@ impl Merged {
 }
 
 /// Keys between which there are about as many rows as go into a row group, by the first keys of blocks.
-fn cuts(merged: &[Merged], rows_max: usize) -> Vec<Vec<u8>> {
+fn cuts(merged: &[Merged], rows_max: usize) -> Result<Vec<Vec<u8>>> {
     let mut samples: Vec<(&[u8], usize)> = vec![];
-    for Merged { index, left, order, .. } in merged {
+    for Merged { group, index, left, order, .. } in merged {
         let share = left.count_set_bits() as f64 / left.len().max(1) as f64;
         for block in 0..index.blocks() {
             let rows = index.rows_of(block);
@@ -277,7 +277,7 @@ fn cuts(merged: &[Merged], rows_max: usize) -> Vec<Vec<u8>> {
                 Some(_) => (rows.len() as f64 * share) as usize,
                 None => left.slice(rows.start, rows.len()).count_set_bits(),
             };
-            samples.extend(index.first_key(block).map(|key| (key, count)));
+            samples.push((index.first_key(block).map_err(|what| group.bad_index(&what))?, count));
         }
     }
     samples.sort_unstable();
@@ -292,7 +292,7 @@ fn cuts(merged: &[Merged], rows_max: usize) -> Vec<Vec<u8>> {
         rows += count;
     }
     cuts.dedup();
-    cuts
+    Ok(cuts)
 }
 
 #[cfg(test)]

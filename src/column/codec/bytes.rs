@@ -269,8 +269,20 @@ pub(crate) fn measure(
         .collect()
 }
 
+/// The stream of the lengths of what is stored of each string of a stream, and all that; `None` if all are the same.
+pub(crate) fn stored<'a>(mut stream: Stream<'a>) -> Decoded<Option<(Stream<'a>, &'a [u8])>> {
+    match stream.codec {
+        Codec::Constant => return Ok(None),
+        Codec::Plain => {}
+        Codec::Fsst => _ = stream.payload.u32()?,
+        _ => return stream.misplaced(),
+    }
+    let lengths = stream.nested(stream.c)?;
+    Ok(Some((lengths, stream.payload.rest())))
+}
+
 /// The sum of lengths.
-fn total(lengths: &[u32]) -> u64 {
+pub(crate) fn total(lengths: &[u32]) -> u64 {
     lengths.iter().map(|n| u64::from(*n)).sum()
 }
 

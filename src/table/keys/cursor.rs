@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use arrow_buffer::BooleanBuffer;
@@ -57,6 +57,17 @@ impl Head {
 
     fn row(&self) -> u32 {
         self.block.row(self.at.1)
+    }
+
+    /// Adds the rows at some places of the block that are not deleted.
+    fn give(&self, places: Range<usize>, reverse: bool, rows: &mut Vec<u32>) {
+        let row = |at: usize| self.block.row(at);
+        let is_left = |row: &u32| self.deletes.as_ref().is_none_or(|bits| !bits.value(*row as usize));
+        if reverse {
+            rows.extend(places.rev().map(row).filter(is_left));
+        } else {
+            rows.extend(places.map(row).filter(is_left));
+        }
     }
 }
 
@@ -139,7 +150,7 @@ impl KeyCursor {
         &self.table
     }
 
-    /// The key of the last row, as it is encoded.
+    /// The key of the row that [`next_row`](Self::next_row) returned last, as it is encoded.
     pub fn key(&self) -> &[u8] {
         self.current.as_ref().map_or(&[], Head::key)
     }
@@ -186,6 +197,78 @@ impl KeyCursor {
         Ok(self.current.as_ref().map(|head| (&head.group, head.row())))
     }
 
+    /// The next rows, all of one row group: their places in that go to `rows`. There are `most` or fewer, but at least one
+    /// if there are any. Where no other row group has keys between those of a block of them, these are not read.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn next_run(&mut self, most: usize, rows: &mut Vec<u32>) -> Result<Option<Arc<RowGroup>>> {
+        rows.clear();
+        let Some((group, row)) = self.next_place()? else { return Ok(None) };
+        let group = Arc::clone(group);
+        rows.push(row);
+        let Some(mut head) = self.current.take() else { return Ok(Some(group)) };
+        self.go_on(&mut head, most, rows)?;
+        self.current = Some(head);
+        Ok(Some(group))
+    }
+
+    /// Goes on in a row group, which is not among those that wait, for as long as it has the next rows.
+    fn go_on(&self, head: &mut Head, most: usize, rows: &mut Vec<u32>) -> Result<()> {
+        // The next key of the others. A row group of which nothing is known does not wait when others are read.
+        let waiting = self.waiting.last().and_then(|(edge, _)| edge.as_deref());
+        let others = [waiting, self.open.peek().map(Head::key)].into_iter().flatten();
+        let other = if self.reverse { others.max() } else { others.min() };
+        let is_next = |key: &[u8]| {
+            let (is_out, is_first) = if self.reverse {
+                (is_below(&self.range.0, key), other.is_none_or(|other| key > other))
+            } else {
+                (is_above(&self.range.1, key), other.is_none_or(|other| key < other))
+            };
+            !is_out && is_first
+        };
+        while rows.len() < most {
+            let (number, at) = head.at;
+            let is_last = if self.reverse { at == 0 } else { at + 1 >= head.block.len() };
+            if !is_last {
+                let rest = if self.reverse { 0..at } else { at + 1..head.block.len() };
+                let far = if self.reverse { rest.start } else { rest.end - 1 };
+                let all = is_next(head.block.key(far));
+                let next = if self.reverse { at - 1 } else { at + 1 };
+                if !all && !is_next(head.block.key(next)) {
+                    return Ok(());
+                }
+                let take = if all { rest.len().min(most - rows.len()) } else { 1 };
+                let places = if self.reverse { at - take..at } else { at + 1..at + 1 + take };
+                head.give(places.clone(), self.reverse, rows);
+                head.at.1 = if self.reverse { places.start } else { places.end - 1 };
+                continue;
+            }
+            // The next block as a whole, by the keys around it.
+            let next = if self.reverse { number.checked_sub(1) } else { Some(number + 1) };
+            let Some(next) = next.filter(|next| *next < head.index.blocks()) else { return Ok(()) };
+            let far = if !self.reverse && next + 1 == head.index.blocks() {
+                head.index.bounds().map_or(&[][..], |(_, greatest)| greatest)
+            } else {
+                let far = head.index.first_key(if self.reverse { next } else { next + 1 });
+                far.map_err(|what| head.group.bad_index(&what))?
+            };
+            let places = head.index.rows_of(next);
+            if !is_next(far) || rows.len() + places.len() > most {
+                return Ok(());
+            }
+            let count = places.len();
+            head.block = if head.index.is_in_order() {
+                Block::Passed(places)
+            } else {
+                head.group.key_block(&head.index, next)?
+            };
+            head.give(0..count, self.reverse, rows);
+            head.at = (next, if self.reverse { 0 } else { count - 1 });
+        }
+        Ok(())
+    }
+
     /// A row group at its first key in the range, if it has any.
     fn open_group(&self, group: RowGroup) -> Result<Option<Head>> {
         let index = match group.key_index(&self.key)? {
@@ -203,9 +286,10 @@ impl KeyCursor {
         let number = match edge {
             Bound::Included(key) => index.seek(key, self.reverse),
             Bound::Excluded(key) => index.seek(key, !self.reverse),
-            Bound::Unbounded if self.reverse => index.blocks() - 1,
-            Bound::Unbounded => 0,
+            Bound::Unbounded if self.reverse => Ok(index.blocks() - 1),
+            Bound::Unbounded => Ok(0),
         };
+        let number = number.map_err(|what| group.bad_index(&what))?;
         let block = group.key_block(&index, number)?;
         let at = match edge {
             Bound::Included(key) => block.from(key, self.reverse),

@@ -1,5 +1,7 @@
 //! Which keys a row group may have: a Bloom filter in blocks of 256 bits, of which a key concerns one.
 
+use std::ops::Range;
+
 /// Bytes of a block: eight words, in each of which a key sets one bit.
 pub const BLOCK_BYTES: usize = 32;
 const BITS_PER_KEY: usize = 12;
@@ -40,10 +42,15 @@ pub fn build(hashes: impl Iterator<Item = u64>, keys: usize) -> Vec<u8> {
     words.iter().flatten().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// Whether a key with that hash may be among those of a filter.
-pub fn has(filter: &[u8], hash: u64) -> bool {
-    let start = block_of(hash, filter.len() / BLOCK_BYTES) * BLOCK_BYTES;
-    let words = filter[start..start + BLOCK_BYTES].as_chunks::<4>().0;
+/// The block that a key with that hash concerns, in a filter of so many bytes.
+pub fn block(hash: u64, bytes: usize) -> Range<usize> {
+    let start = block_of(hash, bytes / BLOCK_BYTES) * BLOCK_BYTES;
+    start..start + BLOCK_BYTES
+}
+
+/// Whether a key with that hash may be among those of a filter, of which this is the block that concerns it.
+pub fn has(block: &[u8], hash: u64) -> bool {
+    let words = block.as_chunks::<4>().0;
     words.iter().enumerate().all(|(i, word)| u32::from_le_bytes(*word) & bit_of(hash, i) != 0)
 }
 
@@ -55,8 +62,9 @@ mod tests {
     fn members_are_found_and_one_other_in_a_hundred() {
         let of = |i: u32| hash(format!("key {i}").as_bytes());
         let filter = build((0..10_000).map(of), 10_000);
-        assert!((0..10_000).all(|i| has(&filter, of(i))));
-        let others = (10_000..110_000).filter(|i| has(&filter, of(*i))).count();
+        let has = |i: u32| has(&filter[block(of(i), filter.len())], of(i));
+        assert!((0..10_000).all(has));
+        let others = (10_000..110_000).filter(|i| has(*i)).count();
         assert!(others < 1_000, "{others}");
     }
 }

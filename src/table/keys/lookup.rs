@@ -1,5 +1,6 @@
 //! Looking for keys in the row groups of a table.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use arrow_buffer::BooleanBuffer;
 
 use crate::catalog::{ColumnId, TableDefinition};
 use crate::column::ChunkReader;
-use crate::column::key::Keys;
+use crate::column::few::FewStrings;
+use crate::column::key::{self, Keys};
 use crate::table::decode::{concat, plain};
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::Content;
@@ -96,25 +98,29 @@ impl KeyPlace {
 pub(super) enum Block {
     Entries(Entries),
     Rows(Keys, Range<usize>),
+    /// Rows whose keys were not read.
+    Passed(Range<usize>),
 }
 
 impl Block {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Entries(entries) => entries.rows.len(),
-            Self::Rows(keys, _) => keys.len(),
+            Self::Rows(_, rows) | Self::Passed(rows) => rows.len(),
         }
     }
 
     pub(super) fn key(&self, at: usize) -> &[u8] {
-        let (Self::Entries(Entries { keys, .. }) | Self::Rows(keys, _)) = self;
-        keys.get(at).unwrap_or_default()
+        match self {
+            Self::Entries(Entries { keys, .. }) | Self::Rows(keys, _) => keys.get(at).unwrap_or_default(),
+            Self::Passed(_) => &[],
+        }
     }
 
     pub(super) fn row(&self, at: usize) -> u32 {
         match self {
             Self::Entries(entries) => entries.rows[at],
-            Self::Rows(_, rows) => (rows.start + at) as u32,
+            Self::Rows(_, rows) | Self::Passed(rows) => (rows.start + at) as u32,
         }
     }
 
@@ -156,7 +162,7 @@ impl RowGroup {
         let columns = positions(self.definition(), key)?;
         let columns = columns.into_iter().map(|column| self.read_range(column, rows.clone()));
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        Keys::encode(&columns).ok_or_else(|| TableError::Unsupported("a key of a type without order".into()))
+        Keys::encode(&columns).ok_or_else(no_order)
     }
 
     /// All rows of the column with that id.
@@ -205,16 +211,17 @@ impl RowGroup {
         };
         let Some((least, greatest)) = index.bounds() else { return Ok(()) };
         let first = probes.order.partition_point(|(row, _)| probes.key(*row) < least);
+        let bad = |what: String| self.bad_index(&what);
         let mut open: Option<(usize, Block)> = None;
         for (probe, hash) in &probes.order[first..] {
             let wanted = probes.key(*probe);
             if wanted > greatest {
                 break;
             }
-            if !index.may_have(wanted, *hash) {
+            if !index.may_have(wanted, *hash).map_err(bad)? {
                 continue;
             }
-            for at in index.seek(wanted, false)..=index.seek(wanted, true) {
+            for at in index.blocks_with(wanted).map_err(bad)? {
                 if open.as_ref().is_none_or(|(block, _)| *block != at) {
                     open = Some((at, self.key_block(&index, at)?));
                 }
@@ -231,23 +238,18 @@ impl RowGroup {
     pub(super) fn find_key(&self, key: &[ColumnId], wanted: &[u8], hash: u64) -> Result<Option<u32>> {
         let mut rows = vec![];
         if let Some(index) = self.key_index(key)? {
-            if !index.may_have(wanted, hash) {
+            let bad = |what: String| self.bad_index(&what);
+            if !index.may_have(wanted, hash).map_err(bad)? {
                 return Ok(None);
             }
             let deletes = self.deletes()?;
             let is_left = |row: &u32| deletes.as_ref().is_none_or(|bits| !bits.value(*row as usize));
-            for block in (index.seek(wanted, false)..=index.seek(wanted, true)).rev() {
+            for block in index.blocks_with(wanted).map_err(bad)?.rev() {
                 rows.clear();
-                if index.is_in_order() && self.is_held() {
+                if index.is_in_order() {
                     rows.extend(self.rows_with(key, index.rows_of(block), wanted)?);
-                } else if index.is_in_order() {
-                    // One row of a chunk costs about as much as all of a block of keys.
-                    let entries = self.key_block(&index, block)?;
-                    let places = entries.from(wanted, false)..entries.from(wanted, true);
-                    rows.extend(places.map(|at| entries.row(at)));
                 } else {
-                    let found = index.find_in(block, wanted, |row| rows.push(row));
-                    found.map_err(|what| self.bad_index(&what))?;
+                    index.find_in(block, wanted, |row| rows.push(row)).map_err(bad)?;
                 }
                 if let Some(row) = rows.iter().rev().find(|row| is_left(row)) {
                     return Ok(Some(*row));
@@ -269,38 +271,65 @@ impl RowGroup {
         if index.blocks() == 0 {
             return Ok(0);
         }
-        self.bisect(key, index.rows_of(index.seek(wanted, false)), wanted, false)
+        let block = index.seek(wanted, false).map_err(|what| self.bad_index(&what))?;
+        let (rows, mut before) = (index.rows_of(block), 0);
+        self.with_keys(key, rows.clone(), &mut |keys| {
+            before = bisect(0..keys.len(), |at| keys.compare(at, wanted).map(Ordering::is_lt))?;
+            Ok(())
+        })?;
+        Ok(rows.start + before)
     }
 
-    /// The first of some rows, which are in the order of a key, that has this key or a greater one; only a greater one, if
-    /// `beyond`.
-    fn bisect(&self, key: &[ColumnId], rows: Range<usize>, wanted: &[u8], beyond: bool) -> Result<usize> {
-        let (mut low, mut high) = (rows.start, rows.end);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            let here = self.read_keys(key, middle..middle + 1)?;
-            let here = here.get(0).unwrap_or_default();
-            if here < wanted || (beyond && here == wanted) { low = middle + 1 } else { high = middle }
-        }
-        Ok(low)
-    }
-
-    /// Those of some rows, which are in the order of a key, that have it. Reads few of them.
+    /// Those of some rows, which are in the order of a key, that have it. Reads few of their keys, where these can be read
+    /// alone.
     fn rows_with(&self, key: &[ColumnId], rows: Range<usize>, wanted: &[u8]) -> Result<Range<u32>> {
-        let start = self.bisect(key, rows.clone(), wanted, false)?;
-        // Mostly there is one, and the next is another.
-        let is_there = |row: usize| -> Result<bool> {
-            Ok(row < rows.end && self.read_keys(key, row..row + 1)?.get(0) == Some(wanted))
-        };
-        let end = match (is_there(start)?, start + 1) {
-            (false, _) => start,
-            (true, next) if !is_there(next)? => next,
-            (true, next) => self.bisect(key, next..rows.end, wanted, true)?,
-        };
-        Ok(start as u32..end as u32)
+        let (mut from, mut to) = (0, 0);
+        self.with_keys(key, rows.clone(), &mut |keys| {
+            let count = keys.len();
+            from = bisect(0..count, |at| keys.compare(at, wanted).map(Ordering::is_lt))?;
+            // Mostly there is one, and the next is another.
+            to = from;
+            while to < count && keys.compare(to, wanted)?.is_eq() {
+                to += 1;
+            }
+            Ok(())
+        })?;
+        Ok((rows.start + from) as u32..(rows.start + to) as u32)
     }
 
-    fn bad_index(&self, what: &str) -> TableError {
+    /// Calls `look` with the keys of some rows, of which none has NULL, to be read one by one.
+    fn with_keys(
+        &self,
+        key: &[ColumnId],
+        rows: Range<usize>,
+        look: &mut dyn FnMut(&mut FewKeys<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let columns = positions(self.definition(), key)?;
+        if self.is_held() {
+            let arrays = columns.iter().map(|column| self.read_range(*column, rows.clone()));
+            let arrays = arrays.collect::<Result<Vec<_>>>()?;
+            if let Some(parts) = key::Part::all(&arrays) {
+                return look(&mut FewKeys::new(rows.len(), KeySource::Parts(&parts)));
+            }
+        } else if let [column] = columns[..] {
+            let reader = self.chunk(column)?;
+            let (block, first) = (rows.start / reader.block_rows(), rows.start % reader.block_rows());
+            if first + rows.len() <= reader.block_rows() {
+                let looked = reader.with_strings(block, |strings| {
+                    let source = strings.map(|strings| KeySource::Strings(strings, first));
+                    Ok(source.map(|source| look(&mut FewKeys::new(rows.len(), source))))
+                });
+                if let Some(result) = looked? {
+                    return result;
+                }
+            }
+        }
+        let keys = self.read_keys(key, rows)?;
+        look(&mut FewKeys::new(keys.len(), KeySource::All(&keys)))
+    }
+
+    /// What is wrong with its index.
+    pub(in crate::table) fn bad_index(&self, what: &str) -> TableError {
         let what = format!("the key index of row group {}: {what}", self.index());
         TableError::Corrupt(what).in_table(self.definition())
     }
@@ -308,6 +337,8 @@ impl RowGroup {
     /// Compares the index by a key with the rows. `Some` tells what differs.
     pub(in crate::table) fn check_keys(&self, key: &[ColumnId]) -> Result<Option<String>> {
         let Some(index) = self.key_index(key)? else { return Ok(None) };
+        let bad = |what: String| self.bad_index(&what);
+        index.check().map_err(bad)?;
         let keys = self.read_keys(key, 0..self.rows())?;
         let wanted = keys.sorted();
         let mut at = 0;
@@ -319,10 +350,9 @@ impl RowGroup {
                 if wanted.get(at) != Some(&row) || known != Some(entries.key(entry)) {
                     return Ok(Some(format!("entry {at} is not that of the row that comes there")));
                 }
-                let found = known.is_some_and(|key| {
-                    index.may_have(key, filter::hash(key))
-                        && (index.seek(key, false)..=index.seek(key, true)).contains(&block)
-                });
+                let key = known.unwrap_or_default();
+                let found = index.may_have(key, filter::hash(key)).map_err(bad)?
+                    && index.blocks_with(key).map_err(bad)?.contains(&block);
                 if !found {
                     return Ok(Some(format!("row {row} is not found by its key")));
                 }
@@ -395,13 +425,15 @@ impl RowGroup {
         let start = match low {
             Bound::Included(low) => index.seek(low, false),
             Bound::Excluded(low) => index.seek(low, true),
-            Bound::Unbounded => 0,
+            Bound::Unbounded => Ok(0),
         };
         let end = match high {
             Bound::Included(high) => index.seek(high, true),
             Bound::Excluded(high) => index.seek(high, false),
-            Bound::Unbounded => index.blocks(),
+            Bound::Unbounded => Ok(index.blocks()),
         };
+        let bad = |what: String| self.bad_index(&what);
+        let (start, end) = (start.map_err(bad)?, end.map_err(bad)?);
         // All but the first and the last of these blocks are in the range as a whole.
         if end.saturating_sub(start + 1) * BLOCK_ENTRIES > most {
             return Ok(None);
@@ -432,12 +464,64 @@ impl RowGroup {
     }
 }
 
+/// The first place for which it does not hold; it holds for none behind.
+fn bisect(places: Range<usize>, mut holds: impl FnMut(usize) -> Result<bool>) -> Result<usize> {
+    let (mut low, mut high) = (places.start, places.end);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if holds(middle)? { low = middle + 1 } else { high = middle }
+    }
+    Ok(low)
+}
+
+/// Keys of rows, each read when it is asked for.
+struct FewKeys<'a> {
+    count: usize,
+    source: KeySource<'a>,
+    /// The last that was read.
+    key: Vec<u8>,
+}
+
+enum KeySource<'a> {
+    /// The strings of a block, of which the first is at this place.
+    Strings(&'a FewStrings<'a>, usize),
+    Parts(&'a [key::Part<'a>]),
+    All(&'a Keys),
+}
+
+impl<'a> FewKeys<'a> {
+    fn new(count: usize, source: KeySource<'a>) -> Self {
+        Self { count, source, key: vec![] }
+    }
+
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    /// How a key compares with another.
+    fn compare(&mut self, at: usize, other: &[u8]) -> Result<Ordering> {
+        self.key.clear();
+        match self.source {
+            KeySource::Strings(strings, first) => strings
+                .push(first + at, &mut self.key)
+                .map_err(|damage| TableError::Corrupt(format!("a key: {}", damage.0)))?,
+            KeySource::Parts(parts) => parts.iter().for_each(|part| part.push(at, &mut self.key)),
+            KeySource::All(keys) => return Ok(keys.get(at).unwrap_or_default().cmp(other)),
+        }
+        Ok(self.key[..].cmp(other))
+    }
+}
+
+fn no_order() -> TableError {
+    TableError::Unsupported("a key of a type without order".into())
+}
+
 fn read_part(reader: &ChunkReader, block: usize, first: usize, rows: usize) -> Result<ArrayRef> {
     let values = if first == 0 && rows == reader.rows_of_block(block) {
         reader.read_block(block)?
     } else {
         let rows: Vec<u16> = (first..first + rows).map(|row| row as u16).collect();
-        reader.read_rows(block, &rows)?
+        reader.read_few(block, &rows)?
     };
     plain(values)
 }

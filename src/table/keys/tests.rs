@@ -15,7 +15,7 @@ use crate::catalog::{
 };
 use crate::column::ROW_GROUP_ROWS;
 use crate::table::tests::{assert_sound, definition};
-use crate::table::{Probes, Storage, StorageOptions, TableError, TableSnapshot};
+use crate::table::{KeyCursor, Probes, Storage, StorageOptions, TableError, TableSnapshot};
 
 const ID: ColumnId = ColumnId(0);
 const TEXT: ColumnId = ColumnId(1);
@@ -89,6 +89,43 @@ fn delete(storage: &Arc<Storage>, id: TableId, ids: &[i64]) -> usize {
     found.len()
 }
 
+/// A cursor gives the same rows one by one and in runs of any length, in the order of the ids or against it.
+fn assert_runs(table: &Arc<TableSnapshot>, there: &BTreeSet<i64>, most: i64) {
+    let bytes = |id: i64| (id.cast_unsigned() ^ 1 << 63).to_be_bytes().to_vec();
+    let ranges = [
+        (Bound::Unbounded, Bound::Unbounded, 0..i64::MAX),
+        (Bound::Included(bytes(10)), Bound::Excluded(bytes(most - 10)), 10..most - 10),
+        (Bound::Excluded(bytes(most / 3)), Bound::Included(bytes(most / 2)), most / 3 + 1..most / 2 + 1),
+    ];
+    for (low, high, ids) in ranges {
+        for reverse in [false, true] {
+            let cursor =
+                || KeyCursor::new(Arc::clone(table), &[ID], (low.clone(), high.clone()), reverse).unwrap();
+            let (mut one, mut single) = (cursor(), vec![]);
+            while let Some(row) = one.next_row().unwrap() {
+                single.push(row);
+            }
+            for length in [1, 7, 200, 1024] {
+                let (mut many, mut rows, mut run) = (cursor(), vec![], vec![]);
+                while let Some(group) = many.next_run(length, &mut run).unwrap() {
+                    assert!((1..=length).contains(&run.len()));
+                    rows.extend(run.iter().map(|row| group.first_row() + u64::from(*row)));
+                }
+                assert_eq!(rows, single, "runs of {length}");
+            }
+            let mut found = vec![];
+            for row in single {
+                found.extend(ids_of(table, &[(0, row)]));
+            }
+            let mut expected: Vec<i64> = there.range(ids.clone()).copied().collect();
+            if reverse {
+                expected.reverse();
+            }
+            assert_eq!(found, expected);
+        }
+    }
+}
+
 /// Every id of a range is found if it is there, alone and with others, by both keys.
 fn assert_finds(storage: &Storage, id: TableId, there: &BTreeSet<i64>, most: i64) {
     let table = storage.snapshot().table(id).unwrap();
@@ -103,6 +140,7 @@ fn assert_finds(storage: &Storage, id: TableId, there: &BTreeSet<i64>, most: i64
     let pairs = Probes::new(&[texts, Arc::new(Int64Array::from(all))]).unwrap();
     let with_text: Vec<i64> = expected.iter().copied().filter(|id| id % 5 != 0).collect();
     assert_eq!(ids_of(&table, &table.find(&[TEXT, ID], &pairs).unwrap()), with_text);
+    assert_runs(&table, there, most);
     // Ranges.
     let bytes = |id: i64| (id.cast_unsigned() ^ 1 << 63).to_be_bytes();
     for (low, high) in [(0, most), (10, 20), (most / 2, most / 2 + 50), (most, most + 5)] {
