@@ -39,7 +39,8 @@ impl ResultBound {
             left: Box::new(Expr::column(self.call, self.ty.clone())),
             right: Box::new(Expr::Literal { value: predicate.value, ty: self.ty.clone() }),
         };
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(NullArray::new(groups)); results.len()];
+        let nothing: ArrayRef = Arc::new(NullArray::new(groups));
+        let mut columns = vec![nothing; results.len()];
         columns[self.call] = Arc::clone(&results[self.call]);
         let mask = evaluate_predicate(&condition, &Batch { columns, rows: groups }, context)?;
         let wanted: Vec<u32> = mask.values().set_indices().map(|group| group as u32).collect();
