@@ -61,9 +61,9 @@ pub(super) fn push_down(input: &mut Plan, mut exprs: Vec<&mut Expr>) {
     exprs.iter_mut().for_each(|e| replace(e, &place));
     *lengths = wanted.iter().map(|(column, unit)| (output[*column], *unit)).collect();
     *output = kept.iter().map(|column| output[*column]).collect();
-    let measured = wanted.iter().map(|(column, unit)| {
-        Field::new(length_of(&input.schema[*column].name, *unit), LogicalType::BigInt)
-    });
+    let measured = wanted
+        .iter()
+        .map(|(column, unit)| Field::new(length_of(&input.schema[*column].name, *unit), LogicalType::BigInt));
     let schema: Vec<Field> =
         kept.iter().map(|column| input.schema[*column].clone()).chain(measured).collect();
     input.schema = Schema::from(schema);
