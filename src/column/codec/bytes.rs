@@ -270,7 +270,7 @@ pub(crate) fn measure(
 }
 
 /// The stream of the lengths of what is stored of each string of a stream, and all that; `None` if all are the same.
-pub(crate) fn stored<'a>(mut stream: Stream<'a>) -> Decoded<Option<(Stream<'a>, &'a [u8])>> {
+pub(crate) fn stored(mut stream: Stream<'_>) -> Decoded<Option<(Stream<'_>, &[u8])>> {
     match stream.codec {
         Codec::Constant => return Ok(None),
         Codec::Plain => {}
