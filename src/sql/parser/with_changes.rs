@@ -15,7 +15,11 @@ use crate::sql::parser::{Parsed, parse_query, peek_word, table_query};
 /// Words that begin a change.
 const CHANGES: &[&str] = &["insert", "update", "delete", "truncate", "merge"];
 
-/// Whether a WITH is ahead of which a CTE is a change.
+/// Tokens that are looked at ahead. Each look begins where the parser stands, so that all of a long statement would take
+/// time with the square of its length.
+const LOOK_AHEAD: usize = 4096;
+
+/// Whether a WITH is ahead of which a CTE is a change; one that begins behind [`LOOK_AHEAD`] tokens is not found.
 pub fn is_ahead(parser: &Parser) -> bool {
     if peek_word(parser, 0) != "with" {
         return false;
@@ -23,7 +27,7 @@ pub fn is_ahead(parser: &Parser) -> bool {
     let mut depth = 0_usize;
     // The query of a CTE began with a WITH of its own, and what that is for has not come yet.
     let mut behind_inner_with = false;
-    for n in 1.. {
+    for n in 1..LOOK_AHEAD {
         match &parser.peek_nth_token_ref(n).token {
             Token::EOF => return false,
             Token::LParen => {
@@ -133,11 +137,15 @@ fn head(parser: &mut Parser) -> Parsed<(Ident, Vec<TableAliasColumnDef>)> {
     Ok((name, columns))
 }
 
-/// How often the rest of the statement has that word.
+/// How often the rest of the statement has that word; of a rest that is too long to tell, as if it were often.
 fn uses_ahead(parser: &Parser, name: &str) -> usize {
-    (0..)
-        .map(|n| &parser.peek_nth_token_ref(n).token)
-        .take_while(|token| **token != Token::EOF)
-        .filter(|token| matches!(token, Token::Word(Word { value, .. }) if value.eq_ignore_ascii_case(name)))
-        .count()
+    let mut uses = 0;
+    for n in 0..LOOK_AHEAD {
+        match &parser.peek_nth_token_ref(n).token {
+            Token::EOF => return uses,
+            Token::Word(Word { value, .. }) if value.eq_ignore_ascii_case(name) => uses += 1,
+            _ => {}
+        }
+    }
+    usize::MAX
 }
