@@ -61,6 +61,20 @@ fn refuses(args: &[&str], stdin: &[u8]) -> String {
 }
 
 #[test]
+fn a_subcommand_with_a_mistake_is_told() {
+    let dir = Directory::new();
+    let path = dir.path().join("chek");
+    let out = Command::new(FLUXDB).args(["chek", "demo.flux"]).current_dir(dir.path()).output().unwrap();
+    let err = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{err}");
+    assert!(err.contains("HINT: 'chek' was taken for a new database; the subcommand is 'check'."), "{err}");
+    // A database of that name that is there is meant.
+    assert!(path.exists());
+    let again = Command::new(FLUXDB).args(["chek", "demo.flux"]).current_dir(dir.path()).output().unwrap();
+    assert!(!text(&again.stderr).contains("HINT"), "{}", text(&again.stderr));
+}
+
+#[test]
 fn version_help_and_bad_usage() {
     let out = shell(&["--version"], b"");
     assert_eq!(text(&out.stdout).lines().count(), 1);
