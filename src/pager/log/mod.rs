@@ -46,11 +46,13 @@ pub enum Synchronous {
     Full,
 }
 
-/// What becomes of the frames that are written together.
+/// Frames that are written together, and who waits for that.
 #[derive(Debug, Default)]
-struct Fate {
+struct Group {
     /// They are lost.
     error: OnceLock<PagerError>,
+    /// Told to all of them when they are written, or to one who is to write them.
+    changed: Condvar,
 }
 
 /// A frame that was staged.
@@ -60,7 +62,7 @@ pub struct Ticket {
     number: u64,
     /// The last frame before it whose owner waits until it is durable.
     behind: u64,
-    fate: Arc<Fate>,
+    group: Arc<Group>,
 }
 
 impl Ticket {
@@ -71,7 +73,7 @@ impl Ticket {
 
     /// Why it will never be durable, if that is so.
     pub fn loss(&self) -> Option<&PagerError> {
-        self.fate.error.get()
+        self.group.error.get()
     }
 }
 
@@ -104,7 +106,8 @@ pub(super) fn fits(payload: usize, room: u64) -> bool {
 #[derive(Debug)]
 pub(super) struct Log {
     state: Mutex<State>,
-    wake: Condvar,
+    /// Told to those who wait for something else than the frames of one group.
+    idle: Condvar,
 }
 
 #[derive(Debug)]
@@ -132,13 +135,22 @@ struct State {
     promised: u64,
     /// The last frame whose owner waits until it is durable.
     awaited: u64,
-    /// Of the frames in `pending`.
-    fate: Arc<Fate>,
+    /// The frames in `pending`.
+    group: Arc<Group>,
     /// Another after each loss.
     salt: u32,
     /// Somebody writes.
     busy: bool,
     synced_at: Instant,
+}
+
+impl State {
+    /// Has one of those whose frames nobody has begun to write see to them, unless somebody writes and will do that then.
+    fn call_next(&self) {
+        if !self.busy && !self.pending.is_empty() {
+            self.group.changed.notify_one();
+        }
+    }
 }
 
 impl Log {
@@ -159,12 +171,12 @@ impl Log {
             durable: 0,
             promised: 0,
             awaited: 0,
-            fate: Arc::default(),
+            group: Arc::default(),
             salt,
             busy: false,
             synced_at: Instant::now(),
         };
-        let log = Self { state: Mutex::new(state), wake: Condvar::new() };
+        let log = Self { state: Mutex::new(state), idle: Condvar::new() };
         log.restart(superblock, None);
         log
     }
@@ -185,9 +197,9 @@ impl Log {
             (state.end, state.previous, state.written_previous) = (bytes, checksum, checksum);
             (state.staged, state.written, state.durable, state.promised) = (1, 1, 1, 1);
         }
-        state.fate = Arc::default();
+        state.group = Arc::default();
         drop(state);
-        self.wake.notify_all();
+        self.idle.notify_all();
     }
 
     /// The mark at the beginning of the log of a superblock to be.
@@ -313,7 +325,7 @@ impl Log {
             epoch: state.epoch,
             number: state.staged,
             behind: state.awaited,
-            fate: Arc::clone(&state.fate),
+            group: Arc::clone(&state.group),
         };
         if level == Synchronous::Full {
             state.awaited = state.staged;
@@ -323,6 +335,21 @@ impl Log {
 
     fn wait(&self, inner: &Inner, ticket: &Ticket, level: Synchronous) -> Result<()> {
         let mut state = self.state.lock();
+        let outcome = self.wait_in(&mut state, inner, ticket, level);
+        if state.written < ticket.number {
+            // It may have been told to write.
+            state.call_next();
+        }
+        outcome
+    }
+
+    fn wait_in(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        inner: &Inner,
+        ticket: &Ticket,
+        level: Synchronous,
+    ) -> Result<()> {
         loop {
             if let Some(error) = ticket.loss() {
                 return Err(error.clone());
@@ -345,24 +372,23 @@ impl Log {
             // What was written may be there when the file is opened again, but nobody can promise it.
             inner.writable()?;
             if state.busy {
-                self.wake.wait(&mut state);
+                if state.written < ticket.number {
+                    ticket.group.changed.wait(state);
+                } else {
+                    self.idle.wait(state);
+                }
                 continue;
             }
             let late = state.synced_at.elapsed() >= SYNC_EVERY;
-            state = self.write(inner, state, level == Synchronous::Full || !synced || late);
+            self.write(inner, state, level == Synchronous::Full || !synced || late);
         }
     }
 
     /// Writes all that is pending, and makes it and all before it durable if `sync`.
-    fn write<'a>(
-        &'a self,
-        inner: &Inner,
-        mut state: MutexGuard<'a, State>,
-        sync: bool,
-    ) -> MutexGuard<'a, State> {
+    fn write(&self, inner: &Inner, state: &mut MutexGuard<'_, State>, sync: bool) {
         state.busy = true;
         let mut bytes = std::mem::take(&mut state.pending);
-        let fate = std::mem::take(&mut state.fate);
+        let group = std::mem::take(&mut state.group);
         let (last, previous) = (state.staged, state.previous);
         let at = state.end - bytes.len() as u64;
         let offset = state.start + at;
@@ -377,34 +403,34 @@ impl Log {
         }
         let note = FrameHeader { durable: last, ..FrameHeader::mark(state.epoch, previous, state.salt) };
         let note = (state.start + note_at(state.bytes), frame_of(&state.database, &note));
-        drop(state);
-
-        let timer = metrics::Timer::start();
-        let outcome = write_frames(inner, offset, &bytes, sync, written > durable);
-        if outcome.is_ok() {
-            metrics::group_written(last - written, bytes.len());
-            if sync {
-                timer.synced("log");
-            }
-            // For when the system finds the time; the commits stand whatever comes of it.
-            if sync && last > durable {
-                match inner.file.write_all_at(note.0, &note.1) {
-                    Err(error) if error.kind() != std::io::ErrorKind::StorageFull => {
-                        inner.close_latch(&PagerError::io("write to the log of", &inner.name, error));
+        let (outcome, alone) = MutexGuard::unlocked(state, || {
+            let timer = metrics::Timer::start();
+            let outcome = write_frames(inner, offset, &bytes, sync, written > durable);
+            if outcome.is_ok() {
+                metrics::group_written(last - written, bytes.len());
+                if sync {
+                    timer.synced("log");
+                }
+                // For when the system finds the time; the commits stand whatever comes of it.
+                if sync && last > durable {
+                    match inner.file.write_all_at(note.0, &note.1) {
+                        Err(error) if error.kind() != std::io::ErrorKind::StorageFull => {
+                            inner.close_latch(&PagerError::io("write to the log of", &inner.name, error));
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
             }
-        }
-        // If nothing of it may be there and nobody was told that it is, these commits alone have failed.
-        let alone = match &outcome {
-            Err(Failed::Write(PagerError::DiskFull(_))) if promised <= written => {
-                inner.file.write_durable(offset, &marks[1]).is_ok()
-            }
-            _ => false,
-        };
+            // If nothing of it may be there and nobody was told that it is, these commits alone have failed.
+            let alone = match &outcome {
+                Err(Failed::Write(PagerError::DiskFull(_))) if promised <= written => {
+                    inner.file.write_durable(offset, &marks[1]).is_ok()
+                }
+                _ => false,
+            };
+            (outcome, alone)
+        });
 
-        let mut state = self.state.lock();
         state.busy = false;
         match outcome {
             Ok(()) => {
@@ -424,9 +450,11 @@ impl Log {
                     inner.close_latch(&error);
                 }
                 // Those that were staged meanwhile stand on these.
-                for fate in [fate, std::mem::take(&mut state.fate)] {
-                    let _ = fate.error.set(error.clone());
+                let next = std::mem::take(&mut state.group);
+                for lost in [&group, &next] {
+                    let _ = lost.error.set(error.clone());
                 }
+                next.changed.notify_all();
                 state.pending.clear();
                 state.end = at;
                 state.staged = state.written;
@@ -435,8 +463,10 @@ impl Log {
                 state.salt = state.salt.wrapping_add(1);
             }
         }
-        self.wake.notify_all();
-        state
+        // First whoever writes next, so that the disk does not wait; the others of that group need not wake for it.
+        state.call_next();
+        group.changed.notify_all();
+        self.idle.notify_all();
     }
 
     /// Waits until nothing is left to be written.
@@ -444,16 +474,16 @@ impl Log {
         let mut state = self.state.lock();
         loop {
             if state.busy {
-                self.wake.wait(&mut state);
+                self.idle.wait(&mut state);
                 continue;
             }
             let synced = state.durable >= state.awaited;
             if state.pending.is_empty() && synced {
                 return Ok(());
             }
-            let fate = Arc::clone(&state.fate);
-            state = self.write(inner, state, !synced);
-            if let Some(error) = fate.error.get() {
+            let group = Arc::clone(&state.group);
+            self.write(inner, &mut state, !synced);
+            if let Some(error) = group.error.get() {
                 return Err(error.clone());
             }
             inner.writable()?;
