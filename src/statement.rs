@@ -11,7 +11,8 @@ use crate::sql::session::PreparedStatement;
 /// A statement that was parsed once and runs any number of times.
 ///
 /// A query keeps its plan from its second run on, for any values of the same types, until what it names means something
-/// else or its tables are of another size; other statements are planned each time.
+/// else or its tables are of another size; so does an INSERT of VALUES that are parameters. Other statements are planned
+/// each time.
 ///
 /// ```
 /// use fluxdb::params;

@@ -15,11 +15,13 @@ use crate::table::keys::Probes;
 use crate::table::snapshot::Snapshot;
 
 /// The changes of a transaction that began with `base`, as changes of `current`, whose definitions of the tables that
-/// they are about are the same. `catalog` has the definitions that there will be.
+/// they are about are the same. `catalog` has the definitions that there will be; `redefines`, if they are others than
+/// those of `current`.
 pub(super) fn rebase(
     base: &Snapshot,
     current: &Snapshot,
     catalog: &Catalog,
+    redefines: bool,
     changes: BTreeMap<TableId, Delta>,
 ) -> Result<BTreeMap<TableId, Delta>> {
     let is_same = |id: &TableId| match (base.tables.get(id), current.tables.get(id)) {
@@ -28,11 +30,11 @@ pub(super) fn rebase(
         _ => false,
     };
     // A new constraint or column was made for the rows that were there.
-    let redefined = catalog.tables().filter(|table| {
+    let mut redefined = catalog.tables().filter(|table| {
         base.catalog.table_by_id(table.id).is_some_and(|before| !Arc::ptr_eq(before, table))
             && current.catalog.table_by_id(table.id).is_some_and(|now| !Arc::ptr_eq(now, table))
     });
-    if let Some(table) = redefined.into_iter().find(|table| !is_same(&table.id)) {
+    if redefines && let Some(table) = redefined.find(|table| !is_same(&table.id)) {
         return Err(conflict(current, table.id));
     }
     let mut rebased = BTreeMap::new();
@@ -137,6 +139,9 @@ fn check_keys(current: &Snapshot, table: &TableDefinition, delta: &Delta) -> Res
 
 /// Finds the rows that were deleted among those that there are now.
 fn move_deletes(base: &Snapshot, current: &Snapshot, id: TableId, mut delta: Delta) -> Result<Delta> {
+    if delta.deletes.is_empty() {
+        return Ok(delta);
+    }
     let (before, now) = (data(base, id), data(current, id));
     if Arc::ptr_eq(&before, &now) {
         return Ok(delta);

@@ -25,7 +25,7 @@ use crate::table::seal::Tidying;
 use crate::table::sealer::Sealer;
 use crate::table::snapshot::Snapshot;
 use crate::table::transaction::WriteTransaction;
-use crate::table::workspace::Workspace;
+use crate::table::workspace::{Patience, Workspace};
 use crate::table::written::{Written, WrittenByTable};
 
 /// Commits of a checkpoint at most: one that rewrites what has lost rows, one that moves things into the space of that,
@@ -214,7 +214,18 @@ impl Storage {
     /// kind that does not end, no longer than `patience`. Its commit fails with [`TableError::Conflict`] if another
     /// transaction has committed something else in the meantime that does not go together with it.
     pub fn begin_on(self: &Arc<Self>, base: Arc<Snapshot>, patience: Duration) -> Result<WriteTransaction> {
+        self.begin_on_unless(base, patience, || false)
+    }
+
+    /// As [`begin_on`](Self::begin_on). Where it waits for others it fails with [`TableError::Busy`] once `gives_up`.
+    pub fn begin_on_unless(
+        self: &Arc<Self>,
+        base: Arc<Snapshot>,
+        patience: Duration,
+        gives_up: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<WriteTransaction> {
         self.check_writable()?;
+        let patience = Patience { time: Some(patience), gives_up: Box::new(gives_up) };
         let workspace = Workspace::idle(Arc::clone(self), patience);
         Ok(WriteTransaction::new(Arc::clone(self), base, workspace))
     }
@@ -358,8 +369,17 @@ impl Core {
 
     /// Waits for the right to write.
     pub(super) fn enter(&self, patience: Option<Duration>) -> Result<WriterPass> {
+        self.enter_unless(patience, || false)
+    }
+
+    /// The same, but no longer than until it `gives_up`.
+    pub(super) fn enter_unless(
+        &self,
+        patience: Option<Duration>,
+        gives_up: impl Fn() -> bool,
+    ) -> Result<WriterPass> {
         self.check_writable()?;
-        let pass = self.writers.enter(patience, || false).ok_or(TableError::Busy)?;
+        let pass = self.writers.enter(patience, gives_up).ok_or(TableError::Busy)?;
         self.pager.check_writable()?;
         Ok(pass)
     }

@@ -430,7 +430,7 @@ impl WriteTransaction {
             }
             self.catalog = (*current.catalog).clone();
         }
-        let changes = rebase(&self.base, &current, &self.catalog, changes)?;
+        let changes = rebase(&self.base, &current, &self.catalog, self.catalog_changed, changes)?;
         self.base = current;
         Ok(changes)
     }

@@ -22,9 +22,16 @@ use crate::table::storage::Storage;
 /// A pager's transaction that many threads may use until one ends it. There is only one of them at a time, so it begins
 /// when something is to be written.
 pub(super) struct Workspace {
-    /// How long to wait for a transaction of others that does not end by itself.
-    patience: Option<Duration>,
+    patience: Patience,
     state: RwLock<State>,
+}
+
+/// For how long to wait for others.
+pub(super) struct Patience {
+    /// For a transaction that does not end by itself.
+    pub(super) time: Option<Duration>,
+    /// Whether whoever waits does not want to any more.
+    pub(super) gives_up: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 enum State {
@@ -38,13 +45,14 @@ enum State {
 
 impl Workspace {
     /// A workspace that begins with the first use.
-    pub(super) fn idle(storage: Arc<Storage>, patience: Duration) -> Self {
-        Self { patience: Some(patience), state: RwLock::new(State::Idle(storage)) }
+    pub(super) fn idle(storage: Arc<Storage>, patience: Patience) -> Self {
+        Self { patience, state: RwLock::new(State::Idle(storage)) }
     }
 
     /// A workspace for the holder of a pass.
     pub(super) fn entered(pass: WriterPass, storage: Arc<Storage>) -> Self {
-        Self { patience: None, state: RwLock::new(State::Entered(pass, storage)) }
+        let patience = Patience { time: None, gives_up: Box::new(|| false) };
+        Self { patience, state: RwLock::new(State::Entered(pass, storage)) }
     }
 
     /// Fails if the transaction has ended.
@@ -64,7 +72,7 @@ impl Workspace {
             drop(guard);
             let mut state = self.state.write();
             match std::mem::replace(&mut *state, State::Ended) {
-                State::Idle(storage) => match begin(&storage, self.patience) {
+                State::Idle(storage) => match begin(&storage, &self.patience) {
                     Ok((pass, txn)) => {
                         // Whoever has this may do something else before it ends.
                         pass.stay(true);
@@ -103,7 +111,7 @@ impl Workspace {
                 let txn = storage.begin_write()?;
                 Ok((pass, txn))
             }
-            State::Idle(storage) => begin(&storage, self.patience),
+            State::Idle(storage) => begin(&storage, &self.patience),
         }
     }
 
@@ -121,7 +129,7 @@ impl Workspace {
             }
             State::Ended => Err(TableError::Ended),
             State::Entered(pass, _) => Ok(pass),
-            State::Idle(storage) => storage.enter(self.patience),
+            State::Idle(storage) => self.patience.enter(&storage),
         }
     }
 
@@ -136,8 +144,14 @@ impl Workspace {
     }
 }
 
-fn begin(storage: &Storage, patience: Option<Duration>) -> Result<(WriterPass, WriteTxn)> {
-    let pass = storage.enter(patience)?;
+impl Patience {
+    fn enter(&self, storage: &Storage) -> Result<WriterPass> {
+        storage.enter_unless(self.time, &self.gives_up)
+    }
+}
+
+fn begin(storage: &Storage, patience: &Patience) -> Result<(WriterPass, WriteTxn)> {
+    let pass = patience.enter(storage)?;
     let txn = storage.begin_write()?;
     Ok((pass, txn))
 }

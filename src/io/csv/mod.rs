@@ -20,7 +20,6 @@ mod infer;
 mod listing;
 mod options;
 mod reader;
-mod rejects;
 mod scan;
 mod simd;
 mod sniff;

@@ -630,9 +630,7 @@ impl Binder<'_> {
             }
         };
         let mut bound = self.source(source, &function);
-        let relation = &mut bound.scope.relations[0];
-        relation.is_function = true;
-        relation.is_value = matches!(&function[..], "range" | "generate_series");
+        bound.scope.relations[0].is_function = true;
         Ok(bound)
     }
 

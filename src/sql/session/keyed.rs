@@ -17,7 +17,7 @@ use crate::sql::error::{SqlError, SqlErrorKind};
 use crate::sql::parser::parse_name;
 use crate::sql::session::databases::NamedDatabase;
 use crate::sql::session::transaction::Transaction;
-use crate::sql::session::{Failure, Session, TypedValue};
+use crate::sql::session::{Failure, Session, Turn, TypedValue, beside_others};
 use crate::sql::sources::column_of;
 use crate::table::{KeyCursor, KeyPlace, KeyRange, Places, Probes, TableSnapshot};
 
@@ -311,7 +311,11 @@ impl Session {
         expected: Option<&Expected>,
     ) -> Result<Option<(u64, u64)>, Failure> {
         self.check_keyed()?;
-        let result = self.keyed_change_in(keyed, changes, expected);
+        let result = if self.is_in_transaction() {
+            self.keyed_change_in(keyed, changes, expected, Turn::First)
+        } else {
+            beside_others(|turn| self.keyed_change_in(keyed, changes, expected, turn))
+        };
         if let Err(e) = &result {
             self.transaction.statement_failed(e);
         }
@@ -323,8 +327,9 @@ impl Session {
         keyed: &KeyedTable,
         changes: &[KeyedChange],
         expected: Option<&Expected>,
+        turn: Turn,
     ) -> Result<Option<(u64, u64)>, Failure> {
-        let mut writer = self.writer_in(&keyed.database()?)?;
+        let mut writer = self.writer_at(&keyed.database()?, turn)?;
         let view = writer.transaction()?.view()?.table(keyed.id)?;
         let table = Arc::clone(view.definition());
         let positions = key_positions(&table)?;

@@ -9,7 +9,6 @@ mod metrics;
 mod plan_cache;
 mod prepared;
 mod read_view;
-mod rejects;
 mod reports;
 mod result;
 mod settings;
@@ -27,6 +26,7 @@ pub use failure::Failure;
 pub use inert_settings::is_self_test;
 pub(crate) use keyed::{Expected, Expiry, KeyedChange, KeyedTable};
 pub use plan_cache::PlanCache;
+pub(in crate::sql) use plan_cache::has_its_rows;
 pub use prepared::{PreparedStatement, PreparedStatements};
 pub use read_view::{DatabaseView, FoundObject, NewPlace, ReadView, SearchPath, parts};
 pub use reports::{ProfileFormat, Reports};
@@ -35,12 +35,12 @@ pub(crate) use settings::dictionary_cache_bytes;
 pub use settings::{NullOrder, Setting, Settings, format_bytes, unknown as unknown_setting};
 pub(super) use transaction::Writer;
 pub(crate) use transaction::wait_to_write;
+pub(in crate::sql) use transaction::{Turn, beside_others};
 pub use values::{Parameters, TypedValue, Variables};
 
 use crate::exec::context::{CancelToken, ExecContext};
 use crate::exec::plan::Plan;
 use crate::exec::profile::Profile;
-use crate::exec::rejects::Rejects;
 use crate::exec::spill::TempSpace;
 use crate::exec::{QueryStream, execute};
 use crate::sql::analyze::Analysis;
@@ -79,8 +79,6 @@ pub struct Session {
     running: Running,
     /// The contexts of the plans of a statement that EXPLAIN ANALYZE runs.
     watched: Mutex<Option<Vec<Arc<ExecContext>>>>,
-    /// What readers of files left out, for the next statement to find.
-    rejects: Arc<Rejects>,
 }
 
 impl std::fmt::Debug for Session {
@@ -112,14 +110,12 @@ impl Session {
             cancel,
             running,
             watched: Mutex::default(),
-            rejects: Arc::default(),
         }
     }
 
     /// Runs exactly one statement. Rows are made while they are read; all else is done on return.
     pub fn run(&mut self, sql: &str, parameters: Parameters) -> Result<Outcome, Failure> {
         self.cancel.reset();
-        self.store_rejects()?;
         self.run_text(sql, parameters)
     }
 
@@ -144,7 +140,6 @@ impl Session {
         parameters: Parameters,
     ) -> Result<Outcome, Failure> {
         self.cancel.reset();
-        self.store_rejects()?;
         // PREPARE keeps its statement's text, which is parsed anew.
         if matches!(prepared.statement, Statement::Prepare(_)) {
             return self.run_text(&prepared.sql, parameters);
@@ -258,7 +253,6 @@ impl Session {
         context.temp =
             TempSpace::new(self.settings.temp_directory.clone(), self.settings.max_temp_directory_bytes);
         context.zone = self.settings.time_zone.clone();
-        context.rejects = Arc::clone(&self.rejects);
         context
     }
 
@@ -293,7 +287,7 @@ impl Session {
     }
 
     /// What the optimizer makes of a plan.
-    fn optimize(&self, plan: LogicalPlan, ids: &mut ColumnIds) -> Result<LogicalPlan, Failure> {
+    pub(super) fn optimize(&self, plan: LogicalPlan, ids: &mut ColumnIds) -> Result<LogicalPlan, Failure> {
         let options = OptimizerOptions { enabled: self.settings.optimizer };
         Ok(optimize(plan, ids, &self.context(), &options)?)
     }

@@ -15,6 +15,9 @@
 //!   (`optimize::properties`), which is looked at again, as is whether their number is of the same order. The plan has
 //!   tables without their rows, so that it keeps nothing in the file.
 //! - It must not be much worse than a plan for known values.
+//!
+//! An INSERT whose rows are VALUES keeps what it was bound to in the same way, if each of its parameters is a value by
+//! itself: that is cast to the column's type, whatever it is.
 
 use std::sync::{Arc, Weak};
 
@@ -27,10 +30,12 @@ use crate::exec::context::ExecContext;
 use crate::exec::eval::evaluate_constant;
 use crate::exec::expr::Expr;
 use crate::exec::plan::Plan;
+use crate::sql::ast::Modify;
+use crate::sql::bind::modify::{BoundChange, BoundModify, Target};
 use crate::sql::optimize::estimate::{Estimate, estimate_operator};
 use crate::sql::optimize::exprs::is_constant;
 use crate::sql::optimize::simplify::simplify_plan;
-use crate::sql::plan::LogicalPlan;
+use crate::sql::plan::{ColumnIds, LogicalPlan};
 use crate::sql::session::databases::NamedDatabase;
 use crate::sql::session::{DatabaseView, Failure, Parameters, ReadView, Session, Settings};
 use crate::sql::{parameter, physical, statement};
@@ -41,18 +46,21 @@ const GROWTH: u64 = 4;
 /// Differences of so many rows do not matter.
 const FEW_ROWS: u64 = 4_096;
 
-/// The plan of a prepared query, if there is one to keep.
+/// What a prepared statement keeps, if there is something to keep.
 #[derive(Debug, Default)]
-pub struct PlanCache(Mutex<State>);
+pub struct PlanCache {
+    query: Mutex<State<Kept>>,
+    insert: Mutex<State<KeptInsert>>,
+}
 
 #[derive(Debug, Default)]
-enum State {
+enum State<K> {
     /// It has not run.
     #[default]
     New,
     /// It ran once, with a plan for its values of this cost.
     Ran(Basis, f64),
-    Kept(Basis, Kept),
+    Kept(Basis, K),
     /// No plan of it can be kept.
     Unfit(Basis),
 }
@@ -82,6 +90,15 @@ impl Basis {
 
     /// Whether all is as it was.
     fn holds(&self, session: &Session, view: &ReadView) -> bool {
+        self.holds_but_for_values(session, view) && session.parameters.are_of(&self.parameters)
+    }
+
+    /// The same, where it does not matter whether values are NULL.
+    fn holds_with_nulls(&self, session: &Session, view: &ReadView) -> bool {
+        self.holds_but_for_values(session, view) && session.parameters.are_of_or_null(&self.parameters)
+    }
+
+    fn holds_but_for_values(&self, session: &Session, view: &ReadView) -> bool {
         let same = |((database, catalog), now): (&(Weak<_>, Weak<_>), &DatabaseView)| {
             std::ptr::eq(database.as_ptr(), Arc::as_ptr(now.database()))
                 && std::ptr::eq(catalog.as_ptr(), Arc::as_ptr(now.shared_catalog()))
@@ -89,7 +106,6 @@ impl Basis {
         self.databases.len() == view.databases().len()
             && self.databases.iter().zip(view.databases()).all(same)
             && self.extensions == session.extensions().version()
-            && session.parameters.are_of(&self.parameters)
             && self.settings == session.settings
     }
 }
@@ -149,7 +165,7 @@ impl PlanCache {
         view: &ReadView,
         query: &Query,
     ) -> Result<Plan, Failure> {
-        let mut state = self.0.lock();
+        let mut state = self.query.lock();
         let cost = match &*state {
             State::Kept(basis, kept) if basis.holds(session, view) => match kept.plan(session, view)? {
                 Some(plan) => return Ok(plan),
@@ -179,6 +195,96 @@ impl PlanCache {
         *state = State::Unfit(basis);
         Ok(plan_now(session, view, query)?.0)
     }
+
+    /// What an INSERT of VALUES is bound to, with the values that its parameters have now, and its plan optimized. `None`
+    /// if it is to be bound for its values alone.
+    pub(in crate::sql) fn insert(
+        &self,
+        session: &mut Session,
+        view: &ReadView,
+        statement: &Modify,
+        target: &Target,
+    ) -> Option<(BoundModify, ColumnIds)> {
+        let mut state = self.insert.lock();
+        match &*state {
+            State::Kept(basis, kept) if basis.holds_with_nulls(session, view) => {
+                return kept.bound(session);
+            }
+            State::Unfit(basis) if basis.holds_with_nulls(session, view) => return None,
+            _ => {}
+        }
+        let basis = Basis::of(session, view)?;
+        if !matches!(&*state, State::Ran(before, _) if before.holds(session, view)) {
+            *state = State::Ran(basis, 0.0);
+            return None;
+        }
+        let Some(kept) = KeptInsert::of(session, view, statement, target) else {
+            *state = State::Unfit(basis);
+            return None;
+        };
+        let bound = kept.bound(session);
+        *state = State::Kept(basis, kept);
+        bound
+    }
+}
+
+/// An INSERT of VALUES without those of its parameters.
+#[derive(Debug)]
+struct KeptInsert {
+    bound: BoundModify,
+    ids: ColumnIds,
+}
+
+impl KeptInsert {
+    fn of(session: &mut Session, view: &ReadView, statement: &Modify, target: &Target) -> Option<Self> {
+        session.parameters.set_open(true);
+        let bound = session.bind(view, |binder| {
+            let bound = binder.bind_modify(statement, target)?;
+            let uses = binder.env.uses;
+            Ok((bound, std::mem::take(&mut binder.ids), uses.moment.get(), uses.open_parameters.get()))
+        });
+        session.parameters.set_open(false);
+        let (BoundChange::Whole(mut bound), mut ids, is_of_the_moment, parameters) = bound.ok()? else {
+            return None;
+        };
+        if is_of_the_moment || !has_its_rows(&bound.plan) || values_of(&bound.plan) != parameters {
+            return None;
+        }
+        bound.plan = session.optimize(bound.plan, &mut ids).ok()?;
+        has_its_rows(&bound.plan).then_some(Self { bound: *bound, ids })
+    }
+
+    fn bound(&self, session: &Session) -> Option<(BoundModify, ColumnIds)> {
+        let (mut bound, context) = (self.bound.clone(), session.context());
+        put_values(&mut bound.plan, &session.parameters, &context)?;
+        simplify_plan(&mut bound.plan, &context);
+        Some((bound, self.ids.clone()))
+    }
+}
+
+/// Whether a plan is of rows that it has itself.
+pub(in crate::sql) fn has_its_rows(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Values { .. } | LogicalPlan::Project { .. } | LogicalPlan::Union { .. })
+        && plan.inputs().into_iter().all(has_its_rows)
+}
+
+/// How many parameters of a plan are values of its rows, as they are or cast.
+fn values_of(plan: &LogicalPlan) -> usize {
+    let here = match plan {
+        LogicalPlan::Values { rows, .. } => {
+            let values = rows.iter().flatten();
+            values.filter(|value| parameter::name_of(without_casts(value)).is_some()).count()
+        }
+        _ => 0,
+    };
+    here + plan.inputs().into_iter().map(values_of).sum::<usize>()
+}
+
+fn without_casts(mut expr: &Expr) -> &Expr {
+    while let Expr::Cast { input, .. } = expr {
+        expr = input;
+    }
+    expr
 }
 
 /// A plan for the values that are known, and its cost.
@@ -260,10 +366,7 @@ fn settled_in(expr: &Expr) -> usize {
 /// Whether a parameter, as it is or cast, is compared with a value of rows that keeps its own type, or is an integer as
 /// the parameter is.
 fn is_settled(parameter: &Expr, value: &Expr) -> bool {
-    let mut inner = parameter;
-    while let Expr::Cast { input, .. } = inner {
-        inner = input;
-    }
+    let inner = without_casts(parameter);
     let is_parameter = parameter::name_of(inner).is_some();
     is_parameter
         && !is_constant(value)
@@ -287,6 +390,7 @@ fn put_values(plan: &mut LogicalPlan, parameters: &Parameters, context: &ExecCon
 fn put_in(expr: &mut Expr, parameters: &Parameters, context: &ExecContext) -> Option<()> {
     if let Some(name) = parameter::name_of(expr) {
         let (value, ty) = parameters.get(name).ok()?;
+        let ty = if value.is_null() { expr.ty() } else { ty };
         *expr = Expr::literal(value, ty);
         return Some(());
     }
@@ -327,7 +431,95 @@ mod tests {
     }
 
     fn is_kept(prepared: &PreparedStatement) -> bool {
-        matches!(*prepared.plans.0.lock(), State::Kept(..))
+        matches!(*prepared.plans.query.lock(), State::Kept(..))
+            || matches!(*prepared.plans.insert.lock(), State::Kept(..))
+    }
+
+    /// The rows of a table as text.
+    fn rows(connection: &Connection, table: &str) -> Vec<String> {
+        let mut rows = connection.query(&format!("FROM {table}")).unwrap();
+        let types: Vec<LogicalType> = rows.columns().iter().map(|field| field.ty.clone()).collect();
+        let mut texts = vec![];
+        while let Some(batch) = rows.next_batch() {
+            let batch = batch.unwrap();
+            for row in 0..batch.rows {
+                let mut text = String::new();
+                for (column, ty) in batch.columns.iter().zip(&types) {
+                    crate::write_value(column, row, ty, &mut text).unwrap();
+                    text.push('|');
+                }
+                texts.push(text);
+            }
+        }
+        texts
+    }
+
+    #[test]
+    fn inserts_are_kept_where_parameters_are_values() {
+        let connection = Database::open_in_memory().unwrap().connect();
+        connection
+            .execute(
+                "CREATE TABLE t(id BIGINT, small TINYINT, day DATE, price DECIMAL(5,2), name VARCHAR DEFAULT 'x');
+                 CREATE TABLE k(id BIGINT PRIMARY KEY)",
+            )
+            .unwrap();
+        let cases = [
+            ("INSERT INTO t VALUES (?, ?, ?, ?, ?)", params![1, 2, "2024-01-01", 1.5, "text"], true),
+            ("INSERT INTO t(id) VALUES (?) RETURNING id + 1", params![1], true),
+            ("INSERT INTO t(id) VALUES (? + 1)", params![1], false),
+            ("INSERT INTO t(id) VALUES (?) RETURNING id + ?", params![1, 2], false),
+            ("INSERT INTO t(id) SELECT ?", params![1], false),
+            ("INSERT OR IGNORE INTO k VALUES (?)", params![1], false),
+            ("INSERT INTO t(id) VALUES (?)", params![None::<i64>], false),
+        ];
+        for (sql, params, expected) in cases {
+            let table = sql.split([' ', '(']).skip_while(|word| *word != "INTO").nth(1).unwrap();
+            let prepared = connection.session().parse(sql).unwrap();
+            for time in 0..4 {
+                run(&connection, &prepared, params.clone());
+                assert_eq!(is_kept(&prepared), expected && time > 0, "{sql} with {params:?}");
+            }
+            if table != "k" {
+                // The first was bound for its values alone.
+                let rows = rows(&connection, table);
+                let each = rows.len() / 4;
+                assert!(rows.chunks(each).all(|rows_of_one| rows_of_one == &rows[..each]), "{sql}: {rows:?}");
+            }
+            connection.execute(&format!("DELETE FROM {table}")).unwrap();
+        }
+    }
+
+    #[test]
+    fn kept_inserts_take_other_values_and_go_with_definitions() {
+        let connection = Database::open_in_memory().unwrap().connect();
+        connection
+            .execute("CREATE TABLE t(id TINYINT PRIMARY KEY, name VARCHAR CHECK (name <> 'no'))")
+            .unwrap();
+        let insert = connection.session().parse("INSERT INTO t VALUES (?, ?)").unwrap();
+        let add = |id: i64, name: Option<&str>| {
+            connection.run_prepared(&insert, params![id, name]).and_then(crate::StatementResult::finish)
+        };
+        (1..4).for_each(|id| assert_eq!(add(id, Some("a")).unwrap(), 1));
+        assert!(is_kept(&insert));
+        add(4, None).unwrap();
+        assert!(is_kept(&insert), "NULL has any type");
+        for (id, name, message) in [(300, "a", "out of range"), (5, "no", "CHECK"), (2, "a", "Duplicate key")]
+        {
+            let error = add(id, Some(name)).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+        assert!(is_kept(&insert));
+        connection.execute("ALTER TABLE t ADD COLUMN more BIGINT").unwrap();
+        assert!(add(6, Some("a")).is_err(), "there is one value too few");
+        connection.execute("ALTER TABLE t DROP COLUMN more").unwrap();
+        (6..9).for_each(|id| assert_eq!(add(id, Some("b")).unwrap(), 1));
+        assert!(is_kept(&insert));
+        connection.execute("BEGIN").unwrap();
+        add(9, Some("c")).unwrap();
+        connection.execute("ROLLBACK").unwrap();
+        connection.execute("CREATE OR REPLACE TABLE t(name VARCHAR, id VARCHAR)").unwrap();
+        add(9, Some("c")).unwrap();
+        assert_eq!(rows(&connection, "t"), ["9|c|"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Transactions of a session.
 //!
-//! Outside BEGIN … COMMIT every statement that writes is a transaction of its own, and they wait for each other. Inside,
+//! Outside BEGIN … COMMIT every statement that writes is a transaction of its own, and they wait for each other, some
+//! only when they commit ([`Turn`]). Inside,
 //! the first statement that writes begins a write transaction that waits for nobody before COMMIT, unless it has very
 //! many rows; then it may turn out that others have changed the same. All statements read the snapshot taken at BEGIN,
 //! with what those before them changed. A statement that fails leaves nothing behind; if it failed while
@@ -149,11 +150,6 @@ impl Transaction {
         }
     }
 
-    /// Whether it can only be rolled back.
-    pub fn is_failed(&self) -> bool {
-        matches!(self, Self::Failed(_))
-    }
-
     /// A statement inside failed. What did not begin to run may be given again, rightly.
     pub fn statement_failed(&mut self, failure: &Failure) {
         use SqlErrorKind as K;
@@ -181,6 +177,27 @@ impl Transaction {
         };
         let snapshot = part.map_or_else(|| database.newest(), |part| Arc::clone(&part.snapshot));
         DatabaseView::new(Arc::clone(database), snapshot)
+    }
+}
+
+/// When a statement that is a transaction of its own waits for others that write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sql) enum Turn {
+    /// Before it reads, so that nothing of what it reads changes.
+    First,
+    /// When it commits, which fails with a conflict if others have been in its way; then it is to begin again with
+    /// [`First`](Self::First). For what reads nothing but the rows with the keys of those that it adds or removes, all of
+    /// which the commit looks at again: so it is the same as if it had waited.
+    Last,
+}
+
+/// Runs what is a transaction of its own, beside others if it may be.
+pub(in crate::sql) fn beside_others<T>(
+    mut work: impl FnMut(Turn) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    match work(Turn::Last) {
+        Err(Failure::Table(TableError::Conflict(_))) => work(Turn::First),
+        done => done,
     }
 }
 
@@ -329,6 +346,15 @@ impl Session {
 
     /// Begins to write to a database: in the open transaction, or in one for this statement.
     pub(in crate::sql) fn writer_in(&mut self, database: &Arc<NamedDatabase>) -> Result<Writer<'_>, Failure> {
+        self.writer_at(database, Turn::First)
+    }
+
+    /// The same; if it is a transaction for this statement, that waits for others when `turn` says.
+    pub(in crate::sql) fn writer_at(
+        &mut self,
+        database: &Arc<NamedDatabase>,
+        turn: Turn,
+    ) -> Result<Writer<'_>, Failure> {
         database.storage().check_writable()?;
         if database.is_frozen() {
             let message = format!("Cannot write to a snapshot of database \"{}\"", database.name());
@@ -336,7 +362,15 @@ impl Session {
         }
         let database = Arc::clone(database);
         let Transaction::Open(open) = &mut self.transaction else {
-            let mut own = wait_to_write(database.storage(), self.settings.lock_timeout_ms, &self.cancel)?;
+            let (storage, timeout) = (database.storage(), self.settings.lock_timeout_ms);
+            let mut own = match turn {
+                Turn::First => wait_to_write(storage, timeout, &self.cancel)?,
+                Turn::Last => {
+                    let cancel = self.cancel.clone();
+                    let gives_up = move || cancel.is_cancelled();
+                    storage.begin_on_unless(database.newest(), Duration::from_millis(timeout), gives_up)?
+                }
+            };
             own.set_synchronous(self.settings.synchronous);
             return Ok(Writer { session: self, database, own: Some(own), before: None });
         };
@@ -389,6 +423,11 @@ impl Writer<'_> {
         self.session
     }
 
+    /// The session, for what it has put by.
+    pub fn session_mut(&mut self) -> &mut Session {
+        self.session
+    }
+
     /// The transaction.
     pub fn transaction(&mut self) -> Result<&mut WriteTransaction, Failure> {
         if let Some(own) = &mut self.own {
@@ -412,8 +451,12 @@ impl Writer<'_> {
     /// The end of the statement: commits a transaction of its own.
     pub fn finish(mut self) -> Result<(), Failure> {
         if let Some(own) = self.own.take() {
-            own.commit()?;
-            return Ok(());
+            return match own.commit() {
+                Err(TableError::Busy) if self.session.cancel.is_cancelled() => {
+                    Err(ExecError::Cancelled.into())
+                }
+                done => Ok(done.map(|_| ())?),
+            };
         }
         let view = self.transaction()?.view()?;
         if let Transaction::Open(open) = &mut self.session.transaction {

@@ -58,6 +58,14 @@ impl Parameters {
             })
     }
 
+    /// Whether the values that are not NULL have these types.
+    pub fn are_of_or_null(&self, types: &[(String, LogicalType)]) -> bool {
+        self.values.len() == types.len()
+            && self.values.iter().zip(types).all(|((name, (value, ty)), (known, known_ty))| {
+                name == known && (ty == known_ty || value.is_null())
+            })
+    }
+
     /// The values from `$1` on, if there are no others.
     pub fn into_positional(mut self) -> Option<Vec<TypedValue>> {
         let count = self.values.len();

@@ -34,7 +34,6 @@ mod upkeep;
 mod with_changes;
 pub use upkeep::{Task, tasks};
 
-pub(super) use copy::append;
 pub use prepare::prepare;
 pub(super) use query::plan as query_plan;
 use sqlparser::ast::{Ident, Statement as SqlStatement};
@@ -52,6 +51,7 @@ pub fn run(
 ) -> Result<Outcome, Failure> {
     match (statement, plans) {
         (Statement::Query(query), Some(plans)) => query::run_planned(session, query, plans),
+        (Statement::Modify(statement), plans) => modify::run(session, statement, plans),
         _ => run_once(session, statement, sql),
     }
 }
@@ -60,7 +60,7 @@ fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<O
     match statement {
         Statement::Query(query) => query::run(session, query),
         Statement::Sql(statement) => run_sql(session, statement),
-        Statement::Modify(statement) => modify::run(session, statement),
+        Statement::Modify(statement) => modify::run(session, statement, None),
         Statement::WithChanges(statement) => with_changes::run(session, statement),
         Statement::CreateView(view) => create_view::run(session, view, sql),
         Statement::CreateMaterializedView(view) => materialized::create(session, view, sql),

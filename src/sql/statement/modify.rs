@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 use arrow_select::concat::concat;
+use sqlparser::ast::Query;
 
 use crate::catalog::{ColumnId, ObjectKind, TableDefinition};
 use crate::column::scalar::Scalar;
@@ -21,19 +22,53 @@ use crate::exec::source::Source;
 use crate::sql::ast::{Change, ConflictAction, Modify, Statement};
 use crate::sql::bind::expiry::ttl_column;
 use crate::sql::bind::modify::keys::{AddedKey, ForeignKey, UniqueKey};
-use crate::sql::bind::modify::{BoundChange, BoundModify, InsertRows, Target};
+use crate::sql::bind::modify::{BoundChange, BoundModify, InsertRows, Target, plain_values};
 use crate::sql::bind::name::quoted;
 use crate::sql::bind::{Binder, Tables};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser;
+use crate::sql::physical;
 use crate::sql::plan::{ColumnIds, LogicalPlan};
-use crate::sql::session::{Failure, Outcome, ResultRows, Session, Writer};
+use crate::sql::session::{
+    Failure, Outcome, PlanCache, ResultRows, Session, Turn, Writer, beside_others, has_its_rows,
+};
 use crate::sql::sources::StaticRows;
 use crate::table::{Probes, TableSnapshot};
 
-/// Changes the rows of a table.
-pub fn run(session: &mut Session, statement: &Modify) -> Result<Outcome, Failure> {
-    let mut writer = session.writer_of(ObjectKind::Table, &statement.table)?;
+/// VALUES of more rows are worth waiting for.
+const ROWS_BESIDE_MAX: usize = 1_000;
+
+/// Changes the rows of a table. `plans` has what the statement keeps, if it runs several times.
+pub fn run(session: &mut Session, statement: &Modify, plans: Option<&PlanCache>) -> Result<Outcome, Failure> {
+    let has_values = has_values(statement);
+    let plans = plans.filter(|_| has_values);
+    let outcome = if has_values && !session.is_in_transaction() {
+        beside_others(|turn| run_at(session, statement, plans, turn))?
+    } else {
+        None
+    };
+    match outcome {
+        Some(outcome) => Ok(outcome),
+        None => run_at(session, statement, plans, Turn::First)?
+            .ok_or_else(|| SqlError::internal("it is its turn").into()),
+    }
+}
+
+/// Whether a statement adds rows that it has itself, as far as its syntax tells.
+fn has_values(statement: &Modify) -> bool {
+    let Change::Insert(insert) = &statement.change else { return false };
+    let few = |source: &Query| plain_values(source).is_some_and(|v| v.rows.len() <= ROWS_BESIDE_MAX);
+    statement.with.is_empty() && insert.conflict.is_none() && insert.source.as_deref().is_none_or(few)
+}
+
+/// `None` if it is not to be done beside others.
+fn run_at(
+    session: &mut Session,
+    statement: &Modify,
+    plans: Option<&PlanCache>,
+    turn: Turn,
+) -> Result<Option<Outcome>, Failure> {
+    let mut writer = session.writer_of_at(ObjectKind::Table, &statement.table, turn)?;
     let view = writer.read_view()?;
     let verb = match &statement.change {
         Change::Insert(_) => "insert into",
@@ -42,19 +77,27 @@ pub fn run(session: &mut Session, statement: &Modify) -> Result<Outcome, Failure
         Change::Merge(_) => "merge into",
     };
     let target = Target::find(&view, &statement.table, statement.alias.as_ref(), verb)?;
-    let (bound, ids) = writer.session().bind(&view, |binder| {
-        let bound = binder.bind_modify(statement, &target)?;
-        Ok((bound, std::mem::take(&mut binder.ids)))
-    })?;
-    let changed = match bound {
-        BoundChange::Whole(bound) => apply(&mut writer, &view, &target, *bound, ids)?,
-        BoundChange::Conflict(rows) => insert_or_change(&mut writer, &view, statement, &target, *rows, ids)?,
+    let kept = plans.and_then(|plans| plans.insert(writer.session_mut(), &view, statement, &target));
+    let changed = if let Some((bound, ids)) = kept {
+        apply_optimized(&mut writer, &view, &target, bound, ids)?
+    } else {
+        let (bound, ids) = writer.session().bind(&view, |binder| {
+            let bound = binder.bind_modify(statement, &target)?;
+            Ok((bound, std::mem::take(&mut binder.ids)))
+        })?;
+        match bound {
+            BoundChange::Whole(bound) if turn == Turn::Last && !has_its_rows(&bound.plan) => return Ok(None),
+            BoundChange::Whole(bound) => apply(&mut writer, &view, &target, *bound, ids)?,
+            BoundChange::Conflict(rows) => {
+                insert_or_change(&mut writer, &view, statement, &target, *rows, ids)?
+            }
+        }
     };
     writer.finish()?;
-    Ok(match changed.returning {
+    Ok(Some(match changed.returning {
         Some((schema, batches)) => Outcome::Rows(ResultRows::Static(schema, batches.into())),
         None => Outcome::Changed(changed.rows),
-    })
+    }))
 }
 
 /// The plan of a statement, as EXPLAIN shows it: of ON CONFLICT, that of its rows. And the columns of RETURNING.
@@ -120,6 +163,17 @@ pub fn apply(
     writer: &mut Writer<'_>,
     view: &dyn Tables,
     target: &Target,
+    mut bound: BoundModify,
+    mut ids: ColumnIds,
+) -> Result<Changed, Failure> {
+    bound.plan = writer.session().optimize(bound.plan, &mut ids)?;
+    apply_optimized(writer, view, target, bound, ids)
+}
+
+fn apply_optimized(
+    writer: &mut Writer<'_>,
+    view: &dyn Tables,
+    target: &Target,
     bound: BoundModify,
     mut ids: ColumnIds,
 ) -> Result<Changed, Failure> {
@@ -133,7 +187,7 @@ pub fn apply(
     let count = ids.column("Count", crate::column::types::LogicalType::BigInt);
     let input = Box::new(plan);
     let plan = LogicalPlan::Write { input, sink: Arc::<ModifySink>::clone(&sink) as _, count };
-    let plan = writer.session().plan(plan, &mut ids)?;
+    let plan = physical::plan(&plan)?;
     for batch in writer.session().start_in(plan, context)? {
         batch?;
     }
@@ -502,4 +556,74 @@ fn insert_or_change(
         Ok((bound, std::mem::take(&mut binder.ids)))
     })?;
     apply(writer, view, target, bound, ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use crate::{Connection, Database, params};
+
+    /// Does something with many connections at once, several times each.
+    fn at_once(database: &Database, work: impl Fn(&Connection, i64) + Sync) {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let connection = database.connect();
+                    (0..100).for_each(|i| work(&connection, i));
+                });
+            }
+        });
+    }
+
+    fn number(database: &Database, sql: &str) -> i64 {
+        database.connect().query_one::<(i64,)>(sql, ()).unwrap().0
+    }
+
+    #[test]
+    fn a_statement_by_itself_meets_no_conflict() {
+        let database = Database::open_in_memory().unwrap();
+        database.connect().execute("CREATE TABLE t(k BIGINT PRIMARY KEY, v BIGINT)").unwrap();
+        let added = AtomicU64::new(0);
+        at_once(&database, |connection, i| {
+            match connection.execute(&format!("INSERT INTO t VALUES ({i}, 0)")) {
+                Ok(_) => drop(added.fetch_add(1, Ordering::Relaxed)),
+                Err(e) => assert!(e.to_string().contains("Duplicate key"), "{e}"),
+            }
+        });
+        assert_eq!(added.into_inner(), 100);
+        assert_eq!(number(&database, "SELECT count(*) FROM t"), 100);
+        // The one row is replaced again and again, by rows with other keys between.
+        at_once(&database, |connection, i| {
+            connection.keyed("t").unwrap().put((i % 3, i)).unwrap();
+        });
+        assert_eq!(number(&database, "SELECT count(DISTINCT k) * 1000 + count(*) FROM t"), 100_100);
+    }
+
+    #[test]
+    fn a_row_that_is_made_of_others_waits_for_them() {
+        let database = Database::open_in_memory().unwrap();
+        database.connect().execute("CREATE TABLE t(n BIGINT)").unwrap();
+        at_once(&database, |connection, _| {
+            connection.execute("INSERT INTO t VALUES ((SELECT count(*) FROM t))").unwrap();
+        });
+        assert_eq!(number(&database, "SELECT count(DISTINCT n) FROM t"), 400);
+    }
+
+    #[test]
+    fn definitions_change_beside_rows_that_are_added() {
+        let database = Database::open_in_memory().unwrap();
+        database.connect().execute("CREATE TABLE t(a BIGINT); CREATE TABLE other(b BIGINT)").unwrap();
+        at_once(&database, |connection, i| {
+            connection.execute_with("INSERT INTO t(a) VALUES (?)", params![i]).unwrap();
+            if i % 20 == 0 {
+                let _ = connection
+                    .execute(&format!("ALTER TABLE t ADD COLUMN IF NOT EXISTS c{i} BIGINT DEFAULT 7"));
+                let _ =
+                    connection.execute(&format!("ALTER TABLE other ADD COLUMN IF NOT EXISTS c{i} BIGINT"));
+            }
+        });
+        assert_eq!(number(&database, "SELECT count(*) FROM t"), 400);
+        assert_eq!(number(&database, "SELECT count(*) FROM t WHERE c0 IS NULL"), 0);
+    }
 }

@@ -8,7 +8,7 @@ use crate::catalog::{CatalogError, Object, ObjectId, ObjectKind, SchemaId};
 use crate::sql::ast::Create;
 use crate::sql::bind::Tables;
 use crate::sql::error::SqlError;
-use crate::sql::session::{Failure, ReadView, Session, TEMP_DATABASE, Writer, parts};
+use crate::sql::session::{Failure, ReadView, Session, TEMP_DATABASE, Turn, Writer, parts};
 
 /// Schemas that every database has, of what is built in.
 pub const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "pg_catalog"];
@@ -38,6 +38,16 @@ impl Session {
 
     /// Begins to write where the object of that name is; where it would be if it is not there.
     pub(super) fn writer_of(&mut self, kind: ObjectKind, name: &ObjectName) -> Result<Writer<'_>, Failure> {
+        self.writer_of_at(kind, name, Turn::First)
+    }
+
+    /// The same, waiting for others when `turn` says.
+    pub(super) fn writer_of_at(
+        &mut self,
+        kind: ObjectKind,
+        name: &ObjectName,
+        turn: Turn,
+    ) -> Result<Writer<'_>, Failure> {
         let view = self.read_view();
         let found = match kind {
             ObjectKind::Schema => view.schema(name).ok().map(|(database, _)| database),
@@ -47,13 +57,9 @@ impl Session {
                 None => None,
             },
         };
-        match found {
-            Some(found) => {
-                let database = std::sync::Arc::clone(found.database());
-                self.writer_in(&database)
-            }
-            None => self.writer(),
-        }
+        let database =
+            found.map_or_else(|| self.default_database(), |found| std::sync::Arc::clone(found.database()));
+        self.writer_at(&database, turn)
     }
 }
 

@@ -44,7 +44,7 @@ fn run_steps(session: &mut Session, statement: &WithChanges) -> Result<Outcome, 
     let mut memory = Reservation::new(&Arc::new(session.context()));
     for (name, step) in &statement.steps {
         let outcome = match step {
-            CteStep::Change(change) => modify::run(session, change)?,
+            CteStep::Change(change) => modify::run(session, change, None)?,
             CteStep::Keep(query) => query::run(session, query)?,
         };
         let (schema, batches) = rows_of(outcome)?;
@@ -54,7 +54,7 @@ fn run_steps(session: &mut Session, statement: &WithChanges) -> Result<Outcome, 
         keep(session, name, schema, batches);
     }
     match &statement.body {
-        Statement::Modify(change) => modify::run(session, change),
+        Statement::Modify(change) => modify::run(session, change, None),
         body => {
             // An error among the rows undoes the changes, so all are made before any is seen.
             let (schema, batches) = rows_of(query::run(session, query_of(body)?)?)?;

@@ -167,7 +167,7 @@ fn wrong_width(target: &Target, insert: &Insert, wanted: usize, found: usize) ->
 }
 
 /// VALUES alone, whose literals take the types of the columns one by one.
-fn plain_values(query: &Query) -> Option<&Values> {
+pub fn plain_values(query: &Query) -> Option<&Values> {
     match &*query.body {
         SetExpr::Values(values)
             if query.with.is_none()

@@ -30,11 +30,11 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Column, LogicalPlan};
 
 pub use generated::names_in;
-pub use insert::InsertRows;
+pub use insert::{InsertRows, plain_values};
 pub use target::Target;
 
 /// A statement that changes rows, bound.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BoundModify {
     /// The plan of the changes.
     pub plan: LogicalPlan,
