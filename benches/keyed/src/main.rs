@@ -1,7 +1,7 @@
 //! Rows by key, beside redb, fjall and RocksDB: `cargo run --release -- [WHAT]... [--rows N] [--rounds N] [--only STORE]`, in this
 //! directory; with `--features rocksdb` where its library is installed.
 //!
-//! WHAT is of `write`, `delta`, `sealed`, `single`, `upsert` and `mixed`; all, unless some are named. Keys have 19 bytes and
+//! WHAT is of `write`, `commit`, `delta`, `sealed`, `single`, `upsert` and `mixed`; all, unless some are named. Keys have 19 bytes and
 //! values 128, of which half are random. Every answer is checked. Each measurement is a process of its own, so that
 //! memory is its own, and the stores take turns; the table has the median of the rounds. Times are processor time of all
 //! threads of a process, which other work on the machine changes little, those that the store has in the background among
@@ -26,6 +26,8 @@ const BATCH: usize = 1000;
 const GETS: usize = 100_000;
 const SCANS: usize = 2_000;
 const SCANNED: usize = 200;
+/// Commits that are made before those that are measured.
+const WARM_COMMITS: usize = 2_000;
 /// As many rows as stay in memory with all stores that have a place for them there.
 const DELTA_ROWS: usize = 40_000;
 
@@ -130,6 +132,17 @@ fn measure(store: &str, what: &str, rows: usize) {
             report(&format!("{name}, µs a row"), used / rows as f64 * 1e6);
             report(&format!("{name}, µs a row by the clock"), seconds / rows as f64 * 1e6);
         }
+        ["commit", threads] => {
+            let threads = threads.parse().unwrap();
+            let store = open(true);
+            // What a first log takes to grow is not what a commit costs.
+            fill(&*store, WARM_COMMITS, false, threads, 1);
+            let rows = if threads == 1 { rows / 200 } else { rows / 20 };
+            let (seconds, used) = fill(&*store, rows, true, threads, 1);
+            let name = format!("durable single puts, {threads} thr.");
+            report(&format!("{name}, µs a commit by the clock"), seconds / rows as f64 * 1e6);
+            report(&format!("{name}, µs a commit"), used / rows as f64 * 1e6);
+        }
         ["delta"] => {
             let store = open(false);
             fill(&*store, DELTA_ROWS, true, 1, BATCH);
@@ -167,6 +180,7 @@ fn workloads() -> Vec<(&'static str, String)> {
             all.extend(["1", "8"].map(|threads| ("write", format!("write {sync} {order} {threads}"))));
         }
     }
+    all.extend(["1", "100"].map(|threads| ("commit", format!("commit {threads}"))));
     all.extend(["delta", "sealed", "single"].map(|what| (what, what.to_owned())));
     all.extend([10_000, 1_000_000, 10_000_000].map(|rows| ("upsert", format!("upsert {rows}"))));
     all.push(("mixed", "mixed".to_owned()));
