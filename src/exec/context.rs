@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::exec::error::{ExecError, Result};
 use crate::exec::profile::Profile;
+use crate::exec::rejects::{Rejects, ScanNumbers};
 use crate::exec::spill::TempSpace;
 use crate::exec::zone::Zone;
 use crate::pager::losses;
@@ -106,6 +107,10 @@ pub struct ExecContext {
     pub counters: Counters,
     /// The session's time zone.
     pub zone: Zone,
+    /// What readers leave out, for the session.
+    pub(crate) rejects: Arc<Rejects>,
+    /// The numbers of scans that leave something out.
+    pub(crate) scan_numbers: ScanNumbers,
     /// What files had lost under their mappings when this began.
     losses: u64,
     /// Rows and time by operator of the first plan that runs here, for `EXPLAIN ANALYZE`; costs nothing where absent.
@@ -122,6 +127,8 @@ impl ExecContext {
             temp: TempSpace::default(),
             counters: Counters::default(),
             zone: Zone::utc(),
+            rejects: Arc::default(),
+            scan_numbers: ScanNumbers::default(),
             losses: losses(),
             profile: OnceLock::new(),
         }

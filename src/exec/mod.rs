@@ -21,6 +21,7 @@ mod operators;
 mod pipeline;
 pub mod plan;
 pub mod profile;
+pub(crate) mod rejects;
 mod scheduler;
 pub mod sinks;
 pub mod source;

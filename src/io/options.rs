@@ -148,6 +148,29 @@ impl Options {
         }
     }
 
+    /// The options as they were given, by name: `delim=',', skip=2`. Those with nested values are left out.
+    pub fn shown(&self) -> String {
+        let mut shown: Vec<String> = self
+            .given
+            .iter()
+            .filter_map(|(name, value, ty)| {
+                let value = match value {
+                    Scalar::Text(text) => format!("'{}'", text.replace('\'', "''")),
+                    Scalar::Int(_) | Scalar::Boolean(_) | Scalar::Float(_) => {
+                        let array = value.to_array(ty, 1).ok()?;
+                        let mut out = String::new();
+                        crate::exec::cast::text::write_value(&array, 0, ty, &mut out).ok()?;
+                        out
+                    }
+                    _ => return None,
+                };
+                Some(format!("{name}={value}"))
+            })
+            .collect();
+        shown.sort_unstable();
+        shown.join(", ")
+    }
+
     /// Whether the value of the option is a struct or map.
     pub fn is_pairs(&self, names: &[&str]) -> bool {
         matches!(self.get(names), Ok(Some((_, value))) if pairs(value).is_some())

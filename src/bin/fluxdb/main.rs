@@ -30,6 +30,7 @@ use crate::args::{Command, Input, Invocation};
 use crate::format::Format;
 use crate::interrupt::Interrupt;
 use crate::session::{Outcome, Session};
+use crate::subcommands::SUBCOMMANDS;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -73,6 +74,7 @@ fn open(path: Option<&Path>, options: Options) -> Result<Database, fluxdb::Error
 }
 
 fn run(invocation: &Invocation) -> ExitCode {
+    let meant = invocation.database.as_deref().and_then(subcommand_like);
     let options = Options::default()
         .read_only(invocation.readonly)
         .recover(invocation.recover)
@@ -99,6 +101,10 @@ fn run(invocation: &Invocation) -> ExitCode {
         run_inputs(&mut session, &invocation.inputs, invocation.batch)
     };
     let failed = session.failed && !interactive;
+    if let (true, Some(meant)) = (failed, meant) {
+        let database = invocation.database.as_deref().unwrap_or(Path::new("")).display();
+        eprintln!("HINT: '{database}' was taken for a new database; the subcommand is '{meant}'.");
+    }
     match (outcome, session.close()) {
         (_, Err(e)) => {
             eprintln!("Error: {e}");
@@ -108,6 +114,13 @@ fn run(invocation: &Invocation) -> ExitCode {
         (Outcome::Quit, Ok(())) if failed => ExitCode::FAILURE,
         (Outcome::Ok | Outcome::Closed | Outcome::Quit, Ok(())) => ExitCode::SUCCESS,
     }
+}
+
+/// The subcommand that the name of a database that is not there may be a mistake for.
+fn subcommand_like(path: &Path) -> Option<&'static str> {
+    let name = path.to_str().filter(|_| !path.exists())?;
+    let near = SUBCOMMANDS.iter().map(|s| (strsim::damerau_levenshtein(s.name, name), s.name)).min()?;
+    (near.0 <= 1 + name.len() / 5).then_some(near.1)
 }
 
 fn run_inputs(session: &mut Session, inputs: &[Input], go_on: bool) -> Outcome {

@@ -17,6 +17,8 @@ pub(crate) struct Chunk {
     pub len: usize,
     /// The number of the line, from 1, on which the text begins.
     pub first_line: u64,
+    /// Where in the file it begins; in the text of the file, if that is compressed or not UTF-8.
+    pub first_byte: u64,
 }
 
 /// Cuts a stream into chunks.
@@ -29,6 +31,7 @@ pub(crate) struct Chunks {
     /// The beginning of a record that the last chunk could not hold.
     carry: Vec<u8>,
     next_line: u64,
+    next_byte: u64,
     ended: bool,
 }
 
@@ -51,6 +54,7 @@ impl Chunks {
             max_record,
             carry: vec![],
             next_line: 1,
+            next_byte: 0,
             ended: false,
         }
     }
@@ -105,7 +109,9 @@ impl Chunks {
         bytes.resize(len + PADDING, 0);
         let first_line = self.next_line;
         self.next_line += count_lines(&bytes[..len], self.dialect.newline);
-        Ok(Some(Chunk { bytes, len, first_line }))
+        let first_byte = self.next_byte + self.input.mark as u64;
+        self.next_byte += len as u64;
+        Ok(Some(Chunk { bytes, len, first_line, first_byte }))
     }
 
     /// Skips whole lines, whatever is in them.
@@ -122,14 +128,17 @@ impl Chunks {
             if n == 0 {
                 break;
             }
+            let mut skipped = n;
             for at in memchr_iter(newline, &buffer[..n]) {
                 left -= 1;
                 self.next_line += 1;
                 if left == 0 {
-                    self.carry.extend_from_slice(&buffer[at + 1..n]);
+                    skipped = at + 1;
                     break;
                 }
             }
+            self.next_byte += skipped as u64;
+            self.carry.extend_from_slice(&buffer[skipped..n]);
         }
         Ok(())
     }
@@ -159,11 +168,22 @@ struct Decoded {
     rest: Vec<u8>,
     big_endian: bool,
     started: bool,
+    /// The bytes of the byte order mark of UTF-8.
+    mark: usize,
 }
 
 impl Decoded {
     fn new(input: Input, encoding: Encoding) -> Self {
-        Self { input, encoding, pending: vec![], taken: 0, rest: vec![], big_endian: false, started: false }
+        Self {
+            input,
+            encoding,
+            pending: vec![],
+            taken: 0,
+            rest: vec![],
+            big_endian: false,
+            started: false,
+            mark: 0,
+        }
     }
 
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
@@ -203,6 +223,7 @@ impl Decoded {
         self.big_endian = big_endian;
         let head = head.split_off(skip);
         if encoding == Encoding::Utf8 {
+            self.mark = skip;
             self.pending = head;
         } else {
             self.rest = head;

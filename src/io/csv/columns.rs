@@ -110,7 +110,11 @@ impl ColumnReader {
             }
             LogicalType::Varchar => Arc::new(texts(f)),
             LogicalType::Date => match &self.format {
-                None => primitive::<Date32Type>(f, bad, parse::date),
+                // What was guessed to be dates has no times; where dates were asked for, times are left out.
+                None if self.guessed => primitive::<Date32Type>(f, bad, parse::date),
+                None => primitive::<Date32Type>(f, bad, |b| {
+                    parse::date(b).or_else(|| parse::moment(b).map(|m| m.days))
+                }),
                 Some(format) => primitive::<Date32Type>(f, bad, |b| format.parse(b).map(|m| m.days)),
             },
             LogicalType::Time => primitive::<Time64MicrosecondType>(f, bad, parse::time),

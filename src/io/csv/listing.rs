@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, StringViewArray, UInt32Array};
 use arrow_buffer::OffsetBuffer;
-use memchr::memmem;
 
-use super::reader::Csv;
+use super::reader::{Csv, NEWLINE_BYTES};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::exec::batch::{Field, Schema};
@@ -14,16 +13,13 @@ use crate::exec::cast::nested::{list_array, struct_array};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::source::Source;
 use crate::io::csv::options::CsvOptions;
-use crate::io::csv::scan::Newline;
 use crate::io::files::FileList;
 use crate::io::format::Format;
 use crate::io::listing::Listing;
 use crate::io::options::Options;
 
 /// What stands for a character that a file does without.
-const NONE: &str = "(empty)";
-/// Bytes in which line ends are looked for.
-const HEAD_BYTES: usize = 1 << 16;
+pub(super) const NONE: &str = "(empty)";
 
 /// The row of one file. `given` are the options as they were given.
 pub(crate) fn source(
@@ -34,21 +30,17 @@ pub(crate) fn source(
     let [path] = files.paths() else {
         return Err(ExecError::Unsupported("sniff_csv does not operate on more than one file yet".into()));
     };
-    let options = CsvOptions::new(options, Format::Csv, None)?;
-    let files = files.with_compression(options.compression);
-    let head = files.head(0, HEAD_BYTES)?;
-    let csv = Csv::new(&files, options)?;
+    let read = CsvOptions::new(options, Format::Csv, None)?;
+    let files = files.with_compression(read.compression);
+    let head = files.head(0, NEWLINE_BYTES)?;
+    let csv = Csv::new(&files, read)?;
     let sniffed = csv.sniffed(0)?;
     let dialect = sniffed.dialect;
     // A quote that does not occur says nothing of the file.
     let used = |byte: Option<u8>| byte.filter(|b| head.contains(b)).map(|b| char::from(b).to_string());
     let quote = used(dialect.quote);
     let escape = used(dialect.escape.filter(|_| dialect.escape != dialect.quote && quote.is_some()));
-    let newline = match dialect.newline {
-        Newline::Cr => "\\r",
-        Newline::Lf if memmem::find(&head, b"\r\n").is_some() => "\\r\\n",
-        Newline::Lf => "\\n",
-    };
+    let newline = dialect.newline.shown(&head);
     let comment = dialect.comment.map(|b| char::from(b).to_string());
     let format = |of: fn(&T) -> bool, iso: &str| {
         let mut formats = csv.columns().filter(|(field, _)| of(&field.ty));
@@ -58,27 +50,18 @@ pub(crate) fn source(
     // Those of ISO have more than one form.
     let timestamps =
         format(|ty| matches!(ty, T::Timestamp(_) | T::TimestampTz), "").filter(|f| !f.is_empty());
-    let arguments: Vec<String> = given
-        .iter()
-        .filter_map(|(name, value, ty)| {
-            let value = match (value, ty) {
-                (Scalar::Text(text), _) => quoted(text),
-                (Scalar::Int(_) | Scalar::Boolean(_) | Scalar::Float(_), ty) => shown(value, ty)?,
-                _ => return None,
-            };
-            Some(format!("{name}={value}"))
-        })
-        .collect();
+    let arguments = options.shown();
     let is_given = |names: &[&str]| given.iter().any(|(name, ..)| names.contains(&name.as_str()));
     let fields: Vec<(String, String)> =
         csv.columns().map(|(field, _)| (field.name.clone(), field.ty.to_string())).collect();
+    let delimiter = String::from_utf8_lossy(dialect.delimiter.as_bytes()).into_owned();
     let mut call = vec![quoted(path), "auto_detect=false".to_owned()];
     let mut say = |names: &[&str], value: String| {
         if !is_given(names) {
             call.push(format!("{}={value}", names[0]));
         }
     };
-    say(&["delim", "delimiter", "sep"], quoted(&char::from(dialect.delimiter).to_string()));
+    say(&["delim", "delimiter", "sep"], quoted(&delimiter));
     say(&["quote"], quoted(quote.as_deref().unwrap_or_default()));
     say(&["escape"], quoted(escape.as_deref().unwrap_or_default()));
     say(&["new_line"], quoted(newline));
@@ -94,7 +77,7 @@ pub(crate) fn source(
     if let Some(timestamps) = &timestamps {
         say(&["timestampformat", "timestamp_format"], quoted(timestamps));
     }
-    call.extend(arguments.iter().cloned());
+    call.extend((!arguments.is_empty()).then(|| arguments.clone()));
     let text = |value: Option<String>| -> ArrayRef { Arc::new(StringViewArray::from(vec![value])) };
     let character = |value: Option<String>| text(Some(value.unwrap_or_else(|| NONE.to_owned())));
     let names: ArrayRef = Arc::new(StringViewArray::from_iter_values(fields.iter().map(|f| &f.0)));
@@ -103,7 +86,7 @@ pub(crate) fn source(
     let entries = struct_array(&entry, vec![names, types], None, fields.len())?;
     let skip = u32::try_from(sniffed.skip).unwrap_or(u32::MAX);
     let columns = vec![
-        text(Some(char::from(dialect.delimiter).to_string())),
+        text(Some(delimiter)),
         character(quote),
         character(escape),
         text(Some(newline.to_owned())),
@@ -113,7 +96,7 @@ pub(crate) fn source(
         list_array(&entry, OffsetBuffer::from_lengths([fields.len()]), entries, None)?,
         text(dates),
         text(timestamps),
-        text((!arguments.is_empty()).then(|| arguments.join(", "))),
+        text((!arguments.is_empty()).then_some(arguments)),
         text(Some(format!("FROM read_csv({});", call.join(", ")))),
     ];
     Ok(Arc::new(Listing { function: "sniff_csv", schema: schema(), columns, rows: 1 }))
@@ -121,13 +104,6 @@ pub(crate) fn source(
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-fn shown(value: &Scalar, ty: &T) -> Option<String> {
-    let array = value.to_array(ty, 1).ok()?;
-    let mut out = String::new();
-    crate::exec::cast::text::write_value(&array, 0, ty, &mut out).ok()?;
-    Some(out)
 }
 
 fn entry_type() -> T {

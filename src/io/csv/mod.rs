@@ -20,6 +20,7 @@ mod infer;
 mod listing;
 mod options;
 mod reader;
+mod rejects;
 mod scan;
 mod simd;
 mod sniff;

@@ -3,7 +3,8 @@
 use crate::column::types::LogicalType;
 use crate::exec::batch::Field;
 use crate::exec::error::{ExecError, Result};
-use crate::io::csv::scan::Newline;
+use crate::io::csv::rejects::RejectOptions;
+use crate::io::csv::scan::{Delimiter, Newline};
 use crate::io::files::Compression;
 use crate::io::format::Format;
 use crate::io::options::Options;
@@ -48,9 +49,13 @@ pub(crate) const READ_OPTIONS: &[&str] = &[
     "nullstr",
     "parallel",
     "quote",
+    "rejects_limit",
+    "rejects_scan",
+    "rejects_table",
     "sample_size",
     "sep",
     "skip",
+    "store_rejects",
     "strict_mode",
     "thousands",
     "timestampformat",
@@ -91,7 +96,7 @@ pub(crate) enum Types {
 /// The options, checked. What is `None` is found out from the file.
 #[derive(Debug, Clone)]
 pub(crate) struct CsvOptions {
-    pub delimiter: Option<u8>,
+    pub delimiter: Option<Delimiter>,
     /// `Some(None)`: no quotes.
     pub quote: Option<Option<u8>>,
     pub escape: Option<Option<u8>>,
@@ -117,6 +122,8 @@ pub(crate) struct CsvOptions {
     pub timestamp_format: Option<strptime::Format>,
     pub number_style: NumberStyle,
     pub ignore_errors: bool,
+    /// Where what is left out for errors goes.
+    pub rejects: Option<RejectOptions>,
     pub strict: bool,
     pub null_padding: bool,
     pub max_record: usize,
@@ -132,17 +139,15 @@ impl CsvOptions {
     /// Checks the options. `target` are the columns of a table that a `COPY FROM` fills.
     pub fn new(options: &Options, format: Format, target: Option<&[Field]>) -> Result<Self> {
         let auto_detect = options.boolean(&["auto_detect"])?.unwrap_or(true);
-        let delimiter = match byte(options, &["delim", "delimiter", "sep"])? {
-            Some(None) => return Err(options.bad("delim", "must not be empty")),
-            Some(given) => given,
-            None if format == Format::Tsv => Some(b'\t'),
-            None => None,
+        let delimiter = match delimiter(options)? {
+            None if format == Format::Tsv => Some(Delimiter::byte(b'\t')),
+            given => given,
         };
         let quote = byte(options, &["quote"])?;
         let comment = byte(options, &["comment"])?;
         for (name, other) in [("quote", quote.flatten()), ("comment", comment.flatten())] {
-            if other.is_some() && other == delimiter {
-                return Err(options.bad(name, "must not be the delimiter"));
+            if delimiter.zip(other).is_some_and(|(delimiter, other)| delimiter.contains(other)) {
+                return Err(options.bad(name, "must not be in the delimiter"));
             }
         }
         if comment.flatten().is_some() && comment == quote {
@@ -160,6 +165,11 @@ impl CsvOptions {
             return Err(options.bad("auto_detect", "can be false only if \"columns\" is given"));
         }
         let names = options.list(&["names", "column_names"])?.unwrap_or_default();
+        if let Some(i) =
+            (1..names.len()).find(|i| names[..*i].iter().any(|n| n.eq_ignore_ascii_case(&names[*i])))
+        {
+            return Err(options.bad("names", &format!("must be unique, and \"{}\" is repeated", names[i])));
+        }
         if columns.is_some() && !names.is_empty() {
             return Err(options.bad("names", "cannot go with columns of given names"));
         }
@@ -184,6 +194,7 @@ impl CsvOptions {
         if !(1..=256 << 20).contains(&chunk_size) {
             return Err(options.bad("buffer_size", "must be between 1 byte and 256 MiB"));
         }
+        let rejects = RejectOptions::new(options)?;
         Ok(Self {
             delimiter,
             quote,
@@ -211,7 +222,8 @@ impl CsvOptions {
             date_format: time_format(options, &["dateformat", "date_format"])?,
             timestamp_format: time_format(options, &["timestampformat", "timestamp_format"])?,
             number_style: number_style(options)?,
-            ignore_errors: options.boolean(&["ignore_errors"])?.unwrap_or(false),
+            ignore_errors: options.boolean(&["ignore_errors"])?.unwrap_or(false) || rejects.is_some(),
+            rejects,
             strict: options.boolean(&["strict_mode"])?.unwrap_or(true),
             null_padding: options.boolean(&["null_padding"])?.unwrap_or(false),
             max_record,
@@ -230,6 +242,20 @@ impl CsvOptions {
             parallel: options.boolean(&["parallel"])?.unwrap_or(true),
             chunk_size,
         })
+    }
+}
+
+/// What parts fields, if it is given. The escape `\t` is understood.
+pub(super) fn delimiter(options: &Options) -> Result<Option<Delimiter>> {
+    const NAMES: &[&str] = &["delim", "delimiter", "sep"];
+    let Some(text) = options.text(NAMES)? else { return Ok(None) };
+    let bytes = if text == "\\t" { b"\t" } else { text.as_bytes() };
+    if bytes.iter().any(|b| matches!(b, b'\n' | b'\r' | 0)) {
+        return Err(options.bad(NAMES[0], "must not be a line break or zero"));
+    }
+    match Delimiter::new(bytes) {
+        Some(delimiter) => Ok(Some(delimiter)),
+        None => Err(options.bad(NAMES[0], &format!("must have one to {} bytes", Delimiter::MAX))),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading CSV files: what is known of them before, and the batches of each chunk.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use arrow_array::{BooleanArray, new_null_array};
@@ -14,12 +15,15 @@ use crate::io::csv::chunk::{Chunk, Chunks, count_lines, decode_head, too_long};
 use crate::io::csv::columns::ColumnReader;
 use crate::io::csv::infer::Guesser;
 use crate::io::csv::options::{CsvOptions, Types};
-use crate::io::csv::scan::{Dialect, PADDING, RecordError, Records, Scanner, Shape, unescape};
+use crate::io::csv::rejects::{FileRejects, RecordProblem, ScannedFile};
+use crate::io::csv::scan::{Dialect, Newline, PADDING, RecordError, Records, Scanner, Shape, Span, unescape};
 use crate::io::csv::sniff::{Nulls, Sample, Sniffed, sniff};
 use crate::io::files::FileList;
 use crate::io::source::{Batches, FileFormat, FileScan};
 use crate::io::strptime::Format as TimeFormat;
 
+/// How much of a file is looked at to tell how its lines end.
+pub(super) const NEWLINE_BYTES: usize = 1 << 16;
 /// Rows of a batch.
 const BATCH_ROWS: usize = 4096;
 /// How much of a file is looked at to find its dialect.
@@ -180,6 +184,33 @@ impl Csv {
     }
 }
 
+impl Csv {
+    /// What a file was taken for.
+    fn scanned(&self, file: usize, sniffed: &Sniffed) -> ScannedFile {
+        let dialect = &sniffed.dialect;
+        let head = self.files.head(file, NEWLINE_BYTES).unwrap_or_default();
+        let used = |byte: Option<u8>| byte.filter(|b| head.contains(b));
+        let quote = used(dialect.quote);
+        let format = |is: fn(&LogicalType) -> bool| {
+            let mut formats =
+                self.columns().filter(|(field, _)| is(&field.ty)).filter_map(|(_, format)| format);
+            formats.next().map(|format| format.text().to_owned())
+        };
+        ScannedFile {
+            path: self.files.paths()[file].clone(),
+            delimiter: String::from_utf8_lossy(dialect.delimiter.as_bytes()).into_owned(),
+            quote,
+            escape: dialect.escape.filter(|_| quote.is_some()),
+            newline: dialect.newline.shown(&head),
+            skip: sniffed.skip,
+            header: sniffed.header,
+            columns: self.fields.iter().map(|f| (f.name.clone(), f.ty.to_string())).collect(),
+            dates: format(|ty| *ty == LogicalType::Date),
+            timestamps: format(|ty| matches!(ty, LogicalType::Timestamp(_) | LogicalType::TimestampTz)),
+        }
+    }
+}
+
 impl FileFormat for Csv {
     fn name(&self) -> &'static str {
         "READ_CSV"
@@ -220,7 +251,17 @@ impl FileFormat for Csv {
             options.max_record,
         );
         chunks.skip_lines(sniffed.skip)?;
+        let names = match &options.columns {
+            Some(columns) => columns.iter().map(|c| c.name.clone()).collect(),
+            None => sniffed.names.clone(),
+        };
+        let rejects = options.rejects.as_ref().map(|rejects| {
+            let scan = context.scan_numbers.of(self, &context.rejects);
+            FileRejects::new(rejects, scan, file, self.scanned(file, &sniffed), context)
+        });
         let plan = ScanPlan {
+            names,
+            rejects,
             path: self.files.paths()[file].clone(),
             dialect: sniffed.dialect,
             width: sniffed.names.len(),
@@ -436,6 +477,10 @@ struct ScanPlan {
     null_padding: bool,
     max_record: usize,
     sample_rows: Option<usize>,
+    /// The names of the columns in the file.
+    names: Vec<String>,
+    /// Where what is left out is noted, if it is.
+    rejects: Option<FileRejects>,
 }
 
 /// One file under way.
@@ -495,6 +540,9 @@ struct ChunkBatches {
     /// Positions of bytes that are not UTF-8.
     invalid: Vec<usize>,
     first_line: u64,
+    first_byte: u64,
+    /// A position and how many line breaks are before it, from where the next are counted.
+    counted: Cell<(usize, u64)>,
     scanner: Scanner,
     records: Records,
     /// Skip the first record.
@@ -513,6 +561,8 @@ impl ChunkBatches {
             context: context.clone(),
             held,
             first_line: chunk.first_line,
+            first_byte: chunk.first_byte,
+            counted: Cell::default(),
             chunk: Some(chunk),
             text: None,
             invalid: vec![],
@@ -525,7 +575,10 @@ impl ChunkBatches {
 
     /// The line on which the record at this position begins.
     fn line(&self, text: &[u8], position: usize) -> u64 {
-        self.first_line + count_lines(&text[..position], self.plan.dialect.newline)
+        let (from, before) = Some(self.counted.get()).filter(|(at, _)| *at <= position).unwrap_or_default();
+        let lines = before + count_lines(&text[from..position], self.plan.dialect.newline);
+        self.counted.set((position, lines));
+        self.first_line + lines
     }
 
     /// The records of the next batch, those with errors left out or reported.
@@ -543,6 +596,9 @@ impl ChunkBatches {
             if !self.plan.ignore_errors {
                 return Err(self.record_error(text.padded(), text.len(), at, error));
             }
+            if let Some(rejects) = &self.plan.rejects {
+                self.reject_record(rejects, text, at, error)?;
+            }
         }
     }
 
@@ -557,6 +613,7 @@ impl ChunkBatches {
         let mut columns = Vec::with_capacity(self.plan.readers.len());
         // The first bad value in the order of the file.
         let mut first_bad: Option<(usize, usize)> = None;
+        let mut all_bad: Vec<(usize, usize)> = vec![];
         for (i, reader) in self.plan.readers.iter().enumerate() {
             let Some(reader) = reader else {
                 columns.push(new_null_array(&self.plan.types[i].arrow(), rows));
@@ -569,7 +626,14 @@ impl ChunkBatches {
             {
                 first_bad = Some((*row, i));
             }
+            if self.plan.rejects.is_some() {
+                all_bad.extend(bad.iter().map(|row| (*row, i)));
+            }
             bad_rows.extend(bad);
+        }
+        if let Some(rejects) = &self.plan.rejects {
+            all_bad.sort_unstable();
+            self.reject_values(rejects, text, &all_bad)?;
         }
         if bad_rows.is_empty() {
             return Ok(Batch::new(columns, rows));
@@ -604,6 +668,9 @@ impl ChunkBatches {
                 && *at < ends(row)
             {
                 rows.push(row);
+                if let Some(rejects) = &self.plan.rejects {
+                    self.reject_encoding(rejects, text, row, *at)?;
+                }
             }
         }
         if let (false, Some(row)) = (self.plan.ignore_errors, rows.first()) {
@@ -656,6 +723,156 @@ impl ChunkBatches {
                  quote='', or skip such lines with ignore_errors=true)"
             ),
             RecordError::TooLong => return too_long(path, line, self.plan.max_record),
+        })
+    }
+
+    /// Where a record ends, its line break aside.
+    fn record_end(&self, text: &[u8], start: usize, next: usize) -> usize {
+        let newline = self.plan.dialect.newline;
+        let mut end = next;
+        if end > start && text[end - 1] == newline.byte() {
+            end -= 1;
+            if newline == Newline::Lf && end > start && text[end - 1] == b'\r' {
+                end -= 1;
+            }
+        }
+        end
+    }
+
+    /// A problem with the record at `start`, that ends at `end`.
+    fn problem<'a>(&self, text: &[u8], (start, end): (usize, usize), at: usize) -> RecordProblem<'a> {
+        RecordProblem {
+            line: self.line(text, start),
+            line_position: self.first_byte + start as u64 + 1,
+            position: self.first_byte + at as u64 + 1,
+            column: None,
+            name: None,
+            kind: "INVALID STATE",
+            record: String::from_utf8_lossy(&text[start..end]).into_owned(),
+            message: String::new(),
+        }
+    }
+
+    /// Notes a record that could not be read.
+    fn reject_record(
+        &self,
+        rejects: &FileRejects,
+        text: &crate::io::text::Text,
+        start: usize,
+        error: RecordError,
+    ) -> Result<()> {
+        let (bytes, width) = (text.padded(), self.plan.width);
+        let end = self.record_end(bytes, start, self.scanner.position());
+        let problem = |at| self.problem(bytes, (start, end), at);
+        match error {
+            RecordError::Fields(found) if found < width => {
+                for missing in found..width {
+                    rejects.add(RecordProblem {
+                        column: Some(missing),
+                        name: self.plan.names.get(missing).map(String::as_str),
+                        kind: "MISSING COLUMNS",
+                        message: format!("Expected Number of Columns: {width} Found: {missing}"),
+                        ..problem(end)
+                    })?;
+                }
+                Ok(())
+            }
+            RecordError::Fields(found) => {
+                // Its fields once more, for the place of the first one too many.
+                let shape = Shape { fields: None, null_padding: false, max_record: usize::MAX };
+                let mut fields = Records::default();
+                let mut scanner = Scanner::at(self.plan.dialect, shape, start);
+                let _ = scanner.records(bytes, text.len(), 1, &mut fields);
+                let before =
+                    fields.spans.get(width - 1).map_or(start, |s| s.end() + usize::from(s.is_quoted()));
+                rejects.add(RecordProblem {
+                    column: Some(width + 1),
+                    kind: "TOO MANY COLUMNS",
+                    message: format!("Expected Number of Columns: {width} Found: {found}"),
+                    ..problem(before)
+                })
+            }
+            RecordError::TextBehindQuote => rejects
+                .add(RecordProblem { message: "Text behind a closing quote.".into(), ..problem(start) }),
+            RecordError::Unterminated => rejects.add(RecordProblem {
+                kind: "UNQUOTED VALUE",
+                message: "Value with unterminated quote found.".into(),
+                ..problem(start)
+            }),
+            RecordError::TooLong => rejects.add(RecordProblem {
+                kind: "LINE SIZE OVER MAXIMUM",
+                message: format!(
+                    "Maximum line size of {} bytes exceeded. Actual Size:{} bytes.",
+                    self.plan.max_record,
+                    self.scanner.position() - start
+                ),
+                ..problem(start)
+            }),
+        }
+    }
+
+    /// Where one of the records at hand begins and ends, and its fields.
+    fn record_at(&self, text: &crate::io::text::Text, row: usize) -> ((usize, usize), &[Span]) {
+        let start = self.records.starts[row] as usize;
+        let shape = Shape { fields: None, null_padding: false, max_record: usize::MAX };
+        let mut scanner = Scanner::at(self.plan.dialect, shape, start);
+        let _ = scanner.records(text.padded(), text.len(), 1, &mut Records::default());
+        let end = self.record_end(text.padded(), start, scanner.position());
+        ((start, end), &self.records.spans[row * self.plan.width..(row + 1) * self.plan.width])
+    }
+
+    /// Notes values that are not of the types of their columns: rows and positions among the readers.
+    fn reject_values(
+        &self,
+        rejects: &FileRejects,
+        text: &crate::io::text::Text,
+        bad: &[(usize, usize)],
+    ) -> Result<()> {
+        let mut raw = vec![];
+        for &(row, reader) in bad {
+            let Some(reader) = &self.plan.readers[reader] else { continue };
+            let (record, fields) = self.record_at(text, row);
+            let span = fields[reader.position];
+            raw.clear();
+            let value = &text.padded()[span.start()..span.end()];
+            if span.is_escaped() {
+                unescape(&self.plan.dialect, value, &mut raw);
+            } else {
+                raw.extend_from_slice(value);
+            }
+            rejects.add(RecordProblem {
+                column: Some(reader.position + 1),
+                name: Some(&reader.name),
+                kind: "CAST",
+                message: format!(
+                    "Error when converting column \"{}\". Could not convert string \"{}\" to '{}'",
+                    reader.name,
+                    String::from_utf8_lossy(&raw),
+                    reader.ty
+                ),
+                ..self.problem(text.padded(), record, span.start() - usize::from(span.is_quoted()))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Notes a record with a byte, at `at`, that is not UTF-8.
+    fn reject_encoding(
+        &self,
+        rejects: &FileRejects,
+        text: &crate::io::text::Text,
+        row: usize,
+        at: usize,
+    ) -> Result<()> {
+        let (record, fields) = self.record_at(text, row);
+        let column = fields.iter().position(|s| (s.start()..s.end()).contains(&at));
+        rejects.add(RecordProblem {
+            column: column.map(|c| c + 1),
+            name: column.and_then(|c| self.plan.names.get(c)).map(String::as_str),
+            kind: "INVALID ENCODING",
+            message: "Invalid unicode (byte sequence mismatch) detected. This file is not utf-8 encoded."
+                .into(),
+            ..self.problem(text.padded(), record, at)
         })
     }
 

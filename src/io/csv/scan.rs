@@ -8,7 +8,7 @@
 //! Blocks of 64 bytes are compared with the delimiter and the line break at once into a bit mask; a field
 //! costs one step over the mask. Only quoted fields are looked at byte by byte.
 
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr, memchr2, memmem, memrchr};
 
 use crate::io::csv::simd::block_mask;
 
@@ -32,13 +32,89 @@ impl Newline {
             Self::Cr => b'\r',
         }
     }
+
+    /// How lines end in a file that begins like this, as escapes.
+    pub fn shown(self, head: &[u8]) -> &'static str {
+        match self {
+            Self::Cr => "\\r",
+            Self::Lf if memmem::find(head, b"\r\n").is_some() => "\\r\\n",
+            Self::Lf => "\\n",
+        }
+    }
 }
 
-/// How a file separates its values. All bytes are ASCII.
+/// What stands between fields: one to four bytes. The first place where it occurs is the end of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Delimiter {
+    bytes: [u8; Self::MAX],
+    len: u8,
+}
+
+impl Delimiter {
+    /// The longest.
+    pub const MAX: usize = 4;
+
+    /// A single byte.
+    pub const fn byte(byte: u8) -> Self {
+        Self { bytes: [byte, 0, 0, 0], len: 1 }
+    }
+
+    /// These bytes; `None` if there are none or too many.
+    pub fn new(given: &[u8]) -> Option<Self> {
+        if given.is_empty() || given.len() > Self::MAX {
+            return None;
+        }
+        let mut bytes = [0; Self::MAX];
+        bytes[..given.len()].copy_from_slice(given);
+        Some(Self { bytes, len: given.len() as u8 })
+    }
+
+    /// All of it.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// The byte, if it is one.
+    pub fn single(self) -> Option<u8> {
+        (self.len == 1).then_some(self.bytes[0])
+    }
+
+    /// Whether this byte is part of it.
+    pub fn contains(&self, byte: u8) -> bool {
+        self.as_bytes().contains(&byte)
+    }
+
+    fn len(self) -> usize {
+        usize::from(self.len)
+    }
+
+    fn last(self) -> u8 {
+        self.bytes[usize::from(self.len) - 1]
+    }
+
+    /// Whether spaces around quotes may be left out.
+    fn allows_spaces(self) -> bool {
+        self.bytes[0] != b' '
+    }
+
+    /// Whether it begins at `at`.
+    #[inline]
+    fn begins_at(&self, text: &[u8], at: usize) -> bool {
+        text[at] == self.bytes[0] && (self.len == 1 || text[at..].starts_with(self.as_bytes()))
+    }
+
+    /// Whether its last byte is at `at`, and all of it behind `from`.
+    #[inline]
+    fn ends_at(&self, text: &[u8], from: usize, at: usize) -> bool {
+        self.len == 1 || text[from..=at].ends_with(self.as_bytes())
+    }
+}
+
+/// How a file separates its values. All bytes but those of the delimiter are ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dialect {
     /// Between fields.
-    pub delimiter: u8,
+    pub delimiter: Delimiter,
     /// Around fields.
     pub quote: Option<u8>,
     /// Before a quote (or itself) inside quotes; usually the quote itself.
@@ -168,6 +244,11 @@ impl Scanner {
         Self { dialect, shape, position: 0 }
     }
 
+    /// A scanner at another place where a record begins.
+    pub fn at(dialect: Dialect, shape: Shape, position: usize) -> Self {
+        Self { position, ..Self::new(dialect, shape) }
+    }
+
     /// Where the next record begins.
     pub fn position(&self) -> usize {
         self.position
@@ -183,8 +264,11 @@ impl Scanner {
         out: &mut Records,
     ) -> Result<(), (usize, RecordError)> {
         assert!(len <= MAX_TEXT && text.len() >= len + PADDING);
-        let Dialect { delimiter, newline, .. } = self.dialect;
+        let Dialect { delimiter: whole_delimiter, newline, .. } = self.dialect;
         let newline = newline.byte();
+        // The mask has the last byte of delimiters; what is before it is compared where there is one.
+        let delimiter = whole_delimiter.last();
+        let lead = whole_delimiter.len() - 1;
         // 0 never occurs as a quote or comment: options refuse it.
         let quote = self.dialect.quote.unwrap_or(0);
         let comment = self.dialect.comment.unwrap_or(0);
@@ -231,12 +315,21 @@ impl Scanner {
                         }
                     }
                 }
-                while mask == 0 && block + 64 < len {
-                    block += 64;
-                    mask = block_mask(text, block, delimiter, newline);
-                }
-                let end = if mask == 0 { len } else { (block + mask.trailing_zeros() as usize).min(len) };
-                mask &= mask.wrapping_sub(1);
+                let end = loop {
+                    while mask == 0 && block + 64 < len {
+                        block += 64;
+                        mask = block_mask(text, block, delimiter, newline);
+                    }
+                    let end = if mask == 0 { len } else { (block + mask.trailing_zeros() as usize).min(len) };
+                    mask &= mask.wrapping_sub(1);
+                    if lead == 0
+                        || end == len
+                        || text[end] == newline
+                        || whole_delimiter.ends_at(text, start, end)
+                    {
+                        break end;
+                    }
+                };
                 if comment != 0
                     && let Some(at) = memchr(comment, &text[start..end])
                 {
@@ -257,7 +350,7 @@ impl Scanner {
                     start = end + 1;
                     break;
                 }
-                out.spans.push(Span::new(start, end));
+                out.spans.push(Span::new(start, end - lead));
                 start = end + 1;
             }
             self.position = start;
@@ -316,14 +409,14 @@ impl Scanner {
         let mut span = Span::new(open + 1, close);
         span.0 |= QUOTED | if escaped { ESCAPED } else { 0 };
         let mut at = close + 1;
-        while at < len && text[at] == b' ' && self.dialect.delimiter != b' ' {
+        while at < len && text[at] == b' ' && self.dialect.delimiter.allows_spaces() {
             at += 1;
         }
         if at == len {
             return Ok(Some(FieldEnd { span, next: len, last: true }));
         }
-        if text[at] == self.dialect.delimiter {
-            return Ok(Some(FieldEnd { span, next: at + 1, last: false }));
+        if self.dialect.delimiter.begins_at(&text[..len], at) {
+            return Ok(Some(FieldEnd { span, next: at + self.dialect.delimiter.len(), last: false }));
         }
         if text[at] == newline {
             return Ok(Some(FieldEnd { span, next: at + 1, last: true }));
@@ -343,12 +436,28 @@ impl Scanner {
             return Err((RecordError::TextBehindQuote, next));
         }
         // As it stands, quotes and all.
-        let end = memchr2(self.dialect.delimiter, newline, &text[at..len]).map_or(len, |n| at + n);
+        let (end, next) = plain_end(&self.dialect, text, at, len);
         let last = end == len || text[end] == newline;
         let cr = last && self.dialect.newline == Newline::Lf && text[end - 1] == b'\r';
         let span = Span::new(start, end - usize::from(cr));
-        Ok(Some(FieldEnd { span, next: (end + 1).min(len), last }))
+        Ok(Some(FieldEnd { span, next, last }))
     }
+}
+
+/// The end of text without quotes, at a delimiter, a line break or the end of all, and what is behind that.
+fn plain_end(dialect: &Dialect, text: &[u8], from: usize, len: usize) -> (usize, usize) {
+    let newline = dialect.newline.byte();
+    let mut at = from;
+    while let Some(n) = memchr2(dialect.delimiter.last(), newline, &text[at..len]) {
+        at += n + 1;
+        if text[at - 1] == newline {
+            return (at - 1, at);
+        }
+        if dialect.delimiter.ends_at(text, from, at - 1) {
+            return (at - dialect.delimiter.len(), at);
+        }
+    }
+    (len, len)
 }
 
 /// Moves the mask to a position at or behind the block's start.
@@ -376,7 +485,7 @@ fn seek(
 fn opening_quote(dialect: &Dialect, text: &[u8], start: usize, len: usize) -> Option<usize> {
     let quote = dialect.quote?;
     let mut at = start;
-    while at < len && text[at] == b' ' && dialect.delimiter != b' ' {
+    while at < len && text[at] == b' ' && dialect.delimiter.allows_spaces() {
         at += 1;
     }
     (at < len && text[at] == quote).then_some(at)
@@ -438,6 +547,7 @@ pub(crate) fn unescape(dialect: &Dialect, raw: &[u8], out: &mut Vec<u8>) {
 pub(crate) fn last_record_end(dialect: &Dialect, text: &[u8]) -> Option<usize> {
     let newline = dialect.newline.byte();
     let Some(quote) = dialect.quote else { return memrchr(newline, text).map(|n| n + 1) };
+    let Some(delimiter) = dialect.delimiter.single() else { return last_record_end_by_fields(dialect, text) };
     let mut at = 0;
     let mut found = None;
     loop {
@@ -470,12 +580,12 @@ pub(crate) fn last_record_end(dialect: &Dialect, text: &[u8]) -> Option<usize> {
         let Some((close, _)) = closing_quote(dialect, text, next + 1, text.len()) else { return found };
         at = close + 1;
         let mut after = at;
-        while after < text.len() && text[after] == b' ' && dialect.delimiter != b' ' {
+        while after < text.len() && text[after] == b' ' && dialect.delimiter.allows_spaces() {
             after += 1;
         }
         // What follows the last byte is not known: the end of the record may be a doubled quote away.
         let Some(&c) = text.get(after) else { return found };
-        let fine = c == dialect.delimiter
+        let fine = c == delimiter
             || c == newline
             || (c == b'\r' && text.get(after + 1).is_none_or(|n| *n == newline))
             || dialect.comment == Some(c);
@@ -483,7 +593,7 @@ pub(crate) fn last_record_end(dialect: &Dialect, text: &[u8]) -> Option<usize> {
             let resume = if dialect.strict {
                 memchr(newline, &text[after..])
             } else {
-                memchr2(newline, dialect.delimiter, &text[after..])
+                memchr2(newline, delimiter, &text[after..])
             };
             match resume {
                 Some(n) => at = after + n,
@@ -498,13 +608,69 @@ pub(crate) fn last_record_end(dialect: &Dialect, text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether the quote at `at` is the first byte of a field, spaces aside.
+/// The same for delimiters of more than one byte: whether one ends before a quote is known only from the beginning of
+/// its field, as with `|||` between fields that `||` parts, so each field is gone through.
+fn last_record_end_by_fields(dialect: &Dialect, text: &[u8]) -> Option<usize> {
+    let newline = dialect.newline.byte();
+    let len = text.len();
+    let line_end = |from: usize| memchr(newline, &text[from..]).map(|n| from + n + 1);
+    let mut found = None;
+    let mut at = 0;
+    while at < len {
+        let begins_record = found.unwrap_or(0) == at;
+        let next = if begins_record && dialect.comment == Some(text[at]) {
+            match line_end(at) {
+                Some(next) => next,
+                None => return found,
+            }
+        } else if let Some(open) = opening_quote(dialect, text, at, len) {
+            let Some((close, _)) = closing_quote(dialect, text, open + 1, len) else { return found };
+            let mut after = close + 1;
+            while after < len && text[after] == b' ' && dialect.delimiter.allows_spaces() {
+                after += 1;
+            }
+            // What follows the last byte is not known.
+            if after == len || dialect.delimiter.as_bytes().starts_with(&text[after..]) {
+                return found;
+            }
+            let is_comment = dialect.comment == Some(text[after]);
+            let is_end = text[after] == newline
+                || (dialect.newline == Newline::Lf && text[after..].starts_with(b"\r\n"));
+            if dialect.delimiter.begins_at(text, after) {
+                after + dialect.delimiter.len()
+            } else if is_comment || is_end || dialect.strict {
+                match line_end(after) {
+                    Some(next) => next,
+                    None => return found,
+                }
+            } else {
+                plain_end(dialect, text, after, len).1
+            }
+        } else {
+            let (end, next) = plain_end(dialect, text, at, len);
+            match dialect.comment {
+                Some(comment) if memchr(comment, &text[at..end]).is_some() => match line_end(at) {
+                    Some(next) => next,
+                    None => return found,
+                },
+                _ => next,
+            }
+        };
+        at = next;
+        if text[at - 1] == newline {
+            found = Some(at);
+        }
+    }
+    found
+}
+
+/// Whether the quote at `at` is the first byte of a field, spaces aside, where delimiters are single bytes.
 fn begins_field(dialect: &Dialect, text: &[u8], at: usize) -> bool {
     let mut i = at;
-    while i > 0 && text[i - 1] == b' ' && dialect.delimiter != b' ' {
+    while i > 0 && text[i - 1] == b' ' && dialect.delimiter.allows_spaces() {
         i -= 1;
     }
-    i == 0 || text[i - 1] == dialect.delimiter || text[i - 1] == dialect.newline.byte()
+    i == 0 || dialect.delimiter.contains(text[i - 1]) || text[i - 1] == dialect.newline.byte()
 }
 
 #[cfg(test)]
@@ -514,7 +680,7 @@ mod tests {
 
     fn dialect() -> Dialect {
         Dialect {
-            delimiter: b',',
+            delimiter: Delimiter::byte(b','),
             quote: Some(b'"'),
             escape: Some(b'"'),
             comment: None,
@@ -600,6 +766,24 @@ mod tests {
     }
 
     #[test]
+    fn delimiters_of_several_bytes() {
+        let of = |delimiter: &str| Dialect {
+            delimiter: Delimiter::new(delimiter.as_bytes()).unwrap(),
+            ..dialect()
+        };
+        let text = b"a||b|c||\"d||e\"\n|x|||y\n||\n";
+        assert_eq!(scan(of("||"), any(), text).0, [vec!["a", "b|c", "d||e"], vec!["|x", "|y"], vec!["", ""]]);
+        let text = "1🦆\"2🦆\" 🦆é\r\n".as_bytes();
+        assert_eq!(scan(of("🦆"), any(), text).0, [["1", "2🦆", "é"]]);
+        let long = "x".repeat(63);
+        let text = format!("{long}<=>{long}<=>{long}=>\n");
+        assert_eq!(scan(of("<=>"), any(), text.as_bytes()).0, [[long.clone(), long.clone(), long + "=>"]]);
+        let loose = Dialect { strict: false, ..of("||") };
+        assert_eq!(scan(loose, any(), b"\"a\"b|||c\nd\n").0, [vec!["\"a\"b", "|c"], vec!["d"]]);
+        assert!(Delimiter::new(b"").is_none() && Delimiter::new(b"12345").is_none());
+    }
+
+    #[test]
     fn shapes() {
         let shape = Shape { fields: Some(2), ..any() };
         let text = b"1,2\n3\n4,5,6\n7,8,,\n9,\"0\"x\n1,2\n\"3";
@@ -634,7 +818,7 @@ mod tests {
     fn texts() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![
             3 => Just(b','), 3 => Just(b'\n'), 3 => Just(b'"'), 1 => Just(b'\r'), 2 => Just(b' '),
-            1 => Just(b'#'), 1 => Just(b'\\'), 6 => Just(b'x'),
+            1 => Just(b'#'), 1 => Just(b'\\'), 3 => Just(b'|'), 6 => Just(b'x'),
         ];
         prop::collection::vec(byte, 0..150)
     }
@@ -645,8 +829,10 @@ mod tests {
             prop_oneof![Just(Some(b'"')), Just(Some(b'\\')), Just(None)],
             prop_oneof![3 => Just(None), 1 => Just(Some(b'#'))],
             proptest::bool::ANY,
+            prop_oneof![2 => Just(","), 1 => Just("||"), 1 => Just(",|"), 1 => Just("|,|")],
         )
-            .prop_map(|(quote, escape, comment, strict)| Dialect {
+            .prop_map(|(quote, escape, comment, strict, delimiter)| Dialect {
+                delimiter: Delimiter::new(delimiter.as_bytes()).unwrap(),
                 quote,
                 escape,
                 comment,

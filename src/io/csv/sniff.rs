@@ -13,7 +13,8 @@ use crate::exec::error::Result;
 use crate::io::csv::infer::{Guess, Guesser};
 use crate::io::csv::options::CsvOptions;
 use crate::io::csv::scan::{
-    Dialect, Newline, PADDING, RecordError, Records, Scanner, Shape, Span, last_record_end, unescape,
+    Delimiter, Dialect, Newline, PADDING, RecordError, Records, Scanner, Shape, Span, last_record_end,
+    unescape,
 };
 use crate::io::names::unique;
 use crate::io::parse::NumberStyle;
@@ -150,14 +151,14 @@ fn best(sample: &Sample, options: &CsvOptions, newline: Newline) -> Fit {
     };
     let delimiters = match options.delimiter {
         Some(given) => vec![given],
-        None if options.auto_detect => DELIMITERS.to_vec(),
-        None => vec![b','],
+        None if options.auto_detect => DELIMITERS.map(Delimiter::byte).to_vec(),
+        None => vec![Delimiter::byte(b',')],
     };
     let mut best: Option<Fit> = None;
     for &comment in comments {
         for &delimiter in &delimiters {
             for (quote, escape) in quotes(text, options) {
-                if Some(delimiter) == quote || Some(delimiter) == escape {
+                if [quote, escape].into_iter().flatten().any(|byte| delimiter.contains(byte)) {
                     continue;
                 }
                 let strict = options.strict;
@@ -172,7 +173,7 @@ fn best(sample: &Sample, options: &CsvOptions, newline: Newline) -> Fit {
         }
     }
     let mut best = best.unwrap_or_else(|| {
-        let delimiter = options.delimiter.unwrap_or(b',');
+        let delimiter = options.delimiter.unwrap_or(Delimiter::byte(b','));
         let quote = options.quote.unwrap_or(Some(b'"'));
         let escape = options.escape.unwrap_or(quote);
         let comment = options.comment.flatten();
@@ -183,8 +184,8 @@ fn best(sample: &Sample, options: &CsvOptions, newline: Newline) -> Fit {
     if options.quote.is_none() && options.auto_detect && !best.quoted {
         // No quotes were seen. In the formats of spreadsheets they may still come; dumps of databases have
         // tabs and bars, and quotes in them mean nothing.
-        let likely =
-            matches!(best.dialect.delimiter, b',' | b';') && !has_bad_quotes(sample, &best.dialect, options);
+        let likely = matches!(best.dialect.delimiter.single(), Some(b',' | b';'))
+            && !has_bad_quotes(sample, &best.dialect, options);
         best.dialect.quote = likely.then_some(b'"');
         best.dialect.escape = likely.then(|| options.escape.flatten().unwrap_or(b'"'));
     }
@@ -307,7 +308,13 @@ fn measure(sample: &Sample, dialect: Dialect, options: &CsvOptions) -> Option<Fi
             u8::from(uniform || options.delimiter.is_some())
         } else if uniform && preamble == 0 {
             4
-        } else if uniform && body.len() >= 2 && preamble <= MAX_PREAMBLE && options.skip.is_none() {
+        } else if uniform
+            && body.len() >= 2
+            && preamble <= MAX_PREAMBLE
+            && options.skip.is_none()
+            // A line of more fields is rather the header of records that are cut short.
+            && ranges[..preamble].iter().all(|(least, _)| *least < width)
+        {
             3
         } else if preamble == 0
             && (matching * 10 >= ranges.len() * 6 || options.ignore_errors && matching * 2 > ranges.len())
@@ -387,7 +394,10 @@ fn columns(sniffed: &mut Sniffed, sample: &Sample, from: usize, width: usize, op
     let mut at = records.widths.first().map_or(0, |w| *w as usize);
     for found in records.widths.iter().skip(1) {
         let found = *found as usize;
-        for (column, span) in records.spans[at..at + found].iter().take(width).enumerate() {
+        // Records that are skipped when they are read say nothing of types.
+        let skipped = options.ignore_errors && found < width && !options.null_padding;
+        let fields = if skipped { &[][..] } else { &records.spans[at..at + found] };
+        for (column, span) in fields.iter().take(width).enumerate() {
             if !nulls.matches(*span, text) {
                 if span.is_escaped() {
                     guesser.value(column, &value(*span));

@@ -156,7 +156,7 @@ fn options() {
     let utf16: Vec<u8> = "\u{feff}a,b\nü,1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(read(utf16, &[]), "a VARCHAR, b BIGINT | ü,1");
     assert!(read(plain, &[("filename", YES)]).starts_with("a BIGINT, b BIGINT, filename VARCHAR | 3,4,/"));
-    assert!(error(plain, &[("delimiter", text("||"))]).contains("one ASCII character"));
+    assert!(error(plain, &[("delimiter", text("|||||"))]).contains("one to 4 bytes"));
     assert!(error(plain, &[("dateformat", text("%Q"))]).contains("%Q"));
     assert!(error(plain, &[("heder", YES)]).contains("did you mean \"header\""));
     assert!(error(plain, &[("auto_detect", NO)]).contains("columns"));

@@ -54,11 +54,15 @@ pub(crate) fn sink(
             },
         }
     };
-    let delimiter = byte(&["delim", "delimiter", "sep"], if format == Format::Tsv { b'\t' } else { b',' })?;
+    let usual = if format == Format::Tsv { "\t" } else { "," };
+    let delimiter = match super::options::delimiter(&options)? {
+        None => usual.to_owned(),
+        Some(given) => String::from_utf8_lossy(given.as_bytes()).into_owned(),
+    };
     let quote = byte(&["quote"], b'"')?;
     let escape = byte(&["escape"], quote)?;
-    if delimiter == quote || delimiter == escape {
-        return Err(options.bad("quote", "must not be the delimiter"));
+    if [quote, escape].iter().any(|byte| delimiter.as_bytes().contains(byte)) {
+        return Err(options.bad("quote", "must not be in the delimiter"));
     }
     let null = options.text(&["nullstr", "null"])?.unwrap_or_default();
     let forced = match options.boolean(&["force_quote"]) {
@@ -112,7 +116,7 @@ pub(in crate::io) fn compression(options: &Options, path: &str) -> Result<Compre
 /// How rows are spelled.
 #[derive(Debug)]
 struct CsvText {
-    delimiter: u8,
+    delimiter: String,
     quote: u8,
     escape: u8,
     null: String,
@@ -134,7 +138,12 @@ impl CsvText {
             || value == self.null.as_bytes()
             || matches!(value.first(), Some(b'#' | b' '))
             || value.iter().any(|b| {
-                *b == self.delimiter || *b == self.quote || *b == self.escape || *b == b'\n' || *b == b'\r'
+                // Also a part of the delimiter could be read as the beginning of one.
+                self.delimiter.as_bytes().contains(b)
+                    || *b == self.quote
+                    || *b == self.escape
+                    || *b == b'\n'
+                    || *b == b'\r'
             });
         if needed {
             let value = out.split_off(start);
@@ -151,8 +160,8 @@ impl CsvText {
 
     /// Whether values of a type never need quotes, given the usual signs.
     fn is_plain(&self, ty: &LogicalType) -> bool {
-        let usual =
-            matches!(self.delimiter, b',' | b';' | b'\t' | b'|') && matches!(self.quote, b'"' | b'\'');
+        let usual = self.delimiter.bytes().all(|b| matches!(b, b',' | b';' | b'\t' | b'|'))
+            && matches!(self.quote, b'"' | b'\'');
         let letters_or_digits =
             |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.: ".contains(&b));
         usual
@@ -210,7 +219,7 @@ impl TextFormat for CsvText {
         for row in 0..batch.rows {
             for (i, column) in columns.iter().enumerate() {
                 if i > 0 {
-                    out.push(char::from(self.delimiter));
+                    out.push_str(&self.delimiter);
                 }
                 if column.writer.is_null(row) {
                     out.push_str(&self.null);
@@ -238,7 +247,7 @@ impl TextFormat for CsvText {
         if self.header {
             for (i, field) in self.schema.iter().enumerate() {
                 if i > 0 {
-                    out.push(char::from(self.delimiter));
+                    out.push_str(&self.delimiter);
                 }
                 let start = out.len();
                 out.push_str(&field.name);

@@ -91,7 +91,7 @@ impl Binder<'_> {
             if level == 0 {
                 cx.spans.extend(columns.iter().map(|c| (c.column.id, ident.span)));
             }
-            if let ([only], true) = (&columns[..], relation.is_function) {
+            if let ([only], true) = (&columns[..], relation.is_value) {
                 return Ok(Some(only.column.expr()));
             }
             let mut fields: Vec<(String, Expr)> = vec![];

@@ -630,7 +630,9 @@ impl Binder<'_> {
             }
         };
         let mut bound = self.source(source, &function);
-        bound.scope.relations[0].is_function = true;
+        let relation = &mut bound.scope.relations[0];
+        relation.is_function = true;
+        relation.is_value = matches!(&function[..], "range" | "generate_series");
         Ok(bound)
     }
 

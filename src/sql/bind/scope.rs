@@ -29,8 +29,10 @@ pub struct Relation {
     pub columns: Vec<ScopeColumn>,
     /// The number of the row, which is found by its name, unless a column has that, but is not one of the columns.
     pub row_id: Option<ScopeColumn>,
-    /// It is the result of a function: if it has one column only, its name means that column.
+    /// It is the result of a function: it may be given more names than it has columns.
     pub is_function: bool,
+    /// It is one value a row, as of `range` and `unnest`: its name means that, and not a row.
+    pub is_value: bool,
 }
 
 /// One column of a table of FROM.
@@ -73,7 +75,15 @@ impl Relation {
     /// A relation of these columns.
     pub fn new(name: impl Into<String>, columns: Vec<Column>) -> Self {
         let columns = columns.into_iter().map(ScopeColumn::new).collect();
-        Self { name: name.into(), schema: None, database: None, columns, row_id: None, is_function: false }
+        Self {
+            name: name.into(),
+            schema: None,
+            database: None,
+            columns,
+            row_id: None,
+            is_function: false,
+            is_value: false,
+        }
     }
 
     /// The column of that name.

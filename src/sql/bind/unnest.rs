@@ -210,6 +210,7 @@ impl Binder<'_> {
         let columns = std::iter::once(column.clone()).chain(ordinality.clone()).collect();
         let mut relation = Relation::new(name, columns);
         relation.is_function = true;
+        relation.is_value = true;
         let plan = LogicalPlan::Unnest {
             input: Box::new(input),
             lists: vec![Definition { column, expr: list }],

@@ -9,6 +9,7 @@ mod metrics;
 mod plan_cache;
 mod prepared;
 mod read_view;
+mod rejects;
 mod reports;
 mod result;
 mod settings;
@@ -41,6 +42,7 @@ pub use values::{Parameters, TypedValue, Variables};
 use crate::exec::context::{CancelToken, ExecContext};
 use crate::exec::plan::Plan;
 use crate::exec::profile::Profile;
+use crate::exec::rejects::Rejects;
 use crate::exec::spill::TempSpace;
 use crate::exec::{QueryStream, execute};
 use crate::sql::analyze::Analysis;
@@ -79,6 +81,8 @@ pub struct Session {
     running: Running,
     /// The contexts of the plans of a statement that EXPLAIN ANALYZE runs.
     watched: Mutex<Option<Vec<Arc<ExecContext>>>>,
+    /// What readers of files left out, for the next statement to find.
+    rejects: Arc<Rejects>,
 }
 
 impl std::fmt::Debug for Session {
@@ -110,12 +114,14 @@ impl Session {
             cancel,
             running,
             watched: Mutex::default(),
+            rejects: Arc::default(),
         }
     }
 
     /// Runs exactly one statement. Rows are made while they are read; all else is done on return.
     pub fn run(&mut self, sql: &str, parameters: Parameters) -> Result<Outcome, Failure> {
         self.cancel.reset();
+        self.store_rejects()?;
         self.run_text(sql, parameters)
     }
 
@@ -140,6 +146,7 @@ impl Session {
         parameters: Parameters,
     ) -> Result<Outcome, Failure> {
         self.cancel.reset();
+        self.store_rejects()?;
         // PREPARE keeps its statement's text, which is parsed anew.
         if matches!(prepared.statement, Statement::Prepare(_)) {
             return self.run_text(&prepared.sql, parameters);
@@ -253,6 +260,7 @@ impl Session {
         context.temp =
             TempSpace::new(self.settings.temp_directory.clone(), self.settings.max_temp_directory_bytes);
         context.zone = self.settings.time_zone.clone();
+        context.rejects = Arc::clone(&self.rejects);
         context
     }
 

@@ -150,6 +150,11 @@ impl Transaction {
         }
     }
 
+    /// Whether it can only be rolled back.
+    pub fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+
     /// A statement inside failed. What did not begin to run may be given again, rightly.
     pub fn statement_failed(&mut self, failure: &Failure) {
         use SqlErrorKind as K;

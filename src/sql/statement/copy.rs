@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr as Syntax, Ident};
+use sqlparser::ast::{Expr as Syntax, Ident, ObjectName};
 
 use crate::catalog::ObjectKind;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::batch::Field;
+use crate::exec::source::Source;
 use crate::sql::ast::{Copy, CopySubject};
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::{Binder, BoundQuery};
@@ -86,19 +87,31 @@ fn copy_from(session: &mut Session, copy: &Copy) -> Result<u64, Failure> {
     let CopySubject::Table { name, columns } = &copy.subject else {
         return Err(SqlError::parser("COPY FROM needs a table").into());
     };
+    let formats = Arc::clone(session.formats());
+    append(session, name, columns, |binder, fields| {
+        let (path, format, options) = target_file(binder, copy)?;
+        Ok(formats.copy_source(&path, format.as_deref(), &options, fields)?)
+    })
+}
+
+/// Adds the rows of a source, made for these columns of the table, to it; returns how many there were.
+pub(in crate::sql) fn append(
+    session: &mut Session,
+    name: &ObjectName,
+    columns: &[Ident],
+    make: impl FnOnce(&mut Binder<'_>, &[Field]) -> Result<Arc<dyn Source>, Failure>,
+) -> Result<u64, Failure> {
     let mut writer = session.writer_of(ObjectKind::Table, name)?;
     let view = writer.read_view()?;
     let target = Target::find(&view, name, None, "copy into")?;
     let positions = target.inserted(columns)?;
     let (bound, ids) = writer.session().bind(&view, |binder| {
-        let (path, format, options) = target_file(binder, copy)?;
         let fields: Vec<Field> = positions
             .iter()
             .map(|&i| &target.table.columns[i])
             .map(|c| Field::new(&*c.name, c.ty.clone()))
             .collect();
-        let formats = writer.session().formats();
-        let source = formats.copy_source(&path, format.as_deref(), &options, &fields)?;
+        let source = make(binder, &fields)?;
         let columns: Vec<_> =
             source.schema().iter().map(|f| binder.ids.column(&f.name, f.ty.clone())).collect();
         let plan = LogicalPlan::SourceGet {

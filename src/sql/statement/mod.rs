@@ -34,6 +34,7 @@ mod upkeep;
 mod with_changes;
 pub use upkeep::{Task, tasks};
 
+pub(super) use copy::append;
 pub use prepare::prepare;
 pub(super) use query::plan as query_plan;
 use sqlparser::ast::{Ident, Statement as SqlStatement};
