@@ -298,11 +298,11 @@ macro_rules! with_codec {
 }
 
 /// The codecs for whole numbers, cheapest to decode first, and what a byte of theirs counts in per cent: a codec
-/// that is slower to decode must be smaller by more than the rest of it.
+/// that is slower to decode must be smaller by more than the rest of it. What is [`in_place`] is not decoded at all.
 const CANDIDATES: [(Codec, usize); 9] = [
     (Codec::Constant, 100),
     (Codec::Sequence, 100),
-    (Codec::Plain, 100),
+    (Codec::Plain, 95),
     (Codec::Frame, 100),
     (Codec::Runs, 100),
     (Codec::Patched, 104),

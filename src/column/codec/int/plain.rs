@@ -3,9 +3,13 @@
 //! After the head: `count` numbers.
 
 use crate::column::codec::bitpack::Lane;
-use crate::column::codec::int::{Domain, HEAD, IntCodec, IntStats, Shape, number};
+use crate::column::codec::bits::Bits;
+use crate::column::codec::int::{Domain, HEAD, IntCodec, IntStats, Shape, Span, number};
 use crate::column::codec::{Codec, Stream, StreamHead};
 use crate::column::le::{Cursor, Decoded};
+
+/// Numbers whose bits are one word.
+const WORD: usize = 64;
 
 /// See the module.
 pub(super) struct Plain;
@@ -28,6 +32,19 @@ impl IntCodec for Plain {
         let bytes = stream.payload.take_items(count, O::WIDTH)?;
         stream.payload.finish()?;
         out.extend(bytes.chunks_exact(O::WIDTH).map(O::read));
+        Ok(())
+    }
+
+    fn filter<O: Lane>(mut stream: Stream<'_>, count: usize, span: Span<O>, bits: &mut Bits) -> Decoded<()> {
+        let bytes = stream.payload.take_items(count, O::WIDTH)?;
+        stream.payload.finish()?;
+        let mut values = [O::default(); WORD];
+        for (word, bytes) in bytes.chunks(WORD * O::WIDTH).enumerate() {
+            let numbers = bytes.chunks_exact(O::WIDTH);
+            let values = &mut values[..numbers.len()];
+            values.iter_mut().zip(numbers).for_each(|(value, bytes)| *value = O::read(bytes));
+            bits.set_where(word * WORD, values, |v| span.test(v));
+        }
         Ok(())
     }
 
