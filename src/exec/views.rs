@@ -212,6 +212,102 @@ impl<T: ByteViewType> Views<T> {
     }
 }
 
+/// Rows by number of arrays that all list the same buffers, as batches out of a join do: a row that is the same row of the
+/// build side has the same view, and need not be read to be told.
+pub(crate) struct SharedViews<T: ByteViewType> {
+    /// Those of the first array.
+    buffers: Option<Arc<[Buffer]>>,
+    /// Invariant: each is that of a valid array of `T` with these buffers, [`NULL`] or [`UNSET`].
+    views: Vec<u128>,
+    of: PhantomData<T>,
+}
+
+/// A row that is NULL. No string is that long.
+const NULL: u128 = u128::MAX;
+/// A row that was not set.
+const UNSET: u128 = u128::MAX - 1;
+
+impl<T: ByteViewType> Default for SharedViews<T> {
+    fn default() -> Self {
+        Self { buffers: None, views: vec![], of: PhantomData }
+    }
+}
+
+impl<T: ByteViewType> SharedViews<T> {
+    /// Whether the array lists the same buffers as those before. The first array may list any.
+    pub fn accepts(&self, array: &GenericByteViewArray<T>) -> bool {
+        self.buffers.as_ref().is_none_or(|buffers| same_list(buffers, array.data_buffers()))
+    }
+
+    /// Makes room for so many rows, which are not set.
+    pub fn resize(&mut self, rows: usize) {
+        self.views.resize(rows, UNSET);
+    }
+
+    /// Sets the rows of these numbers to those of an array, where they are not set. Returns whether they now all are the same.
+    ///
+    /// # Panics
+    ///
+    /// If the array is not [accepted](Self::accepts), or a number is of no row.
+    pub fn set_or_compare(&mut self, numbers: &[u32], array: &GenericByteViewArray<T>) -> bool {
+        assert!(self.accepts(array), "rows of other buffers");
+        let buffers = self.buffers.get_or_insert_with(|| Arc::clone(array.data_buffers()));
+        for (row, (&number, &view)) in numbers.iter().zip(array.views()).enumerate() {
+            let view = if array.is_null(row) { NULL } else { view };
+            let known = &mut self.views[number as usize];
+            if *known == UNSET {
+                *known = view;
+            } else if *known != view && !same_text(*known, buffers, view, buffers) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether a row is the same as that of an array, which may list any buffers.
+    pub fn is(&self, number: usize, array: &GenericByteViewArray<T>, row: usize) -> bool {
+        let view = if array.is_null(row) { NULL } else { array.views()[row] };
+        let buffers = self.buffers.as_deref().unwrap_or_default();
+        same_text(self.views[number], buffers, view, array.data_buffers())
+    }
+
+    /// The first so many rows, all of which must be set, as an array.
+    ///
+    /// # Panics
+    ///
+    /// If one is not.
+    pub fn take(&mut self, rows: usize) -> ArrayRef {
+        let mut views = std::mem::take(&mut self.views);
+        views.truncate(rows);
+        assert!(!views.contains(&UNSET), "a row that was not set");
+        let nulls = views.contains(&NULL).then(|| views.iter().map(|view| *view != NULL).collect());
+        views.iter_mut().filter(|view| **view == NULL).for_each(|view| *view = 0);
+        let buffers = self.buffers.take().unwrap_or_default();
+        // SAFETY: by the invariant of `views`; those that are not of an array are the empty string now. There are as many
+        // NULLs or not as views.
+        Arc::new(unsafe { GenericByteViewArray::<T>::new_unchecked(views.into(), buffers, nulls) })
+    }
+
+    /// Bytes held, without the buffers, which are held anyway.
+    pub fn size(&self) -> usize {
+        self.views.capacity() * size_of::<u128>()
+    }
+}
+
+/// Whether two views with their buffers are of the same text, or both [`NULL`].
+fn same_text(a: u128, buffers_of_a: &[Buffer], b: u128, buffers_of_b: &[Buffer]) -> bool {
+    // Length and first four bytes; of a short one, and of NULL, all that follows too.
+    if a as u64 != b as u64 || a == NULL || b == NULL || a as u32 <= INLINE {
+        return a == b;
+    }
+    long_text(a, buffers_of_a) == long_text(b, buffers_of_b)
+}
+
+fn long_text(view: u128, buffers: &[Buffer]) -> &[u8] {
+    let (number, at) = ((view >> 64) as u32 as usize, (view >> 96) as usize);
+    &buffers[number][at..at + view as u32 as usize]
+}
+
 #[cfg(test)]
 mod tests {
     use arrow_array::StringViewArray;
@@ -232,6 +328,32 @@ mod tests {
         let expected: Vec<Option<&str>> = parts.iter().flat_map(|p| p.as_string_view().iter()).collect();
         assert_eq!(all.as_string_view().iter().collect::<Vec<_>>(), expected);
         assert_eq!(all.as_string_view().data_buffers().len(), 2);
+    }
+
+    #[test]
+    fn rows_of_shared_buffers_are_told_apart() {
+        let all = texts(&[
+            Some("short"),
+            Some("a text of more than twelve bytes"),
+            None,
+            Some("a text of more than twelve Bytes"),
+            Some(""),
+            Some("a text of more than twelve bytes"),
+        ]);
+        let all = all.as_string_view();
+        let mut rows = SharedViews::<StringViewType>::default();
+        rows.resize(4);
+        assert!(rows.set_or_compare(&[1, 0, 2, 3], &all.slice(0, 4)));
+        for (number, row, same) in [(1, 0, true), (0, 5, true), (0, 3, false), (2, 4, false), (2, 2, true)] {
+            assert_eq!(rows.is(number, all, row), same, "{number} {row}");
+            assert_eq!(rows.set_or_compare(&[number as u32], &all.slice(row, 1)), same, "{number} {row}");
+        }
+        let other = texts(&[Some("a text of more than twelve bytes")]);
+        assert!(!rows.accepts(other.as_string_view()) && rows.is(0, other.as_string_view(), 0));
+        let taken = rows.take(3);
+        taken.to_data().validate_full().unwrap();
+        let expected = [Some("a text of more than twelve bytes"), Some("short"), None];
+        assert_eq!(taken.as_string_view().iter().collect::<Vec<_>>(), expected);
     }
 
     #[test]

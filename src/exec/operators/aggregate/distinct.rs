@@ -19,7 +19,7 @@ use crate::exec::error::Result;
 use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::memory::Reservation;
 use crate::exec::operators::groups::hash::{KeyHasher, hash_keys, is_text};
-use crate::exec::operators::groups::{GroupTable, group_table, numbered_table};
+use crate::exec::operators::groups::key_set::KeySet;
 use crate::exec::scheduler::parallel;
 use crate::exec::spill::partition::Partitioner;
 use crate::exec::spill::{Chunk, Spill};
@@ -33,10 +33,15 @@ const TRIAL_ROWS: usize = 1 << 15;
 /// With more groups than this they are partitioned themselves, so that their arguments need not be.
 pub(super) const MOST_GROUPS: usize = 1 << 16;
 
-/// An empty table for the distinct arguments of a call; with the group in front, if there are groups.
-pub(super) fn distinct_table(call: &AggregateCall, grouped: bool) -> Result<Box<dyn GroupTable>> {
+/// An empty set for the distinct arguments of a call; with the group in front, if there are groups.
+pub(super) fn distinct_set(call: &AggregateCall, grouped: bool) -> Result<KeySet> {
     let types = column_types(call, grouped);
-    if grouped { numbered_table(&types) } else { group_table(&types) }
+    if grouped { KeySet::of_groups(&types, is_ordered(call)) } else { KeySet::new(&types) }
+}
+
+/// Whether rows are to come in the order in which they were found.
+fn is_ordered(call: &AggregateCall) -> bool {
+    call.function.order_sensitive || !call.order_by.is_empty()
 }
 
 fn column_types(call: &AggregateCall, grouped: bool) -> Vec<LogicalType> {
@@ -82,7 +87,7 @@ impl Repeats {
 
 /// One worker's distinct rows of one aggregate: groups, if there are any, and arguments.
 pub(super) struct DistinctSet {
-    table: Box<dyn GroupTable>,
+    keys: KeySet,
     grouped: bool,
     repeats: Repeats,
     /// Rows that may be in the table or among each other, if they are laid out by the hash of their arguments.
@@ -93,7 +98,7 @@ pub(super) struct DistinctSet {
     /// How many of the types are hashes of texts, at the end.
     texts: usize,
     columns: Vec<LogicalType>,
-    ids: Vec<u32>,
+    ordered: bool,
 }
 
 struct Scattered {
@@ -142,7 +147,7 @@ impl DistinctSet {
         let texts = call.args.iter().filter(|a| is_text(&a.ty().arrow())).count();
         types.extend(std::iter::repeat_n(DataType::UInt64, texts));
         Ok(Self {
-            table: distinct_table(call, grouped)?,
+            keys: distinct_set(call, grouped)?,
             grouped,
             repeats: Repeats::default(),
             scattered: None,
@@ -150,7 +155,7 @@ impl DistinctSet {
             types,
             texts,
             columns: column_types(call, grouped),
-            ids: vec![],
+            ordered: is_ordered(call),
         })
     }
 
@@ -164,9 +169,9 @@ impl DistinctSet {
         self.spilled.is_some()
     }
 
-    /// Begins with the rows of a table.
-    pub fn set_table(&mut self, table: Box<dyn GroupTable>) {
-        self.table = table;
+    /// Begins with these rows.
+    pub fn set_keys(&mut self, keys: KeySet) {
+        self.keys = keys;
     }
 
     /// Writes all rows away, and those that are still to come.
@@ -176,9 +181,12 @@ impl DistinctSet {
             None => Partitioner::new(spill, 0),
         };
         let width = self.types.len() - self.texts;
-        let rows = self.table.len();
-        let keys = self.table.take_keys()?;
-        self.table = if self.grouped { numbered_table(&self.columns)? } else { group_table(&self.columns)? };
+        let rows = self.keys.len();
+        let keys = self.keys.take_keys()?;
+        self.keys = match self.grouped {
+            true => KeySet::of_groups(&self.columns, self.ordered)?,
+            false => KeySet::new(&self.columns)?,
+        };
         spill_rows(&mut spilled, keys, rows, self.grouped)?;
         if let Some(mut scattered) = self.scattered.take() {
             for mut batch in scattered.scatter.take()?.into_iter().flatten() {
@@ -213,12 +221,12 @@ impl DistinctSet {
 
     /// Bytes held.
     pub fn size(&self) -> usize {
-        self.table.size() + self.scattered.as_ref().map_or(0, |s| s.scatter.size())
+        self.keys.size() + self.scattered.as_ref().map_or(0, |s| s.scatter.size())
     }
 
     /// Groups, if there are any, and arguments. Where [`DistinctSet::is_scattered`] is so, some rows come repeatedly.
     pub fn into_columns(mut self) -> Result<Vec<ArrayRef>> {
-        let columns = self.table.take_keys()?;
+        let columns = self.keys.take_keys()?;
         let Some(mut scattered) = self.scattered else { return Ok(columns) };
         let batches: Vec<Batch> = scattered.scatter.take()?.into_iter().flatten().collect();
         let pieces =
@@ -239,13 +247,13 @@ impl DistinctSet {
         if let Some(scattered) = &mut self.scattered {
             return scattered.push(columns, rows, self.grouped);
         }
-        self.table.intern(&columns, rows, &mut self.ids)?;
+        self.keys.insert(&columns, rows)?;
         // The texts of a dictionary are looked up once, while they are in the caches; where they are laid out each has to
         // be fetched from memory again.
         let once = !self.grouped && columns.iter().all(|c| c.as_dictionary_opt::<UInt32Type>().is_some());
         if !once
-            && self.repeats.are_few(rows, self.table.len())
-            && self.table.is_hashed()
+            && self.repeats.are_few(rows, self.keys.len())
+            && self.keys.is_hashed()
             && groups <= MOST_GROUPS
             && self.types.iter().all(can_scatter)
         {
@@ -311,18 +319,18 @@ pub(super) fn merge_distinct(
     let grouped = !aggregation.keys.is_empty();
     let scattered = sets.iter().any(|(set, _)| set.is_scattered());
     if let ([(set, _)], false) = (&mut sets[..], scattered) {
-        return Ok(vec![set.table.take_keys()?]);
+        return Ok(vec![set.keys.take_keys()?]);
     }
     let context = &*aggregation.context;
-    let rows: usize = sets.iter().map(|(s, _)| s.table.len()).sum();
+    let rows: usize = sets.iter().map(|(s, _)| s.keys.len()).sum();
     let partitions = if scattered { PARTITIONS } else { partition_count(rows, context.threads) };
     let sets: Vec<Mutex<Option<DistinctRows>>> = sets.into_iter().map(|s| Mutex::new(Some(s))).collect();
     let split = parallel(context, sets.len(), |s| {
         let taken = sets[s].lock().take();
         let (mut set, map) =
             taken.ok_or_else(|| crate::exec::error::ExecError::Internal("merged twice".into()))?;
-        let rows = set.table.len();
-        let mut columns = set.table.take_keys()?;
+        let rows = set.keys.len();
+        let mut columns = set.keys.take_keys()?;
         if let (true, Some(map)) = (grouped, &map) {
             columns[0] = remap(&columns[0], map);
         }
@@ -337,9 +345,8 @@ pub(super) fn merge_distinct(
     })?;
     let width = call.args.len() + usize::from(grouped);
     parallel(context, partitions, |p| {
-        let mut merged = distinct_table(call, grouped)?;
+        let mut merged = distinct_set(call, grouped)?;
         let mut memory = Reservation::new(&aggregation.context);
-        let mut ids = vec![];
         let rows: usize = split
             .iter()
             .map(|s| {
@@ -350,7 +357,7 @@ pub(super) fn merge_distinct(
         merged.expect(if scattered { rows / 2 } else { 0 });
         for split in &split {
             let picked = take_all(&split.columns, &split.picks[p])?;
-            merged.intern(&picked, split.picks[p].len(), &mut ids)?;
+            merged.insert(&picked, split.picks[p].len())?;
             let batches = split.scattered.get(p).map(|s| std::mem::take(&mut *s.lock())).unwrap_or_default();
             for mut batch in batches {
                 let hashes = batch.columns.split_off(width);
@@ -359,7 +366,7 @@ pub(super) fn merge_distinct(
                 if let (true, Some(map)) = (grouped, &split.map) {
                     batch.columns[0] = remap(&batch.columns[0], map);
                 }
-                merged.intern_hashed(&batch.columns, &texts, batch.rows, &mut ids)?;
+                merged.insert_hashed(&batch.columns, &texts, batch.rows)?;
             }
             memory.resize(merged.size())?;
         }

@@ -19,7 +19,7 @@ use crate::exec::eval::{evaluate, evaluate_predicate, flatten};
 use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::memory::{Account, Budget};
 use crate::exec::operators::groups::hash::hash_keys;
-use crate::exec::operators::groups::{FindCache, GroupTable, group_table};
+use crate::exec::operators::groups::{FindCache, GroupTable, grouping_table};
 use crate::exec::spill::partition::Partitioner;
 
 /// One worker's groups and the states of their aggregates.
@@ -61,7 +61,7 @@ impl Local {
         }
         let table = match failed {
             Some(e) => Some(Err(e)),
-            None => grouped.then(|| group_table(&types)),
+            None => grouped.then(|| grouping_table(&types)),
         };
         let mut states: Vec<_> = aggregation.calls.iter().map(|c| (c.function.new_states)()).collect();
         if !grouped {
@@ -89,8 +89,8 @@ impl Local {
     /// Begins with the groups of one partition, whose other rows are still to come.
     pub fn of_part(aggregation: &Aggregation, part: Part, budget: &Arc<Budget>) -> Self {
         let mut local = Self::new(aggregation, budget);
-        for (set, table) in local.distinct.iter_mut().zip(part.distinct) {
-            set.set_table(table);
+        for (set, keys) in local.distinct.iter_mut().zip(part.distinct) {
+            set.set_keys(keys);
         }
         Self {
             table: Some(Ok(part.table)),
@@ -273,6 +273,7 @@ impl Local {
             && let Some(layout) = &aggregation.layout
             && !self.distinct.iter().any(DistinctSet::is_spilled)
         {
+            let bytes = self.size();
             let (states, distinct) = (std::mem::take(&mut self.states), std::mem::take(&mut self.distinct));
             let shares = Shares::new(
                 self.take_table()?,
@@ -282,7 +283,7 @@ impl Local {
                 Division::Hash(PARTITIONS),
                 &aggregation.spill,
             )?;
-            let partitioned = Partitioned::new(aggregation, layout, &shares)?;
+            let partitioned = Partitioned::new(aggregation, layout, shares, bytes)?;
             self.partitioned = Some(Box::new(partitioned));
         }
         Ok(())

@@ -11,14 +11,14 @@ use parking_lot::Mutex;
 use super::distinct::{DistinctRows, DistinctSet, merge_distinct};
 use super::local::Local;
 use super::ordered::OrderedRows;
-use super::partition::{PARTITIONS, Part, Partitioned};
+use super::partition::{Groups, PARTITIONS, Part, Partitioned};
 use super::{Aggregation, Feed, spilled};
 use crate::exec::aggregates::GroupStates;
 use crate::exec::batch::Batch;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::memory::{Account, Reservation};
 use crate::exec::operators::groups::GroupTable;
-use crate::exec::operators::groups::hash::hash_keys;
+use crate::exec::operators::groups::hash::{KeyHasher, hash_keys};
 use crate::exec::operators::groups::words::each_integer;
 use crate::exec::pipeline::{BatchesSource, LazySource, split_batch};
 use crate::exec::scheduler::parallel;
@@ -73,7 +73,7 @@ pub(super) fn finish(aggregation: Aggregation, mut locals: Vec<Local>) -> Result
     Ok(Arc::new(LazySource::new(partitions, move |p| {
         let merge = merge.clone();
         // Done by whoever draws the first batch, so that it is done in parallel and its time is counted.
-        let merged = std::iter::once_with(move || merge_partition(&merge.0, &merge.1, p));
+        let merged = std::iter::once_with(move || merge_partition(&merge.0, &merge.1, p, partitions));
         Ok(Box::new(merged.flat_map(|merged| -> Box<dyn Iterator<Item = Result<Batch>> + Send> {
             match merged {
                 Ok(batch) => Box::new(split_batch(batch).map(Ok)),
@@ -117,12 +117,14 @@ impl Division {
         }
     }
 
-    /// The partition of each group.
-    fn of(self, keys: &[ArrayRef], groups: usize) -> Result<Vec<u32>> {
+    /// The partition of each group, and the hashes of its texts ([`KeyHasher::texts`]), which may be none at all.
+    fn of(self, keys: &[ArrayRef], groups: usize) -> Result<(Vec<u32>, Vec<Vec<u64>>)> {
         match self {
             Self::Hash(partitions) => {
-                let hashes = hash_keys(keys, groups)?;
-                Ok(hashes.into_iter().map(|hash| partition_of(hash, partitions) as u32).collect())
+                let mut hasher = KeyHasher::default();
+                hasher.hash(keys, groups)?;
+                let of = hasher.hashes().iter().map(|hash| partition_of(*hash, partitions) as u32);
+                Ok((of.collect(), hasher.into_texts()))
             }
             Self::Range { least, shift, .. } => {
                 // NULL is in the first.
@@ -130,7 +132,7 @@ impl Division {
                 for key in keys {
                     each_integer(key, |group, v| of[group] = (v.wrapping_sub(least) as u64 >> shift) as u32)?;
                 }
-                Ok(of)
+                Ok((of, vec![]))
             }
         }
     }
@@ -268,6 +270,8 @@ pub(super) fn split_by(
 /// One worker's groups, taken apart for the merge.
 pub(super) struct Shares {
     pub keys: Vec<ArrayRef>,
+    /// Hashes of the keys that are texts.
+    texts: Vec<Vec<u64>>,
     /// Groups of each partition.
     pub picks: Vec<UInt32Array>,
     /// Locked for one merge at a time.
@@ -282,6 +286,12 @@ pub(super) struct Shares {
 }
 
 impl Shares {
+    /// The hashes of the texts of some groups, for each key that is text, if they are known.
+    pub fn hashes_of_texts(&self, groups: &UInt32Array) -> Vec<Vec<u64>> {
+        let of_groups = |hashes: &Vec<u64>| groups.values().iter().map(|g| hashes[*g as usize]).collect();
+        self.texts.iter().map(of_groups).collect()
+    }
+
     /// Takes a worker's groups apart.
     pub fn new(
         mut table: Box<dyn GroupTable>,
@@ -294,7 +304,7 @@ impl Shares {
         let rows = table.len();
         let keys = table.take_keys()?;
         drop(table);
-        let of = division.of(&keys, rows)?;
+        let (of, texts) = division.of(&keys, rows)?;
         let partitions = division.partitions();
         let picks = split_by(rows, partitions, |row| of[row] as usize);
         let mut written = vec![];
@@ -326,6 +336,7 @@ impl Shares {
             .collect::<Result<_>>()?;
         Ok(Self {
             keys,
+            texts,
             picks,
             states: states.into_iter().map(Mutex::new).collect(),
             distinct,
@@ -337,72 +348,81 @@ impl Shares {
 
 /// What a worker leaves to be merged partition by partition.
 pub(super) struct Worker {
-    pub groups: WorkerGroups,
+    /// Groups of its table.
+    pub shares: Option<Shares>,
+    /// Groups and rows of each partition, if it laid out rows.
+    parts: Vec<Mutex<(Option<Part>, Vec<Batch>)>>,
+    /// In how many.
+    partitions: usize,
     /// What the worker's tables, states and rows took; most of it is still there.
     _memory: Account,
 }
 
-pub(super) enum WorkerGroups {
-    Shares(Shares),
-    /// Groups and rows of each partition.
-    Parts(Vec<Mutex<Option<(Part, Vec<Batch>)>>>),
-}
-
 impl Worker {
     pub fn new(mut local: Local, division: Division, spill: &Spill) -> Result<Self> {
-        let groups = match local.partitioned.take() {
-            Some(partitioned) => {
-                let Partitioned { parts, mut scatter, .. } = *partitioned;
-                let both = parts.into_iter().zip(scatter.take()?);
-                WorkerGroups::Parts(both.map(|both| Mutex::new(Some(both))).collect())
-            }
-            None => {
-                let table = local.take_table()?;
-                WorkerGroups::Shares(Shares::new(
-                    table,
-                    local.states,
-                    local.distinct,
-                    local.ordered,
-                    division,
-                    spill,
-                )?)
-            }
+        let Some(partitioned) = local.partitioned.take() else {
+            let table = local.take_table()?;
+            let (states, distinct, ordered) = (local.states, local.distinct, local.ordered);
+            let shares = Shares::new(table, states, distinct, ordered, division, spill)?;
+            let partitions = division.partitions();
+            return Ok(Self { shares: Some(shares), parts: vec![], partitions, _memory: local.memory });
         };
-        Ok(Self { groups, _memory: local.memory })
+        let Partitioned { groups, mut scatter, .. } = *partitioned;
+        let batches = scatter.take()?;
+        let partitions = batches.len();
+        let (shares, parts) = match groups {
+            Groups::Begun(shares) => (Some(shares), (0..partitions).map(|_| None).collect()),
+            Groups::Parts(parts) => (None, parts.into_iter().map(Some).collect::<Vec<_>>()),
+        };
+        let parts = parts.into_iter().zip(batches).map(Mutex::new).collect();
+        Ok(Self { shares, parts, partitions, _memory: local.memory })
+    }
+
+    /// Adds what it has for partition `p` of so many, no more than its own, to that of other workers.
+    pub fn add_to(
+        &self,
+        whole: &mut Option<Part>,
+        aggregation: &Aggregation,
+        p: usize,
+        of: usize,
+    ) -> Result<()> {
+        // Its own are finer, by more bits of the same hashes.
+        let finer = self.partitions / of;
+        for p in p * finer..(p + 1) * finer {
+            if let Some(shares) = &self.shares {
+                part_of(whole, aggregation)?.add_share(aggregation, shares, p)?;
+            }
+            let Some(cell) = self.parts.get(p) else { continue };
+            let (part, batches) = std::mem::take(&mut *cell.lock());
+            if let Some(part) = part {
+                match whole {
+                    None => *whole = Some(part),
+                    Some(whole) => whole.add_part(aggregation, part)?,
+                }
+            }
+            let Some(layout) = &aggregation.layout else { continue };
+            for batch in batches {
+                aggregation.context.check_cancelled()?;
+                part_of(whole, aggregation)?.add_rows(aggregation, layout, &batch)?;
+            }
+        }
+        Ok(())
     }
 }
 
-fn merge_partition(aggregation: &Aggregation, workers: &[Worker], p: usize) -> Result<Batch> {
+fn part_of<'w>(whole: &'w mut Option<Part>, aggregation: &Aggregation) -> Result<&'w mut Part> {
+    Ok(match whole {
+        Some(part) => part,
+        None => whole.insert(Part::new(aggregation)?),
+    })
+}
+
+fn merge_partition(aggregation: &Aggregation, workers: &[Worker], p: usize, of: usize) -> Result<Batch> {
     let mut memory = Reservation::new(&aggregation.context);
     let mut whole: Option<Part> = None;
     for turn in 0..workers.len() {
         // Partitions begin with different workers, so that their merges rarely wait for each other.
-        let worker = &workers[(p + turn) % workers.len()];
-        match &worker.groups {
-            WorkerGroups::Shares(shares) => {
-                let part = match &mut whole {
-                    Some(part) => part,
-                    None => whole.insert(Part::new(aggregation)?),
-                };
-                part.add_share(aggregation, shares, p)?;
-            }
-            WorkerGroups::Parts(parts) => {
-                let Some((part, batches)) = parts[p].lock().take() else { continue };
-                let part = match &mut whole {
-                    None => whole.insert(part),
-                    Some(whole) => {
-                        whole.add_part(aggregation, part)?;
-                        whole
-                    }
-                };
-                if let Some(layout) = &aggregation.layout {
-                    for batch in batches {
-                        aggregation.context.check_cancelled()?;
-                        part.add_rows(aggregation, layout, &batch)?;
-                    }
-                }
-            }
-        }
+        workers[(p + turn) % workers.len()].add_to(&mut whole, aggregation, p, of)?;
         memory.force(whole.as_ref().map_or(0, Part::size));
     }
     let whole = whole.map_or_else(|| Part::new(aggregation), Ok)?;

@@ -4,7 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, UInt32Array};
 
-use super::distinct::distinct_table;
+use super::distinct::distinct_set;
 use super::merge::{split_by, take_all};
 use crate::exec::aggregates::GroupStates;
 use crate::exec::batch::Batch;
@@ -75,9 +75,9 @@ impl OrderedRows {
             columns.push(flatten(&arrow_select::take::take(column, &order, None)?)?);
         }
         if call.distinct {
-            let mut table = distinct_table(call, true)?;
-            table.intern(&columns, all.rows, &mut vec![])?;
-            columns = table.take_keys()?;
+            let mut set = distinct_set(call, true)?;
+            set.insert(&columns, all.rows)?;
+            columns = set.take_keys()?;
         }
         let groups = columns.remove(0);
         states.update(&columns, groups.as_primitive::<UInt32Type>().values())

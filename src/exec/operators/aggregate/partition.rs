@@ -8,7 +8,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, UInt64Array};
 use arrow_schema::DataType;
 use arrow_select::filter::filter;
 
-use super::distinct::distinct_table;
+use super::distinct::distinct_set;
 use super::merge::{Shares, remap, take_all};
 use super::ordered::OrderedRows;
 use super::scatter::{Scatter, can_scatter};
@@ -20,7 +20,8 @@ use crate::exec::error::Result;
 use crate::exec::eval::{evaluate, flatten};
 use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::operators::groups::hash::{KeyHasher, is_text};
-use crate::exec::operators::groups::{GroupTable, MISSING, group_table};
+use crate::exec::operators::groups::key_set::KeySet;
+use crate::exec::operators::groups::{GroupTable, MISSING, grouping_table};
 
 /// Partitions of rows that are laid out before they are grouped.
 pub(super) const PARTITIONS: usize = 128;
@@ -86,7 +87,7 @@ impl Layout {
 
 /// One worker's groups, partition by partition, and rows that are not grouped yet.
 pub(super) struct Partitioned {
-    pub parts: Vec<Part>,
+    pub groups: Groups,
     pub scatter: Scatter,
     hasher: KeyHasher,
     /// Bytes of rows after which they are grouped.
@@ -95,24 +96,25 @@ pub(super) struct Partitioned {
     grouped: usize,
 }
 
+/// The groups of a worker that lays out its rows.
+pub(super) enum Groups {
+    /// Those of the table that it had before. They wait for the merge, so that they need not be looked up here too.
+    Begun(Shares),
+    /// Those of each partition, as rows were grouped before the merge.
+    Parts(Vec<Part>),
+}
+
 impl Partitioned {
-    /// Begins with the groups of a table.
-    pub fn new(aggregation: &Aggregation, layout: &Layout, shares: &Shares) -> Result<Self> {
-        let mut parts = vec![];
-        for p in 0..PARTITIONS {
-            let mut part = Part::new(aggregation)?;
-            part.add_share(aggregation, shares, p)?;
-            parts.push(part);
-        }
+    /// Begins with the groups of a table, which took so many bytes.
+    pub fn new(aggregation: &Aggregation, layout: &Layout, begun: Shares, bytes: usize) -> Result<Self> {
         let context = &aggregation.context;
         let share = context.memory.limit() / SCATTERED_SHARE / context.threads as u64;
-        let grouped = parts.iter().map(Part::size).sum();
         Ok(Self {
-            parts,
+            groups: Groups::Begun(begun),
             scatter: Scatter::new(&layout.types, PARTITIONS)?,
             hasher: KeyHasher::default(),
             budget: usize::try_from(share).unwrap_or(usize::MAX).max(SCATTERED_MIN),
-            grouped,
+            grouped: bytes,
         })
     }
 
@@ -134,12 +136,21 @@ impl Partitioned {
     /// Groups the rows that were laid out.
     pub fn group_rows(&mut self, aggregation: &Aggregation, layout: &Layout) -> Result<()> {
         let before = self.scatter.size();
-        for (part, batches) in self.parts.iter_mut().zip(self.scatter.take()?) {
+        if let Groups::Begun(shares) = &self.groups {
+            let part = |p| {
+                let mut part = Part::new(aggregation)?;
+                part.add_share(aggregation, shares, p)?;
+                Ok(part)
+            };
+            self.groups = Groups::Parts((0..PARTITIONS).map(part).collect::<Result<_>>()?);
+        }
+        let Groups::Parts(parts) = &mut self.groups else { return Ok(()) };
+        for (part, batches) in parts.iter_mut().zip(self.scatter.take()?) {
             for batch in batches {
                 part.add_rows(aggregation, layout, &batch)?;
             }
         }
-        let grouped = self.parts.iter().map(Part::size).sum::<usize>();
+        let grouped = parts.iter().map(Part::size).sum::<usize>();
         // Where groups take as much as their rows did, nothing is won by grouping early.
         if grouped - self.grouped.min(grouped) > before / 2 {
             self.budget = self.budget.saturating_mul(2);
@@ -168,11 +179,10 @@ pub(super) struct Part {
     /// One for each call.
     pub states: Vec<Box<dyn GroupStates>>,
     /// For each call with [`Feed::Distinct`], its distinct groups and arguments.
-    pub distinct: Vec<Box<dyn GroupTable>>,
+    pub distinct: Vec<KeySet>,
     /// For each call with [`Feed::Ordered`], its rows.
     pub ordered: Vec<OrderedRows>,
     ids: Vec<u32>,
-    distinct_ids: Vec<u32>,
 }
 
 impl Part {
@@ -180,15 +190,14 @@ impl Part {
     pub fn new(aggregation: &Aggregation) -> Result<Self> {
         let types: Vec<LogicalType> = aggregation.keys.iter().map(Expr::ty).collect();
         Ok(Self {
-            table: group_table(&types)?,
+            table: grouping_table(&types)?,
             states: aggregation.calls.iter().map(|c| (c.function.new_states)()).collect(),
             distinct: aggregation
                 .fed(Feed::Distinct)
-                .map(|(_, call)| distinct_table(call, true))
+                .map(|(_, call)| distinct_set(call, true))
                 .collect::<Result<_>>()?,
             ordered: aggregation.fed(Feed::Ordered).map(|_| OrderedRows::default()).collect(),
             ids: vec![],
-            distinct_ids: vec![],
         })
     }
 
@@ -196,7 +205,7 @@ impl Part {
     pub fn size(&self) -> usize {
         self.table.size()
             + self.states.iter().map(|s| s.size()).sum::<usize>()
-            + self.distinct.iter().map(|t| t.size()).sum::<usize>()
+            + self.distinct.iter().map(KeySet::size).sum::<usize>()
     }
 
     /// Adds rows that were laid out.
@@ -226,9 +235,9 @@ impl Part {
                 }
             }
             if *feed == Feed::Distinct {
-                let Some(table) = distinct.next() else { continue };
+                let Some(set) = distinct.next() else { continue };
                 args.insert(0, Arc::new(arrow_array::UInt32Array::from(ids.clone())));
-                table.intern(&args, ids.len(), &mut self.distinct_ids)?;
+                set.insert(&args, ids.len())?;
             } else if !ids.is_empty() {
                 for arg in &mut args {
                     *arg = flatten(arg)?;
@@ -242,7 +251,9 @@ impl Part {
     /// Adds the groups of partition `p` of a worker's table.
     pub fn add_share(&mut self, aggregation: &Aggregation, share: &Shares, p: usize) -> Result<()> {
         let from = &share.picks[p];
-        self.table.intern(&take_all(&share.keys, from)?, from.len(), &mut self.ids)?;
+        let texts = share.hashes_of_texts(from);
+        let texts: Vec<&[u64]> = texts.iter().map(|hashes| &hashes[..]).collect();
+        self.table.intern_hashed(&take_all(&share.keys, from)?, &texts, from.len(), &mut self.ids)?;
         for (i, state) in self.states.iter_mut().enumerate() {
             state.resize(self.table.len());
             if aggregation.feeds[i] == Feed::Plain {
@@ -254,10 +265,10 @@ impl Part {
         }
         let mut map = vec![MISSING; share.keys.first().map_or(0, Array::len)];
         from.values().iter().zip(&self.ids).for_each(|(&f, &t)| map[f as usize] = t);
-        for (table, (columns, picks)) in self.distinct.iter_mut().zip(&share.distinct) {
+        for (set, (columns, picks)) in self.distinct.iter_mut().zip(&share.distinct) {
             let mut picked = take_all(columns, &picks[p])?;
             picked[0] = remap(&picked[0], &map);
-            table.intern(&picked, picks[p].len(), &mut self.distinct_ids)?;
+            set.insert(&picked, picks[p].len())?;
         }
         for (rows, parts) in self.ordered.iter_mut().zip(&share.ordered) {
             rows.append(std::mem::take(&mut *parts[p].lock()), &map);
@@ -286,11 +297,11 @@ impl Part {
                 state.merge(&mut **other, &from, &self.ids)?;
             }
         }
-        for (table, mut other) in self.distinct.iter_mut().zip(other.distinct) {
+        for (set, mut other) in self.distinct.iter_mut().zip(other.distinct) {
             let rows = other.len();
             let mut columns = other.take_keys()?;
             columns[0] = remap(&columns[0], &self.ids);
-            table.intern(&columns, rows, &mut self.distinct_ids)?;
+            set.insert(&columns, rows)?;
         }
         Ok(())
     }
@@ -298,9 +309,9 @@ impl Part {
     /// Key columns and finished aggregates side by side.
     pub fn finish(mut self, aggregation: &Aggregation) -> Result<Batch> {
         let groups = self.table.len();
-        for ((i, _), mut table) in aggregation.fed(Feed::Distinct).zip(self.distinct) {
+        for ((i, _), mut set) in aggregation.fed(Feed::Distinct).zip(self.distinct) {
             self.states[i].resize(groups);
-            super::merge::feed_distinct(&mut *self.states[i], table.take_keys()?, true)?;
+            super::merge::feed_distinct(&mut *self.states[i], set.take_keys()?, true)?;
         }
         let mut results = super::merge::results(&mut self.states, &aggregation.feeds, groups)?;
         let wanted = match &aggregation.bound {

@@ -12,10 +12,10 @@ use arrow_buffer::BooleanBuffer;
 use parking_lot::Mutex;
 
 use super::Aggregation;
-use super::distinct::{DistinctRows, distinct_table, spill_rows};
+use super::distinct::{DistinctRows, distinct_set, spill_rows};
 use super::local::Local;
-use super::merge::{Division, Worker, WorkerGroups, feed_distinct, merge_into_first, remap};
-use super::partition::{PARTITIONS as PARTS, Part};
+use super::merge::{Division, Worker, feed_distinct, merge_into_first, remap};
+use super::partition::Part;
 use crate::exec::aggregates::GroupStates;
 use crate::exec::batch::Batch;
 use crate::exec::error::Result;
@@ -89,29 +89,15 @@ struct Passes {
 impl Passes {
     fn new(spilled: &Spilled, p: usize) -> Result<Self> {
         let aggregation = &spilled.aggregation;
-        let mut whole = Part::new(aggregation)?;
+        let mut whole = None;
         for worker in &spilled.workers {
-            match &worker.groups {
-                WorkerGroups::Shares(shares) => whole.add_share(aggregation, shares, p)?,
-                WorkerGroups::Parts(parts) => {
-                    // Parts are finer partitions, by more bits of the same hashes.
-                    let each = PARTS / PARTITIONS;
-                    for part in &parts[p * each..(p + 1) * each] {
-                        let Some((part, batches)) = part.lock().take() else { continue };
-                        whole.add_part(aggregation, part)?;
-                        for batch in batches {
-                            if let Some(layout) = &aggregation.layout {
-                                whole.add_rows(aggregation, layout, &batch)?;
-                            }
-                        }
-                    }
-                }
-            }
+            worker.add_to(&mut whole, aggregation, p, PARTITIONS)?;
         }
+        let mut whole = whole.map_or_else(|| Part::new(aggregation), Ok)?;
         // Distinct rows that were on their way by their arguments follow their groups.
         let mut maps = vec![];
         for worker in &spilled.workers {
-            if let WorkerGroups::Shares(shares) = &worker.groups
+            if let Some(shares) = &worker.shares
                 && !shares.written.is_empty()
             {
                 maps.push((shares, whole.numbers(shares, p)?));
@@ -224,10 +210,9 @@ fn feed_part(
     states: &mut dyn GroupStates,
 ) -> Result<()> {
     let grouped = !aggregation.keys.is_empty();
-    let mut table = distinct_table(call, grouped)?;
+    let mut table = distinct_set(call, grouped)?;
     let mut memory = Account::new(budget);
     let mut finer: Option<Partitioner> = None;
-    let mut ids = vec![];
     for (chunk, map) in part {
         aggregation.context.check_cancelled()?;
         let mut batch = chunk.read()?;
@@ -238,7 +223,7 @@ fn feed_part(
             spill_rows(finer, batch.columns, batch.rows, grouped)?;
             continue;
         }
-        table.intern(&batch.columns, batch.rows, &mut ids)?;
+        table.insert(&batch.columns, batch.rows)?;
         if !memory.fits(table.size()) {
             if level == MAX_LEVEL {
                 memory.settle(table.size())?;
@@ -246,7 +231,7 @@ fn feed_part(
             }
             let rows = table.len();
             let columns = table.take_keys()?;
-            table = distinct_table(call, grouped)?;
+            table = distinct_set(call, grouped)?;
             let finer = finer.insert(Partitioner::new(&aggregation.spill, level + 1));
             spill_rows(finer, columns, rows, grouped)?;
             memory.force(0);

@@ -145,6 +145,11 @@ impl KeyHasher {
     pub fn texts(&self) -> &[Vec<u64>] {
         &self.texts
     }
+
+    /// [`KeyHasher::texts`].
+    pub fn into_texts(self) -> Vec<Vec<u64>> {
+        self.texts
+    }
 }
 
 impl DictionaryHashes {

@@ -7,18 +7,27 @@
 //! - [`text::TextTable`]: one `VARCHAR` or `BLOB`. Short values are compared as 128-bit views; a dictionary is
 //!   looked up once per distinct value and dictionary, not once per row.
 //! - [`packed::PackedTable`]: any number of keys that fit into four 64-bit words; texts take part as numbers
-//!   given by a `TextTable` of their own. One integer whose values lie close together is an array index ([`direct`]).
+//!   given by a `TextTable` of their own. One integer whose values lie close together is an array index ([`direct`]), and so are
+//!   several keys of few values each ([`grid`]).
 //! - [`rows::RowTable`]: everything else, as bytes in Arrow's row format.
+//! - [`leading::LeadingTable`]: whole numbers and texts of a GROUP BY, as long as the numbers tell groups apart.
+//!
+//! Where nobody asks for the numbers, as those of `count(DISTINCT x)`, keys are in a [`key_set::KeySet`].
 //!
 //! Everywhere NULL is a value equal to itself, `-0.0` is `0.0`, and all NaNs are one.
 
 mod by_code;
 pub(crate) mod direct;
+mod grid;
 pub(crate) mod hash;
+pub(crate) mod key_set;
+mod layout;
+mod leading;
 pub(crate) mod packed;
 mod recent;
 pub(crate) mod rows;
 pub(crate) mod text;
+mod word_set;
 pub(crate) mod words;
 
 use arrow_array::{ArrayRef, UInt32Array};
@@ -97,12 +106,25 @@ pub(crate) struct FindCache {
 /// The best table for these keys.
 pub(crate) fn group_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
     let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
-    if let [t @ (DataType::Utf8View | DataType::BinaryView)] = &arrow[..] {
+    best_table(&arrow)
+}
+
+fn best_table(types: &[DataType]) -> Result<Box<dyn GroupTable>> {
+    if let [t @ (DataType::Utf8View | DataType::BinaryView)] = types {
         return Ok(Box::new(text::TextTable::new(t.clone())));
     }
-    match packed::packed_table(&arrow, false) {
+    match packed::packed_table(types, false) {
         Some(table) => Ok(table),
-        None => Ok(Box::new(rows::RowTable::new(&arrow)?)),
+        None => Ok(Box::new(rows::RowTable::new(types)?)),
+    }
+}
+
+/// The best table for the keys of a GROUP BY, some of which may follow from others.
+pub(crate) fn grouping_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
+    let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
+    match leading::LeadingTable::new(&arrow) {
+        Some(table) => Ok(Box::new(table)),
+        None => best_table(&arrow),
     }
 }
 

@@ -4,94 +4,21 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
-use arrow_array::{Array, ArrayRef, NullArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
+use arrow_select::take::take;
 
 use super::by_code::{ByCode, are_few, is_constant, split};
 use super::direct::{Direct, is_dense, is_integral};
+use super::grid::{Grid, Values};
 use super::hash::hash_words;
+use super::layout::{Part, fields, layout, pack, pack_ids, unpack, validity};
 use super::recent::Recent;
 use super::text::{DictionaryMap, TextTable};
-use super::words::{FixedWords, unexpected, word_count};
+use super::words::unexpected;
 use super::{FindCache, GroupTable, MISSING, too_many_groups};
 use crate::exec::error::Result;
-
-fn bits(t: &DataType) -> Option<u32> {
-    match t {
-        DataType::Null => Some(0),
-        DataType::Boolean => Some(1),
-        DataType::Utf8View | DataType::BinaryView => Some(32),
-        t => match word_count(t)? {
-            2 => Some(128),
-            _ => t.primitive_width().map(|w| w as u32 * 8),
-        },
-    }
-}
-
-/// Where the value of one key lies in the words.
-#[derive(Debug, Clone)]
-struct Part {
-    data_type: DataType,
-    bits: u32,
-    word: usize,
-    shift: u32,
-    /// Word and bit that are set where the key is NULL. The only key of a table has none: its NULL is a group
-    /// outside the slots.
-    null: Option<(usize, u32)>,
-}
-
-impl Part {
-    fn mask(&self) -> u64 {
-        if self.bits >= 64 { u64::MAX } else { (1 << self.bits) - 1 }
-    }
-
-    fn is_text(&self) -> bool {
-        matches!(self.data_type, DataType::Utf8View | DataType::BinaryView)
-    }
-}
-
-/// Bits of the number of a group: with 32 bits of another key and one for its being NULL they fill a word.
-const NUMBER_BITS: u32 = 31;
-
-/// Places for all keys, and how many words that takes. If `numbered`, the first is the number of a group.
-fn layout(types: &[DataType], numbered: bool) -> Option<(Vec<Part>, usize)> {
-    let mut widths: Vec<u32> = types.iter().map(bits).collect::<Option<_>>()?;
-    if numbered {
-        *widths.first_mut()? = NUMBER_BITS;
-    }
-    let mut order: Vec<usize> = (0..types.len()).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(widths[i]));
-    let mut used: Vec<u32> = vec![];
-    let place = |width: u32, used: &mut Vec<u32>| {
-        if width == 128 {
-            used.extend([64, 64]);
-            return (used.len() - 2, 0);
-        }
-        let word = used.iter().position(|u| u + width <= 64).unwrap_or_else(|| {
-            used.push(0);
-            used.len() - 1
-        });
-        used[word] += width;
-        (word, used[word] - width)
-    };
-    let mut places = vec![(0, 0); types.len()];
-    for &i in &order {
-        places[i] = place(widths[i], &mut used);
-    }
-    let parts: Vec<Part> = types
-        .iter()
-        .enumerate()
-        .map(|(i, t)| Part {
-            data_type: t.clone(),
-            bits: widths[i],
-            word: places[i].0,
-            shift: places[i].1,
-            null: (types.len() > 1 && !(numbered && i == 0)).then(|| place(1, &mut used)),
-        })
-        .collect();
-    Some((parts, used.len()))
-}
 
 /// A table for these types, if they fit. If `numbered`, the first key is never NULL and less than 2^31.
 pub(crate) fn packed_table(types: &[DataType], numbered: bool) -> Option<Box<dyn GroupTable>> {
@@ -120,8 +47,10 @@ struct PackedTable<const W: usize> {
     direct: Direct,
     recent: Recent<W>,
     by_code: ByCode<W>,
+    grid: Grid,
     words: Vec<u64>,
-    ids: Vec<u32>,
+    /// The numbers of the texts of the rows, for each key that is text.
+    ids: Vec<Vec<u32>>,
     rows_seen: u64,
 }
 
@@ -160,12 +89,14 @@ fn look_up<const W: usize>(slots: &mut [u64], known: &mut Vec<[u64; W]>, key: &[
 impl<const W: usize> PackedTable<W> {
     fn new(parts: Vec<Part>) -> Self {
         let possible = W == 1 && parts.len() == 1 && is_integral(&parts[0].data_type);
+        let has_few_values =
+            |p: &Part| p.is_text() || p.data_type == DataType::Boolean || is_integral(&p.data_type);
+        let texts: Vec<TextTable> =
+            parts.iter().filter(|p| p.is_text()).map(|p| TextTable::new(p.data_type.clone())).collect();
         Self {
-            texts: parts
-                .iter()
-                .filter(|p| p.is_text())
-                .map(|p| TextTable::new(p.data_type.clone()))
-                .collect(),
+            grid: Grid::new(parts.len() > 1 && parts.iter().all(has_few_values)),
+            ids: vec![vec![]; texts.len()],
+            texts,
             parts,
             slots: vec![],
             keys: vec![],
@@ -174,59 +105,7 @@ impl<const W: usize> PackedTable<W> {
             recent: Recent::new(),
             by_code: ByCode::default(),
             words: vec![],
-            ids: vec![],
             rows_seen: 0,
-        }
-    }
-
-    /// The words of fixed-width keys. Texts are added by the caller.
-    fn pack(parts: &[Part], keys: &[ArrayRef], rows: usize, words: &mut Vec<u64>) -> Result<()> {
-        words.clear();
-        words.resize(rows * W, 0);
-        let words = words.as_chunks_mut::<W>().0;
-        for (part, key) in parts.iter().zip(keys) {
-            if let Some((word, bit)) = part.null {
-                match key.data_type() {
-                    DataType::Null => words.iter_mut().for_each(|w| w[word] |= 1 << bit),
-                    _ => {
-                        if let Some(nulls) = key.logical_nulls().filter(|n| n.null_count() > 0) {
-                            for i in (0..rows).filter(|&i| nulls.is_null(i)) {
-                                words[i][word] |= 1 << bit;
-                            }
-                        }
-                    }
-                }
-            }
-            if part.is_text() || part.data_type == DataType::Null {
-                continue;
-            }
-            // That a word is the first is known when this is compiled, where there is no other.
-            let word = if W == 1 { 0 } else { part.word };
-            let (shift, mask) = (part.shift, part.mask());
-            if part.bits == 128 {
-                FixedWords::zip(key, words, |to, v| {
-                    to[word] = v[0];
-                    to[word + 1] = v[1];
-                })?;
-            } else if parts.len() == 1 {
-                FixedWords::zip(key, words, |to, v| to[0] = v[0])?;
-            } else {
-                let mut all = 0;
-                FixedWords::zip(key, words, |to, v| {
-                    all |= v[0];
-                    to[word] |= (v[0] & mask) << shift;
-                })?;
-                if part.bits == NUMBER_BITS && all > mask {
-                    return Err(too_many_groups());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn pack_ids(part: &Part, ids: &[u32], words: &mut [u64]) {
-        for (words, &id) in words.as_chunks_mut::<W>().0.iter_mut().zip(ids) {
-            words[part.word] |= u64::from(id) << part.shift;
         }
     }
 
@@ -352,7 +231,7 @@ impl<const W: usize> PackedTable<W> {
             if part.is_text() { Arc::clone(&no_text) } else { key.slice(0, 1) }
         };
         let first: Vec<ArrayRef> = self.parts.iter().zip(keys).map(first).collect();
-        Self::pack(&self.parts, &first, 1, &mut self.words)?;
+        pack::<W>(&self.parts, &first, 1, &mut self.words)?;
         let Some(others) = self.words.first_chunk::<W>().copied() else { return Ok(false) };
         self.reserve(rows)?;
         let Self { by_code, texts, slots, keys: known, parts, .. } = self;
@@ -370,6 +249,32 @@ impl<const W: usize> PackedTable<W> {
             Ok(look_up(slots, known, &key))
         })?;
         Ok(true)
+    }
+
+    /// Finds or adds the keys of rows whose texts have numbers.
+    fn intern_numbered(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
+        let mut words = std::mem::take(&mut self.words);
+        pack::<W>(&self.parts, keys, rows, &mut words)?;
+        for (part, ids) in self.parts.iter().filter(|p| p.is_text()).zip(&self.ids) {
+            pack_ids::<W>(part, ids, &mut words);
+        }
+        let nulls = self.own_nulls(keys);
+        self.intern_words(&words, nulls.as_ref(), groups)?;
+        self.words = words;
+        Ok(())
+    }
+
+    /// The same, where each key has few values. Returns whether that is so.
+    fn intern_in_grid(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<bool> {
+        self.reserve(rows)?;
+        let Self { grid, parts, texts, ids, slots, keys: known, .. } = self;
+        let mut texts = texts.iter().zip(&*ids);
+        let values = parts.iter().zip(keys).map(|(part, key)| {
+            let text = if part.is_text() { texts.next() } else { None };
+            text.map_or(Values::Integers(key), |(table, ids)| Values::Texts(ids, table.len(), table.null()))
+        });
+        let values: Vec<Values> = values.collect();
+        grid.groups_of(parts, &values, rows, groups, |key| look_up(slots, known, key))
     }
 
     fn intern_words(
@@ -478,45 +383,19 @@ impl<const W: usize> PackedTable<W> {
     fn columns(&mut self, keys: &[[u64; W]], null: Option<usize>) -> Result<Vec<ArrayRef>> {
         self.slots = vec![];
         self.direct.groups = vec![];
-        let mut texts = self.texts.iter_mut();
-        let single = self.parts.len() == 1;
-        self.parts
+        let Self { parts, texts, .. } = self;
+        let mut texts = texts.iter_mut();
+        parts
             .iter()
             .map(|part| {
-                let nulls = match part.null {
-                    Some((word, bit)) => {
-                        let nulls: NullBuffer = keys.iter().map(|k| k[word] >> bit & 1 == 0).collect();
-                        (nulls.null_count() > 0).then_some(nulls)
-                    }
-                    None => null.map(|null| (0..keys.len()).map(|key| key != null).collect()),
-                };
-                // One pass for all types of one word, which does nothing else.
-                let fields = || -> Vec<u64> {
-                    let (shift, mask) = (part.shift, part.mask());
-                    match (single, W) {
-                        (true, _) => keys.iter().map(|key| key[0]).collect(),
-                        (_, 1) => keys.iter().map(|key| (key[0] >> shift) & mask).collect(),
-                        _ => keys.iter().map(|key| (key[part.word] >> shift) & mask).collect(),
-                    }
-                };
-                if part.data_type == DataType::Null {
-                    return Ok(Arc::new(NullArray::new(keys.len())) as ArrayRef);
-                }
                 if part.is_text() {
                     let Some(table) = texts.next() else { return Err(unexpected(&part.data_type)) };
                     let values = table.take_column()?;
-                    let ids: Vec<u32> = fields().into_iter().map(|id| id as u32).collect();
-                    let ids = UInt32Array::from(ids);
-                    return Ok(arrow_select::take::take(&values, &ids, None)?);
+                    let ids: Vec<u32> = fields(parts, part, keys).into_iter().map(|id| id as u32).collect();
+                    return Ok(take(&values, &UInt32Array::from(ids), None)?);
                 }
-                if part.bits == 128 {
-                    let word = part.word;
-                    return FixedWords::array(&part.data_type, keys.len(), nulls, |i| {
-                        [keys[i][word], keys[i][word + 1]]
-                    });
-                }
-                let fields = fields();
-                FixedWords::array(&part.data_type, keys.len(), nulls, |i| [fields[i], 0])
+                let of_only_key = || null.map(|null| (0..keys.len()).map(|key| key != null).collect());
+                unpack(parts, part, keys, validity(part, keys).or_else(of_only_key))
             })
             .collect()
     }
@@ -528,17 +407,14 @@ impl<const W: usize> GroupTable for PackedTable<W> {
         if self.intern_codes(keys, rows, groups)? {
             return Ok(());
         }
-        let mut words = std::mem::take(&mut self.words);
-        Self::pack(&self.parts, keys, rows, &mut words)?;
-        let texts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text());
-        for ((part, key), table) in texts.zip(&mut self.texts) {
-            table.intern_column(key, &mut self.ids)?;
-            Self::pack_ids(part, &self.ids, &mut words);
+        let keys_of_texts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text()).map(|(_, key)| key);
+        for ((key, table), ids) in keys_of_texts.zip(&mut self.texts).zip(&mut self.ids) {
+            table.intern_column(key, ids)?;
         }
-        let nulls = self.own_nulls(keys);
-        self.intern_words(&words, nulls.as_ref(), groups)?;
-        self.words = words;
-        Ok(())
+        if self.grid.is_possible() && self.intern_in_grid(keys, rows, groups)? {
+            return Ok(());
+        }
+        self.intern_numbered(keys, rows, groups)
     }
 
     fn intern_hashed(
@@ -552,17 +428,13 @@ impl<const W: usize> GroupTable for PackedTable<W> {
             return self.intern(keys, rows, groups);
         }
         groups.clear();
-        let mut words = std::mem::take(&mut self.words);
-        Self::pack(&self.parts, keys, rows, &mut words)?;
-        let parts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text());
-        for (((part, key), table), hashes) in parts.zip(&mut self.texts).zip(texts) {
-            table.intern_hashed_column(key, hashes, &mut self.ids)?;
-            Self::pack_ids(part, &self.ids, &mut words);
+        let keys_of_texts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text()).map(|(_, key)| key);
+        for (((key, table), hashes), ids) in keys_of_texts.zip(&mut self.texts).zip(texts).zip(&mut self.ids)
+        {
+            table.intern_hashed_column(key, hashes, ids)?;
         }
-        let nulls = self.own_nulls(keys);
-        self.intern_words(&words, nulls.as_ref(), groups)?;
-        self.words = words;
-        Ok(())
+        // A grid is not for the rows of a partition: their keys are a few of all, and lie anywhere.
+        self.intern_numbered(keys, rows, groups)
     }
 
     fn is_hashed(&self) -> bool {
@@ -582,13 +454,13 @@ impl<const W: usize> GroupTable for PackedTable<W> {
     ) -> Result<()> {
         groups.clear();
         let FindCache { dictionaries, words, ids } = cache;
-        Self::pack(&self.parts, keys, rows, words)?;
+        pack::<W>(&self.parts, keys, rows, words)?;
         dictionaries.resize_with(self.texts.len(), DictionaryMap::default);
         let texts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text());
         for (((part, key), table), dictionary) in texts.zip(&self.texts).zip(dictionaries) {
             // The number of no text is `MISSING`, so a key with an unknown text is not found.
             table.find_column(key, ids, dictionary);
-            Self::pack_ids(part, ids, words);
+            pack_ids::<W>(part, ids, words);
         }
         self.find_words(words, self.own_nulls(keys).as_ref(), groups);
         Ok(())
@@ -624,6 +496,7 @@ impl<const W: usize> GroupTable for PackedTable<W> {
             + self.direct.groups.len() * 4
             + self.recent.seconds.len() * 8
             + self.by_code.size()
+            + self.grid.size()
             + self.words.capacity() * 8
             + self.texts.iter().map(GroupTable::size).sum::<usize>()
     }

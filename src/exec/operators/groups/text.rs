@@ -188,6 +188,11 @@ impl TextTable {
         u128::from(view as u64) | (index as u128) << 64 | (offset as u128) << 96
     }
 
+    /// The number of NULL, if it was there.
+    pub fn null(&self) -> Option<u32> {
+        self.null
+    }
+
     fn null_group(&mut self) -> u32 {
         if let Some(group) = self.null {
             return group;
