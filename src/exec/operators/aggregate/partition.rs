@@ -21,7 +21,7 @@ use crate::exec::eval::{evaluate, flatten};
 use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::operators::groups::hash::{KeyHasher, is_text};
 use crate::exec::operators::groups::key_set::KeySet;
-use crate::exec::operators::groups::{GroupTable, MISSING, grouping_table};
+use crate::exec::operators::groups::{GroupTable, MISSING, partition_table};
 
 /// Partitions of rows that are laid out before they are grouped.
 pub(super) const PARTITIONS: usize = 128;
@@ -190,7 +190,7 @@ impl Part {
     pub fn new(aggregation: &Aggregation) -> Result<Self> {
         let types: Vec<LogicalType> = aggregation.keys.iter().map(Expr::ty).collect();
         Ok(Self {
-            table: grouping_table(&types)?,
+            table: partition_table(&types)?,
             states: aggregation.calls.iter().map(|c| (c.function.new_states)()).collect(),
             distinct: aggregation
                 .fed(Feed::Distinct)

@@ -11,7 +11,7 @@ use arrow_schema::DataType;
 
 use super::direct::is_integral;
 use super::packed::packed_table;
-use super::{FindCache, GroupTable, MISSING, best_table};
+use super::{FindCache, GroupTable, MISSING, MakeTable};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::flatten;
 use crate::exec::views::SharedViews;
@@ -21,6 +21,8 @@ use crate::exec::views::SharedViews;
 pub(crate) struct LeadingTable {
     types: Vec<DataType>,
     groups: Groups,
+    /// Makes the table that may take over.
+    whole: MakeTable,
 }
 
 enum Groups {
@@ -57,8 +59,9 @@ fn is_text(t: &DataType) -> bool {
 }
 
 impl LeadingTable {
-    /// A table over keys of these types; `None` if they are not whole numbers and texts, some of each.
-    pub fn new(types: &[DataType]) -> Option<Self> {
+    /// A table over keys of these types, which may be replaced by one that `whole` makes; `None` if they are not whole numbers
+    /// and texts, some of each.
+    pub fn new(types: &[DataType], whole: MakeTable) -> Option<Self> {
         let (texts, numbers): (Vec<DataType>, Vec<DataType>) = types.iter().cloned().partition(is_text);
         if texts.is_empty() || numbers.is_empty() || !numbers.iter().all(is_integral) {
             return None;
@@ -68,7 +71,7 @@ impl LeadingTable {
             _ => Texts::Strings(SharedViews::default()),
         });
         let groups = Groups::Leading(packed_table(&numbers, false)?, texts.collect());
-        Some(Self { types: types.to_vec(), groups })
+        Some(Self { types: types.to_vec(), groups, whole })
     }
 
     /// The columns that are whole numbers, and those that are texts.
@@ -88,7 +91,7 @@ impl LeadingTable {
 
     /// Goes over to a table of all keys, with the first so many groups.
     fn leave(&mut self, groups: usize) -> Result<&mut Box<dyn GroupTable>> {
-        let mut whole = best_table(&self.types)?;
+        let mut whole = (self.whole)(&self.types)?;
         if let Groups::Leading(table, texts) = &mut self.groups
             && groups > 0
         {
@@ -253,7 +256,7 @@ mod tests {
                 Arc::new(build.iter().map(|row| row.2).collect::<Int32Array>()),
             ];
             let types = [DataType::Int32, DataType::Utf8View, DataType::Int32];
-            let mut table = LeadingTable::new(&types).unwrap();
+            let mut table = LeadingTable::new(&types, super::super::best_table).unwrap();
             let (mut map, mut groups, mut cache) = (HashMap::new(), vec![], FindCache::default());
             for (picks, other) in &batches {
                 let picks = UInt32Array::from_iter_values(picks.iter().map(|p| p % build[0].len() as u32));

@@ -9,6 +9,7 @@
 //! - [`packed::PackedTable`]: any number of keys that fit into four 64-bit words; texts take part as numbers
 //!   given by a `TextTable` of their own. One integer whose values lie close together is an array index ([`direct`]), and so are
 //!   several keys of few values each ([`grid`]).
+//! - [`mixed::MixedTable`]: one text and other keys, in the rows of a partition.
 //! - [`rows::RowTable`]: everything else, as bytes in Arrow's row format.
 //! - [`leading::LeadingTable`]: whole numbers and texts of a GROUP BY, as long as the numbers tell groups apart.
 //!
@@ -23,10 +24,12 @@ pub(crate) mod hash;
 pub(crate) mod key_set;
 mod layout;
 mod leading;
+mod mixed;
 pub(crate) mod packed;
 mod recent;
 pub(crate) mod rows;
 pub(crate) mod text;
+mod text_keys;
 mod word_set;
 pub(crate) mod words;
 
@@ -122,9 +125,22 @@ fn best_table(types: &[DataType]) -> Result<Box<dyn GroupTable>> {
 /// The best table for the keys of a GROUP BY, some of which may follow from others.
 pub(crate) fn grouping_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
     let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
-    match leading::LeadingTable::new(&arrow) {
+    leading_table(&arrow, best_table)
+}
+
+/// The same, for keys that come with their hashes, and whose texts do not come as codes.
+pub(crate) fn partition_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
+    let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
+    leading_table(&arrow, |types| mixed::mixed_table(types).map_or_else(|| best_table(types), Ok))
+}
+
+/// Makes a table for keys of these types.
+type MakeTable = fn(&[DataType]) -> Result<Box<dyn GroupTable>>;
+
+fn leading_table(types: &[DataType], whole: MakeTable) -> Result<Box<dyn GroupTable>> {
+    match leading::LeadingTable::new(types, whole) {
         Some(table) => Ok(Box::new(table)),
-        None => best_table(&arrow),
+        None => whole(types),
     }
 }
 

@@ -1,42 +1,31 @@
 //! Texts to numbers.
 
-// The keys of a table were copied from valid arrays; checking that they are text when they are handed out again would
-// take longer than handing them out.
-#![allow(unsafe_code)]
-
 use std::hint::black_box;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, BinaryViewArray, GenericByteViewArray, StringViewArray};
-use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
+use arrow_array::{Array, ArrayRef, GenericByteViewArray};
+use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
 use super::hash::hash_text;
+use super::text_keys::TextKeys;
 use super::{FindCache, GroupTable, MISSING, too_many_groups};
 use crate::exec::error::{ExecError, Result};
 
-/// The longest text that lies in its view.
-const INLINE: u32 = 12;
-/// Size of the first block of long texts; each further one is larger, up to the maximum.
-const FIRST_BLOCK_BYTES: usize = 1 << 12;
-const MAX_BLOCK_BYTES: usize = 1 << 24;
 /// Texts that are looked up together.
-const TOGETHER: usize = 32;
+pub(super) const TOGETHER: usize = 32;
 /// A table of so many slots may not be in the caches.
-const MANY_SLOTS: usize = 1 << 14;
+pub(super) const MANY_SLOTS: usize = 1 << 14;
 
 /// A table over one `VARCHAR` or `BLOB` key.
 ///
-/// Keys are kept as Arrow views: up to 12 bytes in the view, longer ones in blocks. A slot holds 32 bits of the
-/// hash beside the number, so that other keys are rarely looked at.
+/// A slot holds 32 bits of the hash beside the number, so that other keys are rarely looked at.
 pub(crate) struct TextTable {
     data_type: DataType,
     slots: Vec<Slot>,
-    views: Vec<u128>,
-    blocks: Vec<Vec<u8>>,
-    block_bytes: usize,
+    keys: TextKeys,
     null: Option<u32>,
     dictionary: DictionaryMap,
 }
@@ -108,11 +97,9 @@ impl TextTable {
     /// An empty table over `Utf8View` or `BinaryView`.
     pub fn new(data_type: DataType) -> Self {
         Self {
-            data_type,
             slots: vec![],
-            views: vec![],
-            blocks: vec![],
-            block_bytes: 0,
+            keys: TextKeys::new(&data_type),
+            data_type,
             null: None,
             dictionary: DictionaryMap::default(),
         }
@@ -120,7 +107,7 @@ impl TextTable {
 
     /// Makes room for `more` further keys.
     fn reserve(&mut self, more: usize) -> Result<()> {
-        let needed = self.views.len() + more;
+        let needed = self.keys.len() + more;
         if needed >= PENDING as usize {
             return Err(too_many_groups());
         }
@@ -130,16 +117,14 @@ impl TextTable {
         Ok(())
     }
 
-    /// The bytes of a long text of this table.
-    fn long(&self, view: u128) -> &[u8] {
-        let (len, block, offset) =
-            (view as u32 as usize, (view >> 64) as u32 as usize, (view >> 96) as usize);
-        &self.blocks[block][offset..offset + len]
-    }
-
-    /// The number of a key, or the slot where it would go. There must be a free slot.
+    /// The number of the key of a row, or the slot where it would go. There must be a free slot.
     #[inline]
-    fn lookup<'a>(&self, view: u128, hash: u64, bytes: impl Fn() -> &'a [u8]) -> Result<u32, usize> {
+    fn lookup<T: ByteViewType>(
+        &self,
+        array: &GenericByteViewArray<T>,
+        row: usize,
+        hash: u64,
+    ) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
         let tag = tag_of(hash);
         let mut at = slot_of(tag, self.slots.len());
@@ -148,44 +133,11 @@ impl TextTable {
             if slot.group == MISSING {
                 return Err(at);
             }
-            if slot.tag == tag {
-                let known = self.views[slot.group as usize];
-                let same = if view as u32 <= INLINE {
-                    known == view
-                } else {
-                    // Length and first four bytes, then the rest.
-                    known as u64 == view as u64 && self.long(known) == bytes()
-                };
-                if same {
-                    return Ok(slot.group);
-                }
+            if slot.tag == tag && self.keys.is(slot.group, array, row) {
+                return Ok(slot.group);
             }
             at = (at + 1) & mask;
         }
-    }
-
-    /// Adds a key to the slot that `lookup` gave.
-    fn insert(&mut self, at: usize, hash: u64, view: u128, bytes: &[u8]) -> u32 {
-        let group = self.views.len() as u32;
-        let view = if view as u32 <= INLINE { view } else { self.store(view, bytes) };
-        self.views.push(view);
-        self.slots[at] = Slot { tag: tag_of(hash), group };
-        group
-    }
-
-    /// Copies a long text into a block and gives its view.
-    fn store(&mut self, view: u128, bytes: &[u8]) -> u128 {
-        let fits = self.blocks.last().is_some_and(|b| b.capacity() - b.len() >= bytes.len());
-        if !fits {
-            let size = (FIRST_BLOCK_BYTES << self.blocks.len().min(12)).min(MAX_BLOCK_BYTES).max(bytes.len());
-            self.block_bytes += size;
-            self.blocks.push(Vec::with_capacity(size));
-        }
-        let index = self.blocks.len() - 1;
-        let block = &mut self.blocks[index];
-        let offset = block.len();
-        block.extend_from_slice(bytes);
-        u128::from(view as u64) | (index as u128) << 64 | (offset as u128) << 96
     }
 
     /// The number of NULL, if it was there.
@@ -197,19 +149,22 @@ impl TextTable {
         if let Some(group) = self.null {
             return group;
         }
-        let group = self.views.len() as u32;
-        self.views.push(0);
+        let group = self.keys.len() as u32;
+        self.keys.push_empty();
         self.null = Some(group);
         group
     }
 
     #[inline]
     fn intern_value<T: ByteViewType>(&mut self, array: &GenericByteViewArray<T>, i: usize, hash: u64) -> u32 {
-        let view = array.views()[i];
-        let bytes = || -> &[u8] { array.value(i).as_ref() };
-        match self.lookup(view, hash, bytes) {
+        match self.lookup(array, i, hash) {
             Ok(group) => group,
-            Err(at) => self.insert(at, hash, view, bytes()),
+            Err(at) => {
+                let group = self.keys.len() as u32;
+                self.keys.push(array, i);
+                self.slots[at] = Slot { tag: tag_of(hash), group };
+                group
+            }
         }
     }
 
@@ -263,15 +218,12 @@ impl TextTable {
         let mut known = [0; TOGETHER];
         for ((known, slot), &hash) in known.iter_mut().zip(&slots).zip(hashes) {
             if slot.group != MISSING && slot.tag == tag_of(hash) {
-                *known = self.views[slot.group as usize];
+                *known = self.keys.view(slot.group);
             }
         }
         let mut bytes = 0;
         for (&known, &row) in known.iter().zip(rows) {
-            if known as u32 > INLINE && known as u64 == views[row as usize] as u64 {
-                let long = self.long(known);
-                bytes ^= long[0] ^ long[long.len() - 1];
-            }
+            bytes ^= self.keys.touch(known, views[row as usize]);
         }
         black_box(bytes);
     }
@@ -344,8 +296,7 @@ impl TextTable {
         if self.slots.is_empty() {
             return MISSING;
         }
-        let bytes = || -> &[u8] { array.value(i).as_ref() };
-        self.lookup(array.views()[i], hash_text(array, i), bytes).unwrap_or(MISSING)
+        self.lookup(array, i, hash_text(array, i)).unwrap_or(MISSING)
     }
 
     fn find_in<T: ByteViewType>(&self, key: &ArrayRef, groups: &mut Vec<u32>, cache: &mut DictionaryMap) {
@@ -415,22 +366,10 @@ impl TextTable {
 
     /// All keys in the order of their numbers; the table is of no use afterwards.
     pub fn take_column(&mut self) -> Result<ArrayRef> {
-        let views: ScalarBuffer<u128> = std::mem::take(&mut self.views).into();
-        let buffers: Vec<Buffer> =
-            std::mem::take(&mut self.blocks).into_iter().map(Buffer::from_vec).collect();
-        let nulls = self.null.map(|null| (0..views.len() as u32).map(|g| g != null).collect::<NullBuffer>());
+        let null = self.null;
+        let nulls = null.map(|null| (0..self.keys.len() as u32).map(|g| g != null).collect::<NullBuffer>());
         self.slots = vec![];
-        // SAFETY: a view was copied from a valid array of this type (`data_type` never changes, and the only callers of
-        // `insert` take arrays of it); that of a long string was given the block and offset where its bytes were copied
-        // to. NULL has an empty view. There are as many NULLs or not as views.
-        Ok(unsafe {
-            match self.data_type {
-                DataType::BinaryView => {
-                    Arc::new(BinaryViewArray::new_unchecked(views, buffers.into(), nulls))
-                }
-                _ => Arc::new(StringViewArray::new_unchecked(views, buffers.into(), nulls)),
-            }
-        })
+        Ok(self.keys.take_column(None, nulls))
     }
 }
 
@@ -467,7 +406,7 @@ impl GroupTable for TextTable {
     }
 
     fn len(&self) -> usize {
-        self.views.len()
+        self.keys.len()
     }
 
     fn take_keys(&mut self) -> Result<Vec<ArrayRef>> {
@@ -475,10 +414,7 @@ impl GroupTable for TextTable {
     }
 
     fn size(&self) -> usize {
-        self.slots.len() * size_of::<Slot>()
-            + self.views.capacity() * 16
-            + self.block_bytes
-            + self.dictionary.groups.len() * 4
+        self.slots.len() * size_of::<Slot>() + self.keys.size() + self.dictionary.groups.len() * 4
     }
 }
 
@@ -494,7 +430,7 @@ fn one(keys: &[ArrayRef]) -> Result<&ArrayRef> {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::{DictionaryArray, UInt32Array};
+    use arrow_array::{DictionaryArray, StringViewArray, UInt32Array};
     use arrow_cast::cast;
 
     use super::*;
