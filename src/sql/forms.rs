@@ -15,7 +15,8 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, Word};
 
 use crate::sql::fluxql;
-use crate::sql::parser::from_query;
+use crate::sql::lookahead::{self, expect_word, peek_word, plain_word, take_word};
+use crate::sql::parser::{NESTING_MAX, from_query};
 use crate::sql::tokens::IN;
 
 /// A quoting that this dialect does not read, so no text can have it: it marks what the parser layer has made.
@@ -179,29 +180,6 @@ fn arguments_named<'e>(args: &'e [FunctionArg], wanted: &str) -> Vec<&'e Expr> {
     args.iter().filter(is_wanted).filter_map(argument_expr).collect()
 }
 
-/// The word that is next, in lower case, if it is a plain word.
-fn peek_word(parser: &Parser, n: usize) -> String {
-    match &parser.peek_nth_token_ref(n).token {
-        Token::Word(Word { value, quote_style: None, .. }) => value.to_lowercase(),
-        _ => String::new(),
-    }
-}
-
-fn consume_word(parser: &mut Parser, word: &str) -> bool {
-    let found = peek_word(parser, 0) == word;
-    if found {
-        parser.advance_token();
-    }
-    found
-}
-
-fn expect_word(parser: &mut Parser, word: &str) -> Result<(), ParserError> {
-    if consume_word(parser, word) {
-        return Ok(());
-    }
-    parser.expected_ref(&word.to_uppercase(), parser.peek_token_ref())
-}
-
 // --- subqueries ---
 
 /// `(FROM …` or `(VALUES …`, which the grammar does not take for a subquery in an expression.
@@ -216,26 +194,24 @@ pub fn is_query_without_select(parser: &Parser) -> bool {
 
 /// Whether a query in parentheses of its own is ahead, and more of the same query behind it: `((SELECT 1) UNION …)`.
 fn is_set_operation(parser: &Parser) -> bool {
-    let mut at = 1;
-    while parser.peek_nth_token_ref(at).token == Token::LParen {
-        at += 1;
-    }
-    if at == 1 || !matches!(peek_word(parser, at).as_str(), "select" | "from" | "values" | "with") {
+    // More of them would be nested too deeply, and each of them is asked about too.
+    let mut ahead =
+        lookahead::tokens(parser).skip(1).take(NESTING_MAX).skip_while(|token| **token == Token::LParen);
+    let begins_query = |token| matches!(plain_word(token).as_str(), "select" | "from" | "values" | "with");
+    if parser.peek_nth_token_ref(1).token != Token::LParen || !ahead.next().is_some_and(begins_query) {
         return false;
     }
-    // Where the parenthesis behind the first one closes.
-    let (mut depth, mut at) = (0_usize, 1);
-    loop {
-        match parser.peek_nth_token_ref(at).token {
+    // What stands behind the parenthesis that closes the second one.
+    let mut depth = 0_usize;
+    let mut behind = lookahead::tokens(parser).skip(1).skip_while(|token| {
+        match token {
             Token::LParen => depth += 1,
-            Token::RParen if depth == 1 => break,
             Token::RParen => depth -= 1,
-            Token::EOF => return false,
             _ => {}
         }
-        at += 1;
-    }
-    matches!(peek_word(parser, at + 1).as_str(), "union" | "except" | "intersect")
+        depth > 0
+    });
+    behind.nth(1).is_some_and(|t| matches!(plain_word(t).as_str(), "union" | "except" | "intersect"))
 }
 
 /// A subquery in parentheses.
@@ -307,7 +283,7 @@ fn parse_sample(parser: &mut Parser, span: Span) -> Result<Expr, ParserError> {
             parser.expect_token(&Token::RParen)?;
         }
     }
-    if consume_word(parser, "repeatable") {
+    if take_word(parser, "repeatable") {
         parser.expect_token(&Token::LParen)?;
         seed = Some(parser.parse_expr()?);
         parser.expect_token(&Token::RParen)?;
@@ -327,9 +303,9 @@ fn parse_sample_size(parser: &mut Parser) -> Result<(Expr, bool), ParserError> {
     };
     let digits = if negative { format!("-{digits}") } else { digits.clone() };
     let size = Expr::Value(Value::Number(digits, false).with_span(token.span));
-    let percent = parser.consume_token(&Token::Mod) || consume_word(parser, "percent");
+    let percent = parser.consume_token(&Token::Mod) || take_word(parser, "percent");
     if !percent {
-        consume_word(parser, "rows");
+        take_word(parser, "rows");
     }
     Ok((size, percent))
 }
@@ -400,7 +376,7 @@ pub fn parse_brackets(parser: &mut Parser) -> Result<Expr, ParserError> {
         let params = parser.parse_comma_separated(Parser::parse_identifier)?;
         parser.expect_keyword_is(Keyword::IN)?;
         let list = parser.parse_expr()?;
-        let condition = if consume_word(parser, "if") { Some(parser.parse_expr()?) } else { None };
+        let condition = if take_word(parser, "if") { Some(parser.parse_expr()?) } else { None };
         parser.expect_token(&Token::RBracket)?;
         return Ok(comprehension(first, params, list, condition, span));
     }
@@ -651,7 +627,7 @@ fn parse_unpivot_statement(parser: &mut Parser, span: Span) -> Result<Expr, Pars
     if parser.parse_keyword(Keyword::INTO) {
         expect_word(parser, "name")?;
         args.push(named("name", text(parser.parse_identifier()?.value, span)));
-        if !consume_word(parser, "values") {
+        if !take_word(parser, "values") {
             expect_word(parser, "value")?;
         }
         let values = parser.parse_comma_separated(Parser::parse_identifier)?;

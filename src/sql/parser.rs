@@ -1,6 +1,7 @@
 //! From text to syntax.
 
 mod create;
+mod modify;
 mod session;
 mod with_changes;
 
@@ -8,7 +9,7 @@ use sqlparser::ast::{Expr, Ident, ObjectName, Query, Value};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, Word};
+use sqlparser::tokenizer::Token;
 
 use crate::sql::ast::{
     Copy, CopyDatabase, CopySubject, ExplainFormat, MeasurementPart, NamedOption, Show, ShowMeasurements,
@@ -16,7 +17,7 @@ use crate::sql::ast::{
 };
 use crate::sql::dialect::FluxDialect;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::parse_modify;
+use crate::sql::lookahead::{peek_word, peek_words, take_word};
 use crate::sql::tokens::{Tokens, tokenize};
 
 /// How deeply expressions, subqueries and table references may be nested in the text.
@@ -83,36 +84,6 @@ fn end_of(parser: &Parser, what: &str) -> Result<()> {
 
 type Parsed<T> = std::result::Result<T, ParserError>;
 
-/// The word that is next, in lower case, if it is a plain word.
-fn peek_word(parser: &Parser, n: usize) -> String {
-    match &parser.peek_nth_token_ref(n).token {
-        Token::Word(Word { value, quote_style: None, .. }) => value.to_lowercase(),
-        _ => String::new(),
-    }
-}
-
-/// Whether these words are ahead, from word `n` on.
-fn peek_words(parser: &Parser, n: usize, words: &[&str]) -> bool {
-    words.iter().enumerate().all(|(i, word)| peek_word(parser, n + i) == *word)
-}
-
-/// Takes the word if it is next.
-fn parse_word(parser: &mut Parser, word: &str) -> bool {
-    let found = peek_word(parser, 0) == word;
-    if found {
-        parser.advance_token();
-    }
-    found
-}
-
-/// Takes the word, which must be next.
-fn expect_word(parser: &mut Parser, word: &str) -> Parsed<()> {
-    if parse_word(parser, word) {
-        return Ok(());
-    }
-    parser.expected_ref(&word.to_uppercase(), parser.peek_token_ref())
-}
-
 fn skip_words(parser: &mut Parser, count: usize) {
     (0..count).for_each(|_| parser.advance_token());
 }
@@ -133,8 +104,8 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
     if with_changes::is_ahead(parser) {
         return Ok(Statement::WithChanges(Box::new(with_changes::parse(parser)?)));
     }
-    if parse_modify::is_ahead(parser) {
-        return Ok(Statement::Modify(Box::new(parse_modify::modify(parser)?)));
+    if modify::is_ahead(parser) {
+        return Ok(Statement::Modify(Box::new(modify::modify(parser)?)));
     }
     Ok(match word.as_str() {
         "select" | "with" | "from" | "values" | "table" => Statement::Query(parser.parse_query()?),
@@ -174,7 +145,7 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
         "rollback" | "abort" => {
             parser.advance_token();
             session::transaction_words(parser);
-            if parse_word(parser, "to") {
+            if take_word(parser, "to") {
                 Statement::RollbackTo(session::savepoint(parser)?)
             } else {
                 Statement::Rollback

@@ -10,13 +10,14 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-use super::{Parsed, expect_word, parse_word, peek_word, peek_words, skip_words, text_span};
+use super::{Parsed, skip_words, text_span};
 use crate::catalog::ObjectKind;
 use crate::sql::ast::{
     AlterObject, Alteration, Comment, CommentTarget, Create, CreateMacro, CreateMaterializedView,
     CreateSequence, CreateType, CreateView, Drop, MacroBody, NewType, Parameter, SequenceOption, Statement,
 };
 use crate::sql::error::{Result, SqlError};
+use crate::sql::lookahead::{expect_word, peek_word, peek_words, take_word};
 
 /// What CREATE is about to make, and how many words are before the word for it.
 struct Head {
@@ -169,14 +170,14 @@ fn retention_policy(parser: &mut Parser) -> Parsed<Statement> {
     let table = parser.parse_object_name(false)?;
     let mut retention = None;
     loop {
-        if parse_word(parser, "duration") {
+        if take_word(parser, "duration") {
             retention = duration(parser)?;
-        } else if parse_word(parser, "replication") {
+        } else if take_word(parser, "replication") {
             parser.parse_literal_uint()?;
         } else if peek_words(parser, 0, &["shard", "duration"]) {
             skip_words(parser, 2);
             duration(parser)?;
-        } else if !parse_word(parser, "default") {
+        } else if !take_word(parser, "default") {
             return Ok(set_retention(table, retention, name));
         }
     }
@@ -231,7 +232,7 @@ pub fn refresh(parser: &mut Parser) -> Parsed<Statement> {
     expect_word(parser, "materialized")?;
     expect_word(parser, "view")?;
     // Readers are never in the way.
-    let _ = parse_word(parser, "concurrently");
+    let _ = take_word(parser, "concurrently");
     Ok(Statement::Refresh(parser.parse_object_name(false)?))
 }
 
@@ -362,7 +363,7 @@ fn parameter(parser: &mut Parser) -> Parsed<Parameter> {
     };
     let has_default = parser.consume_token(&Token::Assignment)
         || parser.consume_token(&Token::Eq)
-        || parse_word(parser, "default");
+        || take_word(parser, "default");
     let default = if has_default { Some(text_span(parser, |p| p.parse_expr())?.1) } else { None };
     Ok(Parameter { name, ty, default })
 }
@@ -445,7 +446,7 @@ pub fn alter(parser: &mut Parser) -> Result<Option<Statement>> {
 pub fn comment(parser: &mut Parser) -> Result<Statement> {
     skip_words(parser, 1);
     expect_word(parser, "on")?;
-    let target = if parse_word(parser, "column") {
+    let target = if take_word(parser, "column") {
         let mut parts: Vec<Ident> = vec![];
         let name = parser.parse_object_name(false)?;
         parts.extend(name.0.iter().filter_map(|p| p.as_ident()).cloned());
@@ -455,7 +456,7 @@ pub fn comment(parser: &mut Parser) -> Result<Statement> {
             );
         };
         CommentTarget::Column { relation: ObjectName::from(parts), column }
-    } else if parse_word(parser, "database") {
+    } else if take_word(parser, "database") {
         CommentTarget::Database(parser.parse_identifier()?)
     } else {
         let Some((kind, words)) = kind(parser, 0) else {

@@ -5,11 +5,10 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-use super::{
-    Parsed, copy_options, expect_word, from_query, parse_word, peek_word, peek_words, skip_words, text_span,
-};
+use super::{Parsed, copy_options, from_query, skip_words, text_span};
 use crate::sql::ast::{Attach, Detach, Execute, Export, Prepare, SetScope, Statement};
 use crate::sql::error::{Result, SqlError};
+use crate::sql::lookahead::{expect_word, peek_word, peek_words, take_word};
 
 /// Behind SET: a setting, a variable, or the time zone in PostgreSQL's words.
 pub fn set(parser: &mut Parser) -> Parsed<Statement> {
@@ -17,7 +16,7 @@ pub fn set(parser: &mut Parser) -> Parsed<Statement> {
     if peek_words(parser, 0, &["time", "zone"]) {
         skip_words(parser, 2);
         let name = Ident { span: parser.get_current_token().span, ..Ident::new("TimeZone") };
-        if parse_word(parser, "default") || parse_word(parser, "local") {
+        if take_word(parser, "default") || take_word(parser, "local") {
             return Ok(Statement::Reset { scope, name });
         }
         return Ok(Statement::Set { scope, name, value: Box::new(setting_value(parser)?) });
@@ -29,7 +28,7 @@ pub fn set(parser: &mut Parser) -> Parsed<Statement> {
     if scope == SetScope::Variable {
         return Ok(Statement::SetVariable { name, value: Box::new(parser.parse_expr()?) });
     }
-    if parse_word(parser, "default") {
+    if take_word(parser, "default") {
         return Ok(Statement::Reset { scope, name });
     }
     Ok(Statement::Set { scope, name, value: Box::new(setting_value(parser)?) })
@@ -156,7 +155,7 @@ pub fn checkpoint(parser: &mut Parser) -> Parsed<Statement> {
 
 /// Behind BACKUP: `[DATABASE name] TO 'file'`.
 pub fn backup(parser: &mut Parser) -> Parsed<Statement> {
-    let named = parse_word(parser, "database");
+    let named = take_word(parser, "database");
     let database = if named { Some(parser.parse_identifier()?) } else { None };
     expect_word(parser, "to")?;
     Ok(Statement::Backup { database, file: parser.parse_literal_string()? })
@@ -247,7 +246,7 @@ pub fn deallocate(parser: &mut Parser) -> Parsed<Statement> {
 /// Behind ATTACH.
 pub fn attach(parser: &mut Parser) -> Parsed<Statement> {
     let or_replace = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
-    let _ = parse_word(parser, "database");
+    let _ = take_word(parser, "database");
     let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let path = parser.parse_expr()?;
     let name = if parser.parse_keyword(Keyword::AS) { Some(parser.parse_identifier()?) } else { None };
@@ -257,7 +256,7 @@ pub fn attach(parser: &mut Parser) -> Parsed<Statement> {
 
 /// Behind DETACH.
 pub fn detach(parser: &mut Parser) -> Parsed<Statement> {
-    let _ = parse_word(parser, "database");
+    let _ = take_word(parser, "database");
     let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
     Ok(Statement::Detach(Detach { if_exists, name: parser.parse_identifier()? }))
 }

@@ -4,39 +4,37 @@ use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{Cte, Ident, ObjectName, Query, TableAlias, TableAliasColumnDef, With};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Word};
+use sqlparser::tokenizer::Token;
 
 use crate::sql::ast::{CteStep, Statement, WithChanges};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms::{MATERIALIZED, NOT_MATERIALIZED, is_marker};
-use crate::sql::parse_modify;
-use crate::sql::parser::{Parsed, parse_query, peek_word, table_query};
+use crate::sql::lookahead::{self, plain_word};
+use crate::sql::parser::{Parsed, modify, parse_query, table_query};
 
 /// Words that begin a change.
 const CHANGES: &[&str] = &["insert", "update", "delete", "truncate", "merge"];
 
-/// Tokens that are looked at ahead. Each look begins where the parser stands, so that all of a long statement would take
-/// time with the square of its length.
-const LOOK_AHEAD: usize = 4096;
-
-/// Whether a WITH is ahead of which a CTE is a change; one that begins behind [`LOOK_AHEAD`] tokens is not found.
+/// Whether a WITH is ahead of which a CTE is a change.
 pub fn is_ahead(parser: &Parser) -> bool {
-    if peek_word(parser, 0) != "with" {
+    let mut ahead = lookahead::tokens(parser).peekable();
+    if ahead.next_if(|token| plain_word(token) == "with").is_none() {
         return false;
     }
+    let is_change = |token: &Token| CHANGES.contains(&plain_word(token).as_str());
     let mut depth = 0_usize;
+    let mut behind_as = false;
     // The query of a CTE began with a WITH of its own, and what that is for has not come yet.
     let mut behind_inner_with = false;
-    for n in 1..LOOK_AHEAD {
-        match &parser.peek_nth_token_ref(n).token {
-            Token::EOF => return false,
+    while let Some(token) = ahead.next() {
+        match token {
             Token::LParen => {
-                if depth == 0 && peek_word(parser, n - 1) == "as" {
-                    let first = peek_word(parser, n + 1);
-                    if CHANGES.contains(&first.as_str()) {
+                if depth == 0 && behind_as {
+                    let first = ahead.peek();
+                    if first.is_some_and(|t| is_change(t)) {
                         return true;
                     }
-                    behind_inner_with = first == "with";
+                    behind_inner_with = first.is_some_and(|t| plain_word(t) == "with");
                 }
                 depth += 1;
             }
@@ -48,14 +46,13 @@ pub fn is_ahead(parser: &Parser) -> bool {
                     // The list of CTEs is over.
                     0 if begins_query => return false,
                     1 if begins_query => behind_inner_with = false,
-                    1 if behind_inner_with && CHANGES.contains(&peek_word(parser, n).as_str()) => {
-                        return true;
-                    }
+                    1 if behind_inner_with && is_change(token) => return true,
                     _ => {}
                 }
             }
             _ => {}
         }
+        behind_as = matches!(token, Token::Word(w) if w.keyword == Keyword::AS);
     }
     false
 }
@@ -73,13 +70,13 @@ pub fn parse(parser: &mut Parser) -> Result<WithChanges> {
     let (mut ctes, mut steps) = (vec![], vec![]);
     loop {
         let (name, columns) = head(parser)?;
-        let is_change = parse_modify::is_ahead(parser);
+        let is_change = modify::is_ahead(parser);
         let query = if is_change {
             if recursive {
                 return Err(SqlError::parser("Recursive CTEs with DML statements are not supported")
                     .at_span(name.span));
             }
-            let mut change = parse_modify::modify(parser)?;
+            let mut change = modify::modify(parser)?;
             change.with.insert(0, with(&ctes));
             steps.push((name.clone(), CteStep::Change(Box::new(change))));
             // It stands for the rows of the step, and is never bound.
@@ -110,8 +107,8 @@ pub fn parse(parser: &mut Parser) -> Result<WithChanges> {
     while matches!(steps.last(), Some((_, CteStep::Keep(_)))) {
         steps.pop();
     }
-    let body = if parse_modify::is_ahead(parser) {
-        let mut change = parse_modify::modify(parser)?;
+    let body = if modify::is_ahead(parser) {
+        let mut change = modify::modify(parser)?;
         change.with.insert(0, with(&ctes));
         Statement::Modify(Box::new(change))
     } else {
@@ -137,15 +134,24 @@ fn head(parser: &mut Parser) -> Parsed<(Ident, Vec<TableAliasColumnDef>)> {
     Ok((name, columns))
 }
 
-/// How often the rest of the statement has that word; of a rest that is too long to tell, as if it were often.
+/// How often the rest of the statement has that word.
 fn uses_ahead(parser: &Parser, name: &str) -> usize {
-    let mut uses = 0;
-    for n in 0..LOOK_AHEAD {
-        match &parser.peek_nth_token_ref(n).token {
-            Token::EOF => return uses,
-            Token::Word(Word { value, .. }) if value.eq_ignore_ascii_case(name) => uses += 1,
-            _ => {}
-        }
+    let is_use = |token: &&Token| matches!(token, Token::Word(w) if w.value.eq_ignore_ascii_case(name));
+    lookahead::tokens(parser).filter(is_use).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::parser::{parse_statement, tokens};
+
+    #[test]
+    fn a_change_is_found_however_long_what_stands_before_it_is() {
+        let rows = "(0),".repeat(30_000) + "(1)";
+        let before = format!("WITH x AS (SELECT a FROM (VALUES {rows}) v(a))");
+        let parse = |sql: &str| parse_statement(tokens(sql).unwrap()).unwrap();
+        let with_change = format!("{before}, y AS (INSERT INTO t SELECT a FROM x RETURNING a) FROM y");
+        assert!(matches!(parse(&with_change), Statement::WithChanges(_)));
+        assert!(matches!(parse(&format!("{before} FROM x")), Statement::Query(_)));
     }
-    usize::MAX
 }

@@ -2,20 +2,20 @@
 
 use sqlparser::ast::{Expr, Ident, ObjectName, SetExpr, TableWithJoins, With};
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, Word};
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
 
 use crate::sql::ast::{
     Assignment, Change, ConflictAction, Insert, Merge, MergeAction, MergeClause, MergeCondition, MergeKind,
     Modify, OnConflict, Update,
 };
 use crate::sql::error::{Result, SqlError};
-
-type Parsed<T> = std::result::Result<T, ParserError>;
+use crate::sql::lookahead::{self, peek_word, take_word};
+use crate::sql::parser::Parsed;
 
 /// Whether a statement that changes rows is ahead, possibly behind WITH.
 pub fn is_ahead(parser: &Parser) -> bool {
-    match word(parser, 0).as_str() {
+    match peek_word(parser, 0).as_str() {
         "insert" | "update" | "delete" | "truncate" | "merge" => true,
         "with" => first_word_behind_with(parser).is_some_and(|w| {
             matches!(w, Keyword::INSERT | Keyword::UPDATE | Keyword::DELETE | Keyword::MERGE)
@@ -27,9 +27,8 @@ pub fn is_ahead(parser: &Parser) -> bool {
 /// The word that begins what the CTEs are for.
 fn first_word_behind_with(parser: &Parser) -> Option<Keyword> {
     let mut depth = 0_usize;
-    for n in 0.. {
-        match &parser.peek_nth_token_no_skip(n).token {
-            Token::EOF => return None,
+    for token in lookahead::tokens(parser) {
+        match token {
             Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
             Token::RParen | Token::RBracket | Token::RBrace => depth = depth.checked_sub(1)?,
             // What stands between AS and the brackets are other words.
@@ -62,7 +61,7 @@ pub fn modify(parser: &mut Parser) -> Result<Modify> {
         let cte_tables = parser.parse_comma_separated(Parser::parse_cte)?;
         with.push(With { with_token: with_token.into(), recursive, cte_tables });
     }
-    let change = word(parser, 0);
+    let change = peek_word(parser, 0);
     parser.advance_token();
     let mut statement = match change.as_str() {
         "insert" => insert(parser)?,
@@ -77,23 +76,6 @@ pub fn modify(parser: &mut Parser) -> Result<Modify> {
         statement.returning = Some(parser.parse_comma_separated(Parser::parse_select_item)?);
     }
     Ok(statement)
-}
-
-/// The plain word at that place, in lower case.
-fn word(parser: &Parser, n: usize) -> String {
-    match &parser.peek_nth_token_ref(n).token {
-        Token::Word(Word { value, quote_style: None, .. }) => value.to_lowercase(),
-        _ => String::new(),
-    }
-}
-
-/// Takes a word that `sqlparser` knows no keyword for, or that it knows one for.
-fn take_word(parser: &mut Parser, wanted: &str) -> bool {
-    let found = word(parser, 0) == wanted;
-    if found {
-        parser.advance_token();
-    }
-    found
 }
 
 /// Words that end the name of a table rather than being its alias.
@@ -196,7 +178,7 @@ fn is_query_in_brackets(parser: &Parser) -> bool {
     while parser.peek_nth_token_ref(n).token == Token::LParen {
         n += 1;
     }
-    let first = word(parser, n);
+    let first = peek_word(parser, n);
     let second = &parser.peek_nth_token_ref(n + 1).token;
     matches!(first.as_str(), "select" | "with" | "from" | "values" | "table")
         && !matches!(second, Token::Comma | Token::RParen)
@@ -401,7 +383,7 @@ fn merge_clause(parser: &mut Parser) -> Result<MergeClause> {
 
 fn merge_action(parser: &mut Parser) -> Result<MergeAction> {
     let ends = |parser: &Parser| {
-        matches!(word(parser, 0).as_str(), "when" | "returning")
+        matches!(peek_word(parser, 0).as_str(), "when" | "returning")
             || matches!(parser.peek_token_ref().token, Token::EOF | Token::SemiColon)
     };
     if parser.parse_keyword(Keyword::DO) {
