@@ -183,9 +183,10 @@ impl DistinctSet {
         let width = self.types.len() - self.texts;
         let rows = self.keys.len();
         let keys = self.keys.take_keys()?;
-        self.keys = match self.grouped {
-            true => KeySet::of_groups(&self.columns, self.ordered)?,
-            false => KeySet::new(&self.columns)?,
+        self.keys = if self.grouped {
+            KeySet::of_groups(&self.columns, self.ordered)?
+        } else {
+            KeySet::new(&self.columns)?
         };
         spill_rows(&mut spilled, keys, rows, self.grouped)?;
         if let Some(mut scattered) = self.scattered.take() {

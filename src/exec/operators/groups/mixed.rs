@@ -235,9 +235,10 @@ impl<const W: usize> GroupTable for MixedTable<W> {
         }
         pack::<W>(&self.parts, keys, rows, &mut cache.words)?;
         let (words, text) = (cache.words.as_chunks::<W>().0, flatten(self.text_of(keys)?)?);
-        match self.texts.is_utf8() {
-            true => self.find_rows::<StringViewType>(words, &text, groups),
-            false => self.find_rows::<BinaryViewType>(words, &text, groups),
+        if self.texts.is_utf8() {
+            self.find_rows::<StringViewType>(words, &text, groups);
+        } else {
+            self.find_rows::<BinaryViewType>(words, &text, groups);
         }
         Ok(())
     }

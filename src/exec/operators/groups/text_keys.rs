@@ -126,9 +126,10 @@ impl TextKeys {
         let buffers: Arc<[Buffer]> = blocks.into_iter().map(Buffer::from_vec).collect();
         // SAFETY: by the invariant of `views`; the blocks are the buffers now. As many NULLs as views were just checked.
         unsafe {
-            match self.is_utf8 {
-                true => Arc::new(StringViewArray::new_unchecked(views.into(), buffers, nulls)),
-                false => Arc::new(BinaryViewArray::new_unchecked(views.into(), buffers, nulls)),
+            if self.is_utf8 {
+                Arc::new(StringViewArray::new_unchecked(views.into(), buffers, nulls))
+            } else {
+                Arc::new(BinaryViewArray::new_unchecked(views.into(), buffers, nulls))
             }
         }
     }
