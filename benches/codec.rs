@@ -81,7 +81,7 @@ fn codecs(c: &mut Criterion) {
         group.bench_function("read", |b| {
             b.iter(|| (0..reader.blocks()).for_each(|i| drop(black_box(reader.read_block(i).unwrap()))));
         });
-        let predicate = Predicate { op: CompareOp::Gt, value: bound };
+        let predicate = [Predicate { op: CompareOp::Gt, value: bound }];
         group.bench_function("filter", |b| {
             b.iter(|| {
                 (0..reader.blocks())

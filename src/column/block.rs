@@ -353,8 +353,34 @@ impl Block<'_> {
             .collect())
     }
 
+    /// The rows that satisfy all of some conditions.
+    pub(crate) fn filter(&self, predicates: &[Predicate]) -> Decoded<Option<BooleanBuffer>> {
+        if predicates.len() > 1
+            && let Physical::Int { width, .. } = self.chunk.physical
+            && let Some(range) = filter::between(self.chunk.physical, predicates)
+            && self.entry.null_form != nulls::ALL
+            && !self.coded()
+        {
+            let (stream, nulls) = self.parts()?;
+            let values = filter::ints_between(stream, self.entry.rows, width, range)?;
+            return Ok(Some(match nulls {
+                Some(valid) => &values & valid.inner(),
+                None => values,
+            }));
+        }
+        let mut all: Option<BooleanBuffer> = None;
+        for predicate in predicates {
+            let Some(rows) = self.filter_one(predicate)? else { return Ok(None) };
+            all = Some(match all {
+                Some(all) => &all & &rows,
+                None => rows,
+            });
+        }
+        Ok(all)
+    }
+
     /// The rows that satisfy a condition.
-    pub(crate) fn filter(&self, predicate: &Predicate) -> Decoded<Option<BooleanBuffer>> {
+    fn filter_one(&self, predicate: &Predicate) -> Decoded<Option<BooleanBuffer>> {
         let rows = self.entry.rows;
         let set = |all: bool| if all { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) };
         let to_null = predicate.op == CompareOp::DistinctFrom;

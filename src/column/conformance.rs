@@ -507,7 +507,7 @@ pub(crate) fn check_laws(
             for op in OPS {
                 let predicate = Predicate { op, value: constant.clone() };
                 let expected: Vec<bool> = values.iter().map(|v| holds(op, v, constant)).collect();
-                if let Some(bits) = reader.filter_block(block, &predicate).unwrap() {
+                if let Some(bits) = reader.filter_block(block, std::slice::from_ref(&predicate)).unwrap() {
                     let bits: Vec<bool> = bits.iter().collect();
                     assert_eq!(
                         bits,
@@ -525,6 +525,19 @@ pub(crate) fn check_laws(
                 };
                 check(reader.prune_block(block, &predicate).unwrap());
                 check(stats.prune(&predicate));
+            }
+        }
+        for (lo, hi) in constants.iter().zip(constants.iter().skip(1).chain(&constants[..1])) {
+            for ops in [
+                [CompareOp::GtEq, CompareOp::Lt],
+                [CompareOp::Gt, CompareOp::LtEq],
+                [CompareOp::LtEq, CompareOp::NotEq],
+            ] {
+                let both = [(ops[0], lo), (ops[1], hi)];
+                let predicates = both.map(|(op, value)| Predicate { op, value: value.clone() });
+                let Some(bits) = reader.filter_block(block, &predicates).unwrap() else { continue };
+                let all = values.iter().map(|v| both.iter().all(|(op, c)| holds(*op, v, c)));
+                assert_eq!(bits, all.collect::<arrow_buffer::BooleanBuffer>(), "{ty}: {both:?}");
             }
         }
     }

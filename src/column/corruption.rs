@@ -43,7 +43,7 @@ fn read_everything(bytes: &[u8], ty: &LogicalType) -> Result<ArrayRef, ColumnErr
             let predicate = Predicate { op: CompareOp::Lt, value };
             note(
                 reader
-                    .filter_block(block, &predicate)
+                    .filter_block(block, std::slice::from_ref(&predicate))
                     .map(|bits| assert!(bits.is_none_or(|b| b.len() == rows))),
             );
             note(reader.prune_block(block, &predicate).map(drop));

@@ -61,6 +61,25 @@ fn range(op: CompareOp, c: i128, least: i128, greatest: i128) -> (Option<(i128, 
     (range, negated)
 }
 
+/// Least and greatest whole number of so many bytes.
+fn limits(width: usize, signed: bool) -> (i128, i128) {
+    let bits = 8 * width as u32;
+    if signed { (i128::MIN >> (128 - bits), i128::MAX >> (128 - bits)) } else { (0, (1 << bits) - 1) }
+}
+
+/// The whole numbers between bounds that conditions give, both ends included, if they do nothing else: `None` where there
+/// are none.
+pub(crate) fn between(physical: Physical, predicates: &[Predicate]) -> Option<Option<(i128, i128)>> {
+    let Physical::Int { width, signed } = physical else { return None };
+    let (least, greatest) = limits(width, signed);
+    predicates.iter().try_fold(Some((least, greatest)), |all, p| {
+        let Scalar::Int(c) = p.value else { return None };
+        let (own, negated) = range(p.op, c, least, greatest);
+        let both = all.zip(own).map(|(a, b)| (a.0.max(b.0), a.1.min(b.1))).filter(|(lo, hi)| lo <= hi);
+        (!negated).then_some(both)
+    })
+}
+
 /// Whole numbers: one range test, in the domain of the codec.
 pub(crate) fn ints(
     stream: Stream<'_>,
@@ -69,17 +88,26 @@ pub(crate) fn ints(
     signed: bool,
     p: &Predicate,
 ) -> Decoded<Option<BooleanBuffer>> {
+    let Scalar::Int(c) = p.value else { return Ok(None) };
+    let (least, greatest) = limits(width, signed);
+    let (range, negated) = range(p.op, c, least, greatest);
+    let bits = ints_between(stream, count, width, range)?;
+    Ok(Some(if negated { !&bits } else { bits }))
+}
+
+/// Whole numbers of so many bytes that lie in a range, both ends included.
+pub(crate) fn ints_between(
+    stream: Stream<'_>,
+    count: usize,
+    width: usize,
+    range: Option<(i128, i128)>,
+) -> Decoded<BooleanBuffer> {
     fn run<O: Lane>(stream: Stream<'_>, count: usize, lo: i128, hi: i128, bits: &mut Bits) -> Decoded<()> {
         let span =
             Span { lo: O::truncate_wide(lo as u128), span: O::truncate_wide(hi.wrapping_sub(lo) as u128) };
         int::filter(stream, count, span, bits)
     }
-    let Scalar::Int(c) = p.value else { return Ok(None) };
-    let bits = 8 * width as u32;
-    let (least, greatest) =
-        if signed { (i128::MIN >> (128 - bits), i128::MAX >> (128 - bits)) } else { (0, (1 << bits) - 1) };
-    let (range, negated) = range(p.op, c, least, greatest);
-    let Some((lo, hi)) = range else { return Ok(Some(same(count, negated))) };
+    let Some((lo, hi)) = range else { return Ok(same(count, false)) };
     let mut bits = Bits::new(count);
     match width {
         1 => run::<u8>(stream, count, lo, hi, &mut bits)?,
@@ -88,10 +116,7 @@ pub(crate) fn ints(
         8 => run::<u64>(stream, count, lo, hi, &mut bits)?,
         _ => run::<u128>(stream, count, lo, hi, &mut bits)?,
     }
-    if negated {
-        bits.negate();
-    }
-    Ok(Some(bits.finish()))
+    Ok(bits.finish())
 }
 
 /// Floats: compared as numbers, with NaN equal to itself and greater than all others.

@@ -250,8 +250,9 @@ impl ChunkReader {
     /// If the block does not have such a row.
     pub fn read_rows(&self, index: usize, rows: &[u16]) -> Result<ArrayRef> {
         let block = self.block(index)?;
+        let greatest = rows.iter().fold(0, |greatest, row| greatest.max(*row));
         assert!(
-            rows.iter().all(|r| usize::from(*r) < block.entry.rows),
+            rows.is_empty() || usize::from(greatest) < block.entry.rows,
             "rows of a block of {}",
             block.entry.rows
         );
@@ -285,8 +286,9 @@ impl ChunkReader {
     /// If the block does not have such a row.
     pub fn read_few(&self, index: usize, rows: &[u16]) -> Result<ArrayRef> {
         let block = self.block(index)?;
+        let greatest = rows.iter().fold(0, |greatest, row| greatest.max(*row));
         assert!(
-            rows.iter().all(|r| usize::from(*r) < block.entry.rows),
+            rows.is_empty() || usize::from(greatest) < block.entry.rows,
             "rows of a block of {}",
             block.entry.rows
         );
@@ -318,11 +320,12 @@ impl ChunkReader {
         }
     }
 
-    /// The rows of block `index` that satisfy a condition, found on the encoded values where that pays. A
-    /// condition that is NULL is not satisfied. `None` if there is no way but to read the block and compare.
-    pub fn filter_block(&self, index: usize, predicate: &Predicate) -> Result<Option<BooleanBuffer>> {
+    /// The rows of block `index` that satisfy all of some conditions, found on the encoded values where that pays; two
+    /// bounds cost no more than one. A condition that is NULL is not satisfied. `None` if there is no way but to read the
+    /// block and compare, or no condition.
+    pub fn filter_block(&self, index: usize, predicates: &[Predicate]) -> Result<Option<BooleanBuffer>> {
         let block = self.block(index)?;
-        block.filter(predicate).map_err(|d| self.corrupt(Some(index), d))
+        block.filter(predicates).map_err(|d| self.corrupt(Some(index), d))
     }
 
     /// Whether [`ChunkReader::filter_block`] has to decode all of block `index` for a condition, so that who wants the

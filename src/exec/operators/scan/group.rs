@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, NullArray};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_select::filter::filter;
 
-use selection::{Selection, spread};
+use selection::Selection;
 
 use super::TableScan;
 use super::conjunct::prune;
@@ -274,18 +274,18 @@ impl GroupScan {
         Ok(self.reader(column)?.prune_block(index, predicate).map_err(TableError::from)?)
     }
 
-    /// The rows of a block that satisfy a condition, if that can be told from the encoded values.
+    /// The rows of a block that satisfy all of some conditions, if that can be told from the encoded values.
     fn filter_block(
         &mut self,
         column: usize,
         index: usize,
-        predicate: &Predicate,
+        predicates: &[Predicate],
     ) -> Result<Option<BooleanBuffer>> {
         if self.is_row_id(column) {
             return Ok(None);
         }
         let reader = self.reader(column)?;
-        let mask = reader.filter_block(index, predicate).map_err(TableError::from)?;
+        let mask = reader.filter_block(index, predicates).map_err(TableError::from)?;
         if mask.is_some() {
             let codec = self.count_decoded(&reader, index)?;
             if codec == Codec::Dictionary {
@@ -409,7 +409,7 @@ impl GroupScan {
             }
         }
         self.work.rows += rows as u64;
-        let mut selection = Selection { rows, mask: None, left: rows };
+        let mut selection = Selection::all(rows);
         if let Some(found) = found {
             selection.and(found);
         }
@@ -419,16 +419,19 @@ impl GroupScan {
         let mut decoded: Decoded = vec![None; scan.columns.len()];
         // Those on encoded values first: they are cheap. Where a join tells which values it has, their range adds
         // nothing.
-        for i in hints {
+        for i in 0..hints.len() {
             if selection.left == 0 {
                 return Ok(None);
             }
-            let (column, predicate) = self.hints[i].clone();
+            let column = self.hints[hints[i]].0;
             let asks_join = |h: &Hint| h.column == column && matches!(h.kind, HintKind::Members(..));
-            if scan.hints.iter().any(asks_join) {
+            let asked = hints[..i].iter().any(|h| self.hints[*h].0 == column);
+            if asked || scan.hints.iter().any(asks_join) {
                 continue;
             }
-            if let Some(mask) = self.filter_block(column, index, &predicate)? {
+            let of_column = hints.iter().map(|h| &self.hints[*h]).filter(|(of, _)| *of == column);
+            let predicates: Vec<Predicate> = of_column.map(|(_, predicate)| predicate.clone()).collect();
+            if let Some(mask) = self.filter_block(column, index, &predicates)? {
                 selection.and(mask);
             }
         }
@@ -438,7 +441,9 @@ impl GroupScan {
             }
             match self.steps[s] {
                 Step::Conjunct(c) if left.contains(&c) => {
-                    self.apply(c, index, &mut selection, &mut decoded)?;
+                    if !self.apply_encoded(c, index, &mut selection, &decoded, &mut left)? {
+                        self.apply(c, index, &mut selection, &mut decoded)?;
+                    }
                 }
                 Step::Conjunct(_) => {}
                 Step::Members(h) => self.keep_members(h, index, &mut selection, &mut decoded)?,
@@ -467,20 +472,49 @@ impl GroupScan {
         let column = scan.hints[hint].column;
         let before = selection.left;
         let sparse = selection.is_sparse() && decoded[column].is_none();
-        let indices = if sparse { selection.indices() } else { vec![] };
         let values = if sparse {
-            self.read_rows(column, index, &indices)?
+            self.read_rows(column, index, selection.indices())?
         } else {
             self.read_block(column, index, decoded)?
         };
         let mask = build.members(*key, &values, &mut self.caches[hint])?;
         if sparse {
-            selection.and(spread(&mask, &indices, selection.rows));
+            selection.narrow(mask.values());
         } else {
             selection.and(mask.values().clone());
         }
         observed.add(before, selection.left);
         Ok(())
+    }
+
+    /// Evaluates a condition on the encoded values of a column, with all others on it that are `left` and can be evaluated
+    /// so: they are not left then. Returns whether that could be done.
+    fn apply_encoded(
+        &mut self,
+        conjunct: usize,
+        index: usize,
+        selection: &mut Selection,
+        decoded: &Decoded,
+        left: &mut Vec<usize>,
+    ) -> Result<bool> {
+        let scan = self.scan.clone();
+        let Some((column, predicate)) = &scan.conjuncts[conjunct].simple else { return Ok(false) };
+        if decoded[*column].is_some() || self.had_better_read(*column, index, predicate, selection)? {
+            return Ok(false);
+        }
+        let on_column = |c: &usize| scan.conjuncts[*c].simple.as_ref().is_some_and(|(of, _)| of == column);
+        let simple = left.iter().filter(|c| on_column(c)).filter_map(|c| scan.conjuncts[*c].simple.as_ref());
+        let predicates: Vec<Predicate> = simple.map(|(_, predicate)| predicate.clone()).collect();
+        let Some(mask) = self.filter_block(*column, index, &predicates)? else { return Ok(false) };
+        let before = selection.left;
+        selection.and(mask);
+        left.retain(|c| {
+            if on_column(c) {
+                scan.conjuncts[*c].observe(before, selection.left);
+            }
+            !on_column(c)
+        });
+        Ok(true)
     }
 
     /// Evaluates one condition.
@@ -494,19 +528,9 @@ impl GroupScan {
         let scan = self.scan.clone();
         let conjunct = &scan.conjuncts[conjunct];
         let before = selection.left;
-        if let Some((column, predicate)) = &conjunct.simple
-            && decoded[*column].is_none()
-            && !self.had_better_read(*column, index, predicate, selection)?
-            && let Some(mask) = self.filter_block(*column, index, predicate)?
-        {
-            selection.and(mask);
-            conjunct.observe(before, selection.left);
-            return Ok(());
-        }
         // Fallible conditions see only rows that are left; so do all if those are few.
-        let compact = selection.mask.is_some() && (conjunct.fallible || selection.is_sparse());
+        let compact = !selection.is_all() && (conjunct.fallible || selection.is_sparse());
         let rows = if compact { selection.left } else { selection.rows };
-        let indices = if compact { selection.indices() } else { vec![] };
         let nothing: ArrayRef = Arc::new(NullArray::new(rows));
         let mut columns = vec![nothing; scan.columns.len()];
         for &column in &conjunct.columns {
@@ -515,13 +539,13 @@ impl GroupScan {
             } else if let Some(whole) = &decoded[column] {
                 Self::keep(whole, selection)?
             } else {
-                self.read_rows(column, index, &indices)?
+                self.read_rows(column, index, selection.indices())?
             };
         }
         let batch = Batch { columns, rows };
         let mask = evaluate_predicate(&conjunct.expr, &batch, &scan.context)?;
         if compact {
-            selection.and(spread(&mask, &indices, selection.rows));
+            selection.narrow(mask.values());
         } else {
             selection.and(mask.values().clone());
         }
@@ -562,25 +586,21 @@ impl GroupScan {
     }
 
     fn keep(array: &ArrayRef, selection: &Selection) -> Result<ArrayRef> {
-        match &selection.mask {
-            Some(mask) => Ok(filter(array, &BooleanArray::new(mask.clone(), None))?),
-            None => Ok(array.clone()),
+        if selection.is_all() {
+            return Ok(array.clone());
         }
+        Ok(filter(array, &BooleanArray::new(selection.mask().clone(), None))?)
     }
 
     fn output(&mut self, index: usize, selection: &Selection, decoded: &Decoded) -> Result<Batch> {
         let scan = self.scan.clone();
         let sparse = selection.is_sparse();
-        let mut indices = None;
         let mut columns = scan
             .output
             .iter()
             .map(|&column| match &decoded[column] {
                 Some(array) => Self::keep(array, selection),
-                None if sparse => {
-                    let rows: &Vec<u16> = indices.get_or_insert_with(|| selection.indices());
-                    self.read_rows(column, index, rows)
-                }
+                None if sparse => self.read_rows(column, index, selection.indices()),
                 None => {
                     let whole = self.read_whole(column, index)?;
                     Self::keep(&whole, selection)
@@ -590,8 +610,7 @@ impl GroupScan {
         for (column, unit) in &scan.lengths {
             let reader = self.reader(*column)?;
             self.count_decoded(&reader, index)?;
-            let rows = if sparse { Some(indices.get_or_insert_with(|| selection.indices())) } else { None };
-            let rows = rows.map(|rows| &rows[..]);
+            let rows = sparse.then(|| selection.indices());
             let lengths = reader.measure_block(index, rows, *unit).map_err(TableError::from)?;
             columns.push(if sparse { lengths } else { Self::keep(&lengths, selection)? });
         }
