@@ -8,6 +8,7 @@
 // more than copying them.
 #![allow(unsafe_code)]
 
+use std::hint::black_box;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -199,6 +200,46 @@ impl<T: ByteViewType> Views<T> {
         }
     }
 
+    /// Whether the row of that number is the same as one of an array, of which neither is NULL. It is told without reading
+    /// them where they are of the same place.
+    #[inline]
+    pub fn is(&self, number: u32, array: &GenericByteViewArray<T>, row: usize) -> bool {
+        let (known, view) = (self.views[number as usize], array.views()[row]);
+        if view as u32 <= INLINE {
+            return known == view;
+        }
+        // Length and first four bytes, then the rest.
+        known as u64 == view as u64 && {
+            let (known, other) = (long_text(known, &self.buffers), long_text(view, array.data_buffers()));
+            std::ptr::eq(known, other) || known == other
+        }
+    }
+
+    /// Reads what [`is`](Self::is) will of some rows that were collected and those of an array.
+    pub fn touch(&self, pairs: impl Iterator<Item = (u32, usize)>, array: &GenericByteViewArray<T>) {
+        let mut bytes = 0;
+        for (number, row) in pairs {
+            let (known, view) = (self.views[number as usize], array.views()[row]);
+            if view as u32 > INLINE && known as u64 == view as u64 {
+                let (known, other) = (long_text(known, &self.buffers), long_text(view, array.data_buffers()));
+                if !std::ptr::eq(known, other) {
+                    bytes ^= known[0] ^ other[0];
+                }
+            }
+        }
+        black_box(bytes);
+    }
+
+    /// Only the rows of these numbers.
+    pub fn select(&mut self, numbers: &[u32]) {
+        self.views = numbers.iter().map(|number| self.views[*number as usize]).collect();
+    }
+
+    /// Bytes held, without the buffers, which are held anyway.
+    pub fn size(&self) -> usize {
+        self.views.capacity() * size_of::<u128>()
+    }
+
     /// The rows as an array.
     ///
     /// # Panics
@@ -328,6 +369,33 @@ mod tests {
         let expected: Vec<Option<&str>> = parts.iter().flat_map(|p| p.as_string_view().iter()).collect();
         assert_eq!(all.as_string_view().iter().collect::<Vec<_>>(), expected);
         assert_eq!(all.as_string_view().data_buffers().len(), 2);
+    }
+
+    #[test]
+    fn collected_rows_are_those_that_were_pushed() {
+        let a = texts(&[Some("short"), Some("a text of more than twelve bytes"), Some("a text of more")]);
+        let b = texts(&[Some("a text of more than twelve bytes"), Some("shorT")]);
+        let (a, b) = (a.as_string_view(), b.as_string_view());
+        let mut rows = Views::<StringViewType>::with_capacity(0);
+        (0..3).for_each(|row| rows.push(a, row));
+        rows.push(b, 0);
+        rows.push_empty();
+        for (number, array, row, same) in [
+            (1, a, 1, true),
+            (1, b, 0, true),
+            (3, a, 1, true),
+            (2, b, 0, false),
+            (0, b, 1, false),
+            (4, a, 0, false),
+        ] {
+            assert_eq!(rows.is(number, array, row), same, "{number} {row}");
+        }
+        rows.touch([(1, 0), (0, 1)].into_iter(), b);
+        rows.select(&[3, 4, 0]);
+        let rows = rows.into_array(None);
+        rows.to_data().validate_full().unwrap();
+        let expected = [Some("a text of more than twelve bytes"), Some(""), Some("short")];
+        assert_eq!(rows.as_string_view().iter().collect::<Vec<_>>(), expected);
     }
 
     #[test]

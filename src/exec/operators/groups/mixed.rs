@@ -1,7 +1,9 @@
 //! Groups of one text and keys of fixed width, in one table.
 //!
 //! A [`PackedTable`](super::packed) numbers its texts in a table of their own, which pays where they come as codes of a
-//! dictionary, or are few. The rows of a partition are neither: here one look-up finds the text and the other keys.
+//! dictionary, or are few. The rows of a partition are neither: here one look-up finds the text and the other keys. Their
+//! texts lie in buffers that the rows share, so that they are not copied, and mostly not read: those of one place are the
+//! same.
 
 use std::hint::black_box;
 
@@ -12,22 +14,22 @@ use arrow_schema::DataType;
 
 use super::hash::{hash_text, hash_words, is_text, mix};
 use super::layout::{Part, layout, pack, unpack, validity};
-use super::text::{EMPTY, MANY_SLOTS, Slot, TOGETHER, grow, slot_of, tag_of};
-use super::text_keys::TextKeys;
-use super::{FindCache, GroupTable, MISSING, too_many_groups};
+use super::slots::{Slots, TOGETHER};
+use super::{FindCache, GroupTable, MISSING};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::flatten;
+use crate::exec::views::Views;
 
 /// A table over one text and keys that are packed into `W` words.
-struct MixedTable<const W: usize> {
+struct MixedTable<T: ByteViewType, const W: usize> {
     /// Places of all keys in the words. The text takes none, but for whether it is NULL.
     parts: Vec<Part>,
     /// Which key is the text.
     text: usize,
-    slots: Vec<Slot>,
+    slots: Slots,
     /// The other keys, in the order of their groups.
     words: Vec<[u64; W]>,
-    texts: TextKeys,
+    texts: Views<T>,
     /// Words and hashes of the rows.
     row_words: Vec<u64>,
     hashes: Vec<u64>,
@@ -40,11 +42,17 @@ pub(super) fn mixed_table(types: &[DataType]) -> Option<Box<dyn GroupTable>> {
     let mut others = types.to_vec();
     others[text] = DataType::Null;
     let (parts, words) = layout(&others, false).filter(|(parts, _)| parts.len() > 1)?;
-    let texts = TextKeys::new(&types[text]);
+    match &types[text] {
+        DataType::BinaryView => of_words::<BinaryViewType>(parts, text, words),
+        _ => of_words::<StringViewType>(parts, text, words),
+    }
+}
+
+fn of_words<T: ByteViewType>(parts: Vec<Part>, text: usize, words: usize) -> Option<Box<dyn GroupTable>> {
     Some(match words {
-        1 => Box::new(MixedTable::<1>::new(parts, text, texts)),
-        2 => Box::new(MixedTable::<2>::new(parts, text, texts)),
-        3 => Box::new(MixedTable::<3>::new(parts, text, texts)),
+        1 => Box::new(MixedTable::<T, 1>::new(parts, text)),
+        2 => Box::new(MixedTable::<T, 2>::new(parts, text)),
+        3 => Box::new(MixedTable::<T, 3>::new(parts, text)),
         _ => return None,
     })
 }
@@ -56,74 +64,43 @@ struct Rows<'r, T: ByteViewType, const W: usize> {
     hashes: &'r [u64],
 }
 
-impl<const W: usize> MixedTable<W> {
-    fn new(parts: Vec<Part>, text: usize, texts: TextKeys) -> Self {
-        Self { parts, text, slots: vec![], words: vec![], texts, row_words: vec![], hashes: vec![] }
+impl<T: ByteViewType, const W: usize> MixedTable<T, W> {
+    fn new(parts: Vec<Part>, text: usize) -> Self {
+        Self {
+            parts,
+            text,
+            slots: Slots::default(),
+            words: vec![],
+            texts: Views::with_capacity(0),
+            row_words: vec![],
+            hashes: vec![],
+        }
     }
 
-    fn reserve(&mut self, more: usize) -> Result<()> {
-        let needed = self.words.len() + more;
-        if needed >= MISSING as usize {
-            return Err(too_many_groups());
-        }
-        if needed + needed / 2 > self.slots.len() {
-            self.slots = grow(&self.slots, needed);
-        }
-        Ok(())
-    }
-
-    /// The group of a row, or the slot where it would go. There must be a free slot.
+    /// Whether a group has the keys of a row. Words that are the same say of both texts that they are NULL, or of none.
     #[inline]
-    fn look_up<T: ByteViewType>(&self, rows: &Rows<'_, T, W>, row: usize) -> Result<u32, usize> {
-        let mask = self.slots.len() - 1;
-        let tag = tag_of(rows.hashes[row]);
-        let mut at = slot_of(tag, self.slots.len());
-        loop {
-            let slot = self.slots[at];
-            if slot.group == MISSING {
-                return Err(at);
-            }
-            // Words that are the same say of both texts that they are NULL, or of none.
-            if slot.tag == tag
-                && self.words[slot.group as usize] == rows.words[row]
-                && (rows.texts.is_null(row) || self.texts.is(slot.group, rows.texts, row))
-            {
-                return Ok(slot.group);
-            }
-            at = (at + 1) & mask;
-        }
+    fn has(&self, group: u32, rows: &Rows<'_, T, W>, row: usize) -> bool {
+        self.words[group as usize] == rows.words[row]
+            && (rows.texts.is_null(row) || self.texts.is(group, rows.texts, row))
     }
 
-    /// Reads what looking up these rows will read, so that reads of memory are waited for together.
-    fn touch<T: ByteViewType>(&self, rows: &Rows<'_, T, W>, from: usize, to: usize) {
-        let size = self.slots.len();
-        if size < MANY_SLOTS {
-            return;
-        }
-        let mut slots = [EMPTY; TOGETHER];
-        for (slot, &hash) in slots.iter_mut().zip(&rows.hashes[from..to]) {
-            *slot = self.slots[slot_of(tag_of(hash), size)];
-        }
-        let (mut known, mut words) = ([0; TOGETHER], 0);
-        for ((known, slot), &hash) in known.iter_mut().zip(&slots).zip(&rows.hashes[from..to]) {
-            if slot.group != MISSING && slot.tag == tag_of(hash) {
-                *known = self.texts.view(slot.group);
-                words ^= self.words[slot.group as usize][0];
-            }
-        }
-        let mut bytes = 0;
-        for (&known, &view) in known.iter().zip(&rows.texts.views()[from..to]) {
-            bytes ^= self.texts.touch(known, view);
-        }
-        black_box((bytes, words));
+    /// Reads what looking up these rows will read ([`Slots::likely`]).
+    fn touch(&self, rows: &Rows<'_, T, W>, from: usize, to: usize) {
+        let Some(likely) = self.slots.likely(&rows.hashes[from..to]) else { return };
+        let known = likely.iter().zip(from..to).filter(|(group, _)| **group != MISSING);
+        let pairs = known.map(|(group, row)| (*group, row));
+        black_box(pairs.clone().fold(0, |words, (group, _)| words ^ self.words[group as usize][0]));
+        self.texts.touch(pairs, rows.texts);
     }
 
-    fn intern_rows<T: ByteViewType>(&mut self, rows: &Rows<'_, T, W>, groups: &mut Vec<u32>) {
+    fn intern_rows(&mut self, rows: &Rows<'_, T, W>, groups: &mut Vec<u32>) {
         for from in (0..rows.words.len()).step_by(TOGETHER) {
             let to = rows.words.len().min(from + TOGETHER);
             self.touch(rows, from, to);
             for row in from..to {
-                groups.push(self.look_up(rows, row).unwrap_or_else(|at| {
+                let hash = rows.hashes[row];
+                let found = self.slots.find(hash, |group| self.has(group, rows, row));
+                groups.push(found.unwrap_or_else(|at| {
                     let group = self.words.len() as u32;
                     self.words.push(rows.words[row]);
                     if rows.texts.is_null(row) {
@@ -131,7 +108,7 @@ impl<const W: usize> MixedTable<W> {
                     } else {
                         self.texts.push(rows.texts, row);
                     }
-                    self.slots[at] = Slot { tag: tag_of(rows.hashes[row]), group };
+                    self.slots.set(at, hash, group);
                     group
                 }));
             }
@@ -147,29 +124,16 @@ impl<const W: usize> MixedTable<W> {
         groups: &mut Vec<u32>,
     ) -> Result<()> {
         groups.clear();
-        self.reserve(rows + 1)?;
-        let (mut words, mut hashed) = (std::mem::take(&mut self.row_words), std::mem::take(&mut self.hashes));
-        pack::<W>(&self.parts, keys, rows, &mut words)?;
-        let text = &flatten(self.text_of(keys)?)?;
-        let row_words = words.as_chunks::<W>().0;
-        if self.texts.is_utf8() {
-            let texts = text.as_byte_view::<StringViewType>();
-            hash_rows(row_words, texts, hashes, &mut hashed);
-            self.intern_rows(&Rows { words: row_words, texts, hashes: &hashed }, groups);
-        } else {
-            let texts = text.as_byte_view::<BinaryViewType>();
-            hash_rows(row_words, texts, hashes, &mut hashed);
-            self.intern_rows(&Rows { words: row_words, texts, hashes: &hashed }, groups);
-        }
-        (self.row_words, self.hashes) = (words, hashed);
+        self.slots.reserve(self.words.len(), rows + 1)?;
+        let (mut packed, mut hashed) =
+            (std::mem::take(&mut self.row_words), std::mem::take(&mut self.hashes));
+        pack::<W>(&self.parts, keys, rows, &mut packed)?;
+        let (words, text) = (packed.as_chunks::<W>().0, flatten(self.text_of(keys)?)?);
+        let texts = text.as_byte_view::<T>();
+        hash_rows(words, texts, hashes, &mut hashed);
+        self.intern_rows(&Rows { words, texts, hashes: &hashed }, groups);
+        (self.row_words, self.hashes) = (packed, hashed);
         Ok(())
-    }
-
-    fn find_rows<T: ByteViewType>(&self, words: &[[u64; W]], text: &ArrayRef, groups: &mut Vec<u32>) {
-        let (texts, mut hashed) = (text.as_byte_view::<T>(), vec![]);
-        hash_rows(words, texts, None, &mut hashed);
-        let rows = Rows { words, texts, hashes: &hashed };
-        groups.extend((0..words.len()).map(|row| self.look_up(&rows, row).unwrap_or(MISSING)));
     }
 
     fn text_of<'k>(&self, keys: &'k [ArrayRef]) -> Result<&'k ArrayRef> {
@@ -178,13 +142,21 @@ impl<const W: usize> MixedTable<W> {
 
     /// The keys of some groups, or of all, whose words these are.
     fn columns(&mut self, words: &[[u64; W]], of: Option<&[u32]>) -> Result<Vec<ArrayRef>> {
-        self.slots = vec![];
-        let Self { parts, texts, .. } = self;
+        self.slots.clear();
+        let mut texts = std::mem::replace(&mut self.texts, Views::with_capacity(0));
+        if let Some(groups) = of {
+            texts.select(groups);
+        }
+        let mut texts = Some(texts);
         let column = |(i, part): (usize, &Part)| {
             let nulls = validity(part, words);
-            if i == self.text { Ok(texts.take_column(of, nulls)) } else { unpack(parts, part, words, nulls) }
+            if i != self.text {
+                return unpack(&self.parts, part, words, nulls);
+            }
+            let texts = texts.take().ok_or_else(|| ExecError::Internal("two texts".into()))?;
+            Ok(texts.into_array(nulls))
         };
-        parts.iter().enumerate().map(column).collect()
+        self.parts.iter().enumerate().map(column).collect()
     }
 }
 
@@ -206,7 +178,7 @@ fn hash_rows<T: ByteViewType, const W: usize>(
     }));
 }
 
-impl<const W: usize> GroupTable for MixedTable<W> {
+impl<T: ByteViewType, const W: usize> GroupTable for MixedTable<T, W> {
     fn intern(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         self.add(keys, None, rows, groups)
     }
@@ -235,17 +207,18 @@ impl<const W: usize> GroupTable for MixedTable<W> {
         }
         pack::<W>(&self.parts, keys, rows, &mut cache.words)?;
         let (words, text) = (cache.words.as_chunks::<W>().0, flatten(self.text_of(keys)?)?);
-        if self.texts.is_utf8() {
-            self.find_rows::<StringViewType>(words, &text, groups);
-        } else {
-            self.find_rows::<BinaryViewType>(words, &text, groups);
-        }
+        let (texts, mut hashed) = (text.as_byte_view::<T>(), vec![]);
+        hash_rows(words, texts, None, &mut hashed);
+        let rows = Rows { words, texts, hashes: &hashed };
+        groups.extend(hashed.iter().enumerate().map(|(row, hash)| {
+            self.slots.get(*hash, |group| self.has(group, &rows, row)).unwrap_or(MISSING)
+        }));
         Ok(())
     }
 
     fn expect(&mut self, rows: usize) {
         // A table that has no room later says so itself.
-        let _ = self.reserve(rows);
+        let _ = self.slots.reserve(self.words.len(), rows);
     }
 
     fn len(&self) -> usize {
@@ -264,7 +237,7 @@ impl<const W: usize> GroupTable for MixedTable<W> {
     }
 
     fn size(&self) -> usize {
-        self.slots.len() * size_of::<Slot>()
+        self.slots.size()
             + self.words.capacity() * size_of::<[u64; W]>()
             + self.texts.size()
             + (self.row_words.capacity() + self.hashes.capacity()) * size_of::<u64>()

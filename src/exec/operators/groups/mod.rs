@@ -8,12 +8,12 @@
 //!   looked up once per distinct value and dictionary, not once per row.
 //! - [`packed::PackedTable`]: any number of keys that fit into four 64-bit words; texts take part as numbers
 //!   given by a `TextTable` of their own. One integer whose values lie close together is an array index ([`direct`]), and so are
-//!   several keys of few values each ([`grid`]).
+//!   several keys of few values each ([`grid`]). Where all keys are there and lie less close, they have [`ranks`].
 //! - [`mixed::MixedTable`]: one text and other keys, in the rows of a partition.
 //! - [`rows::RowTable`]: everything else, as bytes in Arrow's row format.
 //! - [`leading::LeadingTable`]: whole numbers and texts of a GROUP BY, as long as the numbers tell groups apart.
 //!
-//! Where nobody asks for the numbers, as those of `count(DISTINCT x)`, keys are in a [`key_set::KeySet`].
+//! All but arrays find their groups through [`slots::Slots`]. Where nobody asks for the numbers, as those of `count(DISTINCT x)`, keys are in a [`key_set::KeySet`].
 //!
 //! Everywhere NULL is a value equal to itself, `-0.0` is `0.0`, and all NaNs are one.
 
@@ -26,8 +26,10 @@ mod layout;
 mod leading;
 mod mixed;
 pub(crate) mod packed;
+mod ranks;
 mod recent;
 pub(crate) mod rows;
+mod slots;
 pub(crate) mod text;
 mod text_keys;
 mod word_set;
@@ -82,6 +84,9 @@ pub(crate) trait GroupTable: Send + Sync {
 
     /// So many rows with mostly different keys are about to come.
     fn expect(&mut self, _rows: usize) {}
+
+    /// All keys are there, and are only looked for from now on.
+    fn complete(&mut self) {}
 
     /// The number of distinct keys.
     fn len(&self) -> usize;

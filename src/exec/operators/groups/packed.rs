@@ -14,7 +14,9 @@ use super::direct::{Direct, is_dense, is_integral};
 use super::grid::{Grid, Values};
 use super::hash::hash_words;
 use super::layout::{Part, fields, layout, pack, pack_ids, unpack, validity};
+use super::ranks::Ranks;
 use super::recent::Recent;
+use super::slots::{MAX_GROUPS, Slots};
 use super::text::{DictionaryMap, TextTable};
 use super::words::unexpected;
 use super::{FindCache, GroupTable, MISSING, too_many_groups};
@@ -37,9 +39,9 @@ pub(crate) fn packed_table(types: &[DataType], numbered: bool) -> Option<Box<dyn
 struct PackedTable<const W: usize> {
     parts: Vec<Part>,
     texts: Vec<TextTable>,
-    /// The upper half of the hash of a key, and below it the number of its group plus one; 0 where there is none. So
-    /// slots are small, and a table grows without looking at its keys.
-    slots: Vec<u64>,
+    slots: Slots,
+    /// What is looked into instead, once no more keys come.
+    ranks: Option<Ranks>,
     /// The keys in the order of their groups.
     keys: Vec<[u64; W]>,
     /// The group of NULL, where there is one key.
@@ -54,36 +56,16 @@ struct PackedTable<const W: usize> {
     rows_seen: u64,
 }
 
-/// The part of a key's hash that its slot keeps, and that says where the search for it begins.
-#[inline]
-fn tag_of<const W: usize>(key: &[u64; W]) -> u64 {
-    hash_words(key) >> 32
-}
-
-/// The number of the group of a slot that is not empty.
-#[inline]
-fn group_of(slot: u64) -> u32 {
-    slot as u32 - 1
-}
-
 /// The group of a key, a new one if there was none. There is room in the slots for one more.
 #[inline]
-fn look_up<const W: usize>(slots: &mut [u64], known: &mut Vec<[u64; W]>, key: &[u64; W]) -> u32 {
-    let mask = slots.len() - 1;
-    let tag = tag_of(key);
-    let mut at = tag as usize;
-    loop {
-        let slot = &mut slots[at & mask];
-        if *slot == 0 {
-            known.push(*key);
-            *slot = tag << 32 | known.len() as u64;
-            return known.len() as u32 - 1;
-        }
-        if *slot >> 32 == tag && known[group_of(*slot) as usize] == *key {
-            return group_of(*slot);
-        }
-        at += 1;
-    }
+fn look_up<const W: usize>(slots: &mut Slots, known: &mut Vec<[u64; W]>, key: &[u64; W]) -> u32 {
+    let hash = hash_words(key);
+    slots.find(hash, |group| known[group as usize] == *key).unwrap_or_else(|at| {
+        let group = known.len() as u32;
+        known.push(*key);
+        slots.set(at, hash, group);
+        group
+    })
 }
 
 impl<const W: usize> PackedTable<W> {
@@ -98,7 +80,8 @@ impl<const W: usize> PackedTable<W> {
             ids: vec![vec![]; texts.len()],
             texts,
             parts,
-            slots: vec![],
+            slots: Slots::default(),
+            ranks: None,
             keys: vec![],
             null: None,
             direct: Direct::new(possible),
@@ -120,26 +103,7 @@ impl<const W: usize> PackedTable<W> {
 
     /// Makes room for `more` further keys in the slots.
     fn reserve(&mut self, more: usize) -> Result<()> {
-        let needed = self.keys.len() + more;
-        if needed >= MISSING as usize - 1 {
-            return Err(too_many_groups());
-        }
-        if needed + needed / 2 <= self.slots.len() {
-            return Ok(());
-        }
-        let old = std::mem::replace(&mut self.slots, vec![0; (needed * 2).next_power_of_two()]);
-        old.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.place(slot));
-        Ok(())
-    }
-
-    /// Puts a slot into the first free place.
-    fn place(&mut self, slot: u64) {
-        let mask = self.slots.len() - 1;
-        let mut at = (slot >> 32) as usize & mask;
-        while self.slots[at] != 0 {
-            at = (at + 1) & mask;
-        }
-        self.slots[at] = slot;
+        self.slots.reserve(self.keys.len(), more)
     }
 
     /// Moves all keys from the array to the slots.
@@ -149,7 +113,7 @@ impl<const W: usize> PackedTable<W> {
         self.reserve(1)?;
         for group in 0..self.keys.len() {
             if self.null != Some(group as u32) {
-                self.place(tag_of(&self.keys[group]) << 32 | (group as u64 + 1));
+                self.slots.add(hash_words(&self.keys[group]), group as u32);
             }
         }
         Ok(())
@@ -160,7 +124,7 @@ impl<const W: usize> PackedTable<W> {
         self.direct.active = true;
         self.direct.groups = vec![];
         self.direct.widen(range, None);
-        self.slots = vec![];
+        self.slots.clear();
         for (group, key) in self.keys.iter().enumerate() {
             if self.null != Some(group as u32) {
                 self.direct.groups[(key[0] as i64).wrapping_sub(self.direct.base) as usize] =
@@ -196,7 +160,7 @@ impl<const W: usize> PackedTable<W> {
         let before = self.direct.range;
         let range = before.map_or((lo, hi), |(l, h)| (l.min(lo), h.max(hi)));
         self.direct.range = Some(range);
-        if self.keys.len() + words.len() >= MISSING as usize - 1 {
+        if self.keys.len() + words.len() >= MAX_GROUPS {
             return Err(too_many_groups());
         }
         if self.direct.active {
@@ -312,7 +276,7 @@ impl<const W: usize> PackedTable<W> {
                 }
             }
         } else {
-            let slots = &mut self.slots[..];
+            let slots = &mut self.slots;
             let keys = words.as_chunks::<W>().0;
             let recent = &mut self.recent;
             match nulls {
@@ -354,26 +318,19 @@ impl<const W: usize> PackedTable<W> {
                 let entry = usize::try_from(index).ok().and_then(|i| direct.get(i)).copied().unwrap_or(0);
                 entry.wrapping_sub(1)
             }));
+        } else if let Some(ranks) = &self.ranks {
+            groups.extend(words.iter().enumerate().map(|(i, &word)| {
+                if valid(i) { ranks.group_of(word as i64).unwrap_or(MISSING) } else { null }
+            }));
         } else if self.slots.is_empty() {
             groups.extend((0..words.len() / W).map(|i| if valid(i) { MISSING } else { null }));
         } else {
-            let mask = self.slots.len() - 1;
             groups.extend(words.as_chunks::<W>().0.iter().enumerate().map(|(i, key)| {
                 if !valid(i) {
                     return null;
                 }
-                let tag = tag_of(key);
-                let mut at = tag as usize;
-                loop {
-                    let slot = self.slots[at & mask];
-                    if slot == 0 {
-                        return MISSING;
-                    }
-                    if slot >> 32 == tag && self.keys[group_of(slot) as usize] == *key {
-                        return group_of(slot);
-                    }
-                    at += 1;
-                }
+                let found = self.slots.find(hash_words(key), |group| self.keys[group as usize] == *key);
+                found.unwrap_or(MISSING)
             }));
         }
     }
@@ -381,7 +338,7 @@ impl<const W: usize> PackedTable<W> {
     /// Keys as columns; `null` is the one that is NULL, where that is not said by the words. The table is of no use
     /// afterwards.
     fn columns(&mut self, keys: &[[u64; W]], null: Option<usize>) -> Result<Vec<ArrayRef>> {
-        self.slots = vec![];
+        self.slots.clear();
         self.direct.groups = vec![];
         let Self { parts, texts, .. } = self;
         let mut texts = texts.iter_mut();
@@ -474,6 +431,18 @@ impl<const W: usize> GroupTable for PackedTable<W> {
         }
     }
 
+    fn complete(&mut self) {
+        let Some(range) = self.direct.range.filter(|_| !self.direct.active) else { return };
+        let all = self.keys.iter().enumerate().map(|(group, key)| (key[0] as i64, group as u32));
+        let without = self.null.map_or(all.len(), |null| null as usize);
+        // NULL has a word too, which is no key.
+        let keys: Vec<(i64, u32)> = all.clone().take(without).chain(all.skip(without + 1)).collect();
+        self.ranks = Ranks::new(range, keys.into_iter());
+        if self.ranks.is_some() {
+            self.slots.clear();
+        }
+    }
+
     fn len(&self) -> usize {
         self.keys.len()
     }
@@ -491,7 +460,8 @@ impl<const W: usize> GroupTable for PackedTable<W> {
     }
 
     fn size(&self) -> usize {
-        self.slots.len() * 8
+        self.slots.size()
+            + self.ranks.as_ref().map_or(0, Ranks::size)
             + self.keys.capacity() * size_of::<[u64; W]>()
             + self.direct.groups.len() * 4
             + self.recent.seconds.len() * 8
@@ -630,6 +600,15 @@ mod tests {
                 prop_assert_eq!(&groups, &expected);
             }
             prop_assert_eq!(table.len(), map.len());
+            table.complete();
+            for batch in &batches {
+                let near = batch.iter().map(|k| k.map(|k| k.wrapping_add(1)));
+                let asked: Values = batch.iter().copied().chain(near).chain([None]).collect();
+                let keys: [ArrayRef; 1] = [Arc::new(Int64Array::from(asked.clone()))];
+                table.find(&keys, asked.len(), &mut groups, &mut cache).unwrap();
+                let known: Vec<u32> = asked.iter().map(|k| *map.get(k).unwrap_or(&MISSING)).collect();
+                prop_assert_eq!(&groups, &known);
+            }
             let keys = table.take_keys().unwrap();
             for (group, key) in keys[0].as_primitive::<Int64Type>().iter().enumerate() {
                 prop_assert_eq!(map.get(&key), Some(&(group as u32)));
@@ -655,6 +634,19 @@ mod tests {
                 prop_assert_eq!(map.get(&key), Some(&(group as u32)));
             }
         }
+    }
+
+    #[test]
+    fn complete_keys_that_are_no_array_have_ranks() {
+        let mut table = packed_table(&[DataType::Int64], false).unwrap();
+        let mut groups = vec![];
+        let keys: [ArrayRef; 1] = [Arc::new(Int64Array::from_iter_values((0..10_000).map(|i| i * 50)))];
+        table.intern(&keys, 10_000, &mut groups).unwrap();
+        let before = table.size();
+        table.complete();
+        assert!(table.is_hashed() && table.size() < before);
+        table.find(&keys, 10_000, &mut groups, &mut FindCache::default()).unwrap();
+        assert!(groups.iter().copied().eq(0..10_000));
     }
 
     #[test]

@@ -9,15 +9,15 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
 use super::hash::hash_bytes;
-use super::text::{Slot, grow, slot_of, tag_of};
-use super::{FindCache, GroupTable, MISSING, too_many_groups};
+use super::slots::Slots;
+use super::{FindCache, GroupTable, MISSING};
 use crate::exec::error::Result;
 use crate::exec::eval::flatten;
 
 /// A table over keys in Arrow's row format, in which equal rows are equal bytes.
 pub(crate) struct RowTable {
     converter: RowConverter,
-    slots: Vec<Slot>,
+    slots: Slots,
     bytes: Vec<u8>,
     /// Where each key ends in `bytes`.
     ends: Vec<usize>,
@@ -44,7 +44,12 @@ impl RowTable {
     /// An empty table over keys of these types.
     pub fn new(types: &[DataType]) -> Result<Self> {
         let fields = types.iter().map(|t| SortField::new(t.clone())).collect();
-        Ok(Self { converter: RowConverter::new(fields)?, slots: vec![], bytes: vec![], ends: vec![] })
+        Ok(Self {
+            converter: RowConverter::new(fields)?,
+            slots: Slots::default(),
+            bytes: vec![],
+            ends: vec![],
+        })
     }
 
     /// Calls `f` with each row of one column in row format.
@@ -61,33 +66,6 @@ impl RowTable {
         &self.bytes[start..self.ends[group]]
     }
 
-    fn reserve(&mut self, more: usize) -> Result<()> {
-        let needed = self.ends.len() + more;
-        if needed >= MISSING as usize {
-            return Err(too_many_groups());
-        }
-        if needed + needed / 2 > self.slots.len() {
-            self.slots = grow(&self.slots, needed);
-        }
-        Ok(())
-    }
-
-    fn lookup(&self, bytes: &[u8], hash: u64) -> Result<u32, usize> {
-        let mask = self.slots.len() - 1;
-        let tag = tag_of(hash);
-        let mut at = slot_of(tag, self.slots.len());
-        loop {
-            let slot = self.slots[at];
-            if slot.group == MISSING {
-                return Err(at);
-            }
-            if slot.tag == tag && self.key(slot.group as usize) == bytes {
-                return Ok(slot.group);
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
     fn convert(&self, keys: &[ArrayRef]) -> Result<arrow_row::Rows> {
         let keys: Vec<ArrayRef> = keys.iter().map(canonical).collect::<Result<_>>()?;
         Ok(self.converter.convert_columns(&keys)?)
@@ -97,20 +75,18 @@ impl RowTable {
 impl GroupTable for RowTable {
     fn intern(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
         groups.clear();
-        self.reserve(rows)?;
+        self.slots.reserve(self.ends.len(), rows)?;
         for row in &self.convert(keys)? {
             let bytes = row.as_ref();
             let hash = hash_bytes(bytes);
-            groups.push(match self.lookup(bytes, hash) {
-                Ok(group) => group,
-                Err(at) => {
-                    let group = self.ends.len() as u32;
-                    self.bytes.extend_from_slice(bytes);
-                    self.ends.push(self.bytes.len());
-                    self.slots[at] = Slot { tag: tag_of(hash), group };
-                    group
-                }
-            });
+            let found = self.slots.find(hash, |group| self.key(group as usize) == bytes);
+            groups.push(found.unwrap_or_else(|at| {
+                let group = self.ends.len() as u32;
+                self.bytes.extend_from_slice(bytes);
+                self.ends.push(self.bytes.len());
+                self.slots.set(at, hash, group);
+                group
+            }));
         }
         Ok(())
     }
@@ -129,7 +105,8 @@ impl GroupTable for RowTable {
         }
         for row in &self.convert(keys)? {
             let bytes = row.as_ref();
-            groups.push(self.lookup(bytes, hash_bytes(bytes)).unwrap_or(MISSING));
+            let group = self.slots.get(hash_bytes(bytes), |group| self.key(group as usize) == bytes);
+            groups.push(group.unwrap_or(MISSING));
         }
         Ok(())
     }
@@ -145,6 +122,6 @@ impl GroupTable for RowTable {
     }
 
     fn size(&self) -> usize {
-        self.slots.len() * size_of::<Slot>() + self.bytes.capacity() + self.ends.capacity() * 8
+        self.slots.size() + self.bytes.capacity() + self.ends.capacity() * 8
     }
 }

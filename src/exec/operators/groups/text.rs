@@ -1,6 +1,6 @@
 //! Texts to numbers.
 
-use std::hint::black_box;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -10,54 +10,18 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
 use super::hash::hash_text;
+use super::slots::{MAX_GROUPS, Slots, TOGETHER};
 use super::text_keys::TextKeys;
-use super::{FindCache, GroupTable, MISSING, too_many_groups};
+use super::{FindCache, GroupTable, MISSING};
 use crate::exec::error::{ExecError, Result};
 
-/// Texts that are looked up together.
-pub(super) const TOGETHER: usize = 32;
-/// A table of so many slots may not be in the caches.
-pub(super) const MANY_SLOTS: usize = 1 << 14;
-
 /// A table over one `VARCHAR` or `BLOB` key.
-///
-/// A slot holds 32 bits of the hash beside the number, so that other keys are rarely looked at.
 pub(crate) struct TextTable {
     data_type: DataType,
-    slots: Vec<Slot>,
+    slots: Slots,
     keys: TextKeys,
     null: Option<u32>,
     dictionary: DictionaryMap,
-}
-
-/// The high half of a hash, and the number of the key. The place of a slot follows from the tag, so that a table
-/// grows without looking at its keys.
-#[derive(Clone, Copy)]
-pub(super) struct Slot {
-    pub tag: u32,
-    pub group: u32,
-}
-
-pub(super) const EMPTY: Slot = Slot { tag: 0, group: MISSING };
-
-/// The part of a hash that slots keep.
-#[inline]
-pub(super) fn tag_of(hash: u64) -> u32 {
-    (hash >> 32) as u32
-}
-
-/// Twice as many slots as `needed`, with the old ones in them.
-pub(super) fn grow(old: &[Slot], needed: usize) -> Vec<Slot> {
-    let size = (needed * 2).next_power_of_two();
-    let mut slots = vec![EMPTY; size];
-    for slot in old.iter().filter(|s| s.group != MISSING) {
-        let mut at = slot_of(slot.tag, size);
-        while slots[at].group != MISSING {
-            at = (at + 1) & (size - 1);
-        }
-        slots[at] = *slot;
-    }
-    slots
 }
 
 /// Numbers of the values of the dictionary that was seen last.
@@ -69,9 +33,10 @@ pub(crate) struct DictionaryMap {
 }
 
 /// A value of the dictionary that was not looked up yet.
-const UNKNOWN: u32 = u32::MAX - 1;
+const UNKNOWN: u32 = MISSING - 1;
 /// One that is about to be.
-const PENDING: u32 = u32::MAX - 2;
+const PENDING: u32 = MISSING - 2;
+const _: () = assert!(MAX_GROUPS <= PENDING as usize, "numbers of groups mean nothing else");
 
 impl DictionaryMap {
     /// The numbers of the values of this dictionary as far as they are known.
@@ -87,17 +52,11 @@ impl DictionaryMap {
     }
 }
 
-/// Where the search for a tag begins; `slots` is a power of two.
-#[inline]
-pub(super) fn slot_of(tag: u32, slots: usize) -> usize {
-    tag as usize & (slots - 1)
-}
-
 impl TextTable {
     /// An empty table over `Utf8View` or `BinaryView`.
     pub fn new(data_type: DataType) -> Self {
         Self {
-            slots: vec![],
+            slots: Slots::default(),
             keys: TextKeys::new(&data_type),
             data_type,
             null: None,
@@ -107,37 +66,7 @@ impl TextTable {
 
     /// Makes room for `more` further keys.
     fn reserve(&mut self, more: usize) -> Result<()> {
-        let needed = self.keys.len() + more;
-        if needed >= PENDING as usize {
-            return Err(too_many_groups());
-        }
-        if needed + needed / 2 > self.slots.len() {
-            self.slots = grow(&self.slots, needed);
-        }
-        Ok(())
-    }
-
-    /// The number of the key of a row, or the slot where it would go. There must be a free slot.
-    #[inline]
-    fn lookup<T: ByteViewType>(
-        &self,
-        array: &GenericByteViewArray<T>,
-        row: usize,
-        hash: u64,
-    ) -> Result<u32, usize> {
-        let mask = self.slots.len() - 1;
-        let tag = tag_of(hash);
-        let mut at = slot_of(tag, self.slots.len());
-        loop {
-            let slot = self.slots[at];
-            if slot.group == MISSING {
-                return Err(at);
-            }
-            if slot.tag == tag && self.keys.is(slot.group, array, row) {
-                return Ok(slot.group);
-            }
-            at = (at + 1) & mask;
-        }
+        self.slots.reserve(self.keys.len(), more)
     }
 
     /// The number of NULL, if it was there.
@@ -157,15 +86,12 @@ impl TextTable {
 
     #[inline]
     fn intern_value<T: ByteViewType>(&mut self, array: &GenericByteViewArray<T>, i: usize, hash: u64) -> u32 {
-        match self.lookup(array, i, hash) {
-            Ok(group) => group,
-            Err(at) => {
-                let group = self.keys.len() as u32;
-                self.keys.push(array, i);
-                self.slots[at] = Slot { tag: tag_of(hash), group };
-                group
-            }
-        }
+        self.slots.find(hash, |group| self.keys.is(group, array, i)).unwrap_or_else(|at| {
+            let group = self.keys.len() as u32;
+            self.keys.push(array, i);
+            self.slots.set(at, hash, group);
+            group
+        })
     }
 
     /// [`GroupTable::intern_hashed`] for one column of views.
@@ -191,41 +117,31 @@ impl TextTable {
         groups: &mut Vec<u32>,
     ) {
         let array = key.as_byte_view::<T>();
-        let mut rows = [0; TOGETHER];
         for (chunk, hashes) in hashes.chunks(TOGETHER).enumerate() {
-            let first = chunk * TOGETHER;
-            rows.iter_mut().enumerate().for_each(|(i, row)| *row = (first + i) as u32);
-            let rows = &rows[..hashes.len()];
-            self.touch(array.views(), rows, hashes);
-            groups.extend(rows.iter().zip(hashes).map(|(&row, &hash)| {
-                let row = row as usize;
-                if array.is_null(row) { self.null_group() } else { self.intern_value(array, row, hash) }
-            }));
+            let rows = chunk * TOGETHER..chunk * TOGETHER + hashes.len();
+            self.intern_together(array, rows, hashes, groups);
         }
     }
 
-    /// Reads what looking up these rows will read. One read of a lookup waits for another, and each may be of memory
-    /// that no cache holds; those of several rows are waited for together.
-    fn touch(&self, views: &[u128], rows: &[u32], hashes: &[u64]) {
-        let size = self.slots.len();
-        if size < MANY_SLOTS {
-            return;
+    /// Finds or adds up to [`TOGETHER`] rows, whose hashes are known where they are not NULL.
+    fn intern_together<T: ByteViewType>(
+        &mut self,
+        array: &GenericByteViewArray<T>,
+        rows: Range<usize>,
+        hashes: &[u64],
+        groups: &mut Vec<u32>,
+    ) {
+        self.touch(array.views(), rows.clone(), hashes);
+        groups.extend(rows.zip(hashes).map(|(row, hash)| {
+            if array.is_null(row) { self.null_group() } else { self.intern_value(array, row, *hash) }
+        }));
+    }
+
+    /// Reads what looking up these rows will read ([`Slots::likely`]).
+    fn touch(&self, views: &[u128], rows: impl Iterator<Item = usize>, hashes: &[u64]) {
+        if let Some(likely) = self.slots.likely(hashes) {
+            self.keys.touch(&likely, rows.map(|row| views[row]));
         }
-        let mut slots = [EMPTY; TOGETHER];
-        for (slot, &hash) in slots.iter_mut().zip(hashes) {
-            *slot = self.slots[slot_of(tag_of(hash), size)];
-        }
-        let mut known = [0; TOGETHER];
-        for ((known, slot), &hash) in known.iter_mut().zip(&slots).zip(hashes) {
-            if slot.group != MISSING && slot.tag == tag_of(hash) {
-                *known = self.keys.view(slot.group);
-            }
-        }
-        let mut bytes = 0;
-        for (&known, &row) in known.iter().zip(rows) {
-            bytes ^= self.keys.touch(known, views[row as usize]);
-        }
-        black_box(bytes);
     }
 
     fn intern_views<T: ByteViewType>(&mut self, key: &ArrayRef, groups: &mut Vec<u32>) -> Result<()> {
@@ -238,12 +154,7 @@ impl TextTable {
             hashes.iter_mut().zip(rows.clone()).for_each(|(h, row)| {
                 *h = if array.is_null(row) { 0 } else { hash_text(array, row) };
             });
-            let mut numbers = [0; TOGETHER];
-            numbers.iter_mut().zip(rows.clone()).for_each(|(n, row)| *n = row as u32);
-            self.touch(array.views(), &numbers[..rows.len()], hashes);
-            groups.extend(rows.zip(hashes).map(|(row, hash)| {
-                if array.is_null(row) { self.null_group() } else { self.intern_value(array, row, *hash) }
-            }));
+            self.intern_together(array, rows, hashes, groups);
         }
         Ok(())
     }
@@ -268,7 +179,7 @@ impl TextTable {
         for fresh in fresh.chunks(TOGETHER) {
             let hashes = &mut hashes[..fresh.len()];
             hashes.iter_mut().zip(fresh).for_each(|(hash, &code)| *hash = hash_dictionary(values, code));
-            self.touch(values.views(), fresh, hashes);
+            self.touch(values.views(), fresh.iter().map(|code| *code as usize), hashes);
             for (&code, &hash) in fresh.iter().zip(&*hashes) {
                 let code = code as usize;
                 map[code] = if values.is_null(code) {
@@ -293,10 +204,8 @@ impl TextTable {
         if array.is_null(i) {
             return self.null.unwrap_or(MISSING);
         }
-        if self.slots.is_empty() {
-            return MISSING;
-        }
-        self.lookup(array, i, hash_text(array, i)).unwrap_or(MISSING)
+        let found = self.slots.get(hash_text(array, i), |group| self.keys.is(group, array, i));
+        found.unwrap_or(MISSING)
     }
 
     fn find_in<T: ByteViewType>(&self, key: &ArrayRef, groups: &mut Vec<u32>, cache: &mut DictionaryMap) {
@@ -368,8 +277,8 @@ impl TextTable {
     pub fn take_column(&mut self) -> Result<ArrayRef> {
         let null = self.null;
         let nulls = null.map(|null| (0..self.keys.len() as u32).map(|g| g != null).collect::<NullBuffer>());
-        self.slots = vec![];
-        Ok(self.keys.take_column(None, nulls))
+        self.slots.clear();
+        Ok(self.keys.take_column(nulls))
     }
 }
 
@@ -414,7 +323,7 @@ impl GroupTable for TextTable {
     }
 
     fn size(&self) -> usize {
-        self.slots.len() * size_of::<Slot>() + self.keys.size() + self.dictionary.groups.len() * 4
+        self.slots.size() + self.keys.size() + self.dictionary.groups.len() * 4
     }
 }
 

@@ -4,12 +4,16 @@
 // take longer than handing them out.
 #![allow(unsafe_code)]
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use arrow_array::types::ByteViewType;
 use arrow_array::{ArrayRef, BinaryViewArray, GenericByteViewArray, StringViewArray};
 use arrow_buffer::{Buffer, NullBuffer};
 use arrow_schema::DataType;
+
+use super::MISSING;
+use super::slots::TOGETHER;
 
 /// The longest text that lies in its view.
 pub(super) const INLINE: u32 = 12;
@@ -32,11 +36,6 @@ impl TextKeys {
     pub fn new(data_type: &DataType) -> Self {
         let is_utf8 = *data_type != DataType::BinaryView;
         Self { is_utf8, views: vec![], blocks: vec![], block_bytes: 0 }
-    }
-
-    /// Whether they are text rather than bytes.
-    pub fn is_utf8(&self) -> bool {
-        self.is_utf8
     }
 
     pub fn len(&self) -> usize {
@@ -72,20 +71,20 @@ impl TextKeys {
         known as u64 == view as u64 && self.long(known) == AsRef::<[u8]>::as_ref(array.value(row))
     }
 
-    /// Reads some of what [`is`](Self::is) will, given what it read of the number.
-    #[inline]
-    pub fn touch(&self, known: u128, view: u128) -> u8 {
-        if known as u32 <= INLINE || known as u64 != view as u64 {
-            return 0;
+    /// Reads what [`is`](Self::is) will of these numbers and texts with these views, those that are [`MISSING`] left out.
+    pub fn touch(&self, numbers: &[u32], views: impl Iterator<Item = u128>) {
+        let mut known = [0; TOGETHER];
+        for (known, number) in known.iter_mut().zip(numbers).filter(|(_, number)| **number != MISSING) {
+            *known = self.views[*number as usize];
         }
-        let long = self.long(known);
-        long[0] ^ long[long.len() - 1]
-    }
-
-    /// The view of that number.
-    #[inline]
-    pub fn view(&self, number: u32) -> u128 {
-        self.views[number as usize]
+        let mut bytes = 0;
+        for (known, view) in known.into_iter().zip(views) {
+            if known as u32 > INLINE && known as u64 == view as u64 {
+                let long = self.long(known);
+                bytes ^= long[0] ^ long[long.len() - 1];
+            }
+        }
+        black_box(bytes);
     }
 
     /// The bytes of a long text of this table.
@@ -110,16 +109,13 @@ impl TextKeys {
         u128::from(view as u64) | (index as u128) << 64 | (offset as u128) << 96
     }
 
-    /// The texts of these numbers, or of all, as an array. There are none afterwards.
+    /// The texts as an array. There are none afterwards.
     ///
     /// # Panics
     ///
     /// If there is not a NULL or not for each.
-    pub fn take_column(&mut self, of: Option<&[u32]>, nulls: Option<NullBuffer>) -> ArrayRef {
-        let mut views = std::mem::take(&mut self.views);
-        if let Some(numbers) = of {
-            views = numbers.iter().map(|number| views[*number as usize]).collect();
-        }
+    pub fn take_column(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        let views = std::mem::take(&mut self.views);
         assert!(nulls.as_ref().is_none_or(|n| n.len() == views.len()), "a NULL or not for each text");
         self.block_bytes = 0;
         let blocks = std::mem::take(&mut self.blocks);

@@ -8,6 +8,7 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeBi
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, Buffer, IntervalMonthDayNano, NullBuffer};
 use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 
+use crate::column::codec::bits::Bits;
 use crate::exec::error::{ExecError, Result};
 
 /// How many words a value of this type takes; `None` if it has no fixed width.
@@ -142,15 +143,17 @@ impl FixedWords {
         fixed_types!(array, prim, |_: &DataType| Self::each(array, |row, words| f(&mut out[row], words)))
     }
 
-    /// The rows whose words satisfy `f`; NULLs do not. Unlike a loop over [`Self::each`] that sets bits, it has 64 of them
-    /// in a register.
+    /// The rows whose words satisfy `f`; NULLs do not. Unlike a loop over [`Self::each`] that sets bits, it gathers 64 of them
+    /// at a time.
     #[inline]
-    pub fn matching(array: &ArrayRef, mut f: impl FnMut([u64; 2]) -> bool) -> Result<BooleanBuffer> {
+    pub fn matching(array: &ArrayRef, f: impl Fn([u64; 2]) -> bool) -> Result<BooleanBuffer> {
         macro_rules! prim {
             ($t:ty, $array:expr, $words:expr) => {{
                 let array = $array.as_primitive::<$t>();
                 let (words, values) = ($words, array.values());
-                let found = BooleanBuffer::collect_bool(values.len(), |i| f(words(values[i])));
+                let mut found = Bits::new(values.len());
+                found.set_where(0, values, |v| f(words(v)));
+                let found = found.finish();
                 Ok(match array.nulls() {
                     None => found,
                     Some(nulls) => &found & nulls.inner(),

@@ -268,7 +268,7 @@ fn key_filters(keys: &[ArrayRef], asking: u64) -> Result<Vec<Option<KeyFilter>>>
         if asking < rows as u64 || (keys.len() == 1 && text) || *key.data_type() == DataType::Null {
             return Ok(None);
         }
-        Ok(Some(KeyFilter::new(key)?).filter(|f| !small || f.is_exact()))
+        Ok(Some(KeyFilter::new(key, asking)?).filter(|f| !small || f.is_exact()))
     };
     keys.iter().map(filter).collect()
 }
@@ -445,6 +445,7 @@ impl BuildSide {
         let mut ids = vec![];
         table.expect(keyed);
         table.intern(&key_arrays, keyed, &mut ids)?;
+        table.complete();
         // Without lists, a key's number is its row. A table may number NULL out of turn.
         let unique = table.len() == keyed && ids.iter().enumerate().all(|(row, &id)| id as usize == row);
         let lists = (!unique).then(|| lists(&ids, table.len()));

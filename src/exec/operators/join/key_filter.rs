@@ -10,6 +10,8 @@ use crate::exec::operators::groups::words::FixedWords;
 
 /// A bit for every value of a range is always worth it up to this many.
 const SMALL_SPAN: u64 = 1 << 20;
+/// And up to this many, which are a few MB, where as many rows will ask.
+const ASKED_SPAN: u64 = 1 << 24;
 /// Beyond, up to so many bits for a key.
 const BITS_PER_KEY: u64 = 128;
 /// And never more than this many.
@@ -24,7 +26,7 @@ pub(crate) enum KeyFilter {
     Bits {
         /// The least.
         base: i64,
-        /// Their bits.
+        /// Their bits, and a word of none.
         words: Vec<u64>,
     },
     /// Anything: a Bloom filter in which each value has its bits in one word.
@@ -47,15 +49,16 @@ fn bloom_word(hash: u64, words: usize) -> usize {
 }
 
 impl KeyFilter {
-    /// The set of the values of an array; NULLs are not in it.
-    pub fn new(keys: &ArrayRef) -> Result<Self> {
+    /// The set of the values of an array, about which so many rows may ask; NULLs are not in it.
+    pub fn new(keys: &ArrayRef, asking: u64) -> Result<Self> {
         let dense = range_of(keys).filter(|(least, greatest)| {
             let span = greatest.wrapping_sub(*least) as u64;
-            span < SMALL_SPAN || span < MAX_SPAN && span / BITS_PER_KEY <= keys.len() as u64
+            span < SMALL_SPAN.max(asking.min(ASKED_SPAN))
+                || span < MAX_SPAN && span / BITS_PER_KEY <= keys.len() as u64
         });
         if let Some((base, greatest)) = dense {
             let span = greatest.wrapping_sub(base) as usize;
-            let mut words = vec![0u64; span / 64 + 1];
+            let mut words = vec![0u64; span / 64 + 2];
             FixedWords::each(keys, |_, w| {
                 let at = (w[0] as i64).wrapping_sub(base) as usize;
                 words[at / 64] |= 1 << (at % 64);
@@ -87,12 +90,14 @@ impl KeyFilter {
     /// The rows whose values may be in the set. NULLs are not.
     pub fn members(&self, keys: &ArrayRef) -> Result<BooleanArray> {
         let found = match self {
-            Self::Bits { base, words } => FixedWords::matching(keys, |w| {
-                // A value below the base becomes a huge index.
-                let at = (w[0] as i64).wrapping_sub(*base) as u64;
-                let word = words.get((at / 64) as usize).copied().unwrap_or(0);
-                word >> (at % 64) & 1 != 0
-            })?,
+            Self::Bits { base, words } => {
+                let none = words.len() as u64 - 1;
+                FixedWords::matching(keys, |w| {
+                    // A value below the base becomes a huge index.
+                    let at = (w[0] as i64).wrapping_sub(*base) as u64;
+                    words[(at / 64).min(none) as usize] >> (at % 64) & 1 != 0
+                })?
+            }
             Self::Bloom { words } => {
                 let hashes = hash_keys(std::slice::from_ref(keys), keys.len())?;
                 let found = BooleanBuffer::collect_bool(keys.len(), |i| {
@@ -123,13 +128,21 @@ mod tests {
 
     #[test]
     fn close_numbers_are_told_apart_exactly() {
-        let filter = KeyFilter::new(&ints([Some(-5), None, Some(1000), Some(7)])).unwrap();
+        let filter = KeyFilter::new(&ints([Some(-5), None, Some(1000), Some(7)]), 0).unwrap();
         assert!(matches!(filter, KeyFilter::Bits { .. }));
         let asked =
             ints([Some(-6), Some(-5), None, Some(7), Some(8), Some(1001), Some(i64::MIN), Some(i64::MAX)]);
         let members = filter.members(&asked).unwrap();
         let found: Vec<bool> = members.iter().map(|b| b == Some(true)).collect();
         assert_eq!(found, [false, true, false, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn many_who_ask_are_worth_a_bit_for_each_value() {
+        let keys = ints([Some(0), Some(5_000_000)]);
+        assert!(!KeyFilter::new(&keys, 1_000_000).unwrap().is_exact());
+        assert!(KeyFilter::new(&keys, 6_000_000).unwrap().is_exact());
+        assert!(!KeyFilter::new(&ints([Some(0), Some(1 << 40)]), u64::MAX).unwrap().is_exact());
     }
 
     #[test]
@@ -143,7 +156,7 @@ mod tests {
         let keys = [ints((0..1000).map(|i| Some(of(i)))), names(0)];
         let others = [ints((5000..6000).map(|i| Some(of(i)))), names(5000)];
         for (keys, others) in keys.iter().zip(&others) {
-            let filter = KeyFilter::new(keys).unwrap();
+            let filter = KeyFilter::new(keys, 0).unwrap();
             assert!(matches!(filter, KeyFilter::Bloom { .. }));
             assert_eq!(filter.members(keys).unwrap().true_count(), 1000);
             assert!(filter.members(others).unwrap().true_count() < 100);
