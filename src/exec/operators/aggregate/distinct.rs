@@ -10,6 +10,7 @@ use arrow_select::concat::concat;
 use parking_lot::Mutex;
 
 use super::Aggregation;
+use super::in_a_row::InARow;
 use super::merge::{partition_count, partition_of, remap, split_by, take_all};
 use super::partition::PARTITIONS;
 use super::scatter::{Scatter, can_scatter};
@@ -89,6 +90,7 @@ impl Repeats {
 pub(super) struct DistinctSet {
     keys: KeySet,
     grouped: bool,
+    in_a_row: InARow,
     repeats: Repeats,
     /// Rows that may be in the table or among each other, if they are laid out by the hash of their arguments.
     scattered: Option<Scattered>,
@@ -149,6 +151,7 @@ impl DistinctSet {
         Ok(Self {
             keys: distinct_set(call, grouped)?,
             grouped,
+            in_a_row: InARow::default(),
             repeats: Repeats::default(),
             scattered: None,
             spilled: None,
@@ -246,6 +249,8 @@ impl DistinctSet {
             return spill_rows(spilled, columns, rows, self.grouped);
         }
         if let Some(scattered) = &mut self.scattered {
+            // A look-up of what was just looked up is cheap; laying it out again is not.
+            let (columns, rows) = self.in_a_row.drop_from(columns, rows)?;
             return scattered.push(columns, rows, self.grouped);
         }
         self.keys.insert(&columns, rows)?;

@@ -20,6 +20,7 @@
 mod bound;
 mod distinct;
 mod first;
+mod in_a_row;
 mod local;
 mod merge;
 mod ordered;
