@@ -9,6 +9,7 @@ mod metrics;
 mod plan_cache;
 mod prepared;
 mod read_view;
+mod recent_texts;
 mod rejects;
 mod reports;
 mod result;
@@ -52,6 +53,7 @@ use crate::sql::error::Result;
 use crate::sql::external::Formats;
 use crate::sql::optimize::{OptimizerOptions, optimize};
 use crate::sql::plan::{ColumnIds, LogicalPlan};
+use crate::sql::session::recent_texts::RecentTexts;
 use crate::sql::session::transaction::Transaction;
 use crate::sql::{parser, physical, sequences, stack, statement};
 
@@ -72,6 +74,8 @@ pub struct Session {
     pub variables: Variables,
     /// What PREPARE has kept.
     pub(super) prepared: PreparedStatements,
+    /// Statements of texts that came lately.
+    recent: RecentTexts,
     /// Values of the parameters of the statement that runs.
     parameters: Parameters,
     /// CTEs of that statement whose rows are there.
@@ -108,6 +112,7 @@ impl Session {
             settings,
             variables: Variables::default(),
             prepared: PreparedStatements::default(),
+            recent: RecentTexts::default(),
             parameters: Parameters::default(),
             kept: vec![],
             transaction: Transaction::None,
@@ -156,6 +161,9 @@ impl Session {
 
     /// As [`run`](Self::run), as a part of another statement.
     pub(super) fn run_text(&mut self, sql: &str, parameters: Parameters) -> Result<Outcome, Failure> {
+        if let Some(prepared) = self.recent.find(sql) {
+            return self.run_prepared(&prepared, parameters);
+        }
         let tokens = parser::tokens(sql)?;
         let size = stack::Size::of(&tokens);
         let names = tokens.parameters.clone();
@@ -163,6 +171,11 @@ impl Session {
             let statement = parser::parse_statement(tokens)?;
             if let Statement::Prepare(prepare) = statement {
                 return statement::prepare(self, prepare, sql, names, size);
+            }
+            if self.recent.comes_again(sql, &statement) {
+                let prepared = Arc::new(PreparedStatement::new(statement, sql, names, size));
+                self.recent.keep(Arc::clone(&prepared));
+                return self.run_prepared(&prepared, parameters);
             }
             parameters.check(&names)?;
             self.run_parsed(&statement, sql, parameters, None)
