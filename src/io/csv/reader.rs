@@ -306,6 +306,16 @@ fn sniff_file(files: &FileList, file: usize, options: &CsvOptions) -> Result<Sni
     } else if sniffed.record_bytes > bytes as f64 / 4.0 {
         sniffed = sniff(&read((options.max_record * 2).clamp(bytes, MAX_SAMPLE_BYTES))?, options)?;
     }
+    if !sniffed.is_header_text && options.columns.is_none() {
+        // Nobody finds a column by a name that is made up in part; and what is no text may be no CSV at all.
+        return Err(ExecError::InvalidInput(format!(
+            "\"{}\", line {}: the names of its columns are not UTF-8: {} (set encoding='latin-1' or 'utf-16' if the \
+             file is that, or header=false if these are no names)",
+            files.paths()[file],
+            sniffed.skip + 1,
+            sniffed.names.join(", "),
+        )));
+    }
     Ok(sniffed)
 }
 

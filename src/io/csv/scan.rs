@@ -138,8 +138,8 @@ const ESCAPED: u64 = 1 << 62;
 pub(crate) const MAX_TEXT: usize = (1 << 30) - 1;
 
 impl Span {
-    /// A field without a value, as null padding adds it.
-    const MISSING: Self = Self(0);
+    /// A field that null padding adds. No other has escapes and no bytes.
+    const MISSING: Self = Self(ESCAPED);
 
     fn new(start: usize, end: usize) -> Self {
         debug_assert!(start <= end && end <= MAX_TEXT);
@@ -164,6 +164,11 @@ impl Span {
     /// Whether it was in quotes.
     pub fn is_quoted(self) -> bool {
         self.0 & QUOTED != 0
+    }
+
+    /// Whether it is not in the file.
+    pub fn is_missing(self) -> bool {
+        self == Self::MISSING
     }
 
     /// Whether escapes in it must still be taken out.

@@ -56,6 +56,8 @@ pub(crate) struct Sniffed {
     /// Lines before the header, or before the first record.
     pub skip: usize,
     pub header: bool,
+    /// Whether the header, if there is one, is UTF-8.
+    pub is_header_text: bool,
     /// The names of the columns in the file, made up where there is no header.
     pub names: Vec<String>,
     /// The types of those columns, from the sample.
@@ -89,7 +91,7 @@ impl Nulls {
             return span.len() == 0 && (self.quoted || !span.is_quoted());
         }
         let field = &text[span.start()..span.end()];
-        (self.quoted || !span.is_quoted()) && self.strings.iter().any(|s| s == field)
+        span.is_missing() || (self.quoted || !span.is_quoted()) && self.strings.iter().any(|s| s == field)
     }
 }
 
@@ -124,6 +126,7 @@ pub(crate) fn sniff(sample: &Sample, options: &CsvOptions) -> Result<Sniffed> {
         dialect: fit.dialect,
         skip: skip + preamble,
         header: false,
+        is_header_text: true,
         names: vec![],
         guesses: vec![],
         record_bytes: 1.0,
@@ -428,6 +431,7 @@ fn columns(sniffed: &mut Sniffed, sample: &Sample, from: usize, width: usize, op
     }
     sniffed.guesses = (0..width).map(|c| guesser.guess(c)).collect();
     let cells: Vec<Option<String>> = if sniffed.header {
+        sniffed.is_header_text = first.iter().flatten().all(|c| std::str::from_utf8(c).is_ok());
         let text = |cell: &Option<Vec<u8>>| {
             cell.as_ref().map(|c| String::from_utf8_lossy(c).trim().to_string()).filter(|c| !c.is_empty())
         };

@@ -170,6 +170,9 @@ fn ragged_lines_are_reported() {
     assert!(message.contains("line 30002: expected 2 columns, found 1: \"2\""), "{message}");
     assert_eq!(read(&content, &[("ignore_errors", YES)]).matches(" | ").count(), 30_001);
     assert!(read(&content, &[("null_padding", YES)]).ends_with("2,␀ | 3,z"));
+    // What is not there is NULL, also where an empty field is none.
+    let padded = [("null_padding", YES), ("nullstr", text("na")), ("header", YES)];
+    assert_eq!(read("a,b,c\nna,,x\ny\n,,\n", &padded), "a VARCHAR, b VARCHAR, c VARCHAR | ␀,,x | y,␀,␀ | ,,");
     let message = error("a,b\n1,x\n1,x\n2,3,4\n3,z\n", &[]);
     assert!(message.contains("x.csv\", line 4: expected 2 columns, found 3: \"2,3,4\""), "{message}");
     assert_eq!(
@@ -203,6 +206,22 @@ fn text_that_is_not_utf8_is_reported() {
     assert!(message.contains("line 30002: text that is not UTF-8: \"2,y?k\""), "{message}");
     assert!(read(&content, &[("ignore_errors", YES)]).ends_with("1,x | 3,z"));
     assert_eq!(read(b"a,b\n1,\xff\n2,x\n", &[("ignore_errors", YES)]), "a BIGINT, b VARCHAR | 2,x");
+}
+
+#[test]
+fn a_header_that_is_not_utf8_is_reported() {
+    let message = error(b"n\xe9,b\n1,2\n", &[]);
+    assert!(
+        message.contains("line 1: the names of its columns are not UTF-8")
+            && message.contains("encoding='latin-1'"),
+        "{message}"
+    );
+    // Also where records may be left out: the names are for all of them.
+    assert!(error(b"n\xe9,b\n1,2\n", &[("ignore_errors", YES)]).contains("the names of its columns"));
+    let latin = [("encoding", text("latin-1"))];
+    assert_eq!(read(b"n\xe9,b\n1,2\n", &latin), "n\u{e9} BIGINT, b BIGINT | 1,2");
+    // Compressed in a way that nobody reads.
+    assert!(error(b"\x78\x9c\x4b\xd4\x49\xd2\x49\xe6\x32\xd4\x49", &[]).contains("UTF-8"));
 }
 
 #[test]
