@@ -8,12 +8,14 @@ use arrow_ipc::writer::StreamWriter;
 
 use crate::column::types::LogicalType;
 use crate::exec::batch::{Batch, Field, Schema};
-use crate::io::testing::{open, rows, schema};
+use crate::io::testing::{open, rows, schema, text};
 
-fn write(path: &str) {
+fn write(path: &str, compression: Option<&str>) {
     let columns: Schema =
         Arc::new([Field::new("i", LogicalType::Integer), Field::new("s", LogicalType::Varchar)]);
-    let sink = super::sink(path, &[], columns).unwrap();
+    let options: Vec<_> =
+        compression.map(|c| ("compression".to_owned(), text(c), LogicalType::Varchar)).into_iter().collect();
+    let sink = super::sink(path, &options, columns).unwrap();
     let ints: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None]));
     let texts: ArrayRef =
         Arc::new(arrow_array::StringViewArray::from(vec![Some("a"), Some("größer als zwölf")]));
@@ -29,7 +31,7 @@ fn files_come_back_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.arrow");
     let path = path.to_str().unwrap();
-    write(path);
+    write(path, None);
     let source = open("read_arrow", path, &[]).unwrap();
     assert_eq!(schema(&source), "i INTEGER, s VARCHAR");
     assert_eq!(rows(&source, 2).unwrap(), [["1", "a"], ["␀", "größer als zwölf"]]);
@@ -67,4 +69,21 @@ fn streams_and_layouts_of_others() {
     let found = rows(&source, 2).unwrap();
     assert_eq!(found.len(), 6);
     assert_eq!(found[..3], [["a", "x"], ["␀", "y"], ["c", "x"]]);
+}
+
+#[test]
+fn buffers_may_be_compressed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.arrow");
+    let path = path.to_str().unwrap();
+    for codec in ["lz4", "ZSTD", "none"] {
+        write(path, Some(codec));
+        let source = open("read_arrow", path, &[]).unwrap();
+        assert_eq!(rows(&source, 2).unwrap(), [["1", "a"], ["␀", "größer als zwölf"]], "{codec}");
+        let _ = fs::remove_file(path);
+    }
+    let wrong = [("compression".to_owned(), text("snappy"), LogicalType::Varchar)];
+    let columns: Schema = Arc::new([Field::new("i", LogicalType::Integer)]);
+    let error = super::sink(path, &wrong, columns).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("must be lz4, zstd or none"), "{error}");
 }

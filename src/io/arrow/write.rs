@@ -1,9 +1,11 @@
 //! Writing an Arrow IPC file.
 
 use std::fmt;
+use std::io::BufWriter;
 use std::sync::Arc;
 
-use arrow_ipc::writer::FileWriter;
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_schema::{ArrowError, Schema as ArrowSchema};
 use parking_lot::{Condvar, Mutex};
 
@@ -24,11 +26,15 @@ pub(crate) fn sink(
     options: &[(String, Scalar, LogicalType)],
     schema: Schema,
 ) -> Result<Arc<dyn Sink>> {
-    Options::new("COPY TO", options, &[])?;
+    let options = Options::new("COPY TO", options, &["compression"])?;
+    let codec = codec(&options)?;
     let written: Schema = schema.iter().map(|f| Field::new(&f.name, known_elsewhere(&f.ty))).collect();
     let arrow = arrow_schema(&written);
     let output = Output::create(path, Compression::None)?;
-    let writer = FileWriter::try_new_buffered(output, &arrow).map_err(|e| failed(path, &e))?;
+    let writer = IpcWriteOptions::default()
+        .try_with_compression(codec)
+        .and_then(|options| FileWriter::try_new_with_options(BufWriter::new(output), &arrow, options))
+        .map_err(|e| failed(path, &e))?;
     let state = State { writer: Some(writer), next: 0, rows: 0 };
     Ok(Arc::new(ArrowSink {
         path: path.to_string(),
@@ -38,6 +44,17 @@ pub(crate) fn sink(
         state: Mutex::new(state),
         turn: Condvar::new(),
     }))
+}
+
+/// How buffers are compressed, within the file: not at all, so that it can be mapped, unless it is asked for.
+fn codec(options: &Options) -> Result<Option<CompressionType>> {
+    let name = options.text(&["compression"])?.map(|n| n.to_ascii_lowercase());
+    match name.as_deref() {
+        None | Some("none" | "uncompressed") => Ok(None),
+        Some("lz4") => Ok(Some(CompressionType::LZ4_FRAME)),
+        Some("zstd") => Ok(Some(CompressionType::ZSTD)),
+        Some(_) => Err(options.bad("compression", "must be lz4, zstd or none")),
+    }
 }
 
 /// The type as which values are written: text for those whose layout means something else to others.
@@ -76,7 +93,7 @@ struct ArrowSink {
 
 struct State {
     /// `None` when it is finished or has failed.
-    writer: Option<FileWriter<std::io::BufWriter<Output>>>,
+    writer: Option<FileWriter<BufWriter<Output>>>,
     next: u64,
     rows: u64,
 }
