@@ -1,6 +1,7 @@
 //! From text to syntax.
 
 mod create;
+mod misspelt;
 mod modify;
 mod session;
 mod with_changes;
@@ -40,10 +41,14 @@ pub fn tokens(sql: &str) -> Result<Tokens> {
 /// Parses exactly one statement, with or without its `;`.
 pub fn parse_statement(tokens: Tokens) -> Result<Statement> {
     let mut parser = parser(tokens);
+    whole_statement(&mut parser).map_err(|e| misspelt::with_guess(&parser, e))
+}
+
+fn whole_statement(parser: &mut Parser) -> Result<Statement> {
     while parser.consume_token(&Token::SemiColon) {}
-    let statement = statement(&mut parser)?;
+    let statement = statement(parser)?;
     while parser.consume_token(&Token::SemiColon) {}
-    end_of(&parser, "end of statement")?;
+    end_of(parser, "end of statement")?;
     Ok(statement)
 }
 

@@ -9,7 +9,7 @@ use sqlparser::ast::{
 
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
-use crate::exec::aggregates::is_aggregate;
+use crate::exec::aggregates::{bind_aggregate, is_aggregate};
 use crate::exec::calendar::MICROS_PER_DAY;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::functions::{ArgInfo, BindError, bind_scalar, bind_struct_pack, collated};
@@ -129,6 +129,9 @@ impl Binder<'_> {
             )));
         }
         if args.star {
+            if bind_scalar(&name, &[]).is_err_and(|e| matches!(e, BindError::Unknown(_))) {
+                self.call(&name, vec![])?;
+            }
             return Err(SqlError::binder(format!("{name}(*) makes no sense; count(*) does")));
         }
         self.bind_scalar_call(&name, &args, cx)
@@ -413,12 +416,19 @@ fn rows_counted(name: &str, function: &Function, scope: &Scope) -> Option<Functi
 /// The error for a function that does not exist.
 pub(super) fn unknown_function(name: &str, similar: &[String]) -> SqlError {
     let error = SqlError::catalog(format!("Scalar Function with name {name} does not exist!"));
+    let aggregates = match bind_aggregate(name, &[], false) {
+        Err(BindError::Unknown(similar)) => similar,
+        _ => vec![],
+    };
     let candidates = similar
         .iter()
+        .chain(&aggregates)
         .map(String::as_str)
         .chain(SPECIAL_FUNCTIONS.iter().chain(session_functions::FUNCTIONS).copied());
     match similar.first() {
-        Some(first) if similar.len() == 1 => error.hint(format!("Did you mean \"{first}\"?")),
+        Some(first) if similar.len() == 1 && aggregates.is_empty() => {
+            error.hint(format!("Did you mean \"{first}\"?"))
+        }
         _ => error.did_you_mean(name, candidates),
     }
 }

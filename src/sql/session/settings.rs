@@ -464,13 +464,13 @@ impl Settings {
     /// Changes a setting.
     pub fn set(&mut self, name: &str, value: &Scalar) -> Result<()> {
         if let Some(known) = find(name) {
-            return (known.set)(self, value).map_err(SqlError::invalid);
+            return (known.set)(self, value).map_err(|e| wrong_value(known.name, &e));
         }
         let name = name.to_lowercase();
         match inert_settings::find(&name) {
             Some(inert) => {
                 let text = match inert.ty {
-                    "BOOLEAN" => boolean(value).map_err(SqlError::invalid)?.to_string(),
+                    "BOOLEAN" => boolean(value).map_err(|e| wrong_value(&name, &e))?.to_string(),
                     _ => plain_text(value),
                 };
                 if inert.fixed && !text.eq_ignore_ascii_case(inert.default) {
@@ -548,6 +548,13 @@ pub fn unknown(name: &str) -> SqlError {
 }
 
 /// A level by its name, or by the number that SQLite gives it.
+/// The error for a value that a setting cannot have.
+fn wrong_value(name: &str, message: &str) -> SqlError {
+    SqlError::invalid(
+        message.strip_prefix("it ").map_or_else(|| message.to_owned(), |what| format!("{name} {what}")),
+    )
+}
+
 fn synchronous(name: &str) -> Result<Synchronous, String> {
     match name {
         "off" | "0" => Ok(Synchronous::Off),
