@@ -164,6 +164,24 @@ impl Connection {
         self.query_with(sql, params)?.one()
     }
 
+    /// Runs exactly one statement and makes something of its one row, if there is one.
+    ///
+    /// ```
+    /// let connection = fluxdb::Database::open_in_memory()?.connect();
+    /// connection.execute("CREATE TABLE users AS SELECT 7 AS id, 'ada' AS name")?;
+    /// let name = |id: i32| connection.query_optional::<(String,)>("SELECT name FROM users WHERE id = ?", (id,));
+    /// assert_eq!(name(7)?, Some(("ada".to_owned(),)));
+    /// assert_eq!(name(8)?, None);
+    /// # Ok::<(), fluxdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`query_as`](Self::query_as); and if there is more than one row.
+    pub fn query_optional<T: FromRow>(&self, sql: &str, params: impl Into<Params>) -> Result<Option<T>> {
+        self.query_with(sql, params)?.optional()
+    }
+
     /// Runs exactly one statement and returns its rows as a stream of Arrow batches for other libraries.
     ///
     /// ```
@@ -523,13 +541,16 @@ impl Rows {
 
     /// What becomes of the one row.
     pub(crate) fn one<T: FromRow>(self) -> Result<T> {
+        self.optional()?.ok_or_else(|| Error::Usage("one row is expected, and there is none".to_owned()))
+    }
+
+    /// What becomes of the one row, if there is one.
+    pub(crate) fn optional<T: FromRow>(self) -> Result<Option<T>> {
         let mut rows = self.into_rows();
-        let Some(row) = rows.next() else {
-            return Err(Error::Usage("one row is expected, and there is none".to_owned()));
-        };
+        let Some(row) = rows.next() else { return Ok(None) };
         let value = T::from_row(&row?)?;
         match rows.next() {
-            None => Ok(value),
+            None => Ok(Some(value)),
             Some(Err(e)) => Err(e),
             Some(Ok(_)) => Err(Error::Usage("one row is expected, and there are more".to_owned())),
         }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 
@@ -39,7 +40,7 @@ macro_rules! sql_types {
 sql_types!(
     bool => Boolean, i8 => TinyInt, i16 => SmallInt, i32 => Integer, i64 => BigInt, i128 => HugeInt,
     u8 => UTinyInt, u16 => USmallInt, u32 => UInteger, u64 => UBigInt, f32 => Float, f64 => Double,
-    String => Varchar, Vec<u8> => Blob,
+    String => Varchar, Vec<u8> => Blob, SystemTime => TimestampTz,
 );
 
 impl<T: SqlType> SqlType for Option<T> {

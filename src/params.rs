@@ -1,7 +1,11 @@
 //! Values for the parameters of a statement.
 
+use std::borrow::Cow;
+use std::time::SystemTime;
+
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::calendar::TIMESTAMP_INFINITY;
 use crate::sql::session::{Parameters, TypedValue};
 
 /// A value for a parameter: whatever [`From`] is there for, `None` for NULL, or any [`Scalar`] with its type.
@@ -37,6 +41,37 @@ macro_rules! integers {
 integers!(i8 => TinyInt, i16 => SmallInt, i32 => Integer, i64 => BigInt, i128 => HugeInt);
 integers!(u8 => UTinyInt, u16 => USmallInt, u32 => UInteger, u64 => UBigInt);
 
+impl From<usize> for Param {
+    fn from(value: usize) -> Self {
+        (value as u64).into()
+    }
+}
+
+impl From<isize> for Param {
+    fn from(value: isize) -> Self {
+        (value as i64).into()
+    }
+}
+
+/// An instant, as `now()` gives it.
+impl From<SystemTime> for Param {
+    fn from(value: SystemTime) -> Self {
+        Self::new(Scalar::Int(micros_of(value).into()), LogicalType::TimestampTz)
+    }
+}
+
+/// Microseconds since 1970, those that have begun. What is beyond the years that there are is at their end.
+fn micros_of(time: SystemTime) -> i64 {
+    let end = TIMESTAMP_INFINITY - 1;
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_micros()).map_or(end, |micros| micros.min(end)),
+        Err(before) => {
+            let nanos = before.duration().as_nanos();
+            i64::try_from(nanos.div_ceil(1_000)).map_or(-end, |micros| (-micros).max(-end))
+        }
+    }
+}
+
 impl From<bool> for Param {
     fn from(value: bool) -> Self {
         Self::new(Scalar::Boolean(value), LogicalType::Boolean)
@@ -67,9 +102,27 @@ impl From<String> for Param {
     }
 }
 
+impl From<&String> for Param {
+    fn from(value: &String) -> Self {
+        value.as_str().into()
+    }
+}
+
+impl From<Cow<'_, str>> for Param {
+    fn from(value: Cow<'_, str>) -> Self {
+        value.as_ref().into()
+    }
+}
+
 impl From<&[u8]> for Param {
     fn from(value: &[u8]) -> Self {
         Self::new(Scalar::bytes(value), LogicalType::Blob)
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Param {
+    fn from(value: &[u8; N]) -> Self {
+        value.as_slice().into()
     }
 }
 
@@ -198,4 +251,8 @@ tuples!(
     A B C D E F;
     A B C D E F G;
     A B C D E F G H;
+    A B C D E F G H I;
+    A B C D E F G H I J;
+    A B C D E F G H I J K;
+    A B C D E F G H I J K L;
 );

@@ -1,6 +1,7 @@
 //! Rows as Rust values.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
@@ -10,6 +11,8 @@ use crate::column::types::LogicalType;
 use crate::connection::Rows;
 use crate::error::{Error, Result};
 use crate::exec::batch::{Batch, Field};
+use crate::exec::calendar::{DATE_INFINITY, TIMESTAMP_INFINITY};
+use crate::exec::cast::temporal::units_per_second;
 use crate::exec::cast::text::Writer;
 use crate::exec::functions::flatten;
 
@@ -151,7 +154,7 @@ macro_rules! integers {
     };
 }
 
-integers!(i8, i16, i32, i64, i128, u8, u16, u32, u64, usize);
+integers!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, usize);
 
 impl FromValue for bool {
     fn from_value(value: &Scalar, _: &LogicalType) -> Result<Self, String> {
@@ -214,6 +217,37 @@ impl FromValue for Vec<u8> {
     fn from_column(column: &ArrayRef, row: usize, _: &LogicalType) -> Option<Self> {
         let values = column.as_binary_view_opt()?;
         values.is_valid(row).then(|| values.value(row).to_vec())
+    }
+}
+
+/// An instant; a date or a timestamp without zone is one of UTC.
+impl FromValue for SystemTime {
+    fn from_value(value: &Scalar, ty: &LogicalType) -> Result<Self, String> {
+        let (nanos_per_tick, infinity) = match ty {
+            LogicalType::Timestamp(unit) => {
+                (1_000_000_000 / i128::from(units_per_second(*unit)), TIMESTAMP_INFINITY.into())
+            }
+            LogicalType::TimestampTz => (1_000, TIMESTAMP_INFINITY.into()),
+            LogicalType::Date => (86_400_000_000_000, i128::from(DATE_INFINITY)),
+            _ => return other(value, "SystemTime"),
+        };
+        let Scalar::Int(ticks) = value else { return other(value, "SystemTime") };
+        if ticks.abs() >= infinity {
+            return Err("it is infinity, which is no SystemTime".to_owned());
+        }
+        let nanos = ticks * nanos_per_tick;
+        let seconds = u64::try_from(nanos.div_euclid(1_000_000_000).unsigned_abs());
+        let rest = nanos.rem_euclid(1_000_000_000) as u64;
+        let whole = seconds.ok().map(Duration::from_secs).and_then(|seconds| {
+            if nanos < 0 {
+                Self::UNIX_EPOCH.checked_sub(seconds)
+            } else {
+                Self::UNIX_EPOCH.checked_add(seconds)
+            }
+        });
+        whole
+            .and_then(|whole| whole.checked_add(Duration::from_nanos(rest)))
+            .ok_or_else(|| "it does not fit SystemTime".to_owned())
     }
 }
 
@@ -286,6 +320,10 @@ tuples!(
     A 0 B 1 C 2 D 3 E 4 F 5;
     A 0 B 1 C 2 D 3 E 4 F 5 G 6;
     A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7;
+    A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8;
+    A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9;
+    A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10;
+    A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9 K 10 L 11;
 );
 
 /// The rows of a result one by one.

@@ -86,6 +86,15 @@ impl<'c> Statement<'c> {
         self.query(params)?.one()
     }
 
+    /// Runs it and makes something of its one row, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::query_optional`].
+    pub fn query_optional<T: FromRow>(&self, params: impl Into<Params>) -> Result<Option<T>> {
+        self.query(params)?.optional()
+    }
+
     /// Runs it and drops its rows. Returns the number of rows that it wrote.
     ///
     /// # Errors

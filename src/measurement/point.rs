@@ -1,5 +1,7 @@
 //! One measured point.
 
+use std::time::SystemTime;
+
 /// The value of a field.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FieldValue {
@@ -63,6 +65,18 @@ impl Point {
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, value: impl Into<FieldValue>) -> Self {
         self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// At a time.
+    #[must_use]
+    pub fn at(mut self, time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH);
+        // A SystemTime has less than 2⁶⁴ seconds on either side, which are less than 2⁹⁴ nanoseconds.
+        self.nanos = Some(match since {
+            Ok(since) => since.as_nanos() as i128,
+            Err(before) => -(before.duration().as_nanos() as i128),
+        });
         self
     }
 
