@@ -69,9 +69,70 @@ fn a_subcommand_with_a_mistake_is_told() {
     assert_eq!(out.status.code(), Some(1), "{err}");
     assert!(err.contains("HINT: 'chek' was taken for a new database; the subcommand is 'check'."), "{err}");
     // A database of that name that is there is meant.
-    assert!(path.exists());
+    assert!(!path.exists());
+    assert_eq!(shell(&[path.to_str().unwrap(), "CREATE TABLE t(i INTEGER)"], b"").status.code(), Some(0));
     let again = Command::new(FLUXDB).args(["chek", "demo.flux"]).current_dir(dir.path()).output().unwrap();
     assert!(!text(&again.stderr).contains("HINT"), "{}", text(&again.stderr));
+}
+
+#[test]
+fn a_database_that_is_made_by_mistake_goes_again() {
+    let dir = Directory::new();
+    let path = dir.path().join("new.flux");
+    let name = path.to_str().unwrap();
+    for (args, status) in [
+        (&[name, "SELEC 1"][..], 1),
+        (&[name, "SELECT 1; FROM nope"], 1),
+        (&[name, "--batch", "FROM nope; SELECT 1"], 1),
+        (&[name, "-f", "/no/such/file"], 1),
+        (&["write", name, "m", "--field", "x=1", "--time", "soon"], 1),
+        (&["import", name, "/no/such/file.csv"], 1),
+        (&["demo", name, "--rows"], 2),
+    ] {
+        let out = shell(args, b"");
+        assert_eq!(out.status.code(), Some(status), "{args:?}: {}", text(&out.stderr));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?}");
+    }
+    let wrong = dir.path().join("wrong.lp");
+    fs::write(&wrong, "no line protocol\n").unwrap();
+    assert_eq!(shell(&["import", name, wrong.to_str().unwrap()], b"").status.code(), Some(1));
+    assert!(!path.exists());
+    // One that holds something stays, and so does one that was asked for and not written to.
+    refuses(&[name, "CREATE TABLE t(i INTEGER); INSERT INTO t VALUES (1); FROM nope"], b"");
+    gives(&[name], "FROM t", "i\n1\n");
+    refuses(&[name, "FROM nope"], b"");
+    gives(&[name], "FROM t", "i\n1\n");
+    let empty = dir.path().join("empty.flux");
+    gives(&[empty.to_str().unwrap()], "SELECT 1 AS a", "a\n1\n");
+    assert!(empty.exists());
+    refuses(&[empty.to_str().unwrap(), "FROM nope"], b"");
+    assert!(empty.exists());
+}
+
+#[test]
+fn a_mistake_is_shown_in_the_lines_of_its_statement() {
+    let err = refuses(&["--batch"], b"SELECT 1;\n\nSELECT nope;\n");
+    assert!(err.contains("LINE 1: SELECT nope;\n               ^"), "{err}");
+    let err = refuses(&["--batch"], b"SELECT 1;\nSELECT 1,\n  nope;\n");
+    assert!(err.contains("LINE 2:   nope;\n          ^"), "{err}");
+}
+
+#[test]
+fn what_is_made_for_other_programs_is_in_their_form() {
+    let man = shell(&["man"], b"");
+    assert!(man.stdout.is_ascii(), "roff takes other letters by their numbers");
+    assert!(text(&man.stdout).contains("COPY \\[u2026] TO"), "{}", text(&man.stdout));
+    for program in ["bash", "zsh", "fish"] {
+        let script = shell(&["completions", program], b"");
+        assert_eq!(script.status.code(), Some(0));
+        // Where that shell is there, it says whether it can read it.
+        let dir = Directory::new();
+        let path = dir.path().join("script");
+        fs::write(&path, &script.stdout).unwrap();
+        if let Ok(read) = Command::new(program).arg("-n").arg(&path).output() {
+            assert!(read.status.success(), "{program}: {}", text(&read.stderr));
+        }
+    }
 }
 
 #[test]

@@ -87,12 +87,13 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, String> {
                                 word.into_string().map_err(|w| format!("{} is not UTF-8", w.display()))?,
                             );
                         }
-                        let asks_for_help = rest.iter().any(|word| word == "--help" || word == "-h");
-                        return Ok(if asks_for_help {
-                            Command::HelpOf(sub)
-                        } else {
-                            Command::Subcommand(sub, rest)
-                        });
+                        if rest.iter().any(|word| word == "--help" || word == "-h") {
+                            return Ok(Command::HelpOf(sub));
+                        }
+                        if let Some(option) = sub.unknown_option(&rest) {
+                            return Err(format!("fluxdb {} takes no option '{option}'", sub.name));
+                        }
+                        return Ok(Command::Subcommand(sub, rest));
                     }
                     if word != ":memory:" {
                         run.database = Some(PathBuf::from(word));
@@ -244,5 +245,9 @@ mod tests {
         assert!(run(&["--no-such-option"]).is_err());
         assert!(run(&["--format", "xml"]).is_err_and(|e| e.contains("xml")));
         assert!(run(&["-c"]).is_err());
+        // A mistyped option is no name of a file.
+        assert!(run(&["demo", "--rows"]).is_err_and(|e| e.contains("'--rows'")));
+        assert!(run(&["backup", "a.flux", "-o"]).is_err());
+        assert!(matches!(run(&["export", "a.flux", "t", "-"]), Ok(Command::Subcommand(..))));
     }
 }

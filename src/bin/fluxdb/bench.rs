@@ -22,6 +22,10 @@ struct Plan {
 /// Writes and reads a synthetic load in a file that is removed afterwards.
 pub fn run(words: &[String]) -> ExitCode {
     let Some(plan) = parse(words) else { return Subcommand::bad_usage("bench") };
+    if !plan.directory.is_dir() {
+        eprintln!("Error: there is no directory '{}'", plan.directory.display());
+        return ExitCode::FAILURE;
+    }
     let name = format!("fluxdb-bench-{}", std::process::id());
     let paths = [plan.directory.join(format!("{name}.flux")), plan.directory.join(format!("{name}.raw"))];
     let result = measure(&plan, &paths[0], &paths[1]);

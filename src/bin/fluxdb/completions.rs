@@ -128,22 +128,35 @@ fn fish() -> String {
         out,
         "complete -c fluxdb -n '__fish_seen_subcommand_from completions' -f -a 'bash zsh fish'"
     );
+    // Subcommands have options of their own.
+    let of_none = format!("not __fish_seen_subcommand_from {}", names().join(" "));
     for option in OPTIONS {
         let short = option.short.map_or_else(String::new, |s| format!(" -s {s}"));
+        let condition = if option.long == "help" { String::new() } else { format!(" -n '{of_none}'") };
         let value = match option.long {
             "format" => format!(" -x -a '{}'", Format::NAMES.join(" ")),
             _ if option.value.is_empty() => String::new(),
             _ => " -r".to_owned(),
         };
         let help = quoted(option.help);
-        let _ = writeln!(out, "complete -c fluxdb -l {}{short}{value} -d {help}", option.long);
+        let _ = writeln!(out, "complete -c fluxdb{condition} -l {}{short}{value} -d {help}", option.long);
     }
     out
 }
 
-/// A text as roff takes it.
+/// A text as roff takes it, also one that reads bytes as Latin-1.
 fn roff(text: &str) -> String {
-    let escaped = text.replace('\\', "\\e").replace('-', "\\-");
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' => escaped.push_str("\\e"),
+            '-' => escaped.push_str("\\-"),
+            c if c.is_ascii() => escaped.push(c),
+            c => {
+                let _ = write!(escaped, "\\[u{:04X}]", u32::from(c));
+            }
+        }
+    }
     let lines =
         escaped.lines().map(|l| if l.starts_with(['.', '\'']) { format!("\\&{l}") } else { l.to_owned() });
     lines.collect::<Vec<_>>().join("\n")

@@ -19,10 +19,10 @@ pub fn run(words: &[String]) -> ExitCode {
             Some(option) => {
                 let pair = option.split_once('=');
                 let Some((name, value)) = pair.or_else(|| Some((option, words.next()?))) else {
-                    return crate::bad_usage(&format!("--{option} needs a value"));
+                    return crate::bad_usage(&format!("--{option} needs a value"), Some("export"));
                 };
                 if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                    return crate::bad_usage(&format!("--{name} is no name of an option"));
+                    return crate::bad_usage(&format!("--{name} is no name of an option"), Some("export"));
                 }
                 options.push((name, value));
             }

@@ -10,6 +10,7 @@ mod dot;
 mod export;
 mod format;
 mod interrupt;
+mod made;
 mod measurements;
 mod pager;
 mod plot;
@@ -29,6 +30,7 @@ use fluxdb::{Database, Options};
 use crate::args::{Command, Input, Invocation};
 use crate::format::Format;
 use crate::interrupt::Interrupt;
+use crate::made::Made;
 use crate::session::{Outcome, Session};
 use crate::subcommands::SUBCOMMANDS;
 
@@ -44,7 +46,7 @@ fn main() -> ExitCode {
         Ok(Command::Version) => shown(&format!("{}\n", args::version())),
         Ok(Command::Run(invocation)) => run(&invocation),
         Ok(Command::Subcommand(subcommand, words)) => (subcommand.run)(&words),
-        Err(message) => bad_usage(&message),
+        Err(message) => bad_usage(&message, None),
     }
 }
 
@@ -53,23 +55,24 @@ fn shown(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Says what is wrong with the command line.
-fn bad_usage(message: &str) -> ExitCode {
-    eprintln!("Error: {message}\nTry 'fluxdb --help'.");
+/// Says what is wrong with the command line, which may be that of a subcommand.
+fn bad_usage(message: &str, subcommand: Option<&str>) -> ExitCode {
+    let of = subcommand.map_or_else(String::new, |name| format!("{name} "));
+    eprintln!("Error: {message}\nTry 'fluxdb {of}--help'.");
     ExitCode::from(2)
 }
 
-/// Opens the database at `path`, or one in memory.
-fn open(path: Option<&Path>, options: Options) -> Result<Database, fluxdb::Error> {
+/// Opens the database at `path`, or one in memory; says if it made that file.
+fn open(path: Option<&Path>, options: Options) -> Result<(Database, Option<Made>), fluxdb::Error> {
     match path {
         Some(path) => {
-            let db = Database::open_with(path, options)?;
+            let (db, made) = made::open(path, options)?;
             if !db.recovery().is_clean() {
                 eprintln!("{}: {}", path.display(), db.recovery());
             }
-            Ok(db)
+            Ok((db, made))
         }
-        None => Database::open_in_memory(),
+        None => Ok((Database::open_in_memory()?, None)),
     }
 }
 
@@ -79,8 +82,8 @@ fn run(invocation: &Invocation) -> ExitCode {
         .read_only(invocation.readonly)
         .recover(invocation.recover)
         .memory_map(!invocation.no_mmap);
-    let db = match open(invocation.database.as_deref(), options) {
-        Ok(db) => db,
+    let (db, made) = match open(invocation.database.as_deref(), options) {
+        Ok(opened) => opened,
         Err(e) => {
             eprintln!("Error: {e}");
             return ExitCode::FAILURE;
@@ -104,6 +107,9 @@ fn run(invocation: &Invocation) -> ExitCode {
     if let (true, Some(meant)) = (failed, meant) {
         let database = invocation.database.as_deref().unwrap_or(Path::new("")).display();
         eprintln!("HINT: '{database}' was taken for a new database; the subcommand is '{meant}'.");
+    }
+    if let (true, Some(made)) = ((failed || outcome == Outcome::Failed) && !interactive, made) {
+        made.undo(session.database());
     }
     match (outcome, session.close()) {
         (_, Err(e)) => {

@@ -7,6 +7,7 @@ use fluxdb::{Database, ImportOptions, ImportReport, Options, Precision};
 
 use crate::bad_usage;
 use crate::dot::{reader_of, text_literal};
+use crate::made;
 use crate::repl::quote_name;
 use crate::subcommands::Subcommand;
 
@@ -61,7 +62,7 @@ pub fn import(words: &[String]) -> ExitCode {
     let parsed = Words::parse(words, &["precision", "table"]).and_then(|w| Ok((w.precision()?, w)));
     let (precision, words) = match parsed {
         Ok(parsed) => parsed,
-        Err(e) => return bad_usage(&e),
+        Err(e) => return bad_usage(&e, Some("import")),
     };
     let [database, files @ ..] = &words.positional[..] else { return Subcommand::bad_usage("import") };
     if files.is_empty() {
@@ -72,30 +73,38 @@ pub fn import(words: &[String]) -> ExitCode {
     if let Some(e) = files.iter().find_map(|pattern| Database::find_import_files(pattern).err()) {
         return failed(e);
     }
-    let db = match Database::open(Path::new(database)) {
-        Ok(db) => db,
+    let (db, made) = match made::open(Path::new(database), Options::default()) {
+        Ok(opened) => opened,
         Err(e) => return failed(e),
     };
+    let done = match load_all(&db, files, table, precision) {
+        Ok(0) => return ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(e) => failed(e),
+    };
+    made.iter().for_each(|made| made.undo(&db));
+    done
+}
+
+/// Reads files, one after another; returns how many lines were wrong.
+fn load_all(
+    db: &Database,
+    files: &[String],
+    table: Option<&str>,
+    precision: Precision,
+) -> fluxdb::Result<u64> {
     let mut rejected = 0;
     for pattern in files {
         if let Some(reader) = reader_of(pattern) {
-            match load(&db, pattern, reader, table) {
-                Ok(line) => println!("{line}"),
-                Err(e) => return failed(e),
-            }
+            println!("{}", load(db, pattern, reader, table)?);
             continue;
         }
-        match db.import_files(pattern, ImportOptions { precision }) {
-            Ok(reports) => {
-                for (file, report) in reports {
-                    tell(&file, &report);
-                    rejected += report.rejected;
-                }
-            }
-            Err(e) => return failed(e),
+        for (file, report) in db.import_files(pattern, ImportOptions { precision })? {
+            tell(&file, &report);
+            rejected += report.rejected;
         }
     }
-    if rejected > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    Ok(rejected)
 }
 
 /// Reads files of a format into a table, which is made if it is not there.
@@ -135,21 +144,21 @@ pub fn write(words: &[String]) -> ExitCode {
         Words::parse(words, &["tag", "field", "time", "precision"]).and_then(|w| Ok((w.precision()?, w)));
     let (precision, words) = match line {
         Ok(parsed) => parsed,
-        Err(e) => return bad_usage(&e),
+        Err(e) => return bad_usage(&e, Some("write")),
     };
     let [database, measurement] = &words.positional[..] else { return Subcommand::bad_usage("write") };
     let escape = |text: &str| text.replace(',', "\\,").replace(' ', "\\ ");
     let mut line = escape(measurement);
     for tag in words.all("tag") {
         let Some((name, value)) = tag.split_once('=') else {
-            return bad_usage(&format!("the tag '{tag}' is not NAME=VALUE"));
+            return bad_usage(&format!("the tag '{tag}' is not NAME=VALUE"), Some("write"));
         };
         line += &format!(",{}={}", escape(name), escape(value).replace('=', "\\="));
     }
     let mut separator = ' ';
     for field in words.all("field") {
         let Some((name, value)) = field.split_once('=') else {
-            return bad_usage(&format!("the field '{field}' is not NAME=VALUE"));
+            return bad_usage(&format!("the field '{field}' is not NAME=VALUE"), Some("write"));
         };
         line += &format!("{separator}{}={}", escape(name), field_value(value));
         separator = ',';
@@ -160,15 +169,20 @@ pub fn write(words: &[String]) -> ExitCode {
     if let Some(time) = words.all("time").last() {
         line += &format!(" {time}");
     }
-    let report = Database::open(Path::new(database))
-        .and_then(|db| db.import_line_protocol(line.as_bytes(), ImportOptions { precision }));
-    match report {
+    let (db, made) = match made::open(Path::new(database), Options::default()) {
+        Ok(opened) => opened,
+        Err(e) => return failed(e),
+    };
+    let report = db.import_line_protocol(line.as_bytes(), ImportOptions { precision });
+    let written = match report {
         Ok(report) => match report.errors.first() {
             Some(error) => failed(&error.message),
-            None => ExitCode::SUCCESS,
+            None => return ExitCode::SUCCESS,
         },
         Err(e) => failed(e),
-    }
+    };
+    made.iter().for_each(|made| made.undo(&db));
+    written
 }
 
 /// A value as line protocol has it; what is no number, boolean or quoted text is a text.

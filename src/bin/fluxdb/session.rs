@@ -106,6 +106,11 @@ impl Session {
         }
     }
 
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Opens another database in the place of this one, which stays if that fails.
     pub fn open(&mut self, path: Option<&Path>, readonly: bool) -> Result<(), Error> {
         let memory_map = self.memory_map;
@@ -121,16 +126,16 @@ impl Session {
             self.set_database(Database::open_in_memory()?);
             let opened = crate::open(Some(new), options(readonly));
             let database = match opened {
-                Ok(database) => database,
+                Ok((database, _)) => database,
                 Err(e) => {
-                    self.set_database(crate::open(Some(&old), options(was_readonly))?);
+                    self.set_database(crate::open(Some(&old), options(was_readonly))?.0);
                     return Err(e);
                 }
             };
             self.set_database(database);
             return Ok(());
         }
-        self.set_database(crate::open(path, options(readonly))?);
+        self.set_database(crate::open(path, options(readonly))?.0);
         Ok(())
     }
 
@@ -309,6 +314,8 @@ impl Session {
 
     /// Runs one statement: its result to the output, its error and its time to standard error.
     pub fn run_statement(&mut self, sql: &str) -> Outcome {
+        // Behind the one before it lies the end of a line, which is none of its own.
+        let sql = sql.trim_start();
         if self.echo {
             let echoed = self.print(&format!("{}\n", sql.trim()));
             if echoed.is_err() {

@@ -148,7 +148,15 @@ impl Subcommand {
     /// Says how it is called, of wrong words.
     pub fn bad_usage(name: &str) -> ExitCode {
         let usage = Self::named(name).map(Self::usage).unwrap_or_default();
-        crate::bad_usage(&format!("usage: {usage}"))
+        crate::bad_usage(&format!("usage: {usage}"), Some(name))
+    }
+
+    /// The option among these words that it does not take. Who takes some looks at them itself.
+    pub fn unknown_option<'w>(&self, words: &'w [String]) -> Option<&'w str> {
+        if self.words.contains("--") {
+            return None;
+        }
+        words.iter().map(String::as_str).find(|w| w.len() > 1 && w.starts_with('-'))
     }
 }
 
