@@ -466,7 +466,7 @@ pub struct ProgressHandle {
 }
 
 impl ProgressHandle {
-    /// The share of the rows that have been scanned, 0 to 1, as far as it is known.
+    /// The share of the rows that have been scanned, 0 to 1, as far as it is known: of the statement that runs, or ran last.
     pub fn fraction(&self) -> Option<f64> {
         use std::sync::atomic::Ordering::Relaxed;
         let running = self.running.lock().clone()?;
