@@ -70,8 +70,8 @@ pub trait SourceScan: Send + Sync {
     /// is a unit of work: reading it may be costly and happens in the thread that drains it.
     fn next_morsel(&self) -> Result<Option<Morsel>>;
 
-    /// How many morsels are still to be handed out, where that is known without reading. A query whose
-    /// sources have nothing more to hand out starts no further threads.
+    /// How many morsels are still to be handed out, where that is known without reading; 0 also where they are no
+    /// work for another thread. A query whose sources have no such work starts no further threads.
     fn morsels_left(&self) -> Option<usize> {
         None
     }

@@ -437,7 +437,7 @@ impl<const W: usize> GroupTable for PackedTable<W> {
         let without = self.null.map_or(all.len(), |null| null as usize);
         // NULL has a word too, which is no key.
         let keys: Vec<(i64, u32)> = all.clone().take(without).chain(all.skip(without + 1)).collect();
-        self.ranks = Ranks::new(range, keys.into_iter());
+        self.ranks = Ranks::new(range, &keys);
         if self.ranks.is_some() {
             self.slots.clear();
         }

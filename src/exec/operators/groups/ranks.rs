@@ -18,7 +18,7 @@ pub(super) struct Ranks {
 
 impl Ranks {
     /// The ranks of keys of a range, each with its group; `None` if they do not lie close enough.
-    pub fn new(range: (i64, i64), keys: impl ExactSizeIterator<Item = (i64, u32)> + Clone) -> Option<Self> {
+    pub fn new(range: (i64, i64), keys: &[(i64, u32)]) -> Option<Self> {
         let (base, span) = (range.0, range.1.wrapping_sub(range.0) as u64);
         if span / BITS_PER_KEY >= keys.len() as u64 {
             return None;
@@ -26,7 +26,7 @@ impl Ranks {
         // One word more, in which nothing is.
         let mut bits = vec![0_u64; (span / 64) as usize + 2];
         let at = |key: i64| key.wrapping_sub(base) as u64;
-        keys.clone().for_each(|(key, _)| bits[(at(key) / 64) as usize] |= 1 << (at(key) % 64));
+        keys.iter().for_each(|(key, _)| bits[(at(*key) / 64) as usize] |= 1 << (at(*key) % 64));
         let mut count = 0;
         let before = bits.iter().map(|word| {
             let before = count;
@@ -36,8 +36,8 @@ impl Ranks {
         let before = before.collect();
         let mut ranks = Self { base, bits, before, groups: vec![0; count as usize] };
         for (key, group) in keys {
-            if let Some(rank) = ranks.rank(key) {
-                ranks.groups[rank] = group;
+            if let Some(rank) = ranks.rank(*key) {
+                ranks.groups[rank] = *group;
             }
         }
         Some(ranks)
@@ -86,7 +86,7 @@ mod tests {
             }).collect();
             let (least, greatest) = (*keys.keys().next().unwrap(), *keys.keys().next_back().unwrap());
             let all: Vec<(i64, u32)> = keys.iter().rev().map(|(k, g)| (*k, *g)).collect();
-            let Some(ranks) = Ranks::new((least, greatest), all.into_iter()) else {
+            let Some(ranks) = Ranks::new((least, greatest), &all) else {
                 prop_assert!((greatest - least) as u64 / BITS_PER_KEY >= keys.len() as u64);
                 return Ok(());
             };

@@ -36,6 +36,8 @@ pub(super) struct GroupScan {
     group: Arc<RowGroup>,
     /// The only rows that can satisfy the conditions, in order, if they are known.
     rows: Option<Vec<u32>>,
+    /// It is known that no row satisfies them.
+    is_refuted: bool,
     /// Opened when first needed, by position in the scan's columns.
     readers: Vec<Option<Arc<ChunkReader>>>,
     /// What is left to evaluate, in order; known once the scan has begun.
@@ -90,6 +92,24 @@ fn row_id_stats(first: u64, rows: usize) -> ChunkStats {
     }
 }
 
+/// What is known of a column of a scan in a row group.
+fn group_stats(scan: &TableScan, group: &RowGroup, column: usize) -> Result<ChunkStats> {
+    match scan.columns[column] {
+        ROW_ID => Ok(row_id_stats(group.first_row(), group.rows())),
+        column => Ok(group.chunk_meta(column)?.stats(&scan.table.definition().columns[column].ty)),
+    }
+}
+
+/// Whether a condition holds for no row of a row group, as its statistics say.
+pub(super) fn is_refuted(scan: &TableScan, group: &RowGroup) -> Result<bool> {
+    for conjunct in &scan.conjuncts {
+        if prune(&conjunct.expr, &mut |column| group_stats(scan, group, column))? == Prune::None {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// What rows must satisfy that statistics cannot tell.
 #[derive(Clone, Copy)]
 enum Step {
@@ -129,7 +149,7 @@ fn evaluation_order(scan: &TableScan, conjuncts: &[usize]) -> Vec<Step> {
 type Decoded = Vec<Option<ArrayRef>>;
 
 impl GroupScan {
-    pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>, rows: Option<Vec<u32>>) -> Self {
+    pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>, rows: Option<Vec<u32>>, is_refuted: bool) -> Self {
         let width = scan.columns.len();
         let detail = scan.context.profile.get().map(|_| Box::default());
         let caches = scan.hints.iter().map(|_| FindCache::default()).collect();
@@ -137,6 +157,7 @@ impl GroupScan {
             scan,
             group,
             rows,
+            is_refuted,
             readers: vec![None; width],
             conjuncts: vec![],
             hints: vec![],
@@ -173,13 +194,12 @@ impl GroupScan {
     /// Looks at the statistics of the chunks. The row group is done if they refute a condition.
     fn begin(&mut self) -> Result<()> {
         self.begun = true;
+        if self.is_refuted && self.work.detail.is_none() {
+            return self.skip();
+        }
         let scan = self.scan.clone();
-        let types = &scan.table.definition().columns;
         let group = self.group.clone();
-        let stats = |column: usize| match scan.columns[column] {
-            ROW_ID => Ok(row_id_stats(group.first_row(), group.rows())),
-            column => Ok(group.chunk_meta(column)?.stats(&types[column].ty)),
-        };
+        let stats = |column: usize| group_stats(&scan, &group, column);
         let mut left = vec![];
         for (i, conjunct) in scan.conjuncts.iter().enumerate() {
             match prune(&conjunct.expr, &mut |column| stats(column))? {

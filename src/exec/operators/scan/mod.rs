@@ -16,8 +16,8 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::column::LengthUnit;
 use crate::exec::context::ExecContext;
@@ -62,9 +62,14 @@ struct RowGroups {
     next: AtomicUsize,
     /// Those that are scanned, in their order.
     visits: Vec<Visit>,
+    /// Whether statistics refute the conditions, for each visit that was looked at before its turn.
+    refuted: Vec<OnceLock<bool>>,
     /// The order in which they are handed out, if it is not their own.
     order: Option<Vec<u32>>,
 }
+
+/// Visits that are looked at before their turn to see whether there is work for another thread.
+const LOOKED_AHEAD: usize = 64;
 
 /// For whoever keeps the first rows of an order by one column, or the newest of each key, the row groups that may have
 /// such rows first: what they have found soon rules out the others. `None` without such a one.
@@ -161,7 +166,23 @@ pub(crate) fn table_scan(
     let context = Arc::clone(context);
     let scan =
         TableScan { table, columns, output, lengths, conjuncts, hints, observed, newest, context, node };
-    Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), visits, order }))
+    let refuted = visits.iter().map(|_| OnceLock::new()).collect();
+    Ok(Arc::new(RowGroups { scan: Arc::new(scan), next: AtomicUsize::new(0), visits, refuted, order }))
+}
+
+impl RowGroups {
+    /// The visit that is handed out at a place.
+    fn visit_at(&self, place: usize) -> usize {
+        self.order.as_ref().map_or(place, |order| order[place] as usize)
+    }
+
+    /// Whether a row group need not be read. An error is left to whoever reads it.
+    fn is_refuted(&self, visit: usize) -> bool {
+        *self.refuted[visit].get_or_init(|| {
+            let group = self.scan.table.row_groups().map(|groups| &groups[self.visits[visit].group]);
+            group.is_ok_and(|group| group::is_refuted(&self.scan, group).unwrap_or(false))
+        })
+    }
 }
 
 impl SourceScan for RowGroups {
@@ -170,10 +191,11 @@ impl SourceScan for RowGroups {
         if index >= self.visits.len() {
             return Ok(None);
         }
-        let index = self.order.as_ref().map_or(index, |order| order[index] as usize);
+        let index = self.visit_at(index);
         let Visit { group, rows } = &self.visits[index];
         let group = self.scan.table.row_groups()?[*group].clone();
-        let scan = GroupScan::new(self.scan.clone(), group, rows.clone());
+        let is_refuted = self.refuted[index].get() == Some(&true);
+        let scan = GroupScan::new(self.scan.clone(), group, rows.clone(), is_refuted);
         Ok(Some(Morsel { sequence: index as u64, batches: Box::new(scan) }))
     }
 
@@ -182,7 +204,17 @@ impl SourceScan for RowGroups {
         if self.scan.newest.as_ref().is_some_and(NewestFirst::knows_nothing) {
             return Some(0);
         }
-        Some(self.visits.len().saturating_sub(self.next.load(Ordering::Relaxed)))
+        // Those that need not be read are no work for anybody; and one that must is work for who asks, unless that is busy.
+        let all = self.visits.len();
+        let next = self.next.load(Ordering::Relaxed).min(all);
+        let looked_at = next.saturating_sub(1)..next.saturating_add(LOOKED_AHEAD).min(all);
+        if looked_at.end == all {
+            let wanted = looked_at.filter(|place| !self.is_refuted(self.visit_at(*place)));
+            if wanted.take(2).count() < 2 {
+                return Some(0);
+            }
+        }
+        Some(all - next)
     }
 
     fn progress(&self) -> Option<f64> {

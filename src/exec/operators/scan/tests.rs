@@ -96,6 +96,36 @@ fn statistics_skip_row_groups_and_blocks() {
 }
 
 #[test]
+fn row_groups_that_need_not_be_read_are_no_work_for_another_thread() {
+    let (types, columns) = sample(23_000);
+    let table = table(&types, cut(&columns, 23_000, 1000), 1);
+    let context = context(2);
+    let scan_of = |from: i128, to: i128| {
+        let filter = Expr::And(vec![
+            compare(CompareOp::GtEq, 0, BigInt, Scalar::Int(from)),
+            compare(CompareOp::Lt, 0, BigInt, Scalar::Int(to)),
+        ]);
+        let columns = super::ScanColumns { columns: vec![0], output: vec![0], lengths: vec![] };
+        super::table_scan(0, table.clone(), columns, Some(filter), vec![], &context).expect("a scan")
+    };
+    // What is left before each morsel, and how many rows it has.
+    let steps = |scan: Arc<dyn crate::exec::source::SourceScan>| {
+        let mut steps = vec![];
+        loop {
+            let left = scan.morsels_left();
+            let Some(morsel) = scan.next_morsel().expect("a morsel") else { return steps };
+            assert_eq!(morsel.sequence, steps.len() as u64);
+            let rows = morsel.batches.map(|batch| batch.expect("a batch").rows).sum::<usize>();
+            steps.push((left.expect("it is known"), rows));
+        }
+    };
+    assert_eq!(steps(scan_of(6_000, 6_010)), [(0, 0), (0, 10), (0, 0), (0, 0), (0, 0)]);
+    assert_eq!(steps(scan_of(-5, -1)), [(0, 0); 5]);
+    assert_eq!(steps(scan_of(9_990, 10_005)), [(5, 0), (4, 10), (3, 5), (0, 0), (0, 0)]);
+    assert_eq!(steps(scan_of(0, 30_000)), [(5, 5000), (4, 5000), (3, 5000), (2, 5000), (1, 3000)]);
+}
+
+#[test]
 fn a_scan_without_columns_counts() {
     let (types, columns) = sample(12_345);
     let table = table(&types, cut(&columns, 12_345, 1000), 1);
