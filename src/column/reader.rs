@@ -94,6 +94,14 @@ impl Deref for Dictionary {
 /// How many conditions a dictionary remembers.
 const CODE_SETS: usize = 4;
 
+/// # Panics
+///
+/// If a block of so many rows does not have all of these.
+fn check_rows(rows: &[u16], of: usize) {
+    let greatest = rows.iter().fold(0, |greatest, row| greatest.max(*row));
+    assert!(rows.is_empty() || usize::from(greatest) < of, "rows of a block of {of}");
+}
+
 impl ChunkReader {
     /// Opens the chunk that fills `bytes`, whose values are of type `ty`.
     ///
@@ -250,12 +258,7 @@ impl ChunkReader {
     /// If the block does not have such a row.
     pub fn read_rows(&self, index: usize, rows: &[u16]) -> Result<ArrayRef> {
         let block = self.block(index)?;
-        let greatest = rows.iter().fold(0, |greatest, row| greatest.max(*row));
-        assert!(
-            rows.is_empty() || usize::from(greatest) < block.entry.rows,
-            "rows of a block of {}",
-            block.entry.rows
-        );
+        check_rows(rows, block.entry.rows);
         block.read(Some(rows)).map_err(|d| self.corrupt(Some(index), d))
     }
 
@@ -286,12 +289,7 @@ impl ChunkReader {
     /// If the block does not have such a row.
     pub fn read_few(&self, index: usize, rows: &[u16]) -> Result<ArrayRef> {
         let block = self.block(index)?;
-        let greatest = rows.iter().fold(0, |greatest, row| greatest.max(*row));
-        assert!(
-            rows.is_empty() || usize::from(greatest) < block.entry.rows,
-            "rows of a block of {}",
-            block.entry.rows
-        );
+        check_rows(rows, block.entry.rows);
         block.read_few(rows).map_err(|d| self.corrupt(Some(index), d))
     }
 

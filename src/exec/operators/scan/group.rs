@@ -522,18 +522,21 @@ impl GroupScan {
         if decoded[*column].is_some() || self.had_better_read(*column, index, predicate, selection)? {
             return Ok(false);
         }
-        let on_column = |c: &usize| scan.conjuncts[*c].simple.as_ref().is_some_and(|(of, _)| of == column);
-        let simple = left.iter().filter(|c| on_column(c)).filter_map(|c| scan.conjuncts[*c].simple.as_ref());
-        let predicates: Vec<Predicate> = simple.map(|(_, predicate)| predicate.clone()).collect();
+        let (mut together, mut predicates) = (vec![], vec![]);
+        for &c in &*left {
+            if let Some((of, predicate)) = &scan.conjuncts[c].simple
+                && of == column
+                && !self.had_better_read(*column, index, predicate, selection)?
+            {
+                together.push(c);
+                predicates.push(predicate.clone());
+            }
+        }
         let Some(mask) = self.filter_block(*column, index, &predicates)? else { return Ok(false) };
         let before = selection.left;
         selection.and(mask);
-        left.retain(|c| {
-            if on_column(c) {
-                scan.conjuncts[*c].observe(before, selection.left);
-            }
-            !on_column(c)
-        });
+        together.iter().for_each(|c| scan.conjuncts[*c].observe(before, selection.left));
+        left.retain(|c| !together.contains(c));
         Ok(true)
     }
 
