@@ -10,6 +10,7 @@ use arrow_select::concat::concat;
 use parking_lot::Mutex;
 
 use super::Aggregation;
+use super::distinct_words::{self, ScatteredWords};
 use super::in_a_row::InARow;
 use super::merge::{partition_count, partition_of, remap, split_by, take_all};
 use super::partition::PARTITIONS;
@@ -21,6 +22,7 @@ use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::memory::Reservation;
 use crate::exec::operators::groups::hash::{KeyHasher, hash_keys, is_text};
 use crate::exec::operators::groups::key_set::KeySet;
+use crate::exec::operators::groups::word_set::WordKeys;
 use crate::exec::scheduler::parallel;
 use crate::exec::spill::partition::Partitioner;
 use crate::exec::spill::{Chunk, Spill};
@@ -36,8 +38,11 @@ pub(super) const MOST_GROUPS: usize = 1 << 16;
 
 /// An empty set for the distinct arguments of a call; with the group in front, if there are groups.
 pub(super) fn distinct_set(call: &AggregateCall, grouped: bool) -> Result<KeySet> {
-    let types = column_types(call, grouped);
-    if grouped { KeySet::of_groups(&types, is_ordered(call)) } else { KeySet::new(&types) }
+    key_set(&column_types(call, grouped), grouped, is_ordered(call))
+}
+
+fn key_set(columns: &[LogicalType], grouped: bool, ordered: bool) -> Result<KeySet> {
+    if grouped { KeySet::of_groups(columns, ordered) } else { KeySet::new(columns) }
 }
 
 /// Whether rows are to come in the order in which they were found.
@@ -49,6 +54,16 @@ fn column_types(call: &AggregateCall, grouped: bool) -> Vec<LogicalType> {
     let mut types: Vec<LogicalType> = if grouped { vec![LogicalType::UInteger] } else { vec![] };
     types.extend(call.args.iter().map(Expr::ty));
     types
+}
+
+/// How the same are words, if they can be.
+fn word_keys(columns: &[LogicalType], grouped: bool) -> Option<WordKeys> {
+    let types: Vec<DataType> = columns.iter().map(LogicalType::arrow).collect();
+    match &types[..] {
+        types if grouped => WordKeys::numbered(types),
+        [single] => WordKeys::single(single),
+        _ => None,
+    }
 }
 
 /// When keys are so many that looking them up is slow, and so rarely met again that it does not pay.
@@ -90,7 +105,6 @@ impl Repeats {
 pub(super) struct DistinctSet {
     keys: KeySet,
     grouped: bool,
-    in_a_row: InARow,
     repeats: Repeats,
     /// Rows that may be in the table or among each other, if they are laid out by the hash of their arguments.
     scattered: Option<Scattered>,
@@ -103,9 +117,15 @@ pub(super) struct DistinctSet {
     ordered: bool,
 }
 
-struct Scattered {
+enum Scattered {
+    Columns(ScatteredColumns),
+    Words(ScatteredWords),
+}
+
+struct ScatteredColumns {
     scatter: Scatter,
     hasher: KeyHasher,
+    in_a_row: InARow,
     seen: SeenCodes,
 }
 
@@ -151,7 +171,6 @@ impl DistinctSet {
         Ok(Self {
             keys: distinct_set(call, grouped)?,
             grouped,
-            in_a_row: InARow::default(),
             repeats: Repeats::default(),
             scattered: None,
             spilled: None,
@@ -186,16 +205,21 @@ impl DistinctSet {
         let width = self.types.len() - self.texts;
         let rows = self.keys.len();
         let keys = self.keys.take_keys()?;
-        self.keys = if self.grouped {
-            KeySet::of_groups(&self.columns, self.ordered)?
-        } else {
-            KeySet::new(&self.columns)?
-        };
+        self.keys = key_set(&self.columns, self.grouped, self.ordered)?;
         spill_rows(&mut spilled, keys, rows, self.grouped)?;
-        if let Some(mut scattered) = self.scattered.take() {
-            for mut batch in scattered.scatter.take()?.into_iter().flatten() {
-                batch.columns.truncate(width);
-                spill_rows(&mut spilled, batch.columns, batch.rows, self.grouped)?;
+        match self.scattered.take() {
+            None => {}
+            Some(Scattered::Columns(mut scattered)) => {
+                for mut batch in scattered.scatter.take()?.into_iter().flatten() {
+                    batch.columns.truncate(width);
+                    spill_rows(&mut spilled, batch.columns, batch.rows, self.grouped)?;
+                }
+            }
+            Some(Scattered::Words(mut words)) => {
+                for columns in words.take_columns()? {
+                    let rows = columns.first().map_or(0, |c| c.len());
+                    spill_rows(&mut spilled, columns, rows, self.grouped)?;
+                }
             }
         }
         self.spilled = Some(spilled);
@@ -225,16 +249,26 @@ impl DistinctSet {
 
     /// Bytes held.
     pub fn size(&self) -> usize {
-        self.keys.size() + self.scattered.as_ref().map_or(0, |s| s.scatter.size())
+        let scattered = match &self.scattered {
+            None => 0,
+            Some(Scattered::Columns(columns)) => columns.scatter.size(),
+            Some(Scattered::Words(words)) => words.size(),
+        };
+        self.keys.size() + scattered
     }
 
     /// Groups, if there are any, and arguments. Where [`DistinctSet::is_scattered`] is so, some rows come repeatedly.
     pub fn into_columns(mut self) -> Result<Vec<ArrayRef>> {
         let columns = self.keys.take_keys()?;
-        let Some(mut scattered) = self.scattered else { return Ok(columns) };
-        let batches: Vec<Batch> = scattered.scatter.take()?.into_iter().flatten().collect();
+        let further: Vec<Vec<ArrayRef>> = match self.scattered {
+            None => return Ok(columns),
+            Some(Scattered::Columns(mut scattered)) => {
+                scattered.scatter.take()?.into_iter().flatten().map(|batch| batch.columns).collect()
+            }
+            Some(Scattered::Words(mut words)) => words.take_columns()?,
+        };
         let pieces =
-            |c: usize| std::iter::once(&columns[c]).chain(batches.iter().map(move |b| &b.columns[c]));
+            |c: usize| std::iter::once(&columns[c]).chain(further.iter().map(move |columns| &columns[c]));
         (0..columns.len())
             .map(|c| {
                 let pieces: Vec<&dyn Array> = pieces(c).map(|piece| &**piece).collect();
@@ -243,17 +277,28 @@ impl DistinctSet {
             .collect()
     }
 
+    /// All rows as words, some of which come repeatedly.
+    pub fn into_words(mut self, keys: &WordKeys) -> Result<ScatteredWords> {
+        let mut scattered = match self.scattered.take() {
+            Some(Scattered::Words(words)) => words,
+            _ => ScatteredWords::new(keys.clone()),
+        };
+        let (words, null) = self.keys.take_words(keys)?;
+        scattered.add(&words, null);
+        Ok(scattered)
+    }
+
     /// Adds rows. `groups` is the number of groups so far.
     pub fn push(&mut self, columns: Vec<ArrayRef>, rows: usize, groups: usize) -> Result<()> {
         if let Some(spilled) = &mut self.spilled {
             return spill_rows(spilled, columns, rows, self.grouped);
         }
-        if let Some(scattered) = &mut self.scattered {
-            // A look-up of what was just looked up is cheap; laying it out again is not.
-            let (columns, rows) = self.in_a_row.drop_from(columns, rows)?;
-            return scattered.push(columns, rows, self.grouped);
+        match &mut self.scattered {
+            None => {}
+            Some(Scattered::Columns(scattered)) => return scattered.push(columns, rows, self.grouped),
+            Some(Scattered::Words(words)) => return words.push(&columns, rows),
         }
-        self.keys.insert(&columns, rows)?;
+        let rows = self.keys.insert(&columns, rows)?;
         // The texts of a dictionary are looked up once, while they are in the caches; where they are laid out each has to
         // be fetched from memory again.
         let once = !self.grouped && columns.iter().all(|c| c.as_dictionary_opt::<UInt32Type>().is_some());
@@ -263,10 +308,14 @@ impl DistinctSet {
             && groups <= MOST_GROUPS
             && self.types.iter().all(can_scatter)
         {
-            self.scattered = Some(Scattered {
-                scatter: Scatter::new(&self.types, PARTITIONS)?,
-                hasher: KeyHasher::default(),
-                seen: SeenCodes::default(),
+            self.scattered = Some(match word_keys(&self.columns, self.grouped).filter(|_| !self.ordered) {
+                Some(keys) => Scattered::Words(ScatteredWords::new(keys)),
+                None => Scattered::Columns(ScatteredColumns {
+                    scatter: Scatter::new(&self.types, PARTITIONS)?,
+                    hasher: KeyHasher::default(),
+                    in_a_row: InARow::default(),
+                    seen: SeenCodes::default(),
+                }),
             });
         }
         Ok(())
@@ -287,8 +336,10 @@ pub(super) fn spill_rows(
     spilled.push(Batch::new(columns, rows), &hashes, 0)
 }
 
-impl Scattered {
-    fn push(&mut self, mut columns: Vec<ArrayRef>, mut rows: usize, grouped: bool) -> Result<()> {
+impl ScatteredColumns {
+    fn push(&mut self, columns: Vec<ArrayRef>, rows: usize, grouped: bool) -> Result<()> {
+        // A look-up of what was just looked up is cheap; laying it out again is not.
+        let (mut columns, mut rows) = self.in_a_row.drop_from(columns, rows)?;
         if let ([column], false) = (&columns[..], grouped)
             && let Some(fresh) = self.seen.fresh(column)
         {
@@ -327,6 +378,10 @@ pub(super) fn merge_distinct(
     if let ([(set, _)], false) = (&mut sets[..], scattered) {
         return Ok(vec![set.keys.take_keys()?]);
     }
+    let words = word_keys(&column_types(call, grouped), grouped);
+    if let (true, false, Some(keys)) = (scattered, is_ordered(call), words) {
+        return distinct_words::merge(aggregation, &keys, sets);
+    }
     let context = &*aggregation.context;
     let rows: usize = sets.iter().map(|(s, _)| s.keys.len()).sum();
     let partitions = if scattered { PARTITIONS } else { partition_count(rows, context.threads) };
@@ -344,8 +399,10 @@ pub(super) fn merge_distinct(
         let hashes = hash_keys(&columns[usize::from(grouped)..], rows)?;
         let picks = split_by(rows, partitions, |row| partition_of(hashes[row], partitions));
         let scattered = match &mut set.scattered {
-            Some(scattered) => scattered.scatter.take()?.into_iter().map(Mutex::new).collect(),
-            None => vec![],
+            Some(Scattered::Columns(scattered)) => {
+                scattered.scatter.take()?.into_iter().map(Mutex::new).collect()
+            }
+            _ => vec![],
         };
         Ok(Split { columns, picks, scattered, map })
     })?;

@@ -19,6 +19,7 @@
 
 mod bound;
 mod distinct;
+mod distinct_words;
 mod first;
 mod in_a_row;
 mod local;

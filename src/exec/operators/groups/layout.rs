@@ -47,7 +47,7 @@ impl Part {
 }
 
 /// Bits of the number of a group: with 32 bits of another key and one for its being NULL they fill a word.
-const NUMBER_BITS: u32 = 31;
+pub(super) const NUMBER_BITS: u32 = 31;
 
 /// Places for all keys, and how many words that takes. If `numbered`, the first is the number of a group.
 pub(super) fn layout(types: &[DataType], numbered: bool) -> Option<(Vec<Part>, usize)> {

@@ -28,11 +28,12 @@ mod mixed;
 pub(crate) mod packed;
 mod ranks;
 mod recent;
+pub(crate) mod recent_words;
 pub(crate) mod rows;
 mod slots;
 pub(crate) mod text;
 mod text_keys;
-mod word_set;
+pub(crate) mod word_set;
 pub(crate) mod words;
 
 use arrow_array::{ArrayRef, UInt32Array};
