@@ -53,29 +53,6 @@ impl Bits {
         }
     }
 
-    /// Sets the bits of values that differ from the one before. The first does, as there is none.
-    #[inline(always)]
-    pub(crate) fn set_changes<T: PartialEq>(&mut self, values: &[T]) {
-        let Some((first, rest)) = self.words.split_first_mut() else { return };
-        let differ = |at: usize| u8::from(values[at] != values[at - 1]);
-        for at in 1..values.len().min(64) {
-            *first |= u64::from(differ(at)) << at;
-        }
-        *first |= 1;
-        for (i, word) in rest.iter_mut().enumerate() {
-            let start = 64 * (i + 1);
-            let Some(values) = values.get(start - 1..start + 64) else {
-                (start..values.len()).for_each(|at| *word |= u64::from(differ(at)) << (at - start));
-                break;
-            };
-            let mut flags = [0_u8; 64];
-            for (flag, pair) in flags.iter_mut().zip(values.array_windows::<2>()) {
-                *flag = u8::from(pair[0] != pair[1]);
-            }
-            *word |= gather_flags(&flags);
-        }
-    }
-
     /// Flips every bit.
     pub(crate) fn negate(&mut self) {
         self.words.iter_mut().for_each(|w| *w = !*w);
@@ -118,17 +95,6 @@ fn gather_flags(flags: &[u8; 64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn changes_are_where_values_differ_from_those_before() {
-        for len in [0, 1, 2, 63, 64, 65, 128, 200] {
-            let values: Vec<u32> = (0..len as u32).map(|i| i * i / 7 % 5).collect();
-            let mut bits = Bits::new(len);
-            bits.set_changes(&values);
-            let expected: BooleanBuffer = (0..len).map(|i| i == 0 || values[i] != values[i - 1]).collect();
-            assert_eq!(bits.finish(), expected, "{len}");
-        }
-    }
 
     #[test]
     fn ranges_and_tests_agree() {

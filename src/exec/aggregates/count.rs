@@ -46,6 +46,16 @@ impl GroupStates for Count {
         Ok(())
     }
 
+    fn update_repeated(&mut self, args: &[ArrayRef], groups: &[u32], times: &[u16]) -> Result<bool> {
+        let nulls = args.first().and_then(arrow_array::Array::logical_nulls).filter(|n| n.null_count() > 0);
+        for (row, (group, times)) in groups.iter().zip(times).enumerate() {
+            if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
+                self.counts[*group as usize] += i64::from(*times);
+            }
+        }
+        Ok(true)
+    }
+
     fn update_single(&mut self, args: &[ArrayRef], rows: usize) -> Result<()> {
         self.resize(1);
         let nulls = args.first().map_or(0, arrow_array::Array::logical_null_count);

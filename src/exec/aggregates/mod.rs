@@ -76,6 +76,11 @@ pub trait GroupStates: Any + Send + Sync {
     /// `arg_types`; none for `count(*)`.
     fn update(&mut self, args: &[ArrayRef], groups: &[u32]) -> Result<()>;
 
+    /// The same as [`GroupStates::update`] for rows of which each came `times[i]` times. Returns whether it could.
+    fn update_repeated(&mut self, _args: &[ArrayRef], _groups: &[u32], _times: &[u16]) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Adds all rows to group 0. The fast path of an ungrouped aggregate.
     fn update_single(&mut self, args: &[ArrayRef], rows: usize) -> Result<()>;
 

@@ -11,16 +11,16 @@ use parking_lot::Mutex;
 
 use super::Aggregation;
 use super::distinct_words::{self, ScatteredWords};
-use super::in_a_row::InARow;
 use super::merge::{partition_count, partition_of, remap, split_by, take_all};
 use super::partition::PARTITIONS;
+use super::repeated::Repeated;
 use super::scatter::{Scatter, can_scatter};
 use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
 use crate::exec::error::Result;
 use crate::exec::expr::{AggregateCall, Expr};
 use crate::exec::memory::Reservation;
-use crate::exec::operators::groups::hash::{KeyHasher, hash_keys, is_text};
+use crate::exec::operators::groups::hash::{KeyHasher, hash_keys, is_text, mix};
 use crate::exec::operators::groups::key_set::KeySet;
 use crate::exec::operators::groups::word_set::WordKeys;
 use crate::exec::scheduler::parallel;
@@ -125,7 +125,7 @@ enum Scattered {
 struct ScatteredColumns {
     scatter: Scatter,
     hasher: KeyHasher,
-    in_a_row: InARow,
+    repeated: Repeated,
     seen: SeenCodes,
 }
 
@@ -215,8 +215,8 @@ impl DistinctSet {
                     spill_rows(&mut spilled, batch.columns, batch.rows, self.grouped)?;
                 }
             }
-            Some(Scattered::Words(mut words)) => {
-                for columns in words.take_columns()? {
+            Some(Scattered::Words(words)) => {
+                for columns in words.into_columns()? {
                     let rows = columns.first().map_or(0, |c| c.len());
                     spill_rows(&mut spilled, columns, rows, self.grouped)?;
                 }
@@ -265,7 +265,7 @@ impl DistinctSet {
             Some(Scattered::Columns(mut scattered)) => {
                 scattered.scatter.take()?.into_iter().flatten().map(|batch| batch.columns).collect()
             }
-            Some(Scattered::Words(mut words)) => words.take_columns()?,
+            Some(Scattered::Words(words)) => words.into_columns()?,
         };
         let pieces =
             |c: usize| std::iter::once(&columns[c]).chain(further.iter().map(move |columns| &columns[c]));
@@ -313,7 +313,7 @@ impl DistinctSet {
                 None => Scattered::Columns(ScatteredColumns {
                     scatter: Scatter::new(&self.types, PARTITIONS)?,
                     hasher: KeyHasher::default(),
-                    in_a_row: InARow::default(),
+                    repeated: Repeated::default(),
                     seen: SeenCodes::default(),
                 }),
             });
@@ -337,9 +337,7 @@ pub(super) fn spill_rows(
 }
 
 impl ScatteredColumns {
-    fn push(&mut self, columns: Vec<ArrayRef>, rows: usize, grouped: bool) -> Result<()> {
-        // A look-up of what was just looked up is cheap; laying it out again is not.
-        let (mut columns, mut rows) = self.in_a_row.drop_from(columns, rows)?;
+    fn push(&mut self, mut columns: Vec<ArrayRef>, mut rows: usize, grouped: bool) -> Result<()> {
         if let ([column], false) = (&columns[..], grouped)
             && let Some(fresh) = self.seen.fresh(column)
         {
@@ -347,10 +345,22 @@ impl ScatteredColumns {
             rows = fresh.len();
         }
         self.hasher.hash(&columns[usize::from(grouped)..], rows)?;
+        let hashes = self.hasher.hashes();
+        let left = match columns[0].as_primitive_opt::<UInt32Type>().filter(|_| grouped) {
+            None => self.repeated.leave(&columns, hashes),
+            Some(groups) => {
+                let groups = groups.values().iter().zip(hashes);
+                let hashes: Vec<u64> = groups.map(|(group, hash)| mix(*hash, u64::from(*group))).collect();
+                self.repeated.leave(&columns, &hashes)
+            }
+        };
         for hashes in self.hasher.texts() {
             columns.push(Arc::new(UInt64Array::from(hashes.clone())));
         }
-        self.scatter.push(&columns, self.hasher.hashes())
+        match left {
+            None => self.scatter.push(&columns, hashes),
+            Some(left) => self.scatter.push(&take_all(&columns, &left.rows)?, &left.of(hashes)),
+        }
     }
 }
 

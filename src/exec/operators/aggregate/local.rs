@@ -10,6 +10,7 @@ use super::first::{FirstGroups, Kept};
 use super::merge::{Division, Shares};
 use super::ordered::OrderedRows;
 use super::partition::{PARTITIONS, Part, Partitioned};
+use super::repeated::RepeatedGroups;
 use super::{Aggregation, Feed};
 use crate::column::types::LogicalType;
 use crate::exec::aggregates::GroupStates;
@@ -41,6 +42,7 @@ pub(super) struct Local {
     full: bool,
     pub memory: Account,
     repeats: Repeats,
+    repeated: RepeatedGroups,
     ids: Vec<u32>,
     filtered_ids: Vec<u32>,
     /// For looking up the groups that are kept.
@@ -80,6 +82,7 @@ impl Local {
             full: false,
             memory: Account::new(budget),
             repeats: Repeats::default(),
+            repeated: RepeatedGroups::default(),
             ids: vec![],
             filtered_ids: vec![],
             first: FindCache::default(),
@@ -198,7 +201,14 @@ impl Local {
                 table.intern(&keys, batch.rows, &mut self.ids)?;
                 ids = Some(&self.ids[..]);
                 groups = table.len();
-                too_many = self.repeats.are_few(batch.rows, groups) && table.is_hashed();
+                // Rows that repeat another of their batch cost little where they are laid out.
+                let rows = match &aggregation.layout {
+                    Some(layout) if layout.counts_repeated && groups >= MANY_KEYS / 2 => {
+                        self.repeated.left(&self.ids)
+                    }
+                    _ => batch.rows,
+                };
+                too_many = self.repeats.are_few(rows, groups) && table.is_hashed();
                 for (state, feed) in self.states.iter_mut().zip(&aggregation.feeds) {
                     if !matches!(feed, Feed::Shared(_)) {
                         state.resize(groups);

@@ -21,11 +21,11 @@ mod bound;
 mod distinct;
 mod distinct_words;
 mod first;
-mod in_a_row;
 mod local;
 mod merge;
 mod ordered;
 mod partition;
+mod repeated;
 mod scatter;
 mod spilled;
 #[cfg(test)]

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::UInt64Type;
-use arrow_array::{Array, ArrayRef, BooleanArray, UInt64Array};
+use arrow_array::types::{UInt16Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, UInt16Array, UInt64Array};
 use arrow_schema::DataType;
 use arrow_select::filter::filter;
 
 use super::distinct::distinct_set;
 use super::merge::{Shares, remap, take_all};
 use super::ordered::OrderedRows;
+use super::repeated::Repeated;
 use super::scatter::{Scatter, can_scatter};
 use super::{Aggregation, Feed};
 use crate::column::types::LogicalType;
@@ -30,15 +31,20 @@ const SCATTERED_SHARE: u64 = 16;
 /// But not before they take this many bytes.
 const SCATTERED_MIN: usize = 64 << 20;
 
+/// The type of how often a row came.
+const TIMES: DataType = DataType::UInt16;
+
 /// How rows are laid out by partition: which columns, and what they are for.
 pub(super) struct Layout {
     /// Keys, arguments and filters, each once.
     inputs: Vec<Expr>,
-    /// Layouts of the inputs, and of the hashes of texts behind them.
+    /// Layouts of the inputs, of the hashes of texts behind them, and of how often each row came.
     types: Vec<DataType>,
     /// Which input each key is.
     keys: Vec<usize>,
     calls: Vec<CallInputs>,
+    /// Whether rows that repeat another are laid out once, with the number of times in a last column.
+    pub counts_repeated: bool,
 }
 
 struct CallInputs {
@@ -77,7 +83,22 @@ impl Layout {
         let mut types: Vec<DataType> = inputs.iter().map(|e| e.ty().arrow()).collect();
         let texts = keys.iter().filter(|k| is_text(&k.ty().arrow())).count();
         types.extend(std::iter::repeat_n(DataType::UInt64, texts));
-        types.iter().all(can_scatter).then_some(Self { inputs, types, keys: key_inputs, calls: call_inputs })
+        let counts = |call: &AggregateCall| {
+            let mut states = (call.function.new_states)();
+            call.filter.is_none() && matches!(states.update_repeated(&[], &[], &[]), Ok(true))
+        };
+        let counts_repeated = calls.iter().all(counts);
+        if counts_repeated {
+            types.push(TIMES);
+        }
+        let keys = key_inputs;
+        types.iter().all(can_scatter).then_some(Self {
+            inputs,
+            types,
+            keys,
+            calls: call_inputs,
+            counts_repeated,
+        })
     }
 
     fn key_columns(&self, columns: &[ArrayRef]) -> Vec<ArrayRef> {
@@ -90,6 +111,7 @@ pub(super) struct Partitioned {
     pub groups: Groups,
     pub scatter: Scatter,
     hasher: KeyHasher,
+    repeated: Repeated,
     /// Bytes of rows after which they are grouped.
     budget: usize,
     /// Bytes of the groups.
@@ -113,6 +135,7 @@ impl Partitioned {
             groups: Groups::Begun(begun),
             scatter: Scatter::new(&layout.types, PARTITIONS)?,
             hasher: KeyHasher::default(),
+            repeated: Repeated::default(),
             budget: usize::try_from(share).unwrap_or(usize::MAX).max(SCATTERED_MIN),
             grouped: bytes,
         })
@@ -123,10 +146,25 @@ impl Partitioned {
         let mut columns: Vec<ArrayRef> =
             layout.inputs.iter().map(|e| input(e, batch, aggregation)).collect::<Result<_>>()?;
         self.hasher.hash(&layout.key_columns(&columns), batch.rows)?;
+        let hashes = self.hasher.hashes();
+        let left = if layout.counts_repeated { self.repeated.leave(&columns, hashes) } else { None };
         for hashes in self.hasher.texts() {
             columns.push(Arc::new(UInt64Array::from(hashes.clone())));
         }
-        self.scatter.push(&columns, self.hasher.hashes())?;
+        match left {
+            Some(left) => {
+                columns = take_all(&columns, &left.rows)?;
+                let hashes = left.of(hashes);
+                columns.push(Arc::new(UInt16Array::from(left.times)));
+                self.scatter.push(&columns, &hashes)?;
+            }
+            None => {
+                if layout.counts_repeated {
+                    columns.push(Arc::new(UInt16Array::from(vec![1; batch.rows])));
+                }
+                self.scatter.push(&columns, hashes)?;
+            }
+        }
         if self.scatter.size() > self.budget {
             self.group_rows(aggregation, layout)?;
         }
@@ -210,7 +248,12 @@ impl Part {
 
     /// Adds rows that were laid out.
     pub fn add_rows(&mut self, aggregation: &Aggregation, layout: &Layout, batch: &Batch) -> Result<()> {
-        let columns = &batch.columns;
+        let mut columns = &batch.columns[..];
+        let mut times = None;
+        if let (true, Some((last, others))) = (layout.counts_repeated, columns.split_last()) {
+            columns = others;
+            times = Some(&last.as_primitive::<UInt16Type>().values()[..]);
+        }
         let texts: Vec<&[u64]> = columns[layout.inputs.len()..]
             .iter()
             .map(|hashes| &hashes.as_primitive::<UInt64Type>().values()[..])
@@ -242,7 +285,13 @@ impl Part {
                 for arg in &mut args {
                     *arg = flatten(arg)?;
                 }
-                state.update(&args, ids)?;
+                match times {
+                    // The layout says that it can.
+                    Some(times) => {
+                        state.update_repeated(&args, ids, times)?;
+                    }
+                    None => state.update(&args, ids)?,
+                }
             }
         }
         Ok(())

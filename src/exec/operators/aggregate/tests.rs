@@ -178,6 +178,39 @@ fn distinct_arguments_are_laid_out_before_there_are_too_many_groups() {
 }
 
 #[test]
+fn rows_that_repeat_others_of_their_batch_are_counted() {
+    // Each key some times near each other, and all of them again; one in a hundred is NULL.
+    let keys = 150_000i64;
+    let key = |i: i64| (i / 7 * 3 + i % 3) % keys;
+    let column = |i: i64| (key(i) % 100 != 7).then_some(key(i) * 1_000_003);
+    let rows_in = 900_000;
+    let mut expected: BTreeMap<Option<i64>, (i64, i64)> = BTreeMap::new();
+    for i in 0..rows_in {
+        let e = expected.entry(column(i)).or_default();
+        *e = (e.0 + 1, e.1 + i64::from(i % 5 != 0));
+    }
+    let distinct_keys = expected.keys().flatten().count();
+    let expected: Vec<String> = expected
+        .into_iter()
+        .map(|(k, (all, some))| format!("{}|{all}|{some}", k.map_or("NULL".into(), |k| k.to_string())))
+        .collect();
+    let keys = ints((0..rows_in).map(column));
+    let values = ints((0..rows_in).map(|i| (i % 5 != 0).then_some(1)));
+    for threads in THREADS {
+        let plan = aggregate(
+            source(&[BigInt, BigInt], &[keys.clone(), values.clone()], 2_000),
+            vec![int_column(0)],
+            vec![call(Simple::Count, vec![]), call(Simple::Count, vec![int_column(1)])],
+        );
+        assert_eq!(sorted(rows(plan, threads)), sorted(expected.clone()));
+        let mut distinct = call(Simple::Count, vec![int_column(0)]);
+        distinct.distinct = true;
+        let plan = aggregate(source(&[BigInt], &[keys.clone()], 2_000), vec![], vec![distinct]);
+        assert_eq!(rows(plan, threads), [distinct_keys.to_string()]);
+    }
+}
+
+#[test]
 fn distinct_filter_and_order() {
     let n = 10_000;
     let a = ints((0..n).map(|i| (i % 11 != 0).then_some(i % 97)));
