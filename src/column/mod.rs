@@ -42,6 +42,7 @@ pub(crate) mod stored_type;
 pub(crate) mod summary;
 pub mod types;
 pub(crate) mod views;
+pub mod words;
 pub mod writer;
 
 pub use codec::Codec;

@@ -11,6 +11,8 @@ use arrow_schema::{DataType, Field as ArrowField, Fields, IntervalUnit};
 
 pub use arrow_schema::TimeUnit;
 
+use crate::column::words::is_word_of_sql;
+
 /// The type of a value or column, with DuckDB's names and meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum LogicalType {
@@ -354,7 +356,8 @@ fn write_named_types(fields: &[(Box<str>, LogicalType)], f: &mut fmt::Formatter<
     for (i, (name, ty)) in fields.iter().enumerate() {
         f.write_str(if i == 0 { "" } else { ", " })?;
         let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && !is_word_of_sql(name);
         if plain {
             write!(f, "{name} {ty}")?;
         } else {

@@ -8,7 +8,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::sql::bind::Binder;
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::bind::scope::{Relation, Scope};
 use crate::sql::error::Result;
 use crate::sql::parser::parse_expr;
@@ -39,7 +39,7 @@ impl Binder<'_> {
         relation: &Relation,
     ) -> Result<Option<Expr>> {
         let (Some(column), Some(horizon)) = (ttl_column(table), ttl_horizon(table)) else { return Ok(None) };
-        let name = quoted(&table.columns[column].name);
+        let name = name_in_sql(&table.columns[column].name);
         let condition = parse_expr(&format!("{name} >= {horizon} OR {name} IS NULL"))?;
         self.bind_over(&condition, &Scope::of(relation.clone()), "a ttl").map(Some)
     }

@@ -8,8 +8,10 @@ use sqlparser::ast::{
     LambdaSyntax, ObjectName, OneOrManyWithParens, OrderByExpr, Subscript, TrimWhereField, UnaryOperator,
     Value,
 };
+use sqlparser::tokenizer::Token;
 
 use crate::column::types::LogicalType;
+use crate::column::words::is_word_of_sql;
 use crate::sql::bind::types::bind_type;
 use crate::sql::tokens;
 
@@ -458,6 +460,20 @@ pub fn quoted(name: &str) -> String {
         c == '_' || c.is_ascii_lowercase() || c.is_ascii_uppercase() || i > 0 && c.is_ascii_digit()
     });
     if plain && !name.is_empty() { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// A name as it stands in a statement: one that is a word of SQL gets quotes too.
+pub fn name_in_sql(name: &str) -> String {
+    use sqlparser::keywords::{RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_TABLE_ALIAS};
+    let ends_expressions = matches!(
+        Token::make_word(name, None),
+        Token::Word(w) if RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword) || RESERVED_FOR_TABLE_ALIAS.contains(&w.keyword)
+    );
+    if ends_expressions || is_word_of_sql(&name.to_ascii_lowercase()) {
+        format!("\"{name}\"")
+    } else {
+        quoted(name)
+    }
 }
 
 /// Names of functions that are words of the grammar get quotes.

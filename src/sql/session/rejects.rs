@@ -6,7 +6,7 @@ use sqlparser::ast::{Ident, ObjectName};
 
 use crate::exec::rejects::RejectTable;
 use crate::exec::source::Source;
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::session::{Failure, Parameters, Session, TEMP_DATABASE};
 use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::append;
@@ -25,7 +25,8 @@ impl Session {
 
     fn store_rejects_of(&mut self, table: RejectTable) -> Result<(), Failure> {
         let columns: Vec<String> = table.columns.iter().map(|(name, ty)| format!("{name} {ty}")).collect();
-        let make = format!("CREATE TEMP TABLE IF NOT EXISTS {}({})", quoted(&table.name), columns.join(", "));
+        let make =
+            format!("CREATE TEMP TABLE IF NOT EXISTS {}({})", name_in_sql(&table.name), columns.join(", "));
         self.run_text(&make, Parameters::default())?;
         let name: Vec<Ident> =
             [TEMP_DATABASE, "main", &table.name].map(|part| Ident::with_quote('"', part)).to_vec();

@@ -2,7 +2,7 @@
 
 use crate::catalog::{MAIN_SCHEMA, Object};
 use crate::sql::ast::CopyDatabase;
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::error::SqlError;
 use crate::sql::session::{Failure, Outcome, ReadView, SearchPath, Session};
 use crate::sql::statement::ddl_text::{index_sql, objects_in_order, schema_statements};
@@ -46,8 +46,9 @@ fn statements(view: &ReadView, copy: &CopyDatabase, from: &str, to: &str) -> Vec
         if let Object::Table(table) = object.object {
             indexes.extend(table.indexes.iter().map(|index| index_sql(object.schema, table, index)));
             if let Some(columns) = stored_columns(table) {
-                let name = format!("{}.{}", quoted(&object.schema.definition().name), quoted(&table.name));
-                let (from, to) = (quoted(from), quoted(to));
+                let name =
+                    format!("{}.{}", name_in_sql(&object.schema.definition().name), name_in_sql(&table.name));
+                let (from, to) = (name_in_sql(from), name_in_sql(to));
                 rows.push(format!("INSERT INTO {to}.{name}({columns}) SELECT {columns} FROM {from}.{name}"));
             }
         }

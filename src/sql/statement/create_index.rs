@@ -8,7 +8,7 @@ use sqlparser::ast::{CreateIndex, Expr as Syntax, IndexType, ObjectName};
 use crate::catalog::{Catalog, IndexDefinition, MAIN_SCHEMA, ObjectKind, TableDefinition};
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::modify::keys::UniqueKey;
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
 use crate::sql::session::{Failure, Outcome, Session, parts};
@@ -100,7 +100,7 @@ fn key_text(table: &TableDefinition, expr: &Syntax) -> Result<String> {
             .at_span(name.span)
             .did_you_mean(&name.value, table.columns.iter().map(|c| &c.name))
     })?;
-    Ok(quoted(&table.columns[position].name))
+    Ok(name_in_sql(&table.columns[position].name))
 }
 
 /// The index of that name: its table and its position there. It is looked for in the schema that is named, else in all.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{ObjectKind, ViewDefinition};
 use crate::sql::ast::CreateView;
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::error::SqlError;
 use crate::sql::parser::parse_query;
 use crate::sql::session::{Failure, Outcome, Session};
@@ -25,8 +25,8 @@ pub fn run(session: &mut Session, view: &CreateView, sql: &str) -> Result<Outcom
             let error = SqlError::parser("a recursive view needs names for its columns");
             return Err(error.at(&view.create.name).into());
         }
-        let columns: Vec<_> = names.drain(..).map(|n| quoted(&n)).collect();
-        let name = quoted(&place.name);
+        let columns: Vec<_> = names.drain(..).map(|n| name_in_sql(&n)).collect();
+        let name = name_in_sql(&place.name);
         text = format!("WITH RECURSIVE {name}({}) AS ({text}) FROM {name}", columns.join(", "));
         query = parse_query(&text)?;
     }

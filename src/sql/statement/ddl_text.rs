@@ -9,7 +9,7 @@ use crate::catalog::{
     TypeDefinition, ViewDefinition, fold,
 };
 use crate::sql::bind::modify::keys::positions;
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 
 /// `CREATE TABLE …;`, or `CREATE MATERIALIZED VIEW …;` without rows, which may be put in before it is refreshed.
 pub fn table_sql(catalog: &Catalog, schema: &Schema, table: &TableDefinition) -> String {
@@ -22,14 +22,14 @@ pub fn table_sql(catalog: &Catalog, schema: &Schema, table: &TableDefinition) ->
     }
     let of_table = table.constraints.iter().filter(|c| !stands_at_column(c));
     parts.extend(of_table.map(|c| {
-        let name = c.name.as_ref().map_or(String::new(), |n| format!("CONSTRAINT {} ", quoted(n)));
+        let name = c.name.as_ref().map_or(String::new(), |n| format!("CONSTRAINT {} ", name_in_sql(n)));
         name + &constraint_text(catalog, table, c)
     }));
     format!("CREATE TABLE {}({});", qualified(schema, &table.name), parts.join(", "))
 }
 
 fn column_text(table: &TableDefinition, column: &ColumnDefinition) -> String {
-    let mut out = format!("{} {}", quoted(&column.name), column.ty);
+    let mut out = format!("{} {}", name_in_sql(&column.name), column.ty);
     // Writing to a String cannot fail.
     if let Some(collation) = &column.collation {
         let _ = write!(out, " COLLATE {collation}");
@@ -74,7 +74,7 @@ pub fn constraint_text(
             let own = column_names(table, columns).join(", ");
             let Some(parent) = catalog.table_by_id(*parent) else { return format!("FOREIGN KEY ({own})") };
             let schema = catalog.schema_by_id(parent.schema);
-            let name = schema.map_or_else(|| quoted(&parent.name), |s| qualified(s, &parent.name));
+            let name = schema.map_or_else(|| name_in_sql(&parent.name), |s| qualified(s, &parent.name));
             let referenced = column_names(parent, referenced).join(", ");
             format!("FOREIGN KEY ({own}) REFERENCES {name}({referenced})")
         }
@@ -82,7 +82,7 @@ pub fn constraint_text(
 }
 
 fn column_names(table: &TableDefinition, columns: &[ColumnId]) -> Vec<String> {
-    positions(table, columns).into_iter().map(|p| quoted(&table.columns[p].name)).collect()
+    positions(table, columns).into_iter().map(|p| name_in_sql(&table.columns[p].name)).collect()
 }
 
 /// `CREATE INDEX …;`
@@ -101,14 +101,14 @@ pub fn index_sql(schema: &Schema, table: &TableDefinition, index: &IndexDefiniti
         .collect();
     format!(
         "CREATE {unique}INDEX {} ON {}({});",
-        quoted(&index.name),
+        name_in_sql(&index.name),
         qualified(schema, &table.name),
         keys.join(", ")
     )
 }
 
 fn materialized_view_sql(schema: &Schema, table: &TableDefinition, materialized: &Materialized) -> String {
-    let names: Vec<_> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    let names: Vec<_> = table.columns.iter().map(|c| name_in_sql(&c.name)).collect();
     let mut options: Vec<String> = table
         .options
         .iter()
@@ -127,7 +127,7 @@ fn materialized_view_sql(schema: &Schema, table: &TableDefinition, materialized:
 pub fn view_sql(schema: &Schema, view: &ViewDefinition) -> String {
     let mut out = format!("CREATE VIEW {}", qualified(schema, &view.name));
     if !view.column_names.is_empty() {
-        let names: Vec<_> = view.column_names.iter().map(|n| quoted(n)).collect();
+        let names: Vec<_> = view.column_names.iter().map(|n| name_in_sql(n)).collect();
         let _ = write!(out, "({})", names.join(", "));
     }
     let _ = write!(out, " AS {};", view.query);
@@ -136,7 +136,7 @@ pub fn view_sql(schema: &Schema, view: &ViewDefinition) -> String {
 
 /// `CREATE SCHEMA …;`
 pub fn schema_sql(name: &str) -> String {
-    format!("CREATE SCHEMA {};", quoted(name))
+    format!("CREATE SCHEMA {};", name_in_sql(name))
 }
 
 /// `CREATE SEQUENCE …;`, which goes on where the sequence stands.
@@ -165,7 +165,7 @@ pub fn macro_sql(schema: &Schema, definition: &MacroDefinition) -> String {
         let parameters = overload.parameters.iter().map(|parameter| {
             let ty = parameter.ty.as_ref().map_or(String::new(), |ty| format!(" {ty}"));
             let default = parameter.default.as_ref().map_or(String::new(), |d| format!(" := {d}"));
-            format!("{}{ty}{default}", quoted(&parameter.name))
+            format!("{}{ty}{default}", name_in_sql(&parameter.name))
         });
         let parameters = parameters.collect::<Vec<_>>().join(", ");
         let table = if definition.kind == MacroKind::Table { "TABLE " } else { "" };
@@ -301,8 +301,8 @@ pub fn create_statements(catalog: &Catalog, name: Option<&str>) -> Vec<String> {
 fn qualified(schema: &Schema, name: &str) -> String {
     let schema = &schema.definition().name;
     if schema.eq_ignore_ascii_case(MAIN_SCHEMA) {
-        quoted(name)
+        name_in_sql(name)
     } else {
-        format!("{}.{}", quoted(schema), quoted(name))
+        format!("{}.{}", name_in_sql(schema), name_in_sql(name))
     }
 }

@@ -8,7 +8,7 @@ use sqlparser::ast::{Expr as Syntax, Value};
 
 use crate::catalog::{Object, TableDefinition};
 use crate::sql::ast::{Export, NamedOption, Statement};
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::error::{SqlError, SqlErrorKind};
 use crate::sql::parser;
 use crate::sql::session::{Failure, Outcome, Parameters, Session};
@@ -52,8 +52,8 @@ pub fn export(session: &mut Session, export: &Export) -> Result<Outcome, Failure
             let file = file_name(schema_name, &table.name, &mut taken);
             let path = directory.join(format!("{file}.{}", files.extension()));
             let path = text_literal(&path.to_string_lossy());
-            let name = format!("{}.{}", quoted(schema_name), quoted(&table.name));
-            let rows = format!("SELECT {columns} FROM {}.{name}", quoted(found.name()));
+            let name = format!("{}.{}", name_in_sql(schema_name), name_in_sql(&table.name));
+            let rows = format!("SELECT {columns} FROM {}.{name}", name_in_sql(found.name()));
             run(session, &format!("COPY ({rows}) TO {path} ({})", files.write))?;
             load.push(format!("COPY {name}({columns}) FROM {path} ({});", files.read));
         }
@@ -69,7 +69,7 @@ pub fn export(session: &mut Session, export: &Export) -> Result<Outcome, Failure
 
 /// The columns that have values of their own, as they are named in SQL; `None` if there is none.
 pub fn stored_columns(table: &TableDefinition) -> Option<String> {
-    let stored = table.columns.iter().filter(|c| c.generated.is_none()).map(|c| quoted(&c.name));
+    let stored = table.columns.iter().filter(|c| c.generated.is_none()).map(|c| name_in_sql(&c.name));
     Some(stored.collect::<Vec<_>>().join(", ")).filter(|names| !names.is_empty())
 }
 
@@ -96,7 +96,7 @@ impl Files {
         let given = options.iter().filter(|(name, _)| !is_format(&name.value));
         for (name, value) in given.clone() {
             let value = value.as_ref().map_or_else(String::new, |value| format!(" {value}"));
-            let option = format!("{}{value}", quoted(&name.value));
+            let option = format!("{}{value}", name_in_sql(&name.value));
             if is_csv && !WRITER_OPTIONS.iter().any(|o| o.eq_ignore_ascii_case(&name.value)) {
                 read.push(option.clone());
             }

@@ -23,7 +23,7 @@ use crate::sql::ast::{Change, ConflictAction, Modify, Statement};
 use crate::sql::bind::expiry::ttl_column;
 use crate::sql::bind::modify::keys::{AddedKey, ForeignKey, UniqueKey};
 use crate::sql::bind::modify::{BoundChange, BoundModify, InsertRows, Target, plain_values};
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::bind::{Binder, Tables};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser;
@@ -134,7 +134,7 @@ pub fn delete_where(
     schema: &str,
     condition: &str,
 ) -> Result<u64, Failure> {
-    let sql = format!("DELETE FROM {}.{} WHERE {condition}", quoted(schema), quoted(&table.name));
+    let sql = format!("DELETE FROM {}.{} WHERE {condition}", name_in_sql(schema), name_in_sql(&table.name));
     let Statement::Modify(statement) = parser::parse_statement(parser::tokens(&sql)?)? else {
         return Err(SqlError::internal("DELETE is a change").into());
     };

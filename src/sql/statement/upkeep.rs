@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::catalog::{Catalog, Object, TableDefinition};
 use crate::sql::bind::expiry::{TTL, ttl_column, ttl_horizon};
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::error::SqlError;
 use crate::sql::fluxql::parse_duration;
 use crate::sql::parser::parse_name;
@@ -47,7 +47,7 @@ pub fn tasks(catalog: &Catalog) -> Vec<Task> {
                 .map(|all| (all / LOOKS_A_RETENTION).min(RETENTION_INTERVAL_MAX));
             let every = period("refresh").into_iter().chain(looks).min().unwrap_or(RETENTION_INTERVAL_MAX);
             Task {
-                name: format!("{}.{}", quoted(&schema), quoted(&table.name)),
+                name: format!("{}.{}", name_in_sql(&schema), name_in_sql(&table.name)),
                 every: every.max(Duration::from_secs(1)),
             }
         })
@@ -133,7 +133,7 @@ fn expire(session: &mut Session, table: &Arc<TableDefinition>, schema: &str) -> 
     let now = format!("'{}'::TIMESTAMPTZ", chrono::Utc::now().to_rfc3339());
     let horizon = horizon(retention).replace("now()", &now);
     materialized::freeze(&mut writer, table.id, &horizon)?;
-    let removed = delete_where(&mut writer, &table, schema, &format!("{} < {horizon}", quoted(time)))?;
+    let removed = delete_where(&mut writer, &table, schema, &format!("{} < {horizon}", name_in_sql(time)))?;
     // Else nothing has changed, and the views need not be written.
     if removed > 0 {
         writer.finish()?;
@@ -144,7 +144,7 @@ fn expire(session: &mut Session, table: &Arc<TableDefinition>, schema: &str) -> 
 /// Removes the rows of a table that its ttl hides.
 fn expire_ttl(session: &mut Session, table: &Arc<TableDefinition>, schema: &str) -> Result<u64, Failure> {
     let (Some(column), Some(horizon)) = (ttl_column(table), ttl_horizon(table)) else { return Ok(0) };
-    let condition = format!("{} < {horizon}", quoted(&table.columns[column].name));
+    let condition = format!("{} < {horizon}", name_in_sql(&table.columns[column].name));
     let database = session.default_database();
     let mut writer = session.writer_in(&database)?;
     let removed = delete_where(&mut writer, table, schema, &condition)?;

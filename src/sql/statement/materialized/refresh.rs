@@ -14,7 +14,7 @@ use crate::exec::context::ExecContext;
 use crate::exec::eval::evaluate_constant;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::sinks::table_sink;
-use crate::sql::bind::name::quoted;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::error::SqlError;
 use crate::sql::parser::{parse_expr, parse_query};
 use crate::sql::plan::LogicalPlan;
@@ -244,7 +244,7 @@ impl Refresh<'_> {
     ) -> Result<String, Failure> {
         let context = writer.session().context();
         let column = &self.table.columns[shape.output];
-        let name = quoted(&column.name);
+        let name = name_in_sql(&column.name);
         let literal = |ticks: i64| -> Result<String, Failure> {
             let value = Expr::literal(Scalar::Int(ticks.into()), column.ty.clone());
             let text = Expr::Cast { input: Box::new(value), to: LogicalType::Varchar, or_null: false };
