@@ -10,14 +10,16 @@ use sqlparser::ast::{
 };
 
 use crate::catalog::{MacroDefinition, MacroKind, MacroOverload, Object, ObjectKind, fold};
+use crate::column::types::LogicalType;
 use crate::exec::coerce::argument_cost;
 use crate::exec::expr::Expr;
+use crate::exec::functions::ArgInfo;
 use crate::sql::bind::builtin_macros::builtin_macro;
 use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::from::storable;
 use crate::sql::bind::functions::{Arguments, arguments};
 use crate::sql::bind::scope::{Outer, Scope};
-use crate::sql::bind::types::bind_type;
-use crate::sql::bind::{Binder, BoundQuery, coerce};
+use crate::sql::bind::{Binder, BoundQuery};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::{parse_expr, parse_query, parse_type, tokens};
 use crate::sql::stack;
@@ -25,8 +27,18 @@ use crate::sql::walk::{self, Rewrite};
 
 /// Macros in macros, at most this deep.
 const DEPTH_MAX: usize = 32;
+/// What an argument costs whose parameter has no type: more than any conversion.
+const UNTYPED_COST: u64 = 1_000_000;
 /// Calls of macros that a statement can come to, those in macros counted each time.
 const CALLS_MAX: usize = 100_000;
+
+/// How far arguments are from the types of parameters.
+#[derive(Default)]
+struct Cost {
+    sum: u64,
+    /// The type of an argument is only known where it will stand.
+    is_guess: bool,
+}
 
 /// What stands in the places of a macro's parameters, by their folded names.
 type Replacements = HashMap<String, Syntax>;
@@ -44,7 +56,7 @@ impl Binder<'_> {
             return Err(SqlError::binder(message));
         }
         let args = arguments(function)?;
-        let (overload, replacements) = self.choose(&definition, &args, Some(cx))?;
+        let (overload, replacements) = self.choose(&definition, &args, cx)?;
         let mut body = self.macro_body(&definition, overload, parse_expr)?;
         replace(&mut body, replacements);
         let bound = self.inside_macro(&definition, |binder| binder.bind_expr(&body, cx))?;
@@ -74,7 +86,9 @@ impl Binder<'_> {
                 other => return Err(SqlError::binder(format!("{other} cannot be an argument of {name}"))),
             }
         }
-        let (overload, replacements) = self.choose(&definition, &given, None)?;
+        let scope = Scope::default();
+        let mut cx = ExprContext::new(&scope, outer, "macro");
+        let (overload, replacements) = self.choose(&definition, &given, &mut cx)?;
         let mut body = self.macro_body(&definition, overload, |text| Ok(*parse_query(text)?))?;
         replace(&mut body, replacements);
         // A macro sees no CTEs of the statement that uses it.
@@ -93,6 +107,41 @@ impl Binder<'_> {
                 _ => None,
             },
         }
+    }
+
+    /// Looks whether the parameters of a macro that is about to be made tell its bodies apart, and their defaults are
+    /// of their types.
+    pub fn check_parameters(&mut self, definition: &MacroDefinition) -> Result<()> {
+        let mut signatures: Vec<Vec<Option<LogicalType>>> = vec![];
+        for overload in &definition.overloads {
+            let mut types = vec![];
+            for parameter in &overload.parameters {
+                let ty = match &parameter.ty {
+                    Some(ty) => Some(self.bind_type(&parse_type(ty)?)?),
+                    None => None,
+                };
+                if let (Some(ty), Some(default)) = (&ty, &parameter.default) {
+                    let (_, given) =
+                        self.bind_constant(&parse_expr(default)?, "the default of a parameter")?;
+                    if cost_of_type(given, ty).is_none() {
+                        return Err(SqlError::binder(format!(
+                            "Default value '{default}' for parameter '{}' cannot be implicitly cast to '{ty}'. Please \
+                             add an explicit type cast.",
+                            parameter.name
+                        )));
+                    }
+                }
+                types.push(ty);
+            }
+            if signatures.contains(&types) {
+                return Err(SqlError::binder(format!(
+                    "Ambiguity in macro overloads - macro {}() has multiple definitions with the same parameters",
+                    definition.name
+                )));
+            }
+            signatures.push(types);
+        }
+        Ok(())
     }
 
     /// Binds the body of a macro that is about to be made, with NULLs for its parameters.
@@ -125,7 +174,7 @@ impl Binder<'_> {
         &mut self,
         definition: &'d MacroDefinition,
         args: &Arguments<'_>,
-        cx: Option<&mut ExprContext<'_>>,
+        cx: &mut ExprContext<'_>,
     ) -> Result<(&'d MacroOverload, Replacements)> {
         let mut fitting = vec![];
         for overload in &definition.overloads {
@@ -134,19 +183,24 @@ impl Binder<'_> {
             }
         }
         let typed = |o: &MacroOverload| o.parameters.iter().any(|p| p.ty.is_some());
-        if let Some(cx) = cx
-            && fitting.iter().any(|(o, _)| typed(o))
-        {
-            let mut costs = vec![];
-            for (overload, values) in fitting {
-                if let Some(cost) = self.cost(overload, &values, cx)? {
-                    costs.push((cost, overload, values));
-                }
-            }
-            costs.sort_by_key(|(cost, ..)| *cost);
-            fitting = costs.into_iter().map(|(_, overload, values)| (overload, values)).collect();
+        let mut costs = vec![];
+        let any_typed = fitting.iter().any(|(o, _)| typed(o));
+        for (overload, values) in fitting {
+            let cost = if any_typed { self.cost(overload, &values, cx)? } else { Some(Cost::default()) };
+            costs.extend(cost.map(|cost| (cost, overload, values)));
         }
-        let Some((overload, values)) = fitting.into_iter().next() else {
+        costs.sort_by_key(|(cost, ..)| cost.sum);
+        if let [(first, ..), (second, ..), ..] = &costs[..]
+            && first.sum == second.sum
+            && !first.is_guess
+        {
+            return Err(SqlError::binder(format!(
+                "Macro {}() has multiple overloads that match the supplied arguments. In order to select one, please \
+                 supply all arguments by name, and/or add explicit type casts",
+                definition.name
+            )));
+        }
+        let Some((_, overload, values)) = costs.into_iter().next() else {
             return Err(no_match(definition));
         };
         let mut replacements = Replacements::new();
@@ -171,24 +225,30 @@ impl Binder<'_> {
         overload: &MacroOverload,
         values: &[Syntax],
         cx: &mut ExprContext<'_>,
-    ) -> Result<Option<u64>> {
-        let mut sum = 0;
+    ) -> Result<Option<Cost>> {
+        let mut cost = Cost::default();
         for (parameter, value) in overload.parameters.iter().zip(values) {
-            let Some(ty) = &parameter.ty else { continue };
-            let ty = bind_type(&parse_type(ty)?)?;
+            let Some(ty) = &parameter.ty else {
+                cost.sum += UNTYPED_COST;
+                continue;
+            };
+            let ty = self.bind_type(&parse_type(ty)?)?;
             // What is found while binding counts when the chosen body is bound.
             let (subqueries, aggregates) = (std::mem::take(&mut cx.subqueries), cx.allow_subqueries);
             let mut alone = ExprContext::new(cx.scope, cx.outer, cx.clause);
             alone.allow_subqueries = aggregates;
             let bound = self.bind_expr(value, &mut alone);
             cx.subqueries = subqueries;
-            let Ok(bound) = bound else { continue };
-            match argument_cost(&coerce::arg_info(&bound), &ty) {
-                Some(cost) => sum += u64::from(cost),
+            let Ok(bound) = bound else {
+                cost.is_guess = true;
+                continue;
+            };
+            match cost_of_type(bound.ty(), &ty) {
+                Some(one) => cost.sum += u64::from(one),
                 None => return Ok(None),
             }
         }
-        Ok(Some(sum))
+        Ok(Some(cost))
     }
 
     fn macro_body<T>(
@@ -226,6 +286,12 @@ impl Binder<'_> {
         // Places in the macro's text mean nothing in the statement's.
         done.map_err(|e| SqlError { position: None, ..e })
     }
+}
+
+/// What it costs that a value becomes one of a parameter's type. A constant has the type that it has in a column.
+fn cost_of_type(from: LogicalType, to: &LogicalType) -> Option<u32> {
+    let ty = if from == LogicalType::Null { from } else { storable(&from) };
+    argument_cost(&ArgInfo { ty, literal: None }, to)
 }
 
 fn inside(definition: &MacroDefinition, e: SqlError) -> SqlError {

@@ -48,6 +48,7 @@ pub fn run(session: &mut Session, create: &CreateMacro, sql: &str) -> Result<Out
     };
     let view = writer.read_view()?;
     writer.session().bind(&view, |binder| {
+        binder.check_parameters(&definition).map_err(|e| e.at(&create.create.name))?;
         for overload in &definition.overloads {
             match binder.try_macro(kind, overload) {
                 Err(e) if is_final(&e) => {
