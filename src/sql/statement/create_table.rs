@@ -1,12 +1,13 @@
 //! CREATE TABLE, also from a query.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Ident, OnCommit, Query, WithData,
 };
 
-use crate::catalog::{ColumnDefinition, ObjectKind, SchemaId, TableDefinition};
+use crate::catalog::{ColumnDefinition, ObjectKind, SchemaId, TableDefinition, fold};
 use crate::column::types::LogicalType;
 use crate::exec::sinks::table_sink;
 use crate::sql::ast::Create;
@@ -116,14 +117,15 @@ fn define_table(
     create: &CreateTable,
 ) -> Result<TableDefinition> {
     let mut table = TableDefinition::new(schema, &name.value, vec![]);
+    let mut names = HashSet::new();
     for def in &create.columns {
-        if table.column_position(&def.name.value).is_some() {
-            return Err(SqlError::catalog(format!("Column with name {} already exists!", def.name.value))
-                .at_span(def.name.span));
+        if names.insert(fold(&def.name.value)) {
+            continue;
         }
-        let column = define_column(binder, &table, def)?;
-        table.add_column(column);
+        return Err(SqlError::catalog(format!("Column with name {} already exists!", def.name.value))
+            .at_span(def.name.span));
     }
+    define_columns(binder, &mut table, &create.columns)?;
     for def in &create.columns {
         column_constraints(&mut table, def, binder).map_err(|e| e.at_span(def.name.span))?;
     }
@@ -137,7 +139,48 @@ fn define_table(
     Ok(table)
 }
 
-/// A column as it was written, without constraints other than NOT NULL. `table` has the columns before it.
+/// How often the columns of a table are gone through to find the types of those that are made of others.
+const PASSES_MAX: usize = 32;
+
+/// Adds columns to a table. The type of a generated column may be that of columns behind it.
+fn define_columns(binder: &mut Binder<'_>, table: &mut TableDefinition, defs: &[ColumnDef]) -> Result<()> {
+    let mut known = table.clone();
+    let mut defined: Vec<Option<ColumnDefinition>> = vec![None; defs.len()];
+    for pass in 0.. {
+        let mut failed = None;
+        let mut progress = false;
+        for (def, slot) in defs.iter().zip(&mut defined).filter(|(_, slot)| slot.is_none()) {
+            match define_column(binder, &known, def) {
+                Ok(column) => {
+                    known.add_column(column.clone());
+                    *slot = Some(column);
+                    progress = true;
+                }
+                Err(e) if has_type_of_expression(def) => {
+                    failed.get_or_insert(e);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        match failed {
+            None => break,
+            Some(e) if !progress || pass == PASSES_MAX => return Err(e),
+            Some(_) => {}
+        }
+    }
+    defined.into_iter().flatten().for_each(|column| {
+        table.add_column(column);
+    });
+    Ok(())
+}
+
+/// Whether a column is generated and has the type of its expression.
+fn has_type_of_expression(def: &ColumnDef) -> bool {
+    (def.data_type == DataType::Unspecified || is_type_of_generated(&def.data_type))
+        && matches!(generated(def), Ok(Some(_)))
+}
+
+/// A column as it was written, without constraints other than NOT NULL. `table` has columns that it can be made of.
 pub fn define_column(
     binder: &mut Binder<'_>,
     table: &TableDefinition,
