@@ -122,12 +122,8 @@ impl Dialect for FluxDialect {
             Token::LParen if forms::is_query_without_select(parser) => Some(forms::parse_query(parser)),
             Token::Sharp => forms::parse_position(parser),
             Token::Minus => Some(parse_negation(parser)),
-            Token::AtSign => {
-                parser.advance_token();
-                // As any operator without a rank of its own: `@ a + b` is `@ (a + b)`.
-                let expr = parser.parse_subexpr(OTHER);
-                Some(expr.map(|e| Expr::UnaryOp { op: UnaryOperator::PGAbs, expr: Box::new(e) }))
-            }
+            Token::AtSign => Some(parse_prefix_operator(parser, UnaryOperator::PGAbs)),
+            Token::Tilde => Some(parse_prefix_operator(parser, UnaryOperator::BitwiseNot)),
             Token::EscapedStringLiteral(text) => {
                 let value = Value::SingleQuotedString(text.clone());
                 let span = parser.next_token().span;
@@ -262,6 +258,12 @@ impl Dialect for FluxDialect {
     fn supports_string_literal_concatenation_with_newline(&self) -> bool {
         true
     }
+}
+
+/// A prefix that binds as any operator without a rank of its own: `@ a + b` is `@ (a + b)`.
+fn parse_prefix_operator(parser: &mut Parser, op: UnaryOperator) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    Ok(Expr::UnaryOp { op, expr: Box::new(parser.parse_subexpr(OTHER)?) })
 }
 
 /// `-x`, which binds more tightly than `^` and less than `::`.

@@ -23,6 +23,9 @@ use crate::sql::tokens::IN;
 /// One that `sqlparser` can print, since tokens get into its messages.
 pub const MARK: char = '`';
 
+/// Parts the name of an operator from the pattern in the marker of `* LIKE 'pattern'`.
+const STAR_PATTERN: char = '\u{1}';
+
 /// `alias: value`; the alias follows in the marker.
 pub const ALIAS: &str = "alias ";
 /// The words behind `USING SAMPLE` and `TABLESAMPLE`.
@@ -41,6 +44,10 @@ pub const GROUPING_SETS: &str = "grouping sets";
 pub const POSITION: &str = "position";
 /// `*COLUMNS(…)`: all columns side by side.
 pub const UNPACKED_COLUMNS: &str = "*columns";
+/// The names of all columns, in a list comprehension within COLUMNS: `COLUMNS([c FOR c IN *])`.
+pub const STAR_NAMES: &str = "names of *";
+/// Stands for the alias that `* LIKE 'pattern'` does not have.
+pub const NO_ALIAS: &str = "no alias";
 /// Among the columns of a CTE: it is MATERIALIZED.
 pub const MATERIALIZED: &str = "materialized";
 /// Among the columns of a CTE: it is NOT MATERIALIZED.
@@ -375,7 +382,10 @@ pub fn parse_brackets(parser: &mut Parser) -> Result<Expr, ParserError> {
     if parser.parse_keyword(Keyword::FOR) {
         let params = parser.parse_comma_separated(Parser::parse_identifier)?;
         parser.expect_keyword_is(Keyword::IN)?;
-        let list = parser.parse_expr()?;
+        let list = match parse_star_names(parser)? {
+            Some(names) => names,
+            None => parser.parse_expr()?,
+        };
         let condition = if take_word(parser, "if") { Some(parser.parse_expr()?) } else { None };
         parser.expect_token(&Token::RBracket)?;
         return Ok(comprehension(first, params, list, condition, span));
@@ -389,6 +399,45 @@ pub fn parse_brackets(parser: &mut Parser) -> Result<Expr, ParserError> {
     }
     parser.expect_token(&Token::RBracket)?;
     Ok(Expr::Array(sqlparser::ast::Array { elem, named: false }))
+}
+
+/// `*`, `(*)` or `t.*` as the list of a comprehension.
+fn parse_star_names(parser: &mut Parser) -> Result<Option<Expr>, ParserError> {
+    let ahead = |n: usize| &parser.peek_nth_token_ref(n).token;
+    let (skipped, table) = match (ahead(0), ahead(1), ahead(2)) {
+        (Token::LParen, Token::Mul, Token::RParen) => (3, None),
+        (Token::Word(table), Token::Period, Token::Mul) => (3, Some(table.clone())),
+        (Token::Mul, ..) => (1, None),
+        _ => return Ok(None),
+    };
+    let span = parser.peek_token_ref().span;
+    for _ in 0..skipped {
+        parser.advance_token();
+    }
+    let table = table.map(|table| {
+        FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(ObjectName::from(vec![
+            table.into_ident(span),
+        ])))
+    });
+    Ok(Some(call(STAR_NAMES, span, table.into_iter().collect())))
+}
+
+/// If an expression is a star in a list comprehension: the table that it is of, if one is named.
+pub fn star_names(expr: &Expr) -> Option<Option<&ObjectName>> {
+    match arguments(expr, STAR_NAMES)? {
+        [FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table))] => Some(Some(table)),
+        _ => Some(None),
+    }
+}
+
+/// The marker that stands for `LIKE 'pattern'` and the like behind a star.
+pub fn star_pattern_marker(operator: &str, pattern: &str) -> Word {
+    marker(&format!("{operator}{STAR_PATTERN}{pattern}"))
+}
+
+/// The operator and the pattern that stand behind a star, if this is a marker made of them.
+pub fn star_pattern(ident: &Ident) -> Option<(&str, &str)> {
+    if ident.quote_style == Some(MARK) { ident.value.split_once(STAR_PATTERN) } else { None }
 }
 
 fn lambda(params: &[Ident], body: Expr) -> Expr {
@@ -643,13 +692,28 @@ fn parse_unpivot_item(parser: &mut Parser) -> Result<Expr, ParserError> {
         let columns = Ident { value: "columns".into(), quote_style: None, span };
         return Ok(plain_call(columns, vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]));
     }
-    let expr = parser.parse_expr()?;
+    let expr = column_of_number(parser.parse_expr()?);
     if parser.parse_keyword(Keyword::AS) {
         // An alias may be a text.
         let alias = parser.parse_identifier()?;
         return Ok(with_alias(expr, Some(alias)));
     }
     Ok(expr)
+}
+
+/// Where columns are listed, a number is the name of one.
+fn column_of_number(expr: Expr) -> Expr {
+    match expr {
+        Expr::Value(value) => match value.value {
+            Value::Number(digits, _) => {
+                Expr::Identifier(Ident { value: digits, quote_style: Some('"'), span: value.span })
+            }
+            other => Expr::Value(other.with_span(value.span)),
+        },
+        Expr::Nested(inner) => Expr::Nested(Box::new(column_of_number(*inner))),
+        Expr::Tuple(items) => Expr::Tuple(items.into_iter().map(column_of_number).collect()),
+        other => other,
+    }
 }
 
 /// What stands in `UNPIVOT (…)`: `v FOR n IN (a, b)`.

@@ -60,6 +60,15 @@ pub fn parse_query(sql: &str) -> Result<Box<Query>> {
     Ok(query)
 }
 
+/// Parses a query that may have semicolons behind it: the argument of `query`.
+pub fn parse_single_query(sql: &str) -> Result<Box<Query>> {
+    let mut parser = parser(tokens(sql)?);
+    let query = parser.parse_query()?;
+    while parser.consume_token(&Token::SemiColon) {}
+    end_of(&parser, "end of query")?;
+    Ok(query)
+}
+
 /// Parses an expression: a column's default.
 pub fn parse_expr(sql: &str) -> Result<Expr> {
     let mut parser = parser(tokens(sql)?);
@@ -390,13 +399,18 @@ pub fn factor_query(table: sqlparser::ast::TableFactor) -> Result<Box<Query>> {
 
 /// Behind DESCRIBE: a table or query, or nothing for all tables.
 fn describe(parser: &mut Parser) -> Result<Statement> {
-    if parser.peek_token_ref().token == Token::EOF {
+    if is_at_end(parser) {
         return Ok(Statement::Show(Show::AllTables));
     }
     if peek_words(parser, 0, &["all", "tables"]) || peek_words(parser, 0, &["tables"]) {
         return show(parser);
     }
     Ok(Statement::Describe(relation(parser)?))
+}
+
+/// Nothing more of the statement is ahead.
+fn is_at_end(parser: &Parser) -> bool {
+    matches!(parser.peek_token_ref().token, Token::EOF | Token::SemiColon)
 }
 
 /// Behind SHOW.
@@ -419,7 +433,7 @@ fn show(parser: &mut Parser) -> Result<Statement> {
         }
         ("field", "keys") => return show_measurements(parser, MeasurementPart::FieldKeys, 2),
         ("select" | "from" | "with" | "values", _) => return Ok(Statement::Describe(relation(parser)?)),
-        _ if parser.peek_token_ref().token == Token::EOF => (Show::AllTables, 0),
+        _ if is_at_end(parser) => (Show::AllTables, 0),
         _ if session::is_bare_name(parser) => (Show::Named(parser.parse_object_name(false)?), 0),
         _ => return Ok(Statement::Describe(relation(parser)?)),
     };

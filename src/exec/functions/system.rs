@@ -8,7 +8,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, new_null_array};
 
 use super::ScalarKernel;
 use super::kernel::{Str, text};
-use super::registry::{P, R, Registry, def};
+use super::registry::{P, R, Registry, Resolution, def};
 use crate::column::types::LogicalType;
 use crate::exec::coerce::implicit_cast_cost;
 use crate::exec::error::ExecError;
@@ -50,6 +50,23 @@ fn type_of_oid(oid: i64) -> &'static str {
         1700 => "numeric",
         2950 => "uuid",
         _ => "unknown",
+    }
+}
+
+/// A type with each part of it that is `from` made `to`.
+fn replaced(ty: &LogicalType, from: &LogicalType, to: &LogicalType) -> LogicalType {
+    use LogicalType as T;
+    let fields = |fields: &[(Box<str>, T)]| {
+        fields.iter().map(|(name, ty)| (name.clone(), replaced(ty, from, to))).collect()
+    };
+    match ty {
+        ty if ty == from => to.clone(),
+        T::List(item) => T::List(Box::new(replaced(item, from, to))),
+        T::Array(item, size) => T::Array(Box::new(replaced(item, from, to)), *size),
+        T::Map(key, value) => T::Map(Box::new(replaced(key, from, to)), Box::new(replaced(value, from, to))),
+        T::Struct(of) => T::Struct(fields(of)),
+        T::Union(of) => T::Union(fields(of)),
+        ty => ty.clone(),
     }
 }
 
@@ -187,6 +204,26 @@ pub(super) fn register(r: &mut Registry) {
                 let mode = crate::exec::cast::Mode { or_null: false, zone: &ctx.zone };
                 crate::exec::cast::cast_in(&args[0], &from, ty, mode)
             })
+        }),
+    );
+    r.add(
+        def(
+            "replace_type",
+            "A value with every part of the type of the second argument as that of the third",
+            "replace_type([1, 2], NULL::INTEGER, NULL::BIGINT)",
+        )
+        .sees_nulls()
+        .custom(&["(ANY, ANY, ANY) -> ANY"], |args| {
+            let [value, from, to] = args else { return None };
+            let arg_types = [value, from, to].map(|arg| arg.ty.clone());
+            let [own, from, to] = &arg_types;
+            let own = own.clone();
+            let return_type = replaced(&own, from, to);
+            let kernel: ScalarKernel = Box::new(move |args, ty, _, ctx| {
+                let mode = crate::exec::cast::Mode { or_null: false, zone: &ctx.zone };
+                crate::exec::cast::cast_in(&args[0], &own, ty, mode)
+            });
+            Some(Ok(Resolution { arg_types: arg_types.to_vec(), return_type, kernel }))
         }),
     );
     for name in ["pg_sleep", "sleep_ms"] {

@@ -337,6 +337,11 @@ impl Binder<'_> {
             }
             _ => {}
         }
+        if args.star && args.distinct {
+            return Err(SqlError::binder(
+                "count(DISTINCT *) counts nothing that is distinct; count(*) counts rows",
+            ));
+        }
         if args.star && name != "count" {
             return Err(SqlError::binder(format!("{name}(*) makes no sense; count(*) does")));
         }

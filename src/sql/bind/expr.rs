@@ -296,10 +296,13 @@ impl Binder<'_> {
                     self.call(name, vec![bound, index])?
                 }
                 AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
-                    let mut bound_of = |e: &Option<ast::Expr>, left_out: i64| match e {
-                        Some(e) => self.bind_expr(e, cx),
-                        None => Ok(Expr::literal(Scalar::Int(left_out.into()), LogicalType::BigInt)),
-                    };
+                    // An empty list stands for a bound that is left out.
+                    let is_given = |e: &&ast::Expr| !matches!(e, ast::Expr::Array(a) if a.elem.is_empty());
+                    let mut bound_of =
+                        |e: &Option<ast::Expr>, left_out: i64| match e.as_ref().filter(is_given) {
+                            Some(e) => self.bind_expr(e, cx),
+                            None => Ok(Expr::literal(Scalar::Int(left_out.into()), LogicalType::BigInt)),
+                        };
                     let (lower, upper) = (bound_of(lower_bound, FROM_START)?, bound_of(upper_bound, TO_END)?);
                     let mut args = vec![bound, lower, upper];
                     if stride.is_some() {

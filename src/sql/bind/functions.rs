@@ -52,6 +52,7 @@ pub const SPECIAL_FUNCTIONS: &[&str] = &[
     "nvl",
     "percentile",
     "struct_pack",
+    "switch",
     "today",
     "transaction_timestamp",
     "try",
@@ -262,7 +263,7 @@ impl Binder<'_> {
             return Ok(bound);
         }
         match (name, &args.positional[..]) {
-            ("list_value" | "list_pack", items) => self.bind_list(items, cx),
+            ("list_value" | "list_pack" | "construct_array", items) => self.bind_list(items, cx),
             ("coalesce", [_, ..]) | ("ifnull" | "nvl", [_, _]) => {
                 let mut bound = Vec::with_capacity(args.positional.len());
                 for arg in &args.positional {
@@ -306,6 +307,7 @@ impl Binder<'_> {
                 self.call("age", vec![today, time])
             }
             ("try", [arg]) => self.bind_try(arg, cx),
+            ("switch", args @ [_, ..]) => self.bind_switch(args, cx),
             ("ago", [interval]) => {
                 let interval = self.bind_expr(interval, cx)?;
                 self.env.uses.moment.set(true);

@@ -13,8 +13,9 @@ use crate::sql::bind::query::ordinal;
 use crate::sql::bind::scope::{Outer, Scope, is_instant};
 use crate::sql::bind::select::Output;
 use crate::sql::bind::subquery::PendingSubquery;
+use crate::sql::bind::unnest::Unnests;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute};
 use crate::sql::plan::{Column, Definition, LogicalPlan};
 use crate::sql::unnest::empty_value;
 
@@ -82,10 +83,33 @@ pub(super) struct KeyContext<'a> {
     pub collector: &'a Collector,
     /// Subqueries in keys.
     pub below: &'a mut Vec<PendingSubquery>,
-    /// Columns of unnested lists.
-    pub unnested: &'a ColumnSet,
+    /// Lists that the select list unnests. One that a key needs moves to `unnested`.
+    pub unnests: &'a mut Vec<Definition>,
+    /// Lists that are unnested before there are groups.
+    pub unnested: &'a mut Vec<Definition>,
+    /// Columns of subqueries of the select list, which are not there before there are groups.
+    pub above: &'a ColumnSet,
     /// Columns of window functions.
     pub windows: &'a ColumnSet,
+}
+
+impl KeyContext<'_> {
+    /// Moves lists of the select list to those that are unnested below the groups; of equal ones one.
+    fn take_unnests(&mut self, wanted: impl Fn(&Definition) -> bool) -> Result<()> {
+        let is_taken =
+            |taken: &[Definition], d: &Definition| taken.iter().any(|t| same_expr(&t.expr, &d.expr));
+        while let Some(at) = self.unnests.iter().position(|d| wanted(d) && !is_taken(self.unnested, d)) {
+            let list = self.unnests.remove(at);
+            let used = ColumnSet::of(&list.expr);
+            let is_grouped = |id| self.collector.calls.iter().any(|(column, _)| column.id == id);
+            if !used.is_disjoint(self.above) || !used.is_disjoint(self.windows) || used.iter().any(is_grouped)
+            {
+                return Err(SqlError::binder("Cannot group on an UNNEST or UNLIST clause of such a list"));
+            }
+            self.unnested.push(list);
+        }
+        Ok(())
+    }
 }
 
 impl Binder<'_> {
@@ -216,15 +240,26 @@ impl Binder<'_> {
             if !used.is_disjoint(cx.windows) {
                 return Err(SqlError::binder("GROUP BY clause cannot contain window functions!").at(expr));
             }
-            if !used.is_disjoint(cx.unnested) {
-                return Err(SqlError::binder("Cannot group on an UNNEST or UNLIST clause").at(expr));
-            }
+            cx.take_unnests(|d| used.contains(d.column.id)).map_err(|e| e.at(expr))?;
             return Ok(Key { name: output.name.clone(), expr: output.expr.clone() });
         }
         let mut inner = ExprContext::new(cx.scope, cx.outer, "GROUP BY clause");
         inner.aliases = Some(cx.aliases);
-        let bound = self.bind_expr(expr, &mut inner)?;
+        inner.unnest = Unnests::Allowed;
+        let mut bound = self.bind_expr(expr, &mut inner)?;
         cx.below.append(&mut inner.subqueries);
+        // A list that is unnested for the select list too is unnested once.
+        let mut known = Substitution::new();
+        for own in std::mem::take(&mut inner.unnests) {
+            cx.take_unnests(|d| same_expr(&d.expr, &own.expr)).map_err(|e| e.at(expr))?;
+            match cx.unnested.iter().find(|d| same_expr(&d.expr, &own.expr)) {
+                Some(other) => {
+                    known.insert(own.column.id, other.column.expr());
+                }
+                None => cx.unnested.push(own),
+            }
+        }
+        substitute(&mut bound, &known);
         Ok(Key { name: column_name(expr), expr: bound })
     }
 

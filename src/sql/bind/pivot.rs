@@ -4,6 +4,8 @@
 //! condition of FILTER. Values that are not listed are those that the source has, so that it is read once while
 //! the statement is bound. UNPIVOT makes a row of each column: lists of the columns' names and values, unnested.
 
+use std::collections::HashSet;
+
 use sqlparser::ast::{
     self, BinaryOperator, CastKind, DataType, Expr as Syntax, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select,
@@ -160,7 +162,9 @@ impl Binder<'_> {
             }
             count
         });
-        let using = if pivot.using.is_empty() { vec![&count] } else { pivot.using.clone() };
+        // What is turned into columns is counted unless told otherwise.
+        let counts = pivot.using.is_empty() && !pivot.on.is_empty();
+        let using = if counts { vec![&count] } else { pivot.using.clone() };
         let keys: Vec<Syntax> = match &pivot.group_by {
             Some(keys) => keys.iter().map(|k| (*k).clone()).collect(),
             None => {
@@ -206,8 +210,15 @@ impl Binder<'_> {
         match on {
             Syntax::InList { expr, list, .. } => {
                 let mut out = vec![];
+                let mut seen = HashSet::new();
                 for item in list {
                     let (value, alias) = named(item);
+                    if !seen.insert(value.to_string()) {
+                        return Err(SqlError::binder(format!(
+                            "The value \"{value}\" was specified multiple times in the IN clause"
+                        ))
+                        .at(item));
+                    }
                     out.push(self.listed_value(expr, value, alias)?);
                 }
                 Ok(out)

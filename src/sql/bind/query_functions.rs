@@ -1,13 +1,14 @@
 //! Table functions whose argument is SQL: `query('SELECT …')` and `query_table('t')`.
 
 use arrow_array::cast::AsArray;
-use sqlparser::ast::{FunctionArg, FunctionArgExpr, Query};
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Query, Spanned, Value};
 
 use crate::column::scalar::Scalar;
 use crate::sql::bind::{Binder, BoundQuery};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::parser::{parse_name, parse_query, tokens};
+use crate::sql::parser::{parse_name, parse_query, parse_single_query, tokens};
 use crate::sql::stack;
+use crate::sql::walk;
 
 /// The names of the functions.
 pub const QUERY_FUNCTIONS: &[&str] = &["query", "query_table"];
@@ -29,7 +30,11 @@ impl Binder<'_> {
         for arg in args {
             match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => {
-                    constants.push(self.bind_constant(e, name)?.0);
+                    let mut e = e.clone();
+                    if name == "query_table" {
+                        walk::rewrite_expressions(&mut e, name_as_text);
+                    }
+                    constants.push(self.bind_constant(&e, name)?.0);
                 }
                 other => return Err(SqlError::binder(format!("{name} has no argument such as {other}"))),
             }
@@ -39,7 +44,7 @@ impl Binder<'_> {
                 if !stack::Size::of(&tokens(text)?).fits_beside_another() {
                     return Err(SqlError::unsupported("the text of a query() is too big"));
                 }
-                parse_query(text).map_err(|e| SqlError { position: None, ..e })?
+                parse_single_query(text).map_err(|e| SqlError { position: None, ..e })?
             }
             ("query_table", [tables]) => union_of(tables, false)?,
             ("query_table", [tables, Scalar::Boolean(by_name)]) => union_of(tables, *by_name)?,
@@ -64,6 +69,19 @@ impl Binder<'_> {
         // Places in the text mean nothing in the statement's.
         bound.map(Some).map_err(|e| SqlError { position: None, ..e })
     }
+}
+
+/// The name of a table, where it stands for itself, as a text.
+fn name_as_text(expr: &mut Expr) {
+    let (name, span) = match expr {
+        Expr::Identifier(name) => (name.to_string(), name.span),
+        Expr::CompoundIdentifier(names) => {
+            let parts: Vec<String> = names.iter().map(ToString::to_string).collect();
+            (parts.join("."), expr.span())
+        }
+        _ => return,
+    };
+    *expr = Expr::Value(Value::SingleQuotedString(name).with_span(span));
 }
 
 /// All rows of some tables.

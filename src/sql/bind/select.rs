@@ -20,8 +20,8 @@ use crate::sql::bind::grouping::{Key, KeyContext, Keys};
 use crate::sql::bind::query::{Tail, ordinal};
 use crate::sql::bind::scope::Outer;
 use crate::sql::bind::series_form::SeriesForm;
-use crate::sql::bind::subquery::{BoundFilter, PendingSubquery, attach, filter};
-use crate::sql::bind::unnest::Unnests;
+use crate::sql::bind::subquery::{BoundFilter, PendingSubquery, attach, filter, made_by};
+use crate::sql::bind::unnest::{Unnests, unnest};
 use crate::sql::bind::window::{WindowCollector, Windows};
 use crate::sql::bind::{Binder, BoundQuery, coerce, every, star};
 use crate::sql::error::{Result, SqlError};
@@ -164,8 +164,9 @@ impl Binder<'_> {
         };
 
         cx.clause = "HAVING clause";
+        cx.unnest = Unnests::Allowed;
         let collected = std::mem::replace(&mut cx.windows, Windows::Forbidden);
-        let having = match &select.having {
+        let mut having = match &select.having {
             Some(condition) => Some(self.bind_filter(condition, &mut cx)?),
             None => None,
         };
@@ -183,7 +184,10 @@ impl Binder<'_> {
                 let mut keys = vec![];
                 for expr in exprs {
                     self.refuse_literal_key(expr, "DISTINCT ON")?;
-                    keys.push(self.bind_order_expr(expr, &outputs, &mut cx)?);
+                    let columns = self.columns_of_call(expr, &scope)?;
+                    for expr in columns.as_deref().unwrap_or(std::slice::from_ref(expr)) {
+                        keys.push(self.bind_order_expr(expr, &outputs, &mut cx)?);
+                    }
                 }
                 keys
             }
@@ -192,7 +196,7 @@ impl Binder<'_> {
         above.append(&mut cx.subqueries);
         let spans = std::mem::take(&mut cx.spans);
         let mut unnests = std::mem::take(&mut cx.unnests);
-        let unnested: ColumnSet = unnests.iter().map(|d| d.column.id).collect();
+        let mut unnested = vec![];
         if let (Some(condition), true) = (qualify_syntax, windows.is_empty()) {
             return Err(SqlError::binder(
                 "at least one window function must appear in the SELECT column or QUALIFY clause",
@@ -208,7 +212,8 @@ impl Binder<'_> {
             }
             GroupByExpr::All(_) => {
                 let keys = all_keys(&outputs, &collector, &windows, &above);
-                if keys.iter().any(|k| !ColumnSet::of(&k.expr).is_disjoint(&unnested)) {
+                let lists: ColumnSet = unnests.iter().map(|d| d.column.id).collect();
+                if keys.iter().any(|k| !ColumnSet::of(&k.expr).is_disjoint(&lists)) {
                     return Err(SqlError::binder("Cannot group on an UNNEST or UNLIST clause").at(select));
                 }
                 Keys { keys, sets: None, is_given: true }
@@ -228,12 +233,38 @@ impl Binder<'_> {
                         outer,
                         collector: &collector,
                         below: &mut below,
-                        unnested: &unnested,
+                        unnests: &mut unnests,
+                        unnested: &mut unnested,
+                        above: &made_by(&above),
                         windows: &windows.columns().collect(),
                     },
                 )?
             }
         };
+        // What is unnested below the groups is there for all clauses.
+        let mut known = Substitution::new();
+        unnests.retain(|list| match unnested.iter().find(|d: &&Definition| same_expr(&d.expr, &list.expr)) {
+            Some(below) => {
+                known.insert(list.column.id, below.column.expr());
+                false
+            }
+            None => true,
+        });
+        let lists: ColumnSet = unnests.iter().map(|d| d.column.id).collect();
+        for expr in having.iter_mut().flat_map(BoundFilter::exprs_mut) {
+            substitute(expr, &known);
+            if !ColumnSet::of(expr).is_disjoint(&lists) {
+                return Err(SqlError::binder("UNNEST not supported here").at(select));
+            }
+        }
+        outputs
+            .iter_mut()
+            .map(|o| &mut o.expr)
+            .chain(order.iter_mut().filter_map(|o| o.expr.over_rows()))
+            .chain(distinct_on.iter_mut().filter_map(OrderExpr::over_rows))
+            .chain(windows.exprs_mut())
+            .chain(qualify.exprs_mut())
+            .for_each(|expr| substitute(expr, &known));
         let has_aggregates = having.is_some() || !collector.calls.is_empty();
         if !has_aggregates && !keys.is_given && !collector.groupings.is_empty() {
             return Err(SqlError::binder("GROUPING statement cannot be used without groups").at(select));
@@ -277,7 +308,7 @@ impl Binder<'_> {
             }
             series.extend(bucket.as_ref().map(|b| b.start.clone()));
             windows.set_series(&series);
-            plan = attach(plan, std::mem::take(&mut below));
+            plan = unnest(attach(plan, std::mem::take(&mut below)), std::mem::take(&mut unnested));
         } else if has_aggregates || keys.is_given || every.is_some() {
             below.append(&mut collector.subqueries);
             if bucket.is_some() && keys.sets.is_some() {
@@ -306,7 +337,8 @@ impl Binder<'_> {
                 _ => vec![],
             };
             let mut calls = std::mem::take(&mut collector.calls);
-            let input = std::mem::take(&mut collector.windows).apply(attach(plan, below));
+            let rows = unnest(attach(plan, below), std::mem::take(&mut unnested));
+            let input = std::mem::take(&mut collector.windows).apply(rows);
             let mut definitions = std::mem::take(&mut groups.definitions);
             let of_sets = keys.sets.is_some();
             self.group_by_collation(&mut definitions, &mut groups.replacements, &mut calls, of_sets)?;
@@ -392,14 +424,7 @@ impl Binder<'_> {
         }
         plan = qualify.apply(windows.apply(plan));
         plan = filter(attach(plan, above), wanted);
-        if !unnests.is_empty() {
-            plan = LogicalPlan::Unnest {
-                input: Box::new(plan),
-                lists: unnests,
-                ordinality: None,
-                keep_empty: false,
-            };
-        }
+        plan = unnest(plan, unnests);
         self.finish_select(select, plan, outputs, order, distinct_on, tail)
     }
 

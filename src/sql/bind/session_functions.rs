@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::Expr as Syntax;
+use sqlparser::ast::{Expr as Syntax, Value};
 
 use crate::catalog::{Object, ObjectKind, SequenceDefinition};
 use crate::column::scalar::Scalar;
@@ -60,6 +60,9 @@ impl Binder<'_> {
                 let setting = self.constant_name(setting, name, "setting_name")?;
                 let found = self.env.settings.get(&setting).ok_or_else(|| unknown_setting(&setting))?;
                 Expr::literal(found.scalar(), found.ty)
+            }
+            ("getvariable", [Syntax::Value(v)]) if v.value == Value::Null => {
+                Expr::literal(Scalar::Null, LogicalType::Null)
             }
             ("getvariable", [variable]) => {
                 let variable = self.constant_name(variable, name, "variable_name")?;

@@ -46,6 +46,18 @@ pub fn attach(plan: LogicalPlan, subqueries: Vec<PendingSubquery>) -> LogicalPla
     })
 }
 
+/// The columns that subqueries add to the rows they are joined to.
+pub fn made_by(subqueries: &[PendingSubquery]) -> ColumnSet {
+    let mut out = ColumnSet::new();
+    for subquery in subqueries {
+        match &subquery.kind {
+            JoinType::Mark(mark) => out.insert(mark.id),
+            _ => out.add_all(&ColumnSet::yielded(&subquery.plan)),
+        }
+    }
+    out
+}
+
 /// Whether a plan uses columns that another yields.
 pub fn depends_on(plan: &LogicalPlan, left: &LogicalPlan) -> bool {
     let free = ColumnSet::free(plan);
@@ -162,6 +174,15 @@ impl Binder<'_> {
             left.push(self.bind_expr(value, cx)?);
         }
         let bound = self.bind_subquery(query, cx)?;
+        if let [row] = &bound.columns[..]
+            && let (true, LogicalType::Struct(fields)) = (left.len() > 1, &row.ty)
+            && fields.iter().all(|(name, _)| name.is_empty())
+        {
+            // The rows of the subquery are values themselves.
+            let value = self.call("row", left)?;
+            let on = coerce::compare(CompareOp::Eq, value, row.expr()).map_err(|e| e.at(syntax))?;
+            return Ok((bound.into_plan(), vec![on]));
+        }
         if bound.columns.len() != left.len() {
             return Err(SqlError::binder(format!(
                 "Subquery returns {} columns - expected {}",

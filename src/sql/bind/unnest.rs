@@ -35,13 +35,14 @@ impl Binder<'_> {
     /// The argument of UNNEST, and how deep it goes.
     fn unnest_argument(&mut self, args: &Arguments<'_>, cx: &mut ExprContext<'_>) -> Result<(Expr, Depth)> {
         let mut depth = Depth { levels: 1, recursive: false };
-        let (mut positional, mut named) = (args.positional.clone(), args.named.clone());
-        // `max_depth := n` may come without its name.
-        if positional.len() == 2 {
-            named.push(("max_depth".into(), positional.remove(1)));
+        let (positional, named) = (&args.positional, &args.named);
+        if positional.len() > 1 {
+            return Err(SqlError::binder(
+                "UNNEST - unsupported extra argument, unnest only supports recursive := [true/false], max_depth := #",
+            ));
         }
         for (name, value) in named {
-            match &*name {
+            match &**name {
                 "recursive" => {
                     let value = self.bind_constant_as(value, &LogicalType::Boolean, "UNNEST")?;
                     depth.recursive = matches!(value, Scalar::Boolean(true));
@@ -52,7 +53,7 @@ impl Binder<'_> {
                         Scalar::Int(n) if n > 0 => depth.levels = usize::try_from(n).unwrap_or(usize::MAX),
                         _ => {
                             return Err(
-                                SqlError::binder("UNNEST - max_depth must be greater than zero").at(value)
+                                SqlError::binder("UNNEST - max_depth must be greater than zero").at(*value)
                             );
                         }
                     }
@@ -230,6 +231,14 @@ pub enum Unnests {
     Nested,
     /// They are collected; each becomes a column.
     Allowed,
+}
+
+/// A row for each item of the lists, side by side.
+pub(super) fn unnest(plan: LogicalPlan, lists: Vec<Definition>) -> LogicalPlan {
+    if lists.is_empty() {
+        return plan;
+    }
+    LogicalPlan::Unnest { input: Box::new(plan), lists, ordinality: None, keep_empty: false }
 }
 
 /// The value as a list, if it is one.

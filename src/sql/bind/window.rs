@@ -288,7 +288,13 @@ impl Binder<'_> {
         };
         let (partition_by, order_by) = self.bind_window_keys(window, cx)?;
         let frame = self.bind_frame(window, &order_by, cx)?;
-        if call.function.is_framed() || !call.order_by.is_empty() {
+        let is_framed = call.function.is_framed();
+        if !is_framed && !call.order_by.is_empty() && frame.exclude != FrameExclude::Nothing {
+            return Err(SqlError::binder(format!(
+                "EXCLUDE is not supported for the window function \"{name}\""
+            )));
+        }
+        if is_framed || !call.order_by.is_empty() {
             call.frame = frame;
         }
         if matches!(call.function, WindowFunction::Fill) {

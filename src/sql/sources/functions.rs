@@ -104,6 +104,17 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
         "A struct of named values",
         "struct_pack(i := 4, s := 'x')",
     ),
+    (
+        "switch",
+        &[
+            "(K, MAP(K, V)) -> V",
+            "(K, MAP(K, V), V) -> V",
+            "(MAP(BOOLEAN, V)) -> V",
+            "(MAP(BOOLEAN, V), V) -> V",
+        ],
+        "The value of a key in a map that is written out, else the last argument or NULL: a CASE as a call",
+        "switch(2, MAP {1: 'one', 2: 'two'}, 'many')",
+    ),
     ("today", &["() -> DATE"], "The date when the statement began", "today()"),
     (
         "transaction_timestamp",

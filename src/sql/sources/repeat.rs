@@ -27,7 +27,10 @@ pub fn source(name: &str, args: &TableFunctionArgs) -> Result<Arc<dyn Source>> {
         _ => return Err(wrong()),
     };
     let rows = match count {
-        Scalar::Int(n) if *n <= ROWS_MAX => usize::try_from((*n).max(0)).map_err(|_| wrong())?,
+        Scalar::Int(n) if *n < 0 => {
+            return Err(ExecError::InvalidInput("Repeat second parameter cannot be be less than 0".into()));
+        }
+        Scalar::Int(n) if *n <= ROWS_MAX => usize::try_from(*n).map_err(|_| wrong())?,
         _ => return Err(wrong()),
     };
     let mut schema = vec![];

@@ -3,7 +3,7 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::lookahead::{keyword_of, next};
+use super::lookahead::{keyword_of, next, nth, word_at};
 use super::{Clause, Rewriter};
 
 impl Rewriter {
@@ -119,6 +119,13 @@ impl Rewriter {
         is(&[Keyword::BY])
             && is(&[Keyword::GROUP, Keyword::ORDER])
             && !matches!(next(raw, i), Some(Token::LParen | Token::Number(..)))
+    }
+
+    /// No comma follows the key of ORDER BY at `i`, but perhaps what is said of its order.
+    pub(super) fn is_only_key(&self, raw: &[TokenWithSpan], i: usize) -> bool {
+        let options = ["asc", "desc", "nulls", "first", "last"];
+        let behind = (0..).find(|n| !options.contains(&word_at(raw, i, *n).as_str()));
+        behind.is_none_or(|n| nth(raw, i, n) != Some(&Token::Comma))
     }
 
     /// The last word but one is GROUP.

@@ -10,6 +10,7 @@
 //! * `f(ORDER BY x)` gets an argument that stands for none ([`is_no_argument`]);
 //! * `f(x ORDER BY y IGNORE NULLS)` becomes `f(x IGNORE NULLS ORDER BY y)`;
 //! * `^`, `**`, `^@`, `&&`, `GLOB`, `x IN list` and the `%` of LIMIT become custom operators;
+//! * `* LIKE 'pattern' AS alias` becomes a RENAME whose only name is a marker;
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
 //!   announced by a marker (see `forms.rs`);
 //! * a name in backticks becomes one in quotes, and so does the name of `x.substr(1, 2)`;
@@ -18,7 +19,8 @@
 //! * `LATEST ON t PARTITION BY k` becomes a QUALIFY;
 //! * `=~` becomes `~`, and the regular expression behind it or `!~` a text ([`fluxql::quote_regexes`]);
 //! * `top(` is no TOP, and the star of `GROUP BY *` a marker ([`is_all_tags`]);
-//! * `[:-:2]` gets the greatest number as its bound;
+//! * `[:-:2]` and `[::-2]` get the greatest number as their bound;
+//! * the star of `ORDER BY *` becomes ALL, and one among other keys `COLUMNS(*)`;
 //! * `FROM (DESCRIBE t)` becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;
 //! * the dots of `ADD s.f`, `DROP s.f` and `RENAME s.f` of ALTER TABLE become part of one name ([`path_of`]);
 //! * a generated column without a type gets a marker as its type;
@@ -82,8 +84,6 @@ pub const IN: &str = "IN";
 pub const NOT_IN: &str = "NOT IN";
 /// The operator that `%` and PERCENT become behind LIMIT; its right side means nothing.
 pub const PERCENT: &str = "PERCENT";
-/// Parts the name of an operator from the pattern in `* LIKE 'pattern'`, both of which stand in one text.
-pub const STAR_PATTERN: char = '\u{1}';
 
 /// Parts the names of a path that is one name.
 const PATH: char = '\u{1F}';
@@ -158,6 +158,7 @@ enum Clause {
     Other,
     Select,
     From,
+    Order,
     Limit,
 }
 
@@ -282,6 +283,16 @@ impl Rewriter {
                 }
                 Token::Number(TO_END.to_string(), false)
             }
+            // `[::-1]`
+            Token::DoubleColon
+                if self.level().square
+                    && self.previous() == Some(&Token::LBracket)
+                    && next(raw, i) == Some(&Token::Minus) =>
+            {
+                self.push(Token::Colon, token.span);
+                self.push(Token::Number(TO_END.to_string(), false), token.span);
+                Token::Colon
+            }
             Token::Eq if is(1, &Token::Tilde) => {
                 taken = 2;
                 Token::Tilde
@@ -307,9 +318,15 @@ impl Rewriter {
             Token::Mul if self.is_by_all(raw, i) => {
                 if self.is_behind_group_by() {
                     self.push_marker(ALL_TAGS, token.span);
-                } else {
+                } else if self.is_only_key(raw, i) {
                     self.push_word("ALL", Keyword::ALL, token.span);
+                } else {
+                    self.push_columns(token.span);
                 }
+                return 1;
+            }
+            Token::Mul if self.level().clause == Clause::Order && self.previous() == Some(&Token::Comma) => {
+                self.push_columns(token.span);
                 return 1;
             }
             Token::Mod if self.is_percent_of_limit(raw, i) => {
@@ -401,6 +418,16 @@ impl Rewriter {
             self.out.pop();
         }
         is_it
+    }
+
+    /// `COLUMNS(*)`
+    fn push_columns(&mut self, span: Span) {
+        self.push_word("COLUMNS", Keyword::COLUMNS, span);
+        self.open(false);
+        self.push(Token::LParen, span);
+        self.push(Token::Mul, span);
+        self.levels.pop();
+        self.push(Token::RParen, span);
     }
 
     fn percent(&mut self, span: Span) {

@@ -1,19 +1,45 @@
 //! What stands behind a star, and columns that are unpacked.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
-use super::lookahead::{next_index, nth, word_at};
-use super::{Clause, Rewriter, STAR_PATTERN};
+use super::lookahead::{keyword_of, next_index, nth, word_at};
+use super::{Clause, Rewriter};
+use crate::sql::forms;
 
 impl Rewriter {
-    /// Behind the `*` of a select list.
+    /// Behind the `*` of a select list, or what is excluded from it.
     pub(super) fn is_behind_star(&mut self) -> bool {
         if self.level().clause != Clause::Select {
             return false;
         }
         let mut before =
-            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_))).peekable();
+        let is_exclude =
+            |t: Option<&Token>| matches!(t.and_then(keyword_of), Some(Keyword::EXCLUDE | Keyword::EXCEPT));
+        match before.peek() {
+            Some(Token::RParen) => {
+                let mut depth = 0_usize;
+                let _list = before.by_ref().find(|t| {
+                    match t {
+                        Token::RParen => depth += 1,
+                        Token::LParen => depth -= 1,
+                        _ => {}
+                    }
+                    depth == 0
+                });
+                if !is_exclude(before.next()) {
+                    return false;
+                }
+            }
+            Some(Token::Word(_)) => {
+                before.next();
+                if !is_exclude(before.next()) {
+                    return false;
+                }
+            }
+            _ => {}
+        }
         before.next() == Some(&Token::Mul)
             && match before.next() {
                 Some(Token::Comma | Token::Period) => true,
@@ -24,7 +50,7 @@ impl Rewriter {
             }
     }
 
-    /// `* [NOT] LIKE 'pattern'` and the like become the one of them that the grammar has.
+    /// `* [NOT] LIKE 'pattern' [AS alias]` and the like become a RENAME of a marker, which the grammar has room for.
     pub(super) fn star_pattern(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
         let mut at = i;
         let mut operator = vec![];
@@ -39,8 +65,26 @@ impl Rewriter {
         if !KNOWN.contains(&operator.as_str()) {
             return None;
         }
-        self.push_word("ILIKE", Keyword::ILIKE, raw[i].span);
-        self.push(Token::SingleQuotedString(format!("{operator}{STAR_PATTERN}{pattern}")), raw[at].span);
+        let mut alias = None;
+        let span = raw[at].span;
+        if word_at(raw, at, 0) == "as" {
+            alias = match nth(raw, at, 1)? {
+                Token::Word(w) => Some(w.value.clone()),
+                Token::SingleQuotedString(text) => Some(text.clone()),
+                _ => return None,
+            };
+            at = next_index(raw, at, 1)?;
+        }
+        self.push_word("RENAME", Keyword::RENAME, raw[i].span);
+        self.push(Token::LParen, span);
+        self.push(Token::Word(forms::star_pattern_marker(&operator, pattern)), span);
+        self.push(Token::Whitespace(Whitespace::Space), span);
+        self.push_word("AS", Keyword::AS, span);
+        match alias {
+            Some(alias) => self.push(Token::make_word(&alias, Some('"')), span),
+            None => self.push_marker(forms::NO_ALIAS, span),
+        }
+        self.push(Token::RParen, span);
         Some(at - i + 1)
     }
 

@@ -44,6 +44,14 @@ impl Rewriter {
             self.out.push(made(Token::RParen));
             return length;
         }
+        // `DECIMAL()` has the width that DECIMAL has.
+        if matches!(word.keyword, Keyword::DEC | Keyword::DECIMAL | Keyword::NUMERIC)
+            && next(raw, i) == Some(&Token::LParen)
+            && nth(raw, i, 1) == Some(&Token::RParen)
+        {
+            self.out.push(token.clone());
+            return taken_with(raw, i, 2);
+        }
         // A bit string, `b'0101'`.
         if word.value.eq_ignore_ascii_case("b")
             && let Some(Token::SingleQuotedString(bits)) = raw.get(i + 1).map(|t| &t.token)
@@ -153,7 +161,11 @@ impl Rewriter {
                 // `* EXCEPT (a)` is within a select list.
                 if word.keyword != Keyword::EXCEPT {
                     level.in_select_list = false;
-                    level.clause = if word.keyword == Keyword::LIMIT { Clause::Limit } else { Clause::Other };
+                    level.clause = match word.keyword {
+                        Keyword::LIMIT => Clause::Limit,
+                        Keyword::ORDER => Clause::Order,
+                        _ => Clause::Other,
+                    };
                 }
             }
             Keyword::OFFSET | Keyword::SET => self.level().clause = Clause::Other,

@@ -548,7 +548,7 @@ pub(super) fn register(r: &mut Registry) {
     let big = T::BigInt;
     r.add(
         def("list_value", "A list of the arguments", "[1, 2, 3]")
-            .aliases(&["list_pack"])
+            .aliases(&["list_pack", "construct_array"])
             .sees_nulls()
             .variadic([], P::Same, R::ListOfSame, |_| value_kernel()),
     );

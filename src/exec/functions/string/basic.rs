@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, ListArray, StringViewArray};
+use arrow_array::{Array, ArrayRef, ListArray, StringViewArray, new_null_array};
 
 use super::{MAX_TEXT, byte_of, char_count};
 use crate::column::types::LogicalType;
@@ -400,6 +400,14 @@ pub(super) fn register(r: &mut Registry) {
             .on([P::Any, P::Any], R::T(s.clone()), concat_operator)
             .custom(&[], |args| {
                 let [a, b] = args else { return None };
+                if a.ty == T::Null || b.ty == T::Null {
+                    // NULL is neither text nor list, and what it is joined to is NULL.
+                    return Some(Ok(Resolution {
+                        arg_types: vec![a.ty.clone(), b.ty.clone()],
+                        return_type: T::Null,
+                        kernel: Box::new(|_, ty, rows, _| Ok(new_null_array(&ty.arrow(), rows))),
+                    }));
+                }
                 let is_list = |a: &ArgInfo| matches!(a.ty, T::List(_) | T::Array(..));
                 let is_other = |a: &ArgInfo| !is_list(a) && a.ty != T::Null;
                 (is_list(a) && is_other(b) || is_other(a) && is_list(b)).then(|| {
