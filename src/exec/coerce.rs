@@ -261,8 +261,8 @@ pub fn union_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
             T::Boolean => 1,
             t if t.is_numeric() || *t == T::UHugeInt => 2,
             T::Date => 3,
-            T::TimeTz => 4,
-            T::Time => 5,
+            T::Time => 4,
+            T::TimeTz => 5,
             T::TimestampTz => 6,
             T::Timestamp(_) => 7,
             T::Interval => 8,
@@ -279,6 +279,16 @@ pub fn union_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
     }
     if let (T::List(x) | T::Array(x, _), T::List(y) | T::Array(y, _)) = (a, b) {
         return Some(T::List(Box::new(union_type(x, y)?)));
+    }
+    if let (T::Map(xk, xv), T::Map(yk, yv)) = (a, b) {
+        return Some(T::Map(Box::new(union_type(xk, yk)?), Box::new(union_type(xv, yv)?)));
+    }
+    if let (T::Struct(x), T::Struct(y)) = (a, b)
+        && x.len() == y.len()
+        && x.iter().zip(y.iter()).all(|(x, y)| x.0.eq_ignore_ascii_case(&y.0))
+    {
+        let field = |(x, y): (&(Box<str>, T), &(Box<str>, T))| Some((x.0.clone(), union_type(&x.1, &y.1)?));
+        return Some(T::Struct(x.iter().zip(y.iter()).map(field).collect::<Option<_>>()?));
     }
     let winner = if rank(a) >= rank(b) { a } else { b };
     Some(if matches!(winner, T::Enum(_)) { T::Varchar } else { winner.clone() })
@@ -304,6 +314,7 @@ pub fn comparison_type(a: &ArgInfo, b: &ArgInfo) -> Option<LogicalType> {
     }
     match (&a.ty, &b.ty) {
         (T::Varchar, T::Json | T::Enum(_)) | (T::Json | T::Enum(_), T::Varchar) => Some(T::Varchar),
+        (T::Json, other) | (other, T::Json) if other.is_nested() => Some(T::Json),
         (T::Json, other) | (other, T::Json) => Some(other.clone()),
         (T::Time, T::TimeTz) | (T::TimeTz, T::Time) => Some(T::Time),
         (T::Bit, T::Blob) | (T::Blob, T::Bit) => Some(T::Blob),

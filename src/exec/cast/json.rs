@@ -56,6 +56,18 @@ fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(values.collect::<StringViewArray>())
 }
 
+/// Fails unless an object has a member for each field and no others.
+fn same_keys(object: &[(String, &str)], fields: &[(Box<str>, LogicalType)], text: &str) -> Result<()> {
+    let text = || super::text::shorten(text);
+    if let Some((name, _)) = fields.iter().find(|(name, _)| object.iter().all(|(k, _)| k != name.as_ref())) {
+        return Err(ExecError::Conversion(format!("Object {} does not have key \"{name}\"", text())));
+    }
+    if let Some((key, _)) = object.iter().find(|(k, _)| fields.iter().all(|(name, _)| k != name.as_ref())) {
+        return Err(ExecError::Conversion(format!("Object {} has unknown key \"{key}\"", text())));
+    }
+    Ok(())
+}
+
 /// Converts JSON. A string stands for its content, `null` for NULL.
 pub(super) fn cast(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     use LogicalType as T;
@@ -72,8 +84,24 @@ pub(super) fn cast(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result
             let list = T::List(item.clone());
             cast_in(&cast(array, &list, mode)?, &list, to, mode)
         }
+        T::Struct(fields) if to.is_tuple() => {
+            let parts = split(strings, to, mode, |s| elements(s).filter(|all| all.len() == fields.len()))?;
+            let columns = fields
+                .iter()
+                .enumerate()
+                .map(|(i, (_, ty))| cast(&texts(parts.iter().map(|p| Some(p.as_ref()?[i]))), ty, mode))
+                .collect::<Result<Vec<_>>>()?;
+            struct_array(to, columns, valid(&parts), strings.len())
+        }
         T::Struct(fields) => {
             let parts = split(strings, to, mode, members)?;
+            if !mode.or_null {
+                for (object, text) in parts.iter().zip(strings) {
+                    if let (Some(object), Some(text)) = (object, text) {
+                        same_keys(object, fields, text)?;
+                    }
+                }
+            }
             let columns = fields
                 .iter()
                 .map(|(name, ty)| {

@@ -108,6 +108,7 @@ pub fn cast_in(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mod
         (_, T::Union(members)) => unions::cast(array, from, to, members, mode),
         (T::Varchar, _) => from_text(array, to, mode),
         (T::Enum(names), T::Varchar) => enum_to_text(array, names),
+        (T::Enum(_), T::Json) => to_json(array, from, mode),
         (T::Enum(names), _) => cast_in(&enum_to_text(array, names)?, &T::Varchar, to, mode),
         (_, T::Varchar) => to_text(array, from, mode),
         (_, T::Json) => to_json(array, from, mode),

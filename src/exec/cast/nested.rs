@@ -8,7 +8,8 @@ use arrow_array::{
     new_null_array,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{DataType, Field as ArrowField};
+use arrow_ord::ord::make_comparator;
+use arrow_schema::{DataType, Field as ArrowField, SortOptions};
 
 use super::Mode;
 use super::text::shorten;
@@ -282,6 +283,17 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
             let keys = super::cast_in(&part(keys), &text, key, strict)?;
             let values = super::cast_in(&part(values), &text, value, mode)?;
             let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+            let compare = make_comparator(&keys, &keys, SortOptions::default())?;
+            for (row, valid) in valid.iter_mut().enumerate() {
+                let mut places: Vec<usize> = (offsets[row] as usize..offsets[row + 1] as usize).collect();
+                places.sort_unstable_by(|a, b| compare(*a, *b));
+                if places.windows(2).any(|two| compare(two[0], two[1]).is_eq()) {
+                    if !or_null {
+                        return Err(ExecError::InvalidInput("Map keys must be unique.".into()));
+                    }
+                    *valid = false;
+                }
+            }
             map_array(to, offsets, keys, values, Some(NullBuffer::from(valid)))
         }
         _ => Err(bad("")),

@@ -62,6 +62,12 @@ impl Cursor<'_> {
         hit
     }
 
+    /// A word that no other letter follows.
+    fn whole_word(&mut self, w: &str) -> bool {
+        let next = self.bytes.get(self.at + w.len());
+        !next.is_some_and(u8::is_ascii_alphanumeric) && self.word(w)
+    }
+
     fn is_end(&self) -> bool {
         self.at >= self.bytes.len()
     }
@@ -70,10 +76,10 @@ impl Cursor<'_> {
 /// A date at the front; what follows is left.
 fn date_at(c: &mut Cursor<'_>) -> Result<i32, Fault> {
     c.blanks();
-    if c.word("infinity") {
+    if c.word("infinity") || c.whole_word("inf") {
         return Ok(DATE_INFINITY);
     }
-    if c.word("-infinity") {
+    if c.word("-infinity") || c.whole_word("-inf") {
         return Ok(DATE_NEG_INFINITY);
     }
     if c.word("epoch") {
@@ -113,17 +119,19 @@ fn date_at(c: &mut Cursor<'_>) -> Result<i32, Fault> {
     days_from_civil(year, month, day).ok_or(Fault::Range)
 }
 
-/// A time of day at the front: nanoseconds since midnight, at most 24 hours.
+/// A time of day at the front: nanoseconds since midnight, at most 24 hours. A text that ends with a colon has nothing
+/// more to say than zero.
 fn clock_at(c: &mut Cursor<'_>) -> Result<i64, Fault> {
     let hour = c.two().ok_or(Fault::Format)?;
     if !c.eat(b':') {
         return Err(Fault::Format);
     }
-    let minute = c.two().ok_or(Fault::Format)?;
+    let or_end = |c: &mut Cursor<'_>| if c.is_end() { Some(0) } else { c.two() };
+    let minute = or_end(c).ok_or(Fault::Format)?;
     let mut second = 0;
     let mut nanos = 0i64;
     if c.eat(b':') {
-        second = c.two().ok_or(Fault::Format)?;
+        second = or_end(c).ok_or(Fault::Format)?;
         if c.eat(b'.') {
             let mut unit = 100_000_000;
             while let Some(d) = c.digit() {
@@ -158,6 +166,10 @@ fn zone_at(c: &mut Cursor<'_>) -> Result<Option<Stated>, Fault> {
         Some(b'-') => -1,
         _ => {
             let name = &c.bytes[c.at..];
+            // A name has a blank before it.
+            if !name.is_empty() && !c.at.checked_sub(1).is_some_and(|i| c.bytes[i].is_ascii_whitespace()) {
+                return Err(Fault::Format);
+            }
             let len = name.iter().take_while(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(b)).count();
             if len == 0 {
                 return Ok(None);
@@ -235,12 +247,15 @@ pub fn time(text: &str) -> Result<i64, String> {
     Ok(nanos / NANOS_PER_MICRO)
 }
 
-/// A time of day, perhaps with a date before it, which is ignored.
+/// A time of day, perhaps with a date before it, which is ignored; a date alone is its midnight.
 fn clock_behind_date(c: &mut Cursor<'_>) -> Result<i64, Fault> {
     match clock_at(c) {
         Err(Fault::Format) => {
             c.at = 0;
-            date_at(c)?;
+            let days = date_at(c)?;
+            if c.is_end() && days != DATE_INFINITY && days != DATE_NEG_INFINITY {
+                return Ok(0);
+            }
             if !(c.eat(b' ') || c.eat(b'T')) {
                 return Err(Fault::Format);
             }
@@ -489,8 +504,8 @@ pub fn interval(text: &str) -> Result<IntervalMonthDayNano, String> {
         }
         let name = std::str::from_utf8(&c.bytes[from..c.at]).unwrap_or_default();
         let unit = if name.is_empty() {
-            // A bare number is seconds.
-            if !c.is_end() {
+            // A number that is all there is is seconds.
+            if !c.is_end() || parts > 0 {
                 return Err(malformed());
             }
             Unit::Micros(MICROS_PER_SECOND)

@@ -107,9 +107,8 @@ where
                 let of_day = v.rem_euclid(per_day);
                 timestamp_is_finite(v).then(|| of_day * (1_000_000 / units_per_second(unit)))
             };
-            try_map::<A, Time64MicrosecondType>(array, to, Mode { or_null: true, ..mode }, micros, |_| {
-                String::new()
-            })
+            let message = |_| "Can't get TIME of infinite TIMESTAMP".to_owned();
+            try_map::<A, Time64MicrosecondType>(array, to, mode, micros, message)
         }
         _ => Err(ExecError::Conversion(format!("Unimplemented type for cast (TIMESTAMP -> {to})"))),
     }

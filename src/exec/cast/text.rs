@@ -356,16 +356,19 @@ impl<'a> Writer<'a> {
             }
             Kind::Array(n, item) => item.write_json_list(row * n..(row + 1) * n, out),
             Kind::Struct(fields) => {
-                out.push('{');
+                let is_tuple = !fields.is_empty() && fields.iter().all(|(name, _)| name.is_empty());
+                out.push(if is_tuple { '[' } else { '{' });
                 for (i, (name, value)) in fields.iter().enumerate() {
                     if i > 0 {
                         out.push(',');
                     }
-                    json_string(name, out);
-                    out.push(':');
+                    if !is_tuple {
+                        json_string(name, out);
+                        out.push(':');
+                    }
                     value.write_json(row, out);
                 }
-                out.push('}');
+                out.push(if is_tuple { ']' } else { '}' });
             }
             Kind::Map(offsets, keys, values) => {
                 out.push('{');

@@ -93,11 +93,6 @@ pub(super) fn register(r: &mut Registry) {
             bytes::<(Bytes, Int32Type)>(|(v, by), out| shift_right(v, by, out))
         })
     });
-    r.extend("||", |d| {
-        d.map(&[T::Bit, T::Bit], T::Bit, |_| {
-            bytes::<(Bytes, Bytes)>(|(a, b), out| write(bits::iter(a).chain(bits::iter(b)).collect(), out))
-        })
-    });
     for name in ["length", "bit_length"] {
         r.extend(name, |d| {
             d.map(&[T::Bit], T::BigInt, |_| {

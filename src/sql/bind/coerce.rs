@@ -54,6 +54,12 @@ pub fn explicit(expr: Expr, to: &LogicalType, or_null: bool) -> Result<Expr> {
             "STRUCT to STRUCT cast must have at least one matching member, inputs are ({from}) and ({to})"
         )));
     }
+    if let Some((from, to)) = misfit_tuple(&from, to) {
+        let message = format!(
+            "Mismatch Type Error: Type {from} does not match with {to}. Cannot cast STRUCTs of different size"
+        );
+        return Err(SqlError::binder(message));
+    }
     if or_null {
         return Ok(Expr::Cast { input: Box::new(expr), to: to.clone(), or_null });
     }
@@ -77,6 +83,27 @@ fn unrelated_structs<'t>(
             }
             pairs.find_map(|(a, b)| unrelated_structs(a, b))
         }
+        _ => None,
+    }
+}
+
+/// A struct without names in the place of a struct with more or fewer fields, or of a map.
+fn misfit_tuple<'t>(
+    from: &'t LogicalType,
+    to: &'t LogicalType,
+) -> Option<(&'t LogicalType, &'t LogicalType)> {
+    use LogicalType as T;
+    match (from, to) {
+        (T::List(a) | T::Array(a, _), T::List(b) | T::Array(b, _)) => misfit_tuple(a, b),
+        (T::Struct(a), T::Struct(b)) if from.is_tuple() || to.is_tuple() => {
+            let pairs = || a.iter().zip(b.iter());
+            if a.len() == b.len() {
+                pairs().find_map(|(a, b)| misfit_tuple(&a.1, &b.1))
+            } else {
+                Some((from, to))
+            }
+        }
+        (T::Struct(_), T::Map(..)) if from.is_tuple() => Some((from, to)),
         _ => None,
     }
 }
@@ -168,7 +195,7 @@ pub fn common<'e>(exprs: impl Iterator<Item = &'e Expr> + Clone, what: &str) -> 
     };
     let typed = fold(Box::new(exprs.clone().filter(|e| !is_text(e)).map(Expr::ty)))?;
     Ok(match typed {
-        LogicalType::Null if exprs.clone().any(is_text) => LogicalType::Varchar,
+        LogicalType::Null | LogicalType::Enum(_) if exprs.clone().any(is_text) => LogicalType::Varchar,
         ty => ty,
     })
 }

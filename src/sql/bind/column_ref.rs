@@ -169,6 +169,13 @@ impl Binder<'_> {
             for (relation, at) in candidates.into_iter().flatten() {
                 let Some(relation) = relation else { continue };
                 if let Some(column) = relation.column(names[at]) {
+                    // In `a.a.a` the first may be a schema.
+                    if let Some(field) = parts.get(at + 1)
+                        && !has_fields(&column.column.ty)
+                    {
+                        no_fields.get_or_insert_with(|| cannot_extract(field));
+                        continue;
+                    }
                     if level == 0 {
                         cx.spans.insert(column.column.id, parts[at].span);
                     }
@@ -202,7 +209,7 @@ impl Binder<'_> {
         {
             return self.fields(expr, &parts[2..]);
         }
-        Err(missing.or(no_fields).unwrap_or_else(|| no_such_table(&parts[0], cx.scope)))
+        Err(no_fields.or(missing).unwrap_or_else(|| no_such_table(&parts[0], cx.scope)))
     }
 
     /// Fields of a struct, one inside the other.

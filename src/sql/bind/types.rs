@@ -137,9 +137,17 @@ fn decimal(info: &ExactNumberInfo) -> Result<LogicalType> {
 fn struct_fields(fields: &[StructField], known: NamedTypes<'_>) -> Result<Vec<(Box<str>, LogicalType)>> {
     fields
         .iter()
-        .map(|f| {
+        .enumerate()
+        .map(|(i, f)| {
             let name =
                 f.field_name.as_ref().ok_or_else(|| SqlError::binder("a field of a STRUCT needs a name"))?;
+            let is_same = |o: &StructField| {
+                o.field_name.as_ref().is_some_and(|o| o.value.eq_ignore_ascii_case(&name.value))
+            };
+            if fields[..i].iter().any(is_same) {
+                let message = format!("Duplicate type parameter {} for type \"STRUCT\"", name.value);
+                return Err(SqlError::binder(message).at_span(name.span));
+            }
             Ok((name.value.as_str().into(), bind_type_with(&f.field_type, known)?))
         })
         .collect()
@@ -186,6 +194,10 @@ fn named(name: &ObjectName, modifiers: &[String], known: NamedTypes<'_>) -> Resu
     if let ("map", [key, value]) = (text.to_lowercase().as_str(), modifiers) {
         let [key, value] = [key, value].map(|m| parse_type(m).and_then(|ty| bind_type_with(&ty, known)));
         return Ok(L::Map(Box::new(key?), Box::new(value?)));
+    }
+    if text.eq_ignore_ascii_case("tuple") && !modifiers.is_empty() {
+        let part = |m: &String| Ok(("".into(), bind_type_with(&parse_type(m)?, known)?));
+        return Ok(L::Struct(modifiers.iter().map(part).collect::<Result<_>>()?));
     }
     if !modifiers.is_empty() {
         return Err(unknown(&text));

@@ -84,8 +84,8 @@ impl Rewriter {
                 self.push_word("STRUCT", Keyword::STRUCT, token.span);
                 return 1;
             }
-            if word.value.eq_ignore_ascii_case("map")
-                && let Some(taken) = self.map_type(raw, i)
+            if ["map", "tuple"].iter().any(|name| word.value.eq_ignore_ascii_case(name))
+                && let Some(taken) = self.type_of_types(raw, i)
             {
                 return taken;
             }
@@ -181,8 +181,9 @@ impl Rewriter {
         1
     }
 
-    /// `MAP(K, V)` as `MAP('K', 'V')`: the grammar has no types in types of names that it does not know.
-    pub(super) fn map_type(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
+    /// `MAP(K, V)` as `MAP('K', 'V')` and `TUPLE(A, B)` as `TUPLE('A', 'B')`: the grammar has no types in types of
+    /// names that it does not know.
+    pub(super) fn type_of_types(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
         let open = next_index(raw, i, 0)?;
         let (mut depth, mut parts, mut end) = (0_usize, vec![String::new()], open + 1);
         loop {
@@ -201,13 +202,18 @@ impl Rewriter {
             }
             end += 1;
         }
-        let [key, value] = &parts[..] else { return None };
+        if parts.len() != 2 && raw[i].token.to_string().eq_ignore_ascii_case("map") {
+            return None;
+        }
         let span = raw[open].span;
         self.out.push(raw[i].clone());
         self.push(Token::LParen, span);
-        self.push(Token::SingleQuotedString(key.trim().to_owned()), span);
-        self.push(Token::Comma, span);
-        self.push(Token::SingleQuotedString(value.trim().to_owned()), span);
+        for (n, part) in parts.iter().enumerate() {
+            if n > 0 {
+                self.push(Token::Comma, span);
+            }
+            self.push(Token::SingleQuotedString(part.trim().to_owned()), span);
+        }
         self.push(Token::RParen, span);
         Some(end - i + 1)
     }
