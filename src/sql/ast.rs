@@ -397,6 +397,8 @@ pub enum Show {
     Schemas,
     /// Databases.
     Databases,
+    /// Variables of the session.
+    Variables,
     /// What measurements have.
     Measurements(ShowMeasurements),
     /// Something of that name: a table or view, or a setting.

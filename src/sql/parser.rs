@@ -333,13 +333,13 @@ fn explain_format(name: Option<&Ident>) -> Result<ExplainFormat> {
 /// A query, or a name or file that stands for `FROM name`.
 fn relation(parser: &mut Parser) -> Parsed<Box<Query>> {
     let is_query = matches!(peek_word(parser, 0).as_str(), "select" | "with" | "from" | "values")
-        || peek_word(parser, 0) == "table" && !peek_word(parser, 1).is_empty()
         || parser.peek_token_ref().token == Token::LParen;
     if is_query {
         return parser.parse_query();
     }
-    let file = matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_));
-    if file && peek_word(parser, 0) == "table" {
+    let is_named =
+        matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_) | Token::Word(_));
+    if is_named && peek_word(parser, 0) == "table" {
         parser.advance_token();
     }
     from_query(parser)
@@ -432,6 +432,8 @@ fn show(parser: &mut Parser) -> Result<Statement> {
             (Show::Measurements(measurements(MeasurementPart::RetentionPolicies)), 2)
         }
         ("field", "keys") => return show_measurements(parser, MeasurementPart::FieldKeys, 2),
+        ("variables", "") => (Show::Variables, 1),
+        ("table", name) if !name.is_empty() => return Ok(Statement::Describe(relation(parser)?)),
         ("select" | "from" | "with" | "values", _) => return Ok(Statement::Describe(relation(parser)?)),
         _ if is_at_end(parser) => (Show::AllTables, 0),
         _ if session::is_bare_name(parser) => (Show::Named(parser.parse_object_name(false)?), 0),

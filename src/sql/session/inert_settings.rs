@@ -23,6 +23,9 @@ const fn fixed(name: &'static str, value: &'static str, ty: &'static str) -> Ine
     Inert { name, default: value, ty, fixed: true }
 }
 
+/// Once it is true, no setting can be changed.
+pub const LOCK: &str = "lock_configuration";
+
 /// All of them, in alphabetical order.
 pub const INERT: &[Inert] = &[
     inert("access_mode", "automatic", "VARCHAR"),
@@ -115,7 +118,7 @@ pub const INERT: &[Inert] = &[
     inert("lambda_syntax", "DEFAULT", "VARCHAR"),
     inert("late_materialization_max_rows", "50", "UBIGINT"),
     fixed("legacy_disable_null_type", "false", "BOOLEAN"),
-    fixed("lock_configuration", "false", "BOOLEAN"),
+    inert(LOCK, "false", "BOOLEAN"),
     inert("log_query_path", "", "VARCHAR"),
     inert("logging_level", "INFO", "VARCHAR"),
     inert("logging_mode", "LEVEL_ONLY", "VARCHAR"),

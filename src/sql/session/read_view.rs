@@ -38,6 +38,14 @@ impl SearchPath {
         &self.0[0].1
     }
 
+    /// Takes a schema that is no more from the path; what had only that has the main schema.
+    pub fn leave(&mut self, database: &str, schema: &str) {
+        self.0.retain(|(d, s)| !(d.eq_ignore_ascii_case(database) && s.eq_ignore_ascii_case(schema)));
+        if self.0.is_empty() {
+            *self = Self::of_database(database);
+        }
+    }
+
     /// All databases and schemas.
     pub fn entries(&self) -> &[(String, String)] {
         &self.0

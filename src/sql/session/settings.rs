@@ -368,7 +368,7 @@ const KNOWN: &[Known] = &[
         },
     },
     Known {
-        name: "timezone",
+        name: "TimeZone",
         aliases: &["time zone"],
         description: "The zone in which TIMESTAMP WITH TIME ZONE is read and shown",
         ty: LogicalType::Varchar,
@@ -463,6 +463,7 @@ impl Settings {
 
     /// Changes a setting.
     pub fn set(&mut self, name: &str, value: &Scalar) -> Result<()> {
+        self.refuse_if_locked(name)?;
         if let Some(known) = find(name) {
             return (known.set)(self, value).map_err(|e| wrong_value(known.name, &e));
         }
@@ -489,12 +490,22 @@ impl Settings {
         Ok(())
     }
 
+    fn refuse_if_locked(&self, name: &str) -> Result<()> {
+        if self.inert.get(inert_settings::LOCK).is_some_and(|locked| locked == "true") {
+            return Err(SqlError::invalid(format!(
+                "Cannot change configuration option \"{name}\" - the configuration has been locked"
+            )));
+        }
+        Ok(())
+    }
+
     /// Gives a setting the value that it has in `defaults`.
     pub fn reset(&mut self, name: &str, defaults: &Settings) -> Result<()> {
         if matches!(name.to_lowercase().as_str(), "schema" | "search_path") {
             self.search_path.clone_from(&defaults.search_path);
             return Ok(());
         }
+        self.refuse_if_locked(name)?;
         if let Some(known) = find(name) {
             let value = Scalar::text((known.get)(defaults));
             return (known.set)(self, &value).map_err(SqlError::internal);
@@ -531,7 +542,7 @@ pub fn format_bytes(bytes: u64) -> String {
 
 fn find(name: &str) -> Option<&'static Known> {
     let name = name.to_lowercase();
-    KNOWN.iter().find(|k| k.name == name || k.aliases.contains(&name.as_str()))
+    KNOWN.iter().find(|k| k.name.eq_ignore_ascii_case(&name) || k.aliases.contains(&name.as_str()))
 }
 
 /// A search path as it is set: `schema` or `database.schema`, with commas between.

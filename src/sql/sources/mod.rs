@@ -24,6 +24,7 @@ use crate::sql::bind::Environment;
 
 pub use columns::relation_columns;
 pub use rows::{RowsBuilder, StaticRows, column_of, texts};
+pub use system::variables;
 pub use system_views::SystemView;
 
 /// The names that [`table_function`] knows.

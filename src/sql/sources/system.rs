@@ -445,7 +445,8 @@ pub(super) fn settings(env: &Environment<'_>) -> RowsBuilder {
     rows
 }
 
-fn variables(env: &Environment<'_>) -> RowsBuilder {
+/// Variables of the session, in the order of their names.
+pub fn variables(env: &Environment<'_>) -> RowsBuilder {
     let mut rows = RowsBuilder::new(&[("name", T::Varchar), ("value", T::Varchar), ("type", T::Varchar)]);
     for (name, (value, ty)) in env.variables.list() {
         let cast = coerce::cast(Expr::literal(value.clone(), ty.clone()), &T::Varchar);

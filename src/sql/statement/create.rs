@@ -21,11 +21,6 @@ pub fn schema(session: &mut Session, create: &Create) -> Result<Outcome, Failure
     if create.temporary {
         return Err(SqlError::binder("Temporary schemas are not supported").at(&create.name).into());
     }
-    if create.or_replace {
-        return Err(SqlError::unsupported("Cannot use CREATE OR REPLACE with schema")
-            .at(&create.name)
-            .into());
-    }
     let parts = parts(&create.name)?;
     let (database, ident) = match parts[..] {
         [schema] => (session.default_database(), schema),
@@ -50,6 +45,9 @@ pub fn schema(session: &mut Session, create: &Create) -> Result<Outcome, Failure
     }
     let mut writer = session.writer_in(&database)?;
     let exists = is_system || writer.transaction()?.catalog().schema(&ident.value).is_ok();
+    if exists && create.or_replace {
+        writer.transaction()?.drop_schema(&ident.value, false)?;
+    }
     if !(exists && create.if_not_exists) {
         writer.transaction()?.create_schema(&ident.value)?;
     }

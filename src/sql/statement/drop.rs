@@ -12,6 +12,7 @@ pub fn run(session: &mut Session, drop: &Drop) -> Result<Outcome, Failure> {
     }
     for name in &drop.names {
         let mut writer = session.writer_of(drop.kind, name)?;
+        let mut gone: Option<(String, String)> = None;
         let at = |e: crate::table::TableError| match Failure::from(e) {
             Failure::Sql(e) => Failure::Sql(e.at(name)),
             other => other,
@@ -20,12 +21,18 @@ pub fn run(session: &mut Session, drop: &Drop) -> Result<Outcome, Failure> {
             match writer.read_view()?.schema(name) {
                 Err(_) if drop.if_exists => continue,
                 Err(e) => return Err(e.into()),
-                Ok((_, schema)) => writer.transaction()?.drop_schema(schema, drop.cascade).map_err(at)?,
+                Ok((database, schema)) => {
+                    gone = Some((database.name().to_owned(), schema.to_owned()));
+                    writer.transaction()?.drop_schema(schema, drop.cascade).map_err(at)?;
+                }
             }
         } else if let Some(found) = object::find(&mut writer, drop.kind, name, drop.if_exists, "drop")? {
             writer.transaction()?.drop_object(found.id(), drop.cascade).map_err(at)?;
         }
         writer.finish()?;
+        if let Some((database, schema)) = gone {
+            session.settings.search_path.leave(&database, &schema);
+        }
     }
     Ok(Outcome::Done)
 }

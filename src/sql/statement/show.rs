@@ -8,7 +8,7 @@ use crate::column::types::LogicalType as T;
 use crate::sql::ast::Show;
 use crate::sql::parser::table_query;
 use crate::sql::session::{DatabaseView, Failure, Outcome, ReadView, Session, parts};
-use crate::sql::sources::{RowsBuilder, relation_columns, texts};
+use crate::sql::sources::{RowsBuilder, relation_columns, texts, variables};
 use crate::sql::statement::setting::show_setting;
 use crate::sql::statement::{describe, show_measurements};
 
@@ -39,6 +39,7 @@ pub fn run(session: &mut Session, what: &Show) -> Result<Outcome, Failure> {
         }
         Show::Tables(from) => tables(&view, from.as_ref())?,
         Show::AllTables => all_tables(session, &view)?,
+        Show::Variables => session.bind(&view, |binder| Ok(variables(&binder.env)))?,
         Show::Named(name) => return named(session, name),
         Show::Measurements(show) => return show_measurements::run(session, show),
     };
