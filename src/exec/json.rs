@@ -1,4 +1,7 @@
 //! A small reader of JSON text: checking, skipping and finding values, without building a tree.
+//!
+//! Beyond the standard it takes `NaN`, `Infinity` and a comma behind the last part of an array or object, as DuckDB
+//! does.
 
 use crate::exec::cast::text::json_string;
 
@@ -73,6 +76,9 @@ impl<'a> Parser<'a> {
     fn number(&mut self) -> Result<(), usize> {
         let start = self.at;
         self.at += usize::from(self.bytes.get(self.at) == Some(&b'-'));
+        if self.not_finite() {
+            return Ok(());
+        }
         let digits = |p: &mut Self| {
             let from = p.at;
             while p.bytes.get(p.at).is_some_and(u8::is_ascii_digit) {
@@ -130,7 +136,8 @@ impl<'a> Parser<'a> {
                 Some(b'-' | b'0'..=b'9') => self.number().map(|()| false)?,
                 Some(b't') => self.word("true").map(|()| false)?,
                 Some(b'f') => self.word("false").map(|()| false)?,
-                Some(b'n') => self.word("null").map(|()| false)?,
+                Some(b'n') if self.word("null").is_ok() => false,
+                Some(_) if self.not_finite() => false,
                 _ => return Err(self.at),
             };
             if open.len() > MAX_DEPTH {
@@ -143,19 +150,29 @@ impl<'a> Parser<'a> {
             loop {
                 let Some(object) = open.last() else { return Ok(&self.text[start..self.at]) };
                 let object = *object;
-                if self.eat(b',') {
+                let close = if object { b'}' } else { b']' };
+                if self.eat(b',') && self.peek() != Some(close) {
                     if object {
                         self.key()?;
                     }
                     break;
                 }
-                if self.eat(if object { b'}' } else { b']' }) {
+                if self.eat(close) {
                     open.pop();
                 } else {
                     return Err(self.at);
                 }
             }
         }
+    }
+
+    /// A number that is none, or is infinite, by its name in any case.
+    fn not_finite(&mut self) -> bool {
+        let rest = &self.bytes[self.at..];
+        let is = |w: &&str| rest.len() >= w.len() && rest[..w.len()].eq_ignore_ascii_case(w.as_bytes());
+        let word = ["nan", "infinity", "inf"].iter().find(|w| is(w));
+        self.at += word.map_or(0, |w| w.len());
+        word.is_some()
     }
 
     fn key(&mut self) -> Result<&'a str, usize> {
@@ -352,10 +369,11 @@ pub fn members(text: &str) -> Option<Vec<(String, &str)>> {
     loop {
         let key = unquote(p.key().ok()?.trim())?;
         out.push((key, p.skip_value().ok()?));
+        let more = p.eat(b',');
         if p.eat(b'}') {
             return Some(out);
         }
-        if !p.eat(b',') {
+        if !more {
             return None;
         }
     }
@@ -373,10 +391,11 @@ pub fn elements(text: &str) -> Option<Vec<&str>> {
     }
     loop {
         out.push(p.skip_value().ok()?);
+        let more = p.eat(b',');
         if p.eat(b']') {
             return Some(out);
         }
-        if !p.eat(b',') {
+        if !more {
             return None;
         }
     }
@@ -447,12 +466,16 @@ mod tests {
             "[1, [2, {}], {\"a\": [null, true]}]",
             " null ",
             "{\"a\":{\"b\":1},\"c\":2}",
+            "[1,]",
+            "{\"a\":[[],],}",
+            "[NaN, -Infinity, inf]",
         ] {
             assert!(valid(good), "{good}");
         }
-        for bad in
-            ["", "x", "01", "1.", "[1,]", "{\"a\"}", "{a:1}", "\"", "[1 2]", "[", "{\"a\":1,}", "1 2", "]"]
-        {
+        for bad in [
+            "", "x", "01", "1.", "[,]", "{\"a\"}", "{a:1}", "\"", "[1 2]", "[", "{,}", "[1,,]", "-", "1 2",
+            "]", "nul",
+        ] {
             assert!(!valid(bad), "{bad}");
         }
         assert!(!valid(&"[".repeat(100_000)));

@@ -304,14 +304,15 @@ fn keys_at_path() -> ScalarKernel {
 }
 
 /// The name of a JSON value's type.
-fn json_type(v: &str) -> &'static str {
+pub(super) fn json_type(v: &str) -> &'static str {
     let v = v.trim();
     match v.as_bytes().first() {
         Some(b'{') => "OBJECT",
         Some(b'[') => "ARRAY",
         Some(b'"') => "VARCHAR",
         Some(b't' | b'f') => "BOOLEAN",
-        Some(b'n') | None => "NULL",
+        None => "NULL",
+        Some(b'n') if v == "null" => "NULL",
         _ if v.contains(['.', 'e', 'E']) => "DOUBLE",
         Some(b'-') if v.parse::<i64>().is_ok() => "BIGINT",
         _ if v.parse::<u64>().is_ok() => "UBIGINT",

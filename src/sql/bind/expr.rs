@@ -14,6 +14,7 @@ use crate::exec::functions::{FROM_START, TO_END, collated, collation};
 use crate::sql::bind::aggregate::Aggregates;
 use crate::sql::bind::collation::collation_named;
 use crate::sql::bind::literal::bind_literal;
+use crate::sql::bind::operator::{JSON_STEP, JSON_STEP_TO_TEXT};
 use crate::sql::bind::scope::{Outer, Scope};
 use crate::sql::bind::select::Item;
 use crate::sql::bind::subquery::PendingSubquery;
@@ -231,8 +232,22 @@ impl Binder<'_> {
         match (&lambda.params, &lambda.syntax) {
             (ast::OneOrManyWithParens::One(param), ast::LambdaSyntax::Arrow) if param.data_type.is_none() => {
                 let value = self.bind_name(&param.name, cx)?;
-                let path = self.bind_expr(&lambda.body, cx)?;
-                self.call("json_extract", vec![value, path])
+                // `x -> 'a' -> 'b'` takes a step behind the other, and all steps are in the body.
+                let (mut steps, mut rest) = (vec![], &*lambda.body);
+                while let ast::Expr::BinaryOp { left, op, right } = rest {
+                    let function = match op {
+                        ast::BinaryOperator::Arrow => JSON_STEP,
+                        ast::BinaryOperator::LongArrow => JSON_STEP_TO_TEXT,
+                        _ => break,
+                    };
+                    steps.push((function, &**right));
+                    rest = left;
+                }
+                steps.push((JSON_STEP, rest));
+                steps.into_iter().rev().try_fold(value, |value, (function, path)| {
+                    let path = self.bind_expr(path, cx)?;
+                    self.call(function, vec![value, path])
+                })
             }
             _ => Err(SqlError::binder(
                 "a lambda function is only allowed as an argument of a function that takes one",

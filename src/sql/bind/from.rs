@@ -601,6 +601,9 @@ impl Binder<'_> {
         if let Some(bound) = self.bind_lateral_series(&function, args, with_ordinality, lateral)? {
             return Ok(bound);
         }
+        if matches!(&function[..], "json_each" | "json_tree") {
+            return self.bind_json_rows(&function, args, with_ordinality, lateral).map_err(|e| e.at(name));
+        }
         if let Some(bound) = self.bind_query_function(&function, args)? {
             return Ok(derived(&function, bound));
         }

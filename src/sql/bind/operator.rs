@@ -15,6 +15,10 @@ use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::tokens;
 
+/// What `->` and `->>` call.
+pub(super) const JSON_STEP: &str = "json_extract";
+pub(super) const JSON_STEP_TO_TEXT: &str = "json_extract_string";
+
 impl Binder<'_> {
     pub(super) fn bind_unary(
         &mut self,
@@ -142,8 +146,8 @@ impl Binder<'_> {
             BinaryOperator::Custom(op) if op == tokens::OVERLAPS => "list_has_any".into(),
             BinaryOperator::AtArrow => "list_has_all".into(),
             BinaryOperator::ArrowAt => "<@".into(),
-            BinaryOperator::Arrow => "json_extract".into(),
-            BinaryOperator::LongArrow => "json_extract_string".into(),
+            BinaryOperator::Arrow => JSON_STEP.into(),
+            BinaryOperator::LongArrow => JSON_STEP_TO_TEXT.into(),
             BinaryOperator::Plus
             | BinaryOperator::Minus
             | BinaryOperator::Multiply

@@ -193,6 +193,45 @@ impl Binder<'_> {
         Ok(self.unnest_rows(input, list, "unnest", with_ordinality))
     }
 
+    /// `FROM json_each(value, path)`, where both may be of tables to the left: the structs that the function of that
+    /// name lists, a column for each field.
+    pub(super) fn bind_json_rows(
+        &mut self,
+        function: &str,
+        args: &[ast::FunctionArg],
+        with_ordinality: bool,
+        outer: Option<&Outer<'_>>,
+    ) -> Result<Bound> {
+        let scope = Scope::default();
+        let mut cx = ExprContext::new(&scope, outer, "arguments of a table function");
+        let mut values = Vec::with_capacity(args.len());
+        for arg in args {
+            let ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(value)) = arg else {
+                return Err(SqlError::binder(format!(
+                    "{function} takes a JSON value and, if need be, a path"
+                )));
+            };
+            values.push(self.bind_expr(value, &mut cx)?);
+        }
+        let subqueries = std::mem::take(&mut cx.subqueries);
+        let input = attach(LogicalPlan::Values { rows: vec![vec![]], columns: vec![] }, subqueries);
+        let list = self.call(function, values)?;
+        let Bound { plan, scope } = self.unnest_rows(input, list, function, with_ordinality);
+        let mut unnested = scope.relations.into_iter().flat_map(|r| r.columns).map(|c| c.column);
+        let Some(row) = unnested.next() else { return Err(SqlError::internal("UNNEST makes a column")) };
+        let mut fields = vec![];
+        self.expand_struct(row.expr(), 1, &mut fields)?;
+        let mut definitions: Vec<Definition> = fields
+            .into_iter()
+            .map(|Output { name, expr }| Definition { column: self.ids.column(&name, expr.ty()), expr })
+            .collect();
+        definitions.extend(unnested.map(|column| Definition { expr: column.expr(), column }));
+        let mut relation = Relation::new(function, definitions.iter().map(|d| d.column.clone()).collect());
+        relation.is_function = true;
+        let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
+        Ok(Bound { plan, scope: Scope::of(relation) })
+    }
+
     /// The items of a list as a table with one column.
     pub(super) fn unnest_rows(
         &mut self,

@@ -5,7 +5,6 @@ pub(in crate::sql) mod columns;
 mod constraints;
 mod functions;
 mod internals;
-mod json_rows;
 mod pragmas;
 mod repeat;
 mod rows;
@@ -88,7 +87,6 @@ pub fn table_function(
 ) -> Option<Result<Arc<dyn Source>>> {
     match name {
         "generate_series" => Some(series::source(name, args, true, &env.settings.time_zone)),
-        "json_each" | "json_tree" => Some(json_rows::source(name, args)),
         "repeat" | "repeat_row" => Some(repeat::source(name, args)),
         "test_all_types" => Some(all_types::source()),
         "test_vector_types" => Some(test_vectors::source(args)),

@@ -1,6 +1,7 @@
 //! Functions of JSON that look at a whole value, or put values together; what takes a value out is in `misc`.
 
 mod edit;
+mod rows;
 
 use std::fmt::Write;
 
@@ -153,7 +154,7 @@ impl<'a> Value<'a> {
             Self::Plain("null") => Structure::Name("NULL"),
             Self::Plain("true" | "false") => Structure::Name("BOOLEAN"),
             Self::Plain(v) if v.contains(['.', 'e', 'E']) => Structure::Name("DOUBLE"),
-            Self::Plain(v) if v.starts_with('-') => Structure::Name("BIGINT"),
+            Self::Plain(v) if v.starts_with('-') && v.parse::<i64>().is_ok() => Structure::Name("BIGINT"),
             Self::Plain(v) if v.parse::<u64>().is_err() => Structure::Name("DOUBLE"),
             Self::Plain(_) => Structure::Name("UBIGINT"),
             Self::Array(all) => {
@@ -355,6 +356,7 @@ pub(super) fn register(r: &mut Registry) {
             })
         },
     ));
+    rows::register(r);
     const SIGNATURES: &[&str] = &["(JSON, VARCHAR) -> ANY"];
     r.add(
         def(
