@@ -179,11 +179,11 @@ fn timestamps(pattern_first: bool) -> ScalarKernel {
 }
 
 /// Instants as the clock of the session's zone shows them.
-fn instants() -> ScalarKernel {
-    Box::new(|args, ty, rows, ctx| {
+fn instants(pattern_first: bool) -> ScalarKernel {
+    Box::new(move |args, ty, rows, ctx| {
         let zone = ctx.zone.clone();
         let cache: Cache<Vec<Piece>> = Cache::new();
-        let kernel = text::<(TimestampMicrosecondType, Str)>(move |(t, p), out| {
+        let one = move |t: i64, p: &str, out: &mut String| -> Result<bool> {
             if !timestamp_is_finite(t) {
                 infinity(t < 0, out);
                 return Ok(true);
@@ -192,7 +192,12 @@ fn instants() -> ScalarKernel {
             let (days, micros) = split_timestamp(t.saturating_add(offset * MICROS_PER_SECOND));
             write(&cache.get(p, pieces)?, days, micros, 0, Some((offset, zone.name())), out);
             Ok(true)
-        });
+        };
+        let kernel = if pattern_first {
+            text::<(Str, TimestampMicrosecondType)>(move |(p, t), out| one(t, p, out))
+        } else {
+            text::<(TimestampMicrosecondType, Str)>(move |(t, p), out| one(t, p, out))
+        };
         kernel(args, ty, rows, ctx)
     })
 }
@@ -249,7 +254,8 @@ pub(super) fn register(r: &mut Registry) {
         })
         .map(&[TIMESTAMP, s.clone()], s.clone(), |_| timestamps(false))
         .map(&[s.clone(), TIMESTAMP], s.clone(), |_| timestamps(true))
-        .map(&[T::TimestampTz, s.clone()], s.clone(), |_| instants())
+        .map(&[T::TimestampTz, s.clone()], s.clone(), |_| instants(false))
+        .map(&[s.clone(), T::TimestampTz], s.clone(), |_| instants(true))
         .map(&[nanos, s.clone()], s, |_| {
             let cache: Cache<Vec<Piece>> = Cache::new();
             text::<(TimestampNanosecondType, Str)>(move |(t, p), out| {

@@ -299,6 +299,9 @@ fn sort_options(words: &[ArrayRef], default_descending: bool) -> Result<SortOpti
 /// Elements in order.
 fn sort_kernel(default_descending: bool) -> ScalarKernel {
     Box::new(move |args, ty, rows, _| {
+        if matches!(nulls_of(args, rows), Nulls::All) {
+            return Ok(new_null_array(&ty.arrow(), rows));
+        }
         let options = sort_options(&args[1..], default_descending)?;
         let lists = Lists::open(args, 0, rows)?;
         // Inside a nested value NULL is the largest, wherever NULLs themselves are wanted.
@@ -382,10 +385,12 @@ fn add_kernel(list: usize, element: usize) -> ScalarKernel {
 fn flatten_kernel() -> ScalarKernel {
     Box::new(|args, ty, rows, _| {
         let outer = Lists::open(args, 0, rows)?;
-        let Some(inner) = outer.values().as_list_opt::<i32>() else {
-            return Ok(new_null_array(&ty.arrow(), rows));
-        };
         let mut out = Gather::new(rows);
+        let Some(inner) = outer.values().as_list_opt::<i32>() else {
+            // Nothing but NULLs, or nothing at all.
+            (0..rows).try_for_each(|row| out.end(!outer.is_null(row)))?;
+            return out.finish(outer.values(), ty);
+        };
         for row in 0..rows {
             if outer.is_null(row) {
                 out.end(false)?;

@@ -51,7 +51,7 @@ fn jaccard(a: &str, b: &str) -> Result<f64> {
     if a.is_empty() || b.is_empty() {
         return Err(ExecError::InvalidInput("Jaccard Function: An argument too short!".into()));
     }
-    let set = |s: &str| s.chars().collect::<std::collections::BTreeSet<char>>();
+    let set = |s: &str| s.bytes().collect::<std::collections::BTreeSet<u8>>();
     let (x, y) = (set(a), set(b));
     Ok(x.intersection(&y).count() as f64 / x.union(&y).count() as f64)
 }

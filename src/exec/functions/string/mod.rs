@@ -7,6 +7,7 @@ mod format;
 mod grapheme;
 mod like;
 mod path;
+mod re2;
 mod regex;
 mod search;
 mod sequence;

@@ -9,6 +9,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::OffsetBuffer;
 use regex::{Regex, RegexBuilder};
 
+use super::re2::translated;
 use super::sequence::{Found, Sequence, Slots};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -92,7 +93,7 @@ impl Pattern {
 }
 
 fn compile(pattern: &str, o: &Options, whole: bool) -> Result<Pattern> {
-    let mut p = if o.literal { regex::escape(pattern) } else { pattern.to_owned() };
+    let mut p = if o.literal { regex::escape(pattern) } else { translated(pattern).into_owned() };
     if whole {
         p = format!("^(?:{p})$");
     }
