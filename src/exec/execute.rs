@@ -632,7 +632,7 @@ impl Builder {
             }
             None if keeps_all => Ok(self.source(id, pipeline.source)),
             None => {
-                let schema = source.schema();
+                let schema = source.all_columns();
                 let exprs = output.iter().map(|&c| Expr::column(c, schema[columns[c]].ty.clone())).collect();
                 Ok(self.stream(id, pipeline, Arc::new(Project::new(exprs, &self.context))))
             }

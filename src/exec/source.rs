@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::column::predicate::Predicate;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
-use crate::exec::batch::{Batch, Schema};
+use crate::exec::batch::{Batch, Field, Schema};
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
 use crate::exec::expr::Expr;
@@ -42,6 +42,16 @@ pub trait Source: Send + Sync + fmt::Debug {
 
     /// All columns that it can yield.
     fn schema(&self) -> Schema;
+
+    /// Columns that it can yield beyond those, numbered behind them: who does not name them does not see them.
+    fn hidden(&self) -> Vec<Field> {
+        vec![]
+    }
+
+    /// All columns, the hidden ones last.
+    fn all_columns(&self) -> Vec<Field> {
+        self.schema().iter().cloned().chain(self.hidden()).collect()
+    }
 
     /// The number of rows, if it is known or can be guessed without reading the data.
     fn estimated_rows(&self) -> Option<u64> {

@@ -123,6 +123,15 @@ pub(crate) struct FileList {
 impl FileList {
     /// The files that these paths and patterns name. Fails if one names nothing, or a directory.
     pub fn expand(patterns: &[String]) -> Result<Self> {
+        Self::expanded(patterns, false)
+    }
+
+    /// The files that these paths and patterns name, where a pattern may name none.
+    pub fn expand_to_any(patterns: &[String]) -> Result<Self> {
+        Self::expanded(patterns, true)
+    }
+
+    fn expanded(patterns: &[String], may_be_none: bool) -> Result<Self> {
         let mut paths = vec![];
         for pattern in patterns {
             let pattern = expand_home(pattern);
@@ -133,7 +142,7 @@ impl FileList {
             }
             if has_wildcard(&pattern) && !std::path::Path::new(&pattern).exists() {
                 let found = glob::expand(&pattern)?;
-                if found.is_empty() {
+                if found.is_empty() && !may_be_none {
                     return Err(ExecError::Io(format!(
                         "no files found that match the pattern \"{pattern}\""
                     )));

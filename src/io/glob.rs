@@ -37,7 +37,11 @@ pub(crate) fn expand(pattern: &str) -> Result<Vec<String>> {
             Some(rest) => (PathBuf::from("/"), rest),
             None => (PathBuf::new(), &pattern[..]),
         };
-        let parts: Vec<&str> = rest.split('/').filter(|p| !p.is_empty()).collect();
+        let mut parts: Vec<&str> = rest.split('/').filter(|p| !p.is_empty()).collect();
+        // What is below directories of any depth is files.
+        if parts.last() == Some(&"**") {
+            parts.push("*");
+        }
         walk(&root, &parts, 0, &mut out)?;
     }
     out.sort_unstable();

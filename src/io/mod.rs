@@ -58,6 +58,7 @@ mod testing;
 mod tests;
 mod text;
 mod text_sink;
+mod time_style;
 mod type_name;
 mod whole;
 

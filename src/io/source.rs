@@ -28,6 +28,11 @@ pub(crate) trait FileFormat: Send + Sync + fmt::Debug {
     /// The columns of all files together, without the file's name.
     fn fields(&self) -> &[Field];
 
+    /// Columns that can be asked for beyond those, numbered behind them.
+    fn hidden(&self) -> Vec<Field> {
+        vec![]
+    }
+
     /// The number of rows in all files, as far as it can be guessed.
     fn estimated_rows(&self) -> Option<u64>;
 
@@ -61,9 +66,13 @@ pub(crate) struct FileSource<F> {
     files: FileList,
     format: Arc<F>,
     schema: Schema,
-    /// Where each column of the schema comes from.
+    hidden: Vec<Field>,
+    /// Where each column of the schema comes from, and then each hidden one.
     origins: Vec<Origin>,
 }
+
+/// The column with the name of the file, where no other has that name.
+const FILENAME: &str = "filename";
 
 /// Where a column comes from.
 #[derive(Debug, Clone)]
@@ -101,11 +110,12 @@ impl<F: FileFormat + 'static> FileSource<F> {
     pub fn new(files: FileList, format: F, columns: &FileColumns) -> Result<Arc<dyn Source>> {
         let mut fields = format.fields().to_vec();
         let mut origins: Vec<Origin> = (0..fields.len()).map(Origin::Format).collect();
-        let filename = columns.filename.clone().map(|name| FileColumn {
-            name,
+        let named = |name: &str| FileColumn {
+            name: name.to_owned(),
             ty: LogicalType::Varchar,
             values: files.paths().iter().map(Scalar::text).collect(),
-        });
+        };
+        let filename = columns.filename.as_deref().map(named);
         let keys = hive::columns(files.paths(), &columns.hive)?;
         for column in filename.into_iter().chain(keys) {
             let column = Arc::new(column);
@@ -122,7 +132,17 @@ impl<F: FileFormat + 'static> FileSource<F> {
                 }
             }
         }
-        Ok(Arc::new(Self { files, format: Arc::new(format), schema: fields.into(), origins }))
+        let is_taken = |name: &str| fields.iter().any(|f| f.name.eq_ignore_ascii_case(name));
+        let mut hidden = vec![];
+        for (i, field) in format.hidden().into_iter().enumerate().filter(|(_, f)| !is_taken(&f.name)) {
+            origins.push(Origin::Format(format.fields().len() + i));
+            hidden.push(field);
+        }
+        if columns.filename.is_none() && !is_taken(FILENAME) {
+            origins.push(Origin::Name(Arc::new(named(FILENAME))));
+            hidden.push(Field::new(FILENAME, LogicalType::Varchar));
+        }
+        Ok(Arc::new(Self { files, format: Arc::new(format), schema: fields.into(), hidden, origins }))
     }
 }
 
@@ -137,6 +157,10 @@ impl<F: FileFormat + 'static> Source for FileSource<F> {
 
     fn schema(&self) -> Schema {
         self.schema.clone()
+    }
+
+    fn hidden(&self) -> Vec<Field> {
+        self.hidden.clone()
     }
 
     fn estimated_rows(&self) -> Option<u64> {

@@ -25,7 +25,7 @@ pub(crate) fn source(name: &str, args: &TableFunctionArgs) -> Result<Arc<dyn Sou
     if let Some((option, ..)) = args.named.first() {
         return Err(ExecError::InvalidInput(format!("{name} has no option \"{option}\"")));
     }
-    let files = FileList::expand(&super::files_argument(name, args)?)?;
+    let files = FileList::expand_to_any(&super::files_argument(name, args)?)?;
     // The bytes as they are.
     let files = files.with_compression(Some(Compression::None));
     Ok(Arc::new(WholeFiles { files: Arc::new(files), text: name == "read_text" }))

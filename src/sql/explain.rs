@@ -263,7 +263,7 @@ pub(super) fn line(plan: &Plan) -> String {
             scan_line(&what, names, &output, filter.as_ref())
         }
         PlanNode::SourceScan { source, columns, output, filter } => {
-            let schema = source.schema();
+            let schema = source.all_columns();
             let names = columns.iter().map(|c| schema[*c].name.clone()).collect();
             scan_line(&source.describe(), names, output, filter.as_ref())
         }

@@ -10,7 +10,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 
 use crate::column::types::{LogicalType, TimeUnit};
 use crate::exec::cast::cast;
-use crate::exec::error::Result;
+use crate::exec::error::{ExecError, Result};
 use crate::io::csv::scan::{Dialect, Records, Span, unescape};
 use crate::io::csv::sniff::Nulls;
 use crate::io::parse::{self, NumberStyle};
@@ -238,7 +238,30 @@ fn texts(fields: &Fields) -> StringViewArray {
 /// Text to any other type. Values that are not of the type become NULL and are added to `bad`.
 fn cast_texts(texts: StringViewArray, ty: &LogicalType, bad: &mut Vec<usize>) -> Result<ArrayRef> {
     let texts: ArrayRef = Arc::new(texts);
+    if ty.is_nested() {
+        return cast_nested(&texts, ty, bad);
+    }
     let array = cast(&texts, &LogicalType::Varchar, ty, true)?;
     bad.extend((0..texts.len()).filter(|row| array.is_null(*row) && texts.is_valid(*row)));
     Ok(array)
+}
+
+/// The same for types with values inside, of which a lenient cast would make NULLs.
+fn cast_nested(texts: &ArrayRef, ty: &LogicalType, bad: &mut Vec<usize>) -> Result<ArrayRef> {
+    let strictly = |texts: &ArrayRef| match cast(texts, &LogicalType::Varchar, ty, false) {
+        Ok(array) => Ok(Some(array)),
+        Err(ExecError::Conversion(_) | ExecError::InvalidInput(_)) => Ok(None),
+        Err(other) => Err(other),
+    };
+    if let Some(all) = strictly(texts)? {
+        return Ok(all);
+    }
+    let mut rows = Vec::with_capacity(texts.len());
+    for row in 0..texts.len() {
+        rows.push(strictly(&texts.slice(row, 1))?.unwrap_or_else(|| {
+            bad.push(row);
+            new_null_array(&ty.arrow(), 1)
+        }));
+    }
+    Ok(arrow_select::concat::concat(&rows.iter().map(AsRef::as_ref).collect::<Vec<_>>())?)
 }

@@ -2,23 +2,18 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, TimestampMicrosecondType};
-use arrow_array::{ArrayRef, Date32Array, TimestampMicrosecondArray};
-
 use crate::column::scalar::Scalar;
-use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::column::types::LogicalType;
 use crate::exec::batch::{Batch, Schema};
-use crate::exec::cast::cast;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::functions::{TimePattern, flatten};
 use crate::exec::source::Sink;
 use crate::io::files::Compression;
 use crate::io::format::Format;
 use crate::io::options::Options;
 use crate::io::output::Output;
 use crate::io::text_sink::{TextFormat, TextSink};
+use crate::io::time_style::{Styled, TimeStyle};
 
 /// The options of the writer.
 const WRITE_OPTIONS: &[&str] = &[
@@ -44,13 +39,14 @@ pub(crate) fn sink(
     schema: Schema,
 ) -> Result<Arc<dyn Sink>> {
     let options = Options::new("COPY TO", options, WRITE_OPTIONS)?;
-    let byte = |names: &[&str], default: u8| -> Result<u8> {
-        match options.text(names)? {
+    let byte = |name: &str, default: Option<u8>| -> Result<Option<u8>> {
+        match options.text(&[name])? {
             None => Ok(default),
             Some(text) => match text.as_bytes() {
-                b"\\t" => Ok(b'\t'),
-                [one] if one.is_ascii() && !matches!(one, b'\n' | b'\r' | 0) => Ok(*one),
-                _ => Err(options.bad(names[0], "must be one ASCII character")),
+                [] => Ok(None),
+                b"\\t" => Ok(Some(b'\t')),
+                [one] if one.is_ascii() && !matches!(one, b'\n' | b'\r' | 0) => Ok(Some(*one)),
+                _ => Err(options.bad(name, "must be one ASCII character, or none")),
             },
         }
     };
@@ -59,9 +55,9 @@ pub(crate) fn sink(
         None => usual.to_owned(),
         Some(given) => String::from_utf8_lossy(given.as_bytes()).into_owned(),
     };
-    let quote = byte(&["quote"], b'"')?;
-    let escape = byte(&["escape"], quote)?;
-    if [quote, escape].iter().any(|byte| delimiter.as_bytes().contains(byte)) {
+    let quote = byte("quote", Some(b'"'))?;
+    let escape = byte("escape", quote)?;
+    if [quote, escape].iter().flatten().any(|byte| delimiter.as_bytes().contains(byte)) {
         return Err(options.bad("quote", "must not be in the delimiter"));
     }
     let null = options.text(&["nullstr", "null"])?.unwrap_or_default();
@@ -79,15 +75,6 @@ pub(crate) fn sink(
             schema.iter().map(|f| names.iter().any(|n| n == "*" || n.eq_ignore_ascii_case(&f.name))).collect()
         }
     };
-    let pattern = |name: &str| -> Result<Option<TimePattern>> {
-        let parse = |pattern: String| {
-            TimePattern::parse(&pattern).map_err(|e| match e {
-                ExecError::InvalidInput(what) => options.bad(name, &format!("is not a format: {what}")),
-                other => other,
-            })
-        };
-        options.text(&[name])?.map(parse).transpose()
-    };
     let compression = compression(&options, path)?;
     let csv = CsvText {
         delimiter,
@@ -96,8 +83,7 @@ pub(crate) fn sink(
         null,
         header: options.boolean(&["header"])?.unwrap_or(true),
         forced,
-        dates: pattern("dateformat")?,
-        timestamps: pattern("timestampformat")?,
+        times: TimeStyle::new(&options)?,
         schema,
     };
     let output = Output::create(path, compression)?;
@@ -117,22 +103,21 @@ pub(in crate::io) fn compression(options: &Options, path: &str) -> Result<Compre
 #[derive(Debug)]
 struct CsvText {
     delimiter: String,
-    quote: u8,
-    escape: u8,
+    /// What is put around values that could be misread; `None` writes all as it is.
+    quote: Option<u8>,
+    escape: Option<u8>,
     null: String,
     header: bool,
     /// Columns whose values are all quoted.
     forced: Vec<bool>,
-    /// How days are written, where it was said.
-    dates: Option<TimePattern>,
-    /// How timestamps are written, where it was said.
-    timestamps: Option<TimePattern>,
+    times: TimeStyle,
     schema: Schema,
 }
 
 impl CsvText {
     /// Quotes what was written from `start` on, if it has to be.
     fn quote_if_needed(&self, out: &mut String, start: usize, forced: bool) {
+        let Some(quote) = self.quote else { return };
         let value = &out.as_bytes()[start..];
         let needed = forced
             || value == self.null.as_bytes()
@@ -140,57 +125,36 @@ impl CsvText {
             || value.iter().any(|b| {
                 // Also a part of the delimiter could be read as the beginning of one.
                 self.delimiter.as_bytes().contains(b)
-                    || *b == self.quote
-                    || *b == self.escape
+                    || *b == quote
+                    || Some(*b) == self.escape
                     || *b == b'\n'
                     || *b == b'\r'
             });
         if needed {
             let value = out.split_off(start);
-            out.push(char::from(self.quote));
+            let (quote, escape) = (char::from(quote), self.escape.map(char::from));
+            out.push(quote);
             for c in value.chars() {
-                if c == char::from(self.quote) || c == char::from(self.escape) {
-                    out.push(char::from(self.escape));
+                if (c == quote || Some(c) == escape)
+                    && let Some(escape) = escape
+                {
+                    out.push(escape);
                 }
                 out.push(c);
             }
-            out.push(char::from(self.quote));
+            out.push(quote);
         }
     }
 
     /// Whether values of a type never need quotes, given the usual signs.
     fn is_plain(&self, ty: &LogicalType) -> bool {
         let usual = self.delimiter.bytes().all(|b| matches!(b, b',' | b';' | b'\t' | b'|'))
-            && matches!(self.quote, b'"' | b'\'');
+            && matches!(self.quote, None | Some(b'"' | b'\''));
         let letters_or_digits =
             |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.: ".contains(&b));
         usual
             && (self.null.is_empty() || !letters_or_digits(&self.null))
             && (ty.is_numeric() || ty.is_temporal() || matches!(ty, LogicalType::Boolean | LogicalType::Uuid))
-    }
-}
-
-/// The values of a column that is written by a pattern.
-enum Patterned {
-    Dates(Date32Array),
-    Timestamps(TimestampMicrosecondArray),
-}
-
-impl CsvText {
-    fn patterned(&self, array: &ArrayRef, ty: &LogicalType) -> Result<Option<Patterned>> {
-        Ok(match ty {
-            LogicalType::Date if self.dates.is_some() => {
-                Some(Patterned::Dates(flatten(array)?.as_primitive::<Date32Type>().clone()))
-            }
-            LogicalType::Timestamp(_) | LogicalType::TimestampTz if self.timestamps.is_some() => {
-                let micros = match ty {
-                    LogicalType::TimestampTz => flatten(array)?,
-                    _ => cast(&flatten(array)?, ty, &TIMESTAMP, false)?,
-                };
-                Some(Patterned::Timestamps(micros.as_primitive::<TimestampMicrosecondType>().clone()))
-            }
-            _ => None,
-        })
     }
 }
 
@@ -200,7 +164,7 @@ impl TextFormat for CsvText {
             writer: Writer<'a>,
             plain: bool,
             forced: bool,
-            pattern: Option<Patterned>,
+            styled: Option<Styled<'a>>,
         }
         if batch.columns.len() != self.schema.len() {
             return Err(ExecError::Internal("a batch of another width than its file".into()));
@@ -211,9 +175,9 @@ impl TextFormat for CsvText {
             .zip(self.schema.iter())
             .zip(&self.forced)
             .map(|((array, field), forced)| {
-                let pattern = self.patterned(array, &field.ty)?;
-                let plain = !*forced && pattern.is_none() && self.is_plain(&field.ty);
-                Ok(Column { writer: Writer::new(array, &field.ty)?, plain, forced: *forced, pattern })
+                let styled = self.times.of(array, &field.ty)?;
+                let plain = !*forced && styled.is_none() && self.is_plain(&field.ty);
+                Ok(Column { writer: Writer::new(array, &field.ty)?, plain, forced: *forced, styled })
             })
             .collect::<Result<_>>()?;
         for row in 0..batch.rows {
@@ -226,12 +190,9 @@ impl TextFormat for CsvText {
                     continue;
                 }
                 let start = out.len();
-                match (&column.pattern, &self.dates, &self.timestamps) {
-                    (Some(Patterned::Dates(days)), Some(pattern), _) => pattern.date(days.value(row), out),
-                    (Some(Patterned::Timestamps(micros)), _, Some(pattern)) => {
-                        pattern.timestamp(micros.value(row), out);
-                    }
-                    _ => column.writer.write(row, out),
+                match &column.styled {
+                    Some(styled) => styled.write(row, out),
+                    None => column.writer.write(row, out),
                 }
                 if !column.plain {
                     self.quote_if_needed(out, start, column.forced);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
+
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::batch::{Batch, Schema};
@@ -12,6 +14,7 @@ use crate::io::files::Compression;
 use crate::io::options::Options;
 use crate::io::output::Output;
 use crate::io::text_sink::{TextFormat, TextSink};
+use crate::io::time_style::TimeStyle;
 
 /// A writer to this path. Objects are written one a line, unless `array` says otherwise.
 pub(crate) fn sink(
@@ -19,7 +22,8 @@ pub(crate) fn sink(
     options: &[(String, Scalar, LogicalType)],
     schema: Schema,
 ) -> Result<Arc<dyn Sink>> {
-    let options = Options::new("COPY TO", options, &["array", "compression"])?;
+    let options =
+        Options::new("COPY TO", options, &["array", "compression", "dateformat", "timestampformat"])?;
     let given = match options.text(&["compression"])? {
         Some(name) => Compression::parse(&name)?,
         None => None,
@@ -33,8 +37,9 @@ pub(crate) fn sink(
             key + ":"
         })
         .collect();
+    let json = JsonText { array, keys, times: TimeStyle::new(&options)?, schema };
     let output = Output::create(path, given.unwrap_or_else(|| Compression::of_name(path)))?;
-    Ok(Arc::new(TextSink::new(format!("COPY_TO_FILE {path}"), JsonText { array, keys, schema }, output)))
+    Ok(Arc::new(TextSink::new(format!("COPY_TO_FILE {path}"), json, output)))
 }
 
 /// How rows are spelled.
@@ -43,6 +48,7 @@ struct JsonText {
     array: bool,
     /// The names, quoted, with their colons.
     keys: Vec<String>,
+    times: TimeStyle,
     schema: Schema,
 }
 
@@ -51,12 +57,14 @@ impl TextFormat for JsonText {
         if batch.columns.len() != self.schema.len() {
             return Err(ExecError::Internal("a batch of another width than its file".into()));
         }
-        let writers: Vec<Writer> = batch
+        let columns: Vec<(ArrayRef, LogicalType)> = batch
             .columns
             .iter()
             .zip(self.schema.iter())
-            .map(|(array, field)| Writer::new(array, &field.ty))
+            .map(|(array, field)| self.times.spelled(array, &field.ty))
             .collect::<Result<_>>()?;
+        let writers: Vec<Writer> =
+            columns.iter().map(|(array, ty)| Writer::new(array, ty)).collect::<Result<_>>()?;
         for row in 0..batch.rows {
             if row > 0 {
                 out.push_str(self.between());

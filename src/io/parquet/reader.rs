@@ -104,7 +104,7 @@ impl Parquet {
             }
             fields = target.to_vec();
         }
-        let row_number = options.file_row_number.then_some(fields.len());
+        let row_number = Some(fields.len());
         if options.file_row_number {
             if fields.iter().any(|f| f.name.eq_ignore_ascii_case(ROW_NUMBER)) {
                 return Err(ExecError::InvalidInput(format!(
@@ -160,6 +160,11 @@ impl FileFormat for Parquet {
         &self.fields
     }
 
+    fn hidden(&self) -> Vec<Field> {
+        let is_shown = self.options.file_row_number;
+        if is_shown { vec![] } else { vec![Field::new(ROW_NUMBER, LogicalType::BigInt)] }
+    }
+
     fn estimated_rows(&self) -> Option<u64> {
         Some(self.estimated_rows)
     }
@@ -177,11 +182,11 @@ impl FileFormat for Parquet {
         };
         let mut outputs = vec![];
         for &column in columns {
-            let ty = self.fields[column].ty.clone();
             if self.row_number == Some(column) {
-                outputs.push(Output { position: None, ty, is_row_number: true });
+                outputs.push(Output { position: None, ty: LogicalType::BigInt, is_row_number: true });
                 continue;
             }
+            let ty = self.fields[column].ty.clone();
             let position = if file == 0 && !self.options.union_by_name {
                 Some(column)
             } else {

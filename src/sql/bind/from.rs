@@ -19,7 +19,7 @@ use crate::sql::bind::histogram::HISTOGRAM_FUNCTIONS;
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::name::function_name;
 use crate::sql::bind::query_functions::QUERY_FUNCTIONS;
-use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
+use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn};
 use crate::sql::bind::subquery::{attach, depends_on, filter};
 use crate::sql::bind::unnest::is_unnest;
 use crate::sql::bind::{Binder, BoundQuery, QUERY_DEPTH_MAX, TABLES_MAX, coerce, object_name};
@@ -565,8 +565,14 @@ impl Binder<'_> {
 
     pub(super) fn source(&mut self, source: Arc<dyn Source>, name: &str) -> Bound {
         let schema = source.schema();
-        let columns: Vec<Column> = schema.iter().map(|f| self.ids.column(&f.name, f.ty.clone())).collect();
-        let relation = Relation::new(name, columns.clone());
+        let mut columns: Vec<Column> =
+            schema.iter().map(|f| self.ids.column(&f.name, f.ty.clone())).collect();
+        let mut relation = Relation::new(name, columns.clone());
+        for field in source.hidden() {
+            let column = self.ids.column(&field.name, field.ty);
+            relation.hidden.push(ScopeColumn::new(column.clone()));
+            columns.push(column);
+        }
         let positions = (0..columns.len()).collect();
         let plan = LogicalPlan::SourceGet { source, positions, columns, filters: vec![] };
         Bound { plan, scope: Scope::of(relation) }

@@ -29,6 +29,7 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
 use crate::sql::plan::{JoinType, LogicalPlan};
 use crate::sql::tokens;
+use crate::table::ROW_ID_NAME;
 
 /// Functions that the binder itself knows.
 pub const SPECIAL_FUNCTIONS: &[&str] = &[
@@ -404,8 +405,8 @@ fn rows_counted(name: &str, function: &Function, scope: &Scope) -> Option<Functi
     };
     let [table] = &table.0[..] else { return None };
     let table = table.as_ident()?;
-    let row =
-        scope.relation(&[], &table.value).and_then(|r| r.row_id.as_ref()).filter(|_| name == "count")?;
+    let row = scope.relation(&[], &table.value)?.hidden.iter().find(|c| c.column.name == ROW_ID_NAME);
+    let row = row.filter(|_| name == "count")?;
     let row = ast::Ident { value: row.column.name.clone(), quote_style: Some('"'), span: table.span };
     let row = Syntax::CompoundIdentifier(vec![table.clone(), row]);
     let mut counted = function.clone();

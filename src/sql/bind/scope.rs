@@ -27,8 +27,9 @@ pub struct Relation {
     pub database: Option<String>,
     /// Its columns, in order.
     pub columns: Vec<ScopeColumn>,
-    /// The number of the row, which is found by its name, unless a column has that, but is not one of the columns.
-    pub row_id: Option<ScopeColumn>,
+    /// What is found by its name, unless a column has that, but is not one of the columns: the number of the row, the
+    /// file that it is from.
+    pub hidden: Vec<ScopeColumn>,
     /// It is the result of a function: it may be given more names than it has columns.
     pub is_function: bool,
     /// It is one value a row, as of `range` and `unnest`: its name means that, and not a row.
@@ -80,7 +81,7 @@ impl Relation {
             schema: None,
             database: None,
             columns,
-            row_id: None,
+            hidden: vec![],
             is_function: false,
             is_value: false,
         }
@@ -88,7 +89,7 @@ impl Relation {
 
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&ScopeColumn> {
-        let mut all = self.columns.iter().chain(&self.row_id);
+        let mut all = self.columns.iter().chain(&self.hidden);
         all.find(|c| c.column.name.eq_ignore_ascii_case(name))
     }
 
@@ -116,7 +117,7 @@ impl Scope {
     /// The column that an unqualified name means.
     pub fn find(&self, name: &str) -> Found<'_> {
         match self.find_in(name, |relation| &relation.columns) {
-            Found::Nothing => self.find_in(name, |relation| relation.row_id.as_slice()),
+            Found::Nothing => self.find_in(name, |relation| &relation.hidden),
             found => found,
         }
     }
@@ -159,9 +160,9 @@ impl Scope {
         self.relations.iter().flat_map(|r| &r.columns).filter(|c| !c.merged_away)
     }
 
-    /// All columns, numbers of rows among them.
+    /// All columns, hidden ones among them.
     pub fn columns(&self) -> impl Iterator<Item = &ScopeColumn> {
-        self.relations.iter().flat_map(|r| r.columns.iter().chain(&r.row_id))
+        self.relations.iter().flat_map(|r| r.columns.iter().chain(&r.hidden))
     }
 
     /// Adds the relations of another scope. Two relations cannot have the same name.

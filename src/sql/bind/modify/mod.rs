@@ -98,7 +98,7 @@ impl Binder<'_> {
     ) -> Result<Option<(Schema, Vec<Expr>)>> {
         let Some(items) = items else { return Ok(None) };
         let mut scope = target.row_scope();
-        scope.relations[0].row_id = more.map(ScopeColumn::new);
+        scope.relations[0].hidden = more.map(ScopeColumn::new).into_iter().collect();
         let items = self.expand_items(items, &scope, None)?;
         let mut cx = ExprContext::new(&scope, None, "RETURNING clause");
         cx.allow_subqueries = false;

@@ -167,7 +167,7 @@ impl Binder<'_> {
         let (plan, columns) = self.add_generated(table, plan, &stored)?;
         self.note_collations(table, &columns);
         let mut relation = target.relation(columns);
-        relation.row_id = Some(ScopeColumn::new(id.clone()));
+        relation.hidden = vec![ScopeColumn::new(id.clone())];
         Ok((plan, relation, id))
     }
 
