@@ -12,7 +12,7 @@ use crate::sql::bind::name::{column_name, function_name};
 use crate::sql::bind::query::ordinal;
 use crate::sql::bind::scope::{Outer, Scope, is_instant};
 use crate::sql::bind::select::Output;
-use crate::sql::bind::subquery::PendingSubquery;
+use crate::sql::bind::subquery::{PendingSubquery, made_by};
 use crate::sql::bind::unnest::Unnests;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute};
@@ -247,10 +247,17 @@ impl Binder<'_> {
         inner.aliases = Some(cx.aliases);
         inner.unnest = Unnests::Allowed;
         let mut bound = self.bind_expr(expr, &mut inner)?;
+        let asked = made_by(&inner.subqueries);
         cx.below.append(&mut inner.subqueries);
         // A list that is unnested for the select list too is unnested once.
         let mut known = Substitution::new();
         for own in std::mem::take(&mut inner.unnests) {
+            // The select list asks the same subquery for itself, so its items would be others.
+            if !ColumnSet::of(&own.expr).is_disjoint(&asked) {
+                return Err(
+                    SqlError::binder("Cannot group on an UNNEST or UNLIST clause of a subquery").at(expr)
+                );
+            }
             cx.take_unnests(|d| same_expr(&d.expr, &own.expr)).map_err(|e| e.at(expr))?;
             match cx.unnested.iter().find(|d| same_expr(&d.expr, &own.expr)) {
                 Some(other) => {

@@ -176,6 +176,7 @@ impl Binder<'_> {
         let bound = self.bind_subquery(query, cx)?;
         if let [row] = &bound.columns[..]
             && let (true, LogicalType::Struct(fields)) = (left.len() > 1, &row.ty)
+            && fields.len() == left.len()
             && fields.iter().all(|(name, _)| name.is_empty())
         {
             // The rows of the subquery are values themselves.
