@@ -593,6 +593,34 @@ fn a_full_disk_is_one_clear_error() {
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
 }
 
+/// From the fewest files with which the system starts a program to enough for all that these statements do.
+#[test]
+#[cfg(unix)]
+fn too_few_open_files_are_one_clear_error() {
+    let dir = Directory::new();
+    let sql = "SET memory_limit = '16MB'; CREATE TABLE t AS SELECT 1 AS i; INSERT INTO t VALUES (2); \
+               SELECT count(*) AS n FROM (SELECT i FROM range(400000) r(i) ORDER BY hash(i))";
+    let mut ends = vec![];
+    for files in 4..12 {
+        let path = dir.path().join(format!("{files}.flux")).to_str().unwrap().to_owned();
+        let script = format!("ulimit -n {files}; exec \"$0\" \"$1\" -c \"{sql}\"");
+        let out = Command::new("sh").args(["-c", &script, FLUXDB, &path]).output().unwrap();
+        let err = text(&out.stderr);
+        match out.status.code() {
+            Some(0) => assert_eq!(text(&out.stdout), "n\n400000\n"),
+            Some(1) if err.starts_with("Error: ") => assert!(err.contains("ulimit -n"), "{files}: {err}"),
+            // So few that the shell of the system did not come that far.
+            _ => continue,
+        }
+        ends.push(out.status.code());
+        if Path::new(&path).exists() {
+            let out = shell(&["check", &path], b"");
+            assert_eq!(out.status.code(), Some(0), "{files}: {}", text(&out.stderr));
+        }
+    }
+    assert!(ends.contains(&Some(0)) && ends.contains(&Some(1)), "{ends:?}");
+}
+
 #[test]
 fn fluxql_buckets_time() {
     gives(
