@@ -16,6 +16,7 @@ use crate::exec::scheduler::parallel;
 
 /// Words of a partition that are allocated at a time.
 const CHUNK: usize = 1 << 10;
+
 /// Words laid out by the hash of their arguments, some of them repeatedly.
 pub(super) struct ScatteredWords {
     keys: WordKeys,
