@@ -12,6 +12,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
+use crate::column::words::is_word_of_sql;
 use crate::sql::ast::{
     Copy, CopyDatabase, CopySubject, ExplainFormat, MeasurementPart, NamedOption, Show, ShowMeasurements,
     Statement, TextSpan,
@@ -371,10 +372,21 @@ pub fn scalar_query(expr: Expr) -> Result<Box<Query>> {
 
 /// A name of one or more parts, such as the text in `nextval('schema.sequence')`.
 pub fn parse_name(sql: &str) -> Result<ObjectName> {
+    // A program that names a table for each row that it writes names it plainly.
+    if is_plain_name(sql) {
+        return Ok(ObjectName::from(vec![Ident::new(sql)]));
+    }
     let mut parser = parser(tokens(sql)?);
     let name = parser.parse_object_name(false)?;
     end_of(&parser, "end of name")?;
     Ok(name)
+}
+
+/// Whether a text is one name that needs no quotes and has no meaning of its own.
+fn is_plain_name(text: &str) -> bool {
+    text.bytes().enumerate().all(|(i, byte)| matches!(byte, b'a'..=b'z' | b'_') || i > 0 && byte.is_ascii_digit())
+        && !text.is_empty()
+        && !is_word_of_sql(text)
 }
 
 /// The query `FROM name`.

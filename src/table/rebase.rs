@@ -53,7 +53,7 @@ pub(super) fn rebase(
         let delta = if !delta.cleared {
             let delta = move_deletes(base, current, id, delta)?;
             if !is_same(&id) {
-                check_keys(current, definition, &delta)?;
+                check_keys(base, current, definition, &delta)?;
             }
             delta
         } else if is_same(&id) {
@@ -107,20 +107,21 @@ fn data(snapshot: &Snapshot, id: TableId) -> Arc<TableData> {
     snapshot.tables.get(&id).cloned().unwrap_or_default()
 }
 
-/// Whether others have added rows with the keys of those that a change adds: whoever adds a key first wins.
-fn check_keys(current: &Snapshot, table: &TableDefinition, delta: &Delta) -> Result<()> {
+/// Whether others have added rows with the keys of those that a change adds: whoever adds a key first wins. Against the
+/// rows of `base` they were checked when they were added.
+fn check_keys(base: &Snapshot, current: &Snapshot, table: &TableDefinition, delta: &Delta) -> Result<()> {
     let unique = table.unique_keys();
     if unique.is_empty() || delta.groups.is_empty() {
         return Ok(());
     }
-    let now = current.table(table.id)?;
-    let groups = now.row_groups()?;
-    let is_deleted = |row: u64| {
+    let (before, now) = (base.table(table.id)?, current.table(table.id)?);
+    let is_deleted = |row: u64| -> Result<bool> {
+        let groups = now.row_groups()?;
         let index = groups.partition_point(|group| group.first_row() <= row) - 1;
         let vector = delta.deletes.get(&index);
-        vector.is_some_and(|vector| vector.bits().value((row - groups[index].first_row()) as usize))
+        Ok(vector.is_some_and(|vector| vector.bits().value((row - groups[index].first_row()) as usize)))
     };
-    for rows in delta.rows_added(groups.len())? {
+    for rows in delta.rows_added(now.row_group_count())? {
         for key in &unique {
             let column = |id: &ColumnId| {
                 let column = rows.columns.iter().find(|(column, _)| column == id);
@@ -129,8 +130,10 @@ fn check_keys(current: &Snapshot, table: &TableDefinition, delta: &Delta) -> Res
             let columns: Option<Vec<_>> = key.iter().map(column).collect();
             let probes = columns.and_then(|columns| Probes::new(&columns));
             let Some(probes) = probes else { return Err(conflict(current, table.id)) };
-            if now.find(key, &probes)?.iter().any(|(_, row)| !is_deleted(*row)) {
-                return Err(conflict(current, table.id));
+            for (_, row) in now.find_beyond(Some(&before), key, &probes)? {
+                if !is_deleted(row)? {
+                    return Err(conflict(current, table.id));
+                }
             }
         }
     }

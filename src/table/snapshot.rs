@@ -214,6 +214,14 @@ impl TableSnapshot {
         })
     }
 
+    /// What an earlier version of the table has of this: whether the same row groups are sealed, and how many of the others
+    /// are the same, which are the first of them.
+    pub(super) fn shared_with(&self, before: &Self) -> (bool, usize) {
+        let same_sealed = Arc::ptr_eq(&self.data.key_maps, &before.data.key_maps);
+        let groups = self.data.delta.groups.iter().zip(&before.data.delta.groups);
+        (same_sealed, groups.take_while(|(now, before)| Arc::ptr_eq(now, before)).count())
+    }
+
     /// Which of the sealed row groups may have a key; `None` if there are none.
     pub(super) fn key_map(&self, key: &[ColumnId]) -> Result<Option<Arc<KeyMap>>> {
         let Some(pin) = self.pin.as_ref().filter(|_| !self.data.segments.is_empty()) else { return Ok(None) };

@@ -366,13 +366,11 @@ impl Session {
         let expected = expected.map(|e| Ok::<_, Failure>((e.column, columns.of(e.column, &[&e.value])?)));
         let expected = expected.transpose()?;
         check_not_null(&table, &rows)?;
-        let (Some(encoded), Some(probes)) = (Keys::encode(&key_columns), Probes::new(&key_columns)) else {
-            return Err(no_order());
-        };
+        let probes = Probes::new(&key_columns).ok_or_else(no_order)?;
         // The last change of a key is what counts.
         let mut last: HashMap<&[u8], usize> = HashMap::new();
         if probes.has_twice() {
-            last.extend((0..changes.len()).filter_map(|change| Some((encoded.get(change)?, change))));
+            last.extend((0..changes.len()).filter_map(|change| Some((probes.get(change)?, change))));
         }
         let found = view.find(table.primary_key().unwrap_or_default(), &probes)?;
         if let Some((column, value)) = expected {
@@ -394,7 +392,7 @@ impl Session {
         let replaced = there.map_or(removed.len(), |there| there.into_iter().filter(|there| *there).count());
         let kept: Vec<u32> = (0..puts.len())
             .filter(|i| {
-                encoded.get(puts[*i]).is_some_and(|key| last.get(key).is_none_or(|last| *last == puts[*i]))
+                probes.get(puts[*i]).is_some_and(|key| last.get(key).is_none_or(|last| *last == puts[*i]))
             })
             .map(|i| i as u32)
             .collect();

@@ -93,58 +93,47 @@ impl KeyIndex {
     pub(super) fn build_sorted(columns: &[ColumnId], keys: &Keys, order: &[u32]) -> Self {
         let key = |row: u32| keys.get(row as usize).unwrap_or_default();
         let in_order = order.len() == keys.len() && order.is_sorted();
-        let mut blocks: Vec<Vec<u8>> = vec![];
+        let count = order.len().div_ceil(BLOCK_ENTRIES);
+        // The blocks and the last key, one behind the other, and where each ends.
+        let (mut entries, mut ends) = (vec![], Vec::with_capacity(count + 1));
         for part in order.chunks(BLOCK_ENTRIES) {
             if in_order {
-                blocks.push(key(part[0]).to_vec());
-                continue;
+                entries.extend_from_slice(key(part[0]));
+            } else {
+                put_entries(part.iter().map(|row| (key(*row), *row)), &mut entries);
             }
-            let (mut block, mut last): (_, &[u8]) = (vec![], &[]);
-            for &row in part {
-                let key = key(row);
-                let shared = shared_bytes(last, key);
-                put_number(shared as u32, &mut block);
-                put_number((key.len() - shared) as u32, &mut block);
-                block.extend_from_slice(&key[shared..]);
-                put_number(row, &mut block);
-                last = key;
-            }
-            blocks.push(block);
+            ends.push(entries.len());
         }
-        let filter = if blocks.len() < FILTER_BLOCKS_MIN {
+        entries.extend_from_slice(order.last().map_or(&[][..], |row| key(*row)));
+        ends.push(entries.len());
+        let filter = if count < FILTER_BLOCKS_MIN {
             vec![]
         } else {
             filter::build(order.iter().map(|row| filter::hash(key(*row))), order.len())
         };
-        let mut bytes = vec![0; HEADER_BYTES];
+        let sums = HEADER_BYTES + 4 * columns.len();
+        let places = 4 * (count + 2);
+        let length = filter.len() + places + entries.len();
+        let parts = length.div_ceil(PART_BYTES);
+        let body = sums + 4 * parts;
+        let mut bytes = Vec::with_capacity(body + length);
+        bytes.resize(HEADER_BYTES, 0);
         bytes[..4].copy_from_slice(&MAGIC);
         bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
         bytes[10] = if in_order { IN_ORDER } else { WITH_ENTRIES };
         bytes[11] = columns.len() as u8;
-        let numbers = [keys.len(), order.len(), blocks.len(), filter.len()];
+        let numbers = [keys.len(), order.len(), count, filter.len(), parts];
         for (at, number) in (12..).step_by(4).zip(numbers) {
             bytes[at..at + 4].copy_from_slice(&(number as u32).to_le_bytes());
         }
         columns.iter().for_each(|column| bytes.extend_from_slice(&column.0.to_le_bytes()));
-        let sums = bytes.len();
-        let last = order.last().map_or(&[][..], |row| key(*row));
-        let blocks = || blocks.iter().map(Vec::as_slice).chain([last]);
-        let keys_bytes: usize = blocks().map(<[u8]>::len).sum();
-        let count = blocks().count() - 1;
-        let length = filter.len() + 4 * (count + 2) + keys_bytes;
-        let parts = length.div_ceil(PART_BYTES);
-        let body = sums + 4 * parts;
-        bytes[28..32].copy_from_slice(&(parts as u32).to_le_bytes());
-        bytes.reserve(body + length - bytes.len());
         bytes.resize(body, 0);
         bytes.extend_from_slice(&filter);
-        let mut place = bytes.len() + 4 * (count + 2);
-        for block in blocks() {
-            bytes.extend_from_slice(&(place as u32).to_le_bytes());
-            place += block.len();
+        let first = bytes.len() + places;
+        for end in std::iter::once(0).chain(ends) {
+            bytes.extend_from_slice(&((first + end) as u32).to_le_bytes());
         }
-        bytes.extend_from_slice(&(place as u32).to_le_bytes());
-        blocks().for_each(|block| bytes.extend_from_slice(block));
+        bytes.extend_from_slice(&entries);
         let (head, rest) = bytes.split_at_mut(body);
         for (sum, part) in head[sums..].as_chunks_mut::<4>().0.iter_mut().zip(rest.chunks(PART_BYTES)) {
             *sum = crc32fast::hash(part).to_le_bytes();
@@ -433,6 +422,19 @@ impl KeyIndex {
             (rest, length) = (after, shared + suffix.len());
         }
         if rest.is_empty() { Ok(entries) } else { Err(format!("something follows block {block}")) }
+    }
+}
+
+/// Adds the entries of a block: keys in order, and the row of each.
+fn put_entries<'a>(entries: impl Iterator<Item = (&'a [u8], u32)>, out: &mut Vec<u8>) {
+    let mut last: &[u8] = &[];
+    for (key, row) in entries {
+        let shared = shared_bytes(last, key);
+        put_number(shared as u32, out);
+        put_number((key.len() - shared) as u32, out);
+        out.extend_from_slice(&key[shared..]);
+        put_number(row, out);
+        last = key;
     }
 }
 

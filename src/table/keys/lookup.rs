@@ -45,6 +45,11 @@ impl Probes {
         Some(Self { keys, order })
     }
 
+    /// The key of a row; `None` if it has NULL in a part.
+    pub fn get(&self, row: usize) -> Option<&[u8]> {
+        self.keys.get(row)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -212,6 +217,9 @@ impl RowGroup {
         let Some((least, greatest)) = index.bounds() else { return Ok(()) };
         let first = probes.order.partition_point(|(row, _)| probes.key(*row) < least);
         let bad = |what: String| self.bad_index(&what);
+        // With as many blocks as keys most have one at most, which costs less by itself than all entries of its block.
+        let are_few = probes.order.len() - first <= index.blocks();
+        let mut rows = vec![];
         let mut open: Option<(usize, Block)> = None;
         for (probe, hash) in &probes.order[first..] {
             let wanted = probes.key(*probe);
@@ -222,6 +230,12 @@ impl RowGroup {
                 continue;
             }
             for at in index.blocks_with(wanted).map_err(bad)? {
+                if are_few {
+                    rows.clear();
+                    self.rows_in_block(key, &index, at, wanted, &mut rows)?;
+                    rows.iter().try_for_each(|row| report(*probe, *row))?;
+                    continue;
+                }
                 if open.as_ref().is_none_or(|(block, _)| *block != at) {
                     open = Some((at, self.key_block(&index, at)?));
                 }
@@ -246,11 +260,7 @@ impl RowGroup {
             let is_left = |row: &u32| deletes.as_ref().is_none_or(|bits| !bits.value(*row as usize));
             for block in index.blocks_with(wanted).map_err(bad)?.rev() {
                 rows.clear();
-                if index.is_in_order() {
-                    rows.extend(self.rows_with(key, index.rows_of(block), wanted)?);
-                } else {
-                    index.find_in(block, wanted, |row| rows.push(row)).map_err(bad)?;
-                }
+                self.rows_in_block(key, &index, block, wanted, &mut rows)?;
                 if let Some(row) = rows.iter().rev().find(|row| is_left(row)) {
                     return Ok(Some(*row));
                 }
@@ -259,6 +269,22 @@ impl RowGroup {
         }
         self.find_keys(key, &Probes::one(wanted), &mut |_, row| rows.push(row))?;
         Ok(rows.into_iter().max())
+    }
+
+    /// Adds the rows of a block of an index that have a key to a list.
+    fn rows_in_block(
+        &self,
+        key: &[ColumnId],
+        index: &KeyIndex,
+        block: usize,
+        wanted: &[u8],
+        rows: &mut Vec<u32>,
+    ) -> Result<()> {
+        if index.is_in_order() {
+            rows.extend(self.rows_with(key, index.rows_of(block), wanted)?);
+            return Ok(());
+        }
+        index.find_in(block, wanted, |row| rows.push(row)).map_err(|what| self.bad_index(&what))
     }
 
     /// How many rows, which are in the order of a key, have lesser ones.
@@ -556,15 +582,27 @@ impl TableSnapshot {
     /// # Errors
     /// The table has no such columns, or reading it failed.
     pub fn find(&self, key: &[ColumnId], probes: &Probes) -> Result<Vec<(u32, u64)>> {
+        self.find_beyond(None, key, probes)
+    }
+
+    /// As [`find`](Self::find), without row groups that an earlier version of the table has, which were looked at in that.
+    pub(in crate::table) fn find_beyond(
+        &self,
+        before: Option<&Self>,
+        key: &[ColumnId],
+        probes: &Probes,
+    ) -> Result<Vec<(u32, u64)>> {
         let mut rows = vec![];
         let mut look = |group: &RowGroup| {
             let first = group.first_row();
             group.find_keys(key, probes, &mut |probe, row| rows.push((probe, first + u64::from(row))))
         };
-        for group in self.fresh_groups() {
+        let (is_sealed_known, fresh) = before.map_or((false, 0), |before| self.shared_with(before));
+        let new = self.row_group_count() - self.sealed_groups() - fresh;
+        for group in self.fresh_groups().take(new) {
             look(&group)?;
         }
-        if let Some(map) = self.key_map(key)? {
+        if !is_sealed_known && let Some(map) = self.key_map(key)? {
             if probes.order.len() * map.layers() >= self.sealed_groups() * 4 {
                 for group in self.row_groups()?[..self.sealed_groups()].iter().rev() {
                     look(group)?;
