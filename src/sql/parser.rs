@@ -384,7 +384,9 @@ pub fn parse_name(sql: &str) -> Result<ObjectName> {
 
 /// Whether a text is one name that needs no quotes and has no meaning of its own.
 fn is_plain_name(text: &str) -> bool {
-    text.bytes().enumerate().all(|(i, byte)| matches!(byte, b'a'..=b'z' | b'_') || i > 0 && byte.is_ascii_digit())
+    text.bytes()
+        .enumerate()
+        .all(|(i, byte)| matches!(byte, b'a'..=b'z' | b'_') || i > 0 && byte.is_ascii_digit())
         && !text.is_empty()
         && !is_word_of_sql(text)
 }

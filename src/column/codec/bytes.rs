@@ -37,20 +37,18 @@ pub(crate) fn encode(values: &[&[u8]], encoder: Option<&Encoder>, out: &mut Vec<
         return Codec::Plain;
     };
     let mut coded = Vec::with_capacity(total / 2);
-    let ends: Vec<usize> = values
-        .iter()
-        .map(|v| {
-            encoder.encode(v, &mut coded);
-            coded.len()
-        })
-        .collect();
-    let starts = std::iter::once(&0).chain(&ends);
-    int::encode_u32(ends.iter().zip(starts).map(|(end, start)| (end - start) as u32), &mut lengths);
+    let ends = encoder.encode(values, &mut coded);
+    int::encode_u32(lengths_of(&ends), &mut lengths);
     StreamHead::write(Codec::Fsst, 0, 0, lengths.len() as u32, out);
     out.extend_from_slice(&(total as u32).to_le_bytes());
     out.append(&mut lengths);
     out.append(&mut coded);
     Codec::Fsst
+}
+
+/// The lengths of what lies one behind the other and ends there.
+fn lengths_of(ends: &[usize]) -> impl ExactSizeIterator<Item = u32> + Clone {
+    ends.iter().enumerate().map(|(i, end)| (end - if i == 0 { 0 } else { ends[i - 1] }) as u32)
 }
 
 /// Strings in order, each as how many bytes it shares with the one before, and the rest.
@@ -78,19 +76,21 @@ impl<'a> Prefixed<'a> {
     pub(crate) fn encode(&self, encoder: Option<&Encoder>, out: &mut Vec<u8>) {
         let shared = self.shared.iter().map(|n| u64::from(*n)).sum::<u64>();
         let total = shared + self.rests.iter().map(|r| r.len() as u64).sum::<u64>();
-        let (mut data, mut lengths) = (vec![], vec![]);
-        for rest in &self.rests {
-            let from = data.len();
-            match encoder {
-                Some(encoder) => encoder.encode(rest, &mut data),
-                None => data.extend_from_slice(rest),
+        let mut data = vec![];
+        let ends = match encoder {
+            Some(encoder) => encoder.encode(&self.rests, &mut data),
+            None => {
+                let mut push = |rest: &&[u8]| {
+                    data.extend_from_slice(rest);
+                    data.len()
+                };
+                self.rests.iter().map(&mut push).collect()
             }
-            lengths.push((data.len() - from) as u32);
-        }
+        };
         let mut streams = vec![];
         int::encode_u32(self.shared.iter().copied(), &mut streams);
         let first = streams.len();
-        int::encode_u32(lengths.into_iter(), &mut streams);
+        int::encode_u32(lengths_of(&ends), &mut streams);
         StreamHead::write(Codec::Prefixes, u8::from(encoder.is_some()), 0, first as u32, out);
         out.extend_from_slice(&(total as u32).to_le_bytes());
         out.extend_from_slice(&((streams.len() - first) as u32).to_le_bytes());

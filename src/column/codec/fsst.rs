@@ -29,6 +29,10 @@ pub(crate) const ROOM: usize = 64;
 const SAMPLE_BYTES: usize = 32 * 1024;
 /// Rounds in which a table is made.
 const ROUNDS: usize = 5;
+/// Strings that are coded at a time.
+const LANES: usize = 4;
+/// Bytes of strings that are coded without a look at how much room they need.
+const RUN_BYTES: usize = 64 * 1024;
 /// Slots of the table of symbols of three bytes and more.
 const SLOTS: usize = 2048;
 
@@ -201,75 +205,163 @@ fn slot(word: u64) -> usize {
     ((word & 0xFF_FFFF).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOTS.ilog2())) as usize
 }
 
+/// A code in the low byte, and in the other how many bytes it stands for; [`ESCAPE`] and 1 where there is no symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Coded(u16);
+
+impl Coded {
+    const ESCAPED: Self = Self::new(ESCAPE, 1);
+
+    const fn new(code: u8, len: usize) -> Self {
+        Self(code as u16 | (len as u16) << 8)
+    }
+
+    #[inline(always)]
+    fn code(self) -> u8 {
+        self.0 as u8
+    }
+
+    #[inline(always)]
+    fn len(self) -> usize {
+        usize::from(self.0 >> 8)
+    }
+}
+
+/// A symbol of three bytes or more, as it is looked for.
+#[derive(Debug, Clone, Copy)]
+struct LongSymbol {
+    bytes: u64,
+    coded: Coded,
+    /// How many bits of a word are not its.
+    unused: u32,
+}
+
+impl LongSymbol {
+    /// No word without its 56 highest bits is equal to these.
+    const NONE: Self = Self { bytes: 1 << 63, coded: Coded::ESCAPED, unused: 56 };
+
+    fn new(symbol: Symbol, coded: Coded) -> Self {
+        Self { bytes: symbol.bytes, coded, unused: 64 - 8 * symbol.len as u32 }
+    }
+
+    /// What it is in the output, if a word begins with it; else the other.
+    #[inline(always)]
+    fn or(self, word: u64, other: Coded) -> Coded {
+        let here = word & (u64::MAX >> (self.unused & 63)) == self.bytes;
+        // Not a branch, as that would be a guess, and often a wrong one.
+        std::hint::select_unpredictable(here, self.coded, other)
+    }
+}
+
+/// A string that is being coded.
+#[derive(Debug)]
+struct Lane<'a> {
+    number: usize,
+    /// What is not coded yet.
+    rest: &'a [u8],
+    /// Where the next code goes.
+    end: usize,
+}
+
+impl Lane<'_> {
+    #[inline(always)]
+    fn put(&mut self, coded: Coded, byte: u8, out: &mut [u8]) {
+        // The byte that an escape is followed by is written always, and then written over.
+        out[self.end..self.end + 2].copy_from_slice(&[coded.code(), byte]);
+        self.end += 1 + usize::from(coded.code() == ESCAPE);
+        self.rest = &self.rest[coded.len()..];
+    }
+
+    /// Codes one symbol, if there are [`MAX_SYMBOL`] bytes.
+    #[inline(always)]
+    fn step(&mut self, encoder: &Encoder, out: &mut [u8]) {
+        if let Some(eight) = self.rest.first_chunk() {
+            let word = u64::from_le_bytes(*eight);
+            self.put(encoder.find(word), word as u8, out);
+        }
+    }
+
+    /// Codes what is left. Returns where it ends.
+    fn finish(&mut self, encoder: &Encoder, out: &mut [u8]) -> usize {
+        while self.rest.len() >= MAX_SYMBOL {
+            self.step(encoder, out);
+        }
+        while let Some(&first) = self.rest.first() {
+            self.put(encoder.find_last(self.rest), first, out);
+        }
+        self.end
+    }
+}
+
 /// Encodes strings.
 #[derive(Debug, Clone)]
 pub(crate) struct Encoder {
     symbols: Vec<Symbol>,
     /// For symbols of three bytes and more: at most one a slot.
-    long: Vec<(Symbol, u16)>,
+    long: Box<[LongSymbol; SLOTS]>,
     /// For each two bytes the symbol of two or one that they begin with.
-    short: Vec<u16>,
+    short: Box<[Coded; 1 << 16]>,
     /// For each byte the symbol of one that it is.
-    single: [u16; 256],
+    single: [Coded; 256],
 }
 
-/// No symbol.
-const NONE: u16 = u16::MAX;
+/// A table that is never on the stack.
+fn table_of<T: Copy + std::fmt::Debug, const N: usize>(value: T) -> Box<[T; N]> {
+    vec![value; N].try_into().expect("as many as were made")
+}
 
 impl Encoder {
     /// An encoder of these symbols, the most useful first.
     fn new(candidates: impl Iterator<Item = Symbol>) -> Self {
         let mut new = Self {
             symbols: Vec::with_capacity(MAX_SYMBOLS),
-            long: vec![(Symbol::default(), NONE); SLOTS],
-            short: vec![NONE; 1 << 16],
-            single: [NONE; 256],
+            long: table_of(LongSymbol::NONE),
+            short: table_of(Coded::ESCAPED),
+            single: [Coded::ESCAPED; 256],
         };
         for symbol in candidates {
             if new.symbols.len() == MAX_SYMBOLS {
                 break;
             }
-            let code = new.symbols.len() as u16;
+            let code = new.symbols.len() as u8;
+            let coded = Coded::new(code, symbol.len);
             match symbol.len {
-                1 => new.single[symbol.bytes as usize] = code,
-                2 => new.short[symbol.bytes as usize] = code,
+                1 => new.single[symbol.bytes as usize] = coded,
+                2 => new.short[symbol.bytes as usize] = coded,
                 _ => {
                     let slot = &mut new.long[slot(symbol.bytes)];
-                    if slot.1 != NONE {
+                    if slot.bytes != LongSymbol::NONE.bytes {
                         continue;
                     }
-                    *slot = (symbol, code);
+                    *slot = LongSymbol::new(symbol, coded);
                 }
             }
             new.symbols.push(symbol);
         }
-        for (bytes, code) in new.short.iter_mut().enumerate() {
-            if *code == NONE {
-                *code = new.single[bytes & 0xFF];
+        for (bytes, coded) in new.short.iter_mut().enumerate() {
+            if *coded == Coded::ESCAPED {
+                *coded = new.single[bytes & 0xFF];
             }
         }
         new
     }
 
-    /// The longest symbol that `rest`, which is not empty, begins with: its code and length.
+    /// The longest symbol that a word begins with, of which all bytes belong to the string.
     #[inline(always)]
-    fn find(&self, rest: &[u8]) -> (u16, usize) {
-        let word = if let Some(eight) = rest.first_chunk() {
-            u64::from_le_bytes(*eight)
-        } else {
-            let mut eight = [0; 8];
-            eight[..rest.len()].copy_from_slice(rest);
-            u64::from_le_bytes(eight)
-        };
-        let (symbol, code) = self.long[slot(word)];
-        if symbol.len > 0 && symbol.len <= rest.len() && word & mask(symbol.len) == symbol.bytes {
-            return (code, symbol.len);
+    fn find(&self, word: u64) -> Coded {
+        self.long[slot(word)].or(word, self.short[(word & 0xFFFF) as usize])
+    }
+
+    /// The longest symbol that a string of 1 to 7 bytes begins with.
+    fn find_last(&self, rest: &[u8]) -> Coded {
+        let mut eight = [0; MAX_SYMBOL];
+        eight[..rest.len()].copy_from_slice(rest);
+        let word = u64::from_le_bytes(eight);
+        let long = self.long[slot(word)].or(word, Coded::new(ESCAPE, usize::from(u8::MAX)));
+        if long.len() <= rest.len() {
+            return long;
         }
-        if rest.len() == 1 {
-            return (self.single[(word & 0xFF) as usize], 1);
-        }
-        let code = self.short[(word & 0xFFFF) as usize];
-        (code, if code == NONE { 1 } else { self.symbols[usize::from(code)].len })
+        if rest.len() == 1 { self.single[usize::from(rest[0])] } else { self.short[(word & 0xFFFF) as usize] }
     }
 
     /// Makes a table for strings like these.
@@ -282,11 +374,13 @@ impl Encoder {
             for string in &sample {
                 let (mut rest, mut last): (&[u8], Option<Symbol>) = (string, None);
                 while !rest.is_empty() {
-                    let (code, len) = encoder.find(rest);
-                    let symbol = if code == NONE {
-                        Symbol::of_byte(rest[0])
-                    } else {
-                        encoder.symbols[usize::from(code)]
+                    let coded = match rest.first_chunk() {
+                        Some(eight) => encoder.find(u64::from_le_bytes(*eight)),
+                        None => encoder.find_last(rest),
+                    };
+                    let symbol = match coded.code() {
+                        ESCAPE => Symbol::of_byte(rest[0]),
+                        code => encoder.symbols[usize::from(code)],
                     };
                     // A byte by itself costs two where it has no symbol, so it is worth more than its length.
                     *gains.entry(symbol).or_default() += if symbol.len == 1 { 8 } else { symbol.len };
@@ -298,7 +392,7 @@ impl Encoder {
                         }
                     }
                     last = Some(symbol);
-                    rest = &rest[len..];
+                    rest = &rest[coded.len()..];
                 }
             }
             let mut ranked: Vec<(Symbol, usize)> = gains.into_iter().collect();
@@ -313,22 +407,93 @@ impl Encoder {
         let sample = sample(strings);
         let sampled: usize = sample.iter().map(|s| s.len()).sum();
         let mut coded = vec![];
-        sample.iter().for_each(|s| self.encode(s, &mut coded));
+        self.encode(&sample, &mut coded);
         (coded.len() as u64 * bytes as u64 / sampled.max(1) as u64) as usize + self.table().len()
     }
 
-    /// Appends a coded string.
-    pub(crate) fn encode(&self, string: &[u8], out: &mut Vec<u8>) {
-        let mut rest = string;
-        while !rest.is_empty() {
-            let (code, len) = self.find(rest);
-            if code == NONE {
-                out.extend_from_slice(&[ESCAPE, rest[0]]);
+    /// Appends coded strings, one behind the other. Returns where each ends in `out`.
+    pub(crate) fn encode(&self, strings: &[&[u8]], out: &mut Vec<u8>) -> Vec<usize> {
+        let mut ends = Vec::with_capacity(strings.len());
+        let mut rest = strings;
+        while let Some(first) = rest.first() {
+            let mut bytes = 0;
+            let fits = |string: &&&[u8]| {
+                bytes += string.len();
+                bytes <= RUN_BYTES
+            };
+            let (run, behind) = rest.split_at(rest.iter().take_while(fits).count());
+            if run.is_empty() {
+                self.encode_long(first, out);
+                ends.push(out.len());
+                rest = &rest[1..];
             } else {
-                out.push(code as u8);
+                self.encode_run(run, out, &mut ends);
+                rest = behind;
             }
-            rest = &rest[len..];
         }
+        ends
+    }
+
+    /// Appends coded strings. Where one symbol ends, and the next begins, is known only when it was found; so several
+    /// strings are coded at a time, that one may be looked for while another is waited for.
+    fn encode_run(&self, strings: &[&[u8]], out: &mut Vec<u8>, ends: &mut Vec<usize>) {
+        let (start, first) = (out.len(), ends.len());
+        // No string takes more than two bytes for each of its own. So each has its room, and they are brought together later.
+        out.resize(start + strings.iter().map(|string| 2 * string.len()).sum::<usize>(), 0);
+        ends.resize(first + strings.len(), 0);
+        let mut room = start;
+        let mut waiting = strings.iter().enumerate().map(|(number, string)| {
+            let lane = Lane { number: first + number, rest: string, end: room };
+            room += 2 * string.len();
+            lane
+        });
+        let mut lanes: [Option<Lane<'_>>; LANES] = std::array::from_fn(|_| waiting.next());
+        if let [Some(a), Some(b), Some(c), Some(d)] = &mut lanes {
+            'all: loop {
+                // So many symbols are there in each, however long they are.
+                let least = [&*a, b, c, d].map(|lane| lane.rest.len()).into_iter().min().unwrap_or(0);
+                for _ in 0..least / MAX_SYMBOL {
+                    a.step(self, out);
+                    b.step(self, out);
+                    c.step(self, out);
+                    d.step(self, out);
+                }
+                for lane in [&mut *a, b, c, d] {
+                    if lane.rest.len() < MAX_SYMBOL {
+                        ends[lane.number] = lane.finish(self, out);
+                        let Some(next) = waiting.next() else { break 'all };
+                        *lane = next;
+                    }
+                }
+            }
+        }
+        for mut lane in lanes.into_iter().flatten() {
+            ends[lane.number] = lane.finish(self, out);
+        }
+        let (mut room, mut at) = (start, start);
+        for (string, end) in strings.iter().zip(&mut ends[first..]) {
+            let coded = room..*end;
+            room += 2 * string.len();
+            *end = at + coded.len();
+            out.copy_within(coded, at);
+            at = *end;
+        }
+        out.truncate(at);
+    }
+
+    /// Appends a coded string of any length.
+    fn encode_long(&self, string: &[u8], out: &mut Vec<u8>) {
+        let mut lane = Lane { number: 0, rest: string, end: out.len() };
+        while lane.rest.len() > RUN_BYTES {
+            out.resize(lane.end + 2 * (RUN_BYTES + MAX_SYMBOL), 0);
+            let rest = lane.rest.len() - RUN_BYTES;
+            while lane.rest.len() > rest && lane.rest.len() >= MAX_SYMBOL {
+                lane.step(self, out);
+            }
+        }
+        out.resize(lane.end + 2 * lane.rest.len(), 0);
+        let end = lane.finish(self, out);
+        out.truncate(end);
     }
 
     /// The table at rest.
@@ -358,15 +523,19 @@ mod tests {
         let encoder = Encoder::train(strings);
         let table = SymbolTable::parse(&encoder.table()).unwrap();
         let mut size = encoder.table().len();
-        for string in strings {
-            let mut coded = vec![];
-            encoder.encode(string, &mut coded);
+        let mut coded = vec![1, 2, 3];
+        let ends = encoder.encode(strings, &mut coded);
+        assert_eq!((ends.len(), coded.len()), (strings.len(), ends.last().map_or(3, |end| *end)));
+        let mut from = 3;
+        for (string, end) in strings.iter().zip(ends) {
+            let coded = &coded[from..end];
+            from = end;
             size += coded.len();
             let mut out = vec![0; string.len() + MAX_SYMBOL];
-            let end = table.decode(&coded, &mut out, 0).unwrap();
+            let end = table.decode(coded, &mut out, 0).unwrap();
             assert_eq!(&out[..end], *string);
             for unit in [LengthUnit::Bytes, LengthUnit::Characters] {
-                assert_eq!(table.lengths(unit).measure(&coded).unwrap(), unit.of(string) as u64);
+                assert_eq!(table.lengths(unit).measure(coded).unwrap(), unit.of(string) as u64);
             }
         }
         size
@@ -386,6 +555,12 @@ mod tests {
         let noise: Vec<Vec<u8>> =
             (0..50_u32).map(|i| i.wrapping_mul(2654435761).to_le_bytes().repeat(3)).collect();
         round_trip(&noise.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        // Some of more bytes than are coded at a time, between others.
+        let long: Vec<Vec<u8>> = [10, RUN_BYTES, 3, RUN_BYTES + 1, 0, 3 * RUN_BYTES + 7]
+            .into_iter()
+            .map(|len| b"a period of its own length, ".iter().copied().cycle().take(len).collect())
+            .collect();
+        round_trip(&long.iter().map(Vec::as_slice).collect::<Vec<_>>());
     }
 
     #[test]
