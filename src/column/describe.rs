@@ -204,6 +204,19 @@ fn integers(
             let rest = s.payload.rest().len();
             node.children.push(integers("lengths", s.nested_rest()?, rest, offset + HEAD + 4 + values, 4)?);
         }
+        Codec::Lag => {
+            node.detail = format!("of {}", s.b);
+            let first = s.c;
+            node.children.push(integers("first", s.nested(first)?, first, offset + HEAD, width)?);
+            let rest = s.payload.rest().len();
+            node.children.push(integers(
+                "differences",
+                s.nested_rest()?,
+                rest,
+                offset + HEAD + first,
+                width,
+            )?);
+        }
         Codec::Multiples | Codec::Steps => {
             let before = s.payload.rest().len();
             let (role, numbers) =

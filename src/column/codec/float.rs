@@ -123,7 +123,7 @@ fn round(value: f64) -> f64 {
     if value.abs() < (1_u64 << 51) as f64 { value + BIG - BIG } else { value.round_ties_even() }
 }
 
-fn encode_alp<F: Float>(bits: &[F], limit: Option<usize>, out: &mut Vec<u8>) -> bool {
+fn encode_alp<F: Float>(bits: &[F], lag: Option<usize>, limit: Option<usize>, out: &mut Vec<u8>) -> bool {
     if bits.len() > usize::from(u16::MAX) {
         return false;
     }
@@ -144,7 +144,7 @@ fn encode_alp<F: Float>(bits: &[F], limit: Option<usize>, out: &mut Vec<u8>) -> 
         numbers[..first.0].fill(first.1);
     }
     let mut stream = vec![];
-    int::encode(&numbers, &IntStats::of(&numbers), Shape::of_width(8), None, &mut stream);
+    int::encode(&numbers, &IntStats::with_lag(&numbers, lag), Shape::of_width(8), None, &mut stream);
     let size = size_of::<StreamHead>() + 4 + stream.len() + exceptions.len() * (2 + F::WIDTH);
     if limit.is_some_and(|limit| size >= limit) {
         return false;
@@ -157,9 +157,15 @@ fn encode_alp<F: Float>(bits: &[F], limit: Option<usize>, out: &mut Vec<u8>) -> 
     true
 }
 
-/// Appends a stream of the floats with these bits and returns its codec.
-pub(crate) fn encode(bits: &[i64], width: usize, force: Option<Codec>, out: &mut Vec<u8>) -> Codec {
-    let stats = IntStats::of(bits);
+/// Appends a stream of the floats with these bits and returns its codec. `lag` is that of [`IntStats::with_lag`].
+pub(crate) fn encode(
+    bits: &[i64],
+    width: usize,
+    lag: Option<usize>,
+    force: Option<Codec>,
+    out: &mut Vec<u8>,
+) -> Codec {
+    let stats = IntStats::with_lag(bits, lag);
     let shape = Shape::of_width(width);
     if force.is_none_or(|f| f == Codec::Alp) {
         // Slower to decode than packed numbers by little, than plain ones by more.
@@ -170,10 +176,10 @@ pub(crate) fn encode(bits: &[i64], width: usize, force: Option<Codec>, out: &mut
             false
         } else if width == 4 {
             let bits: Vec<u32> = bits.iter().map(|b| *b as u32).collect();
-            encode_alp(&bits, limit, out)
+            encode_alp(&bits, lag, limit, out)
         } else {
             let bits: Vec<u64> = bits.iter().map(|b| *b as u64).collect();
-            encode_alp(&bits, limit, out)
+            encode_alp(&bits, lag, limit, out)
         };
         if done {
             return Codec::Alp;
@@ -307,14 +313,14 @@ mod tests {
         let prices: Vec<i64> =
             (0..2048).map(|i| (f64::from(i * 37 % 10_000) / 100.0).to_bits() as i64).collect();
         let mut out = vec![];
-        assert_eq!(encode(&prices, 8, None, &mut out), Codec::Alp);
+        assert_eq!(encode(&prices, 8, None, None, &mut out), Codec::Alp);
         assert!(out.len() < 2048 * 2, "{}", out.len());
         let mut back = vec![];
         <u64 as FloatBits>::decode(Stream::parse(&out).unwrap(), 2048, &mut back).unwrap();
         assert!(back.iter().zip(&prices).all(|(a, b)| *a == *b as u64));
         let single: Vec<i64> = (0..2048).map(|i| i64::from((i as f32 / 10.0).to_bits())).collect();
         let mut out = vec![];
-        assert_eq!(encode(&single, 4, None, &mut out), Codec::Alp);
+        assert_eq!(encode(&single, 4, None, None, &mut out), Codec::Alp);
         assert!(out.len() < 2048 * 2, "{}", out.len());
     }
 
@@ -322,6 +328,6 @@ mod tests {
     fn noise_is_left_alone() {
         let noise: Vec<i64> =
             (1..2000_i64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64)).collect();
-        assert_ne!(encode(&noise, 8, None, &mut vec![]), Codec::Alp);
+        assert_ne!(encode(&noise, 8, None, None, &mut vec![]), Codec::Alp);
     }
 }

@@ -211,6 +211,8 @@ struct Coded(u16);
 
 impl Coded {
     const ESCAPED: Self = Self::new(ESCAPE, 1);
+    /// Longer than any string's last bytes.
+    const NOWHERE: Self = Self::new(ESCAPE, u8::MAX as usize);
 
     const fn new(code: u8, len: usize) -> Self {
         Self(code as u16 | (len as u16) << 8)
@@ -269,7 +271,6 @@ impl Lane<'_> {
         // The byte that an escape is followed by is written always, and then written over.
         out[self.end..self.end + 2].copy_from_slice(&[coded.code(), byte]);
         self.end += 1 + usize::from(coded.code() == ESCAPE);
-        self.rest = &self.rest[coded.len()..];
     }
 
     /// Codes one symbol, if there are [`MAX_SYMBOL`] bytes.
@@ -277,7 +278,9 @@ impl Lane<'_> {
     fn step(&mut self, encoder: &Encoder, out: &mut [u8]) {
         if let Some(eight) = self.rest.first_chunk() {
             let word = u64::from_le_bytes(*eight);
-            self.put(encoder.find(word), word as u8, out);
+            let coded = encoder.find(word);
+            self.put(coded, word as u8, out);
+            self.rest = &self.rest[coded.len()..];
         }
     }
 
@@ -286,9 +289,14 @@ impl Lane<'_> {
         while self.rest.len() >= MAX_SYMBOL {
             self.step(encoder, out);
         }
-        while let Some(&first) = self.rest.first() {
-            self.put(encoder.find_last(self.rest), first, out);
+        let (mut word, mut left) = last_word(self.rest);
+        while left > 0 {
+            let coded = encoder.find_within(word, left);
+            self.put(coded, word as u8, out);
+            word >>= 8 * coded.len();
+            left -= coded.len();
         }
+        self.rest = &[];
         self.end
     }
 }
@@ -303,6 +311,14 @@ pub(crate) struct Encoder {
     short: Box<[Coded; 1 << 16]>,
     /// For each byte the symbol of one that it is.
     single: [Coded; 256],
+}
+
+/// Less than [`MAX_SYMBOL`] bytes as a word, with zeros behind, and how many there are.
+#[inline(always)]
+fn last_word(bytes: &[u8]) -> (u64, usize) {
+    let mut eight = [0; MAX_SYMBOL];
+    eight[..bytes.len()].copy_from_slice(bytes);
+    (u64::from_le_bytes(eight), bytes.len())
 }
 
 /// A table that is never on the stack.
@@ -352,16 +368,15 @@ impl Encoder {
         self.long[slot(word)].or(word, self.short[(word & 0xFFFF) as usize])
     }
 
-    /// The longest symbol that a string of 1 to 7 bytes begins with.
-    fn find_last(&self, rest: &[u8]) -> Coded {
-        let mut eight = [0; MAX_SYMBOL];
-        eight[..rest.len()].copy_from_slice(rest);
-        let word = u64::from_le_bytes(eight);
-        let long = self.long[slot(word)].or(word, Coded::new(ESCAPE, usize::from(u8::MAX)));
-        if long.len() <= rest.len() {
-            return long;
+    /// The longest symbol that a word begins with, of which only the first bytes, 1 to 7, belong to the string.
+    #[inline(always)]
+    fn find_within(&self, word: u64, bytes: usize) -> Coded {
+        let long = self.long[slot(word)].or(word, Coded::NOWHERE);
+        match bytes {
+            _ if long.len() <= bytes => long,
+            1 => self.single[(word & 0xFF) as usize],
+            _ => self.short[(word & 0xFFFF) as usize],
         }
-        if rest.len() == 1 { self.single[usize::from(rest[0])] } else { self.short[(word & 0xFFFF) as usize] }
     }
 
     /// Makes a table for strings like these.
@@ -376,7 +391,10 @@ impl Encoder {
                 while !rest.is_empty() {
                     let coded = match rest.first_chunk() {
                         Some(eight) => encoder.find(u64::from_le_bytes(*eight)),
-                        None => encoder.find_last(rest),
+                        None => {
+                            let (word, bytes) = last_word(rest);
+                            encoder.find_within(word, bytes)
+                        }
                     };
                     let symbol = match coded.code() {
                         ESCAPE => Symbol::of_byte(rest[0]),

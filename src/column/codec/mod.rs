@@ -56,11 +56,13 @@ pub enum Codec {
     Multiples = 14,
     /// Differences to the value before, a stream of their own.
     Steps = 15,
+    /// Differences to the value a fixed count before.
+    Lag = 16,
 }
 
 impl Codec {
     /// All codecs.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Plain,
         Self::Constant,
         Self::Sequence,
@@ -76,6 +78,7 @@ impl Codec {
         Self::Prefixes,
         Self::Multiples,
         Self::Steps,
+        Self::Lag,
     ];
 
     /// The codec of a number at rest.
@@ -101,6 +104,7 @@ impl Codec {
             Self::Prefixes => "prefixes",
             Self::Multiples => "multiples",
             Self::Steps => "steps",
+            Self::Lag => "lag",
         }
     }
 }

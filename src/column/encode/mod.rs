@@ -1,5 +1,6 @@
 //! From arrays to the streams of blocks, one module a shape.
 
+mod lag;
 pub(crate) mod nested;
 mod numbers;
 mod strings;
@@ -87,6 +88,24 @@ fn intervals(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) {
     builder.memory_len = 16 * builder.rows();
 }
 
+impl ChunkBuilder<'_> {
+    /// Gives rows that are NULL values that are as good as those around them.
+    fn fill<T: Copy>(&self, values: &mut [T]) {
+        for block in self.blocks.iter().filter(|block| !block.all_null()) {
+            fill(&mut values[block.range()], block.nulls.as_ref());
+        }
+    }
+
+    /// How far before a value lies the one that it is nearest to, if it is another than its neighbour. See [`lag::find`].
+    fn lag(&self, unit: Option<f64>, value: impl Fn(usize) -> f64) -> Option<usize> {
+        match self.options.force {
+            None | Some(Codec::Alp | Codec::Dictionary) => lag::find(self.rows(), unit, value),
+            Some(Codec::Lag) => Some(lag::FORCED),
+            Some(_) => None,
+        }
+    }
+}
+
 /// Number of distinct values and their order of appearance are found with this many values at most.
 const DICTIONARY_MAX: usize = 1 << 16;
 
@@ -95,12 +114,14 @@ const DICTIONARY_MAX: usize = 1 << 16;
 fn code_streams(codes: &mut [i64], builder: &ChunkBuilder<'_>) -> (Vec<Vec<u8>>, usize) {
     let mut total = 0;
     let mut streams = Vec::with_capacity(builder.blocks.len());
+    builder.fill(codes);
+    let lag = builder.lag(Some(1.0), |row| codes[row] as f64);
     for block in &builder.blocks {
         let mut stream = vec![];
         if !block.all_null() {
-            let codes = &mut codes[block.range()];
-            fill(codes, block.nulls.as_ref());
-            int::encode(codes, &IntStats::of(codes), Shape::of_width(4), None, &mut stream);
+            let codes = &codes[block.range()];
+            let stats = IntStats::with_lag(codes, lag);
+            int::encode(codes, &stats, Shape::of_width(4), None, &mut stream);
         }
         total += stream.len();
         streams.push(stream);

@@ -76,12 +76,13 @@ fn encode_ints<D: Domain + Hash + Eq>(
     natural: impl Fn(D) -> i128,
 ) {
     let (force, summed) = (builder.options.force, sum_width(builder.ty) > 0);
+    builder.fill(&mut values);
+    let lag = builder.lag(Some(1.0), |row| values[row].wide() as f64);
     for block in builder.blocks.iter_mut().filter(|b| !b.all_null()) {
-        let values = &mut values[block.range()];
+        let values = &values[block.range()];
         let nulls = block.nulls.as_ref();
-        fill(values, nulls);
         sketch(&mut builder.sketch, values);
-        let stats = IntStats::of(values);
+        let stats = IntStats::with_lag(values, lag);
         block.codec = int::encode(values, &stats, shape, force, &mut block.stream);
         let sum = || valid(values, nulls).try_fold(0_i128, |sum, v| sum.checked_add(natural(v)));
         block.summary = Summary {
@@ -106,13 +107,14 @@ fn encode_floats(array: &ArrayRef, data: &ArrayData, width: usize, builder: &mut
     };
     // The bits are taken from the array, as widening may change those of a NaN.
     let mut bits = if width == 4 { widen(data, shape, false) } else { widen(data, shape, true) };
+    builder.fill(&mut values);
+    builder.fill(&mut bits);
+    let lag = builder.lag(None, |row| values[row]);
     for block in builder.blocks.iter_mut().filter(|b| !b.all_null()) {
-        let (values, bits) = (&mut values[block.range()], &mut bits[block.range()]);
+        let (values, bits) = (&values[block.range()], &bits[block.range()]);
         let nulls = block.nulls.as_ref();
-        fill(values, nulls);
-        fill(bits, nulls);
         sketch(&mut builder.sketch, bits);
-        block.codec = float::encode(bits, width, force, &mut block.stream);
+        block.codec = float::encode(bits, width, lag, force, &mut block.stream);
         block.summary = float_summary(values, nulls);
     }
     builder.memory_len = width * builder.rows();

@@ -7,6 +7,7 @@
 mod constant;
 mod delta;
 mod frame;
+mod lag;
 mod multiples;
 mod patched;
 mod plain;
@@ -16,6 +17,7 @@ mod steps;
 
 use crate::column::codec::bitpack::{self, Lane, bits_for};
 use crate::column::codec::bits::Bits;
+use crate::column::codec::int::lag::Lagged;
 use crate::column::codec::int::multiples::InSteps;
 use crate::column::codec::int::steps::Differences;
 use crate::column::codec::{Codec, Stream, StreamHead};
@@ -127,12 +129,22 @@ pub(crate) struct IntStats<D> {
     in_steps: Option<Box<InSteps<D>>>,
     /// The numbers as differences to the one before, if those come in few runs.
     differences: Option<Box<Differences<D>>>,
+    /// The numbers as differences to the one a lag before, if there is a lag.
+    lagged: Option<Box<Lagged<D>>>,
 }
 
 impl<D: Domain> IntStats<D> {
     /// Looks at all numbers.
     pub(crate) fn of(values: &[D]) -> Self {
+        Self::with_lag(values, None)
+    }
+
+    /// The same; `lag` says how far before a number lies the one that it is nearest to, if that is known.
+    pub(crate) fn with_lag(values: &[D], lag: Option<usize>) -> Self {
         let mut stats = Self::flat(values);
+        if stats.min != stats.max {
+            stats.lagged = lag.and_then(|lag| Lagged::of(values, lag)).map(Box::new);
+        }
         // Where numbers are as small as that, nothing much can be won.
         if !stats.widths.is_empty() {
             stats.in_steps = InSteps::of(values, stats.min).map(Box::new);
@@ -180,6 +192,7 @@ impl<D: Domain> IntStats<D> {
             widths: vec![],
             in_steps: None,
             differences: None,
+            lagged: None,
         };
         if stats.frame_bits().is_some_and(|bits| bits > 2) {
             stats.base = base_of(values, min);
@@ -292,6 +305,7 @@ macro_rules! with_codec {
             Codec::Patched => patched::Patched::$f($($arg),*),
             Codec::Multiples => multiples::Multiples::$f($($arg),*),
             Codec::Steps => steps::Steps::$f($($arg),*),
+            Codec::Lag => lag::Lag::$f($($arg),*),
             _ => $else,
         }
     };
@@ -299,7 +313,7 @@ macro_rules! with_codec {
 
 /// The codecs for whole numbers, cheapest to decode first, and what a byte of theirs counts in per cent: a codec
 /// that is slower to decode must be smaller by more than the rest of it. What is [`in_place`] is not decoded at all.
-const CANDIDATES: [(Codec, usize); 9] = [
+const CANDIDATES: [(Codec, usize); 10] = [
     (Codec::Constant, 100),
     (Codec::Sequence, 100),
     (Codec::Plain, 95),
@@ -308,6 +322,7 @@ const CANDIDATES: [(Codec, usize); 9] = [
     (Codec::Patched, 104),
     (Codec::Multiples, 104),
     (Codec::Steps, 110),
+    (Codec::Lag, 110),
     (Codec::Delta, 115),
 ];
 

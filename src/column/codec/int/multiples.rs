@@ -54,7 +54,7 @@ fn gcd(mut a: u64, mut b: u64) -> u64 {
 
 /// Whether the numbers of steps may be in this codec.
 fn may_nest(codec: Codec) -> bool {
-    !matches!(codec, Codec::Runs | Codec::Steps | Codec::Multiples)
+    !matches!(codec, Codec::Runs | Codec::Steps | Codec::Multiples | Codec::Lag)
 }
 
 /// The minimum, the step, and the stream of numbers of steps.

@@ -46,7 +46,7 @@ impl<D: Domain> Differences<D> {
 
 /// Whether the differences may be in this codec.
 fn may_nest(codec: Codec) -> bool {
-    !matches!(codec, Codec::Steps | Codec::Multiples)
+    !matches!(codec, Codec::Steps | Codec::Multiples | Codec::Lag)
 }
 
 impl IntCodec for Steps {

@@ -1,0 +1,204 @@
+//! Lag: differences to the number a fixed count before. For rows of several series in turn, as a collector writes that goes
+//! round its sources: the number before is another series', the one a round before is the same one's.
+//!
+//! Head: `b` = the lag, `c` = bytes of the first stream. After it: a stream of the first numbers, as many as the lag, and a
+//! stream of the differences of all others to the one that lies so far before. Neither is itself in lag, steps or multiples.
+
+use crate::column::codec::bitpack::Lane;
+use crate::column::codec::bits::Bits;
+use crate::column::codec::int::{self, Domain, HEAD, IntCodec, IntStats, Shape, Span, choose, encode_as};
+use crate::column::codec::{Codec, Stream, StreamHead};
+use crate::column::le::{Decoded, ensure};
+
+/// See the module.
+pub(super) struct Lag;
+
+/// What the numbers are as differences to those before them in turn.
+#[derive(Debug, Clone)]
+pub(super) struct Lagged<D> {
+    lag: usize,
+    of_first: IntStats<D>,
+    differences: Vec<D>,
+    of_differences: IntStats<D>,
+}
+
+impl<D: Domain> Lagged<D> {
+    /// Takes the differences, if there are at least as many as first numbers.
+    pub(super) fn of(values: &[D], lag: usize) -> Option<Self> {
+        if lag == 0 || lag > usize::from(u16::MAX) || values.len() < 2 * lag {
+            return None;
+        }
+        let differences: Vec<D> =
+            values[lag..].iter().zip(values).map(|(v, before)| v.minus(*before)).collect();
+        let (of_first, of_differences) = (IntStats::flat(&values[..lag]), IntStats::flat(&differences));
+        Some(Self { lag, of_first, differences, of_differences })
+    }
+}
+
+/// Whether the first numbers and the differences may be in this codec.
+fn may_nest(codec: Codec) -> bool {
+    !matches!(codec, Codec::Lag | Codec::Steps | Codec::Multiples)
+}
+
+/// A stream, taken apart.
+struct Parts<'a> {
+    lag: usize,
+    first: Stream<'a>,
+    differences: Stream<'a>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(mut stream: Stream<'a>, count: usize) -> Decoded<Self> {
+        let lag = stream.b;
+        let first = stream.nested(stream.c)?;
+        let differences = stream.nested_rest()?;
+        ensure(lag > 0 && lag <= count, "a lag of nothing, or beyond the values")?;
+        ensure(may_nest(first.codec) && may_nest(differences.codec), "a lag of what it cannot be of")?;
+        Ok(Self { lag, first, differences })
+    }
+
+    /// Whether the first numbers come again and again.
+    fn is_repeated<O: Lane>(&self) -> Decoded<bool> {
+        if self.differences.codec != Codec::Constant {
+            return Ok(false);
+        }
+        Ok(int::decode_vec::<O>(self.differences, 1)?[0] == O::default())
+    }
+}
+
+impl IntCodec for Lag {
+    const CODEC: Codec = Codec::Lag;
+
+    fn size<D: Domain>(stats: &IntStats<D>, shape: Shape) -> Option<usize> {
+        let lagged = stats.lagged.as_ref()?;
+        let (_, first) = choose(&lagged.of_first, shape, may_nest)?;
+        let (_, differences) = choose(&lagged.of_differences, Shape::of_width(shape.width), may_nest)?;
+        Some(HEAD + first + differences)
+    }
+
+    fn encode<D: Domain>(values: &[D], stats: &IntStats<D>, shape: Shape, out: &mut Vec<u8>) {
+        let Some(Lagged { lag, of_first, differences, of_differences }) = stats.lagged.as_deref() else {
+            return;
+        };
+        let mut first = vec![];
+        encode_as(&values[..*lag], of_first, shape, may_nest, &mut first);
+        StreamHead::write(Self::CODEC, 0, *lag as u16, first.len() as u32, out);
+        out.append(&mut first);
+        encode_as(differences, of_differences, Shape::of_width(shape.width), may_nest, out);
+    }
+
+    fn decode<O: Lane>(stream: Stream<'_>, count: usize, out: &mut Vec<O>) -> Decoded<()> {
+        let Parts { lag, first, differences } = Parts::of(stream, count)?;
+        let start = out.len();
+        int::decode(first, lag, out)?;
+        int::decode(differences, count - lag, out)?;
+        let (mut before, mut rest) = out[start..].split_at_mut(lag);
+        while !rest.is_empty() {
+            let (round, behind) = rest.split_at_mut(lag.min(rest.len()));
+            round.iter_mut().zip(&*before).for_each(|(v, before)| *v = before.plus(*v));
+            (before, rest) = (round, behind);
+        }
+        Ok(())
+    }
+
+    fn select<O: Lane>(stream: Stream<'_>, count: usize, rows: &[u16], out: &mut Vec<O>) -> Decoded<()> {
+        let parts = Parts::of(stream, count)?;
+        if parts.is_repeated::<O>()? {
+            let first: Vec<u16> = rows.iter().map(|row| (usize::from(*row) % parts.lag) as u16).collect();
+            out.append(&mut int::select(parts.first, parts.lag, &first)?);
+            return Ok(());
+        }
+        let all = int::decode_vec::<O>(stream, count)?;
+        out.extend(rows.iter().map(|row| all[usize::from(*row)]));
+        Ok(())
+    }
+
+    fn filter<O: Lane>(stream: Stream<'_>, count: usize, span: Span<O>, bits: &mut Bits) -> Decoded<()> {
+        let parts = Parts::of(stream, count)?;
+        if !parts.is_repeated::<O>()? {
+            bits.set_where(0, &int::decode_vec(stream, count)?, |v| span.test(v));
+            return Ok(());
+        }
+        let first = int::decode_vec::<O>(parts.first, parts.lag)?;
+        for at in (0..parts.lag).filter(|at| span.test(first[*at])) {
+            (at..count).step_by(parts.lag).for_each(|row| bits.set_range(row, 1));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::column::codec::int::{decode_vec, encode, filter, select};
+
+    /// Encodes numbers, and checks all ways to read them. Returns the codec and the bytes.
+    fn check(values: &[i64], lag: usize, force: Option<Codec>) -> (Codec, Vec<u8>) {
+        let mut out = vec![];
+        let stats = IntStats::with_lag(values, Some(lag));
+        let codec = encode(values, &stats, Shape::of_width(8), force, &mut out);
+        let stream = || Stream::parse(&out).unwrap();
+        let decoded = decode_vec::<u64>(stream(), values.len()).unwrap();
+        assert_eq!(decoded.iter().map(|v| *v as i64).collect::<Vec<_>>(), values);
+        let rows: Vec<u16> = (0..values.len() as u16).filter(|row| row % 3 != 1).collect();
+        let selected = select::<u64>(stream(), values.len(), &rows).unwrap();
+        assert!(selected.iter().zip(&rows).all(|(v, row)| *v as i64 == values[usize::from(*row)]));
+        let span = Span { lo: values[0] as u64, span: 50 };
+        let mut bits = Bits::new(values.len());
+        filter(stream(), values.len(), span, &mut bits).unwrap();
+        let bits = bits.finish();
+        assert!(decoded.iter().enumerate().all(|(row, v)| bits.value(row) == span.test(*v)));
+        (codec, out)
+    }
+
+    #[test]
+    fn series_in_turn_take_the_bits_of_their_own_steps() {
+        let mut series: Vec<i64> = (0..100).map(|i| i * 7919 % 100_000).collect();
+        let walk: Vec<i64> = (0..2048_usize)
+            .map(|i| {
+                series[i % 100] += i as i64 * 31 % 16 - 8;
+                series[i % 100]
+            })
+            .collect();
+        let (codec, out) = check(&walk, 100, None);
+        assert_eq!(codec, Codec::Lag);
+        assert!(out.len() < 2048 * 4 / 8 + 100 * 17 / 8 + 100, "{}", out.len());
+        // With another lag it is not worth it.
+        assert_ne!(check(&walk, 99, None).0, Codec::Lag);
+        // What says nothing new takes nothing.
+        let again: Vec<i64> = (0..2048).map(|i| i % 7 * 7919 % 1000).collect();
+        let (codec, out) = check(&again, 7, None);
+        assert_eq!(codec, Codec::Lag);
+        assert!(out.len() < 60, "{}", out.len());
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let values: Vec<i64> = (0..64).map(|i| i % 8 * 1000 + i / 8).collect();
+        let (_, out) = check(&values, 8, Some(Codec::Lag));
+        for lag in [0, 65, u16::MAX] {
+            let mut bad = out.clone();
+            bad[2..4].copy_from_slice(&lag.to_le_bytes());
+            assert!(decode_vec::<u64>(Stream::parse(&bad).unwrap(), 64).is_err(), "{lag}");
+        }
+        for cut in 8..out.len() {
+            let cut = Stream::parse(&out[..cut]).unwrap();
+            assert!(decode_vec::<u64>(cut, 64).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_come_back(values in prop::collection::vec(any::<i64>(), 1..300), lag in 1_usize..200) {
+            check(&values, lag, Some(Codec::Lag));
+        }
+
+        #[test]
+        fn any_period_comes_back(period in prop::collection::vec(-3_i64..3, 1..40), count in 1_usize..300) {
+            let values: Vec<i64> = period.iter().copied().cycle().take(count).collect();
+            check(&values, period.len(), Some(Codec::Lag));
+        }
+    }
+}
