@@ -183,6 +183,7 @@ pub(crate) enum Pattern {
     Narrow,
     Multiples,
     Series,
+    InTurn,
     Outliers,
     Few,
     Decimals,
@@ -190,7 +191,7 @@ pub(crate) enum Pattern {
     Random,
 }
 
-pub(crate) const PATTERNS: [Pattern; 12] = [
+pub(crate) const PATTERNS: [Pattern; 13] = [
     Pattern::Constant,
     Pattern::Sequence,
     Pattern::Rising,
@@ -198,6 +199,7 @@ pub(crate) const PATTERNS: [Pattern; 12] = [
     Pattern::Narrow,
     Pattern::Multiples,
     Pattern::Series,
+    Pattern::InTurn,
     Pattern::Outliers,
     Pattern::Few,
     Pattern::Decimals,
@@ -237,6 +239,12 @@ fn numbers(pattern: Pattern, rows: usize, random: &mut Random) -> Vec<i128> {
                 left -= 1;
                 at += 1 + start % 2;
                 at
+            }
+            // Each of some goes its own way, or stays.
+            Pattern::InTurn => {
+                let series = 2 + start.rem_euclid(19);
+                let step = if start % 2 == 0 { i128::from(random.below(4)) } else { 0 };
+                start + (i % series) * 7919 % 10_007 + i / series + step
             }
             Pattern::Outliers if random.below(60) == 0 => i128::from(random.next() as i64),
             Pattern::Outliers => i128::from(random.below(30)),

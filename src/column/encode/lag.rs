@@ -71,7 +71,15 @@ fn least_difference(values: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float64Array, StringViewArray};
+
     use super::*;
+    use crate::column::conformance::{flat, options, place};
+    use crate::column::layout::BLOCK_ROWS;
+    use crate::column::types::LogicalType;
+    use crate::column::{ChunkReader, encode_chunk};
 
     fn random(i: usize) -> u64 {
         let x = (i as u64).wrapping_add(0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -107,5 +115,32 @@ mod tests {
         assert_eq!(find(100_000, None, |i| [f64::INFINITY, f64::NEG_INFINITY, f64::NAN][i % 3]), None);
         assert_eq!(found(100_000, |i| (random(i / 300) % 1000) as f64), None);
         assert_eq!(found(10, |i| (i % 2) as f64), None);
+    }
+
+    /// Bits a row of a chunk, which comes back as it was.
+    fn bits_a_row(array: &ArrayRef, ty: &LogicalType) -> f64 {
+        let encoded = encode_chunk(array, ty, &options(None, BLOCK_ROWS)).unwrap();
+        let bits = encoded.bytes.len() as f64 * 8.0 / array.len() as f64;
+        let place = place();
+        let read = ChunkReader::open(encoded.bytes.into(), ty, place).unwrap().read_all().unwrap();
+        assert_eq!(&flat(&read), array);
+        bits
+    }
+
+    #[test]
+    fn columns_of_series_in_turn_are_small() {
+        let rows = 40_000;
+        let mut series: Vec<i64> = (0..70).map(|i| i * 7919 % 10_000).collect();
+        let walk = (0..rows).map(|i| {
+            series[i % 70] += (random(i) % 16) as i64 - 8;
+            series[i % 70] as f64 / 100.0
+        });
+        let walk: ArrayRef = Arc::new(walk.collect::<Float64Array>());
+        let bits = bits_a_row(&walk, &LogicalType::Double);
+        assert!((4.0..6.0).contains(&bits), "{bits} bits");
+        let host = |i: usize| format!("host number {}", random(i % 70) % 5000);
+        let hosts: ArrayRef = Arc::new(StringViewArray::from_iter_values((0..rows).map(host)));
+        let bits = bits_a_row(&hosts, &LogicalType::Varchar);
+        assert!(bits < 1.2, "{bits} bits");
     }
 }

@@ -13,6 +13,9 @@ use crate::column::le::{Decoded, ensure};
 /// See the module.
 pub(super) struct Lag;
 
+/// Of one series in so many, or fewer, only the numbers of these are decoded.
+const FEW_SERIES: usize = 6;
+
 /// What the numbers are as differences to those before them in turn.
 #[derive(Debug, Clone)]
 pub(super) struct Lagged<D> {
@@ -66,6 +69,38 @@ impl<'a> Parts<'a> {
     }
 }
 
+impl Parts<'_> {
+    /// Appends the numbers of some rows, which are all of a few series, in order, and of the first rounds.
+    fn decode_series<O: Lane>(
+        &self,
+        series: &[u16],
+        rounds: usize,
+        count: usize,
+        rows: &[u16],
+        out: &mut Vec<O>,
+    ) -> Decoded<()> {
+        let lag = self.lag;
+        let mut numbers = int::select::<O>(self.first, lag, series)?;
+        let differing = (0..rounds.saturating_sub(1)).flat_map(|round| {
+            let at = series.iter().map(move |series| round * lag + usize::from(*series));
+            at.take_while(|at| *at < count - lag).map(|at| at as u16)
+        });
+        let differing: Vec<u16> = differing.collect();
+        let differences = int::select::<O>(self.differences, count - lag, &differing)?;
+        for difference in differences {
+            numbers.push(numbers[numbers.len() - series.len()].plus(difference));
+        }
+        let mut place = vec![0; lag];
+        series.iter().zip(0..).for_each(|(series, at)| place[usize::from(*series)] = at);
+        let number = |row: &u16| {
+            let row = usize::from(*row);
+            numbers[row / lag * series.len() + place[row % lag]]
+        };
+        out.extend(rows.iter().map(number));
+        Ok(())
+    }
+}
+
 impl IntCodec for Lag {
     const CODEC: Codec = Codec::Lag;
 
@@ -88,9 +123,19 @@ impl IntCodec for Lag {
     }
 
     fn decode<O: Lane>(stream: Stream<'_>, count: usize, out: &mut Vec<O>) -> Decoded<()> {
-        let Parts { lag, first, differences } = Parts::of(stream, count)?;
+        let parts = Parts::of(stream, count)?;
+        let is_repeated = parts.is_repeated::<O>()?;
+        let Parts { lag, first, differences } = parts;
         let start = out.len();
         int::decode(first, lag, out)?;
+        if is_repeated {
+            while out.len() - start < count {
+                let more = (count - (out.len() - start)).min(out.len() - start);
+                // Whole rounds, so that what is copied begins one.
+                out.extend_from_within(start..start + more);
+            }
+            return Ok(());
+        }
         int::decode(differences, count - lag, out)?;
         let (mut before, mut rest) = out[start..].split_at_mut(lag);
         while !rest.is_empty() {
@@ -108,9 +153,17 @@ impl IntCodec for Lag {
             out.append(&mut int::select(parts.first, parts.lag, &first)?);
             return Ok(());
         }
-        let all = int::decode_vec::<O>(stream, count)?;
-        out.extend(rows.iter().map(|row| all[usize::from(*row)]));
-        Ok(())
+        let lag = parts.lag;
+        let mut series: Vec<u16> = rows.iter().map(|row| (usize::from(*row) % lag) as u16).collect();
+        series.sort_unstable();
+        series.dedup();
+        if series.len() * FEW_SERIES > lag {
+            let all = int::decode_vec::<O>(stream, count)?;
+            out.extend(rows.iter().map(|row| all[usize::from(*row)]));
+            return Ok(());
+        }
+        let rounds = rows.iter().map(|row| usize::from(*row) / lag).max().map_or(0, |last| last + 1);
+        parts.decode_series(&series, rounds, count, rows, out)
     }
 
     fn filter<O: Lane>(stream: Stream<'_>, count: usize, span: Span<O>, bits: &mut Bits) -> Decoded<()> {
@@ -142,9 +195,21 @@ mod tests {
         let stream = || Stream::parse(&out).unwrap();
         let decoded = decode_vec::<u64>(stream(), values.len()).unwrap();
         assert_eq!(decoded.iter().map(|v| *v as i64).collect::<Vec<_>>(), values);
-        let rows: Vec<u16> = (0..values.len() as u16).filter(|row| row % 3 != 1).collect();
-        let selected = select::<u64>(stream(), values.len(), &rows).unwrap();
-        assert!(selected.iter().zip(&rows).all(|(v, row)| *v as i64 == values[usize::from(*row)]));
+        let every = |keeps: &dyn Fn(usize) -> bool| {
+            (0..values.len()).filter(|row| keeps(*row)).map(|row| row as u16).collect()
+        };
+        let chosen: [Vec<u16>; 5] = [
+            every(&|row| row % 3 != 1),
+            every(&|row| row % lag == lag / 2),
+            every(&|row| row % lag < lag / 8 && row % 5 > 0),
+            every(&|row| row + 3 > values.len()),
+            vec![],
+        ];
+        for rows in chosen {
+            let selected = select::<u64>(stream(), values.len(), &rows).unwrap();
+            assert!(selected.iter().zip(&rows).all(|(v, row)| *v as i64 == values[usize::from(*row)]));
+            assert_eq!(selected.len(), rows.len());
+        }
         let span = Span { lo: values[0] as u64, span: 50 };
         let mut bits = Bits::new(values.len());
         filter(stream(), values.len(), span, &mut bits).unwrap();
