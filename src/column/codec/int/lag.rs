@@ -154,14 +154,18 @@ impl IntCodec for Lag {
             return Ok(());
         }
         let lag = parts.lag;
-        let mut series: Vec<u16> = rows.iter().map(|row| (usize::from(*row) % lag) as u16).collect();
-        series.sort_unstable();
-        series.dedup();
-        if series.len() * FEW_SERIES > lag {
-            let all = int::decode_vec::<O>(stream, count)?;
-            out.extend(rows.iter().map(|row| all[usize::from(*row)]));
-            return Ok(());
+        let (mut is_wanted, mut wanted) = (vec![false; lag], 0);
+        for row in rows {
+            let series = &mut is_wanted[usize::from(*row) % lag];
+            wanted += usize::from(!*series);
+            *series = true;
+            if wanted * FEW_SERIES > lag {
+                let all = int::decode_vec::<O>(stream, count)?;
+                out.extend(rows.iter().map(|row| all[usize::from(*row)]));
+                return Ok(());
+            }
         }
+        let series: Vec<u16> = (0..lag).filter(|at| is_wanted[*at]).map(|at| at as u16).collect();
         let rounds = rows.iter().map(|row| usize::from(*row) / lag).max().map_or(0, |last| last + 1);
         parts.decode_series(&series, rounds, count, rows, out)
     }

@@ -9,7 +9,7 @@ use crate::column::codec::bits::Bits;
 use crate::column::codec::int::frame::{self, Frame};
 use crate::column::codec::int::{Domain, HEAD, IntCodec, IntStats, Shape, Span, packed};
 use crate::column::codec::{Codec, Stream, StreamHead};
-use crate::column::le::{Decoded, ensure};
+use crate::column::le::{Cursor, Decoded, ensure};
 
 /// See the module.
 pub(super) struct Patched;
@@ -41,6 +41,15 @@ fn exceptions<O: Lane>(stream: &mut Stream<'_>, count: usize) -> Decoded<Vec<(us
     let all: Vec<(usize, O)> = positions.zip(values.chunks_exact(O::WIDTH).map(O::read)).collect();
     ensure(all.iter().all(|(at, _)| *at < count), "an exception lies past the end")?;
     Ok(all)
+}
+
+/// The stream as if it had no exceptions, and these.
+fn parts<O: Lane>(stream: Stream<'_>, count: usize) -> Decoded<(Stream<'_>, Vec<(usize, O)>)> {
+    let (mut framed, mut rest) = (stream, stream);
+    frame::parts::<O>(&mut rest, count)?;
+    let before = stream.payload.rest();
+    framed.payload = Cursor::new(&before[..before.len() - rest.payload.rest().len()]);
+    Ok((framed, exceptions(&mut rest, count)?))
 }
 
 impl IntCodec for Patched {
@@ -79,15 +88,22 @@ impl IntCodec for Patched {
         Ok(())
     }
 
+    fn select<O: Lane>(stream: Stream<'_>, count: usize, rows: &[u16], out: &mut Vec<O>) -> Decoded<()> {
+        let (framed, mut exceptions) = parts::<O>(stream, count)?;
+        let start = out.len();
+        Frame::select(framed, count, rows, out)?;
+        exceptions.sort_by_key(|(at, _)| *at);
+        for (v, row) in out[start..].iter_mut().zip(rows) {
+            if let Ok(at) = exceptions.binary_search_by_key(&usize::from(*row), |(at, _)| *at) {
+                *v = exceptions[at].1;
+            }
+        }
+        Ok(())
+    }
+
     fn filter<O: Lane>(stream: Stream<'_>, count: usize, span: Span<O>, bits: &mut Bits) -> Decoded<()> {
-        let mut rest = stream;
-        let before = rest.payload.rest();
-        frame::parts::<O>(&mut rest, count)?;
-        let framed = before.len() - rest.payload.rest().len();
-        let exceptions = exceptions::<O>(&mut rest, count)?;
-        let mut plain = stream;
-        plain.payload = crate::column::le::Cursor::new(&before[..framed]);
-        Frame::filter(plain, count, span, bits)?;
+        let (framed, exceptions) = parts::<O>(stream, count)?;
+        Frame::filter(framed, count, span, bits)?;
         for (at, v) in exceptions {
             bits.assign(at, span.test(v));
         }
