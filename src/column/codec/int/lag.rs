@@ -69,34 +69,51 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Tells rounds and series of rows, without a division where they come in order.
+struct Turns {
+    lag: usize,
+    round: usize,
+    /// The first row of the round.
+    start: usize,
+}
+
+impl Turns {
+    #[inline]
+    fn of(&mut self, row: u16) -> (usize, usize) {
+        let row = usize::from(row);
+        if row < self.start || row >= self.start + self.lag {
+            self.round = row / self.lag;
+            self.start = self.round * self.lag;
+        }
+        (self.round, row - self.start)
+    }
+}
+
 impl Parts<'_> {
-    /// Appends the numbers of some rows, which are all of a few series, in order, and of the first rounds.
+    /// Appends the numbers of some rows, by round and series, which are all of a few series, in order.
     fn decode_series<O: Lane>(
         &self,
         series: &[u16],
-        rounds: usize,
+        rows: &[(usize, usize)],
         count: usize,
-        rows: &[u16],
         out: &mut Vec<O>,
     ) -> Decoded<()> {
         let lag = self.lag;
+        let rounds = rows.iter().map(|(round, _)| round + 1).max().unwrap_or(0);
+        let mut differing = Vec::with_capacity(series.len() * rounds);
+        for start in (0..rounds.saturating_sub(1)).map(|round| round * lag) {
+            let at = series.iter().map(|series| start + usize::from(*series));
+            differing.extend(at.take_while(|at| *at < count - lag).map(|at| at as u16));
+        }
         let mut numbers = int::select::<O>(self.first, lag, series)?;
-        let differing = (0..rounds.saturating_sub(1)).flat_map(|round| {
-            let at = series.iter().map(move |series| round * lag + usize::from(*series));
-            at.take_while(|at| *at < count - lag).map(|at| at as u16)
-        });
-        let differing: Vec<u16> = differing.collect();
+        numbers.reserve(differing.len());
         let differences = int::select::<O>(self.differences, count - lag, &differing)?;
-        for difference in differences {
-            numbers.push(numbers[numbers.len() - series.len()].plus(difference));
+        for (at, difference) in differences.into_iter().enumerate() {
+            numbers.push(numbers[at].plus(difference));
         }
         let mut place = vec![0; lag];
         series.iter().zip(0..).for_each(|(series, at)| place[usize::from(*series)] = at);
-        let number = |row: &u16| {
-            let row = usize::from(*row);
-            numbers[row / lag * series.len() + place[row % lag]]
-        };
-        out.extend(rows.iter().map(number));
+        out.extend(rows.iter().map(|(round, of)| numbers[round * series.len() + place[*of]]));
         Ok(())
     }
 }
@@ -149,16 +166,19 @@ impl IntCodec for Lag {
     fn select<O: Lane>(stream: Stream<'_>, count: usize, rows: &[u16], out: &mut Vec<O>) -> Decoded<()> {
         let parts = Parts::of(stream, count)?;
         if parts.is_repeated::<O>()? {
-            let first: Vec<u16> = rows.iter().map(|row| (usize::from(*row) % parts.lag) as u16).collect();
+            let mut turns = Turns { lag: parts.lag, round: 0, start: 0 };
+            let first: Vec<u16> = rows.iter().map(|row| turns.of(*row).1 as u16).collect();
             out.append(&mut int::select(parts.first, parts.lag, &first)?);
             return Ok(());
         }
         let lag = parts.lag;
-        let (mut is_wanted, mut wanted) = (vec![false; lag], 0);
+        let mut turns = Turns { lag, round: 0, start: 0 };
+        let (mut is_wanted, mut wanted, mut places) = (vec![false; lag], 0, Vec::with_capacity(rows.len()));
         for row in rows {
-            let series = &mut is_wanted[usize::from(*row) % lag];
-            wanted += usize::from(!*series);
-            *series = true;
+            let (round, of) = turns.of(*row);
+            wanted += usize::from(!is_wanted[of]);
+            is_wanted[of] = true;
+            places.push((round, of));
             if wanted * FEW_SERIES > lag {
                 let all = int::decode_vec::<O>(stream, count)?;
                 out.extend(rows.iter().map(|row| all[usize::from(*row)]));
@@ -166,8 +186,7 @@ impl IntCodec for Lag {
             }
         }
         let series: Vec<u16> = (0..lag).filter(|at| is_wanted[*at]).map(|at| at as u16).collect();
-        let rounds = rows.iter().map(|row| usize::from(*row) / lag).max().map_or(0, |last| last + 1);
-        parts.decode_series(&series, rounds, count, rows, out)
+        parts.decode_series(&series, &places, count, out)
     }
 
     fn filter<O: Lane>(stream: Stream<'_>, count: usize, span: Span<O>, bits: &mut Bits) -> Decoded<()> {
