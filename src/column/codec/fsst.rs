@@ -321,18 +321,14 @@ fn last_word(bytes: &[u8]) -> (u64, usize) {
     (u64::from_le_bytes(eight), bytes.len())
 }
 
-/// A table that is never on the stack.
-fn table_of<T: Copy + std::fmt::Debug, const N: usize>(value: T) -> Box<[T; N]> {
-    vec![value; N].try_into().expect("as many as were made")
-}
-
 impl Encoder {
     /// An encoder of these symbols, the most useful first.
     fn new(candidates: impl Iterator<Item = Symbol>) -> Self {
         let mut new = Self {
             symbols: Vec::with_capacity(MAX_SYMBOLS),
-            long: table_of(LongSymbol::NONE),
-            short: table_of(Coded::ESCAPED),
+            // Never on the stack.
+            long: vec![LongSymbol::NONE; SLOTS].try_into().expect("as many slots"),
+            short: vec![Coded::ESCAPED; 1 << 16].try_into().expect("as many pairs"),
             single: [Coded::ESCAPED; 256],
         };
         for symbol in candidates {
