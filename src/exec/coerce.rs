@@ -284,11 +284,17 @@ pub fn union_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
         return Some(T::Map(Box::new(union_type(xk, yk)?), Box::new(union_type(xv, yv)?)));
     }
     if let (T::Struct(x), T::Struct(y)) = (a, b)
-        && x.len() == y.len()
-        && x.iter().zip(y.iter()).all(|(x, y)| x.0.eq_ignore_ascii_case(&y.0))
+        && !a.is_tuple()
+        && !b.is_tuple()
     {
-        let field = |(x, y): (&(Box<str>, T), &(Box<str>, T))| Some((x.0.clone(), union_type(&x.1, &y.1)?));
-        return Some(T::Struct(x.iter().zip(y.iter()).map(field).collect::<Option<_>>()?));
+        let mut fields: Vec<(Box<str>, T)> = x.to_vec();
+        for (name, ty) in y.iter() {
+            match fields.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+                Some(field) => field.1 = union_type(&field.1, ty)?,
+                None => fields.push((name.clone(), ty.clone())),
+            }
+        }
+        return Some(T::Struct(fields.into()));
     }
     let winner = if rank(a) >= rank(b) { a } else { b };
     Some(if matches!(winner, T::Enum(_)) { T::Varchar } else { winner.clone() })

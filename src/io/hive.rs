@@ -4,11 +4,10 @@ use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::cast::cast;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::functions::HIVE_NULL;
 use crate::io::options::Options;
 use crate::io::type_name;
 
-/// The name of a directory of rows whose key is NULL.
-pub(crate) const NULL_NAME: &str = "__HIVE_DEFAULT_PARTITION__";
 /// Types that are tried for a key, the likeliest first.
 const CANDIDATES: [LogicalType; 3] = [LogicalType::BigInt, LogicalType::Date, TIMESTAMP];
 
@@ -130,7 +129,7 @@ fn keys_of(path: &str) -> Vec<(String, Option<String>)> {
         .into_iter()
         .filter_map(|d| {
             let (key, value) = d.split_once('=')?;
-            let value = (value != NULL_NAME).then(|| decode(value));
+            let value = (value != HIVE_NULL).then(|| decode(value));
             (!key.is_empty()).then(|| (decode(key), value))
         })
         .collect()
@@ -138,7 +137,7 @@ fn keys_of(path: &str) -> Vec<(String, Option<String>)> {
 
 /// The name of a directory for a key and its value.
 pub(crate) fn directory(key: &str, value: Option<&str>) -> String {
-    format!("{}={}", encode(key), value.map_or_else(|| NULL_NAME.to_string(), encode))
+    format!("{}={}", encode(key), value.map_or_else(|| HIVE_NULL.to_string(), encode))
 }
 
 /// Writes what could be misread in a path as `%` and two hexadecimal digits.

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
+use arrow_array::builder::{BinaryViewBuilder, FixedSizeBinaryBuilder, StringViewBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, Float64Array, UInt32Array};
@@ -251,14 +251,35 @@ fn combined(g: &Grouped, f: fn(bool, bool) -> bool) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-/// `bit_and`, `bit_or` and `bit_xor` of bit strings.
-pub(super) fn bitwise(name: &str) -> Chosen {
-    let finish: fn(&Grouped, &LogicalType) -> Result<ArrayRef> = match name {
-        "bit_and" => |g, _| combined(g, |a, b| a & b),
-        "bit_or" => |g, _| combined(g, |a, b| a | b),
+/// Values of `UHUGEINT`, combined byte by byte.
+fn combined_bytes(g: &Grouped, f: fn(u8, u8) -> u8) -> Result<ArrayRef> {
+    let values = g.columns[0].as_fixed_size_binary();
+    let mut out = FixedSizeBinaryBuilder::with_capacity(g.offsets.len(), values.value_length());
+    for w in g.offsets.windows(2) {
+        if w[0] == w[1] {
+            out.append_null();
+            continue;
+        }
+        let mut all = values.value(w[0]).to_vec();
+        for row in w[0] + 1..w[1] {
+            all.iter_mut().zip(values.value(row)).for_each(|(a, b)| *a = f(*a, *b));
+        }
+        out.append_value(all)?;
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// `bit_and`, `bit_or` and `bit_xor` of bit strings, or of `UHUGEINT`, for which Arrow has no numbers.
+pub(super) fn bitwise(name: &str, ty: &LogicalType) -> Chosen {
+    let finish: fn(&Grouped, &LogicalType) -> Result<ArrayRef> = match (name, ty) {
+        ("bit_and", LogicalType::UHugeInt) => |g, _| combined_bytes(g, |a, b| a & b),
+        ("bit_or", LogicalType::UHugeInt) => |g, _| combined_bytes(g, |a, b| a | b),
+        (_, LogicalType::UHugeInt) => |g, _| combined_bytes(g, |a, b| a ^ b),
+        ("bit_and", _) => |g, _| combined(g, |a, b| a & b),
+        ("bit_or", _) => |g, _| combined(g, |a, b| a | b),
         _ => |g, _| combined(g, |a, b| a ^ b),
     };
-    gather(vec![LogicalType::Bit], LogicalType::Bit, true, finish)
+    gather(vec![ty.clone()], ty.clone(), true, finish)
 }
 
 pub(super) fn register(r: &mut Registry) {

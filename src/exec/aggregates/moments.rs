@@ -275,12 +275,13 @@ fn double<S: Accumulate<Input = F>>(args: &[ArgInfo]) -> Option<Chosen> {
 fn bits<const OP: u8>(args: &[ArgInfo]) -> Option<Chosen> {
     let [arg] = args else { return None };
     let ty = if arg.ty == LogicalType::Null { LogicalType::Integer } else { arg.ty.clone() };
-    if ty == LogicalType::Bit {
-        return Some(super::collected::bitwise(match OP {
+    if matches!(ty, LogicalType::Bit | LogicalType::UHugeInt) {
+        let name = match OP {
             AND => "bit_and",
             OR => "bit_or",
             _ => "bit_xor",
-        }));
+        };
+        return Some(super::collected::bitwise(name, &ty));
     }
     if !ty.is_integer() {
         return None;

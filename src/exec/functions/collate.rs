@@ -56,6 +56,23 @@ pub fn apply(key: &Expr, text: &Expr) -> Expr {
     }
 }
 
+/// The name of the collation whose key this is.
+pub fn collation_name(key: &Expr) -> String {
+    let mut parts = vec![];
+    let mut at = key;
+    while let Expr::Call { function, args, .. } = at {
+        match function.name {
+            "lower" => parts.push("NOCASE"),
+            "strip_accents" => parts.push("NOACCENT"),
+            _ => {}
+        }
+        let Some(inner) = args.first() else { break };
+        at = inner;
+    }
+    parts.reverse();
+    if parts.is_empty() { "BINARY".into() } else { parts.join(".") }
+}
+
 /// The key of a collation over one column, or `None` if there is none of that name. Names may be chained with dots.
 pub fn collation_key(name: &str) -> Option<Expr> {
     let mut key = Expr::Column { index: 0, ty: LogicalType::Varchar };

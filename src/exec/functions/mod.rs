@@ -37,7 +37,7 @@ pub use crate::exec::eval::flatten;
 use arithmetic::by_zero;
 pub(crate) use arithmetic::{Checked, with_integer};
 pub use attempt::attempt_function;
-pub use collate::{apply, collated, collation, collation_key, comparison_key};
+pub use collate::{apply, collated, collation, collation_key, collation_name, comparison_key};
 pub use date::TimePattern;
 pub(crate) use identifier::random_uuid;
 pub(crate) use kernel::list_end;
@@ -46,6 +46,7 @@ pub(crate) use list::{FROM_START, TO_END};
 pub(crate) use math::random_bits;
 pub use registry::{FunctionInfo, catalog, is_scalar};
 pub(crate) use registry::{closest, no_match};
+pub(crate) use string::HIVE_NULL;
 pub use structs::bind_struct_pack;
 
 use crate::column::scalar::Scalar;

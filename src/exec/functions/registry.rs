@@ -293,7 +293,8 @@ pub(crate) fn common_of<'a>(args: impl Iterator<Item = &'a ArgInfo> + Clone) -> 
     for a in all {
         ty = common_type(&ty, &a.ty)?;
     }
-    if ty == LogicalType::Null && args.clone().any(is_text_literal) {
+    // A text beside members of an enum need not be one of them.
+    if matches!(ty, LogicalType::Null | LogicalType::Enum(_)) && args.clone().any(is_text_literal) {
         ty = LogicalType::Varchar;
     }
     Some(ty)

@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, UInt32Array, UInt64Array, new_null_array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_ord::ord::make_comparator;
-use arrow_schema::SortOptions;
+use arrow_schema::{DataType, SortOptions};
 
 use super::kernel::list_end;
 use super::list::{Lists, item_type};
@@ -127,18 +127,26 @@ fn find_key(args: &[ArrayRef], types: &[LogicalType], rows: usize) -> Result<Vec
 pub(super) fn map_extract(site: &CallSite<'_>, listed: bool) -> ScalarKernel {
     let types = site.types.to_vec();
     Box::new(move |args, ty, rows, _| {
-        if map_key_type(&types) == LogicalType::Null {
+        // A map whose keys have no type has none.
+        let places = match map_key_type(&types) {
+            LogicalType::Null if !listed => return Ok(new_null_array(&ty.arrow(), rows)),
+            LogicalType::Null => vec![None; rows],
+            _ => find_key(args, &types, rows)?,
+        };
+        if args[0].data_type() == &DataType::Null {
             return Ok(new_null_array(&ty.arrow(), rows));
         }
-        let places = find_key(args, &types, rows)?;
         let values = args[0].as_map().values();
         if !listed {
             return Ok(arrow_select::take::take(values, &UInt32Array::from(places), None)?);
         }
         let offsets = OffsetBuffer::from_lengths(places.iter().map(|p| usize::from(p.is_some())));
+        let known = |row: usize| args[0].is_valid(if args[0].len() == rows { row } else { 0 });
+        let nulls = NullBuffer::from((0..rows).map(known).collect::<Vec<_>>());
+        let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
         let found: UInt32Array = places.into_iter().flatten().collect::<Vec<_>>().into();
         let values = arrow_select::take::take(values, &found, None)?;
-        list_array(&item_type(ty), offsets, values, None)
+        list_array(&item_type(ty), offsets, values, nulls)
     })
 }
 

@@ -3,6 +3,8 @@
 //! Buckets of days and less are counted from Monday, 2000-01-03, so that weeks begin on Mondays; buckets of
 //! months from 2000-01-01. A bucket begins at or before every time in it, also before the origin.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
@@ -127,6 +129,20 @@ fn on_dates(which: &'static [usize], inner: ScalarKernel) -> ScalarKernel {
     })
 }
 
+/// Runs a kernel of timestamps on times of day, where arguments `which` are such: as times of 1970-01-01, of whose
+/// buckets the time of day is left.
+fn on_clock(which: &'static [usize], inner: ScalarKernel) -> ScalarKernel {
+    Box::new(move |args, ty, rows, ctx| {
+        let mut args: Vec<ArrayRef> = args.to_vec();
+        for i in which {
+            let times = args[*i].as_primitive::<Time64MicrosecondType>();
+            args[*i] = Arc::new(times.reinterpret_cast::<Ts>());
+        }
+        let out = inner(&args, &TIMESTAMP, rows, ctx)?;
+        crate::exec::cast::cast(&out, &TIMESTAMP, ty, false)
+    })
+}
+
 fn with_offset() -> ScalarKernel {
     primitive::<(I, Ts, I), Ts>(|(w, t, by)| bucket_offset(width_of(w)?, t, by).map(Some))
 }
@@ -223,6 +239,10 @@ pub(super) fn register(r: &mut Registry) {
         ],
         in_zone,
     );
+    d = d
+        .map(&[iv.clone(), T::Time], T::Time, |_| on_clock(&[1], simple(None)))
+        .map(&[iv.clone(), T::Time, iv.clone()], T::Time, |_| on_clock(&[1], with_offset()))
+        .map(&[iv.clone(), T::Time, T::Time], T::Time, |_| on_clock(&[1, 2], with_origin()));
     r.add(
         d.map(&[iv.clone(), T::Date], T::Date, |_| on_dates(&[1], simple(None)))
             .map(&[iv.clone(), T::Date, iv.clone()], T::Date, |_| on_dates(&[1], with_offset()))

@@ -65,8 +65,9 @@ impl Walk {
         }
     }
 
-    fn root(&mut self, value: &str, path: &str) -> Result<()> {
-        self.next = 0;
+    /// Tells of a value that lies behind `before` others in its document.
+    fn root(&mut self, value: &str, path: &str, before: u64) -> Result<()> {
+        self.next = before;
         let id = self.take();
         let scalar = elements(value).is_none() && members(value).is_none();
         if self.tree || scalar {
@@ -157,6 +158,32 @@ fn append(to: &mut StringViewBuilder, text: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// How many keys and values a value has in it, itself among them.
+fn count(value: &str) -> u64 {
+    match (members(value), elements(value)) {
+        (Some(all), _) => 1 + all.iter().map(|(_, v)| 1 + count(v)).sum::<u64>(),
+        (_, Some(all)) => 1 + all.iter().map(|v| count(v)).sum::<u64>(),
+        _ => 1,
+    }
+}
+
+/// How many keys and values of a document lie before the value that a path leads to.
+fn before(document: &str, path: &[Step]) -> u64 {
+    let Some((first, rest)) = path.split_first() else { return 0 };
+    let Some(next) = find(document, std::slice::from_ref(first)) else { return 0 };
+    let passed: u64 = match (first, members(document), elements(document)) {
+        (Step::Key(key), Some(all), _) => {
+            1 + all.iter().take_while(|(k, _)| k != key).map(|(_, v)| 1 + count(v)).sum::<u64>()
+        }
+        (Step::Index(i), _, Some(all)) => {
+            let at = if *i < 0 { all.len() as i64 + i } else { *i };
+            all.iter().take(usize::try_from(at).unwrap_or(0)).map(|v| count(v)).sum()
+        }
+        _ => return 0,
+    };
+    1 + passed + before(next, rest)
+}
+
 fn kernel(tree: bool) -> ScalarKernel {
     Box::new(move |args, ty, rows, _| {
         let nulls = match nulls_of(args, rows) {
@@ -172,11 +199,12 @@ fn kernel(tree: bool) -> ScalarKernel {
             if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
                 let value = values.get(row);
                 match &paths {
-                    None => walk.root(value, "$")?,
+                    None => walk.root(value, "$", 0)?,
                     Some(paths) => {
                         let path = paths.get(row);
-                        if let Some(found) = find(value, &steps(path)?) {
-                            walk.root(found, path)?;
+                        let steps = steps(path)?;
+                        if let Some(found) = find(value, &steps) {
+                            walk.root(found, path, before(value, &steps))?;
                         }
                     }
                 }

@@ -119,7 +119,7 @@ fn to_base(mut v: u64, base: u64, min_len: usize, out: &mut String) {
     out.extend(digits.iter().rev());
 }
 
-fn url_encode(s: &str, out: &mut String) {
+pub(super) fn url_encode(s: &str, out: &mut String) {
     for b in s.bytes() {
         if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
             out.push(b as char);

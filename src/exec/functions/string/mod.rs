@@ -13,6 +13,7 @@ mod search;
 mod sequence;
 mod slice;
 
+pub(crate) use path::HIVE_NULL;
 pub(super) use slice::part;
 
 use super::registry::Registry;

@@ -1,9 +1,18 @@
 //! Paths of files, taken apart and put together.
 
+use std::sync::Arc;
+
+use arrow_array::Array as _;
+use arrow_array::builder::StringViewBuilder;
+
+use super::encode::url_encode;
 use crate::column::types::LogicalType;
 use crate::exec::functions::ScalarKernel;
-use crate::exec::functions::kernel::{Bool, Str, slice, text_list};
+use crate::exec::functions::kernel::{Bool, Column, Str, slice, text_list};
 use crate::exec::functions::registry::{P, R, Registry, def};
+
+/// The name of a directory of rows whose key is NULL.
+pub(crate) const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// What may stand between parts where nothing is said of it.
 const EITHER: &[char] = &['/', '\\'];
@@ -24,6 +33,31 @@ fn name<'a>(path: &'a str, trim_extension: bool, between: &[char]) -> &'a str {
         Some((stem, _)) if trim_extension && !stem.is_empty() => stem,
         _ => name,
     }
+}
+
+fn hive_component() -> ScalarKernel {
+    Box::new(|args, _, rows, _| {
+        let (keys, values) = (Column::<Str>::open(args, 0, rows)?, Column::<Str>::open(args, 1, rows)?);
+        let is_null = |i: usize, row: usize| args[i].is_null(if args[i].len() == 1 { 0 } else { row });
+        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut name = String::new();
+        for row in 0..rows {
+            if is_null(0, row) {
+                out.append_null();
+                continue;
+            }
+            name.clear();
+            url_encode(keys.get(row), &mut name);
+            name.push('=');
+            if is_null(1, row) {
+                name.push_str(HIVE_NULL);
+            } else {
+                url_encode(values.get(row), &mut name);
+            }
+            out.try_append_value(&name)?;
+        }
+        Ok(Arc::new(out.finish()))
+    })
 }
 
 /// The first directory.
@@ -69,6 +103,15 @@ pub(super) fn register(r: &mut Registry) {
         .map(&[s.clone(), T::Boolean, s.clone()], s.clone(), |_| {
             slice::<(Bool, Str)>(|p, (trim, option)| Ok(Some(name(p, trim, separators(option)))))
         }),
+    );
+    r.add(
+        def(
+            "hive_partition_component",
+            "The name of the directory for the files of one value of a column",
+            "hive_partition_component('city', 'New York')",
+        )
+        .sees_nulls()
+        .map(&[s.clone(), s.clone()], s.clone(), |_| hive_component()),
     );
     r.add(
         def("parse_dirname", "The first directory of a path", "parse_dirname('path/to/file.csv')")

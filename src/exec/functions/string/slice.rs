@@ -6,6 +6,7 @@ use super::{byte_of, char_count};
 use arrow_array::Array as _;
 
 use crate::column::types::LogicalType;
+use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::kernel::{Str, slice, text_list};
 use crate::exec::functions::registry::Registry;
 use crate::exec::functions::registry::def;
@@ -30,15 +31,33 @@ pub(crate) fn part(s: &str, start: i64, length: i64) -> &str {
     &rest[..byte_of(rest, (to - from) as usize)]
 }
 
-/// `substring`: positions from 1, negative ones from the end.
-fn substring(s: &str, offset: i64, length: i64) -> &str {
-    let start = if offset >= 0 { offset - 1 } else { char_count(s) as i64 + offset };
-    part(s, start, length)
+/// An offset or a length that no text can have is a mistake, most often an overflow that happened before.
+fn in_range(what: &str, n: i64) -> Result<i64> {
+    const MOST: i64 = u32::MAX as i64;
+    if n > MOST {
+        return Err(ExecError::OutOfRange(format!("Substring {what} outside of supported range (> {MOST})")));
+    }
+    if n < -MOST - 1 {
+        let least = -MOST - 1;
+        return Err(ExecError::OutOfRange(format!(
+            "Substring {what} outside of supported range (< {least})"
+        )));
+    }
+    Ok(n)
 }
 
-fn left(s: &str, n: i64) -> &str {
-    let n = if n < 0 { (char_count(s) as i64).saturating_add(n) } else { n };
-    part(s, 0, n.max(0))
+/// `substring`: positions from 1, negative ones from the end.
+fn substring(s: &str, offset: i64, length: i64) -> Result<&str> {
+    let (offset, length) = (in_range("offset", offset)?, in_range("length", length)?);
+    let start = if offset >= 0 { offset - 1 } else { char_count(s) as i64 + offset };
+    Ok(part(s, start, length))
+}
+
+fn left(s: &str, n: i64) -> Result<&str> {
+    if n >= 0 {
+        return Ok(part(s, 0, in_range("length", n)?));
+    }
+    Ok(part(s, 0, (char_count(s) as i64).saturating_add(n).max(0)))
 }
 
 fn right(s: &str, n: i64) -> &str {
@@ -75,17 +94,17 @@ pub(super) fn register(r: &mut Registry) {
         def("substring", "Part of a text from a position, of a length", "substring('Hello', 2, 3)")
             .aliases(&["substr", "mid"])
             .map(&[s.clone(), n.clone(), n.clone()], s.clone(), |_| {
-                slice::<(Int64Type, Int64Type)>(|s, (o, l)| Ok(Some(substring(s, o, l))))
+                slice::<(Int64Type, Int64Type)>(|s, (o, l)| substring(s, o, l).map(Some))
             })
             .map(&[s.clone(), n.clone()], s.clone(), |_| {
-                slice::<(Int64Type,)>(|s, (o,)| Ok(Some(substring(s, o, i64::from(u32::MAX)))))
+                slice::<(Int64Type,)>(|s, (o,)| substring(s, o, i64::from(u32::MAX)).map(Some))
             }),
     );
     r.add(
         def("left", "The first characters; all but the last with a negative number", "left('Hello', 2)").map(
             &[s.clone(), n.clone()],
             s.clone(),
-            |_| slice::<(Int64Type,)>(|s, (n,)| Ok(Some(left(s, n)))),
+            |_| slice::<(Int64Type,)>(|s, (n,)| left(s, n).map(Some)),
         ),
     );
     r.add(
@@ -159,20 +178,22 @@ mod tests {
 
     #[test]
     fn substrings() {
-        assert_eq!(substring("hello", 2, 3), "ell");
-        assert_eq!(substring("hello", 0, 3), "he");
-        assert_eq!(substring("hello", -3, 2), "ll");
-        assert_eq!(substring("hello", -10, 8), "hel");
-        assert_eq!(substring("hello", 10, 1), "");
-        assert_eq!(substring("hello", 2, -1), "h");
-        assert_eq!(substring("hello", 4, -2), "el");
-        assert_eq!(substring("héllo", 2, 2), "él");
-        assert_eq!(substring("hello", i64::MIN, i64::MAX), "hell");
-        assert_eq!(substring("hello", i64::MAX, i64::MAX), "");
-        assert_eq!(left("hello", -2), "hel");
+        assert_eq!(substring("hello", 2, 3).unwrap(), "ell");
+        assert_eq!(substring("hello", 0, 3).unwrap(), "he");
+        assert_eq!(substring("hello", -3, 2).unwrap(), "ll");
+        assert_eq!(substring("hello", -10, 8).unwrap(), "hel");
+        assert_eq!(substring("hello", 10, 1).unwrap(), "");
+        assert_eq!(substring("hello", 2, -1).unwrap(), "h");
+        assert_eq!(substring("hello", 4, -2).unwrap(), "el");
+        assert_eq!(substring("héllo", 2, 2).unwrap(), "él");
+        assert_eq!(substring("hello", -(1 << 32), (1 << 32) - 1).unwrap(), "hell");
+        for (offset, length) in [(i64::MIN, 1), (i64::MAX, 1), (1, i64::MIN), (1, i64::MAX)] {
+            assert!(substring("hello", offset, length).is_err());
+        }
+        assert_eq!(left("hello", -2).unwrap(), "hel");
         assert_eq!(right("hello", -2), "llo");
         assert_eq!(right("hé", 1), "é");
-        assert_eq!(left("hello", i64::MIN), "");
+        assert_eq!(left("hello", i64::MIN).unwrap(), "");
         assert_eq!(split_part("a,b,c", ",", -1), "c");
         assert_eq!(split_part("a,b,c", ",", i64::MIN), "");
         assert_eq!(split_part("abc", "", 2), "b");
