@@ -11,6 +11,7 @@ use sqlparser::ast::{Expr, ObjectName, Query, Visit, VisitMut, Visitor, VisitorM
 enum Node<'a> {
     Expr(&'a Expr),
     Query,
+    QueryEnd,
     Relation(&'a ObjectName),
 }
 
@@ -27,20 +28,46 @@ impl Visitor for Walk<'_> {
         (self.0)(Node::Query)
     }
 
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        (self.0)(Node::QueryEnd)
+    }
+
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
         (self.0)(Node::Relation(relation))
     }
 }
 
 /// Shows each expression in `syntax`, parents before their parts, until one breaks.
-pub fn expressions<B>(syntax: &impl Visit, mut see: impl FnMut(&Expr) -> ControlFlow<B>) -> ControlFlow<B> {
+pub fn expressions<B>(syntax: &impl Visit, see: impl FnMut(&Expr) -> ControlFlow<B>) -> ControlFlow<B> {
+    walk_expressions(syntax, true, see)
+}
+
+/// Shows each expression in `syntax` that is not in a subquery, parents before their parts, until one breaks.
+pub fn own_expressions<B>(syntax: &impl Visit, see: impl FnMut(&Expr) -> ControlFlow<B>) -> ControlFlow<B> {
+    walk_expressions(syntax, false, see)
+}
+
+fn walk_expressions<B>(
+    syntax: &impl Visit,
+    in_queries: bool,
+    mut see: impl FnMut(&Expr) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let mut depth = 0;
     let mut broken = ControlFlow::Continue(());
     let _ = syntax.visit(&mut Walk(&mut |node| match node {
-        Node::Expr(expr) => {
+        Node::Expr(expr) if in_queries || depth == 0 => {
             broken = see(expr);
             if broken.is_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
-        Node::Query | Node::Relation(_) => ControlFlow::Continue(()),
+        Node::Query => {
+            depth += 1;
+            ControlFlow::Continue(())
+        }
+        Node::QueryEnd => {
+            depth -= 1;
+            ControlFlow::Continue(())
+        }
+        Node::Expr(_) | Node::Relation(_) => ControlFlow::Continue(()),
     }));
     broken
 }
@@ -48,6 +75,13 @@ pub fn expressions<B>(syntax: &impl Visit, mut see: impl FnMut(&Expr) -> Control
 /// Whether an expression in `syntax` is what is looked for.
 pub fn any_expression(syntax: &impl Visit, mut is: impl FnMut(&Expr) -> bool) -> bool {
     expressions(syntax, |e| if is(e) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }).is_break()
+}
+
+/// Whether an expression in `syntax` that is not in a subquery is what is looked for.
+pub fn any_own_expression(syntax: &impl Visit, mut is: impl FnMut(&Expr) -> bool) -> bool {
+    let walked =
+        own_expressions(syntax, |e| if is(e) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+    walked.is_break()
 }
 
 /// Shows each expression in `syntax`, parents before their parts.
@@ -85,34 +119,60 @@ pub trait Rewrite {
     fn leave(&mut self, expr: &mut Expr);
 }
 
-struct WalkMut<'a>(&'a mut dyn Rewrite);
+struct WalkMut<'a> {
+    rewrite: &'a mut dyn Rewrite,
+    in_queries: bool,
+    /// How many subqueries are around.
+    depth: usize,
+}
 
 impl VisitorMut for WalkMut<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        self.0.enter(expr);
+        if self.in_queries || self.depth == 0 {
+            self.rewrite.enter(expr);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        self.0.leave(expr);
+        if self.in_queries || self.depth == 0 {
+            self.rewrite.leave(expr);
+        }
         ControlFlow::Continue(())
     }
 }
 
 /// Changes the expressions in `syntax`.
 pub fn rewrite(syntax: &mut impl VisitMut, rewrite: &mut dyn Rewrite) {
-    let _ = syntax.visit(&mut WalkMut(rewrite));
+    let _ = syntax.visit(&mut WalkMut { rewrite, in_queries: true, depth: 0 });
+}
+
+struct Leave<F>(F);
+
+impl<F: FnMut(&mut Expr)> Rewrite for Leave<F> {
+    fn leave(&mut self, expr: &mut Expr) {
+        (self.0)(expr);
+    }
 }
 
 /// Changes the expressions in `syntax`, parts before their parents.
 pub fn rewrite_expressions(syntax: &mut impl VisitMut, change: impl FnMut(&mut Expr)) {
-    struct Leave<F>(F);
-    impl<F: FnMut(&mut Expr)> Rewrite for Leave<F> {
-        fn leave(&mut self, expr: &mut Expr) {
-            (self.0)(expr);
-        }
-    }
     rewrite(syntax, &mut Leave(change));
+}
+
+/// Changes the expressions in `syntax` that are not in a subquery, parts before their parents.
+pub fn rewrite_own_expressions(syntax: &mut impl VisitMut, change: impl FnMut(&mut Expr)) {
+    let _ = syntax.visit(&mut WalkMut { rewrite: &mut Leave(change), in_queries: false, depth: 0 });
 }

@@ -119,7 +119,7 @@ impl Binder<'_> {
     }
 
     /// What the texts of an expression compare by, if not by themselves.
-    pub(super) fn collation_of(&self, expr: &Expr) -> Option<Expr> {
+    pub fn collation_of(&self, expr: &Expr) -> Option<Expr> {
         match expr {
             Expr::Column { index, .. } => self.collations.get(index).cloned(),
             other => collation(other).map(|(_, key)| key.clone()),

@@ -71,7 +71,7 @@ impl Binder<'_> {
     pub(super) fn expand_condition(&mut self, expr: &Syntax, scope: &Scope) -> Result<Option<Syntax>> {
         let unpacked = self.unpack_columns(expr, scope)?;
         let expr = unpacked.as_ref().unwrap_or(expr);
-        if !walk::any_expression(expr, |e| columns_argument(e).is_some()) {
+        if !walk::any_own_expression(expr, |e| columns_argument(e).is_some()) {
             return Ok(unpacked);
         }
         let and = |left: Syntax, right: Syntax| Syntax::BinaryOp {
@@ -103,12 +103,12 @@ impl Binder<'_> {
 
     /// The expression with each `*COLUMNS(…)` replaced by the columns, side by side.
     fn unpack_columns(&mut self, expr: &Syntax, scope: &Scope) -> Result<Option<Syntax>> {
-        if !walk::any_expression(expr, |e| matches!(e, Syntax::Function(f) if is_unpacked(&f.name))) {
+        if !walk::any_own_expression(expr, |e| unpacked_call(e).is_some()) {
             return Ok(None);
         }
         let mut copy = expr.clone();
         let mut done = Ok(());
-        walk::rewrite_expressions(&mut copy, |e| {
+        walk::rewrite_own_expressions(&mut copy, |e| {
             if done.is_ok() {
                 done = self.unpack_arguments(e, scope);
             }
@@ -118,14 +118,10 @@ impl Binder<'_> {
 
     fn unpack_arguments(&mut self, expr: &mut Syntax, scope: &Scope) -> Result<()> {
         let unpack = |binder: &mut Self, e: &Syntax| -> Result<Option<Vec<Syntax>>> {
-            let Syntax::Function(f) = e else { return Ok(None) };
-            if !is_unpacked(&f.name) {
-                return Ok(None);
+            match unpacked_call(e) {
+                Some(call) => binder.columns_of_call(&call, scope),
+                None => Ok(None),
             }
-            let mut call = f.clone();
-            call.name = ObjectName::from(vec![Ident::new("columns")]);
-            let call = Syntax::Function(call);
-            binder.columns_of_call(&call, scope)
         };
         match expr {
             Syntax::Function(f) => {
@@ -279,6 +275,29 @@ impl Binder<'_> {
     }
 }
 
+/// The call of COLUMNS in `*COLUMNS(…)` and `unpack(COLUMNS(…))`.
+fn unpacked_call(expr: &Syntax) -> Option<Syntax> {
+    let mut expr = expr;
+    while let Syntax::Nested(inner) = expr {
+        expr = inner;
+    }
+    let Syntax::Function(function) = expr else { return None };
+    if is_unpacked(&function.name) {
+        let mut call = function.clone();
+        call.name = ObjectName::from(vec![Ident::new("columns")]);
+        return Some(Syntax::Function(call));
+    }
+    let FunctionArguments::List(list) = &function.args else { return None };
+    match &list.args[..] {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(call))]
+            if function_name(&function.name) == "unpack" && columns_argument(call).is_some() =>
+        {
+            Some(call.clone())
+        }
+        _ => None,
+    }
+}
+
 fn is_unpacked(name: &ObjectName) -> bool {
     matches!(&name.0[..], [part] if part.as_ident().is_some_and(|i| forms::is_marker(i, forms::UNPACKED_COLUMNS)))
 }
@@ -351,7 +370,7 @@ pub(super) fn expand_alias(alias: &str, name: &str, pattern: Option<&Regex>) -> 
 /// The call of COLUMNS in an expression; all that there are must be alike.
 fn columns_call(expr: &Syntax) -> Result<Option<ColumnsCall>> {
     let mut found: Option<ColumnsCall> = None;
-    let failed = walk::expressions(expr, |e| match columns_argument(e) {
+    let failed = walk::own_expressions(expr, |e| match columns_argument(e) {
         None => ControlFlow::Continue(()),
         Some(Err(error)) => ControlFlow::Break(error),
         Some(Ok(call)) => {
@@ -417,7 +436,7 @@ fn replace_columns(expr: &Syntax, column: &StarColumn) -> Syntax {
         StarValue::Column(_) if column.table.is_empty() => Syntax::Identifier(ident(&column.name)),
         StarValue::Column(_) => Syntax::CompoundIdentifier(vec![ident(&column.table), ident(&column.name)]),
     };
-    walk::rewrite_expressions(&mut copy, |e| {
+    walk::rewrite_own_expressions(&mut copy, |e| {
         if columns_argument(e).is_some() {
             *e = with.clone();
         }

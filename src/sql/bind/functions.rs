@@ -207,9 +207,6 @@ impl Binder<'_> {
             for (field, value) in &args.named {
                 fields.push((field.clone(), self.bind_expr(value, cx)?));
             }
-            if fields.is_empty() {
-                return Err(SqlError::binder("struct_pack takes named arguments: struct_pack(a := 1)"));
-            }
             return self.struct_pack(fields);
         }
         if name == "union_value"

@@ -43,6 +43,15 @@ struct Cost {
 /// What stands in the places of a macro's parameters, by their folded names.
 type Replacements = HashMap<String, Syntax>;
 
+/// Whether a name is that of a form of the language, which no macro takes the place of, written plainly.
+fn is_form(name: &ObjectName) -> bool {
+    let [part] = &name.0[..] else { return false };
+    let plain = part.as_ident().filter(|ident| ident.quote_style.is_none());
+    plain.is_some_and(|ident| {
+        ["coalesce", "ifnull", "try"].iter().any(|form| ident.value.eq_ignore_ascii_case(form))
+    })
+}
+
 impl Binder<'_> {
     /// Binds a call of a macro; `None` if no macro has that name.
     pub(super) fn bind_macro(
@@ -50,6 +59,9 @@ impl Binder<'_> {
         function: &Function,
         cx: &mut ExprContext<'_>,
     ) -> Result<Option<Expr>> {
+        if is_form(&function.name) {
+            return Ok(None);
+        }
         let Some(definition) = self.find_macro(&function.name, ObjectKind::Macro) else { return Ok(None) };
         if function.over.is_some() || function.filter.is_some() {
             let message = format!("{} is a macro: it takes no OVER and no FILTER", definition.name);

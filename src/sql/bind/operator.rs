@@ -38,6 +38,7 @@ impl Binder<'_> {
                     return bind_number(digits, true);
                 }
                 let input = self.bind_expr(expr, cx)?;
+                let input = self.negatable(input)?;
                 self.call("-", vec![input])
             }
             UnaryOperator::Plus => {
@@ -105,6 +106,23 @@ impl Binder<'_> {
         self.bind_comparison(compare, left, right, cx)
     }
 
+    /// What a minus stands before: a constant that is the least of its type is one of the next wider type.
+    fn negatable(&self, input: Expr) -> Result<Expr> {
+        use LogicalType as T;
+        let wider = match input.ty() {
+            T::TinyInt => T::SmallInt,
+            T::SmallInt => T::Integer,
+            T::Integer => T::BigInt,
+            T::BigInt => T::HugeInt,
+            _ => return Ok(input),
+        };
+        let least = input.ty().integer_range().map(|(least, _)| Scalar::Int(least));
+        if !super::expr::is_constant(&input) || self.evaluate(&input).ok() != least {
+            return Ok(input);
+        }
+        Ok(coerce::cast(input, &wider))
+    }
+
     pub(super) fn bind_operator(
         &mut self,
         left: &ast::Expr,
@@ -144,6 +162,9 @@ impl Binder<'_> {
             BinaryOperator::Custom(op) if op == tokens::GLOB => "glob".into(),
             BinaryOperator::Custom(op) if op == tokens::STARTS_WITH => "starts_with".into(),
             BinaryOperator::Custom(op) if op == tokens::OVERLAPS => "list_has_any".into(),
+            BinaryOperator::Custom(op) if op == tokens::DISTANCE || op == tokens::COSINE_DISTANCE => {
+                return self.bind_distance(op, left, right, cx);
+            }
             BinaryOperator::AtArrow => "list_has_all".into(),
             BinaryOperator::ArrowAt => "<@".into(),
             BinaryOperator::Arrow => JSON_STEP.into(),
@@ -169,6 +190,25 @@ impl Binder<'_> {
         let name = if divides_integers { "//" } else { name.as_str() };
         let right = if matches!(name, "/" | "//" | "%") { self.divisor(name, &left, right)? } else { right };
         Ok(negate_if(negated, self.call(name, vec![left, right])?))
+    }
+
+    /// `<->` and `<=>`: how far two lists or arrays of numbers are apart.
+    fn bind_distance(
+        &mut self,
+        op: &str,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let (left, right) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+        let arrays = matches!((left.ty(), right.ty()), (LogicalType::Array(..), LogicalType::Array(..)));
+        let function = match (op == tokens::COSINE_DISTANCE, arrays) {
+            (false, false) => "list_distance",
+            (false, true) => "array_distance",
+            (true, false) => "list_cosine_distance",
+            (true, true) => "array_cosine_distance",
+        };
+        self.call(function, vec![left, right])
     }
 
     /// A divisor, of which zero is made NULL or an error where the settings say so.
@@ -226,7 +266,6 @@ impl Binder<'_> {
                 right.len()
             )));
         }
-        // Within a row NULL is a value like any other, and greater than all.
         let mut pairs = vec![];
         for (a, b) in left.iter().zip(right) {
             if let (ast::Expr::Tuple(a), ast::Expr::Tuple(b)) = (a, b) {
@@ -236,28 +275,9 @@ impl Binder<'_> {
                 continue;
             }
             let (a, b) = (self.bind_expr(a, cx)?, self.bind_expr(b, cx)?);
-            let equal = coerce::compare(CompareOp::NotDistinctFrom, a.clone(), b.clone())?;
-            let less = coerce::compare(CompareOp::Lt, a.clone(), b.clone())?;
-            let is_null = |e: Expr, negated| Expr::IsNull { input: Box::new(e), negated };
-            let null_last = Expr::And(vec![is_null(a, true), is_null(b, false)]);
-            pairs.push((equal, Expr::Coalesce(vec![less, null_last])));
+            pairs.push(pair(&a, &b)?);
         }
-        let equal =
-            |pairs: Vec<(Expr, Expr)>| conjunction(pairs.into_iter().map(|(equal, _)| equal).collect());
-        let less = |pairs: Vec<(Expr, Expr)>, or_equal: bool| {
-            pairs.into_iter().rev().fold(
-                Expr::literal(Scalar::Boolean(or_equal), LogicalType::Boolean),
-                |rest, (equal, less)| Expr::Or(vec![less, Expr::And(vec![equal, rest])]),
-            )
-        };
-        Ok(match op {
-            CompareOp::Eq | CompareOp::NotDistinctFrom => equal(pairs),
-            CompareOp::NotEq | CompareOp::DistinctFrom => negate_if(true, equal(pairs)),
-            CompareOp::Lt => less(pairs, false),
-            CompareOp::LtEq => less(pairs, true),
-            CompareOp::Gt => negate_if(true, less(pairs, true)),
-            CompareOp::GtEq => negate_if(true, less(pairs, false)),
-        })
+        Ok(compare_pairs(op, pairs))
     }
 
     pub(super) fn bind_truth(
@@ -409,6 +429,46 @@ impl Binder<'_> {
 }
 
 /// The values of a row: `(a, b)` or `ROW(a, b)`.
+/// Whether two values of rows are equal, and whether the first is less. Within a row NULL is a value like any other,
+/// and greater than all.
+fn pair(a: &Expr, b: &Expr) -> Result<(Expr, Expr)> {
+    let equal = coerce::compare(CompareOp::NotDistinctFrom, a.clone(), b.clone())?;
+    let less = coerce::compare(CompareOp::Lt, a.clone(), b.clone())?;
+    let is_null = |e: &Expr, negated| Expr::IsNull { input: Box::new(e.clone()), negated };
+    let null_last = Expr::And(vec![is_null(a, true), is_null(b, false)]);
+    Ok((equal, Expr::Coalesce(vec![less, null_last])))
+}
+
+/// How two rows compare, of whose values this is known one by one.
+fn compare_pairs(op: CompareOp, pairs: Vec<(Expr, Expr)>) -> Expr {
+    let equal = |pairs: Vec<(Expr, Expr)>| conjunction(pairs.into_iter().map(|(equal, _)| equal).collect());
+    let less =
+        |pairs: Vec<(Expr, Expr)>, or_equal: bool| {
+            pairs.into_iter().rev().fold(
+                Expr::literal(Scalar::Boolean(or_equal), LogicalType::Boolean),
+                |rest, (equal, less)| Expr::Or(vec![less, Expr::And(vec![equal, rest])]),
+            )
+        };
+    match op {
+        CompareOp::Eq | CompareOp::NotDistinctFrom => equal(pairs),
+        CompareOp::NotEq | CompareOp::DistinctFrom => negate_if(true, equal(pairs)),
+        CompareOp::Lt => less(pairs, false),
+        CompareOp::LtEq => less(pairs, true),
+        CompareOp::Gt => negate_if(true, less(pairs, true)),
+        CompareOp::GtEq => negate_if(true, less(pairs, false)),
+    }
+}
+
+/// How a row compares with one of a subquery, for ANY: differing takes a value that is known to differ, order is that
+/// of rows.
+pub(super) fn compare_with_row(op: CompareOp, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
+    let both = left.into_iter().zip(right);
+    if op == CompareOp::NotEq {
+        return Ok(Expr::Or(both.map(|(a, b)| coerce::compare(op, a, b)).collect::<Result<_>>()?));
+    }
+    Ok(compare_pairs(op, both.map(|(a, b)| pair(&a, &b)).collect::<Result<_>>()?))
+}
+
 pub(super) fn row_of(expr: &ast::Expr) -> Option<&[ast::Expr]> {
     match expr {
         ast::Expr::Tuple(items) => Some(items),

@@ -7,6 +7,9 @@ use sqlparser::ast;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::sql::bind::expr::{ExprContext, negate_if};
+use crate::sql::bind::functions::arguments;
+use crate::sql::bind::name::function_name;
+use crate::sql::bind::operator::compare_with_row;
 use crate::sql::bind::scope::Outer;
 use crate::sql::bind::{Binder, BoundQuery, coerce};
 use crate::sql::error::{Result, SqlError};
@@ -144,9 +147,22 @@ impl Binder<'_> {
         if op == CompareOp::Eq {
             return self.bind_in_subquery(value, query, false, cx);
         }
-        let left = self.bind_expr(value, cx)?;
-        let bound = self.bind_one_column(query, cx)?;
-        let on = coerce::compare(op, left, bound.columns[0].expr()).map_err(|e| e.at(value))?;
+        let (bound, on) = match row_items(value) {
+            Some(items) => {
+                let left = items.iter().map(|item| self.bind_expr(item, cx)).collect::<Result<Vec<_>>>()?;
+                let bound = self.bind_subquery(query, cx)?;
+                check_width(&bound, left.len()).map_err(|e| e.at(query))?;
+                let right = bound.columns.iter().map(|column| column.expr()).collect();
+                (bound, compare_with_row(op, left, right))
+            }
+            None => {
+                let left = self.bind_expr(value, cx)?;
+                let bound = self.bind_one_column(query, cx)?;
+                let on = coerce::compare(op, left, bound.columns[0].expr());
+                (bound, on)
+            }
+        };
+        let on = on.map_err(|e| e.at(value))?;
         let mark = self.ids.column("any", LogicalType::Boolean);
         let expr = mark.expr();
         let plan = bound.into_plan();
@@ -184,14 +200,7 @@ impl Binder<'_> {
             let on = coerce::compare(CompareOp::Eq, value, row.expr()).map_err(|e| e.at(syntax))?;
             return Ok((bound.into_plan(), vec![on]));
         }
-        if bound.columns.len() != left.len() {
-            return Err(SqlError::binder(format!(
-                "Subquery returns {} columns - expected {}",
-                bound.columns.len(),
-                left.len()
-            ))
-            .at(query));
-        }
+        check_width(&bound, left.len()).map_err(|e| e.at(query))?;
         let mut on = Vec::with_capacity(left.len());
         for (value, column) in left.into_iter().zip(&bound.columns) {
             on.push(coerce::compare(CompareOp::Eq, value, column.expr()).map_err(|e| e.at(syntax))?);
@@ -260,6 +269,27 @@ impl Binder<'_> {
             _ => None,
         })
     }
+}
+
+/// The values of a row: `(a, b)` and `row(a, b)`.
+fn row_items(expr: &ast::Expr) -> Option<Vec<&ast::Expr>> {
+    match expr {
+        ast::Expr::Nested(inner) => row_items(inner),
+        ast::Expr::Tuple(items) => Some(items.iter().collect()),
+        ast::Expr::Function(call) if function_name(&call.name) == "row" => {
+            let args = arguments(call).ok()?;
+            Some(args.positional)
+        }
+        _ => None,
+    }
+}
+
+fn check_width(bound: &BoundQuery, expected: usize) -> Result<()> {
+    if bound.columns.len() == expected {
+        return Ok(());
+    }
+    let n = bound.columns.len();
+    Err(SqlError::binder(format!("Subquery returns {n} columns - expected {expected}")))
 }
 
 /// A condition, ready to be put on a plan.

@@ -25,6 +25,8 @@ pub fn is_unnest(name: &str) -> bool {
 struct Depth {
     levels: usize,
     recursive: bool,
+    /// Fields of structs in structs are called by all names that lead to them.
+    full_names: bool,
 }
 
 fn wrong_type(ty: &LogicalType) -> SqlError {
@@ -34,11 +36,11 @@ fn wrong_type(ty: &LogicalType) -> SqlError {
 impl Binder<'_> {
     /// The argument of UNNEST, and how deep it goes.
     fn unnest_argument(&mut self, args: &Arguments<'_>, cx: &mut ExprContext<'_>) -> Result<(Expr, Depth)> {
-        let mut depth = Depth { levels: 1, recursive: false };
+        let mut depth = Depth { levels: 1, recursive: false, full_names: false };
         let (positional, named) = (&args.positional, &args.named);
         if positional.len() > 1 {
             return Err(SqlError::binder(
-                "UNNEST - unsupported extra argument, unnest only supports recursive := [true/false], max_depth := #",
+                "UNNEST - unsupported extra argument, unnest only supports recursive := [true/false], max_depth := #, keep_parent_names := [true/false]",
             ));
         }
         for (name, value) in named {
@@ -46,6 +48,10 @@ impl Binder<'_> {
                 "recursive" => {
                     let value = self.bind_constant_as(value, &LogicalType::Boolean, "UNNEST")?;
                     depth.recursive = matches!(value, Scalar::Boolean(true));
+                }
+                "keep_parent_names" => {
+                    let value = self.bind_constant_as(value, &LogicalType::Boolean, "UNNEST")?;
+                    depth.full_names = matches!(value, Scalar::Boolean(true));
                 }
                 "max_depth" => {
                     let n = self.bind_constant_as(value, &LogicalType::BigInt, "UNNEST")?;
@@ -121,7 +127,11 @@ impl Binder<'_> {
         match value.ty() {
             LogicalType::Struct(_) if is_struct || depth.recursive => {
                 let levels = if is_struct { depth.levels } else { depth.levels.saturating_sub(1) };
-                self.expand_struct(value, levels.max(1), &mut out)?;
+                if matches!(value.ty(), LogicalType::Struct(fields) if fields.is_empty()) {
+                    return Err(SqlError::binder("UNNEST of an empty struct is not supported").at(syntax));
+                }
+                let parents = depth.full_names.then_some("");
+                self.expand_struct(value, levels.max(1), parents, &mut out)?;
                 if let ([only], true) = (&mut out[..], is_alias) {
                     name.clone_into(&mut only.name);
                 }
@@ -131,16 +141,29 @@ impl Binder<'_> {
         Ok(Some(out))
     }
 
-    /// The fields of a struct as columns, those of structs in it too as deep as `levels` says.
-    fn expand_struct(&mut self, value: Expr, levels: usize, out: &mut Vec<Output>) -> Result<()> {
+    /// The fields of a struct as columns, those of structs in it too as deep as `levels` says. `parents` are the names
+    /// that lead to it, if they are to be kept.
+    fn expand_struct(
+        &mut self,
+        value: Expr,
+        levels: usize,
+        parents: Option<&str>,
+        out: &mut Vec<Output>,
+    ) -> Result<()> {
         let LogicalType::Struct(fields) = value.ty() else { return Ok(()) };
-        for (name, ty) in fields.iter() {
-            let key = Expr::literal(Scalar::Text(std::sync::Arc::from(&**name)), LogicalType::Varchar);
-            let field = self.call("struct_extract", vec![value.clone(), key])?;
+        for (i, (name, ty)) in fields.iter().enumerate() {
+            // By its place: fields of tuples have no names.
+            let place = Expr::literal(Scalar::Int(i as i128 + 1), LogicalType::BigInt);
+            let field = self.call("struct_extract_at", vec![value.clone(), place])?;
+            let name = if name.is_empty() { format!("element{}", i + 1) } else { name.to_string() };
+            let name = match parents {
+                Some(parents) if !parents.is_empty() => format!("{parents}.{name}"),
+                _ => name,
+            };
             if levels > 1 && matches!(ty, LogicalType::Struct(_)) {
-                self.expand_struct(field, levels - 1, out)?;
+                self.expand_struct(field, levels - 1, parents.map(|_| &*name), out)?;
             } else {
-                out.push(Output { name: name.to_string(), expr: field });
+                out.push(Output { name, expr: field });
             }
         }
         Ok(())
@@ -220,7 +243,7 @@ impl Binder<'_> {
         let mut unnested = scope.relations.into_iter().flat_map(|r| r.columns).map(|c| c.column);
         let Some(row) = unnested.next() else { return Err(SqlError::internal("UNNEST makes a column")) };
         let mut fields = vec![];
-        self.expand_struct(row.expr(), 1, &mut fields)?;
+        self.expand_struct(row.expr(), 1, None, &mut fields)?;
         let mut definitions: Vec<Definition> = fields
             .into_iter()
             .map(|Output { name, expr }| Definition { column: self.ids.column(&name, expr.ty()), expr })

@@ -44,6 +44,7 @@ pub fn source(name: &str, args: &TableFunctionArgs, inclusive: bool, zone: &Zone
         .iter()
         .map(|(v, ty)| match v {
             Scalar::Int(n) if ty.is_integer() => Some(*n),
+            Scalar::Text(text) if *ty == LogicalType::Varchar => text.trim().parse().ok(),
             _ => None,
         })
         .collect();

@@ -9,6 +9,7 @@ use sqlparser::ast::{
 
 use crate::catalog::{ColumnDefinition, ObjectKind, SchemaId, TableDefinition, fold};
 use crate::column::types::LogicalType;
+use crate::exec::functions::collation_name;
 use crate::exec::sinks::table_sink;
 use crate::sql::ast::Create;
 use crate::sql::bind::collation::collation_named;
@@ -96,7 +97,9 @@ fn columns_of_query(
             Some(given) => given.name.value.clone(),
             None => unique_name(&column.name, &columns),
         };
-        columns.push(ColumnDefinition::new(&name, column.ty.clone()));
+        let mut defined = ColumnDefinition::new(&name, column.ty.clone());
+        defined.collation = binder.collation_of(&column.expr()).map(|key| collation_name(&key).into());
+        columns.push(defined);
     }
     Ok((columns, (plan, ids)))
 }

@@ -55,6 +55,10 @@ pub const POWER: &str = "**";
 pub const GLOB: &str = "GLOB";
 /// The operator that `^@` becomes.
 pub const STARTS_WITH: &str = "^@";
+/// The operator that `<->` becomes.
+pub const DISTANCE: &str = "<->";
+/// The operator that `<=>` becomes.
+pub const COSINE_DISTANCE: &str = "<=>";
 /// The operator that `&&` becomes.
 pub const OVERLAPS: &str = "&&";
 
@@ -310,6 +314,8 @@ impl Rewriter {
             Token::CaretAt => custom(STARTS_WITH, 1),
             Token::Caret => custom("^", 1),
             Token::Overlap => custom(OVERLAPS, 1),
+            Token::Lt if is(1, &Token::Arrow) => custom(DISTANCE, 2),
+            Token::Spaceship => custom(COSINE_DISTANCE, 1),
             Token::Mul if is(1, &Token::Mul) && self.is_behind_operand() => custom(POWER, 2),
             Token::Mul if self.is_unpacked_columns(raw, i) => {
                 self.push_marker(forms::UNPACKED_COLUMNS, token.span);
