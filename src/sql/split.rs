@@ -50,7 +50,8 @@ enum State {
     String {
         escapes: bool,
     },
-    QuotedName,
+    /// In `"…"` or `` `…` ``, until this byte.
+    QuotedName(u8),
     LineComment,
     BlockComment {
         depth: usize,
@@ -82,8 +83,8 @@ impl Scanner {
                         self.state = State::String { escapes };
                         self.has_content = true;
                     }
-                    b'"' => {
-                        self.state = State::QuotedName;
+                    b'"' | b'`' => {
+                        self.state = State::QuotedName(b);
                         self.has_content = true;
                     }
                     b'-' | b'/' if next.is_none() && !complete => return None,
@@ -133,8 +134,8 @@ impl Scanner {
                     b'/' | b'\n' => self.state = State::Normal,
                     _ => {}
                 },
-                State::QuotedName => {
-                    if b == b'"' {
+                State::QuotedName(quote) => {
+                    if b == *quote {
                         self.state = State::Normal;
                     }
                 }
@@ -272,8 +273,7 @@ mod tests {
 
     #[test]
     fn semicolons_inside_tokens_do_not_end_a_statement() {
-        let text =
-            "SELECT 'a;''b', \"c;\", E'\\';', $$;$$, $t$ ; $x$ $t$ -- ;\n /* ; /* ; */ ; */ ; SELECT 2";
+        let text = "SELECT 'a;''b', \"c;\", `d;\"'`, E'\\';', $$;$$, $t$ ; $x$ $t$ -- ;\n /* ; /* ; */ ; */ ; SELECT 2";
         let got = split_statements(text);
         assert_eq!(got.len(), 2, "{got:?}");
         assert_eq!(got[1], " SELECT 2");
