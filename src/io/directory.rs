@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
@@ -28,8 +29,12 @@ pub(crate) struct Numbered {
     pub name: String,
     /// Files that are there stay; new ones get other names.
     pub append: bool,
+    /// Whatever else is in the directory goes when all files are whole.
+    pub only: Option<PathBuf>,
     /// The bytes at which a file is full.
     pub limit: Option<u64>,
+    /// The rows at which a file is full.
+    pub rows_max: Option<usize>,
     /// The columns of the files.
     pub schema: Schema,
     /// What writes one.
@@ -53,6 +58,7 @@ pub(crate) struct Open {
     path: PathBuf,
     sink: Arc<dyn Sink>,
     next: u64,
+    rows: usize,
 }
 
 impl Numbered {
@@ -77,24 +83,30 @@ impl Numbered {
         begun.order.push(path.clone());
         drop(begun);
         let sink = (self.make)(&path.to_string_lossy(), self.schema.clone())?;
-        Ok(Open { path, sink, next: 0 })
+        Ok(Open { path, sink, next: 0, rows: 0 })
     }
 
     /// Adds rows to the file that is open in a directory, or to a new one. Returns the rows of a file that is full.
-    pub fn write(&self, open: &mut Option<Open>, directory: &Path, rows: Batch) -> Result<u64> {
-        let file = match open {
-            Some(file) => file,
-            None => open.insert(self.begin(directory)?),
-        };
-        file.sink.push(file.next, vec![rows])?;
-        file.next += 1;
-        if self.limit.is_none_or(|limit| file.sink.bytes() < limit) {
-            return Ok(0);
+    pub fn write(&self, open: &mut Option<Open>, directory: &Path, mut rows: Batch) -> Result<u64> {
+        let mut done = 0;
+        while rows.rows > 0 {
+            let file = match open {
+                Some(file) => file,
+                None => open.insert(self.begin(directory)?),
+            };
+            let room = self.rows_max.map_or(rows.rows, |max| (max - file.rows).min(rows.rows));
+            file.sink.push(file.next, vec![rows.slice(0, room)])?;
+            file.next += 1;
+            file.rows += room;
+            rows = rows.slice(room, rows.rows - room);
+            let is_full = self.limit.is_some_and(|limit| file.sink.bytes() >= limit)
+                || self.rows_max.is_some_and(|max| file.rows >= max);
+            if is_full && let Some(full) = open.take() {
+                done += full.sink.finish()?;
+                self.begun.lock().full.push(full.path);
+            }
         }
-        let Some(full) = open.take() else { return Ok(0) };
-        let rows = full.sink.finish()?;
-        self.begun.lock().full.push(full.path);
-        Ok(rows)
+        Ok(done)
     }
 
     /// Ends files; returns how many rows they have.
@@ -108,6 +120,9 @@ impl Numbered {
                     return Err(e);
                 }
             }
+        }
+        if let Some(directory) = &self.only {
+            remove_others(directory, &self.begun.lock().names)?;
         }
         Ok(rows)
     }
@@ -124,6 +139,23 @@ impl Numbered {
     pub fn paths(&self) -> Vec<String> {
         self.begun.lock().order.iter().map(|path| path.to_string_lossy().into_owned()).collect()
     }
+}
+
+/// Removes all that is in a directory but these files, and directories that are empty then. What a link leads to stays.
+fn remove_others(directory: &Path, kept: &HashSet<PathBuf>) -> Result<()> {
+    let failed = |e: io::Error, path: &Path| io_error("remove", &path.to_string_lossy(), &e);
+    for entry in fs::read_dir(directory).map_err(|e| failed(e, directory))? {
+        let path = entry.map_err(|e| failed(e, directory))?.path();
+        let kind = fs::symlink_metadata(&path).map_err(|e| failed(e, &path))?;
+        if kind.is_dir() {
+            remove_others(&path, kept)?;
+            // With a file of ours in it, it stays.
+            let _not_empty = fs::remove_dir(&path);
+        } else if !kept.contains(&path) {
+            fs::remove_file(&path).map_err(|e| failed(e, &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// A name that nothing else has.

@@ -200,7 +200,7 @@ pub fn copy_sink(
     if schema.is_empty() {
         return Err(ExecError::InvalidInput("COPY TO needs at least one column".into()));
     }
-    let (partitioning, options) = Partitioning::take(options)?;
+    let (partitioning, options) = Partitioning::take(format, options)?;
     let Some(partitioning) = partitioning else { return sink(path, format, &options, schema) };
     let extension = format.extension(&options);
     let make = move |path: &str, schema| sink(path, format, &options, schema);

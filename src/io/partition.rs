@@ -20,14 +20,18 @@ use crate::exec::memory::parse_bytes;
 use crate::exec::source::Sink;
 use crate::io::directory::{DirectorySink, MakeSink, Numbered, Open, make_directory};
 use crate::io::files::expand_home;
+use crate::io::format::Format;
 use crate::io::hive;
 use crate::io::options::Options;
 
 /// Each open partition holds a file and what it buffers.
 const PARTITIONS_MAX: usize = 500;
 
+/// Rows of a row group of Parquet, unless said otherwise.
+pub(crate) const ROW_GROUP_ROWS: usize = 122_880;
+
 /// The options that concern where files go, and their aliases.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "append",
     "file_extension",
     "file_size_bytes",
@@ -37,6 +41,7 @@ const OPTIONS: [&str; 11] = [
     "overwrite_or_ignore",
     "partition_by",
     "per_thread_output",
+    "row_groups_per_file",
     "use_tmp_file",
     "write_partition_columns",
 ];
@@ -52,12 +57,16 @@ pub(crate) struct Partitioning {
     /// No columns where each file may have any row.
     keys: Vec<String>,
     write_keys: bool,
+    /// The directory need not be empty.
     overwrite: bool,
+    /// What is in the directory goes.
+    clear: bool,
     /// Files that are there stay; new ones get other names.
     append: bool,
     pattern: String,
     extension: Option<String>,
     limit: Option<u64>,
+    rows_max: Option<usize>,
     by_thread: bool,
     /// All files lie in the one directory.
     flat: bool,
@@ -65,7 +74,7 @@ pub(crate) struct Partitioning {
 
 impl Partitioning {
     /// Takes the options that concern partitions out of all; `None` if rows go to one file.
-    pub fn take(options: &[Given]) -> Result<(Option<Self>, Vec<Given>)> {
+    pub fn take(format: Format, options: &[Given]) -> Result<(Option<Self>, Vec<Given>)> {
         let (ours, rest): (Vec<Given>, Vec<Given>) =
             options.iter().cloned().partition(|(name, ..)| OPTIONS.contains(&name.as_str()));
         let ours = Options::new("COPY TO", &ours, &OPTIONS)?;
@@ -81,7 +90,12 @@ impl Partitioning {
         if limit == Some(0) {
             return Err(ours.bad("file_size_bytes", "must be more than 0"));
         }
-        if keys.is_none() && limit.is_none() && !by_thread {
+        let rows_max = match ours.count(&["row_groups_per_file"])? {
+            None => None,
+            Some(0) => return Err(ours.bad("row_groups_per_file", "must be more than 0")),
+            Some(groups) => Some(row_group_rows(format, &rest, &ours)?.saturating_mul(groups)),
+        };
+        if keys.is_none() && limit.is_none() && rows_max.is_none() && !by_thread {
             let needless = OPTIONS.iter().find(|name| {
                 ours.has(&[name]) && !OF_ONE_FILE.contains(name) && **name != "per_thread_output"
             });
@@ -93,10 +107,11 @@ impl Partitioning {
         if keys.is_some() && by_thread {
             return Err(ExecError::Unsupported("PER_THREAD_OUTPUT and PARTITION_BY in one COPY".into()));
         }
-        if ours.boolean(&["overwrite"])? == Some(true) {
-            return Err(ExecError::Unsupported(
-                "OVERWRITE, which deletes what is in the directory; OVERWRITE_OR_IGNORE keeps files of other names"
-                    .into(),
+        let given = |name: &str| -> Result<bool> { Ok(ours.boolean(&[name])?.unwrap_or(false)) };
+        let (clear, keep, append) = (given("overwrite")?, given("overwrite_or_ignore")?, given("append")?);
+        if [clear, keep, append].into_iter().filter(|given| *given).count() > 1 {
+            return Err(ExecError::InvalidInput(
+                "only one of OVERWRITE, OVERWRITE_OR_IGNORE and APPEND can be given".into(),
             ));
         }
         if keys.as_ref().is_some_and(Vec::is_empty) {
@@ -105,11 +120,13 @@ impl Partitioning {
         let partitioning = Self {
             keys: keys.unwrap_or_default(),
             write_keys: ours.boolean(&["write_partition_columns"])?.unwrap_or(false),
-            overwrite: ours.boolean(&["overwrite_or_ignore"])?.unwrap_or(false),
-            append: ours.boolean(&["append"])?.unwrap_or(false),
+            overwrite: clear || keep,
+            clear,
+            append,
             pattern: ours.text(&["filename_pattern"])?.unwrap_or_else(|| "data_{i}".into()),
             extension: ours.text(&["file_extension"])?,
             limit,
+            rows_max,
             by_thread,
             flat: ours.boolean(&["hive_file_pattern"])? == Some(false),
         };
@@ -155,10 +172,13 @@ impl Partitioning {
             && fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_some())
         {
             return Err(ExecError::Io(format!(
-                "directory \"{path}\" is not empty; APPEND and OVERWRITE_OR_IGNORE write into it nevertheless"
+                "directory \"{path}\" is not empty; APPEND and OVERWRITE_OR_IGNORE write into it nevertheless, OVERWRITE deletes what is in it"
             )));
         }
         make_directory(&root)?;
+        if self.clear && fs::canonicalize(&root).is_ok_and(|whole| whole.parent().is_none()) {
+            return Err(ExecError::InvalidInput("OVERWRITE would delete all files there are".into()));
+        }
         if self.append && !self.pattern.contains('{') {
             return Err(ExecError::InvalidInput(
                 "\"append\" needs a \"filename_pattern\" with {i} or {uuid} in it".into(),
@@ -168,7 +188,9 @@ impl Partitioning {
         let files = Numbered {
             name: format!("{}.{extension}", self.pattern),
             append: self.append,
+            only: self.clear.then(|| root.clone()),
             limit: self.limit,
+            rows_max: self.rows_max,
             schema: written.iter().map(|i| schema[*i].clone()).collect(),
             make,
             begun: Mutex::default(),
@@ -188,6 +210,17 @@ impl Partitioning {
             turn: Condvar::new(),
         }))
     }
+}
+
+/// The rows of a row group of a file of this format.
+fn row_group_rows(format: Format, options: &[Given], ours: &Options) -> Result<usize> {
+    if format != Format::Parquet {
+        return Err(ours.bad("row_groups_per_file", "is for Parquet"));
+    }
+    let given: Vec<Given> = options.iter().filter(|(name, ..)| name == "row_group_size").cloned().collect();
+    let rows = Options::new("COPY TO", &given, &["row_group_size"])?.count(&["row_group_size"])?;
+    // What is no number of rows, the writer of the format says.
+    Ok(rows.unwrap_or(ROW_GROUP_ROWS).max(1))
 }
 
 /// Parts rows and hands them on.

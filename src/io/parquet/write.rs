@@ -20,7 +20,7 @@ use parquet::basic::{
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 
@@ -30,16 +30,29 @@ use crate::exec::batch::{Batch, Schema};
 use crate::exec::cast::cast;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::flatten;
-use crate::exec::memory::batch_bytes;
+use crate::exec::memory::{batch_bytes, parse_bytes};
 use crate::exec::source::Sink;
 use crate::io::files::Compression;
 use crate::io::options::Options;
 use crate::io::output::Output;
+use crate::io::partition::ROW_GROUP_ROWS;
 
-/// Rows of a row group, unless said otherwise.
-const ROW_GROUP_ROWS: usize = 122_880;
 /// Bytes of early pieces that may wait.
 const WAITING_BYTES_MAX: usize = 64 << 20;
+
+/// The options of the writer.
+const WRITE_OPTIONS: &[&str] = &[
+    "bloom_filter_false_positive_ratio",
+    "codec",
+    "compression",
+    "compression_level",
+    "kv_metadata",
+    "parquet_version",
+    "row_group_size",
+    "row_group_size_bytes",
+    "string_dictionary_page_size_limit",
+    "write_bloom_filter",
+];
 
 /// A writer to this path.
 pub(crate) fn sink(
@@ -47,8 +60,7 @@ pub(crate) fn sink(
     options: &[(String, Scalar, LogicalType)],
     schema: Schema,
 ) -> Result<Arc<dyn Sink>> {
-    let known = ["codec", "compression", "compression_level", "kv_metadata", "row_group_size"];
-    let options = Options::new("COPY TO", options, &known)?;
+    let options = Options::new("COPY TO", options, WRITE_OPTIONS)?;
     let row_group_rows = options.count(&["row_group_size"])?.unwrap_or(ROW_GROUP_ROWS);
     if !(1..=100_000_000).contains(&row_group_rows) {
         return Err(options.bad("row_group_size", "must be between 1 and 100000000"));
@@ -64,7 +76,8 @@ pub(crate) fn sink(
     let root = Type::group_type_builder("schema").with_fields(fields).build().map_err(internal)?;
     let arrow: Fields = schema.iter().map(|f| ArrowField::new(&f.name, stored_layout(&f.ty), true)).collect();
     let arrow = Arc::new(ArrowSchema::new(arrow));
-    let properties = WriterProperties::builder()
+    let row_group_bytes = bytes(&options, "row_group_size_bytes")?;
+    let properties = pages(&options)?
         .set_compression(codec)
         .set_created_by(format!("FluxDB version {}", env!("CARGO_PKG_VERSION")))
         .set_max_row_group_row_count(Some(usize::MAX))
@@ -83,6 +96,7 @@ pub(crate) fn sink(
         schema,
         arrow,
         row_group_rows,
+        row_group_bytes,
         factory,
         state: Mutex::new(State {
             writer: Some(writer),
@@ -91,6 +105,7 @@ pub(crate) fn sink(
             early_bytes: 0,
             open: vec![],
             open_rows: 0,
+            open_bytes: 0,
             groups: 0,
             next_group: 0,
             encoded: BTreeMap::new(),
@@ -98,6 +113,45 @@ pub(crate) fn sink(
         }),
         changed: Condvar::new(),
     }))
+}
+
+/// A size that is given as a number of bytes or as a text such as `2MB`.
+fn bytes(options: &Options, name: &str) -> Result<Option<usize>> {
+    let given = match options.text(&[name]) {
+        Ok(Some(text)) => {
+            let size = parse_bytes(&text).ok_or_else(|| options.bad(name, "must be a size"))?;
+            Some(usize::try_from(size).unwrap_or(usize::MAX))
+        }
+        Ok(None) => None,
+        Err(_) => options.count(&[name])?,
+    };
+    if given == Some(0) { Err(options.bad(name, "must be more than 0")) } else { Ok(given) }
+}
+
+/// What the options say of pages: their version, dictionaries and Bloom filters.
+fn pages(options: &Options) -> Result<WriterPropertiesBuilder> {
+    let mut properties = WriterProperties::builder();
+    if let Some(version) = options.text(&["parquet_version"])? {
+        properties = properties.set_writer_version(match version.to_ascii_lowercase().as_str() {
+            "v1" => WriterVersion::PARQUET_1_0,
+            "v2" => WriterVersion::PARQUET_2_0,
+            _ => return Err(options.bad("parquet_version", "must be V1 or V2")),
+        });
+    }
+    if let Some(limit) = bytes(options, "string_dictionary_page_size_limit")? {
+        properties = properties.set_dictionary_page_size_limit(limit);
+    }
+    let ratio = options.number(&["bloom_filter_false_positive_ratio"])?;
+    if ratio.is_some_and(|ratio| !(ratio > 0.0 && ratio < 1.0)) {
+        return Err(options.bad("bloom_filter_false_positive_ratio", "must be between 0 and 1"));
+    }
+    if options.boolean(&["write_bloom_filter"])?.unwrap_or(ratio.is_some()) {
+        properties = properties.set_bloom_filter_enabled(true);
+        if let Some(ratio) = ratio {
+            properties = properties.set_bloom_filter_fpp(ratio);
+        }
+    }
+    Ok(properties)
 }
 
 fn codec(options: &Options) -> Result<Codec> {
@@ -143,6 +197,8 @@ struct ParquetSink {
     /// The layouts that the crate encodes.
     arrow: Arc<ArrowSchema>,
     row_group_rows: usize,
+    /// The bytes in memory at which a row group is full.
+    row_group_bytes: Option<usize>,
     factory: ArrowRowGroupWriterFactory,
     state: Mutex<State>,
     changed: Condvar,
@@ -158,6 +214,7 @@ struct State {
     /// Rows in order that are no row group yet.
     open: Vec<Batch>,
     open_rows: usize,
+    open_bytes: usize,
     /// Row groups cut so far.
     groups: usize,
     /// The row group that is to be written next.
@@ -192,7 +249,11 @@ impl ParquetSink {
             }
             if batch.rows > 0 {
                 state.open_rows += batch.rows;
+                state.open_bytes += batch_bytes(&batch);
                 state.open.push(batch);
+            }
+            if self.row_group_bytes.is_some_and(|max| state.open_bytes >= max) {
+                cut.extend(Self::cut(state));
             }
         }
     }
@@ -201,7 +262,7 @@ impl ParquetSink {
         if state.open.is_empty() {
             return None;
         }
-        state.open_rows = 0;
+        (state.open_rows, state.open_bytes) = (0, 0);
         state.groups += 1;
         Some(Group { index: state.groups - 1, batches: std::mem::take(&mut state.open) })
     }
