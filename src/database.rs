@@ -468,6 +468,7 @@ impl Shared {
             memory_limit_bytes: options.memory_limit_bytes(),
             integer_division: false,
             default_descending: false,
+            external_access: true,
             default_null_order: crate::sql::session::NullOrder::default(),
             default_collation: String::new(),
             ieee_floating_point_ops: true,

@@ -73,7 +73,6 @@ pub const INERT: &[Inert] = &[
     inert("disabled_log_types", "", "VARCHAR"),
     inert("disabled_optimizers", "", "VARCHAR"),
     inert("dynamic_or_filter_threshold", "50", "UBIGINT"),
-    fixed("enable_external_access", "true", "BOOLEAN"),
     inert("enable_external_file_cache", "true", "BOOLEAN"),
     inert("enable_fsst_vectors", "false", "BOOLEAN"),
     inert("enable_geoparquet_conversion", "true", "BOOLEAN"),

@@ -2,10 +2,12 @@
 
 mod activity;
 mod databases;
+mod external_access;
 mod failure;
 mod inert_settings;
 mod keyed;
 mod metrics;
+mod null_order;
 mod plan_cache;
 mod prepared;
 mod read_view;
@@ -53,6 +55,7 @@ use crate::sql::error::Result;
 use crate::sql::external::Formats;
 use crate::sql::optimize::{OptimizerOptions, optimize};
 use crate::sql::plan::{ColumnIds, LogicalPlan};
+use crate::sql::session::external_access::OutOfReach;
 use crate::sql::session::recent_texts::RecentTexts;
 use crate::sql::session::transaction::Transaction;
 use crate::sql::{parser, physical, sequences, stack, statement};
@@ -67,6 +70,8 @@ pub struct Session {
     /// That of the connection's temporary objects, once there are any.
     temporary: Option<Arc<NamedDatabase>>,
     formats: Arc<dyn Formats>,
+    /// The same, refusing every file.
+    out_of_reach: Arc<dyn Formats>,
     defaults: Settings,
     /// Settings, as SET left them.
     pub settings: Settings,
@@ -107,6 +112,7 @@ impl Session {
         Self {
             databases,
             temporary: None,
+            out_of_reach: Arc::new(OutOfReach(Arc::clone(&formats))),
             formats,
             defaults: settings.clone(),
             settings,
@@ -251,10 +257,6 @@ impl Session {
         Ok(database)
     }
 
-    pub(super) fn formats(&self) -> &Arc<dyn Formats> {
-        &self.formats
-    }
-
     pub(super) fn defaults(&self) -> &Settings {
         &self.defaults
     }
@@ -286,7 +288,7 @@ impl Session {
         let (context, uses) = (self.context(), Uses::default());
         let env = Environment {
             tables,
-            formats: &*self.formats,
+            formats: &**self.formats(),
             settings: &self.settings,
             now_micros: chrono::Utc::now().timestamp_micros(),
             context: &context,

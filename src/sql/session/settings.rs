@@ -10,56 +10,12 @@ use crate::exec::functions::collation_key;
 use crate::exec::memory::parse_bytes;
 use crate::exec::zone::Zone;
 use crate::sql::error::{Result, SqlError};
+use crate::sql::session::external_access::{PLACES, refusal};
 use crate::sql::session::inert_settings::{self, INERT};
+pub use crate::sql::session::null_order::NullOrder;
 use crate::sql::session::read_view::SearchPath;
 use crate::sql::session::reports::{ProfileFormat, Reports};
 use crate::table::Synchronous;
-
-/// Where NULLs sort if a query does not say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum NullOrder {
-    /// Before all values.
-    First,
-    /// Behind all values.
-    #[default]
-    Last,
-    /// As if they were less than all values.
-    FirstOnAscending,
-    /// As if they were greater than all values.
-    LastOnAscending,
-}
-
-impl NullOrder {
-    /// The order of that name, or that of a database of that name; the name is in lower case.
-    fn named(name: &str) -> Option<Self> {
-        Some(match name.replace([' ', '_'], "").as_str() {
-            "nullsfirst" | "first" => Self::First,
-            "nullslast" | "last" => Self::Last,
-            "nullsfirstonasclastondesc" | "sqlite" | "mysql" => Self::FirstOnAscending,
-            "nullslastonascfirstondesc" | "postgres" => Self::LastOnAscending,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::First => "NULLS_FIRST",
-            Self::Last => "NULLS_LAST",
-            Self::FirstOnAscending => "NULLS_FIRST_ON_ASC_LAST_ON_DESC",
-            Self::LastOnAscending => "NULLS_LAST_ON_ASC_FIRST_ON_DESC",
-        }
-    }
-
-    /// Whether they come first.
-    pub fn is_first(self, descending: bool) -> bool {
-        match self {
-            Self::First => true,
-            Self::Last => false,
-            Self::FirstOnAscending => !descending,
-            Self::LastOnAscending => descending,
-        }
-    }
-}
 
 /// Settings of one connection.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +54,8 @@ pub struct Settings {
     pub time_zone: Zone,
     /// Where names are looked up that are not qualified.
     pub search_path: SearchPath,
+    /// Files other than those of databases that are open may be touched.
+    pub external_access: bool,
     /// What is written about statements that are done.
     pub reports: Reports,
     /// What settings that change nothing were set to.
@@ -163,6 +121,21 @@ const KNOWN: &[Known] = &[
                     ));
                 }
             };
+            Ok(())
+        },
+    },
+    Known {
+        name: "enable_external_access",
+        aliases: &[],
+        description: "Whether statements of this connection may touch files (COPY, ATTACH, readers of files); once it is false it stays so",
+        ty: LogicalType::Boolean,
+        get: |s| s.external_access.to_string(),
+        set: |s, v| {
+            let wanted = boolean(v)?;
+            if wanted && !s.external_access {
+                return Err("Cannot change enable_external_access setting once it is false".into());
+            }
+            s.external_access = wanted;
             Ok(())
         },
     },
@@ -465,6 +438,7 @@ impl Settings {
     pub fn set(&mut self, name: &str, value: &Scalar) -> Result<()> {
         self.refuse_if_locked(name)?;
         if let Some(known) = find(name) {
+            self.refuse_if_place(known)?;
             return (known.set)(self, value).map_err(|e| wrong_value(known.name, &e));
         }
         let name = name.to_lowercase();
@@ -490,6 +464,14 @@ impl Settings {
         Ok(())
     }
 
+    /// Places of files cannot be chosen by who may not touch any.
+    fn refuse_if_place(&self, known: &Known) -> Result<()> {
+        if self.external_access || !PLACES.contains(&known.name) {
+            return Ok(());
+        }
+        Err(SqlError::invalid(refusal(&format!("the place that \"{}\" would name", known.name))))
+    }
+
     fn refuse_if_locked(&self, name: &str) -> Result<()> {
         if self.inert.get(inert_settings::LOCK).is_some_and(|locked| locked == "true") {
             return Err(SqlError::invalid(format!(
@@ -507,8 +489,9 @@ impl Settings {
         }
         self.refuse_if_locked(name)?;
         if let Some(known) = find(name) {
+            self.refuse_if_place(known)?;
             let value = Scalar::text((known.get)(defaults));
-            return (known.set)(self, &value).map_err(SqlError::internal);
+            return (known.set)(self, &value).map_err(|e| wrong_value(known.name, &e));
         }
         let name = name.to_lowercase();
         if inert_settings::find(&name).is_none() && !inert_settings::is_self_test(&name) {
@@ -679,6 +662,7 @@ mod tests {
             order_by_literal: false,
             optimizer: true,
             lock_timeout_ms: 1_000,
+            external_access: true,
             synchronous: Synchronous::Full,
             time_zone: Zone::utc(),
             search_path: SearchPath::of_database("memory"),

@@ -22,6 +22,9 @@ pub fn attach(session: &mut Session, attach: &Attach) -> Result<Outcome, Failure
     let path = text(session, &attach.path, "the path of ATTACH")?;
     let options = options(session, &attach.options)?;
     let in_memory = path.is_empty() || path == ":memory:";
+    if !in_memory {
+        session.check_external_access(&path).map_err(|e| e.at(&attach.path))?;
+    }
     let name = match &attach.name {
         Some(name) => name.value.clone(),
         None if in_memory => "memory".to_owned(),

@@ -25,6 +25,7 @@ const WRITER_OPTIONS: &[&str] = &["force_quote", "prefix", "suffix"];
 /// EXPORT DATABASE.
 pub fn export(session: &mut Session, export: &Export) -> Result<Outcome, Failure> {
     let directory = attach::text(session, &export.path, "the path of EXPORT DATABASE")?;
+    session.check_external_access(&directory).map_err(|e| e.at(&export.path))?;
     let database = match &export.database {
         Some(name) => name.clone(),
         None => session.default_database().name().into(),
@@ -147,6 +148,7 @@ fn file_name(schema: &str, table: &str, taken: &mut HashSet<String>) -> String {
 /// IMPORT DATABASE. The files of rows are looked for in the directory, wherever they were when it was written.
 pub fn import(session: &mut Session, path: &Syntax) -> Result<Outcome, Failure> {
     let directory = attach::text(session, path, "the path of IMPORT DATABASE")?;
+    session.check_external_access(&directory).map_err(|e| e.at(path))?;
     let directory = Path::new(&directory);
     whole(session, false, |session| {
         for file in [SCHEMA_FILE, LOAD_FILE] {

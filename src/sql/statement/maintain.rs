@@ -19,6 +19,7 @@ pub fn checkpoint(session: &mut Session, database: Option<&Ident>) -> Result<Out
 /// BACKUP, of the database of that name or of that in which objects are made. Changes of the transaction that runs are
 /// not in it.
 pub fn backup(session: &mut Session, database: Option<&Ident>, file: &str) -> Result<Outcome, Failure> {
+    session.check_external_access(file)?;
     let database = named(session, "BACKUP", database)?;
     database.storage().newest();
     database.storage().backup(Path::new(file))?;
