@@ -14,6 +14,7 @@ use crate::exec::batch::{Batch, Schema};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::source::Sink;
 use crate::io::files::io_error;
+use crate::pager::is_database;
 
 /// Makes a sink for the file at this path, of these columns.
 pub(crate) type MakeSink = dyn Fn(&str, Schema) -> Result<Arc<dyn Sink>> + Send + Sync;
@@ -139,6 +140,18 @@ impl Numbered {
     pub fn paths(&self) -> Vec<String> {
         self.begun.lock().order.iter().map(|path| path.to_string_lossy().into_owned()).collect()
     }
+}
+
+/// A database that lies in a directory, or in one of its directories.
+pub(crate) fn database_in(directory: &Path) -> Option<PathBuf> {
+    fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).find_map(|path| {
+        let kind = fs::symlink_metadata(&path).ok()?;
+        if kind.is_dir() {
+            database_in(&path)
+        } else {
+            (kind.is_file() && is_database(&path)).then_some(path)
+        }
+    })
 }
 
 /// Removes all that is in a directory but these files, and directories that are empty then. What a link leads to stays.

@@ -18,7 +18,7 @@ use crate::exec::cast::cast;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::memory::parse_bytes;
 use crate::exec::source::Sink;
-use crate::io::directory::{DirectorySink, MakeSink, Numbered, Open, make_directory};
+use crate::io::directory::{DirectorySink, MakeSink, Numbered, Open, database_in, make_directory};
 use crate::io::files::expand_home;
 use crate::io::format::Format;
 use crate::io::hive;
@@ -178,6 +178,12 @@ impl Partitioning {
         make_directory(&root)?;
         if self.clear && fs::canonicalize(&root).is_ok_and(|whole| whole.parent().is_none()) {
             return Err(ExecError::InvalidInput("OVERWRITE would delete all files there are".into()));
+        }
+        if self.clear
+            && let Some(database) = database_in(&root)
+        {
+            let database = database.display();
+            return Err(ExecError::InvalidInput(format!("OVERWRITE would delete the database '{database}'")));
         }
         if self.append && !self.pattern.contains('{') {
             return Err(ExecError::InvalidInput(

@@ -66,5 +66,5 @@ pub use page::{
 };
 pub use space::{FreeRange, SpaceTable, SparseHeapPage};
 pub use store::{News, Options, Pager, Roots, Snapshot};
-pub use superblock::{FORMAT_VERSION, SUPERBLOCK_BYTES, SlotState, Slots, Superblock};
+pub use superblock::{FORMAT_VERSION, SUPERBLOCK_BYTES, SlotState, Slots, Superblock, is_database};
 pub use txn::WriteTxn;

@@ -428,7 +428,6 @@ impl Binder<'_> {
     }
 }
 
-/// The values of a row: `(a, b)` or `ROW(a, b)`.
 /// Whether two values of rows are equal, and whether the first is less. Within a row NULL is a value like any other,
 /// and greater than all.
 fn pair(a: &Expr, b: &Expr) -> Result<(Expr, Expr)> {
@@ -469,6 +468,7 @@ pub(super) fn compare_with_row(op: CompareOp, left: Vec<Expr>, right: Vec<Expr>)
     Ok(compare_pairs(op, both.map(|(a, b)| pair(&a, &b)).collect::<Result<_>>()?))
 }
 
+/// The values of a row: `(a, b)` or `ROW(a, b)`.
 pub(super) fn row_of(expr: &ast::Expr) -> Option<&[ast::Expr]> {
     match expr {
         ast::Expr::Tuple(items) => Some(items),
