@@ -492,6 +492,11 @@ def numbers(stream: bytes, n: int, width: int) -> list[int]:
         for d in numbers(body[width:], n - 1, width):
             out.append((out[-1] + d) % modulus)
         return out
+    if codec == 16:
+        out = numbers(body[:c], b, width)
+        for d in numbers(body[c:], n - b, width):
+            out.append((out[-b] + d) % modulus)
+        return out
     check(codec == 7, f"codec {codec} of whole numbers")
     out = [(number(0) + d) % modulus for d in unpack(body[width:], n, a)]
     at = width + packed_length(n, a)
