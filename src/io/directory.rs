@@ -142,16 +142,24 @@ impl Numbered {
     }
 }
 
-/// A database that lies in a directory, or in one of its directories.
-pub(crate) fn database_in(directory: &Path) -> Option<PathBuf> {
-    fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).find_map(|path| {
-        let kind = fs::symlink_metadata(&path).ok()?;
-        if kind.is_dir() {
-            database_in(&path)
+/// A database that lies in a directory, or in one of its directories. It is an error if a file cannot be read, as it may be
+/// one.
+pub(crate) fn database_in(directory: &Path) -> Result<Option<PathBuf>> {
+    let failed = |e: io::Error, path: &Path| io_error("read", &path.to_string_lossy(), &e);
+    for entry in fs::read_dir(directory).map_err(|e| failed(e, directory))? {
+        let path = entry.map_err(|e| failed(e, directory))?.path();
+        let kind = fs::symlink_metadata(&path).map_err(|e| failed(e, &path))?;
+        let found = if kind.is_dir() {
+            database_in(&path)?
         } else {
-            (kind.is_file() && is_database(&path)).then_some(path)
+            let is_one = kind.is_file() && is_database(&path).map_err(|e| failed(e, &path))?;
+            is_one.then_some(path)
+        };
+        if found.is_some() {
+            return Ok(found);
         }
-    })
+    }
+    Ok(None)
 }
 
 /// Removes all that is in a directory but these files, and directories that are empty then. What a link leads to stays.

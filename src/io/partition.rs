@@ -180,7 +180,7 @@ impl Partitioning {
             return Err(ExecError::InvalidInput("OVERWRITE would delete all files there are".into()));
         }
         if self.clear
-            && let Some(database) = database_in(&root)
+            && let Some(database) = database_in(&root)?
         {
             let database = database.display();
             return Err(ExecError::InvalidInput(format!("OVERWRITE would delete the database '{database}'")));

@@ -43,12 +43,15 @@ pub const SUPERBLOCK_BYTES: usize = 512;
 /// The first bytes of a slot. Not text, and broken by programs that change line ends.
 pub const MAGIC: [u8; 8] = *b"\x89FLUX\r\n\x1a";
 
-/// Whether a file begins as a database does. One that cannot be read does not.
-pub fn is_database(path: &std::path::Path) -> bool {
-    let mut first = [0; MAGIC.len()];
-    let read =
-        std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut first));
-    read.is_ok() && first == MAGIC
+/// Whether a file begins as a database does.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_database(path: &std::path::Path) -> std::io::Result<bool> {
+    let mut first = vec![];
+    let file = std::fs::File::open(path)?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, MAGIC.len() as u64), &mut first)?;
+    Ok(first == MAGIC)
 }
 /// The newest format version that this code reads, and the one that it writes.
 pub const FORMAT_VERSION: u32 = 1;

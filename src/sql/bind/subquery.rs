@@ -147,20 +147,10 @@ impl Binder<'_> {
         if op == CompareOp::Eq {
             return self.bind_in_subquery(value, query, false, cx);
         }
-        let (bound, on) = match row_items(value) {
-            Some(items) => {
-                let left = items.iter().map(|item| self.bind_expr(item, cx)).collect::<Result<Vec<_>>>()?;
-                let bound = self.bind_subquery(query, cx)?;
-                check_width(&bound, left.len()).map_err(|e| e.at(query))?;
-                let right = bound.columns.iter().map(|column| column.expr()).collect();
-                (bound, compare_with_row(op, left, right))
-            }
-            None => {
-                let left = self.bind_expr(value, cx)?;
-                let bound = self.bind_one_column(query, cx)?;
-                let on = coerce::compare(op, left, bound.columns[0].expr());
-                (bound, on)
-            }
+        let (bound, mut left, mut right) = self.bind_compared(value, query, cx)?;
+        let on = match (&mut left[..], &mut right[..]) {
+            ([_], [_]) => coerce::compare(op, left.remove(0), right.remove(0)),
+            _ => compare_with_row(op, left, right),
         };
         let on = on.map_err(|e| e.at(value))?;
         let mark = self.ids.column("any", LogicalType::Boolean);
@@ -170,6 +160,30 @@ impl Binder<'_> {
         Ok(expr)
     }
 
+    /// A subquery, the value or the values of a row that its rows are compared with, and as many of its columns. Rows that
+    /// are values themselves are one column, and so is what they are compared with.
+    fn bind_compared(
+        &mut self,
+        value: &ast::Expr,
+        query: &ast::Query,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<(BoundQuery, Vec<Expr>, Vec<Expr>)> {
+        let values = row_items(value).unwrap_or_else(|| vec![value]);
+        let mut left =
+            values.into_iter().map(|value| self.bind_expr(value, cx)).collect::<Result<Vec<_>>>()?;
+        let bound = self.bind_subquery(query, cx)?;
+        if let [row] = &bound.columns[..]
+            && let (true, LogicalType::Struct(fields)) = (left.len() > 1, &row.ty)
+            && fields.len() == left.len()
+            && fields.iter().all(|(name, _)| name.is_empty())
+        {
+            left = vec![self.call("row", left)?];
+        }
+        check_width(&bound, left.len()).map_err(|e| e.at(query))?;
+        let right = bound.columns.iter().map(|column| column.expr()).collect();
+        Ok((bound, left, right))
+    }
+
     /// The plan of a subquery and the conditions under which a value, or a row of them, is in it.
     fn bind_membership(
         &mut self,
@@ -177,34 +191,10 @@ impl Binder<'_> {
         query: &ast::Query,
         cx: &mut ExprContext<'_>,
     ) -> Result<(LogicalPlan, Vec<Expr>)> {
-        let mut syntax = value;
-        while let ast::Expr::Nested(inner) = syntax {
-            syntax = inner;
-        }
-        let values: Vec<&ast::Expr> = match syntax {
-            ast::Expr::Tuple(items) => items.iter().collect(),
-            one => vec![one],
-        };
-        let mut left = Vec::with_capacity(values.len());
-        for value in &values {
-            left.push(self.bind_expr(value, cx)?);
-        }
-        let bound = self.bind_subquery(query, cx)?;
-        if let [row] = &bound.columns[..]
-            && let (true, LogicalType::Struct(fields)) = (left.len() > 1, &row.ty)
-            && fields.len() == left.len()
-            && fields.iter().all(|(name, _)| name.is_empty())
-        {
-            // The rows of the subquery are values themselves.
-            let value = self.call("row", left)?;
-            let on = coerce::compare(CompareOp::Eq, value, row.expr()).map_err(|e| e.at(syntax))?;
-            return Ok((bound.into_plan(), vec![on]));
-        }
-        check_width(&bound, left.len()).map_err(|e| e.at(query))?;
-        let mut on = Vec::with_capacity(left.len());
-        for (value, column) in left.into_iter().zip(&bound.columns) {
-            on.push(coerce::compare(CompareOp::Eq, value, column.expr()).map_err(|e| e.at(syntax))?);
-        }
+        let (bound, left, right) = self.bind_compared(value, query, cx)?;
+        let equal = |(value, column)| coerce::compare(CompareOp::Eq, value, column);
+        let on = left.into_iter().zip(right).map(equal).collect::<Result<_>>();
+        let on = on.map_err(|e| e.at(value))?;
         Ok((bound.into_plan(), on))
     }
 
@@ -277,8 +267,8 @@ fn row_items(expr: &ast::Expr) -> Option<Vec<&ast::Expr>> {
         ast::Expr::Nested(inner) => row_items(inner),
         ast::Expr::Tuple(items) => Some(items.iter().collect()),
         ast::Expr::Function(call) if function_name(&call.name) == "row" => {
-            let args = arguments(call).ok()?;
-            Some(args.positional)
+            // A row of one value is a value like any other.
+            arguments(call).ok().map(|args| args.positional).filter(|items| items.len() > 1)
         }
         _ => None,
     }
