@@ -204,8 +204,7 @@ impl<'c> KeyedTable<'c> {
                 self.table.name()
             )));
         }
-        let changed = session.keyed_change(&self.table, &[KeyedChange::Put(row)], Some(&expected))?;
-        Ok(changed.is_some())
+        Ok(session.keyed_put_if(&self.table, row, &expected)?)
     }
 
     /// Removes the rows whose keys are in the range of a scan. Returns how many there were.
@@ -357,8 +356,7 @@ impl KeyedBatch<'_> {
         let table = self.table;
         let mut session = table.connection.session();
         if session.keyed_is_plain(&table.table)? {
-            let changed = session.keyed_change(&table.table, &self.changes, None)?;
-            return Ok(changed.map_or(0, |(_, removed)| removed));
+            return Ok(session.keyed_change(&table.table, self.changes)?);
         }
         drop(session);
         table.change_by_sql(self.changes)

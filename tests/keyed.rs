@@ -9,12 +9,13 @@ mod directory;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use fluxdb::inspect::Inspection;
 use fluxdb::pager::MemoryFile;
 use fluxdb::pager::fault::{Fate, Fault, FaultFile, FaultPlan};
-use fluxdb::{Connection, Database, KeyedRows, Options, params};
+use fluxdb::{Connection, Database, KeyedRows, Options, Synchronous, params};
 use proptest::prelude::*;
 
 use directory::Directory;
@@ -283,6 +284,76 @@ fn threads_write_and_none_waits_for_ever() {
 
 /// Rows of keys that come in no order, in row groups of 512: what is sealed is in the order of the key, whatever order it
 /// came in, and merged so that a key is looked for in few row groups.
+/// Commits that come at once are made as one, and each is told what it would have been told alone.
+#[test]
+fn commits_of_many_threads_are_one_after_the_other() {
+    const THREADS: u64 = 12;
+    const KEYS: u64 = 40;
+    for level in [Synchronous::Full, Synchronous::Off] {
+        let directory = Directory::new();
+        let path = directory.path().join("a.flux");
+        let db = Database::open_with(&path, Options::default().synchronous(level)).unwrap();
+        db.connect().execute("CREATE TABLE kv(k BIGINT PRIMARY KEY, v INTEGER NOT NULL)").unwrap();
+        // For each key: rows that were put where none was, and rows that were removed.
+        let balance: Vec<AtomicI64> = (0..KEYS).map(|_| AtomicI64::new(0)).collect();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (db, balance) = (&db, &balance);
+                scope.spawn(move || {
+                    let connection = db.connect();
+                    let table = connection.keyed("kv").unwrap();
+                    let mut state = thread * 7919 + 1;
+                    for i in 0..150 {
+                        state = state
+                            .wrapping_mul(6_364_136_223_846_793_005)
+                            .wrapping_add(1_442_695_040_888_963_407);
+                        let key = (state >> 33) % KEYS;
+                        let of_key = &balance[key as usize];
+                        match (state >> 20) % 8 {
+                            0..4 => {
+                                let replaced = table.put((key as i64, i)).unwrap();
+                                of_key.fetch_add(i64::from(!replaced), Ordering::SeqCst);
+                            }
+                            4..6 => {
+                                let removed = table.delete((key as i64,)).unwrap();
+                                of_key.fetch_sub(i64::from(removed), Ordering::SeqCst);
+                            }
+                            6 => {
+                                let mut batch = table.batch();
+                                batch.put((key as i64, 0)).delete((key as i64,)).put((key as i64, i));
+                                let replaced = batch.commit().unwrap();
+                                assert!(replaced <= 1);
+                                of_key.fetch_add(1 - replaced as i64, Ordering::SeqCst);
+                            }
+                            // These harm nobody else, and leave nothing.
+                            _ => {
+                                let mut batch = table.batch();
+                                batch.put((key as i64, i)).put((1_000 + key as i64, None::<i32>));
+                                let error = batch.commit().unwrap_err().to_string();
+                                assert!(error.contains("NOT NULL constraint failed: kv.v"), "{error}");
+                                let error = table.put((key as i64, "no number")).unwrap_err().to_string();
+                                assert!(error.contains("no number"), "{error}");
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let expected: Vec<i64> = (0..KEYS)
+            .filter(|key| balance[*key as usize].load(Ordering::SeqCst) == 1)
+            .map(|key| key as i64)
+            .collect();
+        assert!(balance.iter().all(|balance| (0..=1).contains(&balance.load(Ordering::SeqCst))));
+        let there = |db: &Database| {
+            let rows = db.connect().query_as::<(i64,)>("SELECT k FROM kv ORDER BY k", ()).unwrap();
+            rows.into_iter().map(|(key,)| key).collect::<Vec<_>>()
+        };
+        assert_eq!(there(&db), expected);
+        drop(db);
+        assert_eq!(there(&Database::open(&path).unwrap()), expected);
+    }
+}
+
 #[test]
 fn rows_are_sealed_in_the_order_of_the_key_and_merged_by_size() {
     let directory = Directory::new();

@@ -35,7 +35,7 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 const HELD_BYTES_MAX: usize = 256 << 10;
 
 /// When a commit counts as done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Synchronous {
     /// When it has its place in the log. A killed process, as well as a power cut, may lose the last commits.
     Off,

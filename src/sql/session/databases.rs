@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::extensions::Extensions;
 use crate::sql::session::activity::Activity;
+use crate::sql::session::keyed::KeyedGroups;
 use crate::table::{Snapshot, Storage, StorageOptions, TableError};
 
 /// The name of a connection's own database, which is in memory and goes with it.
@@ -24,24 +25,29 @@ pub struct NamedDatabase {
     storage: Arc<Storage>,
     /// The one moment as of which it is seen.
     frozen: Option<Arc<Snapshot>>,
+    keyed_groups: KeyedGroups,
 }
 
 impl NamedDatabase {
     /// A database of that name; `path` is its file.
     pub fn new(name: &str, path: Option<PathBuf>, storage: Arc<Storage>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), path, storage, frozen: None })
+        Arc::new(Self::seen(name, path, storage, None))
+    }
+
+    fn seen(name: &str, path: Option<PathBuf>, storage: Arc<Storage>, frozen: Option<Arc<Snapshot>>) -> Self {
+        Self { name: name.into(), path, storage, frozen, keyed_groups: KeyedGroups::default() }
     }
 
     /// The same database as of now, for good.
     fn freeze(&self) -> Arc<Self> {
-        let (name, path, storage) = (self.name.clone(), self.path.clone(), Arc::clone(&self.storage));
-        Arc::new(Self { name, path, storage, frozen: Some(self.newest()) })
+        let (path, storage) = (self.path.clone(), Arc::clone(&self.storage));
+        Arc::new(Self::seen(&self.name, path, storage, Some(self.newest())))
     }
 
     /// The same database as of now, for good, under another name.
     pub fn freeze_as(&self, name: &str) -> Arc<Self> {
         let storage = Arc::clone(&self.storage);
-        Arc::new(Self { name: name.into(), path: None, storage, frozen: Some(self.newest()) })
+        Arc::new(Self::seen(name, None, storage, Some(self.newest())))
     }
 
     /// It as of the last commit, or of the moment as of which it is seen.
@@ -67,6 +73,11 @@ impl NamedDatabase {
     /// Its file; `None` in memory.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// Where changes of its keyed tables meet.
+    pub(super) fn keyed_groups(&self) -> &KeyedGroups {
+        &self.keyed_groups
     }
 
     /// What is in it.

@@ -1,12 +1,14 @@
 //! Rows of a table by their keys, without a statement: what programs do a million times.
 
-use std::collections::HashMap;
+mod changes;
+mod write_groups;
+
 use std::sync::{Arc, Weak};
 
 use arrow_array::{Array, ArrayRef};
 use arrow_select::concat::concat;
 
-use crate::catalog::{Catalog, ColumnId, ConstraintKind, ObjectKind, TableDefinition, TableId};
+use crate::catalog::{ColumnId, ObjectKind, TableDefinition, TableId};
 use crate::column::key::{Keys, encode_value};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -17,9 +19,12 @@ use crate::sql::error::{SqlError, SqlErrorKind};
 use crate::sql::parser::parse_name;
 use crate::sql::session::databases::NamedDatabase;
 use crate::sql::session::transaction::Transaction;
-use crate::sql::session::{Failure, Session, Turn, TypedValue, beside_others};
+use crate::sql::session::{Failure, Session, TypedValue};
 use crate::sql::sources::column_of;
-use crate::table::{KeyCursor, KeyPlace, KeyRange, Places, Probes, TableSnapshot};
+use crate::table::{KeyPlace, Places, Probes, TableSnapshot};
+
+pub(in crate::sql::session) use changes::KeyedGroups;
+pub(crate) use changes::{Expected, KeyedChange};
 
 /// A table with a primary key.
 #[derive(Debug, Clone)]
@@ -28,15 +33,6 @@ pub(crate) struct KeyedTable {
     database: Weak<NamedDatabase>,
     id: TableId,
     name: String,
-}
-
-/// A change of a keyed table.
-#[derive(Debug, Clone)]
-pub(crate) enum KeyedChange {
-    /// The row with these values is there, in the place of any other with its key.
-    Put(Vec<TypedValue>),
-    /// There is no row with this key.
-    Delete(Vec<TypedValue>),
 }
 
 /// When rows expire.
@@ -53,15 +49,6 @@ impl Expiry {
     pub(crate) fn is_over(&self, time: &Scalar) -> bool {
         !time.is_null() && time.total_cmp(&self.before).is_lt()
     }
-}
-
-/// A condition of a change: the row with the key of what is put has this value in a column; NULL, if it is not there.
-#[derive(Debug)]
-pub(crate) struct Expected {
-    /// The position of the column.
-    pub column: usize,
-    /// Its value.
-    pub value: TypedValue,
 }
 
 impl KeyedTable {
@@ -105,14 +92,6 @@ fn key_positions(table: &TableDefinition) -> Result<Vec<usize>, Failure> {
     let key =
         table.primary_key().ok_or_else(|| usage(format!("table \"{}\" has no primary key", table.name)))?;
     Ok(key.iter().filter_map(|id| table.position_of(*id)).collect())
-}
-
-/// Whether rows that are put need to satisfy nothing but NOT NULL and unique keys.
-fn is_plain(table: &TableDefinition, catalog: &Catalog) -> bool {
-    let only_keys = table.constraints.iter().all(|c| matches!(c.kind, ConstraintKind::Unique { .. }));
-    only_keys
-        && table.indexes.iter().all(|index| !index.unique || table.key_of_index(index).is_some())
-        && catalog.referencing(table.id).next().is_none()
 }
 
 /// Makes columns of values.
@@ -293,204 +272,4 @@ impl Session {
         let key = key.ok_or_else(|| usage("NULL is in no key".into()))?;
         Ok((key.to_vec(), values.len() == positions.len()))
     }
-
-    /// Whether changes of a keyed table can be made without a statement.
-    pub(crate) fn keyed_is_plain(&self, table: &KeyedTable) -> Result<bool, Failure> {
-        self.check_keyed()?;
-        let view = self.transaction.view_of(&table.database()?);
-        let definition = Arc::clone(view.table(table.id)?.definition());
-        Ok(is_plain(&definition, view.catalog()))
-    }
-
-    /// Makes changes, all or none, in their order. Returns how many rows were added, and how many removed or replaced;
-    /// `None`, if a row is not as expected.
-    pub(crate) fn keyed_change(
-        &mut self,
-        keyed: &KeyedTable,
-        changes: &[KeyedChange],
-        expected: Option<&Expected>,
-    ) -> Result<Option<(u64, u64)>, Failure> {
-        self.check_keyed()?;
-        let result = if self.is_in_transaction() {
-            self.keyed_change_in(keyed, changes, expected, Turn::First)
-        } else {
-            beside_others(|turn| self.keyed_change_in(keyed, changes, expected, turn))
-        };
-        if let Err(e) = &result {
-            self.transaction.statement_failed(e);
-        }
-        result
-    }
-
-    fn keyed_change_in(
-        &mut self,
-        keyed: &KeyedTable,
-        changes: &[KeyedChange],
-        expected: Option<&Expected>,
-        turn: Turn,
-    ) -> Result<Option<(u64, u64)>, Failure> {
-        let mut writer = self.writer_at(&keyed.database()?, turn)?;
-        let view = writer.transaction()?.view()?.table(keyed.id)?;
-        let table = Arc::clone(view.definition());
-        let positions = key_positions(&table)?;
-        let columns = Columns { session: writer.session(), table: &table };
-        // All rows that are put, and the keys of all changes.
-        let (mut put, mut puts, mut keys) = (vec![], vec![], vec![]);
-        let only_puts = changes.iter().all(|change| matches!(change, KeyedChange::Put(_)));
-        for (at, change) in changes.iter().enumerate() {
-            match change {
-                KeyedChange::Put(row) => {
-                    put.push(row);
-                    puts.push(at);
-                    if row.len() != table.columns.len() {
-                        let (given, wanted) = (row.len(), table.columns.len());
-                        return Err(usage(format!(
-                            "{given} values for the {wanted} columns of \"{}\"",
-                            table.name
-                        )));
-                    }
-                    if !only_puts {
-                        keys.push(positions.iter().map(|at| row[*at].clone()).collect::<Vec<_>>());
-                    }
-                }
-                KeyedChange::Delete(key) => keys.push(key.clone()),
-            }
-        }
-        let everything: Vec<usize> = (0..table.columns.len()).collect();
-        let rows = if put.is_empty() { vec![] } else { columns.all(&everything, &put)? };
-        let key_columns = if only_puts {
-            positions.iter().map(|at| Arc::clone(&rows[*at])).collect()
-        } else {
-            columns.all(&positions, &keys.iter().collect::<Vec<_>>())?
-        };
-        let expected = expected.map(|e| Ok::<_, Failure>((e.column, columns.of(e.column, &[&e.value])?)));
-        let expected = expected.transpose()?;
-        check_not_null(&table, &rows)?;
-        let probes = Probes::new(&key_columns).ok_or_else(no_order)?;
-        // The last change of a key is what counts.
-        let mut last: HashMap<&[u8], usize> = HashMap::new();
-        if probes.has_twice() {
-            last.extend((0..changes.len()).filter_map(|change| Some((probes.get(change)?, change))));
-        }
-        let found = view.find(table.primary_key().unwrap_or_default(), &probes)?;
-        if let Some((column, value)) = expected {
-            let rows: Vec<u64> = found.iter().map(|(_, row)| *row).collect();
-            let there = writer.session().unexpired(&view, &rows)?;
-            let is_there = !rows.is_empty() && there.is_none_or(|there| there[0]);
-            let now = Places::of(&view, &rows)?.read(&view, column)?;
-            let ty = &table.columns[column].ty;
-            let now = if now.is_empty() { Scalar::Null } else { Scalar::from_array(&*now, 0, ty) };
-            let value = Scalar::from_array(&*value, 0, ty);
-            if is_there == value.is_null() || (is_there && now.total_cmp(&value).is_ne()) {
-                return Ok(None);
-            }
-        }
-        let mut removed: Vec<u64> = found.into_iter().map(|(_, row)| row).collect();
-        removed.sort_unstable();
-        removed.dedup();
-        let there = writer.session().unexpired(&view, &removed)?;
-        let replaced = there.map_or(removed.len(), |there| there.into_iter().filter(|there| *there).count());
-        let kept: Vec<u32> = (0..puts.len())
-            .filter(|i| {
-                probes.get(puts[*i]).is_some_and(|key| last.get(key).is_none_or(|last| *last == puts[*i]))
-            })
-            .map(|i| i as u32)
-            .collect();
-        let rows = if kept.len() == puts.len() {
-            rows
-        } else {
-            let kept = arrow_array::UInt32Array::from(kept.clone());
-            let take = |array: &ArrayRef| arrow_select::take::take(array, &kept, None);
-            rows.iter().map(take).collect::<Result<_, _>>().map_err(ExecError::from)?
-        };
-        removed.extend(check_other_keys(writer.session(), &view, &table, &rows, &removed)?);
-        let transaction = writer.transaction()?;
-        if !removed.is_empty() {
-            transaction.delete(keyed.id, &removed)?;
-        }
-        if !kept.is_empty() {
-            let appender = transaction.append(keyed.id)?;
-            for (at, start) in (0..kept.len()).step_by(appender.row_group_rows()).enumerate() {
-                let length = appender.row_group_rows().min(kept.len() - start);
-                let part: Vec<ArrayRef> = rows.iter().map(|array| array.slice(start, length)).collect();
-                appender.write_row_group(at as u64, &part)?;
-            }
-        }
-        writer.finish()?;
-        Ok(Some((kept.len() as u64, replaced as u64)))
-    }
-
-    /// Removes the rows whose keys are in a range. Returns how many there were.
-    pub(crate) fn keyed_delete_range(&mut self, keyed: &KeyedTable, range: KeyRange) -> Result<u64, Failure> {
-        self.check_keyed()?;
-        let mut delete = || -> Result<u64, Failure> {
-            let mut writer = self.writer_in(&keyed.database()?)?;
-            let view = writer.transaction()?.view()?.table(keyed.id)?;
-            let key: Box<[ColumnId]> = view.definition().primary_key().unwrap_or_default().into();
-            let mut cursor = KeyCursor::new(Arc::clone(&view), &key, range.clone(), false)?;
-            let mut rows = vec![];
-            while let Some(row) = cursor.next_row()? {
-                rows.push(row);
-            }
-            let there = writer.session().unexpired(&view, &rows)?;
-            let seen = there.map_or(rows.len(), |there| there.into_iter().filter(|there| *there).count());
-            writer.transaction()?.delete(keyed.id, &rows)?;
-            writer.finish()?;
-            Ok(seen as u64)
-        };
-        let result = delete();
-        if let Err(e) = &result {
-            self.transaction.statement_failed(e);
-        }
-        result
-    }
-}
-
-fn check_not_null(table: &TableDefinition, rows: &[ArrayRef]) -> Result<(), Failure> {
-    for (column, array) in table.columns.iter().zip(rows) {
-        if !column.nullable && array.logical_null_count() > 0 {
-            let message = format!("NOT NULL constraint failed: {}.{}", table.name, column.name);
-            return Err(ExecError::Constraint(message).into());
-        }
-    }
-    Ok(())
-}
-
-/// Whether rows that are added have keys, besides the primary, that others have. Returns rows that have, but have expired.
-fn check_other_keys(
-    session: &Session,
-    view: &TableSnapshot,
-    table: &TableDefinition,
-    rows: &[ArrayRef],
-    removed: &[u64],
-) -> Result<Vec<u64>, Failure> {
-    let mut expired = vec![];
-    if rows.is_empty() {
-        return Ok(expired);
-    }
-    for key in table.unique_keys() {
-        if Some(&*key) == table.primary_key() {
-            continue;
-        }
-        let columns: Vec<ArrayRef> =
-            key.iter().filter_map(|id| table.position_of(*id)).map(|at| Arc::clone(&rows[at])).collect();
-        let probes = Probes::new(&columns).ok_or_else(no_order)?;
-        let others: Vec<u64> = view.find(&key, &probes)?.into_iter().map(|(_, row)| row).collect();
-        let others: Vec<u64> = others.into_iter().filter(|row| removed.binary_search(row).is_err()).collect();
-        let taken = match session.unexpired(view, &others)? {
-            Some(there) => there.contains(&true),
-            None => !others.is_empty(),
-        };
-        expired.extend(others);
-        if taken || probes.has_twice() {
-            let names: Vec<&str> = key
-                .iter()
-                .filter_map(|id| table.position_of(*id))
-                .map(|at| &*table.columns[at].name)
-                .collect();
-            let message = format!("Duplicate key ({}) violates unique constraint.", names.join(", "));
-            return Err(ExecError::Constraint(message).into());
-        }
-    }
-    Ok(expired)
 }
