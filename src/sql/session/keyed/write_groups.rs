@@ -322,3 +322,57 @@ mod tests {
         assert!(groups.waiting.lock().is_empty());
     }
 }
+
+/// Under schedules that a test chooses; see `src/table/schedule_tests.rs`.
+#[cfg(all(test, shuttle))]
+mod schedule_tests {
+    use std::sync::Arc;
+
+    use shuttle::scheduler::{PctScheduler, RandomScheduler};
+    use shuttle::{Config, Runner, thread};
+
+    use super::*;
+
+    fn requests_are_served_once() {
+        let groups = Arc::new(WriteGroups::<u8, u32, u32>::new(3));
+        let served = Arc::new(Mutex::new(vec![]));
+        let threads = (0..4_u32).map(|thread| {
+            let (groups, served) = (Arc::clone(&groups), Arc::clone(&served));
+            thread::spawn(move || {
+                for request in [2 * thread, 2 * thread + 1] {
+                    let answer = groups.serve(
+                        &0,
+                        &request,
+                        1,
+                        || false,
+                        |group| {
+                            thread::yield_now();
+                            // Some are refused with others.
+                            if group.len() > 1 && group.contains(&5) {
+                                return Err(());
+                            }
+                            served.lock().extend_from_slice(group);
+                            Ok(group.iter().map(|request| request * 10).collect())
+                        },
+                    );
+                    match answer {
+                        Ok(Served::Answer(answer)) => assert_eq!(answer, request * 10),
+                        Ok(Served::Alone) => served.lock().push(request),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            })
+        });
+        threads.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join().unwrap());
+        let mut served = std::mem::take(&mut *served.lock());
+        served.sort_unstable();
+        assert_eq!(served, (0..8).collect::<Vec<_>>());
+        assert!(groups.waiting.lock().is_empty());
+    }
+
+    #[test]
+    fn requests_of_many_are_served_once_whoever_goes_on() {
+        Runner::new(RandomScheduler::new(2_000), Config::new()).run(requests_are_served_once);
+        Runner::new(PctScheduler::new(3, 2_000), Config::new()).run(requests_are_served_once);
+    }
+}
