@@ -11,7 +11,8 @@
 //! which its own view shows. Then:
 //!
 //! 1. The transaction is closed to appenders; their row groups are put in order. A few rows that were added or deleted
-//!    become a record of the log, and that is all (`unsealed.rs`). If there are more, or definitions have changed, this
+//!    become a record of the log, and that is all (`unsealed.rs`); those of several that commit at once are staged by
+//!    one of them (`commit_groups.rs`). If there are more, or definitions have changed, this
 //!    and all that is only in the log is *sealed*. When the log fills, a thread seals what is in it, by the same steps,
 //!    while others commit (`sealer.rs`).
 //! 2. Small row groups that are still in memory, and small ones at the end of the table, are merged
@@ -36,6 +37,7 @@ mod arrange;
 mod backup;
 mod check;
 mod commit;
+mod commit_groups;
 mod compact;
 #[cfg(test)]
 mod concurrency_tests;

@@ -13,6 +13,7 @@ use crate::column::{DictionaryCache, ROW_GROUP_ROWS};
 use crate::pager::inspect::Inspection;
 use crate::pager::{self, DEFAULT_PAGE_SIZE, File, Pager, Synchronous};
 use crate::sync::{Mutex, RwLock};
+use crate::table::commit_groups::CommitGroups;
 #[cfg(test)]
 use crate::table::coverage_tests;
 use crate::table::data::TableData;
@@ -114,6 +115,7 @@ pub struct Core {
     /// Snapshots that follow the current one, but are not published yet. The next commit follows the last of them.
     line: Mutex<VecDeque<Arc<Snapshot>>>,
     writers: Arc<WriterGate>,
+    pub(super) commits: CommitGroups,
     /// It ends with the process, so it needs no log.
     volatile: bool,
     recovery: Recovery,
@@ -160,6 +162,7 @@ impl Storage {
             current: RwLock::new(Arc::new(snapshot)),
             line: Mutex::default(),
             writers: Arc::default(),
+            commits: CommitGroups::default(),
             volatile,
             recovery,
             dictionaries,

@@ -8,8 +8,9 @@ use crate::catalog::{
     Catalog, CatalogError, ColumnId, Object, ObjectId, ObjectKind, SchemaDefinition, SchemaId,
     TableDefinition, TableId,
 };
-use crate::pager::Synchronous;
+use crate::pager::{Synchronous, WriteTxn};
 use crate::table::append::{AppendState, TableAppender};
+use crate::table::commit_groups::SmallCommit;
 use crate::table::data::Delta;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
@@ -17,7 +18,7 @@ use crate::table::rebase::rebase;
 use crate::table::seal::{LogSpace, Sealing, Tidying};
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::Storage;
-use crate::table::unsealed::is_loggable;
+use crate::table::unsealed::loggable_bytes;
 use crate::table::workspace::Workspace;
 
 /// Bytes of rows that a transaction holds in memory for one table; what is more goes to the file before the commit.
@@ -69,6 +70,19 @@ impl WriteTransaction {
     /// How safe it is when its commit returns, if that is to be other than the database's options say.
     pub fn set_synchronous(&mut self, synchronous: Synchronous) {
         self.synchronous = synchronous;
+    }
+
+    /// How safe it is when its commit returns.
+    pub(super) fn synchronous(&self) -> Synchronous {
+        self.synchronous
+    }
+
+    pub(super) fn storage(&self) -> &Arc<Storage> {
+        &self.storage
+    }
+
+    pub(super) fn workspace(&self) -> &Arc<Workspace> {
+        &self.workspace
     }
 
     /// The snapshot that it began with.
@@ -367,32 +381,24 @@ impl WriteTransaction {
             // What it saw may not be durable yet.
             return self.storage.confirm(&self.base, self.synchronous);
         }
-        let small = !tidies
-            && !self.catalog_changed
-            && self.storage.options().log_bytes_max > 0
-            && is_loggable(&changes);
+        let logs = !tidies && !self.catalog_changed && self.storage.options().log_bytes_max > 0;
+        if let Some(bytes) = loggable_bytes(&changes).filter(|_| logs) {
+            return SmallCommit { transaction: self, changes, bytes }.commit();
+        }
         // From here on nobody else commits. The pass is dropped after what the transaction of the pager has.
-        let (_pass, txn, log) = if small {
-            let pass = self.workspace.close_unwritten()?;
-            let txn = loop {
-                changes = self.move_to_last(changes)?;
-                if let Some(staged) = self.storage.stage(&self.base, &changes, self.synchronous)? {
-                    drop(pass);
-                    let committed = self.storage.confirm(&staged, self.synchronous)?;
-                    self.storage.seal_if_ripe(&committed);
-                    return Ok(committed);
-                }
-                // There is no room. If that is about to change, it tries again.
-                if let Some(txn) = self.storage.begin_write_unless_sealed()? {
-                    break txn;
-                }
-            };
-            (pass, txn, LogSpace::Grow)
-        } else {
-            let (pass, txn) = self.workspace.close()?;
-            changes = self.move_to_last(changes)?;
-            (pass, txn, LogSpace::Keep)
-        };
+        let (_pass, txn) = self.workspace.close()?;
+        let changes = self.move_to_last(changes)?;
+        self.seal(txn, changes, tidying, LogSpace::Keep)
+    }
+
+    /// Commits all that is not sealed together with its changes.
+    pub(super) fn seal(
+        mut self,
+        txn: WriteTxn,
+        changes: BTreeMap<TableId, Delta>,
+        tidying: Tidying,
+        log: LogSpace,
+    ) -> Result<Arc<Snapshot>> {
         let catalog = self.catalog_changed.then(|| std::mem::take(&mut self.catalog));
         let tidying = match tidying {
             Tidying::All if self.base.is_unsealed() => Tidying::Order,
@@ -404,7 +410,10 @@ impl WriteTransaction {
     }
 
     /// Moves changes on top of the last commit, if that is another than the one it began with.
-    fn move_to_last(&mut self, changes: BTreeMap<TableId, Delta>) -> Result<BTreeMap<TableId, Delta>> {
+    pub(super) fn move_to_last(
+        &mut self,
+        changes: BTreeMap<TableId, Delta>,
+    ) -> Result<BTreeMap<TableId, Delta>> {
         self.base.check()?;
         let last = self.storage.last_in_line();
         if Arc::ptr_eq(&last, &self.base) { Ok(changes) } else { self.rebase(last, changes) }

@@ -108,18 +108,18 @@ impl<'a> Overlay<'a> {
     }
 }
 
-/// Whether changes are few enough to be logged.
-pub(super) fn is_loggable(changes: &BTreeMap<TableId, Delta>) -> bool {
+/// Whether changes are few enough to be logged: then the bytes that their rows take in memory.
+pub(super) fn loggable_bytes(changes: &BTreeMap<TableId, Delta>) -> Option<usize> {
     let (mut rows, mut bytes) = (0, 0);
     for delta in changes.values() {
         let held = delta.groups.iter().all(|group| matches!(group.content(), Content::Held(_)));
         if delta.cleared || !delta.gone.is_empty() || !held {
-            return false;
+            return None;
         }
         rows += delta.rows + delta.deleted;
         bytes += delta.groups.iter().map(|group| group.held_bytes()).sum::<usize>();
     }
-    rows <= LOGGED_ROWS_MAX && bytes <= LOGGED_MEMORY_MAX
+    (rows <= LOGGED_ROWS_MAX && bytes <= LOGGED_MEMORY_MAX).then_some(bytes)
 }
 
 impl Core {

@@ -60,6 +60,24 @@ impl Workspace {
         if matches!(*self.state.read(), State::Ended) { Err(TableError::Ended) } else { Ok(()) }
     }
 
+    /// Whether it has not yet waited for the right to write.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(*self.state.read(), State::Idle(_))
+    }
+
+    /// Waits for the right to write, which is not the workspace's own.
+    pub(super) fn pass(&self) -> Result<WriterPass> {
+        match &*self.state.read() {
+            State::Idle(storage) => self.patience.enter(storage),
+            _ => Err(TableError::Ended),
+        }
+    }
+
+    /// Whether whoever waits does not want to any more.
+    pub(super) fn gives_up(&self) -> bool {
+        (self.patience.gives_up)()
+    }
+
     /// Use of the transaction; it does not end before the result is dropped.
     pub(super) fn enter(&self) -> Result<Work<'_>> {
         loop {

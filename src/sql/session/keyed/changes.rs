@@ -10,9 +10,9 @@ use crate::column::scalar::Scalar;
 use crate::exec::error::ExecError;
 use crate::exec::zone::Zone;
 use crate::sql::bind::expiry::ttl_column;
-use crate::sql::session::keyed::write_groups::{Served, WriteGroups};
 use crate::sql::session::keyed::{Columns, KeyedTable, key_positions, no_order, usage};
 use crate::sql::session::{Failure, Session, Turn, TypedValue, beside_others};
+use crate::sync::write_groups::{Served, WriteGroups};
 use crate::table::{KeyCursor, KeyRange, Places, Probes, Synchronous, TableSnapshot};
 
 /// Bytes that the changes of several commits may take to be one; what a commit has in the log is less.

@@ -1,7 +1,6 @@
 //! Rows of a table by their keys, without a statement: what programs do a million times.
 
 mod changes;
-mod write_groups;
 
 use std::sync::{Arc, Weak};
 

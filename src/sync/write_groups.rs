@@ -1,4 +1,4 @@
-//! What comes while others are served waits, and is served together: the cost of one commit is that of many.
+//! What comes while others are served waits, and is served together: what is done once for many costs each little.
 //!
 //! Who finds nobody at work leads, and serves itself at once. Who comes meanwhile waits. When the leader is done, the
 //! first of those who wait leads all of them, as far as they are not too much for one commit. Nobody ever waits for
@@ -15,7 +15,7 @@ use crate::sync::{Condvar, Mutex};
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Where requests wait that can be served together if their keys `K` are the same. The answer to a request `R` is an `A`.
-pub(super) struct WriteGroups<K, R, A> {
+pub(crate) struct WriteGroups<K, R, A> {
     /// Those who wait, in the order in which they came. There is an entry as long as somebody leads.
     waiting: Mutex<HashMap<K, Queue<R, A>>>,
     weight_max: usize,
@@ -40,7 +40,7 @@ enum State<A> {
 
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Served<A> {
+pub(crate) enum Served<A> {
     /// It was served.
     Answer(A),
     /// It could not be served together with others: nothing has been done for it.
@@ -63,7 +63,7 @@ impl<K, R, A> std::fmt::Debug for WriteGroups<K, R, A> {
 
 impl<K: Hash + Eq + Clone, R: Clone, A> WriteGroups<K, R, A> {
     /// Groups of requests of so much weight, or of one.
-    pub(super) fn new(weight_max: usize) -> Self {
+    pub(crate) fn new(weight_max: usize) -> Self {
         Self { waiting: Mutex::new(HashMap::new()), weight_max }
     }
 
@@ -72,7 +72,7 @@ impl<K: Hash + Eq + Clone, R: Clone, A> WriteGroups<K, R, A> {
     ///
     /// # Errors
     /// That of `serve`.
-    pub(super) fn serve<E>(
+    pub(crate) fn serve<E>(
         &self,
         key: &K,
         request: &R,
@@ -99,6 +99,12 @@ impl<K: Hash + Eq + Clone, R: Clone, A> WriteGroups<K, R, A> {
             }
         };
         group.serve(request, serve)
+    }
+
+    /// How many wait, if somebody leads.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, key: &K) -> Option<usize> {
+        self.waiting.lock().get(key).map(VecDeque::len)
     }
 
     /// Waits until a request is served, or its turn to lead has come.
@@ -210,7 +216,7 @@ mod tests {
 
     /// Whether so many wait.
     fn wait_for(groups: &Groups, key: &'static str, count: usize) {
-        while groups.waiting.lock().get(key).is_none_or(|queue| queue.len() != count) {
+        while groups.waiting(&key) != Some(count) {
             std::thread::yield_now();
         }
     }
@@ -323,7 +329,7 @@ mod tests {
     }
 }
 
-/// Under schedules that a test chooses; see `src/table/schedule_tests.rs`.
+/// Under schedules that a test chooses; see `table/schedule_tests.rs`.
 #[cfg(all(test, shuttle))]
 mod schedule_tests {
     use std::sync::Arc;

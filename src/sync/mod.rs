@@ -1,6 +1,8 @@
 //! The locks and threads of what is published and committed: those of `parking_lot` and the standard library, or, with
 //! `--cfg shuttle` in unit tests, those whose interleavings a test decides (`src/table/schedule_tests.rs`).
 
+pub(crate) mod write_groups;
+
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 #[cfg(all(test, shuttle))]
