@@ -1,7 +1,7 @@
 //! `TIME WITH TIME ZONE` in memory: one number that orders as the instants do, and by offset where they are
 //! the same.
 
-use crate::exec::calendar::MICROS_PER_SECOND;
+use crate::exec::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 
 /// The greatest offset from UTC, in seconds: 15:59:59.
 pub const OFFSET_MAX: i64 = 16 * 3_600 - 1;
@@ -19,6 +19,17 @@ pub fn pack(micros: i64, offset: i64) -> i64 {
 pub fn unpack(packed: i64) -> (i64, i64) {
     let code = packed & ((1 << OFFSET_BITS) - 1);
     ((packed >> OFFSET_BITS) - code * MICROS_PER_SECOND, OFFSET_MAX - code)
+}
+
+/// Microseconds from midnight in UTC, negative or of the next day where the zone has another day.
+pub fn instant(packed: i64) -> i64 {
+    let (micros, offset) = unpack(packed);
+    micros - offset * MICROS_PER_SECOND
+}
+
+/// The time of an instant in UTC.
+pub fn at_instant(micros: i64) -> i64 {
+    pack(micros.rem_euclid(MICROS_PER_DAY), 0)
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Int64Array};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::GroupStates;
@@ -20,6 +21,7 @@ use crate::exec::calendar::{MICROS_PER_DAY, NANOS_PER_MICRO};
 use crate::exec::cast::nested::list_array;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::{ArgInfo, list_end};
+use crate::exec::timetz;
 
 /// Which value between two neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +73,12 @@ macro_rules! whole_values {
                         let (lo, hi) = (lo as f64, hi as f64);
                         Scalar::Float(lo + (hi - lo) * part)
                     }
+                    // One value keeps its offset; what is between two is in UTC.
+                    LogicalType::TimeTz if part > 0.0 => {
+                        let (lo, hi) = (timetz::instant(lo as i64), timetz::instant(hi as i64));
+                        Scalar::Int(timetz::at_instant(lo + ((hi - lo) as f64 * part) as i64).into())
+                    }
+                    LogicalType::TimeTz => lo.scalar(),
                     _ => {
                         // Towards zero, as a cast of the sum would do it.
                         let moved = (hi as i128 - lo as i128) as f64 * part;
@@ -391,6 +399,16 @@ fn maker(ty: &LogicalType, kind: Kind, ret: LogicalType) -> Option<Maker> {
     })
 }
 
+/// The mean of times with an offset, in UTC.
+pub(super) fn time_tz_mean(g: &Grouped, _: &LogicalType) -> Result<ArrayRef> {
+    let times = g.columns[0].as_primitive::<Int64Type>().values();
+    let mean = |w: &[usize]| {
+        let sum: i128 = times[w[0]..w[1]].iter().map(|t| i128::from(timetz::instant(*t))).sum();
+        (w[1] > w[0]).then(|| timetz::at_instant((sum / (w[1] - w[0]) as i128) as i64))
+    };
+    Ok(Arc::new(g.offsets.windows(2).map(mean).collect::<Int64Array>()))
+}
+
 /// The median of values that only have an order: one of them.
 fn any_median(g: &Grouped, ret: &LogicalType) -> Result<ArrayRef> {
     any_quantile(g, false, ret)
@@ -434,7 +452,9 @@ fn continuous_type(ty: &LogicalType) -> Option<LogicalType> {
     use LogicalType as T;
     Some(match ty {
         t if t.is_integer() => T::Double,
-        T::Float | T::Double | T::Decimal { .. } | T::Timestamp(_) | T::TimestampTz | T::Time => ty.clone(),
+        T::Float | T::Double | T::Decimal { .. } | T::Timestamp(_) | T::TimestampTz | T::Time | T::TimeTz => {
+            ty.clone()
+        }
         T::Date => TIMESTAMP,
         _ => return None,
     })
@@ -507,7 +527,10 @@ pub(super) fn register(r: &mut Registry) {
         &["(T, DOUBLE) -> T", "(T, DOUBLE[]) -> T[]"],
         "Quantile, interpolated between values",
         "quantile_cont(x, 0.5)",
-        |args| choose(args, Kind::Continuous),
+        |args| {
+            let [_, _] = args else { return None };
+            choose(args, Kind::Continuous)
+        },
     );
     r.add(
         "quantile_disc",

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use super::{AggregateFunction, GroupStates, count, fixed::Fixed, minmax, sum};
+use super::gather::gather;
+use super::{AggregateFunction, GroupStates, count, fixed::Fixed, minmax, quantile, sum};
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::coerce::argument_cost;
@@ -150,12 +151,16 @@ fn register(r: &mut Registry) {
             "(DOUBLE) -> DOUBLE",
             "(TIMESTAMP) -> TIMESTAMP",
             "(TIME) -> TIME",
+            "(TIME WITH TIME ZONE) -> TIME WITH TIME ZONE",
             "(INTERVAL) -> INTERVAL",
         ],
         "Mean of all values",
         "avg(x)",
         |args| {
             let [arg] = args else { return None };
+            if arg.ty == T::TimeTz {
+                return Some(gather(vec![T::TimeTz], T::TimeTz, true, quantile::time_tz_mean));
+            }
             let ty = number(arg, &[T::Double, TIMESTAMP, T::TimestampTz, T::Time, T::Interval])?;
             let (ret, states) = sum::avg(&ty)?;
             Some(Chosen::new(vec![ty], ret, states))

@@ -38,7 +38,11 @@ macro_rules! statistics {
 }
 
 fn correlation(p: &Pairs) -> f64 {
-    let r = p.sxy / (p.sxx * p.syy).sqrt();
+    let spread = (p.sxx * p.syy).sqrt();
+    if spread == 0.0 {
+        return f64::NAN;
+    }
+    let r = p.sxy / spread;
     if r.is_nan() { r } else { r.clamp(-1.0, 1.0) }
 }
 
@@ -47,7 +51,10 @@ statistics! {
     CovarSamp |p| (p.n > 1.0).then(|| p.sxy / (p.n - 1.0));
     Corr |p| (p.n > 0.0).then(|| correlation(p));
     Slope |p| (p.n > 0.0).then(|| if p.sxx == 0.0 { f64::NAN } else { p.sxy / p.sxx });
-    Intercept |p| (p.n > 0.0 && p.sxx != 0.0).then(|| p.mean_y - p.sxy / p.sxx * p.mean_x);
+    Intercept |p| {
+        let slope = p.sxy / p.sxx;
+        (p.n > 0.0 && !slope.is_nan()).then(|| p.mean_y - slope * p.mean_x)
+    };
     R2 |p| if p.n == 0.0 || p.sxx == 0.0 {
         None
     } else if p.syy == 0.0 {
