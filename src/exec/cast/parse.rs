@@ -92,7 +92,7 @@ fn decimal_digits(bytes: &[u8], negative: bool, scale: u8, limit: i128) -> Optio
             }
             b'.' if point.is_none() => point = Some(0),
             b'e' | b'E' if digits > 0 => {
-                let e = std::str::from_utf8(&bytes[i + 1..]).ok()?;
+                let e = undigit(&bytes[i + 1..])?;
                 if e.is_empty() || e.bytes().any(|b| !(b.is_ascii_digit() || b == b'-' || b == b'+')) {
                     return None;
                 }

@@ -76,14 +76,18 @@ impl Cursor<'_> {
 /// A date at the front; what follows is left.
 fn date_at(c: &mut Cursor<'_>) -> Result<i32, Fault> {
     c.blanks();
-    if c.word("infinity") || c.whole_word("inf") {
-        return Ok(DATE_INFINITY);
-    }
-    if c.word("-infinity") || c.whole_word("-inf") {
-        return Ok(DATE_NEG_INFINITY);
-    }
-    if c.word("epoch") {
-        return Ok(0);
+    let named = if c.word("infinity") || c.whole_word("inf") {
+        Some(DATE_INFINITY)
+    } else if c.word("-infinity") || c.whole_word("-inf") {
+        Some(DATE_NEG_INFINITY)
+    } else if c.word("epoch") {
+        Some(0)
+    } else {
+        None
+    };
+    if let Some(day) = named {
+        c.blanks();
+        return if c.is_end() { Ok(day) } else { Err(Fault::Format) };
     }
     let negative = c.eat(b'-');
     let mut year = 0i32;
@@ -490,6 +494,10 @@ pub fn interval(text: &str) -> Result<IntervalMonthDayNano, String> {
             let mut unit = 100_000;
             while let Some(d) = c.digit() {
                 millionths += i64::from(d) * unit;
+                // The digit behind the last that counts says whether it is rounded up.
+                if fraction_digits == 6 && d >= 5 {
+                    millionths += 1;
+                }
                 unit /= 10;
                 fraction_digits += 1;
             }

@@ -386,6 +386,15 @@ fn time_tz_shift(packed: i64, v: IntervalMonthDayNano) -> i64 {
     timetz::pack(time_shift(micros, v), offset)
 }
 
+/// The timestamp of a date and a time of day.
+fn date_time(d: i32, micros: i64) -> Result<i64> {
+    match d {
+        calendar::DATE_INFINITY => Ok(calendar::TIMESTAMP_INFINITY),
+        calendar::DATE_NEG_INFINITY => Ok(calendar::TIMESTAMP_NEG_INFINITY),
+        d => join_timestamp(d, micros).ok_or_else(|| out_of_range("Timestamp")),
+    }
+}
+
 /// The instant of a date and a time with an offset.
 fn date_time_tz(d: i32, packed: i64) -> Result<i64> {
     let (micros, offset) = timetz::unpack(packed);
@@ -523,14 +532,10 @@ fn temporal(d: Def, minus: bool) -> Def {
         primitive::<(Int32Type, Date32Type), Date32Type>(|(a, b)| date_plus(b, i64::from(a)).map(Some))
     })
     .map(&[T::Date, T::Time], TIMESTAMP, |_| {
-        primitive::<(Date32Type, Time64MicrosecondType), Micros>(|(d, t)| {
-            join_timestamp(d, t).map(Some).ok_or_else(|| out_of_range("Timestamp"))
-        })
+        primitive::<(Date32Type, Time64MicrosecondType), Micros>(|(d, t)| date_time(d, t).map(Some))
     })
     .map(&[T::Time, T::Date], TIMESTAMP, |_| {
-        primitive::<(Time64MicrosecondType, Date32Type), Micros>(|(t, d)| {
-            join_timestamp(d, t).map(Some).ok_or_else(|| out_of_range("Timestamp"))
-        })
+        primitive::<(Time64MicrosecondType, Date32Type), Micros>(|(t, d)| date_time(d, t).map(Some))
     })
     .map(&[T::Date, iv.clone()], TIMESTAMP, |_| {
         primitive::<(Date32Type, I), Micros>(|(a, v)| date_shift(a, v).map(Some))

@@ -264,7 +264,13 @@ pub(super) fn register(r: &mut Registry) {
                     return Ok(new_null_array(&ty.arrow(), rows));
                 }
                 let places = find_key(args, &types, rows)?;
-                let bits: arrow_array::BooleanArray = places.iter().map(|p| Some(p.is_some())).collect();
+                let (keys, unknown) = (args[1].len(), args[1].logical_nulls());
+                let found = |(row, place): (usize, &Option<u32>)| {
+                    let at = if keys == rows { row } else { 0 };
+                    let known = unknown.as_ref().is_none_or(|nulls| nulls.is_valid(at));
+                    known.then_some(place.is_some())
+                };
+                let bits: arrow_array::BooleanArray = places.iter().enumerate().map(found).collect();
                 Ok(Arc::new(bits))
             })
         },
