@@ -13,6 +13,7 @@ use sqlparser::tokenizer::Token;
 
 use crate::sql::fluxql;
 use crate::sql::forms::{self, MARK};
+use crate::sql::lookahead::tokens;
 use crate::sql::tokens::{AND_SAMPLE, GLOB, IN, NOT_IN, PERCENT, POWER};
 
 /// The dialect.
@@ -133,8 +134,23 @@ impl Dialect for FluxDialect {
         }
     }
 
-    fn is_column_alias(&self, kw: &Keyword, _parser: &mut Parser) -> bool {
-        !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(kw) && !matches!(kw, Keyword::COLLATE)
+    fn is_column_alias(&self, kw: &Keyword, parser: &mut Parser) -> bool {
+        // The parser is behind the word.
+        let is_on_conflict = *kw == Keyword::ON
+            && matches!(&parser.peek_token_ref().token, Token::Word(next) if next.keyword == Keyword::CONFLICT);
+        !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(kw)
+            && !matches!(kw, Keyword::COLLATE)
+            && !is_on_conflict
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        _precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let negated = matches!(&parser.peek_token_ref().token, Token::Word(w) if w.keyword == Keyword::NOT);
+        is_list_behind_in(parser, negated).then(|| parse_list_behind_in(parser, expr, negated))
     }
 
     fn is_table_alias(&self, kw: &Keyword, parser: &mut Parser) -> bool {
@@ -264,6 +280,43 @@ impl Dialect for FluxDialect {
 fn parse_prefix_operator(parser: &mut Parser, op: UnaryOperator) -> Result<Expr, ParserError> {
     parser.advance_token();
     Ok(Expr::UnaryOp { op, expr: Box::new(parser.parse_subexpr(OTHER)?) })
+}
+
+/// Whether `[NOT] IN ((SELECT …), …)` is next: a list whose first item begins with a query in parentheses, which the
+/// parser would take for the query of IN.
+fn is_list_behind_in(parser: &Parser, negated: bool) -> bool {
+    let at = usize::from(negated);
+    let ahead = |n: usize| &parser.peek_nth_token_ref(at + n).token;
+    let begins = matches!(ahead(0), Token::Word(w) if w.keyword == Keyword::IN)
+        && *ahead(1) == Token::LParen
+        && *ahead(2) == Token::LParen;
+    if !begins {
+        return false;
+    }
+    let mut depth = 0usize;
+    let mut rest = tokens(parser).skip(at + 2);
+    while let Some(token) = rest.next() {
+        match token {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 1 => {
+                // A word goes on with the query: UNION and the like.
+                return !matches!(rest.next(), None | Some(Token::RParen | Token::Word(_)));
+            }
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+    }
+    false
+}
+
+fn parse_list_behind_in(parser: &mut Parser, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    for _ in 0..=usize::from(negated) {
+        parser.advance_token();
+    }
+    parser.expect_token(&Token::LParen)?;
+    let list = parser.parse_comma_separated(Parser::parse_expr)?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::InList { expr: Box::new(expr.clone()), list, negated })
 }
 
 /// `-x`, which binds more tightly than `^` and less than `::`.

@@ -116,16 +116,6 @@ pub(super) fn register(r: &mut Registry) {
         "inet_client_addr" 0; "inet_client_port" 0; "inet_server_addr" 0; "inet_server_port" 0;
         "obj_description" 2; "shobj_description" 2; "col_description" 2; "pg_get_viewdef" 1;
     }
-    r.add(
-        def(
-            "pg_get_constraintdef",
-            "What PostgreSQL knows and this database does not: NULL",
-            "pg_get_constraintdef(1)",
-        )
-        .sees_nulls()
-        .on([P::Any], R::T(T::Varchar), |_| null())
-        .on([P::Any, P::Any], R::T(T::Varchar), |_| null()),
-    );
     r.add(def("pg_get_expr", "The text of an expression, which is text already", "pg_get_expr('a', 1)").map(
         &[T::Varchar, T::BigInt],
         T::Varchar,

@@ -120,6 +120,22 @@ pub const BUILTIN_MACROS: &[BuiltinMacro] = &[
         example: "list_kurtosis_pop([1, 2, 3, 10])",
     },
     BuiltinMacro {
+        name: "pg_get_constraintdef",
+        parameters: &["constraint_oid"],
+        body: "(SELECT constraint_text FROM duckdb_constraints() WHERE table_oid + (constraint_index + 1) * 4294967296 = constraint_oid)",
+        signature: "(BIGINT) -> VARCHAR",
+        description: "The text of a constraint, by its oid in pg_constraint",
+        example: "pg_get_constraintdef(1)",
+    },
+    BuiltinMacro {
+        name: "pg_get_constraintdef",
+        parameters: &["constraint_oid", "pretty_bool"],
+        body: "(SELECT constraint_text FROM duckdb_constraints() WHERE table_oid + (constraint_index + 1) * 4294967296 = constraint_oid)",
+        signature: "(BIGINT, BOOLEAN) -> VARCHAR",
+        description: "The text of a constraint, by its oid in pg_constraint",
+        example: "pg_get_constraintdef(1)",
+    },
+    BuiltinMacro {
         name: "quote_literal",
         parameters: &["text"],
         body: "'''' || replace(CAST(text AS VARCHAR), '''', '''''') || ''''",

@@ -413,11 +413,10 @@ impl Binder<'_> {
                 .at(syntax.size));
             }
         };
-        if !syntax.percent && method != SampleMethod::Reservoir {
-            let name = if method == SampleMethod::System { "System" } else { "Bernoulli" };
-            return Err(SqlError::parser(format!(
-                "Sample method {name} cannot be used with a discrete sample count, either switch to reservoir sampling or use a sample_size"
-            ))
+        if !syntax.percent && method == SampleMethod::Bernoulli {
+            return Err(SqlError::parser(
+                "Sample method Bernoulli cannot be used with a discrete sample count, either switch to reservoir sampling or use a sample_size",
+            )
             .at(syntax.size));
         }
         let seed = match syntax.seed {

@@ -65,6 +65,8 @@ pub const SPECIAL_FUNCTIONS: &[&str] = &[
 pub(super) struct Arguments<'q> {
     pub positional: Vec<&'q Syntax>,
     pub named: Vec<(String, &'q Syntax)>,
+    /// An argument without a name follows one with a name.
+    pub positional_behind_named: bool,
     /// The one argument is `*`.
     pub star: bool,
     pub distinct: bool,
@@ -394,7 +396,7 @@ impl Binder<'_> {
     }
 }
 
-/// `count(t.*)` as `count(t.rowid)`: an outer join may have found no row of `t`.
+/// `count(t.*)` as `count(t.rowid)`: an outer join may have found no row of `t`. If `t` is all there is, as `count(*)`.
 fn rows_counted(name: &str, function: &Function, scope: &Scope) -> Option<Function> {
     let FunctionArguments::List(list) = &function.args else { return None };
     let [FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table))] = &list.args[..] else {
@@ -402,13 +404,18 @@ fn rows_counted(name: &str, function: &Function, scope: &Scope) -> Option<Functi
     };
     let [table] = &table.0[..] else { return None };
     let table = table.as_ident()?;
-    let row = scope.relation(&[], &table.value)?.hidden.iter().find(|c| c.column.name == ROW_ID_NAME);
-    let row = row.filter(|_| name == "count")?;
-    let row = ast::Ident { value: row.column.name.clone(), quote_style: Some('"'), span: table.span };
-    let row = Syntax::CompoundIdentifier(vec![table.clone(), row]);
+    let relation = scope.relation(&[], &table.value).filter(|_| name == "count")?;
+    let row = match relation.hidden.iter().find(|c| c.column.name == ROW_ID_NAME) {
+        Some(row) => {
+            let row = ast::Ident { value: row.column.name.clone(), quote_style: Some('"'), span: table.span };
+            FunctionArgExpr::Expr(Syntax::CompoundIdentifier(vec![table.clone(), row]))
+        }
+        None if scope.relations.len() == 1 => FunctionArgExpr::Wildcard,
+        None => return None,
+    };
     let mut counted = function.clone();
     if let FunctionArguments::List(list) = &mut counted.args {
-        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(row))];
+        list.args = vec![FunctionArg::Unnamed(row)];
     }
     Some(counted)
 }
@@ -438,6 +445,7 @@ pub(super) fn arguments(function: &Function) -> Result<Arguments<'_>> {
     let mut out = Arguments {
         positional: vec![],
         named: vec![],
+        positional_behind_named: false,
         star: false,
         distinct: false,
         order_by: &[],
@@ -457,7 +465,10 @@ pub(super) fn arguments(function: &Function) -> Result<Arguments<'_>> {
     for arg in &list.args {
         match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) if tokens::is_no_argument(e) => {}
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => out.positional.push(e),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => {
+                out.positional_behind_named |= !out.named.is_empty();
+                out.positional.push(e);
+            }
             FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if list.args.len() == 1 => out.star = true,
             FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => {
                 out.named.push((name.value.to_lowercase(), e));

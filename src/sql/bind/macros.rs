@@ -86,7 +86,10 @@ impl Binder<'_> {
         let mut given = Arguments::default();
         for arg in args {
             match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => given.positional.push(e),
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => {
+                    given.positional_behind_named |= !given.named.is_empty();
+                    given.positional.push(e);
+                }
                 FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => {
                     given.named.push((name.value.to_lowercase(), e));
                 }
@@ -132,6 +135,12 @@ impl Binder<'_> {
                     Some(ty) => Some(self.bind_type(&parse_type(ty)?)?),
                     None => None,
                 };
+                if let Some(default) = &parameter.default {
+                    // It is looked up where nothing has a name.
+                    let scope = Scope::default();
+                    let mut cx = ExprContext::new(&scope, None, "the default of a parameter");
+                    self.bind_expr(&parse_expr(default)?, &mut cx)?;
+                }
                 if let (Some(ty), Some(default)) = (&ty, &parameter.default) {
                     let (_, given) =
                         self.bind_constant(&parse_expr(default)?, "the default of a parameter")?;
@@ -188,6 +197,12 @@ impl Binder<'_> {
         args: &Arguments<'_>,
         cx: &mut ExprContext<'_>,
     ) -> Result<(&'d MacroOverload, Replacements)> {
+        if args.positional_behind_named {
+            return Err(SqlError::binder(format!(
+                "Macro \"{}\"() has positional argument following named argument",
+                definition.name
+            )));
+        }
         let mut fitting = vec![];
         for overload in &definition.overloads {
             if let Some(values) = fit(overload, args)? {

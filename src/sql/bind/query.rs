@@ -617,10 +617,17 @@ impl Binder<'_> {
 
 /// The position, from 0, that a bare number in ORDER BY or GROUP BY means.
 pub(super) fn ordinal(expr: &Syntax, width: usize, clause: &str) -> Result<Option<usize>> {
-    let Syntax::Value(value) = expr else { return Ok(None) };
+    let (value, negative) = match expr {
+        Syntax::Value(value) => (value, false),
+        Syntax::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match &**expr {
+            Syntax::Value(value) => (value, true),
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
     let ast::Value::Number(digits, _) = &value.value else { return Ok(None) };
     match digits.parse::<usize>() {
-        Ok(n) if (1..=width).contains(&n) => Ok(Some(n - 1)),
+        Ok(n) if !negative && (1..=width).contains(&n) => Ok(Some(n - 1)),
         Ok(_) => {
             Err(SqlError::binder(format!("{clause} term out of range - should be between 1 and {width}"))
                 .at_span(value.span))

@@ -249,14 +249,27 @@ fn truncate(parser: &mut Parser) -> Result<Modify> {
     Ok(statement((name, None), Change::Delete { using: vec![], condition: None }))
 }
 
-/// `a = 1, (b, c) = (2, 3)`; a trailing comma is one too many.
+/// `a = 1, (b, c) = (2, 3)`, perhaps with a comma behind the last.
 fn assignments(parser: &mut Parser) -> Result<Vec<Assignment>> {
     let mut out = vec![];
     loop {
         assignment(parser, &mut out)?;
-        if !parser.consume_token(&Token::Comma) {
+        if !parser.consume_token(&Token::Comma) || is_behind_assignments(parser) {
             return Ok(out);
         }
+    }
+}
+
+/// Whether no assignment follows, but what may stand behind the last.
+fn is_behind_assignments(parser: &Parser) -> bool {
+    let is_clause = |word: &sqlparser::tokenizer::Word| {
+        word.quote_style.is_none()
+            && matches!(word.keyword, Keyword::FROM | Keyword::WHERE | Keyword::RETURNING | Keyword::WHEN)
+    };
+    match &parser.peek_token_ref().token {
+        Token::Word(word) if is_clause(word) => parser.peek_nth_token_ref(1).token != Token::Eq,
+        Token::Word(_) | Token::LParen => false,
+        _ => true,
     }
 }
 
