@@ -53,7 +53,7 @@ statistics! {
     Slope |p| (p.n > 0.0).then(|| if p.sxx == 0.0 { f64::NAN } else { p.sxy / p.sxx });
     Intercept |p| {
         let slope = p.sxy / p.sxx;
-        (p.n > 0.0 && !slope.is_nan()).then(|| p.mean_y - slope * p.mean_x)
+        (p.n > 0.0 && !slope.is_nan()).then_some(p.mean_y - slope * p.mean_x)
     };
     R2 |p| if p.n == 0.0 || p.sxx == 0.0 {
         None
