@@ -71,7 +71,7 @@ fn where_kernel() -> ScalarKernel {
     })
 }
 
-/// Each element of the first list that is in the second, once.
+/// Each element that is in both lists, once, in the order of the longer list; of two as long, in that of the second.
 fn intersect_kernel() -> ScalarKernel {
     Box::new(|args, ty, rows, _| {
         let (a, b) = (Lists::open(args, 0, rows)?, Lists::open(args, 1, rows)?);
@@ -87,12 +87,20 @@ fn intersect_kernel() -> ScalarKernel {
             let range = a.range(row);
             let others = if b.is_null(row) { 0..0 } else { b.range(row) };
             let mut kept: Vec<usize> = vec![];
-            for i in range {
-                let is_there = missing.as_ref().is_none_or(|n| n.is_valid(i))
-                    && others.clone().any(|j| across(i, j) == Ordering::Equal)
-                    && kept.iter().all(|k| within(*k, i) != Ordering::Equal);
-                if is_there {
-                    kept.push(i);
+            let valid = |i: usize| missing.as_ref().is_none_or(|n| n.is_valid(i));
+            if range.len() > others.len() {
+                for i in range {
+                    let is_there = valid(i)
+                        && others.clone().any(|j| across(i, j) == Ordering::Equal)
+                        && kept.iter().all(|k| within(*k, i) != Ordering::Equal);
+                    if is_there {
+                        kept.push(i);
+                    }
+                }
+            } else {
+                for j in others {
+                    let first = range.clone().find(|i| valid(*i) && across(*i, j) == Ordering::Equal);
+                    kept.extend(first.filter(|i| !kept.contains(i)));
                 }
             }
             out.places.extend(kept.into_iter().map(|i| Some(i as u32)));
