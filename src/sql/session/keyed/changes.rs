@@ -128,9 +128,12 @@ impl Session {
     fn change_with_others(&mut self, keyed: &KeyedTable, changes: &Changes) -> Result<u64, Failure> {
         let database = keyed.database()?;
         let view = self.transaction.view_of(&database);
-        // Which rows have expired depends on when each began.
-        let expires = view.catalog().table_by_id(keyed.id).is_none_or(|table| ttl_column(table).is_some());
-        let served = if expires || self.is_in_transaction() {
+        // Which rows have expired depends on when each began; and what several rows must not share, on the rows that others
+        // replace in between.
+        let is_apart =
+            |table: &Arc<TableDefinition>| ttl_column(table).is_some() || table.unique_keys().len() > 1;
+        let served = if self.is_in_transaction() || view.catalog().table_by_id(keyed.id).is_none_or(is_apart)
+        {
             Served::Alone
         } else {
             let (synchronous, zone) = (self.settings.synchronous, self.settings.time_zone.clone());
