@@ -1,8 +1,8 @@
 //! What comes while others are served waits, and is served together: what is done once for many costs each little.
 //!
-//! Who finds nobody at work leads, and serves itself at once. Who comes meanwhile waits. When the leader is done, the
-//! first of those who wait leads all of them, as far as they are not too much for one commit. Nobody ever waits for
-//! others to come. These are the write groups of LevelDB and RocksDB.
+//! Who finds nobody at work leads. Who comes meanwhile waits. When the leader has what it needs, it serves itself and all
+//! who wait by then, as far as they are not too much for one commit; when it is done, the first of those who wait leads.
+//! Nobody ever waits for others to come. These are the write groups of LevelDB and RocksDB.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -67,38 +67,43 @@ impl<K: Hash + Eq + Clone, R: Clone, A> WriteGroups<K, R, A> {
         Self { waiting: Mutex::new(HashMap::new()), weight_max }
     }
 
-    /// Serves a request, by this thread or another. `serve` is given the requests of a group and has an answer for
-    /// each; its error is returned if the request was the only one, and else all of them are [`Served::Alone`].
+    /// Serves a request, by this thread or another. Who leads waits with `enter` for what it needs, while nobody is bound
+    /// to it yet; then `serve` is given the requests of the group and has an answer for each. Its error is returned if the
+    /// request was the only one, and else all of them are [`Served::Alone`].
     ///
     /// # Errors
-    /// That of `serve`.
-    pub(crate) fn serve<E>(
+    /// That of `enter` or `serve`.
+    pub(crate) fn serve<T, E>(
         &self,
         key: &K,
         request: &R,
         weight: usize,
         gives_up: impl Fn() -> bool,
-        serve: impl FnOnce(&[R]) -> Result<Vec<A>, E>,
+        enter: impl FnOnce() -> Result<T, E>,
+        serve: impl FnOnce(T, &[R]) -> Result<Vec<A>, E>,
     ) -> Result<Served<A>, E> {
         let mut waiting = self.waiting.lock();
-        let group = match waiting.get_mut(key) {
+        match waiting.get_mut(key) {
             None => {
                 waiting.insert(key.clone(), VecDeque::new());
                 drop(waiting);
-                Group { groups: self, key, others: vec![], answers: vec![] }
             }
             Some(queue) => {
                 let (state, changed) = (Mutex::new(State::Waiting), Condvar::new());
                 let member = Arc::new(Member { request: request.clone(), weight, state, changed });
                 queue.push_back(Arc::clone(&member));
                 drop(waiting);
-                match self.wait(key, &member, gives_up) {
-                    Some(served) => return Ok(served),
-                    None => self.lead(key, weight),
+                if let Some(served) = self.wait(key, &member, gives_up) {
+                    return Ok(served);
                 }
+                // It leads, and is the first of those who wait.
+                self.waiting.lock().get_mut(key).and_then(VecDeque::pop_front);
             }
-        };
-        group.serve(request, serve)
+        }
+        let mut group = Group { groups: self, key, others: vec![], answers: vec![] };
+        let entered = enter()?;
+        group.gather(self.weight_max.saturating_sub(weight));
+        group.serve(request, |requests| serve(entered, requests))
     }
 
     /// How many wait, if somebody leads.
@@ -135,21 +140,6 @@ impl<K: Hash + Eq + Clone, R: Clone, A> WriteGroups<K, R, A> {
             state = member.state.lock();
         }
     }
-
-    /// The group of the first of those who wait.
-    fn lead<'a>(&'a self, key: &'a K, weight: usize) -> Group<'a, K, R, A> {
-        let mut waiting = self.waiting.lock();
-        let mut others = vec![];
-        if let Some(queue) = waiting.get_mut(key) {
-            queue.pop_front();
-            let mut rest = self.weight_max.saturating_sub(weight);
-            while let Some(next) = queue.pop_front_if(|next| next.weight <= rest) {
-                rest -= next.weight;
-                others.push(next);
-            }
-        }
-        Group { groups: self, key, others, answers: vec![] }
-    }
 }
 
 /// Requests that are served together, by the first of them. Dropping it tells the others, and who leads next.
@@ -162,6 +152,16 @@ struct Group<'a, K: Hash + Eq, R, A> {
 }
 
 impl<K: Hash + Eq, R: Clone, A> Group<'_, K, R, A> {
+    /// Takes in those who wait, as far as they have so much weight.
+    fn gather(&mut self, mut rest: usize) {
+        let mut waiting = self.groups.waiting.lock();
+        let Some(queue) = waiting.get_mut(self.key) else { return };
+        while let Some(next) = queue.pop_front_if(|next| next.weight <= rest) {
+            rest -= next.weight;
+            self.others.push(next);
+        }
+    }
+
     fn serve<E>(
         mut self,
         request: &R,
@@ -210,7 +210,7 @@ mod tests {
 
     type Groups = WriteGroups<&'static str, Vec<u32>, u32>;
 
-    fn sums(groups: &[Vec<u32>]) -> Result<Vec<u32>, String> {
+    fn sums((): (), groups: &[Vec<u32>]) -> Result<Vec<u32>, String> {
         Ok(groups.iter().map(|numbers| numbers.iter().sum()).collect())
     }
 
@@ -229,9 +229,9 @@ mod tests {
     ) -> (Vec<usize>, Vec<Result<Served<u32>, String>>) {
         let groups = Groups::new(weight_max);
         let (sizes, works) = (Mutex::new(vec![]), AtomicBool::new(false));
-        let serve = |group: &[Vec<u32>]| {
+        let serve = |(): (), group: &[Vec<u32>]| {
             sizes.lock().push(group.len());
-            if fails(group) { Err("no".to_owned()) } else { sums(group) }
+            if fails(group) { Err("no".to_owned()) } else { sums((), group) }
         };
         let served = std::thread::scope(|scope| {
             let first = scope.spawn(|| {
@@ -240,10 +240,11 @@ mod tests {
                     &vec![0],
                     1,
                     || false,
-                    |group| {
+                    || Ok(()),
+                    |(), group| {
                         works.store(true, Ordering::SeqCst);
                         wait_for(&groups, "t", weights.len());
-                        serve(group)
+                        serve((), group)
                     },
                 )
             });
@@ -252,7 +253,8 @@ mod tests {
             }
             let others = weights.iter().enumerate().map(|(i, weight)| {
                 let (groups, serve, request) = (&groups, &serve, vec![i as u32, 1]);
-                let other = scope.spawn(move || groups.serve(&"t", &request, *weight, || false, serve));
+                let other =
+                    scope.spawn(move || groups.serve(&"t", &request, *weight, || false, || Ok(()), serve));
                 // In this order.
                 if i + 1 < weights.len() {
                     wait_for(groups, "t", i + 1);
@@ -289,8 +291,46 @@ mod tests {
             served,
             [Ok(Served::Answer(0)), Ok(Served::Alone), Ok(Served::Alone), Ok(Served::Answer(3))]
         );
-        let alone = Groups::new(1).serve(&"t", &vec![], 1, || false, |_| Err("no"));
+        let alone = Groups::new(1).serve(&"t", &vec![], 1, || false, || Ok(()), |(), _| Err("no"));
         assert_eq!(alone, Err("no"));
+    }
+
+    #[test]
+    fn who_comes_while_the_leader_waits_is_of_its_group_or_gives_up_before() {
+        let (groups, waits) = (Groups::new(10), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                let enter = || {
+                    waits.store(true, Ordering::SeqCst);
+                    wait_for(&groups, "t", 2);
+                    wait_for(&groups, "t", 1);
+                    Ok::<_, String>(())
+                };
+                groups.serve(
+                    &"t",
+                    &vec![1],
+                    1,
+                    || false,
+                    enter,
+                    |(), group| {
+                        assert_eq!(group, [vec![1], vec![2]]);
+                        sums((), group)
+                    },
+                )
+            });
+            while !waits.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            let second = scope.spawn(|| groups.serve(&"t", &vec![2], 1, || false, || Ok(()), sums));
+            wait_for(&groups, "t", 1);
+            let third = scope.spawn(|| groups.serve(&"t", &vec![3], 1, || true, || Ok(()), sums));
+            assert_eq!(third.join().unwrap(), Ok(Served::GaveUp));
+            assert_eq!(first.join().unwrap(), Ok(Served::Answer(1)));
+            assert_eq!(second.join().unwrap(), Ok(Served::Answer(2)));
+        });
+        let refused = groups.serve(&"t", &vec![1], 1, || false, || Err("no"), |(), _| Ok(vec![1]));
+        assert_eq!(refused, Err("no"));
+        assert!(groups.waiting.lock().is_empty());
     }
 
     #[test]
@@ -304,7 +344,8 @@ mod tests {
                     &vec![0],
                     1,
                     || false,
-                    |_| {
+                    || Ok(()),
+                    |(), _| {
                         works.store(true, Ordering::SeqCst);
                         // The third waits, but not the second.
                         wait_for(&groups, "t", 2);
@@ -317,10 +358,10 @@ mod tests {
             while !works.load(Ordering::SeqCst) {
                 std::thread::yield_now();
             }
-            let second = scope.spawn(|| groups.serve(&"t", &vec![1], 1, || true, sums));
-            let third = scope.spawn(|| groups.serve(&"t", &vec![2], 1, || false, sums));
+            let second = scope.spawn(|| groups.serve(&"t", &vec![1], 1, || true, || Ok(()), sums));
+            let third = scope.spawn(|| groups.serve(&"t", &vec![2], 1, || false, || Ok(()), sums));
             // Another key waits for nobody.
-            assert_eq!(groups.serve(&"u", &vec![3], 1, || false, sums), Ok(Served::Answer(3)));
+            assert_eq!(groups.serve(&"u", &vec![3], 1, || false, || Ok(()), sums), Ok(Served::Answer(3)));
             assert!(first.join().is_err());
             assert_eq!(second.join().unwrap(), Ok(Served::GaveUp));
             assert_eq!(third.join().unwrap(), Ok(Served::Answer(2)));
@@ -351,7 +392,8 @@ mod schedule_tests {
                         &request,
                         1,
                         || false,
-                        |group| {
+                        || Ok(()),
+                        |(), group| {
                             thread::yield_now();
                             // Some are refused with others.
                             if group.len() > 1 && group.contains(&5) {

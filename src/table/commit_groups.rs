@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::catalog::TableId;
 use crate::pager::Synchronous;
@@ -66,13 +67,14 @@ impl CommitGroups {
         let (level, bytes) = (commit.transaction.synchronous(), commit.bytes);
         let workspace = Arc::clone(commit.transaction.workspace());
         let member = Arc::new(Mutex::new(Some(commit)));
+        let begun = Instant::now();
         let served = self.0.serve(
             &level,
             &member,
             bytes,
-            || workspace.gives_up(),
-            |members| {
-                let pass = workspace.pass()?;
+            || workspace.gives_up(begun),
+            || workspace.pass(begun),
+            |pass, members| {
                 let staged: Vec<_> = members.iter().map(|member| stage(storage, member)).collect();
                 drop(pass);
                 Ok::<_, TableError>(confirm(storage, staged, level))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::catalog::{ColumnId, ColumnRole, KeysPlace, SegmentEntry, TableDefinition, encode_row_group};
 use crate::column::le::U64;
@@ -65,17 +65,22 @@ impl Workspace {
         matches!(*self.state.read(), State::Idle(_))
     }
 
-    /// Waits for the right to write, which is not the workspace's own.
-    pub(super) fn pass(&self) -> Result<WriterPass> {
+    /// Waits for the right to write, which is not the workspace's own, as one who has waited since `begun`.
+    pub(super) fn pass(&self, begun: Instant) -> Result<WriterPass> {
         match &*self.state.read() {
-            State::Idle(storage) => self.patience.enter(storage),
+            State::Idle(storage) => {
+                let time = self.patience.time.map(|time| time.saturating_sub(begun.elapsed()));
+                storage.enter_unless(time, &self.patience.gives_up)
+            }
             _ => Err(TableError::Ended),
         }
     }
 
-    /// Whether whoever waits does not want to any more.
-    pub(super) fn gives_up(&self) -> bool {
+    /// Whether one who has waited since `begun` does not want to any more.
+    pub(super) fn gives_up(&self, begun: Instant) -> bool {
+        let is_occupied = || matches!(&*self.state.read(), State::Idle(storage) if storage.is_occupied());
         (self.patience.gives_up)()
+            || self.patience.time.is_some_and(|time| begun.elapsed() >= time && is_occupied())
     }
 
     /// Use of the transaction; it does not end before the result is dropped.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_array::ArrayRef;
 
@@ -13,7 +14,7 @@ use crate::sql::bind::expiry::ttl_column;
 use crate::sql::session::keyed::{Columns, KeyedTable, key_positions, no_order, usage};
 use crate::sql::session::{Failure, Session, Turn, TypedValue, beside_others};
 use crate::sync::write_groups::{Served, WriteGroups};
-use crate::table::{KeyCursor, KeyRange, Places, Probes, Synchronous, TableSnapshot};
+use crate::table::{KeyCursor, KeyRange, Places, Probes, Synchronous, TableError, TableSnapshot};
 
 /// Bytes that the changes of several commits may take to be one; what a commit has in the log is less.
 const GROUP_BYTES_MAX: usize = 1 << 20;
@@ -138,18 +139,22 @@ impl Session {
         } else {
             let (synchronous, zone) = (self.settings.synchronous, self.settings.time_zone.clone());
             let (like, cancel) = (Likeness { table: keyed.id, synchronous, zone }, self.cancel.clone());
+            let (begun, patience) = (Instant::now(), Duration::from_millis(self.settings.lock_timeout_ms));
+            let is_tired = || begun.elapsed() >= patience && database.storage().is_occupied();
             let groups = &database.keyed_groups().0;
             groups.serve(
                 &like,
                 changes,
                 weight(changes),
-                || cancel.is_cancelled(),
-                |group| Ok::<_, Failure>(self.change_alone(keyed, group, None)?.unwrap_or_default()),
+                || cancel.is_cancelled() || is_tired(),
+                || Ok(()),
+                |(), group| Ok::<_, Failure>(self.change_alone(keyed, group, None)?.unwrap_or_default()),
             )?
         };
         match served {
             Served::Answer(replaced) => Ok(replaced),
-            Served::GaveUp => Err(ExecError::Cancelled.into()),
+            Served::GaveUp if self.cancel.is_cancelled() => Err(ExecError::Cancelled.into()),
+            Served::GaveUp => Err(TableError::Busy.into()),
             Served::Alone => {
                 let replaced = self.change_alone(keyed, &[Arc::clone(changes)], None)?;
                 Ok(replaced.into_iter().flatten().sum())
