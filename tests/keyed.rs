@@ -282,8 +282,6 @@ fn threads_write_and_none_waits_for_ever() {
     assert!(db.check().is_sound());
 }
 
-/// Rows of keys that come in no order, in row groups of 512: what is sealed is in the order of the key, whatever order it
-/// came in, and merged so that a key is looked for in few row groups.
 /// Commits that come at once are made as one, and each is told what it would have been told alone.
 #[test]
 fn commits_of_many_threads_are_one_after_the_other() {
@@ -354,6 +352,8 @@ fn commits_of_many_threads_are_one_after_the_other() {
     }
 }
 
+/// Rows of keys that come in no order, in row groups of 512: what is sealed is in the order of the key, whatever order it
+/// came in, and merged so that a key is looked for in few row groups.
 #[test]
 fn rows_are_sealed_in_the_order_of_the_key_and_merged_by_size() {
     let directory = Directory::new();
