@@ -21,7 +21,7 @@ const GROUP_BYTES_MAX: usize = 4 << 20;
 
 /// Where small commits of an open database meet that are to be equally safe.
 #[derive(Debug)]
-pub(super) struct CommitGroups(WriteGroups<Synchronous, Member, Answer>);
+pub(super) struct CommitGroups(WriteGroups<Synchronous, Member, Staged>);
 
 /// A commit, when nobody is at work on it.
 type Member = Arc<Mutex<Option<SmallCommit>>>;
@@ -35,22 +35,8 @@ pub(super) struct SmallCommit {
     pub(super) bytes: usize,
 }
 
-/// What became of a commit.
-enum Answer {
-    /// It is as safe as it is to be, and this shows it.
-    Committed(Arc<Snapshot>),
-    /// It cannot be.
-    Failed(TableError),
-    /// There is no room for it in the log.
-    NoRoom,
-}
-
-/// What became of a commit that was to be made with others.
-pub(super) enum Grouped {
-    Committed(Arc<Snapshot>),
-    /// It is to be made alone.
-    Alone(SmallCommit),
-}
+/// What became of a commit: a snapshot that shows it; `None` if there is no room for it in the log.
+type Staged = Result<Option<Arc<Snapshot>>>;
 
 impl Default for CommitGroups {
     fn default() -> Self {
@@ -58,41 +44,8 @@ impl Default for CommitGroups {
     }
 }
 
-impl CommitGroups {
-    /// Commits, with others or as one of others, what has not yet waited for the right to commit.
-    ///
-    /// # Errors
-    /// Those of [`WriteTransaction::commit`].
-    pub(super) fn commit(&self, storage: &Storage, commit: SmallCommit) -> Result<Grouped> {
-        let (level, bytes) = (commit.transaction.synchronous(), commit.bytes);
-        let workspace = Arc::clone(commit.transaction.workspace());
-        let member = Arc::new(Mutex::new(Some(commit)));
-        let begun = Instant::now();
-        let served = self.0.serve(
-            &level,
-            &member,
-            bytes,
-            || workspace.gives_up(begun),
-            || workspace.pass(begun),
-            |pass, members| {
-                let staged: Vec<_> = members.iter().map(|member| stage(storage, member)).collect();
-                drop(pass);
-                Ok::<_, TableError>(confirm(storage, staged, level))
-            },
-        )?;
-        match served {
-            Served::Answer(Answer::Committed(snapshot)) => Ok(Grouped::Committed(snapshot)),
-            Served::Answer(Answer::Failed(error)) => Err(error),
-            Served::GaveUp => Err(TableError::Busy),
-            Served::Answer(Answer::NoRoom) | Served::Alone => {
-                member.lock().take().map(Grouped::Alone).ok_or(TableError::Ended)
-            }
-        }
-    }
-}
-
 /// Stages a commit. Its transaction stays with who began it.
-fn stage(storage: &Storage, member: &Member) -> Result<Option<Arc<Snapshot>>> {
+fn stage(storage: &Storage, member: &Member) -> Staged {
     // Not while others could wait for the lock.
     let mut commit = member.lock().take().ok_or(TableError::Ended)?;
     let staged = commit.stage(storage);
@@ -101,22 +54,18 @@ fn stage(storage: &Storage, member: &Member) -> Result<Option<Arc<Snapshot>>> {
 }
 
 /// Waits for the records of commits that were staged one after another, and publishes what shows them.
-fn confirm(storage: &Storage, staged: Vec<Result<Option<Arc<Snapshot>>>>, level: Synchronous) -> Vec<Answer> {
+fn confirm(storage: &Storage, staged: Vec<Staged>, level: Synchronous) -> Vec<Staged> {
     let last = staged.iter().rev().find_map(|staged| staged.as_ref().ok()?.as_ref());
     // Who sees the last sees all. If its record is lost, those of others may not be.
     let all = last.map(|last| storage.confirm(last, level).is_ok());
     if let (Some(last), Some(true)) = (last, all) {
         storage.seal_if_ripe(last);
     }
-    let answer = |staged: Result<Option<Arc<Snapshot>>>| match staged {
-        Ok(Some(snapshot)) if all == Some(true) => Answer::Committed(snapshot),
-        Ok(Some(snapshot)) => {
-            storage.confirm(&snapshot, level).map_or_else(Answer::Failed, Answer::Committed)
-        }
-        Ok(None) => Answer::NoRoom,
-        Err(error) => Answer::Failed(error),
+    let confirmed = |staged: Staged| match staged {
+        Ok(Some(snapshot)) if all != Some(true) => storage.confirm(&snapshot, level).map(Some),
+        other => other,
     };
-    staged.into_iter().map(answer).collect()
+    staged.into_iter().map(confirmed).collect()
 }
 
 impl SmallCommit {
@@ -129,10 +78,29 @@ impl SmallCommit {
         if !self.transaction.workspace().is_idle() {
             return self.commit_alone();
         }
-        let storage = Arc::clone(self.transaction.storage());
-        match storage.commits.commit(&storage, self)? {
-            Grouped::Committed(snapshot) => Ok(snapshot),
-            Grouped::Alone(commit) => commit.commit_alone(),
+        let (storage, begun) = (Arc::clone(self.transaction.storage()), Instant::now());
+        let (level, bytes) = (self.transaction.synchronous(), self.bytes);
+        let workspace = Arc::clone(self.transaction.workspace());
+        let member = Arc::new(Mutex::new(Some(self)));
+        let served = storage.commits.0.serve(
+            &level,
+            &member,
+            bytes,
+            || workspace.gives_up(begun),
+            || workspace.pass(begun),
+            |pass, members| {
+                let staged = members.iter().map(|member| stage(&storage, member)).collect();
+                drop(pass);
+                Ok::<_, TableError>(confirm(&storage, staged, level))
+            },
+        )?;
+        match served {
+            Served::Answer(Ok(Some(snapshot))) => Ok(snapshot),
+            Served::Answer(Err(error)) => Err(error),
+            Served::GaveUp => Err(TableError::Busy),
+            Served::Answer(Ok(None)) | Served::Alone => {
+                member.lock().take().ok_or(TableError::Ended)?.commit_alone()
+            }
         }
     }
 
@@ -156,7 +124,7 @@ impl SmallCommit {
     }
 
     /// Stages it on top of what was staged last. Nobody else commits meanwhile. `None` if there is no room for it.
-    pub(super) fn stage(&mut self, storage: &Storage) -> Result<Option<Arc<Snapshot>>> {
+    fn stage(&mut self, storage: &Storage) -> Staged {
         self.changes = self.transaction.move_to_last(std::mem::take(&mut self.changes))?;
         storage.stage(self.transaction.base(), &self.changes, self.transaction.synchronous())
     }

@@ -382,7 +382,7 @@ impl WriteTransaction {
             return self.storage.confirm(&self.base, self.synchronous);
         }
         let logs = !tidies && !self.catalog_changed && self.storage.options().log_bytes_max > 0;
-        if let Some(bytes) = loggable_bytes(&changes).filter(|_| logs) {
+        if let Some(bytes) = logs.then(|| loggable_bytes(&changes)).flatten() {
             return SmallCommit { transaction: self, changes, bytes }.commit();
         }
         // From here on nobody else commits. The pass is dropped after what the transaction of the pager has.
