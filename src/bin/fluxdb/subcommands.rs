@@ -89,7 +89,8 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
         name: "write",
         words: "DATABASE MEASUREMENT [--tag K=V]... --field K=V... [--time T] [--precision ns|us|ms|s]",
         help: "write a point; values as in line protocol",
-        more: "The measurement is made, and gets columns, as needed. Without --time it is now.\n\
+        more: "The measurement is made, and gets columns, as needed. Without --time it is now; T is a whole number\n\
+               since 1970, of nanoseconds unless --precision says otherwise. What is no number, true or false is a text.\n\
                \n\
                \x20 fluxdb write metrics.flux cpu --tag host=a --field usage=12.5",
         run: measurements::write,
