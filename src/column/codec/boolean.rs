@@ -25,8 +25,9 @@ pub(crate) fn encode(values: &BooleanBuffer, force: Option<Codec>, out: &mut Vec
     if force == Some(Codec::Runs) || (force.is_none() && slices <= values.len() / 32) {
         let numbers: Vec<i64> = values.iter().map(i64::from).collect();
         let mut runs = vec![];
-        int::encode(&numbers, &IntStats::of(&numbers), Shape::of_width(1), Some(Codec::Runs), &mut runs);
-        if force.is_some() || runs.len() < plain_len {
+        let (stats, shape) = (IntStats::of(&numbers), Shape::of_width(1));
+        let codec = int::encode(&numbers, &stats, shape, Some(Codec::Runs), &mut runs);
+        if codec == Codec::Runs && (force.is_some() || runs.len() < plain_len) {
             out.append(&mut runs);
             return Codec::Runs;
         }

@@ -33,7 +33,9 @@ impl<D: Domain> Lagged<D> {
         }
         let differences: Vec<D> =
             values[lag..].iter().zip(values).map(|(v, before)| v.minus(*before)).collect();
-        let (of_first, of_differences) = (IntStats::flat(&values[..lag]), IntStats::flat(&differences));
+        let first = &values[..lag];
+        let of_first = IntStats::flat(first).with_runs(first);
+        let of_differences = IntStats::flat(&differences).with_runs(&differences);
         Some(Self { lag, of_first, differences, of_differences })
     }
 }

@@ -13,18 +13,19 @@ mod patched;
 mod plain;
 mod runs;
 mod sequence;
+mod stats;
 mod steps;
 
-use crate::column::codec::bitpack::{self, Lane, bits_for};
+use crate::column::codec::bitpack::{self, Lane};
 use crate::column::codec::bits::Bits;
-use crate::column::codec::int::lag::Lagged;
-use crate::column::codec::int::multiples::InSteps;
-use crate::column::codec::int::steps::Differences;
 use crate::column::codec::{Codec, Stream, StreamHead};
 use crate::column::le::{Cursor, Damage, Decoded};
 
+pub(crate) use self::stats::IntStats;
+use self::stats::middle;
+
 /// A number while it is encoded.
-pub(crate) trait Domain: Copy + Ord + Default + Send + Sync + 'static {
+pub(crate) trait Domain: Copy + Ord + Default + From<i32> + Send + Sync + 'static {
     /// Difference, wrapping around.
     fn minus(self, other: Self) -> Self;
     /// `self - base`, which is not negative, if it fits in 64 bits.
@@ -33,6 +34,24 @@ pub(crate) trait Domain: Copy + Ord + Default + Send + Sync + 'static {
     fn from_count(count: u64) -> Self;
     /// The two's complement, extended.
     fn wide(self) -> i128;
+}
+
+/// For numbers that lie close.
+impl Domain for i32 {
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        self.wrapping_sub(other)
+    }
+    #[inline(always)]
+    fn offset(self, base: Self) -> Option<u64> {
+        Some((self.wrapping_sub(base) as u32).into())
+    }
+    fn from_count(count: u64) -> Self {
+        count as Self
+    }
+    fn wide(self) -> i128 {
+        self.into()
+    }
 }
 
 impl Domain for i64 {
@@ -100,147 +119,6 @@ impl Shape {
     fn bits(self) -> usize {
         (8 * self.width).min(64)
     }
-}
-
-/// What is known of the numbers of a stream before they are encoded.
-#[derive(Debug, Clone)]
-pub(crate) struct IntStats<D> {
-    /// How many.
-    pub(crate) count: usize,
-    /// The least; 0 if there are none.
-    pub(crate) min: D,
-    /// The greatest.
-    pub(crate) max: D,
-    /// The least difference to the number before.
-    min_delta: D,
-    /// The greatest difference to the number before.
-    max_delta: D,
-    /// How many runs of equal numbers.
-    pub(crate) runs: usize,
-    /// How many runs of equal differences to the number before.
-    delta_runs: usize,
-    /// The least but for some that lie far below most others.
-    base: D,
-    /// How many numbers lie below `base`.
-    below: usize,
-    /// How many differences to `base` need how many bits; empty if not counted.
-    widths: Vec<u32>,
-    /// The numbers as multiples of a step, if they are.
-    in_steps: Option<Box<InSteps<D>>>,
-    /// The numbers as differences to the one before, if those come in few runs.
-    differences: Option<Box<Differences<D>>>,
-    /// The numbers as differences to the one a lag before, if there is a lag.
-    lagged: Option<Box<Lagged<D>>>,
-}
-
-impl<D: Domain> IntStats<D> {
-    /// Looks at all numbers.
-    pub(crate) fn of(values: &[D]) -> Self {
-        Self::with_lag(values, None)
-    }
-
-    /// The same; `lag` says how far before a number lies the one that it is nearest to, if that is known.
-    pub(crate) fn with_lag(values: &[D], lag: Option<usize>) -> Self {
-        let mut stats = Self::flat(values);
-        if stats.min != stats.max {
-            stats.lagged = lag.and_then(|lag| Lagged::of(values, lag)).map(Box::new);
-        }
-        // Where numbers are as small as that, nothing much can be won.
-        if !stats.widths.is_empty() {
-            stats.in_steps = InSteps::of(values, stats.min).map(Box::new);
-        }
-        if stats.min_delta != stats.max_delta {
-            stats.differences = Differences::of(values, &stats).map(Box::new);
-        }
-        stats
-    }
-
-    /// Looks at all numbers, but not at what they are counted otherwise.
-    fn flat(values: &[D]) -> Self {
-        let first = values.first().copied().unwrap_or_default();
-        let (mut min, mut max) = (first, first);
-        for v in values {
-            min = min.min(*v);
-            max = max.max(*v);
-        }
-        let mut deltas = values.array_windows().map(|[a, b]| b.minus(*a));
-        let (mut runs, mut min_delta, mut max_delta) =
-            (usize::from(!values.is_empty()), D::default(), D::default());
-        let (mut delta_runs, mut last) = (0, D::default());
-        if let Some(delta) = deltas.next() {
-            (min_delta, max_delta, last) = (delta, delta, delta);
-            runs += usize::from(delta != D::default());
-            delta_runs = 1;
-        }
-        for delta in deltas {
-            min_delta = min_delta.min(delta);
-            max_delta = max_delta.max(delta);
-            runs += usize::from(delta != D::default());
-            delta_runs += usize::from(delta != last);
-            last = delta;
-        }
-        let mut stats = Self {
-            count: values.len(),
-            min,
-            max,
-            min_delta,
-            max_delta,
-            runs,
-            delta_runs,
-            base: min,
-            below: 0,
-            widths: vec![],
-            in_steps: None,
-            differences: None,
-            lagged: None,
-        };
-        if stats.frame_bits().is_some_and(|bits| bits > 2) {
-            stats.base = base_of(values, min);
-            stats.widths = vec![0; 65];
-            for v in values {
-                if *v < stats.base {
-                    stats.below += 1;
-                } else {
-                    stats.widths[bits_for(v.offset(stats.base).unwrap_or(u64::MAX))] += 1;
-                }
-            }
-        }
-        stats
-    }
-
-    /// Bits of the greatest difference to the minimum, if it fits in 64.
-    fn frame_bits(&self) -> Option<usize> {
-        self.max.offset(self.min).map(bits_for)
-    }
-
-    /// Bits of the greatest difference of differences, if it fits in 64.
-    fn delta_bits(&self) -> Option<usize> {
-        self.max_delta.offset(self.min_delta).map(bits_for)
-    }
-}
-
-/// Between which two most of some numbers lie, by some of them; `None` if they are too few to tell.
-fn middle<D: Domain>(count: usize, get: impl Fn(usize) -> D) -> Option<(D, D)> {
-    const SAMPLE: usize = 64;
-    /// Of the sample, so many are left out at either end.
-    const EXTREME: usize = 2;
-    if count < 2 * SAMPLE {
-        return None;
-    }
-    let mut sample: [D; SAMPLE] = std::array::from_fn(|i| get(i * (count - 1) / (SAMPLE - 1)));
-    sample.sort_unstable();
-    Some((sample[EXTREME], sample[SAMPLE - 1 - EXTREME]))
-}
-
-/// The least number but for those that lie further below most than these lie apart.
-fn base_of<D: Domain>(values: &[D], min: D) -> D {
-    let Some((low, high)) = middle(values.len(), |i| values[i]) else { return min };
-    let (Some(reach), Some(below)) = (high.offset(low), low.offset(min)) else { return min };
-    if below <= reach {
-        return min;
-    }
-    let is_near = |v: &D| *v >= low || low.offset(*v).is_some_and(|below| below <= reach);
-    values.iter().copied().filter(is_near).min().unwrap_or(min)
 }
 
 /// A condition on numbers at rest: `lo <= v <= lo + span`, where arithmetic wraps around, so that it holds
@@ -368,12 +246,6 @@ fn encode_as<D: Domain>(
 ) {
     let codec = choose(stats, shape, allowed).map_or(Codec::Plain, |(codec, _)| codec);
     with_codec!(codec, encode(values, stats, shape, out), else ());
-}
-
-/// Appends the values or the lengths of runs.
-fn encode_nested<D: Domain>(values: &[D], shape: Shape, out: &mut Vec<u8>) {
-    let stats = IntStats::of(values);
-    encode_as(values, &stats, shape, |codec| !matches!(codec, Codec::Runs | Codec::Steps), out);
 }
 
 /// Appends a stream of small numbers, such as lengths and positions.

@@ -5,7 +5,7 @@
 
 use crate::column::codec::bitpack::Lane;
 use crate::column::codec::bits::Bits;
-use crate::column::codec::int::{self, Domain, HEAD, IntCodec, IntStats, Shape, Span, encode_nested, packed};
+use crate::column::codec::int::{self, Domain, HEAD, IntCodec, IntStats, Shape, Span, choose, encode_as};
 use crate::column::codec::{Codec, Stream, StreamHead};
 use crate::column::le::{Decoded, ensure};
 
@@ -14,6 +14,41 @@ pub(super) struct Runs;
 
 /// Values that are written at once when runs are decoded.
 const AT_ONCE: usize = 8;
+
+/// How lengths lie at rest.
+const LENGTHS: Shape = Shape::of_width(4);
+
+/// What numbers are as runs.
+#[derive(Debug, Clone)]
+pub(super) struct InRuns<D> {
+    values: Vec<D>,
+    of_values: IntStats<D>,
+    lengths: Vec<i64>,
+    of_lengths: IntStats<i64>,
+}
+
+impl<D: Domain> InRuns<D> {
+    /// Takes the runs, if there are half as many as numbers at most.
+    pub(super) fn of(numbers: &[D], runs: usize) -> Option<Self> {
+        if runs == 0 || runs > numbers.len() / 2 {
+            return None;
+        }
+        let mut values = Vec::with_capacity(runs);
+        let mut lengths = Vec::with_capacity(runs);
+        for run in numbers.chunk_by(|a, b| a == b) {
+            values.push(run[0]);
+            lengths.push(run.len() as i64);
+        }
+        let of_values = IntStats::flat(&values).with_steps(&values);
+        let of_lengths = IntStats::flat(&lengths).with_steps(&lengths);
+        Some(Self { values, of_values, lengths, of_lengths })
+    }
+}
+
+/// Whether values and lengths may be in this codec.
+fn may_nest(codec: Codec) -> bool {
+    !matches!(codec, Codec::Runs | Codec::Steps | Codec::Lag)
+}
 
 /// Values and lengths of the runs, as many of each, and lengths that add up to `count`.
 fn parts<O: Lane>(mut stream: Stream<'_>, count: usize) -> Decoded<(Vec<O>, Vec<u32>)> {
@@ -34,26 +69,22 @@ impl IntCodec for Runs {
     const CODEC: Codec = Codec::Runs;
 
     fn size<D: Domain>(stats: &IntStats<D>, shape: Shape) -> Option<usize> {
-        let value_bits = stats.frame_bits().filter(|bits| *bits <= shape.bits()).unwrap_or(8 * shape.width);
-        // Lengths are taken to be up to sixteen times the mean.
-        let length_bits = (16 * stats.count / stats.runs.max(1)).max(1).ilog2() as usize + 1;
-        let values = HEAD + shape.width + packed(stats.runs, value_bits.min(64));
-        Some(HEAD + 4 + values + HEAD + 4 + packed(stats.runs, length_bits))
+        let runs = stats.in_runs.as_ref()?;
+        let (_, values) = choose(&runs.of_values, shape, may_nest)?;
+        let (_, lengths) = choose(&runs.of_lengths, LENGTHS, may_nest)?;
+        Some(HEAD + 4 + values + lengths)
     }
 
-    fn encode<D: Domain>(values: &[D], stats: &IntStats<D>, shape: Shape, out: &mut Vec<u8>) {
-        let mut heads = Vec::with_capacity(stats.runs);
-        let mut lengths: Vec<i64> = Vec::with_capacity(stats.runs);
-        for run in values.chunk_by(|a, b| a == b) {
-            heads.push(run[0]);
-            lengths.push(run.len() as i64);
-        }
-        StreamHead::write(Self::CODEC, 0, 0, heads.len() as u32, out);
+    fn encode<D: Domain>(_: &[D], stats: &IntStats<D>, shape: Shape, out: &mut Vec<u8>) {
+        let Some(InRuns { values, of_values, lengths, of_lengths }) = stats.in_runs.as_deref() else {
+            return;
+        };
+        StreamHead::write(Self::CODEC, 0, 0, values.len() as u32, out);
         let mut nested = vec![];
-        encode_nested(&heads, shape, &mut nested);
+        encode_as(values, of_values, shape, may_nest, &mut nested);
         out.extend_from_slice(&(nested.len() as u32).to_le_bytes());
         out.append(&mut nested);
-        encode_nested(&lengths, Shape::of_width(4), out);
+        encode_as(lengths, of_lengths, LENGTHS, may_nest, out);
     }
 
     fn decode<O: Lane>(stream: Stream<'_>, count: usize, out: &mut Vec<O>) -> Decoded<()> {
@@ -84,5 +115,24 @@ impl IntCodec for Runs {
             at += length as usize;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regular_runs_are_small_however_short() {
+        for length in [2, 3, 8, 100] {
+            let values: Vec<i64> = (0..2048).map(|i| i / length * 10_000_000).collect();
+            let mut out = vec![];
+            let codec = int::encode(&values, &IntStats::of(&values), Shape::of_width(8), None, &mut out);
+            assert_eq!(codec, Codec::Runs, "runs of {length}");
+            assert!(out.len() < 250, "runs of {length}: {} bytes", out.len());
+        }
+        // Where hardly any number is as the one before, they are no runs.
+        let values: Vec<i64> = (0..2048).map(|i| i % 3 * i).collect();
+        assert!(IntStats::of(&values).in_runs.is_none());
     }
 }

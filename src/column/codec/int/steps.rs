@@ -39,7 +39,7 @@ impl<D: Domain> Differences<D> {
             return None;
         }
         let differences: Vec<D> = values.array_windows().map(|[a, b]| b.minus(*a)).collect();
-        let stats = IntStats::flat(&differences);
+        let stats = IntStats::flat(&differences).with_runs(&differences);
         Some(Self { differences, stats })
     }
 }
