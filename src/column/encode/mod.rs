@@ -1,5 +1,6 @@
 //! From arrays to the streams of blocks, one module a shape.
 
+mod distinct;
 mod lag;
 pub(crate) mod nested;
 mod numbers;

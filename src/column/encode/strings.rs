@@ -1,27 +1,23 @@
 //! Encodes byte strings: plain, over a symbol table, or as positions in a dictionary (which may itself be over
 //! a symbol table, and sorted so that strings share prefixes). One choice for all blocks of a chunk, as table and dictionary are shared.
 
-use std::hash::BuildHasher;
+use std::cell::LazyCell;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
 use crate::column::codec::bytes::Prefixed;
 use crate::column::codec::fsst::Encoder;
 use crate::column::codec::{Codec, bytes};
+use crate::column::encode::distinct::{self, Dictionary};
 use crate::column::encode::{code_streams, is_valid, shared_section, use_codes};
 use crate::column::error::{ColumnError, Result};
 use crate::column::layout::Scheme;
 use crate::column::physical::Physical;
-use crate::column::sketch::DistinctSketch;
 use crate::column::summary::bytes_summary;
 use crate::column::views::MAX_BUFFER;
 use crate::column::writer::ChunkBuilder;
 
-/// Rows after which a dictionary of nearly as many values is given up.
-const PROBE_ROWS: usize = 16 * 1024;
 /// Strings of fewer bytes in all are not worth a symbol table.
 const SYMBOLS_MIN_BYTES: usize = 4 * 1024;
 /// A symbol table must save this share of the bytes, in per cent, to be worth the time to decode.
@@ -44,43 +40,35 @@ pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
             (true, false) => array.as_binary_view().value(i),
         }
     };
-    let values: Vec<&[u8]> = (0..array.len()).map(value).collect();
+    let values = LazyCell::new(|| (0..array.len()).map(value).collect::<Vec<&[u8]>>());
     let views = if text { array.as_string_view().views() } else { array.as_binary_view().views() };
-    // Rows with the text of the row before, as far as that is seen at once. In clustered data that is most.
-    let mut repeats: Vec<bool> =
-        std::iter::once(false).chain(views.windows(2).map(|two| two[0] == two[1])).collect();
-    if let Some(nulls) = nulls {
-        // What NULL stands on is no text.
-        (1..array.len()).for_each(|i| repeats[i] &= nulls.is_valid(i) && nulls.is_valid(i - 1));
-    }
-    let mut total = 0;
-    for block in builder.blocks.iter_mut().filter(|b| !b.all_null()) {
-        let values = &values[block.range()];
-        let bytes: usize = values.iter().map(|v| v.len()).sum();
-        if bytes > MAX_BUFFER {
-            return Err(ColumnError::Unsupported(format!(
-                "{} strings of {bytes} bytes in all are too large for a block",
-                block.rows
-            )));
-        }
-        total += bytes;
-        block.summary = match &block.nulls {
-            None => {
-                let firsts = values.iter().zip(&repeats[block.range()]).enumerate();
-                let firsts: Vec<&[u8]> =
-                    firsts.filter(|(i, (_, repeats))| *i == 0 || !**repeats).map(|(_, (v, _))| *v).collect();
-                bytes_summary(&firsts, None, text)
-            }
-            nulls => bytes_summary(values, nulls.as_ref(), text),
-        };
-    }
+    // A view begins with the length.
+    let length = |i: usize| if is_valid(nulls, i) { views[i] as u32 as usize } else { 0 };
+    let total = total_length(length, builder)?;
     builder.memory_len = 16 * builder.rows() + total;
+    let dictionary = distinct::find(views, value, builder);
+    match &dictionary {
+        Some(dictionary) => dictionary.summarize(text, builder),
+        None => {
+            for block in builder.blocks.iter_mut().filter(|b| !b.all_null()) {
+                block.summary = bytes_summary(&values[block.range()], block.nulls.as_ref(), text);
+            }
+        }
+    }
     let force = builder.options.force;
-    let dictionary = find_distinct(&values, &repeats, builder);
+    if let Some(Dictionary { strings, .. }) = &dictionary
+        && let [all] = strings[..]
+        && force.is_none_or(|force| force == Codec::Constant)
+    {
+        for block in builder.blocks.iter_mut().filter(|b| !b.all_null()) {
+            block.codec = bytes::encode_constant(all, &mut block.stream);
+        }
+        return Ok(());
+    }
     let wants = |codec| force.is_none() || force == Some(codec);
 
     // What each way would take; lengths are guessed at a byte each.
-    let mut best = (total + values.len(), Way::Plain);
+    let mut best = (total + array.len(), Way::Plain);
     let train = |strings: &[&[u8]], bytes: usize| {
         let worth = force == Some(Codec::Fsst) || (force.is_none() && bytes >= SYMBOLS_MIN_BYTES);
         let encoder = worth.then(|| Encoder::train(strings))?;
@@ -117,9 +105,9 @@ pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
     if wants(Codec::Fsst)
         && (best.0 > total / 3 || force.is_some())
         && let Some((encoder, coded)) = train(&values, total)
-        && (coded + values.len() < best.0 || force.is_some())
+        && (coded + array.len() < best.0 || force.is_some())
     {
-        best = (coded + values.len(), Way::Symbols(encoder));
+        best = (coded + array.len(), Way::Symbols(encoder));
     }
     match best.1 {
         Way::Plain => streams(&values, None, builder),
@@ -143,6 +131,22 @@ pub(super) fn encode(array: &ArrayRef, builder: &mut ChunkBuilder<'_>) -> Result
         }
     }
     Ok(())
+}
+
+/// The bytes of all strings, which must not be too many in one block.
+fn total_length(length: impl Fn(usize) -> usize, builder: &ChunkBuilder<'_>) -> Result<usize> {
+    let mut total = 0;
+    for block in builder.blocks.iter().filter(|b| !b.all_null()) {
+        let bytes: usize = block.range().map(&length).sum();
+        if bytes > MAX_BUFFER {
+            return Err(ColumnError::Unsupported(format!(
+                "{} strings of {bytes} bytes in all are too large for a block",
+                block.rows
+            )));
+        }
+        total += bytes;
+    }
+    Ok(total)
 }
 
 /// The dictionary in order, the streams of its positions and their size, if what strings then share with the one
@@ -191,66 +195,4 @@ fn streams(values: &[&[u8]], encoder: Option<&Encoder>, builder: &mut ChunkBuild
             bytes::encode(values, encoder, &mut block.stream)
         };
     }
-}
-
-/// The distinct values of a chunk in order of appearance, and the position of each row's value among them.
-struct Dictionary<'a> {
-    strings: Vec<&'a [u8]>,
-    codes: Vec<i64>,
-}
-
-/// Finds the distinct values and counts them. `None` if there are too many to be worth storing once.
-///
-/// `repeats` tells rows that have the value of the row before.
-fn find_distinct<'a>(
-    values: &[&'a [u8]],
-    repeats: &[bool],
-    builder: &mut ChunkBuilder<'_>,
-) -> Option<Dictionary<'a>> {
-    let hasher = FixedState::with_seed(0);
-    let force = builder.options.force == Some(Codec::Dictionary);
-    let mut table: HashTable<(u64, u32)> = HashTable::new();
-    let mut strings: Vec<&[u8]> = vec![];
-    let mut codes = vec![0_i64; values.len()];
-    let mut sketch = DistinctSketch::default();
-    let (mut seen, mut given_up) = (0_usize, false);
-    for block in builder.blocks.iter().filter(|b| !b.all_null()) {
-        for row in block.range() {
-            if !is_valid(block.nulls.as_ref(), row - block.start) {
-                continue;
-            }
-            if repeats[row] {
-                codes[row] = codes[row - 1];
-                seen += 1;
-                continue;
-            }
-            let v = values[row];
-            let hash = hasher.hash_one(v);
-            if given_up {
-                sketch.add_hash(hash);
-                continue;
-            }
-            let code = table
-                .entry(hash, |(h, code)| *h == hash && strings[*code as usize] == v, |(h, _)| *h)
-                .or_insert_with(|| {
-                    strings.push(v);
-                    (hash, strings.len() as u32 - 1)
-                })
-                .get()
-                .1;
-            codes[row] = i64::from(code);
-            seen += 1;
-        }
-        let few = |share: usize| strings.len() * 8 <= seen * share;
-        if !given_up && !force && seen >= PROBE_ROWS && !few(if seen >= 4 * PROBE_ROWS { 6 } else { 7 }) {
-            given_up = true;
-            table.iter().for_each(|(hash, _)| sketch.add_hash(*hash));
-        }
-    }
-    if given_up {
-        builder.sketch = sketch;
-        return None;
-    }
-    builder.distinct = (seen > 0).then_some(strings.len());
-    Some(Dictionary { strings, codes })
 }
