@@ -86,28 +86,22 @@ impl Exponents {
     }
 }
 
-/// The exponents that suit a sample best, if any suit at all.
-fn find_exponents<F: Float>(bits: &[F]) -> Option<Exponents> {
+/// The exponents that suit a sample best, if any suit at all. Those of the block before, if they suit all of it, are taken at
+/// once: a column has as many digits everywhere, or nearly.
+fn find_exponents<F: Float>(bits: &[F], before: Option<Exponents>) -> Option<Exponents> {
     let step = bits.len().div_ceil(SAMPLE).max(1);
     let sample: Vec<F> = bits.iter().step_by(step).copied().collect();
+    if let Some(exponents) = before
+        && sample.iter().all(|v| exponents.encode(*v).is_some())
+    {
+        return before;
+    }
     let mut best: Option<(usize, Exponents)> = None;
     for e in 0..=MAX_EXPONENT {
         for f in 0..=e {
             let exponents = Exponents { e, f };
-            let (mut exceptions, mut least, mut greatest) = (0, i64::MAX, i64::MIN);
-            for v in &sample {
-                match exponents.encode(*v) {
-                    Some(n) => (least, greatest) = (least.min(n), greatest.max(n)),
-                    None => exceptions += 1,
-                }
-            }
-            // More than a third of exceptions is hopeless.
-            if exceptions * 3 > sample.len() {
-                continue;
-            }
-            let width = u64::BITS - (greatest.wrapping_sub(least) as u64).leading_zeros();
-            let cost = sample.len() * width as usize + exceptions * (16 + 8 * F::WIDTH);
-            if best.is_none_or(|(least, _)| cost < least) {
+            let most = best.map_or(usize::MAX, |(cost, _)| cost);
+            if let Some(cost) = cost(exponents, &sample, most) {
                 best = Some((cost, exponents));
             }
         }
@@ -115,7 +109,24 @@ fn find_exponents<F: Float>(bits: &[F]) -> Option<Exponents> {
     best.map(|(_, exponents)| exponents)
 }
 
-/// Appends an ALP stream, unless no exponents suit or, if `limit` is given, it would not be shorter than that.
+/// How many bits a sample takes with some exponents, if that is less than `most` and they suit it.
+fn cost<F: Float>(exponents: Exponents, sample: &[F], most: usize) -> Option<usize> {
+    let (mut exceptions, mut least, mut greatest) = (0, i64::MAX, i64::MIN);
+    let of_exception = 16 + 8 * F::WIDTH;
+    for v in sample {
+        match exponents.encode(*v) {
+            Some(n) => (least, greatest) = (least.min(n), greatest.max(n)),
+            None => exceptions += 1,
+        }
+        // More than a third of exceptions is hopeless.
+        if exceptions * 3 > sample.len() || exceptions * of_exception >= most {
+            return None;
+        }
+    }
+    let width = u64::BITS - (greatest.wrapping_sub(least) as u64).leading_zeros();
+    Some(sample.len() * width as usize + exceptions * of_exception).filter(|cost| *cost < most)
+}
+
 /// The nearest whole number, the even one of two. Without instructions of its own it is a call for each number.
 fn round(value: f64) -> f64 {
     /// Beside it floats are whole numbers.
@@ -123,69 +134,119 @@ fn round(value: f64) -> f64 {
     if value.abs() < (1_u64 << 51) as f64 { value + BIG - BIG } else { value.round_ties_even() }
 }
 
-fn encode_alp<F: Float>(bits: &[F], lag: Option<usize>, limit: Option<usize>, out: &mut Vec<u8>) -> bool {
-    if bits.len() > usize::from(u16::MAX) {
-        return false;
-    }
-    let Some(exponents) = find_exponents(bits) else { return false };
-    let mut exceptions = vec![];
-    let mut last = 0;
-    let mut numbers: Vec<i64> = Vec::with_capacity(bits.len());
-    for (i, v) in bits.iter().enumerate() {
-        match exponents.encode(*v) {
-            Some(n) => last = n,
-            None => exceptions.push(i),
-        }
-        numbers.push(last);
-    }
-    // What stands in for exceptions at the start must not widen the frame.
-    if let Some(first) = (0..bits.len()).find(|i| exceptions.get(*i) != Some(i)) {
-        let first = (first, numbers[first]);
-        numbers[..first.0].fill(first.1);
-    }
-    let mut stream = vec![];
-    int::encode(&numbers, &IntStats::with_lag(&numbers, lag), Shape::of_width(8), None, &mut stream);
-    let size = size_of::<StreamHead>() + 4 + stream.len() + exceptions.len() * (2 + F::WIDTH);
-    if limit.is_some_and(|limit| size >= limit) {
-        return false;
-    }
-    StreamHead::write(Codec::Alp, exponents.e as u8, exponents.f as u16, exceptions.len() as u32, out);
-    out.extend_from_slice(&(stream.len() as u32).to_le_bytes());
-    out.append(&mut stream);
-    exceptions.iter().for_each(|i| out.extend_from_slice(&(*i as u16).to_le_bytes()));
-    exceptions.iter().for_each(|i| out.extend_from_slice(&bits[*i].wide().to_le_bytes()[..F::WIDTH]));
-    true
+/// The floats of a block as decimal numbers.
+struct Decimals<F> {
+    exponents: Exponents,
+    /// The whole numbers.
+    stream: Vec<u8>,
+    /// Position and bits of what is no such number.
+    exceptions: Vec<(u16, F)>,
+    count: usize,
 }
 
-/// Appends a stream of the floats with these bits and returns its codec. `lag` is that of [`IntStats::with_lag`].
-pub(crate) fn encode(
-    bits: &[i64],
+impl<F: Float> Decimals<F> {
+    /// `None` if no exponents suit.
+    fn of(
+        bits: impl ExactSizeIterator<Item = F>,
+        lag: Option<usize>,
+        before: Option<Exponents>,
+    ) -> Option<Self> {
+        let bits: Vec<F> = bits.collect();
+        if bits.len() > usize::from(u16::MAX) {
+            return None;
+        }
+        let exponents = find_exponents(&bits, before)?;
+        let mut exceptions = vec![];
+        let mut last = 0;
+        let mut numbers: Vec<i64> = Vec::with_capacity(bits.len());
+        for (v, at) in bits.iter().zip(0_u16..) {
+            match exponents.encode(*v) {
+                Some(n) => last = n,
+                None => exceptions.push((at, *v)),
+            }
+            numbers.push(last);
+        }
+        // What stands in for exceptions at the start must not widen the frame.
+        let first = exceptions.iter().zip(0..).take_while(|((at, _), i)| at == i).count();
+        if let Some(number) = numbers.get(first).copied() {
+            numbers[..first].fill(number);
+        }
+        let mut stream = vec![];
+        let stats = IntStats::with_lag(&numbers, lag);
+        int::encode(&numbers, &stats, Shape::of_width(8), None, &mut stream);
+        Some(Self { exponents, stream, exceptions, count: bits.len() })
+    }
+
+    /// Bytes of the stream.
+    fn size(&self) -> usize {
+        size_of::<StreamHead>() + 4 + self.stream.len() + self.exceptions.len() * (2 + F::WIDTH)
+    }
+
+    /// Whether no codec of bits need be tried. Where next to nothing is left, numbers repeat, so their bits do as well, and
+    /// are faster to decode.
+    fn is_settled(&self) -> bool {
+        let plain = self.count * F::WIDTH;
+        self.exceptions.len() <= self.count / 32 && (plain / 16..=plain * 3 / 4).contains(&self.size())
+    }
+
+    fn write(mut self, out: &mut Vec<u8>) {
+        let Exponents { e, f } = self.exponents;
+        StreamHead::write(Codec::Alp, e as u8, f as u16, self.exceptions.len() as u32, out);
+        out.extend_from_slice(&(self.stream.len() as u32).to_le_bytes());
+        out.append(&mut self.stream);
+        self.exceptions.iter().for_each(|(at, _)| out.extend_from_slice(&at.to_le_bytes()));
+        self.exceptions.iter().for_each(|(_, v)| out.extend_from_slice(&v.wide().to_le_bytes()[..F::WIDTH]));
+    }
+}
+
+/// Encodes the blocks of a column of floats one after another.
+#[derive(Debug)]
+pub(crate) struct FloatEncoder {
     width: usize,
     lag: Option<usize>,
     force: Option<Codec>,
-    out: &mut Vec<u8>,
-) -> Codec {
-    let stats = IntStats::with_lag(bits, lag);
-    let shape = Shape::of_width(width);
-    if force.is_none_or(|f| f == Codec::Alp) {
-        // Slower to decode than packed numbers by little, than plain ones by more.
-        let limit = int::choose(&stats, shape, |_| true).map(|(_, size)| size - size / 16);
-        let limit = if force.is_some() { None } else { limit };
-        let small = limit.is_some_and(|limit| limit < 64);
-        let done = if small {
-            false
-        } else if width == 4 {
-            let bits: Vec<u32> = bits.iter().map(|b| *b as u32).collect();
-            encode_alp(&bits, lag, limit, out)
+    /// Those of the block before.
+    exponents: Option<Exponents>,
+}
+
+impl FloatEncoder {
+    /// For floats of `width` bytes. `lag` is that of [`IntStats::with_lag`].
+    pub(crate) fn new(width: usize, lag: Option<usize>, force: Option<Codec>) -> Self {
+        Self { width, lag, force, exponents: None }
+    }
+
+    /// Appends a stream of the floats with these bits and returns its codec.
+    pub(crate) fn encode(&mut self, bits: &[i64], out: &mut Vec<u8>) -> Codec {
+        if self.width == 4 {
+            self.encode_as(bits, |bits| bits as u32, out)
         } else {
-            let bits: Vec<u64> = bits.iter().map(|b| *b as u64).collect();
-            encode_alp(&bits, lag, limit, out)
-        };
-        if done {
-            return Codec::Alp;
+            self.encode_as(bits, |bits| bits as u64, out)
         }
     }
-    int::encode(bits, &stats, shape, force, out)
+
+    fn encode_as<F: Float>(&mut self, bits: &[i64], float: impl Fn(i64) -> F, out: &mut Vec<u8>) -> Codec {
+        let decimals = if self.force.is_none_or(|f| f == Codec::Alp) {
+            Decimals::of(bits.iter().map(|bits| float(*bits)), self.lag, self.exponents)
+        } else {
+            None
+        };
+        self.exponents = decimals.as_ref().map(|decimals| decimals.exponents);
+        let shape = Shape::of_width(self.width);
+        let mut stats = None;
+        if let Some(decimals) = decimals {
+            let done = self.force.is_some() || decimals.is_settled() || {
+                let stats = stats.insert(IntStats::with_lag(bits, self.lag));
+                // Slower to decode than packed numbers by little, than plain ones by more.
+                int::choose(stats, shape, |_| true).is_none_or(|(_, size)| decimals.size() < size - size / 16)
+            };
+            if done {
+                decimals.write(out);
+                return Codec::Alp;
+            }
+        }
+        let stats = stats.unwrap_or_else(|| IntStats::with_lag(bits, self.lag));
+        int::encode(bits, &stats, shape, self.force, out)
+    }
 }
 
 /// An ALP stream, taken apart.
@@ -313,14 +374,14 @@ mod tests {
         let prices: Vec<i64> =
             (0..2048).map(|i| (f64::from(i * 37 % 10_000) / 100.0).to_bits() as i64).collect();
         let mut out = vec![];
-        assert_eq!(encode(&prices, 8, None, None, &mut out), Codec::Alp);
+        assert_eq!(FloatEncoder::new(8, None, None).encode(&prices, &mut out), Codec::Alp);
         assert!(out.len() < 2048 * 2, "{}", out.len());
         let mut back = vec![];
         <u64 as FloatBits>::decode(Stream::parse(&out).unwrap(), 2048, &mut back).unwrap();
         assert!(back.iter().zip(&prices).all(|(a, b)| *a == *b as u64));
         let single: Vec<i64> = (0..2048).map(|i| i64::from((i as f32 / 10.0).to_bits())).collect();
         let mut out = vec![];
-        assert_eq!(encode(&single, 4, None, None, &mut out), Codec::Alp);
+        assert_eq!(FloatEncoder::new(4, None, None).encode(&single, &mut out), Codec::Alp);
         assert!(out.len() < 2048 * 2, "{}", out.len());
     }
 
@@ -328,6 +389,6 @@ mod tests {
     fn noise_is_left_alone() {
         let noise: Vec<i64> =
             (1..2000_i64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64)).collect();
-        assert_ne!(encode(&noise, 8, None, None, &mut vec![]), Codec::Alp);
+        assert_ne!(FloatEncoder::new(8, None, None).encode(&noise, &mut vec![]), Codec::Alp);
     }
 }

@@ -9,8 +9,9 @@ use arrow_data::ArrayData;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::column::codec::Codec;
+use crate::column::codec::float::FloatEncoder;
 use crate::column::codec::int::{self, Domain, IntStats, Shape};
-use crate::column::codec::{Codec, float};
 use crate::column::encode::{DICTIONARY_MAX, code_streams, shared_section, use_codes};
 use crate::column::layout::Scheme;
 use crate::column::physical::{Physical, sum_width};
@@ -110,11 +111,12 @@ fn encode_floats(array: &ArrayRef, data: &ArrayData, width: usize, builder: &mut
     builder.fill(&mut values);
     builder.fill(&mut bits);
     let lag = builder.lag(None, |row| values[row]);
+    let mut encoder = FloatEncoder::new(width, lag, force);
     for block in builder.blocks.iter_mut().filter(|b| !b.all_null()) {
         let (values, bits) = (&values[block.range()], &bits[block.range()]);
         let nulls = block.nulls.as_ref();
         sketch(&mut builder.sketch, bits);
-        block.codec = float::encode(bits, width, lag, force, &mut block.stream);
+        block.codec = encoder.encode(bits, &mut block.stream);
         block.summary = float_summary(values, nulls);
     }
     builder.memory_len = width * builder.rows();
