@@ -64,6 +64,8 @@ struct Set {
     bytes: [u8; 256],
     /// The only byte that is not in the set.
     except: Option<u8>,
+    /// Which bytes are in the set, eight at once, if they are few ranges.
+    eight: Option<Eight>,
 }
 
 impl Set {
@@ -83,15 +85,19 @@ impl Set {
             }
         }
         bytes[0x80..].fill(beyond);
-        let mut others = (0..=255u8).filter(|&b| bytes[usize::from(b)] != IN);
-        let except = others.next().filter(|_| others.next().is_none());
-        Self { bytes, except }
+        Self::of_bytes(bytes)
     }
 
     fn of_byte(byte: u8) -> Self {
         let mut bytes = [OUT; 256];
         bytes[usize::from(byte)] = IN;
-        Self { bytes, except: None }
+        Self::of_bytes(bytes)
+    }
+
+    fn of_bytes(bytes: [u8; 256]) -> Self {
+        let mut others = (0..=255u8).filter(|&b| bytes[usize::from(b)] != IN);
+        let except = others.next().filter(|_| others.next().is_none());
+        Self { eight: Eight::new(&bytes), bytes, except }
     }
 
     /// Whether some character may be in both.
@@ -104,9 +110,68 @@ impl Set {
         if let Some(except) = self.except {
             return Some(memchr(except, rest).unwrap_or(rest.len()));
         }
-        let len = rest.iter().position(|&b| self.bytes[usize::from(b)] != IN).unwrap_or(rest.len());
+        let mut len = 0;
+        if let Some(eight) = &self.eight {
+            for chunk in rest.as_chunks::<8>().0 {
+                let run = eight.run(*chunk);
+                len += run;
+                if run < 8 {
+                    break;
+                }
+            }
+        }
+        // At once, if the run has ended already.
+        len += rest[len..].iter().take_while(|&&b| self.bytes[usize::from(b)] == IN).count();
         rest.get(len).is_none_or(|&b| self.bytes[usize::from(b)] == OUT).then_some(len)
     }
+}
+
+/// Ranges of ASCII that eight bytes are compared with at once.
+#[derive(Debug, Clone)]
+struct Eight {
+    /// What sets the top bit of a byte of ASCII that is not below the range, and of one that is above it; in each byte.
+    ranges: Box<[(u64, u64)]>,
+    /// The top bit of each byte, if bytes beyond ASCII are in the set.
+    beyond: u64,
+}
+
+impl Eight {
+    const TOP: u64 = 0x8080_8080_8080_8080;
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    /// Of more ranges it is as fast to look up each byte.
+    const RANGES_MAX: usize = 4;
+
+    fn new(bytes: &[u8; 256]) -> Option<Self> {
+        let ascii: Vec<u8> = (0..0x80).filter(|&b| bytes[usize::from(b)] == IN).collect();
+        let ranges: Box<[_]> = ascii
+            .chunk_by(|a, b| a + 1 == *b)
+            .map(|range| {
+                let (first, last) = (u64::from(range[0]), u64::from(range[range.len() - 1]));
+                ((0x80 - first) * Self::EACH, (0x7F - last) * Self::EACH)
+            })
+            .collect();
+        let beyond = if bytes[0x80] == IN { Self::TOP } else { 0 };
+        (ranges.len() <= Self::RANGES_MAX).then_some(Self { ranges, beyond })
+    }
+
+    /// How many bytes at the front are in the set.
+    #[inline]
+    fn run(&self, bytes: [u8; 8]) -> usize {
+        let word = u64::from_le_bytes(bytes);
+        let ascii = word & !Self::TOP;
+        let within = self.ranges.iter().fold(0, |found, (from, above)| {
+            // No byte carries into the next: both are below 0x80, but for 0x80 of a range that begins with 0.
+            found | (ascii + from) & !(ascii + above)
+        });
+        let is_in = (within & !word | self.beyond & word) & Self::TOP;
+        (!is_in & Self::TOP).trailing_zeros() as usize / 8
+    }
+}
+
+/// Whether a text begins with another. Most often the first byte tells, or is all there is to tell.
+#[inline]
+fn begins_with(rest: &[u8], literal: &[u8]) -> bool {
+    rest.first() == literal.first() && (literal.len() == 1 || rest.starts_with(literal))
 }
 
 fn is_lead(byte: &u8) -> bool {
@@ -224,13 +289,13 @@ impl Sequence {
             let rest = &text[at..];
             match step {
                 Step::Literal(literal) => {
-                    if !rest.starts_with(literal) {
+                    if !begins_with(rest, literal) {
                         return failed;
                     }
                     at += literal.len();
                 }
                 Step::Optional(literal) => {
-                    if rest.starts_with(literal) {
+                    if begins_with(rest, literal) {
                         at += literal.len();
                         failed = Found::Unknown;
                     }
@@ -386,18 +451,42 @@ mod tests {
 
     proptest! {
         #[test]
+        fn runs_end_where_a_byte_is_not_in_the_set(
+            ranges in prop::collection::vec((0_u8..0x80, 0_u8..0x30), 0..6),
+            beyond in prop::sample::select(vec![IN, OUT, UNKNOWN]),
+            members in any::<bool>(),
+            text in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut bytes = [OUT; 256];
+            bytes[0x80..].fill(beyond);
+            for (from, more) in &ranges {
+                bytes[usize::from(*from)..=usize::from((from + more).min(0x7F))].fill(IN);
+            }
+            let set = Set::of_bytes(bytes);
+            // Of bytes at random hardly any run is long.
+            let all: Vec<u8> = (0..=255).filter(|&b| bytes[usize::from(b)] == IN).collect();
+            let text: Vec<u8> = match (members, all.len()) {
+                (true, 1..) => text.iter().enumerate().map(|(i, b)| if i % 19 == 18 { *b } else { all[usize::from(*b) % all.len()] }).collect(),
+                _ => text,
+            };
+            let len = text.iter().position(|&b| bytes[usize::from(b)] != IN).unwrap_or(text.len());
+            let known = text.get(len).is_none_or(|&b| bytes[usize::from(b)] == OUT || set.except.is_some());
+            assert_eq!(set.run(&text), known.then_some(len));
+        }
+
+        #[test]
         fn agrees_with_the_full_engine(
             parts in prop::collection::vec(
                 prop::sample::select(vec![
                     "a", "b", "ab", "/", "é", "[ab]", "[^/]", ".", r"\w", r"\d", "(a)", "([^a]*)", "(b+/)", "(?:ab)?",
-                    "(é)", "[a-é]",
+                    "(é)", "[a-é]", "[^/1]", "[a-b]*",
                 ]),
                 0..7,
             ),
             repeats in prop::collection::vec(prop::sample::select(vec!["", "", "*", "+", "?", "{2}", "{1,2}", "*?"]), 7),
             end in prop::bool::ANY,
             options in prop::sample::select(vec!["", "i", "s"]),
-            texts in prop::collection::vec("[abAB/é1\n]{0,8}", 12),
+            texts in prop::collection::vec("[abAB/é1\n]{0,8}|a{0,20}[ab]{0,20}(/|é)?b{0,20}", 12),
         ) {
             let mut pattern = String::from("^");
             for (part, repeat) in parts.iter().zip(&repeats) {
