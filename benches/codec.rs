@@ -1,4 +1,4 @@
-//! Decoding and filtering by codec, in bytes of the decoded values, with a copy of as many bytes beside.
+//! Encoding, decoding and filtering by codec, in bytes of the decoded values, with a copy of as many bytes beside.
 
 #![allow(missing_docs)]
 
@@ -56,6 +56,12 @@ fn columns() -> Vec<(&'static str, LogicalType, ArrayRef, Scalar)> {
             texts(|i| format!("{}?id={}", item(i), scattered(i))),
             Scalar::Text("".into()),
         ),
+        (
+            "text of a few in turn",
+            T::Varchar,
+            texts(|i| format!("host{:03}.example.com", i % 100)),
+            Scalar::Text("host050".into()),
+        ),
         ("text in a dictionary", T::Varchar, texts(item), Scalar::Text("https://www.example.com/d".into())),
     ]
 }
@@ -71,6 +77,9 @@ fn codecs(c: &mut Criterion) {
         group.sample_size(10).throughput(Throughput::Bytes(len));
         let source = vec![1u8; len as usize];
         group.bench_function("copy", |b| b.iter(|| black_box(source.clone())));
+        group.bench_function("write", |b| {
+            b.iter(|| black_box(encode_chunk(&array, &ty, &EncodeOptions::default()).unwrap()));
+        });
         group.bench_function("first read", |b| {
             b.iter(|| {
                 let reader = open();
