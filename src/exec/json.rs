@@ -433,9 +433,20 @@ pub fn compact(text: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-/// Appends a number as JSON has it: in full where it is neither very large nor very small.
+/// Appends a number as JSON has it: in full where it is neither very large nor very small. What JSON has no number for gets
+/// the name that is read as it.
 pub fn write_number(value: f64, out: &mut String) {
     use std::fmt::Write;
+    if !value.is_finite() {
+        out.push_str(if value.is_nan() {
+            "NaN"
+        } else if value < 0.0 {
+            "-Infinity"
+        } else {
+            "Infinity"
+        });
+        return;
+    }
     let start = out.len();
     let size = value.abs();
     let in_full = size == 0.0 || (1e-6..1e21).contains(&size);

@@ -201,7 +201,7 @@ fn json(g: &Grouped, types: &[LogicalType], object: bool) -> Result<ArrayRef> {
                 crate::exec::cast::text::json_string(&key, &mut text);
                 text.push(':');
             }
-            writers[writers.len() - 1].write_json(row, &mut text);
+            writers[writers.len() - 1].write_sql_json(row, &mut text);
         }
         text.push(if object { '}' } else { ']' });
         out.try_append_value(&text)?;

@@ -443,7 +443,7 @@ fn to_json(array: &ArrayRef, from: &LogicalType, mode: Mode<'_>) -> Result<Array
             out.append_null();
         } else {
             buffer.clear();
-            writer.write_json(row, &mut buffer);
+            writer.write_sql_json(row, &mut buffer);
             out.try_append_value(&buffer)?;
         }
     }

@@ -320,8 +320,17 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes the value of a row as JSON; NULL as `null`.
+    /// Writes the value of a row as JSON; NULL and numbers that JSON does not have as `null`.
     pub fn write_json(&self, row: usize, out: &mut String) {
+        self.json(row, false, out);
+    }
+
+    /// Writes the value of a row as SQL's JSON has it, which knows `Infinity` and `NaN`.
+    pub(crate) fn write_sql_json(&self, row: usize, out: &mut String) {
+        self.json(row, true, out);
+    }
+
+    fn json(&self, row: usize, any_number: bool, out: &mut String) {
         if self.is_null(row) {
             out.push_str("null");
             return;
@@ -340,8 +349,8 @@ impl<'a> Writer<'a> {
             | Kind::U32(_)
             | Kind::U64(_) => self.write(row, out),
             Kind::Json(v) => json::compact(v.value(row), out),
-            Kind::F32(v) if v[row].is_finite() => json::write_number(v[row].into(), out),
-            Kind::F64(v) if v[row].is_finite() => json::write_number(v[row], out),
+            Kind::F32(v) if any_number || v[row].is_finite() => json::write_number(v[row].into(), out),
+            Kind::F64(v) if any_number || v[row].is_finite() => json::write_number(v[row], out),
             Kind::F32(_) | Kind::F64(_) => out.push_str("null"),
             Kind::Decimal64(v, scale) => {
                 json::write_number(super::number::decimal_to_f64(v[row].into(), *scale), out);
@@ -350,11 +359,11 @@ impl<'a> Writer<'a> {
                 json::write_number(super::number::decimal_to_f64(v[row], *scale), out);
             }
             Kind::Text(v) => json_string(v.value(row), out),
-            Kind::Dictionary(keys, values) => values.write_json(keys.value(row) as usize, out),
+            Kind::Dictionary(keys, values) => values.json(keys.value(row) as usize, any_number, out),
             Kind::List(offsets, item) => {
-                item.write_json_list(offsets[row] as usize..offsets[row + 1] as usize, out);
+                item.json_list(offsets[row] as usize..offsets[row + 1] as usize, any_number, out);
             }
-            Kind::Array(n, item) => item.write_json_list(row * n..(row + 1) * n, out),
+            Kind::Array(n, item) => item.json_list(row * n..(row + 1) * n, any_number, out),
             Kind::Struct(fields) => {
                 let is_tuple = !fields.is_empty() && fields.iter().all(|(name, _)| name.is_empty());
                 out.push(if is_tuple { '[' } else { '{' });
@@ -366,7 +375,7 @@ impl<'a> Writer<'a> {
                         json_string(name, out);
                         out.push(':');
                     }
-                    value.write_json(row, out);
+                    value.json(row, any_number, out);
                 }
                 out.push(if is_tuple { ']' } else { '}' });
             }
@@ -381,7 +390,7 @@ impl<'a> Writer<'a> {
                     keys.write(i, &mut key);
                     json_string(&key, out);
                     out.push(':');
-                    values.write_json(i, out);
+                    values.json(i, any_number, out);
                 }
                 out.push('}');
             }
@@ -390,7 +399,7 @@ impl<'a> Writer<'a> {
                 if let Some((name, value)) = members.get(tags[row] as usize) {
                     json_string(name, out);
                     out.push(':');
-                    value.write_json(row, out);
+                    value.json(row, any_number, out);
                 }
                 out.push('}');
             }
@@ -402,13 +411,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn write_json_list(&self, rows: std::ops::Range<usize>, out: &mut String) {
+    fn json_list(&self, rows: std::ops::Range<usize>, any_number: bool, out: &mut String) {
         out.push('[');
         for row in rows.clone() {
             if row > rows.start {
                 out.push(',');
             }
-            self.write_json(row, out);
+            self.json(row, any_number, out);
         }
         out.push(']');
     }

@@ -495,7 +495,7 @@ fn json_make(site: &CallSite<'_>, object: bool) -> ScalarKernel {
                     if !object && i > 0 {
                         buffer.push(',');
                     }
-                    w.write_json(row, &mut buffer);
+                    w.write_sql_json(row, &mut buffer);
                 }
             }
             buffer.push(if object { '}' } else { ']' });

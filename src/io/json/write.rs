@@ -75,7 +75,7 @@ impl TextFormat for JsonText {
                     out.push(',');
                 }
                 out.push_str(key);
-                writer.write_json(row, out);
+                writer.write_sql_json(row, out);
             }
             out.push('}');
         }
