@@ -68,12 +68,12 @@ fn same_keys(object: &[(String, &str)], fields: &[(Box<str>, LogicalType)], text
     Ok(())
 }
 
-/// Converts JSON. A string stands for its content, `null` for NULL.
-pub(super) fn cast(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
+/// Converts JSON. A string stands for its content, `null` for NULL, and a boolean also for a number.
+pub(crate) fn cast(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     use LogicalType as T;
     let strings = array.as_string_view();
     match to {
-        T::Json => Ok(array.clone()),
+        T::Json => Ok(texts(strings.iter().map(|s| s.filter(|s| s.trim() != "null")))),
         T::List(item) => {
             let parts = split(strings, to, mode, elements)?;
             let inner = cast(&texts(parts.iter().flatten().flatten().map(|v| Some(*v))), item, mode)?;
@@ -94,7 +94,8 @@ pub(super) fn cast(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result
             struct_array(to, columns, valid(&parts), strings.len())
         }
         T::Struct(fields) => {
-            let parts = split(strings, to, mode, members)?;
+            // What is no object has none of the fields, if it may misfit.
+            let parts = split(strings, to, mode, |s| members(s).or(mode.or_null.then(Vec::new)))?;
             if !mode.or_null {
                 for (object, text) in parts.iter().zip(strings) {
                     if let (Some(object), Some(text)) = (object, text) {
@@ -158,6 +159,8 @@ pub(super) fn cast(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result
                 .iter()
                 .map(|s| match s.map(str::trim) {
                     None | Some("null") => None,
+                    Some("true") if to.is_numeric() => Some("1".into()),
+                    Some("false") if to.is_numeric() => Some("0".into()),
                     Some(s) => Some(unquote(s).unwrap_or_else(|| s.to_owned())),
                 })
                 .collect();

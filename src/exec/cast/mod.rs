@@ -4,7 +4,7 @@
 //! [`text::write_value`] spells one value as `CAST(… AS VARCHAR)` does.
 
 pub(crate) mod bits;
-mod json;
+pub(crate) mod json;
 pub(crate) mod nested;
 pub(crate) mod number;
 pub mod parse;

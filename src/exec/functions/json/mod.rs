@@ -11,7 +11,7 @@ use super::{ArgInfo, ScalarKernel};
 use crate::column::scalar::Scalar;
 use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType};
 use crate::exec::cast::text::json_string;
-use crate::exec::cast::{Mode, cast_in};
+use crate::exec::cast::{self, Mode};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::json::{elements, members, unquote};
 
@@ -213,6 +213,8 @@ impl Structure {
                 item.write(out);
                 out.push(']');
             }
+            // An object without members may have any.
+            Self::Object(all) if all.is_empty() => out.push_str("\"JSON\""),
             Self::Object(all) => write_object(all, Self::write, out),
         }
     }
@@ -297,7 +299,7 @@ fn transform(args: &[ArgInfo], strict: bool) -> Option<Result<Resolution, String
         Err(e) => return Some(Err(e)),
     };
     let kernel: ScalarKernel = Box::new(move |args, ty, _, ctx| {
-        cast_in(&args[0], &LogicalType::Json, ty, Mode { or_null: !strict, zone: &ctx.zone })
+        cast::json::cast(&args[0], ty, Mode { or_null: !strict, zone: &ctx.zone })
     });
     Some(Ok(Resolution { arg_types: vec![LogicalType::Json, LogicalType::Varchar], return_type: ty, kernel }))
 }
