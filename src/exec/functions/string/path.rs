@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::Array as _;
 use arrow_array::builder::StringViewBuilder;
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, ArrayRef, BooleanArray, StringViewArray};
+use arrow_schema::DataType;
 
 use super::encode::url_encode;
 use crate::column::types::LogicalType;
@@ -83,6 +85,28 @@ fn one(f: fn(&str) -> &str) -> ScalarKernel {
     slice::<()>(move |s, ()| Ok(Some(f(s))))
 }
 
+/// A function of a path whose options may be NULL, which is as if they were not given.
+fn optional(function: ScalarKernel) -> ScalarKernel {
+    Box::new(move |args, ty, rows, ctx| {
+        let given: Vec<ArrayRef> = args
+            .iter()
+            .enumerate()
+            .map(|(i, arg)| match arg.data_type() {
+                _ if i == 0 || arg.null_count() == 0 => Arc::clone(arg),
+                DataType::Boolean => {
+                    let no = arg.as_boolean().iter().map(|v| Some(v.unwrap_or_default()));
+                    Arc::new(no.collect::<BooleanArray>())
+                }
+                _ => {
+                    let any = arg.as_string_view().iter().map(|v| Some(v.unwrap_or_default()));
+                    Arc::new(any.collect::<StringViewArray>())
+                }
+            })
+            .collect();
+        function(&given, ty, rows, ctx)
+    })
+}
+
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
     let s = T::Varchar;
@@ -93,15 +117,16 @@ pub(super) fn register(r: &mut Registry) {
             "The name of the file at the end of a path",
             "parse_filename('path/to/file.csv', true)",
         )
+        .sees_nulls()
         .map(&[s.clone()], s.clone(), |_| one(|p| name(p, false, EITHER)))
         .map(&[s.clone(), T::Boolean], s.clone(), |_| {
-            slice::<(Bool,)>(|p, (trim,)| Ok(Some(name(p, trim, EITHER))))
+            optional(slice::<(Bool,)>(|p, (trim,)| Ok(Some(name(p, trim, EITHER)))))
         })
         .map(&[s.clone(), s.clone()], s.clone(), |_| {
-            slice::<(Str,)>(|p, (option,)| Ok(Some(name(p, false, separators(option)))))
+            optional(slice::<(Str,)>(|p, (option,)| Ok(Some(name(p, false, separators(option))))))
         })
         .map(&[s.clone(), T::Boolean, s.clone()], s.clone(), |_| {
-            slice::<(Bool, Str)>(|p, (trim, option)| Ok(Some(name(p, trim, separators(option)))))
+            optional(slice::<(Bool, Str)>(|p, (trim, option)| Ok(Some(name(p, trim, separators(option))))))
         }),
     );
     r.add(
@@ -115,31 +140,34 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         def("parse_dirname", "The first directory of a path", "parse_dirname('path/to/file.csv')")
+            .sees_nulls()
             .map(&[s.clone()], s.clone(), |_| one(|p| dirname(p, EITHER)))
             .map(&[s.clone(), s.clone()], s.clone(), |_| {
-                slice::<(Str,)>(|p, (option,)| Ok(Some(dirname(p, separators(option)))))
+                optional(slice::<(Str,)>(|p, (option,)| Ok(Some(dirname(p, separators(option))))))
             }),
     );
     r.add(
         def("parse_dirpath", "A path without its last part", "parse_dirpath('path/to/file.csv')")
+            .sees_nulls()
             .map(&[s.clone()], s.clone(), |_| one(|p| dirpath(p, EITHER)))
             .map(&[s.clone(), s.clone()], s.clone(), |_| {
-                slice::<(Str,)>(|p, (option,)| Ok(Some(dirpath(p, separators(option)))))
+                optional(slice::<(Str,)>(|p, (option,)| Ok(Some(dirpath(p, separators(option))))))
             }),
     );
     r.add(
         def("parse_path", "The parts of a path", "parse_path('path/to/file.csv')")
+            .sees_nulls()
             .map(&[s.clone()], list.clone(), |_| {
                 text_list::<(Str,)>(|(p,), out| {
                     parts(p, EITHER).into_iter().try_for_each(|part| Ok(out.try_append_value(part)?))
                 })
             })
             .map(&[s.clone(), s.clone()], list, |_| {
-                text_list::<(Str, Str)>(|(p, option), out| {
+                optional(text_list::<(Str, Str)>(|(p, option), out| {
                     parts(p, separators(option))
                         .into_iter()
                         .try_for_each(|part| Ok(out.try_append_value(part)?))
-                })
+                }))
             }),
     );
     r.add(
