@@ -437,20 +437,26 @@ pub(super) fn register(r: &mut Registry) {
 const PARTIAL: [&str; 8] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 fn bar(x: f64, min: f64, max: f64, width: f64, out: &mut String) -> Result<bool> {
-    if !x.is_finite() || !min.is_finite() || !max.is_finite() {
-        return Err(ExecError::InvalidInput("bar() takes no NaN and no infinity".into()));
-    }
     if !(1.0..=1000.0).contains(&width) {
         return Err(ExecError::InvalidInput("bar() takes a width from 1 to 1000".into()));
     }
-    let width = width.floor() as usize;
-    let share = if max == min { 0.0 } else { ((x - min) / (max - min)).clamp(0.0, 1.0) };
-    let eighths = (share * width as f64 * 8.0).floor() as usize;
+    let filled = if x.is_nan() || min.is_nan() || max.is_nan() || x <= min {
+        0.0
+    } else if x >= max {
+        width
+    } else {
+        width * (x - min) / (max - min)
+    };
+    if filled.is_nan() {
+        return Err(ExecError::InvalidInput("bar() takes no infinite range".into()));
+    }
+    let eighths = (filled * 8.0).floor() as usize;
     let (full, rest) = (eighths / 8, eighths % 8);
     (0..full).for_each(|_| out.push('█'));
-    if full < width {
+    if rest > 0 {
         out.push_str(PARTIAL[rest]);
-        let _ = write!(out, "{:1$}", "", width - full - 1);
     }
+    let used = full + usize::from(rest > 0);
+    let _ = write!(out, "{:1$}", "", (width as usize).saturating_sub(used));
     Ok(true)
 }
