@@ -22,7 +22,7 @@ pub(super) enum Piece {
 }
 
 /// The fields that exist.
-const FIELDS: &str = "aAbBcdfgGHIjmMnpSuUVwWxXyYzZ";
+const FIELDS: &str = "aAbBcdfgGhHIjmMnpSTuUVwWxXyYzZ";
 
 /// Takes a pattern apart.
 pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece>> {
@@ -50,11 +50,12 @@ pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece>> {
                 if !text.is_empty() {
                     out.push(Piece::Text(std::mem::take(&mut text)));
                 }
-                // The three composite fields are what they stand for.
+                // Composite fields, and second names of fields, are what they stand for.
                 let whole = match f {
                     'c' => Some("%Y-%m-%d %H:%M:%S"),
                     'x' => Some("%Y-%m-%d"),
-                    'X' => Some("%H:%M:%S"),
+                    'X' | 'T' => Some("%H:%M:%S"),
+                    'h' => Some("%b"),
                     _ => None,
                 };
                 match whole {

@@ -8,6 +8,7 @@ mod difference;
 mod format;
 pub use format::TimePattern;
 mod make;
+mod named_day;
 mod part;
 mod starts;
 mod strptime;

@@ -5,6 +5,7 @@ use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
 
 use super::format::{Piece, pieces};
+use super::named_day::NamedDay;
 use super::{DAY_NAMES, MONTH_NAMES};
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
@@ -17,10 +18,7 @@ use crate::exec::zone::Zone;
 
 /// What was read so far.
 struct Fields {
-    year: i32,
-    month: u32,
-    day: u32,
-    day_of_year: Option<u32>,
+    date: NamedDay,
     hour: u32,
     minute: u32,
     second: u32,
@@ -59,10 +57,7 @@ fn name(s: &str, at: &mut usize, names: &[&str], short: bool) -> Option<usize> {
 /// Reads a text; errors come with the byte position.
 fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usize, &'static str)> {
     let mut f = Fields {
-        year: 1900,
-        month: 1,
-        day: 1,
-        day_of_year: None,
+        date: NamedDay::new(),
         hour: 0,
         minute: 0,
         second: 0,
@@ -92,31 +87,35 @@ fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usi
                     if (lo..=hi).contains(&v) { Ok(v) } else { Err((start, what)) }
                 };
                 match field {
-                    'Y' | 'G' => {
+                    'Y' => {
                         let negative = s[at..].starts_with('-');
                         at += usize::from(negative);
                         let y = number(s, &mut at, 4).ok_or(expected)? as i32;
-                        f.year = if negative { -y } else { y };
+                        f.date.set_year(if negative { -y } else { y });
+                    }
+                    'G' => {
+                        let y = number(s, &mut at, 4).ok_or(expected)? as i32;
+                        f.date.set_iso_year(y).map_err(|e| (start, e))?;
                     }
                     'y' => {
                         let y = number(s, &mut at, 2).ok_or(expected)? as i32;
-                        f.year = if y >= 69 { 1900 + y } else { 2000 + y };
+                        f.date.set_year(if y >= 69 { 1900 + y } else { 2000 + y });
                     }
                     'm' => {
-                        f.month = range(
+                        f.date.set_month(range(
                             number(s, &mut at, 2).ok_or(expected)?,
                             1,
                             12,
                             "Month out of range, expected a value between 1 and 12",
-                        )?;
+                        )?);
                     }
                     'd' => {
-                        f.day = range(
+                        f.date.set_day(range(
                             number(s, &mut at, 2).ok_or(expected)?,
                             1,
                             31,
                             "Day out of range, expected a value between 1 and 31",
-                        )?;
+                        )?);
                     }
                     'H' => {
                         f.hour = range(
@@ -160,22 +159,22 @@ fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usi
                         f.nanos = i64::from(v) * 10i64.pow(9 - (at - start) as u32);
                     }
                     'j' => {
-                        f.day_of_year = Some(range(
+                        let n = range(
                             number(s, &mut at, 3).ok_or(expected)?,
                             1,
                             366,
                             "Day of year out of range, expected a value between 1 and 366",
-                        )?);
+                        )?;
+                        f.date.set_day_of_year(n).map_err(|e| (start, e))?;
                     }
                     'a' | 'A' => {
                         name(s, &mut at, &DAY_NAMES, *field == 'a')
                             .ok_or((start, "Expected the name of a weekday"))?;
                     }
                     'b' | 'B' => {
-                        f.month = name(s, &mut at, &MONTH_NAMES, *field == 'b')
-                            .ok_or((start, "Expected the name of a month"))?
-                            as u32
-                            + 1;
+                        let month = name(s, &mut at, &MONTH_NAMES, *field == 'b')
+                            .ok_or((start, "Expected the name of a month"))?;
+                        f.date.set_month_name(month as u32 + 1);
                     }
                     'p' => {
                         let half = s.as_bytes().get(at..at + 2).unwrap_or_default();
@@ -194,12 +193,43 @@ fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usi
                             .count();
                         f.zone = Some(Zone::named(&s[start..at]).map_err(|_| (start, "Unknown TimeZone"))?);
                     }
-                    'u' | 'w' => {
-                        number(s, &mut at, 1).ok_or(expected)?;
+                    'u' => {
+                        f.date.set_iso_weekday(range(
+                            number(s, &mut at, 1).ok_or(expected)?,
+                            1,
+                            7,
+                            "ISO weekday out of range, expected a value between 1 and 7",
+                        )?);
                     }
-                    _ => {
-                        number(s, &mut at, 2).ok_or(expected)?;
+                    'w' => {
+                        f.date.set_weekday(range(
+                            number(s, &mut at, 1).ok_or(expected)?,
+                            0,
+                            6,
+                            "Weekday out of range, expected a value between 0 and 6",
+                        )?);
                     }
+                    'V' => {
+                        let week = range(
+                            number(s, &mut at, 2).ok_or(expected)?,
+                            1,
+                            53,
+                            "ISO week out of range, expected a value between 1 and 53",
+                        )?;
+                        f.date.set_iso_week(week).map_err(|e| (start, e))?;
+                    }
+                    'U' | 'W' => {
+                        let week = range(
+                            number(s, &mut at, 2).ok_or(expected)?,
+                            0,
+                            53,
+                            "Week out of range, expected a value between 0 and 53",
+                        )?;
+                        // Weeks of %U begin on Sunday, those of %W on Monday.
+                        let first_day = u32::from(*field == 'W');
+                        f.date.set_week(first_day, week).map_err(|e| (start, e))?;
+                    }
+                    _ => return Err((start, "a format that texts cannot be read by")),
                 }
             }
         }
@@ -213,20 +243,11 @@ fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usi
     {
         f.hour += 12;
     }
-    let out_of_range = (0, "Date out of range");
-    let days = match f.day_of_year {
-        Some(n) => {
-            days_from_civil(f.year, 1, 1).and_then(|d| d.checked_add(n as i32 - 1)).ok_or(out_of_range)?
-        }
-        None if is_valid_date(f.year, f.month, f.day) => {
-            days_from_civil(f.year, f.month, f.day).ok_or(out_of_range)?
-        }
-        None => return Err((0, "Day out of range for the month")),
-    };
+    let days = f.date.days().map_err(|e| (0, e))?;
     let seconds = i64::from(f.hour * 3600 + f.minute * 60 + f.second) - f.offset.unwrap_or(0);
     let local = join_timestamp(days, 0)
         .and_then(|t| t.checked_add(seconds * MICROS_PER_SECOND + f.nanos / 1000))
-        .ok_or(out_of_range)?;
+        .ok_or((0, "Date out of range"))?;
     Ok(match (f.offset, f.zone) {
         (Some(_), _) => local,
         (None, Some(zone)) => zone.instant(local),
@@ -377,6 +398,10 @@ mod tests {
         assert_eq!(at("2020-01-01 00:00:00 +0200", "%Y-%m-%d %H:%M:%S %z"), ts("2019-12-31 22:00:00"));
         assert_eq!(at("20200304", "%Y%m%d"), ts("2020-03-04"));
         assert_eq!(at("2020 060", "%Y %j"), ts("2020-02-29"));
+        assert_eq!(at("2024-W10-3", "%G-W%V-%u"), ts("2024-03-06"));
+        assert_eq!(at("2024 00 0", "%Y %U %w"), ts("2023-12-31"));
+        assert_eq!(at("2024 10 3", "%Y %W %w"), ts("2024-03-06"));
+        assert!(at("060 10", "%j %U").is_err());
         assert_eq!(
             at("Wed, 1 January 1992 - 08:38:40 PM", "%a, %-d %B %Y - %I:%M:%S %p"),
             ts("1992-01-01 20:38:40")
