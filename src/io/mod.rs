@@ -60,6 +60,7 @@ mod text;
 mod text_sink;
 mod time_style;
 mod type_name;
+mod unless_empty;
 mod whole;
 
 use files::FileList;
@@ -67,6 +68,10 @@ pub use format::is_file_name;
 use format::{Format, not_built};
 use options::Options;
 use partition::Partitioning;
+use unless_empty::UnlessEmpty;
+
+/// An option of COPY TO: whether a file is written that has no rows.
+const WRITE_EMPTY_FILE: &str = "write_empty_file";
 
 /// The names that [`table_function`] knows, for suggestions and completion.
 pub const TABLE_FUNCTIONS: &[&str] = &[
@@ -200,8 +205,19 @@ pub fn copy_sink(
     if schema.is_empty() {
         return Err(ExecError::InvalidInput("COPY TO needs at least one column".into()));
     }
-    let (partitioning, options) = Partitioning::take(format, options)?;
-    let Some(partitioning) = partitioning else { return sink(path, format, &options, schema) };
+    let (own, options): (Vec<_>, Vec<_>) =
+        options.iter().cloned().partition(|(name, ..)| name == WRITE_EMPTY_FILE);
+    let own = Options::new("COPY TO", &own, &[WRITE_EMPTY_FILE])?;
+    let write_empty = own.boolean(&[WRITE_EMPTY_FILE])?.unwrap_or(true);
+    let (partitioning, options) = Partitioning::take(format, &options)?;
+    let Some(partitioning) = partitioning else {
+        let file = sink(path, format, &options, schema)?;
+        return Ok(if write_empty { file } else { Arc::new(UnlessEmpty::new(file)) });
+    };
+    if !write_empty {
+        let message = "WRITE_EMPTY_FILE false is for COPY to one file";
+        return Err(ExecError::Unsupported(message.into()));
+    }
     let extension = format.extension(&options);
     let make = move |path: &str, schema| sink(path, format, &options, schema);
     partitioning.sink(path, &extension, &schema, Box::new(make))

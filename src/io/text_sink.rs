@@ -23,20 +23,14 @@ pub(crate) trait TextFormat: Send + Sync + fmt::Debug {
     /// Appends rows.
     fn rows(&self, batch: &Batch, out: &mut String) -> Result<()>;
 
-    /// What comes before all rows.
-    fn head(&self) -> String {
-        String::new()
-    }
+    /// What comes before all rows, if there are any.
+    fn head(&self, has_rows: bool) -> String;
 
     /// What comes between two pieces that have rows.
-    fn between(&self) -> &'static str {
-        ""
-    }
+    fn between(&self) -> &str;
 
     /// What comes after all rows.
-    fn tail(&self) -> &'static str {
-        ""
-    }
+    fn tail(&self) -> &str;
 }
 
 /// The sink of one file.
@@ -86,7 +80,7 @@ impl<F: TextFormat> TextSink<F> {
         if piece.rows == 0 {
             return Ok(());
         }
-        let before = if state.rows == 0 { self.format.head() } else { self.format.between().to_string() };
+        let before = if state.rows == 0 { self.format.head(true) } else { self.format.between().to_string() };
         state.rows += piece.rows;
         state.bytes += (before.len() + piece.text.len()) as u64;
         let output = state.output.as_mut().ok_or_else(ended)?;
@@ -161,7 +155,7 @@ impl<F: TextFormat> Sink for TextSink<F> {
         if !state.early.is_empty() {
             return Err(ExecError::Internal(format!("piece {} of a file never came", state.next)));
         }
-        let mut rest = if state.rows == 0 { self.format.head() } else { String::new() };
+        let mut rest = if state.rows == 0 { self.format.head(false) } else { String::new() };
         rest.push_str(self.format.tail());
         output.write_all(rest.as_bytes()).map_err(|e| output.error(&e))?;
         output.finish()?;

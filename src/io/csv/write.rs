@@ -24,10 +24,13 @@ const WRITE_OPTIONS: &[&str] = &[
     "escape",
     "force_quote",
     "header",
+    "new_line",
     "null",
     "nullstr",
+    "prefix",
     "quote",
     "sep",
+    "suffix",
     "timestampformat",
 ];
 
@@ -75,13 +78,27 @@ pub(crate) fn sink(
             schema.iter().map(|f| names.iter().any(|n| n == "*" || n.eq_ignore_ascii_case(&f.name))).collect()
         }
     };
+    let header = options.boolean(&["header"])?;
+    let affixes = match (options.text(&["prefix"])?, options.text(&["suffix"])?) {
+        (None, None) => None,
+        (Some(prefix), Some(suffix)) if !prefix.is_empty() && !suffix.is_empty() => Some((prefix, suffix)),
+        _ => return Err(options.bad("prefix", "needs \"suffix\", and the other way round")),
+    };
+    if affixes.is_some() && header == Some(true) {
+        return Err(options.bad("header", "cannot be combined with \"prefix\" and \"suffix\""));
+    }
+    let new_line = options.text(&["new_line"])?.filter(|text| !text.is_empty());
+    let new_line =
+        new_line.map_or_else(|| "\n".into(), |text| text.replace("\\r", "\r").replace("\\n", "\n"));
     let compression = compression(&options, path)?;
     let csv = CsvText {
         delimiter,
         quote,
         escape,
         null,
-        header: options.boolean(&["header"])?.unwrap_or(true),
+        new_line,
+        affixes,
+        header: header.unwrap_or(true),
         forced,
         times: TimeStyle::new(&options)?,
         schema,
@@ -107,6 +124,10 @@ struct CsvText {
     quote: Option<u8>,
     escape: Option<u8>,
     null: String,
+    /// What ends a line.
+    new_line: String,
+    /// What the file begins and ends with. Lines are then parted, and the last one has no end.
+    affixes: Option<(String, String)>,
     header: bool,
     /// Columns whose values are all quoted.
     forced: Vec<bool>,
@@ -129,6 +150,7 @@ impl CsvText {
                     || Some(*b) == self.escape
                     || *b == b'\n'
                     || *b == b'\r'
+                    || self.new_line.as_bytes().contains(b)
             });
         if needed {
             let value = out.split_off(start);
@@ -149,7 +171,8 @@ impl CsvText {
     /// Whether values of a type never need quotes, given the usual signs.
     fn is_plain(&self, ty: &LogicalType) -> bool {
         let usual = self.delimiter.bytes().all(|b| matches!(b, b',' | b';' | b'\t' | b'|'))
-            && matches!(self.quote, None | Some(b'"' | b'\''));
+            && matches!(self.quote, None | Some(b'"' | b'\''))
+            && self.new_line.bytes().all(|b| matches!(b, b'\r' | b'\n'));
         let letters_or_digits =
             |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.: ".contains(&b));
         usual
@@ -181,6 +204,9 @@ impl TextFormat for CsvText {
             })
             .collect::<Result<_>>()?;
         for row in 0..batch.rows {
+            if row > 0 && self.affixes.is_some() {
+                out.push_str(&self.new_line);
+            }
             for (i, column) in columns.iter().enumerate() {
                 if i > 0 {
                     out.push_str(&self.delimiter);
@@ -198,13 +224,15 @@ impl TextFormat for CsvText {
                     self.quote_if_needed(out, start, column.forced);
                 }
             }
-            out.push('\n');
+            if self.affixes.is_none() {
+                out.push_str(&self.new_line);
+            }
         }
         Ok(())
     }
 
-    fn head(&self) -> String {
-        let mut out = String::new();
+    fn head(&self, has_rows: bool) -> String {
+        let mut out = self.affixes.as_ref().map_or_else(String::new, |(prefix, _)| prefix.clone());
         if self.header {
             for (i, field) in self.schema.iter().enumerate() {
                 if i > 0 {
@@ -214,8 +242,18 @@ impl TextFormat for CsvText {
                 out.push_str(&field.name);
                 self.quote_if_needed(&mut out, start, self.forced[i]);
             }
-            out.push('\n');
+            if has_rows || self.affixes.is_none() {
+                out.push_str(&self.new_line);
+            }
         }
         out
+    }
+
+    fn between(&self) -> &str {
+        if self.affixes.is_some() { &self.new_line } else { "" }
+    }
+
+    fn tail(&self) -> &str {
+        self.affixes.as_ref().map_or("", |(_, suffix)| suffix)
     }
 }

@@ -82,15 +82,15 @@ impl TextFormat for JsonText {
         Ok(())
     }
 
-    fn head(&self) -> String {
+    fn head(&self, _has_rows: bool) -> String {
         if self.array { "[\n".into() } else { String::new() }
     }
 
-    fn between(&self) -> &'static str {
+    fn between(&self) -> &str {
         if self.array { ",\n" } else { "\n" }
     }
 
-    fn tail(&self) -> &'static str {
+    fn tail(&self) -> &str {
         if self.array { "\n]\n" } else { "\n" }
     }
 }
