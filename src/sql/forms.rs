@@ -541,7 +541,7 @@ fn parse_item(parser: &mut Parser) -> Result<Expr, ParserError> {
 /// `a`, or `a IN (values)`: the values may have aliases.
 fn parse_pivot_on(parser: &mut Parser) -> Result<Expr, ParserError> {
     // A plain IN is parsed by hand, because of the aliases.
-    let expr = if parser.peek_token_ref().token == Token::LParen {
+    let mut expr = if parser.peek_token_ref().token == Token::LParen {
         parser.advance_token();
         let mut items = parser.parse_comma_separated(Parser::parse_expr)?;
         parser.expect_token(&Token::RParen)?;
@@ -561,7 +561,13 @@ fn parse_pivot_on(parser: &mut Parser) -> Result<Expr, ParserError> {
         return Ok(Expr::InSubquery { expr: Box::new(expr), subquery, negated: false });
     }
     if !parser.parse_keyword(Keyword::IN) {
-        return Ok(expr);
+        // What binds less than IN, such as a comparison, goes on.
+        loop {
+            match parser.get_next_precedence()? {
+                0 => return Ok(expr),
+                precedence => expr = parser.parse_infix(expr, precedence)?,
+            }
+        }
     }
     parser.expect_token(&Token::LParen)?;
     let expr = Box::new(expr);
