@@ -507,7 +507,18 @@ fn add_constraint(
             .at(constraint));
     }
     table_constraint(table, constraint, binder).map_err(|e| e.at(constraint))?;
-    let constraints = table.constraints[table.constraints.len() - 1..].to_vec();
+    let Some((added, before)) = table.constraints.split_last() else { return Ok(Demands::default()) };
+    let unique = |c: &ConstraintDefinition| match &c.kind {
+        ConstraintKind::Unique { columns, primary: false } => Some(columns.clone()),
+        _ => None,
+    };
+    if let Some(columns) = unique(added)
+        && before.iter().any(|c| unique(c).as_ref() == Some(&columns))
+    {
+        let message = format!("table \"{}\" already has this UNIQUE constraint", table.name);
+        return Err(SqlError::catalog(message).at(constraint));
+    }
+    let constraints = vec![added.clone()];
     Ok(Demands { constraints, ..Demands::default() })
 }
 
