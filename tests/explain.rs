@@ -446,3 +446,26 @@ fn a_page_of_html_is_whole() {
     let error = connection.run("EXPLAIN (FORMAT html) SELECT 1").unwrap_err();
     assert!(error.to_string().contains("what a query did"), "{error}");
 }
+
+/// An operator goes by its name and nothing else, whatever the table is called and however its line goes on.
+#[test]
+fn operators_go_by_their_names() {
+    let connection = database();
+    connection.execute("CREATE TABLE \"A\"(x INT)").unwrap();
+    for analyze in ["", "ANALYZE, "] {
+        for (query, path, name) in [
+            ("SELECT count(*) FROM t", "$[0]", "AGGREGATE"),
+            ("SELECT k, count(*) FROM t GROUP BY k", "$[0]", "AGGREGATE"),
+            ("SELECT x FROM \"A\"", "$[0]", "SCAN"),
+            ("SELECT * FROM t LEFT JOIN names USING (k)", "$[0].children[0]", "HASH_JOIN"),
+        ] {
+            let json = text(&connection, &format!("EXPLAIN ({analyze}FORMAT json) {query}"), 1);
+            let path =
+                if analyze.is_empty() { path.to_owned() } else { path.replacen("$[0]", "$.children[0]", 1) };
+            let sql = format!("SELECT json_extract_string($json$ {json} $json$, '{path}.name')");
+            assert_eq!(text(&connection, &sql, 0), name, "{json}");
+        }
+    }
+    let html = text(&connection, "EXPLAIN (ANALYZE, FORMAT html) SELECT count(*) FROM t", 1);
+    assert!(html.contains("<span class=\"name\">AGGREGATE</span>"), "{html}");
+}

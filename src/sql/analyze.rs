@@ -8,7 +8,7 @@ use crate::exec::context::ExecContext;
 use crate::exec::plan::{Plan, PlanNode};
 use crate::exec::profile::{Profile, Refuted, ScanMetrics};
 use crate::sql::ast::ExplainFormat;
-use crate::sql::explain::{condition, duration, json_string, line, short_count};
+use crate::sql::explain::{condition, duration, json_string, line, name_and_detail, short_count};
 
 /// A plan that has run.
 #[derive(Debug)]
@@ -120,11 +120,8 @@ impl Operator {
 
 fn operator(plan: &Plan, profile: &Profile, node: &mut usize) -> Operator {
     let text = line(plan);
-    // An operator's line begins with its name, in upper case.
-    let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-    let words = text.split(' ').take_while(is_name).count();
-    let name = text.split(' ').take(words).collect::<Vec<_>>().join("_");
-    let detail = text.split(' ').skip(words).collect::<Vec<_>>().join(" ");
+    let (name, detail) = name_and_detail(&text);
+    let (name, detail) = (name.to_owned(), detail.to_owned());
     let metrics = profile.node(*node);
     *node += 1;
     let scan = metrics.and_then(|m| m.scan()).map(|metrics| {

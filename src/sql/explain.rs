@@ -29,20 +29,16 @@ pub fn render_json(plan: &Plan) -> String {
 
 fn json_tree(plan: &Plan, depth: usize, out: &mut String) {
     let text = line(plan);
-    // An operator's line begins with its name, in upper case.
-    let is_name = |word: &str| word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-    let name_words = text.split(' ').take_while(|word| is_name(word)).collect::<Vec<_>>();
-    let name = name_words.join("_");
-    let detail = text.split(' ').skip(name_words.len()).collect::<Vec<_>>().join(" ");
+    let (name, detail) = name_and_detail(&text);
     let pad = "    ".repeat(depth);
     let mut info = vec![];
     if !detail.is_empty() {
-        info.push(format!("\"Details\": {}", json_string(&detail)));
+        info.push(format!("\"Details\": {}", json_string(detail)));
     }
     if let Some(rows) = plan.estimated_rows {
         info.push(format!("\"Estimated Cardinality\": \"{rows}\""));
     }
-    let _ = write!(out, "{pad}{{\n{pad}    \"name\": {},\n", json_string(&name));
+    let _ = write!(out, "{pad}{{\n{pad}    \"name\": {},\n", json_string(name));
     let _ = write!(out, "{pad}    \"children\": [");
     let inputs = plan.node.inputs();
     for (i, input) in inputs.iter().enumerate() {
@@ -60,6 +56,12 @@ fn json_tree(plan: &Plan, depth: usize, out: &mut String) {
         let _ = write!(out, "\n{pad}    ");
     }
     let _ = write!(out, "}}\n{pad}}}");
+}
+
+/// An operator's line begins with its name, a word; this is that, and the rest.
+pub(super) fn name_and_detail(line: &str) -> (&str, &str) {
+    let (name, detail) = line.split_once(' ').unwrap_or((line, ""));
+    (name.strip_suffix(':').unwrap_or(name), detail)
 }
 
 pub(super) fn json_string(text: &str) -> String {
