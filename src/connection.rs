@@ -426,11 +426,7 @@ impl Connection {
 
     /// The names of all functions that may be called.
     pub fn function_names(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            crate::exec::functions::catalog().iter().map(|f| f.name.to_owned()).collect();
-        names.extend(crate::exec::aggregates::catalog().iter().map(|f| f.name.to_owned()));
-        names.extend(crate::io::TABLE_FUNCTIONS.iter().map(|f| (*f).to_owned()));
-        names.extend(crate::sql::sources::TABLE_FUNCTIONS.iter().map(|f| (*f).to_owned()));
+        let mut names = crate::sql::sources::function_names();
         names.retain(|n| n.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_'));
         names
     }

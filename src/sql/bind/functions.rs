@@ -18,8 +18,10 @@ use crate::exec::window::WindowFunction;
 use crate::sql::bind::collation::{collate_arguments, collated_like};
 use crate::sql::bind::expr::{ExprContext, is_constant, with_first_argument};
 use crate::sql::bind::from::storable;
-use crate::sql::bind::lambda::lambda_kind;
+use crate::sql::bind::histogram::HISTOGRAM_FUNCTIONS;
+use crate::sql::bind::lambda::{LAMBDA_FUNCTIONS, lambda_kind};
 use crate::sql::bind::name::{column_name, function_name};
+use crate::sql::bind::query_functions::QUERY_FUNCTIONS;
 use crate::sql::bind::scope::Scope;
 use crate::sql::bind::series::is_series_function;
 use crate::sql::bind::subquery::PendingSubquery;
@@ -59,6 +61,19 @@ pub const SPECIAL_FUNCTIONS: &[&str] = &[
     "try",
     "typeof",
 ];
+
+/// The names of all functions that the binder itself knows, in expressions and in FROM.
+pub fn own_functions() -> impl Iterator<Item = &'static str> {
+    let lambdas = LAMBDA_FUNCTIONS.iter().map(|(name, _)| *name);
+    SPECIAL_FUNCTIONS
+        .iter()
+        .chain(session_functions::FUNCTIONS)
+        .chain(QUERY_FUNCTIONS)
+        .chain(HISTOGRAM_FUNCTIONS)
+        .chain(&["grouping", "grouping_id", "unnest", "unlist"])
+        .copied()
+        .chain(lambdas)
+}
 
 /// The arguments of a call.
 #[derive(Default)]

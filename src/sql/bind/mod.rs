@@ -37,6 +37,7 @@ mod select;
 pub mod series;
 mod series_form;
 pub use builtin_macros::BUILTIN_MACROS;
+pub use functions::own_functions;
 pub mod session_functions;
 mod special_form;
 mod star;

@@ -64,6 +64,24 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
     ),
     ("current_user", &["() -> VARCHAR"], "The user, of whom there is one", "current_user"),
     (
+        "currval",
+        &["(VARCHAR) -> BIGINT"],
+        "The number that the session took last from a sequence",
+        "currval('s')",
+    ),
+    (
+        "getvariable",
+        &["(VARCHAR) -> ANY"],
+        "The value that SET VARIABLE gave a variable; NULL if none",
+        "getvariable('v')",
+    ),
+    (
+        "grouping",
+        &["(ANY...) -> BIGINT"],
+        "Which keys of GROUP BY a row is not grouped by, a bit each: those of ROLLUP, CUBE and GROUPING SETS",
+        "SELECT a, grouping(a) FROM t GROUP BY ROLLUP (a)",
+    ),
+    (
         "if",
         &["(BOOLEAN, T, T) -> T"],
         "The second argument where the first is true, else the third",
@@ -79,25 +97,32 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
     (
         "list_filter",
         &["(T[], LAMBDA) -> T[]"],
-        "The elements of a list for which a lambda function is true; also array_filter, filter",
+        "The elements of a list for which a lambda function is true",
         "list_filter([3, 4, 5], lambda x: x > 4)",
     ),
     (
         "list_reduce",
         &["(T[], LAMBDA) -> T", "(T[], LAMBDA, V) -> V"],
-        "One value of all elements of a list, by a lambda function of two; also array_reduce, reduce",
+        "One value of all elements of a list, by a lambda function of two",
         "list_reduce([1, 2, 3], lambda x, y: x + y)",
     ),
     (
         "list_transform",
         &["(T[], LAMBDA) -> V[]"],
-        "What a lambda function makes of each element; also apply, array_apply, array_transform, list_apply",
+        "What a lambda function makes of each element",
         "list_transform([1, 2, 3], lambda x: x + 1)",
     ),
     ("localtime", &["() -> TIME"], "The time of day when the statement began", "localtime"),
     ("localtimestamp", &["() -> TIMESTAMP"], "The date and time when the statement began", "localtimestamp"),
+    ("nextval", &["(VARCHAR) -> BIGINT"], "The next number of a sequence, which it takes", "nextval('s')"),
     ("now", &["() -> TIMESTAMP WITH TIME ZONE"], "The instant when the statement began", "now()"),
     ("nullif", &["(T, T) -> T"], "NULL where both are equal, else the first argument", "nullif(1, 1)"),
+    (
+        "setval",
+        &["(VARCHAR, BIGINT) -> BIGINT", "(VARCHAR, BIGINT, BOOLEAN) -> BIGINT"],
+        "Sets a sequence to a number, which counts as taken unless the last argument is false",
+        "setval('s', 42)",
+    ),
     (
         "struct_pack",
         &["(name := ANY...) -> STRUCT"],
@@ -123,10 +148,22 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
         "transaction_timestamp()",
     ),
     ("try", &["(ANY) -> ANY"], "The value of an expression, or NULL where it fails", "try(1 // 0)"),
+    (
+        "unnest",
+        &["(T[]) -> T", "(T[], recursive := BOOLEAN, max_depth := BIGINT) -> ANY", "(STRUCT) -> ANY"],
+        "A row for each item of a list, or a column for each field of a struct",
+        "SELECT unnest([1, 2, 3])",
+    ),
 ];
 
 /// Functions that stand in FROM: name, signatures, description, example.
 const TABLES: &[(&str, &[&str], &str, &str)] = &[
+    (
+        "checkpoint",
+        &["() -> TABLE", "(VARCHAR) -> TABLE"],
+        "Seals what is in the log, as CHECKPOINT does",
+        "CALL checkpoint()",
+    ),
     (
         "flux_blocks",
         &["() -> TABLE", "(VARCHAR) -> TABLE", "(VARCHAR, VARCHAR) -> TABLE"],
@@ -197,6 +234,12 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         "FROM json_tree('{\"a\": 1}')",
     ),
     (
+        "maintain",
+        &["() -> TABLE", "(VARCHAR) -> TABLE"],
+        "Does at once what is otherwise done beside: expired rows, materialized views, row groups worth merging",
+        "CALL maintain('cpu')",
+    ),
+    (
         "query",
         &["(VARCHAR) -> TABLE"],
         "The rows of a query that is given as text",
@@ -233,6 +276,76 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         "FROM parquet_schema('a.parquet')",
     ),
     ("pg_timezone_names", &["() -> TABLE"], "All time zones", "FROM pg_timezone_names()"),
+    ("pragma_collations", &["() -> TABLE"], "All collations", "FROM pragma_collations()"),
+    (
+        "pragma_database_list",
+        &["() -> TABLE"],
+        "All databases and their files",
+        "FROM pragma_database_list()",
+    ),
+    ("pragma_database_size", &["() -> TABLE"], "How big the databases are", "FROM pragma_database_size()"),
+    ("pragma_platform", &["() -> TABLE"], "The operating system and the processor", "FROM pragma_platform()"),
+    (
+        "pragma_show",
+        &["(VARCHAR) -> TABLE"],
+        "The columns of a table, as DESCRIBE lists them",
+        "FROM pragma_show('t')",
+    ),
+    (
+        "pragma_table_info",
+        &["(VARCHAR) -> TABLE"],
+        "The columns of a table, as SQLite lists them",
+        "FROM pragma_table_info('t')",
+    ),
+    (
+        "pragma_user_agent",
+        &["() -> TABLE"],
+        "The program, its version and its platform",
+        "FROM pragma_user_agent()",
+    ),
+    ("pragma_version", &["() -> TABLE"], "The version", "FROM pragma_version()"),
+    (
+        "read_arrow",
+        &["(VARCHAR, ...) -> TABLE", "(VARCHAR[], ...) -> TABLE"],
+        "The rows of Arrow IPC files",
+        "FROM read_arrow('a.arrow')",
+    ),
+    (
+        "read_csv",
+        &["(VARCHAR, ...) -> TABLE", "(VARCHAR[], ...) -> TABLE"],
+        "The rows of CSV files; what is not said of their form is found out",
+        "FROM read_csv('a.csv', delim = ';')",
+    ),
+    (
+        "read_json",
+        &["(VARCHAR, ...) -> TABLE", "(VARCHAR[], ...) -> TABLE"],
+        "The objects in JSON files as rows: an array of them, or one after another",
+        "FROM read_json('a.json')",
+    ),
+    (
+        "read_json_objects",
+        &["(VARCHAR, ...) -> TABLE", "(VARCHAR[], ...) -> TABLE"],
+        "The values in JSON files, each as a row of one column",
+        "FROM read_json_objects('a.json')",
+    ),
+    (
+        "read_ndjson",
+        &["(VARCHAR, ...) -> TABLE", "(VARCHAR[], ...) -> TABLE"],
+        "The objects in JSON files, a line each, as rows",
+        "FROM read_ndjson('a.ndjson')",
+    ),
+    (
+        "read_ndjson_objects",
+        &["(VARCHAR, ...) -> TABLE", "(VARCHAR[], ...) -> TABLE"],
+        "The values in JSON files, a line each, as rows of one column",
+        "FROM read_ndjson_objects('a.ndjson')",
+    ),
+    (
+        "read_parquet",
+        &["(VARCHAR, ...) -> TABLE", "(VARCHAR[], ...) -> TABLE"],
+        "The rows of Parquet files",
+        "FROM read_parquet('logs/*.parquet')",
+    ),
     (
         "read_blob",
         &["(VARCHAR) -> TABLE", "(VARCHAR[]) -> TABLE"],
@@ -281,8 +394,40 @@ const TABLES: &[(&str, &[&str], &str, &str)] = &[
         "Rows of the types of some values, from the least to the greatest, with NULLs",
         "FROM test_vector_types(NULL::INTEGER)",
     ),
+    (
+        "unnest",
+        &["(T[]) -> TABLE"],
+        "The items of a list, or of several beside each other, as rows",
+        "FROM unnest([1, 2, 3])",
+    ),
 ];
 
+/// Other names of functions in [`BOUND`] and [`TABLES`], and those.
+const ALIASES: &[(&str, &str)] = &[
+    ("apply", "list_transform"),
+    ("array_apply", "list_transform"),
+    ("array_filter", "list_filter"),
+    ("array_reduce", "list_reduce"),
+    ("array_transform", "list_transform"),
+    ("current_role", "current_user"),
+    ("filter", "list_filter"),
+    ("force_checkpoint", "checkpoint"),
+    ("grouping_id", "grouping"),
+    ("iff", "if"),
+    ("list_apply", "list_transform"),
+    ("nvl", "ifnull"),
+    ("parquet_scan", "read_parquet"),
+    ("read_csv_auto", "read_csv"),
+    ("read_json_auto", "read_json"),
+    ("read_json_objects_auto", "read_json_objects"),
+    ("read_ndjson_auto", "read_ndjson"),
+    ("reduce", "list_reduce"),
+    ("session_user", "current_user"),
+    ("unlist", "unnest"),
+    ("user", "current_user"),
+];
+
+#[derive(Clone)]
 struct Listed {
     name: String,
     kind: &'static str,
@@ -340,8 +485,37 @@ fn all() -> Vec<Listed> {
     out.extend(crate::exec::window::catalog().into_iter().map(|f| from_info(f, "window")));
     out.extend(series::WINDOWS.iter().map(constant("window", "Functions over series")));
     out.extend(TABLES.iter().map(constant("table", "Table functions")));
+    for name in super::TABLE_FUNCTIONS {
+        let Some(what) = name.strip_prefix("duckdb_") else { continue };
+        out.push(Listed {
+            name: (*name).to_owned(),
+            kind: "table",
+            subject: "Table functions",
+            alias_of: None,
+            signatures: vec!["() -> TABLE".into()],
+            description: format!("All {}, with the columns of DuckDB's listing", what.replace('_', " ")),
+            example: format!("FROM {name}()"),
+            volatile: false,
+        });
+    }
+    for (alias, of) in ALIASES {
+        let named: Vec<Listed> = out.iter().filter(|f| f.name == *of).cloned().collect();
+        out.extend(named.into_iter().map(|f| Listed {
+            name: (*alias).to_owned(),
+            alias_of: Some((*of).to_owned()),
+            ..f
+        }));
+    }
     out.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     out
+}
+
+/// The names of all functions that may be called.
+pub fn function_names() -> Vec<String> {
+    let mut names: Vec<String> = all().into_iter().map(|f| f.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// The parts between commas outside brackets.
@@ -541,4 +715,25 @@ pub(super) fn duckdb_functions(env: &Environment<'_>) -> RowsBuilder {
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::bind::own_functions;
+
+    #[test]
+    fn every_function_that_can_be_called_is_listed() {
+        let listed = function_names();
+        let tables = crate::io::TABLE_FUNCTIONS.iter().chain(crate::sql::sources::TABLE_FUNCTIONS);
+        let missing: Vec<&str> = tables
+            .copied()
+            .chain(own_functions())
+            .filter(|name| listed.binary_search_by(|l| l.as_str().cmp(name)).is_err())
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        for (alias, of) in ALIASES {
+            assert!(all().iter().any(|f| f.name == *alias && f.alias_of.as_deref() == Some(of)), "{alias}");
+        }
+    }
 }

@@ -22,6 +22,7 @@ use crate::exec::source::{Source, TableFunctionArgs};
 use crate::sql::bind::Environment;
 
 pub use columns::relation_columns;
+pub use functions::function_names;
 pub use rows::{RowsBuilder, StaticRows, column_of, texts};
 pub use system::variables;
 pub use system_views::SystemView;
