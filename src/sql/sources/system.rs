@@ -265,6 +265,8 @@ fn tables(env: &Environment<'_>) -> RowsBuilder {
         ("sql", T::Varchar),
         ("row_groups", T::BigInt),
         ("bytes", T::BigInt),
+        ("view_query", T::Varchar),
+        ("is_populated", T::Boolean),
     ]);
     for listed in Listed::all(env) {
         for (schema, table) in listed.tables() {
@@ -292,6 +294,8 @@ fn tables(env: &Environment<'_>) -> RowsBuilder {
                 listed.sql(ddl_text::table_sql(listed.catalog(), schema, table)),
                 int(groups),
                 int(bytes),
+                optional(table.materialized.as_ref().map(|m| &*m.query)),
+                Scalar::Boolean(table.materialized.as_ref().is_none_or(|m| m.refreshed)),
             ]);
             rows.push(row);
         }

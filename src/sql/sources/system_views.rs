@@ -142,10 +142,12 @@ pub const SYSTEM_VIEWS: &[SystemView] = &[
         INFORMATION_SCHEMA,
         "tables",
         "SELECT database_name AS table_catalog, schema_name AS table_schema, table_name, \
-         if(temporary, 'LOCAL TEMPORARY', 'BASE TABLE') AS table_type, \
+         CASE WHEN view_query IS NOT NULL THEN 'MATERIALIZED VIEW' WHEN temporary THEN 'LOCAL TEMPORARY' \
+         ELSE 'BASE TABLE' END AS table_type, \
          NULL::VARCHAR AS self_referencing_column_name, NULL::VARCHAR AS reference_generation, \
          NULL::VARCHAR AS user_defined_type_catalog, NULL::VARCHAR AS user_defined_type_schema, \
-         NULL::VARCHAR AS user_defined_type_name, 'YES' AS is_insertable_into, 'NO' AS is_typed, \
+         NULL::VARCHAR AS user_defined_type_name, if(view_query IS NULL, 'YES', 'NO') AS is_insertable_into, \
+         'NO' AS is_typed, \
          if(temporary, 'PRESERVE', NULL) AS commit_action, comment AS \"TABLE_COMMENT\" \
          FROM duckdb_tables() UNION ALL \
          SELECT database_name, schema_name, view_name, 'VIEW', NULL, NULL, NULL, NULL, NULL, 'NO', 'NO', NULL, \
@@ -202,7 +204,7 @@ pub const SYSTEM_VIEWS: &[SystemView] = &[
          true AS relispopulated, NULL AS relreplident, false AS relispartition, 0 AS relrewrite, \
          0 AS relfrozenxid, NULL AS relminmxid, NULL AS relacl, NULL AS reloptions, NULL AS relpartbound FROM (\
          SELECT table_oid AS oid, table_name AS relname, schema_oid AS relnamespace, estimated_size AS reltuples, \
-         index_count > 0 AS relhasindex, temporary, 'r' AS relkind, column_count AS relnatts, \
+         index_count > 0 AS relhasindex, temporary, if(view_query IS NULL, 'r', 'm') AS relkind, column_count AS relnatts, \
          check_constraint_count AS relchecks, has_primary_key AS relhaspkey FROM duckdb_tables() UNION ALL \
          SELECT view_oid, view_name, schema_oid, 0, false, temporary, 'v', column_count, 0, false \
          FROM duckdb_views() UNION ALL \
@@ -267,6 +269,13 @@ pub const SYSTEM_VIEWS: &[SystemView] = &[
     ),
     view(
         PG_CATALOG,
+        "pg_matviews",
+        "SELECT schema_name AS schemaname, table_name AS matviewname, 'fluxdb' AS matviewowner, \
+         NULL::VARCHAR AS tablespace, index_count > 0 AS hasindexes, is_populated AS ispopulated, \
+         view_query AS definition FROM duckdb_tables() WHERE view_query IS NOT NULL",
+    ),
+    view(
+        PG_CATALOG,
         "pg_namespace",
         "SELECT oid, schema_name AS nspname, 0 AS nspowner, NULL AS nspacl FROM duckdb_schemas()",
     ),
@@ -314,7 +323,8 @@ pub const SYSTEM_VIEWS: &[SystemView] = &[
         PG_CATALOG,
         "pg_tables",
         "SELECT schema_name AS schemaname, table_name AS tablename, 'fluxdb' AS tableowner, NULL AS tablespace, \
-         index_count > 0 AS hasindexes, false AS hasrules, false AS hastriggers FROM duckdb_tables()",
+         index_count > 0 AS hasindexes, false AS hasrules, false AS hastriggers FROM duckdb_tables() \
+         WHERE view_query IS NULL",
     ),
     view(
         PG_CATALOG,
