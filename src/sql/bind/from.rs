@@ -472,10 +472,25 @@ impl Binder<'_> {
             return self.bind_file(&object.value, object);
         }
         let error = names.not_found(ObjectKind::Table, name);
+        if let Some(hint) = self.meant_file(&parts) {
+            return Err(error.hint(hint));
+        }
         if error.message.contains("Did you mean") {
             return Err(error);
         }
         Err(error.did_you_mean(&object.value, Cte::names(self.ctes.as_ref())))
+    }
+
+    /// What to write where the name of a table that is not there looks like that of a file.
+    fn meant_file(&self, parts: &[&Ident]) -> Option<String> {
+        let names: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+        let path = names.join(".");
+        let quoted = path.replace('\'', "''");
+        if parts.len() > 1 && self.env.formats.is_file_name(&path) {
+            return Some(format!("The name of a file is in quotes: FROM '{quoted}'."));
+        }
+        let is_database = path.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case("flux"));
+        is_database.then(|| format!("The tables of a database are there after ATTACH '{quoted}'."))
     }
 
     /// A table or view of the database of which something is a snapshot, as of then.
@@ -774,6 +789,16 @@ fn system_view(qualifier: &[&Ident], name: &Ident) -> Option<&'static SystemView
 /// Gives a table, and possibly its columns, other names.
 fn with_alias(mut bound: Bound, alias: Option<&TableAlias>) -> Result<Bound> {
     let Some(alias) = alias else { return Ok(bound) };
+    // Who writes that means the clause: without this all rows would fall into one bucket.
+    if !alias.explicit
+        && alias.name.quote_style.is_none()
+        && alias.name.value.eq_ignore_ascii_case("every")
+        && alias.columns.is_empty()
+    {
+        return Err(SqlError::parser("EVERY needs a duration such as 5m behind it")
+            .at_span(alias.name.span)
+            .hint("As the name of a table it follows AS, or is quoted."));
+    }
     let relation = &mut bound.scope.relations[0];
     relation.name.clone_from(&alias.name.value);
     relation.schema = None;

@@ -438,6 +438,10 @@ fn rows_counted(name: &str, function: &Function, scope: &Scope) -> Option<Functi
 /// The error for a function that does not exist.
 pub(super) fn unknown_function(name: &str, similar: &[String]) -> SqlError {
     let error = SqlError::catalog(format!("Scalar Function with name {name} does not exist!"));
+    if name == "time" {
+        // InfluxQL's way to say it.
+        return error.hint("EVERY groups by time: GROUP BY host EVERY 5m.");
+    }
     let aggregates = match bind_aggregate(name, &[], false) {
         Err(BindError::Unknown(similar)) => similar,
         _ => vec![],

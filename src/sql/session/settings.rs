@@ -174,10 +174,10 @@ const KNOWN: &[Known] = &[
     Known {
         name: "lock_timeout",
         aliases: &[],
-        description: "Milliseconds to wait for another connection's open transaction before giving up",
+        description: "Milliseconds to wait for another connection's open transaction before giving up; or a time such as 5s",
         ty: LogicalType::BigInt,
         get: |s| s.lock_timeout_ms.to_string(),
-        set: |s, v| whole(v).map(|n| s.lock_timeout_ms = n),
+        set: |s, v| duration(v).map(|d| s.lock_timeout_ms = u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
     },
     Known {
         name: "max_temp_directory_size",
