@@ -1,13 +1,14 @@
 //! The error of the public face.
 
-use std::fmt::Write;
+use std::fmt::{self, Debug, Formatter, Write};
 
 use crate::exec::error::ExecError;
 use crate::sql::session::Failure;
 use crate::sql::{Position, SqlError};
 
-/// What went wrong. Its text is one line for the user.
-#[derive(Debug, Clone, thiserror::Error)]
+/// What went wrong. Its text is one line for the user, and that with its place is its debug form too, for that is what a
+/// `main` that returns it prints; the alternate form, `{:#?}`, shows the parts.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A statement that cannot be understood, or does not fit what exists.
@@ -23,6 +24,24 @@ pub enum Error {
     /// type.
     #[error("Usage Error: {0}")]
     Usage(String),
+}
+
+impl Debug for Error {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            f.write_str(&self.message())?;
+            return match self.position() {
+                Some(at) => write!(f, " (line {}, column {})", at.line, at.column),
+                None => Ok(()),
+            };
+        }
+        match self {
+            Self::Sql(e) => f.debug_tuple("Sql").field(e).finish(),
+            Self::Execution(e) => f.debug_tuple("Execution").field(e).finish(),
+            Self::Storage(e) => f.debug_tuple("Storage").field(e).finish(),
+            Self::Usage(message) => f.debug_tuple("Usage").field(message).finish(),
+        }
+    }
 }
 
 impl From<crate::pager::PagerError> for Error {
@@ -91,6 +110,7 @@ impl Error {
     /// # Ok::<(), fluxdb::Error>(())
     /// ```
     pub fn sqlstate(&self) -> &'static str {
+        use crate::pager::PagerError;
         use crate::sql::SqlErrorKind as K;
         use crate::table::TableError as T;
         fn of_storage(e: &T) -> &'static str {
@@ -102,6 +122,7 @@ impl Error {
                 T::Unsupported(_) => "0A000",
                 T::Busy => "55P03",
                 T::Conflict { .. } => "40001",
+                T::Pager(PagerError::Locked { .. }) => "55006",
                 T::Pager(e) if !e.is_corrupt() => "58030",
                 T::Shape { .. } | T::NoSuchRow { .. } => "XX000",
                 _ => "XX001",
@@ -195,6 +216,13 @@ mod tests {
         let mut e = SqlError::binder("no\nsuch thing");
         e.position = Some(Position { line, column });
         e.into()
+    }
+
+    #[test]
+    fn a_program_that_ends_with_it_prints_a_line() {
+        assert_eq!(format!("{:?}", error(2, 8)), "Binder Error: no such thing (line 2, column 8)");
+        assert_eq!(format!("{:?}", Error::Usage("no".into())), "Usage Error: no");
+        assert!(format!("{:#?}", error(2, 8)).starts_with("Sql(\n"));
     }
 
     #[test]
