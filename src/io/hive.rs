@@ -78,10 +78,14 @@ pub(crate) fn columns(paths: &[String], options: &HiveOptions) -> Result<Vec<Fil
     if let Some((unknown, _)) =
         options.types.iter().find(|(n, _)| !names.iter().any(|k| k.eq_ignore_ascii_case(n)))
     {
+        let keys = if names.is_empty() {
+            "it has none".to_owned()
+        } else {
+            format!("there are: {}", names.join(", "))
+        };
         return Err(ExecError::InvalidInput(format!(
-            "hive_types names \"{unknown}\", which is no key of \"{}\"; there are: {}",
+            "hive_types names \"{unknown}\", which is no key of \"{}\"; {keys}",
             paths[0],
-            names.join(", ")
         )));
     }
     let columns = names.into_iter().enumerate().map(|(i, name)| {

@@ -201,6 +201,7 @@ impl<'a> Fields<'a> {
         }
         match parse_value(text) {
             Some(value) => Ok((key, value)),
+            None if text.is_empty() => Err(format!("the field \"{}\" has no value", show(key))),
             None => Err(format!("the field \"{}\" has the value {}, which is none", show(key), show(text))),
         }
     }
@@ -432,7 +433,8 @@ mod tests {
             ("m,host= v=1", "tag \"host\" has no value"),
             (",host=a v=1", "measurement has no name"),
             ("m v", "field \"v\" has no value"),
-            ("m v=", "field \"v\" has the value"),
+            ("m v=", "field \"v\" has no value"),
+            ("m v=,w=1", "field \"v\" has no value"),
             ("m v=nan", "field \"v\" has the value nan"),
             ("m v=1e999", "field \"v\" has the value"),
             ("m v=99999999999999999999i", "field \"v\" has the value"),

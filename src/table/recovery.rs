@@ -33,7 +33,8 @@ impl Recovery {
 
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} commits were taken from the log", self.commits)?;
+        let were = if self.commits == 1 { "commit was" } else { "commits were" };
+        write!(f, "{} {were} taken from the log", self.commits)?;
         if self.torn_bytes > 0 {
             write!(f, "; one that a crash had interrupted was cut off ({} bytes)", self.torn_bytes)?;
         }
