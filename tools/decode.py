@@ -561,7 +561,10 @@ def meaning(value, kind: tuple):
 
 def main() -> None:
     check(len(sys.argv) in (2, 3), "usage: decode.py FILE [TABLE]")
-    file = File(sys.argv[1])
+    try:
+        file = File(sys.argv[1])
+    except OSError as error:
+        raise SystemExit(f"decode.py: {error}")
     catalog = Catalog(file)
     if len(sys.argv) == 2:
         print(json.dumps({"superblock": file.superblock, "schemas": catalog.schemas, "tables": catalog.tables}, indent=2))
