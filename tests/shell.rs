@@ -734,3 +734,181 @@ fn times_are_written_by_patterns() {
     let bad = "COPY (SELECT DATE '2024-01-02' AS d) TO '/dev/stdout' (FORMAT csv, DATEFORMAT '%Q')";
     assert!(refuses(&["-c", bad], b"").contains("dateformat"));
 }
+
+/// The program with standard output, and standard error if asked, closed before it begins.
+fn unheard(dir: &Path, args: &[&str], and_stderr: bool) -> Output {
+    let closed = || std::io::pipe().unwrap().1;
+    let mut command = Command::new(FLUXDB);
+    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(closed());
+    if and_stderr {
+        command.stderr(closed());
+    }
+    command.spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn who_closes_the_output_has_seen_enough() {
+    let dir = Directory::new();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let db = path("a.flux");
+    gives(&[&db], "CREATE TABLE m(time TIMESTAMP, host VARCHAR, v DOUBLE)", "");
+    fs::write(path("rows.csv"), "a\n1\n").unwrap();
+    fs::write(path("points.lp"), "cpu,host=a v=1 1\n").unwrap();
+    let names = |dir: &Path| fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["check", "--help"],
+        &["man"],
+        &["completions", "bash"],
+        &["tour"],
+        &["demo", "demo.flux"],
+        &["bench", "--rows", "1000", "--commits", "1"],
+        &["check", &db],
+        &["series", &db],
+        &["salvage", &db, "new.flux"],
+        &["import", &db, "rows.csv"],
+        &["import", &db, "points.lp"],
+        &[&db, ".help"],
+        &[&db, ".tables"],
+        &[&db, "FROM m"],
+        &["-c", ".changes on", "-c", "CREATE TABLE t(i INT); INSERT INTO t VALUES (1)"],
+    ] {
+        let out = unheard(dir.path(), args, false);
+        assert_eq!((text(&out.stderr).as_str(), out.status.code()), ("", Some(0)), "{args:?}");
+        // What was begun goes again.
+        assert!(
+            names(dir.path()).iter().all(|n| n != "demo.flux" && !n.to_str().unwrap().contains("fluxdb-"))
+        );
+    }
+    // A message that nobody reads changes no status.
+    assert_eq!(unheard(dir.path(), &["-c", "SELEC"], true).status.code(), Some(1));
+    assert_eq!(unheard(dir.path(), &["--nope"], true).status.code(), Some(2));
+}
+
+/// Interrupts the program once it has made something in the directory; returns its status.
+#[cfg(unix)]
+fn interrupted(dir: &Path, args: &[&str]) -> Option<i32> {
+    let mut child = Command::new(FLUXDB)
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while fs::read_dir(dir).unwrap().next().is_none() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{args:?} makes nothing");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // It has yet to know what it has made.
+    std::thread::sleep(Duration::from_millis(100));
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    child.wait().unwrap().code()
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_interrupted_leaves_nothing() {
+    let dir = Directory::new();
+    for (args, status) in [
+        (&["bench", "--rows", "100000000"][..], 130),
+        (&["demo", "new.flux"], 1),
+        // It waits for standard input.
+        (&["import", "new.flux", "-"], 130),
+    ] {
+        assert_eq!(interrupted(dir.path(), args), Some(status), "{args:?}");
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{args:?}: {left:?}");
+    }
+}
+
+#[test]
+fn files_go_into_a_table_by_name_if_they_have_its_names() {
+    let dir = Directory::new();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let db = path("a.flux");
+    let files = [
+        ("swapped.csv", "b,A\n1,2\n"),
+        ("some.csv", "b\n3\n"),
+        ("headless.csv", "4,5\n"),
+        ("others.csv", "x,y\n6,7\n"),
+        ("wrong.csv", "a,y\n8,9\n"),
+        ("names.json", "[{\"b\": 10, \"a\": 11}]"),
+    ];
+    for (name, content) in files {
+        fs::write(path(name), content).unwrap();
+    }
+    for dotted in [true, false] {
+        gives(&[&db], "CREATE OR REPLACE TABLE t(a INT, b INT)", "");
+        for (file, _) in files {
+            let import = format!(".import {} t", path(file));
+            let file_path = path(file);
+            let args = if dotted {
+                vec![db.as_str(), "-c", &import]
+            } else {
+                vec!["import", &db, &file_path, "--table", "t"]
+            };
+            let out = shell(&args, b"");
+            let err = text(&out.stderr);
+            if file == "wrong.csv" {
+                assert_eq!(out.status.code(), Some(1), "{args:?}");
+                assert!(err.contains("\"y\""), "{err}");
+            } else {
+                assert_eq!(out.status.code(), Some(0), "{args:?}: {err}");
+            }
+        }
+        gives(&[&db], "FROM t ORDER BY ALL NULLS FIRST", "a,b\n,3\n2,1\n4,5\n6,7\n11,10\n");
+    }
+}
+
+#[test]
+fn a_pattern_of_files_names_no_table() {
+    let dir = Directory::new();
+    fs::write(dir.path().join("a.csv"), "a\n1\n").unwrap();
+    let pattern = dir.path().join("*.csv").to_str().unwrap().to_owned();
+    let db = dir.path().join("new.flux").to_str().unwrap().to_owned();
+    let out = shell(&["import", &db, &pattern], b"");
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("--table"), "{}", text(&out.stderr));
+    assert!(!Path::new(&db).exists());
+    assert_eq!(shell(&["import", &db, &pattern, "--table", "t"], b"").status.code(), Some(0));
+    gives(&[&db], "FROM t", "a\n1\n");
+}
+
+#[test]
+fn a_time_that_is_cut_is_told() {
+    let dir = Directory::new();
+    let db = dir.path().join("a.flux").to_str().unwrap().to_owned();
+    gives(&[&db], "CREATE TABLE m(time TIMESTAMP, v DOUBLE)", "");
+    let write = |time| shell(&["write", &db, "m", "--field", "v=1", "--time", time], b"");
+    let out = write("1767225600000000777");
+    assert_eq!(text(&out.stderr), "Warning: 1 time was cut to the precision of its table\n");
+    assert_eq!(out.status.code(), Some(0));
+    assert_eq!(text(&write("1767225600000001000").stderr), "");
+}
+
+#[test]
+fn a_database_in_use_can_be_read_and_that_is_said() {
+    let dir = Directory::new();
+    let db = dir.path().join("a.flux").to_str().unwrap().to_owned();
+    let mut child = Command::new(FLUXDB)
+        .arg(&db)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"CREATE TABLE t(i INT);\nSELECT 1 AS open;\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let err = refuses(&[&db, "SELECT 1"], b"");
+    assert!(err.contains("in use") && err.contains("HINT: --readonly"), "{err}");
+    let err = refuses(&["-c", &format!(".open {db}")], b"");
+    assert!(err.contains("HINT: .open --readonly"), "{err}");
+    gives(&[&db, "--readonly"], "SELECT count(*) AS n FROM t", "n\n0\n");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}

@@ -1,22 +1,17 @@
 //! `fluxdb backup DATABASE FILE`.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use fluxdb::{Database, Options};
 
-use crate::subcommands::Subcommand;
+use crate::say::{Done, Ended};
 
 /// Copies a database to a new file, also while another process writes to it.
-pub fn run(words: &[String]) -> ExitCode {
-    let [path, to] = words else { return Subcommand::bad_usage("backup") };
-    let copied = Database::open_with(Path::new(path), Options::default().read_only(true))
-        .and_then(|db| db.backup(Path::new(to)));
-    match copied {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("Error: {e}");
-            ExitCode::FAILURE
-        }
-    }
+pub fn run(words: &[String], _: &mut dyn Write) -> Done {
+    let [path, to] = words else { return Err(Ended::Usage(None)) };
+    let db = Database::open_with(Path::new(path), Options::default().read_only(true))?;
+    db.backup(Path::new(to))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,16 @@
 //! `fluxdb bench`: what this machine does, beside what its disk does without a database.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use fluxdb::{Database, Error, params};
 
-use crate::subcommands::Subcommand;
+use crate::interrupt::Interrupt;
+use crate::made::Scratch;
+use crate::say::{Done, Ended};
 
 /// Bytes that are written to learn what the disk can do.
 const DISK_BYTES: usize = 64 << 20;
@@ -19,27 +21,23 @@ struct Plan {
     commits: u32,
 }
 
-/// Writes and reads a synthetic load in a file that is removed afterwards.
-pub fn run(words: &[String]) -> ExitCode {
-    let Some(plan) = parse(words) else { return Subcommand::bad_usage("bench") };
+impl Plan {
+    fn failed(&self, e: &io::Error) -> Ended {
+        Ended::Failed(format!("cannot use the directory '{}': {e}", self.directory.display()))
+    }
+}
+
+/// Writes and reads a synthetic load in files that are removed afterwards.
+pub fn run(words: &[String], out: &mut dyn Write) -> Done {
+    let Some(plan) = parse(words) else { return Err(Ended::Usage(None)) };
     if !plan.directory.is_dir() {
-        eprintln!("Error: there is no directory '{}'", plan.directory.display());
-        return ExitCode::FAILURE;
+        return Err(Ended::Failed(format!("there is no directory '{}'", plan.directory.display())));
     }
-    let name = format!("fluxdb-bench-{}", std::process::id());
-    let paths = [plan.directory.join(format!("{name}.flux")), plan.directory.join(format!("{name}.raw"))];
-    let result = measure(&plan, &paths[0], &paths[1]);
-    for path in &paths {
-        // One of them need not have been made.
-        let _ = std::fs::remove_file(path);
-    }
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("Error: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    let scratch = Scratch::new(&plan.directory, &Interrupt::install());
+    let scratch = scratch.map_err(|e| plan.failed(&e))?;
+    disk(&plan, &scratch.file("raw"), out)?;
+    measure(&plan, &scratch.file("bench.flux"), out)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn parse(words: &[String]) -> Option<Plan> {
@@ -60,8 +58,8 @@ fn parse(words: &[String]) -> Option<Plan> {
     (directories <= 1).then_some(plan)
 }
 
-fn measure(plan: &Plan, path: &Path, raw: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    disk(plan, raw)?;
+fn measure(plan: &Plan, path: &Path, out: &mut dyn Write) -> Result<(), Ended> {
+    writeln!(out, "\nThe database: {} rows", plan.rows)?;
     let db = Database::open(path)?;
     let connection = db.connect();
     let rows = plan.rows;
@@ -73,9 +71,9 @@ fn measure(plan: &Plan, path: &Path, raw: &Path) -> Result<(), Box<dyn std::erro
          FROM range({rows}) r(i)"
     );
     let (took, _) = timed(|| connection.execute(&sql))?;
-    line("load", took, &format!("{} rows/s", count(rows as f64 / took.as_secs_f64())));
-    let bytes = std::fs::metadata(path)?.len();
-    println!("  {:<34} {:>12}", "file", format!("{:.1} B/row", bytes as f64 / rows as f64));
+    line(out, "load", took, &format!("{} rows/s", count(rows as f64 / took.as_secs_f64())))?;
+    let bytes = std::fs::metadata(path).map_err(|e| plan.failed(&e))?.len();
+    writeln!(out, "  {:<34} {:>12}", "file", format!("{:.1} B/row", bytes as f64 / rows as f64))?;
 
     for (name, sql) in [
         ("scan: sum of one column", "SELECT sum(usage) FROM bench"),
@@ -96,7 +94,7 @@ fn measure(plan: &Plan, path: &Path, raw: &Path) -> Result<(), Box<dyn std::erro
             let (took, _) = timed(|| connection.query(sql)?.count_rows())?;
             best = best.min(took);
         }
-        line(name, best, &format!("{} rows/s", count(rows as f64 / best.as_secs_f64())));
+        line(out, name, best, &format!("{} rows/s", count(rows as f64 / best.as_secs_f64())))?;
     }
 
     connection.execute("CREATE TABLE points(i BIGINT, s VARCHAR)")?;
@@ -106,19 +104,29 @@ fn measure(plan: &Plan, path: &Path, raw: &Path) -> Result<(), Box<dyn std::erro
         let (took, _) = timed(|| insert.execute(params![i, "a point"]))?;
         times.push(took);
     }
-    latency("insert of one row, committed", &mut times);
+    latency(out, "insert of one row, committed", &mut times)?;
     let find = connection.prepare("SELECT s FROM points WHERE i = ?")?;
     let mut times = vec![];
     for i in 0..plan.commits {
         let (took, _) = timed(|| find.query_one::<(String,)>(params![i]))?;
         times.push(took);
     }
-    latency("prepared query for one row", &mut times);
+    latency(out, "prepared query for one row", &mut times)?;
     Ok(())
 }
 
 /// What the disk does when nobody thinks: a long write, and short ones that are synced.
-fn disk(plan: &Plan, raw: &Path) -> std::io::Result<()> {
+fn disk(plan: &Plan, raw: &Path, out: &mut dyn Write) -> Result<(), Ended> {
+    let (took, mut times) = write_raw(plan, raw).map_err(|e| plan.failed(&e))?;
+    writeln!(out, "The disk, for comparison")?;
+    let rate = format!("{:.0} MB/s", DISK_BYTES as f64 / 1e6 / took.as_secs_f64());
+    line(out, "write and sync of 64 MiB", took, &rate)?;
+    latency(out, "write and sync of 4 KiB", &mut times)?;
+    Ok(())
+}
+
+/// The time of the long write, and of each short one.
+fn write_raw(plan: &Plan, raw: &Path) -> io::Result<(Duration, Vec<Duration>)> {
     let mut file = File::create(raw)?;
     let block = vec![0x5a_u8; 1 << 20];
     let start = Instant::now();
@@ -127,12 +135,6 @@ fn disk(plan: &Plan, raw: &Path) -> std::io::Result<()> {
     }
     file.sync_data()?;
     let took = start.elapsed();
-    println!("The disk, for comparison");
-    line(
-        "write and sync of 64 MiB",
-        took,
-        &format!("{:.0} MB/s", DISK_BYTES as f64 / 1e6 / took.as_secs_f64()),
-    );
     let mut times = vec![];
     for _ in 0..plan.commits {
         let start = Instant::now();
@@ -140,9 +142,7 @@ fn disk(plan: &Plan, raw: &Path) -> std::io::Result<()> {
         file.sync_data()?;
         times.push(start.elapsed());
     }
-    latency("write and sync of 4 KiB", &mut times);
-    println!("\nThe database: {} rows", plan.rows);
-    Ok(())
+    Ok((took, times))
 }
 
 fn timed<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<(Duration, T), Error> {
@@ -151,19 +151,20 @@ fn timed<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<(Duration, T), Er
     Ok((start.elapsed(), value))
 }
 
-fn line(name: &str, took: Duration, rate: &str) {
-    println!("  {name:<34} {:>12}  {rate:>16}", duration(took));
+fn line(out: &mut dyn Write, name: &str, took: Duration, rate: &str) -> io::Result<()> {
+    writeln!(out, "  {name:<34} {:>12}  {rate:>16}", duration(took))
 }
 
-fn latency(name: &str, times: &mut [Duration]) {
+fn latency(out: &mut dyn Write, name: &str, times: &mut [Duration]) -> io::Result<()> {
     times.sort_unstable();
     let at = |share: f64| duration(times[((times.len() - 1) as f64 * share) as usize]);
-    println!(
+    writeln!(
+        out,
         "  {name:<34} {:>12}  {:>16}  {:>16}",
         at(0.5),
         format!("p99 {}", at(0.99)),
         format!("most {}", at(1.0))
-    );
+    )
 }
 
 fn duration(d: Duration) -> String {

@@ -1,39 +1,34 @@
 //! `fluxdb check DATABASE`.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use fluxdb::{Database, Options};
 
-use crate::subcommands::Subcommand;
+use crate::format::counted;
+use crate::say::{Done, Ended};
 
 /// Verifies every checksum and every reference of a file, and says what it found.
-pub fn run(words: &[String]) -> ExitCode {
-    let [path] = words else { return Subcommand::bad_usage("check") };
-    match Database::open_with(Path::new(path), Options::default().read_only(true)) {
-        Ok(db) => {
-            let report = db.check();
-            for finding in &report.findings {
-                println!("{path}: {finding}");
-            }
-            println!(
-                "{path}: {} pages ({} free), {} records, {} tables, {} row groups, {} chunks read",
-                report.pages,
-                report.free_pages,
-                report.records,
-                report.tables,
-                report.row_groups,
-                report.chunks
-            );
-            if report.is_sound() {
-                return ExitCode::SUCCESS;
-            }
-            eprintln!("Error: {} findings", report.findings.len());
-            ExitCode::FAILURE
-        }
-        Err(e) => {
-            eprintln!("Error: {e}");
-            ExitCode::FAILURE
-        }
+pub fn run(words: &[String], out: &mut dyn Write) -> Done {
+    let [path] = words else { return Err(Ended::Usage(None)) };
+    let db = Database::open_with(Path::new(path), Options::default().read_only(true))?;
+    let report = db.check();
+    for finding in &report.findings {
+        writeln!(out, "{path}: {finding}")?;
+    }
+    writeln!(
+        out,
+        "{path}: {} ({} free), {}, {}, {}, {} read",
+        counted(report.pages, "page"),
+        report.free_pages,
+        counted(report.records, "record"),
+        counted(report.tables, "table"),
+        counted(report.row_groups, "row group"),
+        counted(report.chunks, "chunk")
+    )?;
+    match report.findings.len() {
+        0 => Ok(ExitCode::SUCCESS),
+        findings => Err(Ended::Failed(counted(findings as u64, "finding"))),
     }
 }

@@ -2,31 +2,30 @@
 //! `--help`.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
+use std::io::Write;
 
 use crate::args::{ABOUT, EXAMPLES, OPTIONS, SYNOPSIS};
 use crate::format::Format;
+use crate::say::{Done, Ended};
 use crate::subcommands::{SUBCOMMANDS, Subcommand};
 
 /// Prints the script for a shell.
-pub fn run(words: &[String]) -> ExitCode {
+pub fn run(words: &[String], out: &mut dyn Write) -> Done {
     let script = match words {
         [shell] if shell == "bash" => bash(),
         [shell] if shell == "zsh" => zsh(),
         [shell] if shell == "fish" => fish(),
-        _ => return Subcommand::bad_usage("completions"),
+        _ => return Err(Ended::Usage(None)),
     };
-    print!("{script}");
-    ExitCode::SUCCESS
+    crate::shown(&script, out)
 }
 
 /// Prints the manual page.
-pub fn man(words: &[String]) -> ExitCode {
+pub fn man(words: &[String], out: &mut dyn Write) -> Done {
     if !words.is_empty() {
-        return Subcommand::bad_usage("man");
+        return Err(Ended::Usage(None));
     }
-    print!("{}", manual());
-    ExitCode::SUCCESS
+    crate::shown(&manual(), out)
 }
 
 /// Options that a subcommand takes, as its usage names them.

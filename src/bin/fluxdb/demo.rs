@@ -1,14 +1,16 @@
 //! `fluxdb demo`: a sample database and three looks at it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use fluxdb::Database;
+use fluxdb::Options;
 
 use crate::format::Format;
 use crate::interrupt::Interrupt;
+use crate::made;
+use crate::say::{Done, Ended};
 use crate::session::{Outcome, Session};
-use crate::subcommands::Subcommand;
 
 const DEFAULT_PATH: &str = "demo.flux";
 
@@ -32,50 +34,59 @@ const FLUXQL: &str = "\
 SELECT avg(usage), max(usage) FROM cpu WHERE time > now() - 24h GROUP BY region EVERY 6h";
 
 /// Makes the sample database at the given path and walks through it.
-pub fn run(words: &[String]) -> ExitCode {
+pub fn run(words: &[String], out: &mut dyn Write) -> Done {
     let path = match words {
         [] => PathBuf::from(DEFAULT_PATH),
         [path] => PathBuf::from(path),
-        _ => return Subcommand::bad_usage("demo"),
+        _ => return Err(Ended::Usage(None)),
     };
-    match walk(&path) {
-        Ok(Outcome::Ok) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(message) => {
-            eprintln!("Error: {message}");
-            ExitCode::FAILURE
+    let interrupt = Interrupt::install();
+    let (db, made) = made::open(&path, Options::default())?;
+    let undone = made.as_ref().map(|made| made.undo_at_exit(&db, &interrupt));
+    let mut session = Session::new(db, Format::Table, interrupt);
+    session.timer = true;
+    match walk(&path, &mut session, out) {
+        Ok(Outcome::Ok) => {}
+        unfinished => {
+            made.iter().for_each(|made| _ = made.undo(session.database()));
+            return unfinished.map(Outcome::status);
         }
     }
+    drop(undone);
+    session.close()?;
+    look_inside(&path, out)
 }
 
-fn walk(path: &Path) -> Result<Outcome, String> {
+fn walk(path: &Path, session: &mut Session, out: &mut dyn Write) -> Result<Outcome, Ended> {
     let shown = path.display();
-    let db = Database::open(path).map_err(|e| e.to_string())?;
-    let mut session = Session::new(db, Format::Table, Interrupt::install());
-    session.timer = true;
-
-    println!("A database is one file. Half a million measurements go into {shown}:\n");
+    writeln!(out, "A database is one file. Half a million measurements go into {shown}:\n")?;
     for (text, sql) in [
         ("", CREATE),
         ("\nWhat SQL knows, in the time that it takes to ask:\n", SQL),
         ("\nThe last day in FluxQL, a line per region and six hours:\n", FLUXQL),
     ] {
-        println!("{text}{}\n", indent(sql));
+        writeln!(out, "{text}{}\n", indent(sql))?;
         let outcome = session.run_statement(sql);
         if outcome != Outcome::Ok {
             return Ok(outcome);
         }
     }
-    session.close().map_err(|e| e.to_string())?;
-    println!("\nNothing in the file is hidden. This is what it holds:\n");
-    println!("{}", indent(&fluxdb::inspect::summary(path).map_err(|e| e.to_string())?));
-    println!("Your turn:\n");
-    println!("    fluxdb {shown}                                 the shell on this file");
-    println!("    fluxdb -c \"SELECT * FROM 'your.csv' LIMIT 5\"     ask a file of yours");
-    println!(
-        "    inspect {shown}                                every page and chunk (cargo run -p fluxdb-inspect)"
-    );
     Ok(Outcome::Ok)
+}
+
+/// The file is closed by now: this is how others find it.
+fn look_inside(path: &Path, out: &mut dyn Write) -> Done {
+    let shown = path.display();
+    writeln!(out, "\nNothing in the file is hidden. This is what it holds:\n")?;
+    writeln!(out, "{}", indent(&fluxdb::inspect::summary(path).map_err(Ended::failed)?))?;
+    writeln!(out, "Your turn:\n")?;
+    writeln!(out, "    fluxdb {shown}                                 the shell on this file")?;
+    writeln!(out, "    fluxdb -c \"SELECT * FROM 'your.csv' LIMIT 5\"     ask a file of yours")?;
+    writeln!(
+        out,
+        "    inspect {shown}                                every page and chunk (cargo run -p fluxdb-inspect)"
+    )?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn indent(text: &str) -> String {

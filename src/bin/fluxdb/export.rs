@@ -1,15 +1,17 @@
 //! `fluxdb export`: tables and results to files.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use fluxdb::{Database, Options};
 
 use crate::dot::text_literal;
-use crate::subcommands::Subcommand;
+use crate::interrupt::Interrupt;
+use crate::say::{Done, Ended};
 
 /// Writes a table, a query's rows, or the whole database.
-pub fn run(words: &[String]) -> ExitCode {
+pub fn run(words: &[String], _: &mut dyn Write) -> Done {
     let mut positional = vec![];
     let mut options: Vec<(&str, &str)> = vec![];
     let mut words = words.iter();
@@ -19,10 +21,10 @@ pub fn run(words: &[String]) -> ExitCode {
             Some(option) => {
                 let pair = option.split_once('=');
                 let Some((name, value)) = pair.or_else(|| Some((option, words.next()?))) else {
-                    return crate::bad_usage(&format!("--{option} needs a value"), Some("export"));
+                    return Err(Ended::usage(format!("--{option} needs a value")));
                 };
                 if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                    return crate::bad_usage(&format!("--{name} is no name of an option"), Some("export"));
+                    return Err(Ended::usage(format!("--{name} is no name of an option")));
                 }
                 options.push((name, value));
             }
@@ -34,17 +36,14 @@ pub fn run(words: &[String]) -> ExitCode {
             let file = if file == "-" { "/dev/stdout" } else { file };
             statement(&format!("COPY {} TO {}", source(what), text_literal(file)), &options)
         }
-        _ => return Subcommand::bad_usage("export"),
+        _ => return Err(Ended::Usage(None)),
     };
-    let done = Database::open_with(Path::new(positional[0]), Options::default().read_only(true))
-        .and_then(|db| db.connect().execute(&sql));
-    match done {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("Error: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    let db = Database::open_with(Path::new(positional[0]), Options::default().read_only(true))?;
+    let connection = db.connect();
+    // Cancelled, it takes away the files that it has begun.
+    Interrupt::install().statement_begins(connection.cancel_handle());
+    connection.execute(&sql)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What is more than a word is a query.

@@ -1,5 +1,8 @@
 //! The shell: `fluxdb [OPTIONS] [DATABASE] [SQL]...`.
 
+// These panic where nobody reads any more; see `say`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod backup;
 mod bench;
@@ -10,6 +13,7 @@ mod dot;
 mod export;
 mod format;
 mod interrupt;
+mod load;
 mod made;
 mod measurements;
 mod pager;
@@ -17,11 +21,12 @@ mod plot;
 mod progress;
 mod repl;
 mod salvage;
+mod say;
 mod session;
 mod subcommands;
 mod tour;
 
-use std::io::{self, BufReader, IsTerminal};
+use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -31,8 +36,9 @@ use crate::args::{Command, Input, Invocation};
 use crate::format::Format;
 use crate::interrupt::Interrupt;
 use crate::made::Made;
+use crate::say::{Done, Ended};
 use crate::session::{Outcome, Session};
-use crate::subcommands::SUBCOMMANDS;
+use crate::subcommands::{SUBCOMMANDS, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,24 +47,45 @@ fn main() -> ExitCode {
     // Without it, a file that others cut would end the process instead of the statement.
     let _ = fluxdb::catch_sigbus();
     match args::parse() {
-        Ok(Command::Help) => shown(&args::help()),
-        Ok(Command::HelpOf(subcommand)) => shown(&subcommand.long_help()),
-        Ok(Command::Version) => shown(&format!("{}\n", args::version())),
+        Ok(Command::Help) => status(None, |out| shown(&args::help(), out)),
+        Ok(Command::HelpOf(subcommand)) => status(None, |out| shown(&subcommand.long_help(), out)),
+        Ok(Command::Version) => status(None, |out| shown(&format!("{}\n", args::version()), out)),
         Ok(Command::Run(invocation)) => run(&invocation),
-        Ok(Command::Subcommand(subcommand, words)) => (subcommand.run)(&words),
+        Ok(Command::Subcommand(subcommand, words)) => {
+            status(Some(subcommand), |out| (subcommand.run)(&words, out))
+        }
         Err(message) => bad_usage(&message, None),
     }
 }
 
-fn shown(text: &str) -> ExitCode {
-    print!("{text}");
-    ExitCode::SUCCESS
+fn shown(text: &str, out: &mut dyn Write) -> Done {
+    out.write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The exit status of what writes to standard output, and its message if it failed.
+fn status(subcommand: Option<&Subcommand>, work: impl FnOnce(&mut dyn Write) -> Done) -> ExitCode {
+    // Not locked for so long: statements write to it too.
+    let mut out = io::stdout();
+    let done = work(&mut out);
+    match done.and_then(|status| Ok(out.flush().map(|()| status)?)) {
+        Ok(status) => status,
+        Err(Ended::Closed) => ExitCode::SUCCESS,
+        Err(Ended::Usage(message)) => {
+            let usage = || format!("usage: {}", subcommand.map(Subcommand::usage).unwrap_or_default());
+            bad_usage(&message.unwrap_or_else(usage), subcommand.map(|s| s.name))
+        }
+        Err(Ended::Failed(message)) => {
+            tell!("Error: {message}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Says what is wrong with the command line, which may be that of a subcommand.
 fn bad_usage(message: &str, subcommand: Option<&str>) -> ExitCode {
     let of = subcommand.map_or_else(String::new, |name| format!("{name} "));
-    eprintln!("Error: {message}\nTry 'fluxdb {of}--help'.");
+    tell!("Error: {message}\nTry 'fluxdb {of}--help'.");
     ExitCode::from(2)
 }
 
@@ -68,12 +95,17 @@ fn open(path: Option<&Path>, options: Options) -> Result<(Database, Option<Made>
         Some(path) => {
             let (db, made) = made::open(path, options)?;
             if !db.recovery().is_clean() {
-                eprintln!("{}: {}", path.display(), db.recovery());
+                tell!("{}: {}", path.display(), db.recovery());
             }
             Ok((db, made))
         }
         None => Ok((Database::open_in_memory()?, None)),
     }
+}
+
+/// Whether another process has the file open.
+pub fn is_in_use(e: &fluxdb::Error) -> bool {
+    e.sqlstate() == "55006"
 }
 
 fn run(invocation: &Invocation) -> ExitCode {
@@ -85,7 +117,10 @@ fn run(invocation: &Invocation) -> ExitCode {
     let (db, made) = match open(invocation.database.as_deref(), options) {
         Ok(opened) => opened,
         Err(e) => {
-            eprintln!("Error: {e}");
+            tell!("Error: {e}");
+            if is_in_use(&e) && !invocation.readonly {
+                tell!("HINT: --readonly reads it beside the process that writes.");
+            }
             return ExitCode::FAILURE;
         }
     };
@@ -106,14 +141,14 @@ fn run(invocation: &Invocation) -> ExitCode {
     let failed = session.failed && !interactive;
     if let (true, Some(meant)) = (failed, meant) {
         let database = invocation.database.as_deref().unwrap_or(Path::new("")).display();
-        eprintln!("HINT: '{database}' was taken for a new database; the subcommand is '{meant}'.");
+        tell!("HINT: '{database}' was taken for a new database; the subcommand is '{meant}'.");
     }
     if let (true, Some(made)) = ((failed || outcome == Outcome::Failed) && !interactive, made) {
         made.undo(session.database());
     }
     match (outcome, session.close()) {
         (_, Err(e)) => {
-            eprintln!("Error: {e}");
+            tell!("Error: {e}");
             ExitCode::FAILURE
         }
         (Outcome::Failed, Ok(())) => ExitCode::FAILURE,

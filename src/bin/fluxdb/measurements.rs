@@ -1,15 +1,19 @@
 //! `fluxdb import`, `fluxdb write` and `fluxdb series`: measurements from the command line.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use fluxdb::{Database, ImportOptions, ImportReport, Options, Precision};
 
-use crate::bad_usage;
-use crate::dot::{reader_of, text_literal};
+use crate::dot::text_literal;
+use crate::format::counted;
+use crate::interrupt::Interrupt;
+use crate::load::{self, reader_of, table_of};
 use crate::made;
-use crate::repl::quote_name;
-use crate::subcommands::Subcommand;
+use crate::progress::Progress;
+use crate::say::{Done, Ended};
+use crate::tell;
 
 /// The words of a subcommand, its options taken out.
 struct Words {
@@ -19,7 +23,7 @@ struct Words {
 
 impl Words {
     /// Options are `--name value` or `--name=value`.
-    fn parse(words: &[String], known: &[&str]) -> Result<Self, String> {
+    fn parse(words: &[String], known: &[&str]) -> Result<Self, Ended> {
         let mut out = Self { positional: vec![], options: vec![] };
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -29,10 +33,13 @@ impl Words {
             };
             let (name, value) = match option.split_once('=') {
                 Some((name, value)) => (name, value.to_owned()),
-                None => (option, words.next().cloned().ok_or_else(|| format!("--{option} needs a value"))?),
+                None => match words.next() {
+                    Some(value) => (option, value.clone()),
+                    None => return Err(Ended::usage(format!("--{option} needs a value"))),
+                },
             };
             if !known.contains(&name) {
-                return Err(format!("unknown option --{name}"));
+                return Err(Ended::usage(format!("unknown option --{name}")));
             }
             out.options.push((name.to_owned(), value));
         }
@@ -43,146 +50,156 @@ impl Words {
         self.options.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    fn precision(&self) -> Result<Precision, String> {
-        match self.all("precision").last() {
-            None => Ok(Precision::default()),
-            Some(name) => Precision::from_name(name)
-                .ok_or_else(|| format!("unknown precision '{name}'; precisions are ns, us, ms, s")),
-        }
+    fn precision(&self) -> Result<Precision, Ended> {
+        let Some(name) = self.all("precision").last() else { return Ok(Precision::default()) };
+        let unknown = || Ended::usage(format!("unknown precision '{name}'; precisions are ns, us, ms, s"));
+        Precision::from_name(name).ok_or_else(unknown)
     }
 }
 
-fn failed(e: impl std::fmt::Display) -> ExitCode {
-    eprintln!("Error: {e}");
-    ExitCode::FAILURE
-}
-
-/// Reads line protocol into a database.
-pub fn import(words: &[String]) -> ExitCode {
-    let parsed = Words::parse(words, &["precision", "table"]).and_then(|w| Ok((w.precision()?, w)));
-    let (precision, words) = match parsed {
-        Ok(parsed) => parsed,
-        Err(e) => return bad_usage(&e, Some("import")),
-    };
-    let [database, files @ ..] = &words.positional[..] else { return Subcommand::bad_usage("import") };
-    if files.is_empty() {
-        return Subcommand::bad_usage("import");
+/// Reads files into a database.
+pub fn import(words: &[String], out: &mut dyn Write) -> Done {
+    let words = Words::parse(words, &["precision", "table"])?;
+    let precision = words.precision()?;
+    let [database, patterns @ ..] = &words.positional[..] else { return Err(Ended::Usage(None)) };
+    if patterns.is_empty() {
+        return Err(Ended::Usage(None));
     }
-    let table = words.all("table").last();
-    // Before a database comes to be.
-    if let Some(e) = files.iter().find_map(|pattern| Database::find_import_files(pattern).err()) {
-        return failed(e);
+    // What is wrong is told before a database comes to be.
+    let mut files = vec![];
+    for pattern in patterns {
+        Database::find_import_files(pattern)?;
+        let table = words.all("table").last().map(str::to_owned);
+        files.push(match reader_of(pattern) {
+            Some(reader) => {
+                let table = table.or_else(|| table_of(pattern));
+                let unnamed = || Ended::usage(format!("'{pattern}' names no table; --table does"));
+                File::Rows { pattern, reader, table: table.ok_or_else(unnamed)? }
+            }
+            None => File::Points(pattern),
+        });
     }
-    let (db, made) = match made::open(Path::new(database), Options::default()) {
-        Ok(opened) => opened,
-        Err(e) => return failed(e),
-    };
-    let done = match load_all(&db, files, table, precision) {
-        Ok(0) => return ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(e) => failed(e),
-    };
-    made.iter().for_each(|made| made.undo(&db));
-    done
-}
-
-/// Reads files, one after another; returns how many lines were wrong.
-fn load_all(
-    db: &Database,
-    files: &[String],
-    table: Option<&str>,
-    precision: Precision,
-) -> fluxdb::Result<u64> {
+    let interrupt = Interrupt::install();
+    let (db, made) = made::open(Path::new(database), Options::default())?;
+    let _undone = made.as_ref().map(|made| made.undo_at_exit(&db, &interrupt));
     let mut rejected = 0;
-    for pattern in files {
-        if let Some(reader) = reader_of(pattern) {
-            println!("{}", load(db, pattern, reader, table)?);
-            continue;
+    let done = files.iter().try_for_each(|file| {
+        match file {
+            File::Rows { pattern, reader, table } => {
+                let rows = load_rows(&db, &interrupt, pattern, reader, table)?;
+                writeln!(out, "{pattern}: {} into {table}", counted(rows, "row"))?;
+            }
+            File::Points(pattern) => {
+                for (file, report) in db.import_files(pattern, ImportOptions { precision })? {
+                    rejected += report.rejected;
+                    warn(&file, &report);
+                    writeln!(out, "{file}: {}", counted(report.points, "point"))?;
+                }
+            }
         }
-        for (file, report) in db.import_files(pattern, ImportOptions { precision })? {
-            tell(&file, &report);
-            rejected += report.rejected;
-        }
+        Ok::<_, Ended>(())
+    });
+    if done.is_ok() && rejected == 0 {
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(rejected)
+    made.iter().for_each(|made| _ = made.undo(&db));
+    done.map(|()| ExitCode::FAILURE)
 }
 
-/// Reads files of a format into a table, which is made if it is not there.
-fn load(db: &Database, pattern: &str, reader: &str, table: Option<&str>) -> fluxdb::Result<String> {
-    // `readings.csv.gz` is about readings.
-    let stem = Path::new(pattern).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = stem.split('.').next().unwrap_or_default();
-    let table = table.unwrap_or(stem);
+/// What is to be read, by a path or a pattern.
+enum File<'a> {
+    /// Files of a format, whose rows go into one table.
+    Rows { pattern: &'a str, reader: &'static str, table: String },
+    /// Line protocol.
+    Points(&'a str),
+}
+
+/// Reads files of a format into a table, which is made if it is not there; returns how many rows.
+fn load_rows(
+    db: &Database,
+    interrupt: &Interrupt,
+    pattern: &str,
+    reader: &str,
+    table: &str,
+) -> fluxdb::Result<u64> {
     let connection = db.connect();
-    let (name, source) = (quote_name(table), format!("{reader}({})", text_literal(pattern)));
-    let exists = connection.table_names().iter().any(|t| t.eq_ignore_ascii_case(table));
-    let rows = connection.execute(&if exists {
-        format!("INSERT INTO {name} BY NAME FROM {source}")
-    } else {
-        format!("CREATE TABLE {name} AS FROM {source}")
-    })?;
-    Ok(format!("{pattern}: {rows} rows into {name}"))
+    let source = format!("{reader}({})", text_literal(pattern));
+    let sql = load::statement(&connection, table, pattern, &source)?;
+    interrupt.statement_begins(connection.cancel_handle());
+    let progress = Progress::start(&connection);
+    let rows = connection.execute(&sql);
+    drop(progress);
+    interrupt.statement_ended();
+    rows
 }
 
-fn tell(file: &str, report: &ImportReport) {
+/// Says what was not read as it was written.
+fn warn(file: &str, report: &ImportReport) {
     for error in &report.errors {
-        eprintln!("Error: {file}, line {}: {}", error.place, error.message);
+        tell!("Error: {file}, line {}: {}", error.place, error.message);
     }
     let more = report.rejected - report.errors.len() as u64;
     if more > 0 {
-        eprintln!("Error: {file}: {more} more lines were not read");
+        tell!("Error: {file}: {} not read", were(more, "more line"));
     }
-    if report.cut_times > 0 {
-        eprintln!("Warning: {file}: {} times were cut to the precision of their tables", report.cut_times);
+    warn_of_cut_times(report, &format!("{file}: "));
+}
+
+fn warn_of_cut_times(report: &ImportReport, place: &str) {
+    match report.cut_times {
+        0 => {}
+        1 => tell!("Warning: {place}1 time was cut to the precision of its table"),
+        times => tell!("Warning: {place}{times} times were cut to the precision of their tables"),
     }
-    println!("{file}: {} points", report.points);
+}
+
+/// `1 line was`, `2 lines were`.
+fn were(n: u64, one: &str) -> String {
+    format!("{} {}", counted(n, one), if n == 1 { "was" } else { "were" })
 }
 
 /// Writes one point.
-pub fn write(words: &[String]) -> ExitCode {
-    let line =
-        Words::parse(words, &["tag", "field", "time", "precision"]).and_then(|w| Ok((w.precision()?, w)));
-    let (precision, words) = match line {
-        Ok(parsed) => parsed,
-        Err(e) => return bad_usage(&e, Some("write")),
-    };
-    let [database, measurement] = &words.positional[..] else { return Subcommand::bad_usage("write") };
+pub fn write(words: &[String], _: &mut dyn Write) -> Done {
+    let words = Words::parse(words, &["tag", "field", "time", "precision"])?;
+    let precision = words.precision()?;
+    let [database, measurement] = &words.positional[..] else { return Err(Ended::Usage(None)) };
     let escape = |text: &str| text.replace(',', "\\,").replace(' ', "\\ ");
     let mut line = escape(measurement);
     for tag in words.all("tag") {
         let Some((name, value)) = tag.split_once('=') else {
-            return bad_usage(&format!("the tag '{tag}' is not NAME=VALUE"), Some("write"));
+            return Err(Ended::usage(format!("the tag '{tag}' is not NAME=VALUE")));
         };
         line += &format!(",{}={}", escape(name), escape(value).replace('=', "\\="));
     }
     let mut separator = ' ';
     for field in words.all("field") {
         let Some((name, value)) = field.split_once('=') else {
-            return bad_usage(&format!("the field '{field}' is not NAME=VALUE"), Some("write"));
+            return Err(Ended::usage(format!("the field '{field}' is not NAME=VALUE")));
         };
         line += &format!("{separator}{}={}", escape(name), field_value(value));
         separator = ',';
     }
     if separator == ' ' {
-        return Subcommand::bad_usage("write");
+        return Err(Ended::Usage(None));
     }
     if let Some(time) = words.all("time").last() {
         line += &format!(" {time}");
     }
-    let (db, made) = match made::open(Path::new(database), Options::default()) {
-        Ok(opened) => opened,
-        Err(e) => return failed(e),
-    };
-    let report = db.import_line_protocol(line.as_bytes(), ImportOptions { precision });
-    let written = match report {
+    let (db, made) = made::open(Path::new(database), Options::default())?;
+    let done = match db.import_line_protocol(line.as_bytes(), ImportOptions { precision }) {
         Ok(report) => match report.errors.first() {
-            Some(error) => failed(&error.message),
-            None => return ExitCode::SUCCESS,
+            Some(error) => Err(Ended::failed(&error.message)),
+            None => {
+                warn_of_cut_times(&report, "");
+                Ok(ExitCode::SUCCESS)
+            }
         },
-        Err(e) => failed(e),
+        Err(e) => Err(e.into()),
     };
-    made.iter().for_each(|made| made.undo(&db));
-    written
+    if done.is_err() {
+        made.iter().for_each(|made| _ = made.undo(&db));
+    }
+    done
 }
 
 /// A value as line protocol has it; what is no number, boolean or quoted text is a text.
@@ -197,22 +214,20 @@ fn field_value(value: &str) -> String {
 }
 
 /// Lists the series of all measurements, or of one.
-pub fn series(words: &[String]) -> ExitCode {
+pub fn series(words: &[String], out: &mut dyn Write) -> Done {
     let (database, sql) = match words {
         [database] => (database, "SHOW SERIES".to_owned()),
         [database, measurement] => {
             (database, format!("SHOW SERIES FROM \"{}\"", measurement.replace('"', "\"\"")))
         }
-        _ => return Subcommand::bad_usage("series"),
+        _ => return Err(Ended::Usage(None)),
     };
-    match list(database, &sql) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => failed(e),
-    }
+    list(database, &sql, out)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the texts of a query's first column, one a line.
-fn list(database: &str, sql: &str) -> fluxdb::Result<()> {
+fn list(database: &str, sql: &str, out: &mut dyn Write) -> Result<(), Ended> {
     let db = Database::open_with(Path::new(database), Options::default().read_only(true))?;
     let mut rows = db.connect().query(sql)?;
     let ty = rows.columns()[0].ty.clone();
@@ -221,8 +236,8 @@ fn list(database: &str, sql: &str) -> fluxdb::Result<()> {
         let batch = batch?;
         for row in 0..batch.rows {
             line.clear();
-            fluxdb::write_value(&batch.columns[0], row, &ty, &mut line)?;
-            println!("{line}");
+            fluxdb::write_value(&batch.columns[0], row, &ty, &mut line).map_err(Ended::failed)?;
+            writeln!(out, "{line}")?;
         }
     }
     Ok(())

@@ -32,11 +32,10 @@ impl Progress {
             while let Err(RecvTimeoutError::Timeout) = receiver.recv_timeout(wait) {
                 wait = TICK;
                 drawn = true;
-                eprint!("\r{}", line(handle.fraction(), begun.elapsed()));
-                let _ = std::io::stderr().flush();
+                let _ = write!(std::io::stderr(), "\r{}", line(handle.fraction(), begun.elapsed()));
             }
             if drawn {
-                eprint!("\r\x1b[K");
+                let _ = write!(std::io::stderr(), "\r\x1b[K");
             }
         });
         Self { stop: Some((sender, thread)) }

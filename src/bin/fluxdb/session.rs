@@ -2,15 +2,17 @@
 
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use fluxdb::{Batch, Connection, Database, Error, Field, Options, StatementResult, StatementSplitter};
 
 use crate::dot;
-use crate::format::{Columns, Display, Format};
+use crate::format::{Columns, Display, Format, plural, thousands};
 use crate::interrupt::Interrupt;
 use crate::pager::{self, Paged};
 use crate::progress::Progress;
+use crate::tell;
 
 /// How a statement, or a run of them, ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,16 @@ pub enum Outcome {
     Closed,
     /// The user wants to leave.
     Quit,
+}
+
+impl Outcome {
+    /// The exit status of a program that ends with this. Who has seen enough has not been failed.
+    pub fn status(self) -> ExitCode {
+        match self {
+            Self::Failed => ExitCode::FAILURE,
+            Self::Ok | Self::Closed | Self::Quit => ExitCode::SUCCESS,
+        }
+    }
 }
 
 /// Files of statements that read others, one inside another.
@@ -150,7 +162,7 @@ impl Session {
             && !self.failed
         {
             // What failed before has been told.
-            eprintln!("Error: {message}");
+            tell!("Error: {message}");
         }
         let Self { database, connection, .. } = self;
         drop(connection);
@@ -168,10 +180,7 @@ impl Session {
     /// Writes text to where results go, through the pager if it is longer than the screen.
     pub fn print_long(&mut self, text: &str) -> Result<(), String> {
         match self.paged() {
-            Some(mut paged) => {
-                let written = paged.write_all(text.as_bytes()).and_then(|()| paged.finish());
-                written.map_err(|e| format!("cannot write the result: {e}"))
-            }
+            Some(mut paged) => told(paged.write_all(text.as_bytes()).and_then(|()| paged.finish())),
             None => self.print(text),
         }
     }
@@ -186,24 +195,22 @@ impl Session {
 
     /// Writes text to where results go.
     pub fn print(&mut self, text: &str) -> Result<(), String> {
-        let written = match &mut self.output {
+        told(self.write(text))
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        match &mut self.output {
             Output::Stdout => io::stdout().lock().write_all(text.as_bytes()),
             Output::File(file) => file.write_all(text.as_bytes()),
-        };
-        written.map_err(|e| format!("cannot write the result: {e}"))
+        }
     }
 
     /// Hands all output on.
     pub fn flush(&mut self) -> Result<(), String> {
-        let flushed = match &mut self.output {
+        told(match &mut self.output {
             Output::Stdout => io::stdout().lock().flush(),
             Output::File(file) => file.flush(),
-        };
-        match flushed {
-            // Whoever closed the other end has seen enough; what was held back for them is no loss.
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write the result: {e}")),
-            _ => Ok(()),
-        }
+        })
     }
 
     /// Runs a line that begins with a dot.
@@ -213,7 +220,7 @@ impl Session {
             Ok(dot::Next::Quit) => Outcome::Quit,
             Ok(dot::Next::Failed) => Outcome::Failed,
             Err(message) => {
-                eprintln!("Error: {message}");
+                tell!("Error: {message}");
                 self.failed = true;
                 Outcome::Failed
             }
@@ -237,7 +244,7 @@ impl Session {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(e) => {
-                    eprintln!("Error: cannot read the statements: {e}");
+                    tell!("Error: cannot read the statements: {e}");
                     return Outcome::Failed;
                 }
             }
@@ -257,7 +264,7 @@ impl Session {
                 Ok(line) => splitter.push(line),
                 Err(e) => {
                     let at = e.valid_up_to() + 1;
-                    eprintln!("Error: line {line_number} is not valid UTF-8 (byte {at} of the line)");
+                    tell!("Error: line {line_number} is not valid UTF-8 (byte {at} of the line)");
                     splitter = StatementSplitter::default();
                     worst = Outcome::Failed;
                     self.failed = true;
@@ -286,7 +293,7 @@ impl Session {
     /// Runs the statements of a file.
     pub fn run_file(&mut self, path: &Path, go_on: bool) -> Outcome {
         if self.depth == READ_DEPTH_MAX {
-            eprintln!("Error: {} is read inside {READ_DEPTH_MAX} other files", path.display());
+            tell!("Error: {} is read inside {READ_DEPTH_MAX} other files", path.display());
             self.failed = true;
             return Outcome::Failed;
         }
@@ -305,7 +312,7 @@ impl Session {
                 outcome
             }
             Err(e) => {
-                eprintln!("Error: cannot open {}: {e}", path.display());
+                tell!("Error: cannot open {}: {e}", path.display());
                 self.failed = true;
                 Outcome::Failed
             }
@@ -316,11 +323,8 @@ impl Session {
     pub fn run_statement(&mut self, sql: &str) -> Outcome {
         // Behind the one before it lies the end of a line, which is none of its own.
         let sql = sql.trim_start();
-        if self.echo {
-            let echoed = self.print(&format!("{}\n", sql.trim()));
-            if echoed.is_err() {
-                return Outcome::Closed;
-            }
+        if self.echo && self.write(&format!("{}\n", sql.trim())).is_err() {
+            return Outcome::Closed;
         }
         self.last_sql = Some(sql.trim().to_owned());
         self.interrupt.statement_begins(self.connection.cancel_handle());
@@ -333,21 +337,21 @@ impl Session {
         let outcome = match done {
             Ok(()) => Outcome::Ok,
             Err(Failure::Statement(e)) => {
-                eprintln!("{}", e.render(sql));
+                tell!("{}", e.render(sql));
                 Outcome::Failed
             }
             Err(Failure::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => return Outcome::Closed,
             Err(Failure::Output(e)) => {
-                eprintln!("Error: cannot write the result: {e}");
+                tell!("Error: cannot write the result: {e}");
                 Outcome::Failed
             }
         };
         self.failed |= outcome == Outcome::Failed;
         if let Some(profile) = self.connection.last_profile() {
-            eprintln!("{}", profile.trim_end());
+            tell!("{}", profile.trim_end());
         }
         if self.timer {
-            eprintln!("Run Time: real {:.6} s, rows {rows}", spent.as_secs_f64());
+            tell!("Run Time: real {:.6} s, rows {rows}", spent.as_secs_f64());
         }
         outcome
     }
@@ -367,9 +371,9 @@ impl Session {
                 progress.clear();
                 self.total_changes += n;
                 if self.changes {
-                    println!("changes: {n}   total changes: {}", self.total_changes);
+                    writeln!(io::stdout(), "changes: {n}   total changes: {}", self.total_changes)?;
                 } else if self.chatty {
-                    println!("{} row{}", crate::format::thousands(n), if n == 1 { "" } else { "s" });
+                    writeln!(io::stdout(), "{} {}", thousands(n), plural(n, "row"))?;
                 }
                 return Ok(());
             }
@@ -425,6 +429,14 @@ impl Session {
         written?;
         flushed?;
         Ok(())
+    }
+}
+
+/// The message of an error of writing results. Whoever closed the other end has seen enough, which is none.
+fn told(written: io::Result<()>) -> Result<(), String> {
+    match written {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write the result: {e}")),
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What `fluxdb` does besides running statements: the words that, first on the line, are no database.
 
-use std::process::ExitCode;
+use std::io::Write;
 
+use crate::say::Done;
 use crate::{backup, bench, check, completions, demo, export, measurements, salvage, tour};
 
 /// A subcommand and its help.
@@ -13,7 +14,8 @@ pub struct Subcommand {
     pub help: &'static str,
     /// What else is to be said, in lines.
     pub more: &'static str,
-    pub run: fn(&[String]) -> ExitCode,
+    /// What it does with its words; what it says goes to the writer.
+    pub run: fn(&[String], &mut dyn Write) -> Done,
 }
 
 /// All of them, in the order of `--help`.
@@ -62,7 +64,8 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
         words: "DATABASE FILE... [--table NAME] [--precision ns|us|ms|s]",
         help: "read files: CSV, JSON, Parquet, Arrow, or InfluxDB line protocol",
         more: "CSV, JSON, Parquet and Arrow files, by their names, go into the table NAME, or one called like the\n\
-               file, which is made if it is not there. Anything else, and - for standard input, is line protocol,\n\
+               file, which is made if it is not there; into one that is, by name if the file has the names of its\n\
+               columns, else by position. Anything else, and - for standard input, is line protocol,\n\
                whose lines say their tables; --precision is that of its times. Files may be compressed.\n\
                \n\
                \x20 fluxdb import weather.flux readings.csv\n\
@@ -144,12 +147,6 @@ impl Subcommand {
         let mut what = self.help.to_owned();
         what[..1].make_ascii_uppercase();
         format!("{what}.\n\nUsage: {}\n\n{}\n", self.usage(), self.more)
-    }
-
-    /// Says how it is called, of wrong words.
-    pub fn bad_usage(name: &str) -> ExitCode {
-        let usage = Self::named(name).map(Self::usage).unwrap_or_default();
-        crate::bad_usage(&format!("usage: {usage}"), Some(name))
     }
 
     /// The option among these words that it does not take. Who takes some looks at them itself.

@@ -7,8 +7,9 @@ use fluxdb::Database;
 
 use crate::format::Format;
 use crate::interrupt::Interrupt;
+use crate::made::Scratch;
+use crate::say::{Done, Ended};
 use crate::session::{Outcome, Session};
-use crate::subcommands::Subcommand;
 
 /// What is said, and the statement that shows it.
 const STEPS: &[(&str, &str)] = &[
@@ -58,45 +59,35 @@ FROM flux_queries() ORDER BY id DESC LIMIT 3",
 ];
 
 /// Walks through a database that is made for it.
-pub fn run(words: &[String]) -> ExitCode {
+pub fn run(words: &[String], out: &mut dyn Write) -> Done {
     if !words.is_empty() {
-        return Subcommand::bad_usage("tour");
+        return Err(Ended::Usage(None));
     }
-    match walk() {
-        Ok(Outcome::Failed) => ExitCode::FAILURE,
-        Ok(_) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("Error: {message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn walk() -> Result<Outcome, String> {
-    let directory = tempfile::tempdir().map_err(|e| format!("cannot make a directory: {e}"))?;
-    let db = Database::open(directory.path().join("tour.flux")).map_err(|e| e.to_string())?;
-    let mut session = Session::new(db, Format::Table, Interrupt::install());
+    let interrupt = Interrupt::install();
+    let scratch = Scratch::new(&std::env::temp_dir(), &interrupt);
+    let scratch = scratch.map_err(|e| Ended::failed(format!("cannot make a directory: {e}")))?;
+    let db = Database::open(scratch.file("tour.flux"))?;
+    let mut session = Session::new(db, Format::Table, interrupt);
     let waits = io::stdin().is_terminal() && io::stdout().is_terminal();
     for (number, (text, sql)) in STEPS.iter().enumerate() {
-        println!("{}. {text}\n", number + 1);
-        println!("{}\n", sql.lines().map(|l| format!("    {l}")).collect::<Vec<_>>().join("\n"));
+        writeln!(out, "{}. {text}\n", number + 1)?;
+        writeln!(out, "{}\n", sql.lines().map(|l| format!("    {l}")).collect::<Vec<_>>().join("\n"))?;
         let outcome = session.run_statement(sql);
         if outcome != Outcome::Ok {
-            return Ok(outcome);
+            return Ok(outcome.status());
         }
-        println!();
+        writeln!(out)?;
         if waits && number + 1 < STEPS.len() {
-            print!("Enter goes on, q ends: ");
-            let _ = io::stdout().flush();
+            write!(out, "Enter goes on, q ends: ")?;
+            out.flush()?;
             let mut answer = String::new();
-            let read = io::stdin().lock().read_line(&mut answer).map_err(|e| e.to_string())?;
+            let read = io::stdin().lock().read_line(&mut answer).map_err(Ended::failed)?;
             if read == 0 || answer.trim().eq_ignore_ascii_case("q") {
-                return Ok(Outcome::Ok);
+                return Ok(ExitCode::SUCCESS);
             }
-            println!();
+            writeln!(out)?;
         }
     }
-    println!("The same of a file of yours: fluxdb FILE, and for every byte of it: inspect FILE tui");
-    session.close().map_err(|e| e.to_string())?;
-    Ok(Outcome::Ok)
+    writeln!(out, "The same of a file of yours: fluxdb FILE, and for every byte of it: inspect FILE tui")?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -46,6 +46,9 @@ pub(super) fn open(session: &mut Session, words: &Words<'_>) -> Result<Next, Str
         [path] => Some(path).filter(|p| *p != ":memory:").map(PathBuf::from),
         _ => return Err(String::new()),
     };
-    session.open(path.as_deref(), readonly).map_err(|e| e.to_string())?;
+    session.open(path.as_deref(), readonly).map_err(|e| {
+        let hint = "\nHINT: .open --readonly reads it beside the process that writes.";
+        format!("{e}{}", if crate::is_in_use(&e) && !readonly { hint } else { "" })
+    })?;
     Ok(Next::Go)
 }

@@ -1,44 +1,12 @@
 //! Commands that bring data in and out.
 
-use std::path::Path;
-
 use fluxdb::arrow_array::cast::AsArray;
 
 use super::{Next, Words, after};
 use crate::format::{Display, Format};
+use crate::load;
 use crate::repl::quote_name;
 use crate::session::{Outcome, Session};
-
-/// The reader of a file whose name says what it is.
-pub fn reader_of(path: &str) -> Option<&'static str> {
-    let known = ["csv", "tsv", "json", "ndjson", "jsonl", "parquet", "parq", "pq", "arrow", "feather", "ipc"];
-    known.contains(&kind_of(path)?.as_str()).then(|| reader(path, None).ok()).flatten()
-}
-
-/// What the name of a file says that it is, compressed or not.
-fn kind_of(path: &str) -> Option<String> {
-    let extension = |p: &Path| p.extension().map(|e| e.to_string_lossy().to_lowercase());
-    let path = Path::new(path);
-    match extension(path).as_deref() {
-        Some("gz" | "zst" | "gzip" | "zstd") => path.file_stem().and_then(|s| extension(Path::new(s))),
-        other => other.map(str::to_owned),
-    }
-}
-
-/// The reader of a file: by an option, else by its name.
-fn reader(path: &str, format: Option<&str>) -> Result<&'static str, String> {
-    let by_name = kind_of(path);
-    match format.or(by_name.as_deref()) {
-        Some("json" | "ndjson" | "jsonl") => Ok("read_json"),
-        Some("parquet" | "parq" | "pq") => Ok("read_parquet"),
-        Some("arrow" | "feather" | "ipc") => Ok("read_arrow"),
-        _ if format.is_some_and(|f| !matches!(f, "csv" | "tsv")) => Err(format!(
-            "unknown format {}; there are csv, tsv, json, parquet and arrow",
-            format.unwrap_or("")
-        )),
-        _ => Ok("read_csv"),
-    }
-}
 
 pub(super) fn import(session: &mut Session, words: &Words<'_>) -> Result<Next, String> {
     let mut names = vec![];
@@ -62,14 +30,9 @@ pub(super) fn import(session: &mut Session, words: &Words<'_>) -> Result<Next, S
     if format == Some("tsv") {
         options += ", delim = '\t'";
     }
-    let source = format!("{}({}{options})", reader(file, format)?, text_literal(file));
-    let exists = session.connection.table_names().iter().any(|t| t.eq_ignore_ascii_case(table));
-    let table = quote_name(table);
-    Ok(after(session.run_statement(&if exists {
-        format!("INSERT INTO {table} SELECT * FROM {source}")
-    } else {
-        format!("CREATE TABLE {table} AS SELECT * FROM {source}")
-    })))
+    let source = format!("{}({}{options})", load::reader(file, format)?, text_literal(file));
+    let sql = load::statement(&session.connection, table, file, &source).map_err(|e| e.to_string())?;
+    Ok(after(session.run_statement(&sql)))
 }
 
 /// A text as SQL spells it.
@@ -118,21 +81,4 @@ fn base_tables(session: &Session) -> fluxdb::Result<Vec<(String, String)>> {
         names.extend((0..batch.num_rows()).map(|row| (text(0, row), text(1, row))));
     }
     Ok(names)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn readers_by_name_and_option() {
-        assert_eq!(reader("x/a.csv", None), Ok("read_csv"));
-        assert_eq!(reader("a.JSON.gz", None), Ok("read_json"));
-        assert_eq!(reader("a.parquet", Some("csv")), Ok("read_csv"));
-        assert_eq!(reader("a", None), Ok("read_csv"));
-        assert_eq!(reader_of("a"), None);
-        assert_eq!(reader_of("points.lp.gz"), None);
-        assert_eq!(reader_of("a/*.parquet"), Some("read_parquet"));
-        assert!(reader("a", Some("xml")).is_err());
-    }
 }

@@ -4,7 +4,7 @@ mod catalog;
 mod data;
 mod results;
 
-pub use data::{reader_of, text_literal};
+pub use data::text_literal;
 
 use std::path::{Path, PathBuf};
 

@@ -180,6 +180,16 @@ pub trait ResultWriter {
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()>;
 }
 
+/// The word for so many of what `one` is one of.
+pub fn plural(n: u64, one: &str) -> String {
+    if n == 1 { one.to_owned() } else { format!("{one}s") }
+}
+
+/// So many of them: `1 page`, `2 pages`.
+pub fn counted(n: u64, one: &str) -> String {
+    format!("{n} {}", plural(n, one))
+}
+
 /// What writes the values of each column of a batch.
 fn value_writers<'a>(columns: &'a Columns, batch: &'a Batch) -> io::Result<Vec<ValueWriter<'a>>> {
     let writers = columns

@@ -7,7 +7,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use fluxdb::{Batch, LogicalType, ValueWriter};
 use unicode_width::UnicodeWidthStr;
 
-use super::{Columns, Display, ResultWriter};
+use super::{Columns, Display, ResultWriter, plural};
 
 /// The narrowest that a column is cut to.
 const NARROWEST: usize = 8;
@@ -179,7 +179,7 @@ impl ResultWriter for TableWriter {
 
 /// `3 rows`, and what of the result is shown if not all.
 fn footer(rows: u64, shown_rows: usize, columns: usize, shown_columns: usize) -> String {
-    let mut text = format!("{} row{}", thousands(rows), if rows == 1 { "" } else { "s" });
+    let mut text = format!("{} {}", thousands(rows), plural(rows, "row"));
     if (shown_rows as u64) < rows {
         text.push_str(&format!(" ({shown_rows} shown)"));
     }

@@ -15,6 +15,7 @@ use rustyline::{CompletionType, Config, Editor, Helper, Highlighter, Hinter};
 use crate::repl::complete::SqlCompleter;
 use crate::repl::highlight::SqlHighlighter;
 use crate::session::{Outcome, Session};
+use crate::tell;
 
 const PROMPT: &str = "flux> ";
 const HISTORY_LINES: usize = 10_000;
@@ -36,7 +37,7 @@ pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
     let mut editor = match editor {
         Ok(editor) => editor,
         Err(e) => {
-            eprintln!("Error: cannot use the terminal: {e}");
+            tell!("Error: cannot use the terminal: {e}");
             return Outcome::Failed;
         }
     };
@@ -47,7 +48,10 @@ pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
         let _ = editor.load_history(path);
     }
     let name = database.map_or_else(|| "in memory".to_owned(), |p| p.display().to_string());
-    println!("FluxDB {} ({name}). Statements end with ';'. Type .help for help.", env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
+    // Where that cannot be written, the prompt cannot either, and says so.
+    let _ =
+        session.print(&format!("FluxDB {version} ({name}). Statements end with ';'. Type .help for help.\n"));
 
     let outcome = loop {
         if let Some(helper) = editor.helper_mut() {
@@ -72,7 +76,7 @@ pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
             Err(ReadlineError::Interrupted) => {}
             Err(ReadlineError::Eof) => break Outcome::Ok,
             Err(e) => {
-                eprintln!("Error: cannot read from the terminal: {e}");
+                tell!("Error: cannot read from the terminal: {e}");
                 break Outcome::Failed;
             }
         }
