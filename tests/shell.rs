@@ -220,7 +220,7 @@ fn formats() {
     gives(&["--format", "ndjson"], sql, "{\"a\":1,\"b\":\"x\",\"c\":null}\n");
     gives(&["--format", "markdown"], sql, "| a | b | c |\n|---:|---|---:|\n| 1 | x |  |\n");
     gives(&["--format", "tsv"], sql, "a\tb\tc\n1\tx\t\n");
-    gives(&["--format", "vertical"], sql, "a = 1\nb = x\nc = \n");
+    gives(&["--format", "vertical"], sql, "a = 1\nb = x\nc = NULL\n");
     gives(&["--format", "null"], "SELECT * FROM generate_series(1, 10)", "");
     for format in ["table", "box"] {
         let out = shell(&["--format", format, "-c", sql], b"");
@@ -911,4 +911,20 @@ fn a_database_in_use_can_be_read_and_that_is_said() {
     gives(&[&db, "--readonly"], "SELECT count(*) AS n FROM t", "n\n0\n");
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn words_by_which_one_leaves_are_commands() {
+    for word in ["exit", "QUIT;", "help"] {
+        let err = refuses(&[], word.as_bytes());
+        assert!(err.contains(&format!("HINT: .{}", word.trim_end_matches(';').to_lowercase())), "{err}");
+    }
+}
+
+#[test]
+fn bail_holds_for_standard_input_too() {
+    let out = shell(&["--batch"], b".bail on\nSELEC;\nSELECT 2;\n");
+    assert_eq!((text(&out.stdout).as_str(), out.status.code()), ("", Some(1)));
+    let out = shell(&["--batch"], b".bail on\n.bail off\nSELEC;\nSELECT 2 AS a;\n");
+    assert_eq!((text(&out.stdout).as_str(), out.status.code()), ("a\n2\n", Some(1)));
 }

@@ -585,7 +585,7 @@ fn copy_option(parser: &mut Parser) -> Parsed<NamedOption> {
 
 /// The words that SQL gives a meaning to, in upper case.
 pub fn keywords() -> impl Iterator<Item = &'static str> {
-    const MORE: &[&str] = &["EVERY", "FILL", "GLOB", "PIVOT", "SUMMARIZE"];
+    const MORE: &[&str] = &["EVERY", "FILL", "GLOB", "MEASUREMENTS", "PIVOT", "SERIES", "SUMMARIZE"];
     sqlparser::keywords::ALL_KEYWORDS.iter().copied().chain(MORE.iter().copied())
 }
 

@@ -65,10 +65,10 @@ pub fn draw(
         return Err("there is nothing to draw: the result is empty".into());
     }
     let named = |name: &String| {
-        columns
-            .iter()
-            .position(|c| c.field.name.eq_ignore_ascii_case(name))
-            .ok_or_else(|| format!("the result has no column {name}"))
+        columns.iter().position(|c| c.field.name.eq_ignore_ascii_case(name)).ok_or_else(|| match kind {
+            Some(_) => format!("the result has no column {name}"),
+            None => format!("the result has no column {name}; kinds of plots are bar, line and hist"),
+        })
     };
     let chosen = names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
     let numeric = |skip: Option<usize>| {

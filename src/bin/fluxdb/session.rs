@@ -74,7 +74,7 @@ pub struct Session {
     total_changes: u64,
     /// Print statements before they run.
     pub echo: bool,
-    /// Stop at the first error of a file.
+    /// Stop at the first error, of a file or of standard input, whatever else was said.
     pub bail: bool,
     pub output: Output,
     /// The next result only goes to `output`.
@@ -85,6 +85,8 @@ pub struct Session {
     pub last_sql: Option<String>,
     /// What it returned, for `.plot`.
     pub last_result: Option<LastResult>,
+    /// What was written in an editor and run, for the history.
+    pub edited: Option<String>,
     /// Whether any statement or command has failed.
     pub failed: bool,
     /// Files that are being read.
@@ -110,6 +112,7 @@ impl Session {
             once: false,
             pager: None,
             last_sql: None,
+            edited: None,
             last_result: None,
             failed: false,
             memory_map: true,
@@ -257,7 +260,7 @@ impl Session {
                     splitter.clear();
                     match self.run_command(line) {
                         Outcome::Ok => {}
-                        Outcome::Failed if go_on => worst = Outcome::Failed,
+                        Outcome::Failed if go_on && !self.bail => worst = Outcome::Failed,
                         end => return end,
                     }
                 }
@@ -268,7 +271,7 @@ impl Session {
                     splitter = StatementSplitter::default();
                     worst = Outcome::Failed;
                     self.failed = true;
-                    if !go_on {
+                    if !go_on || self.bail {
                         return worst;
                     }
                 }
@@ -276,7 +279,7 @@ impl Session {
             while let Some(statement) = splitter.next_statement() {
                 match self.run_statement(&statement) {
                     Outcome::Ok => {}
-                    Outcome::Failed if go_on => worst = Outcome::Failed,
+                    Outcome::Failed if go_on && !self.bail => worst = Outcome::Failed,
                     end => return end,
                 }
             }
@@ -338,6 +341,9 @@ impl Session {
             Ok(()) => Outcome::Ok,
             Err(Failure::Statement(e)) => {
                 tell!("{}", e.render(sql));
+                if let Some(command) = dot::meant(sql) {
+                    tell!("HINT: {command} is a command of the shell, with a dot and on a line of its own.");
+                }
                 Outcome::Failed
             }
             Err(Failure::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => return Outcome::Closed,

@@ -126,9 +126,56 @@ fn find(name: &str) -> Result<&'static DotCommand, String> {
     let mut found = COMMANDS.iter().filter(|c| name.len() > 1 && c.name.starts_with(name));
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
-        (Some(a), Some(b)) => Err(format!("{name} could be {} or {}", a.name, b.name)),
+        (Some(a), Some(b)) => {
+            let all: Vec<&str> = [a, b].into_iter().chain(found).map(|c| c.name).collect();
+            Err(format!("{name} could be any of {}", all.join(", ")))
+        }
         _ => Err(format!("unknown command {name}; .help lists what there is")),
     }
+}
+
+/// The command that a statement of one word means without its dot: the words by which one asks for help or leaves.
+pub fn meant(sql: &str) -> Option<&'static str> {
+    let word = sql.trim().trim_end_matches(';').trim_end();
+    let known = [("exit", ".exit"), ("help", ".help"), ("quit", ".quit")];
+    known.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|(_, command)| *command)
+}
+
+/// The word that a line ends in.
+pub struct LastWord<'l> {
+    /// Where what it says so far begins, behind its quote.
+    pub start: usize,
+    pub text: &'l str,
+    /// The quote that it is in.
+    pub quote: Option<char>,
+    /// The words before it.
+    pub before: Vec<String>,
+}
+
+/// The word at the end of a line, if nothing of it has been quoted and unquoted again.
+pub fn last_word(line: &str) -> Option<LastWord<'_>> {
+    let mut start = 0;
+    let mut quote = None;
+    for (i, c) in line.char_indices() {
+        match quote {
+            // What follows would belong to the same word.
+            Some(q) if c == q => quote = None,
+            Some(_) => {}
+            None if c == '\'' || c == '"' => (start, quote) = (i, Some(c)),
+            None if c.is_whitespace() => start = i + c.len_utf8(),
+            None => {}
+        }
+    }
+    let is_whole = line[..start].chars().next_back().is_none_or(char::is_whitespace);
+    let before = split_words(&line[..start]);
+    let start = start + quote.map_or(0, char::len_utf8);
+    let text = &line[start..];
+    (is_whole && (quote.is_some() || !text.contains(['\'', '"']))).then_some(LastWord {
+        start,
+        text,
+        quote,
+        before,
+    })
 }
 
 /// Words parted by spaces; quotes keep spaces together.
@@ -241,12 +288,27 @@ mod tests {
     }
 
     #[test]
+    fn the_last_word_may_be_in_a_quote() {
+        let last = |line| last_word(line).map(|w| (w.start, w.text, w.quote, w.before.len()));
+        assert_eq!(last(".import my"), Some((8, "my", None, 1)));
+        assert_eq!(last(".import 'my d"), Some((9, "my d", Some('\''), 1)));
+        assert_eq!(last(".import 'my d' t"), Some((15, "t", None, 2)));
+        assert_eq!(last(".import "), Some((8, "", None, 1)));
+        assert_eq!(last(".im"), Some((0, ".im", None, 0)));
+        assert_eq!(last(".import my'é"), None);
+        assert_eq!(last(".import 'é'x"), None);
+    }
+
+    #[test]
     fn every_command_is_found_by_its_name() {
         for command in COMMANDS {
             assert_eq!(find(command.name).map(|c| c.name), Ok(command.name));
         }
         assert_eq!(find(".ti").map(|c| c.name), Ok(".timer"));
-        assert!(find(".s").is_err_and(|e| e.contains("could be")));
+        assert_eq!(
+            find(".s").map(|c| c.name),
+            Err(".s could be any of .schema, .show, .shell, .system".to_owned())
+        );
         assert!(find(".nope").is_err_and(|e| e.contains("unknown")));
         assert!(find(".").is_err());
     }

@@ -126,6 +126,7 @@ pub(super) fn edit(session: &mut Session, words: &Words<'_>) -> Result<Next, Str
         return Err("nothing was changed, so nothing runs".into());
     }
     session.print(&format!("{}\n", text.trim()))?;
+    session.edited = Some(text.trim().to_owned());
     Ok(after(session.run_text(&text, false)))
 }
 

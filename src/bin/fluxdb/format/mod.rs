@@ -116,7 +116,7 @@ impl Format {
 
     /// What a NULL looks like unless the user says otherwise.
     pub fn default_null(self) -> &'static str {
-        if matches!(self, Self::Table | Self::Box) { "NULL" } else { "" }
+        if matches!(self, Self::Table | Self::Box | Self::Vertical) { "NULL" } else { "" }
     }
 
     /// The name of this format.

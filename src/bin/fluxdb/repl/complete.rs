@@ -77,25 +77,32 @@ impl SqlCompleter {
 
     /// The name of a command of the shell, or what its usage asks for next.
     fn dot_command(&self, before: &str) -> (usize, Vec<Pair>) {
-        let Some((head, word)) = before.rsplit_once(' ') else {
-            let found = dot::COMMANDS.iter().map(|c| c.name).filter(|n| n.starts_with(before));
-            return (0, found.map(|n| pair(n, n)).collect());
+        let Some(dot::LastWord { start, text, quote, before }) = dot::last_word(before) else {
+            return (before.len(), vec![]);
         };
-        let mut words = head.split_whitespace();
-        let name = words.next().unwrap_or("");
+        let Some((name, words)) = before.split_first() else {
+            let found = dot::COMMANDS.iter().map(|c| c.name).filter(|n| n.starts_with(text));
+            return (start, found.map(|n| pair(n, n)).collect());
+        };
         let usage = dot::COMMANDS.iter().find(|c| c.name == name).map_or("", |c| c.words);
-        let wanted = usage.split_whitespace().nth(words.count()).unwrap_or("");
+        let wanted = usage.split_whitespace().nth(words.len()).unwrap_or("");
         let wanted = wanted.trim_matches(['[', ']', '.']);
-        let start = head.len() + 1;
         let among = |all: &mut dyn Iterator<Item = &str>| {
-            let found = all.filter(|n| starts(n, word));
-            (start, found.map(|n| pair(n, n)).collect())
+            let found = all.filter(|n| starts(n, text));
+            (start, found.map(|n| pair(n, &as_word(n, quote, true))).collect())
+        };
+        let paths = || {
+            let found = files(text, "").into_iter().map(|p| {
+                let is_whole = !p.replacement.ends_with(MAIN_SEPARATOR);
+                pair(&p.display, &as_word(&p.replacement, quote, is_whole))
+            });
+            (start, found.collect())
         };
         match wanted {
             "TABLE" | "PATTERN" => among(&mut self.relations.iter().map(|r| r.name.as_str())),
             "FORMAT" => among(&mut Format::NAMES.into_iter()),
             "COMMAND" if name == ".help" => among(&mut dot::COMMANDS.iter().map(|c| c.name)),
-            "FILE" | "DIRECTORY" => (start, files(word.trim_start_matches(['\'', '"']), "")),
+            "FILE" | "DIRECTORY" => paths(),
             choice => among(&mut choice.split('|').filter(|c| c.starts_with(char::is_lowercase))),
         }
     }
@@ -103,7 +110,7 @@ impl SqlCompleter {
     /// What the word behind the tokens `head` of the statement `whole` could be, the likeliest kind first; keywords in
     /// the case that the user types.
     fn candidates(&self, head: &[String], whole: &[String], word: &str) -> Vec<Pair> {
-        let last = head.last().map_or("", String::as_str);
+        let last = behind_if_exists(head);
         let scope = self.scope(whole);
         let mut found = Found { word, pairs: vec![] };
         if last == "." {
@@ -117,7 +124,7 @@ impl SqlCompleter {
         }
         if is_one_of(last, BEFORE_TABLE) {
             found.names(self.relations.iter().map(|r| &r.name));
-            if word.is_empty() {
+            if word.is_empty() || (is_one_of(last, ONLY_TABLE) && !found.pairs.is_empty()) {
                 return found.pairs;
             }
         } else {
@@ -206,7 +213,9 @@ impl SqlCompleter {
 
 /// Words behind which a table is named.
 const BEFORE_TABLE: &[&str] =
-    &["from", "join", "into", "update", "table", "describe", "summarize", "view", "using"];
+    &["from", "join", "into", "update", "table", "describe", "summarize", "view", "using", "copy"];
+/// Those of them behind which no function is called.
+const ONLY_TABLE: &[&str] = &["into", "update", "table", "describe", "view", "copy"];
 /// Words that end a list of tables.
 const BEHIND_FROM: &[&str] =
     &["where", "group", "order", "select", "on", "having", "limit", "window", "set", "("];
@@ -216,6 +225,15 @@ const BEFORE_COLUMN: &[&str] =
 
 fn is_one_of(word: &str, words: &[&str]) -> bool {
     words.iter().any(|w| w.eq_ignore_ascii_case(word))
+}
+
+/// The last word, as if there were no IF EXISTS.
+fn behind_if_exists(head: &[String]) -> &str {
+    match head {
+        [.., before, a, b] if a.eq_ignore_ascii_case("if") && b.eq_ignore_ascii_case("exists") => before,
+        [.., last] => last,
+        [] => "",
+    }
 }
 
 fn is_name(token: &str) -> bool {
@@ -282,6 +300,19 @@ impl Found<'_> {
             self.pairs.push(pair(name, &parts.join(".")));
         }
     }
+}
+
+/// A word of a dot command, in the quotes that it needs or has been begun in; `is_whole` if it ends there.
+fn as_word(word: &str, quote: Option<char>, is_whole: bool) -> String {
+    let needs = word.contains(|c: char| c.is_whitespace() || c == '\'' || c == '"');
+    let (open, close) = match quote {
+        Some(quote) => (None, Some(quote)),
+        None if !needs => (None, None),
+        None if word.contains('\'') => (Some('"'), Some('"')),
+        None => (Some('\''), Some('\'')),
+    };
+    let close = close.filter(|_| is_whole);
+    open.into_iter().chain(word.chars()).chain(close).collect()
 }
 
 /// The files whose path begins so; a directory goes on, a file ends with `close`.
@@ -390,7 +421,19 @@ mod tests {
         assert_eq!(words(".timer o"), ["on", "off"]);
         assert_eq!(words(".schema sel"), ["selection"]);
         assert_eq!(words(".help .mo"), [".mode"]);
+        assert_eq!(words(".schema my"), ["'my table'"]);
+        assert_eq!(words(".schema \"my t"), ["my table\""]);
         assert!(words(".quit x").is_empty());
+    }
+
+    #[test]
+    fn where_only_a_table_may_stand_only_tables_are_offered() {
+        for before in
+            ["DROP TABLE se", "ALTER TABLE se", "COPY se", "DROP TABLE IF EXISTS se", "INSERT INTO se"]
+        {
+            assert_eq!(words(before), ["selection"], "{before}");
+        }
+        assert!(words("DROP TABLE i").contains(&"if".to_owned()), "there is none, so it is a keyword");
     }
 
     #[test]
@@ -410,5 +453,15 @@ mod tests {
         let behind = completer().at(&format!("FROM '{base}/da"), "'").1;
         assert_eq!(behind[0].replacement, format!("{base}/data.csv"));
         assert!(words("FROM '/no/such/dir/x").is_empty());
+        std::fs::create_dir(dir.path().join("my dir")).unwrap();
+        std::fs::write(dir.path().join("my dir").join("a b.csv"), "").unwrap();
+        let at = |before: &str| {
+            let (start, pairs) = completer().at(before, "");
+            format!("{}{}", &before[..start], pairs[0].replacement)
+        };
+        assert_eq!(at(&format!(".import '{base}/my")), format!(".import '{base}/my dir/"));
+        assert_eq!(at(&format!(".import {base}/my")), format!(".import '{base}/my dir/"));
+        assert_eq!(at(&format!(".import '{base}/my dir/a")), format!(".import '{base}/my dir/a b.csv'"));
+        assert_eq!(at(&format!(".import {base}/da")), format!(".import {base}/data.csv"));
     }
 }

@@ -12,6 +12,7 @@ use rustyline::error::ReadlineError;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Editor, Helper, Highlighter, Hinter};
 
+use crate::dot;
 use crate::repl::complete::SqlCompleter;
 use crate::repl::highlight::SqlHighlighter;
 use crate::session::{Outcome, Session};
@@ -64,11 +65,15 @@ pub fn run(session: &mut Session, database: Option<&Path>) -> Outcome {
                     continue;
                 }
                 let _ = editor.add_history_entry(text);
+                let outcome = session.run_text(dot::meant(text).unwrap_or(text), true);
+                if let Some(edited) = session.edited.take() {
+                    let _ = editor.add_history_entry(edited);
+                }
                 if let Some(path) = &history {
                     // Saved as it grows: the terminal may be closed at any time.
                     let _ = editor.append_history(path);
                 }
-                match session.run_text(text, true) {
+                match outcome {
                     Outcome::Ok | Outcome::Failed => {}
                     end @ (Outcome::Quit | Outcome::Closed) => break end,
                 }
@@ -114,7 +119,7 @@ impl Validator for LineHelper {
     /// Enter ends the input once every statement in it is complete.
     fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
         let text = context.input();
-        if text.trim().is_empty() || text.trim_start().starts_with('.') {
+        if text.trim().is_empty() || text.trim_start().starts_with('.') || dot::meant(text).is_some() {
             return Ok(ValidationResult::Valid(None));
         }
         let mut splitter = StatementSplitter::default();
