@@ -48,7 +48,8 @@ pub fn table_of(path: &str) -> Option<String> {
 /// reads the file.
 ///
 /// Columns go by name if the file knows the name of any, and by position if it knows none: a file without a header, or
-/// with one of its own. Where it knows some, the statement fails and names the others, rather than guess.
+/// with one of its own. Where it knows some, the statement fails and names the others, rather than guess; and for the same
+/// reason a pipe, at whose names nobody can look before, goes by name.
 pub fn statement(connection: &Connection, table: &str, path: &str, source: &str) -> fluxdb::Result<String> {
     let name = quote_name(table);
     let relations = connection.relations();
