@@ -215,15 +215,15 @@ impl Binder<'_> {
                 };
                 Ok(Bound { plan, scope })
             }
-            _ => {
-                Err(SqlError::unsupported("a subquery in the condition of a FULL join is not supported yet")
-                    .at(condition))
+            JoinType::Full => {
+                self.full_join_by_pairs(left, right, on, subqueries).map_err(|e| e.at(condition))
             }
+            _ => Err(SqlError::unsupported("a subquery in this condition is not supported").at(condition)),
         }
     }
 
     /// The columns of a scope, and nothing else that the plan yields.
-    fn only_columns(&self, plan: LogicalPlan, scope: &Scope) -> LogicalPlan {
+    pub(super) fn only_columns(&self, plan: LogicalPlan, scope: &Scope) -> LogicalPlan {
         let mut seen = std::collections::HashSet::new();
         let columns = scope.columns().filter(|c| seen.insert(c.column.id));
         let definitions = columns.map(|c| Definition::pass(c.column.clone())).collect();

@@ -19,6 +19,7 @@ mod every;
 pub mod expiry;
 mod expr;
 mod from;
+mod full_join;
 mod functions;
 mod grouping;
 mod histogram;
