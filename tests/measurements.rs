@@ -431,7 +431,7 @@ fn bad_lines_are_told_by_their_numbers_and_cost_no_other() {
         (b"cpu,host=a,host=b v=1 1", "there twice"),
         (b"cpu,host=a v=1,v=2 1", "there twice"),
         (b"cpu,host=a =1 1", "field has no name"),
-        (b"cpu,host=a v= 1", "has the value"),
+        (b"cpu,host=a v= 1", "has no value"),
         (b"cpu,host=a v=1 soon", "is no time"),
         (b"cpu,host=a v=1 1.5", "is no time"),
         (b"cpu,host=a v=1 1 1", "is no time"),
