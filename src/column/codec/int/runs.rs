@@ -28,9 +28,9 @@ pub(super) struct InRuns<D> {
 }
 
 impl<D: Domain> InRuns<D> {
-    /// Takes the runs, if there are half as many as numbers at most.
-    pub(super) fn of(numbers: &[D], runs: usize) -> Option<Self> {
-        if runs == 0 || runs > numbers.len() / 2 {
+    /// Takes the runs, if they may be smaller than the numbers, of which each takes so many bits: a length takes one at least.
+    pub(super) fn of(numbers: &[D], runs: usize, bits: usize) -> Option<Self> {
+        if runs * (bits + 1) >= numbers.len() * bits {
             return None;
         }
         let mut values = Vec::with_capacity(runs);
@@ -131,8 +131,17 @@ mod tests {
             assert_eq!(codec, Codec::Runs, "runs of {length}");
             assert!(out.len() < 250, "runs of {length}: {} bytes", out.len());
         }
-        // Where hardly any number is as the one before, they are no runs.
-        let values: Vec<i64> = (0..2048).map(|i| i % 3 * i).collect();
+        // Where every fifth wide number repeats the one before, lengths cost less than these.
+        let scattered = |i: i64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64);
+        let values: Vec<i64> = (0..2048).map(|i| scattered(i - i64::from(i % 5 == 4))).collect();
+        let stats = IntStats::of(&values);
+        let mut out = vec![];
+        assert_eq!(int::encode(&values, &stats, Shape::of_width(8), None, &mut out), Codec::Runs);
+        assert!(out.len() < 2048 * 8 * 9 / 10);
+        // Where no number is as the one before, or numbers are small, they are no runs.
+        let values: Vec<i64> = (0..2048).map(scattered).collect();
+        assert!(IntStats::of(&values).in_runs.is_none());
+        let values: Vec<i64> = (0..2048).map(|i| i / 3 % 2 + i % 2).collect();
         assert!(IntStats::of(&values).in_runs.is_none());
     }
 }

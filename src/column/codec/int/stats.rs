@@ -64,7 +64,8 @@ impl<D: Domain> IntStats<D> {
 
     /// Looks at numbers as runs, too.
     pub(super) fn with_runs(self, values: &[D]) -> Self {
-        let in_runs = if self.min == self.max { None } else { InRuns::of(values, self.runs) };
+        let bits = self.frame_bits().unwrap_or(8 * size_of::<D>());
+        let in_runs = InRuns::of(values, self.runs, bits);
         Self { in_runs: in_runs.map(Box::new), ..self }
     }
 
