@@ -27,7 +27,7 @@ const CTES_MAX: usize = 1_000;
 /// Operators that putting a CTE in the place of its scans may add to a plan. More are computed once instead.
 const INLINED_MAX: usize = 200;
 /// A guess of the rows of a CTE of which nothing is known yet.
-const ROWS_GUESS: f64 = 1_000.0;
+pub(super) const ROWS_GUESS: f64 = 1_000.0;
 
 /// A common table expression, and those before it.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::window::{WindowCall, WindowFunction};
+use crate::sql::bind::cte::ROWS_GUESS;
 use crate::sql::bind::from::Bound;
 use crate::sql::bind::subquery::{PendingSubquery, attach, filter};
 use crate::sql::bind::{Binder, coerce};
@@ -25,13 +26,13 @@ struct Side {
 
 impl Side {
     /// Its rows, with the columns as the condition and the query around call them.
-    fn scan(&self, rows: f64) -> LogicalPlan {
+    fn scan(&self) -> LogicalPlan {
         LogicalPlan::CteScan {
             id: self.id,
             name: "side".into(),
             positions: (0..self.columns.len()).collect(),
             columns: self.columns.clone(),
-            rows,
+            rows: ROWS_GUESS,
         }
     }
 
@@ -44,9 +45,6 @@ impl Side {
         }
     }
 }
-
-/// A guess of the rows of a side.
-const ROWS_GUESS: f64 = 1_000.0;
 
 fn join(left: LogicalPlan, right: LogicalPlan, kind: JoinType, on: Vec<Expr>) -> LogicalPlan {
     LogicalPlan::Join { left: Box::new(left), right: Box::new(right), kind, on, dependent: false }
@@ -63,7 +61,7 @@ impl Binder<'_> {
         subqueries: Vec<PendingSubquery>,
     ) -> Result<Bound> {
         let (left_side, right_side) = (self.numbered(left.plan)?, self.numbered(right.plan)?);
-        let scans = || (left_side.scan(ROWS_GUESS), right_side.scan(ROWS_GUESS));
+        let scans = || (left_side.scan(), right_side.scan());
 
         let (l, r) = scans();
         let numbers = [&left_side.number, &right_side.number];

@@ -91,10 +91,7 @@ impl<D: Domain> IntStats<D> {
                 for start in (0..values.len()).step_by(PIECE - 2) {
                     let values = &values[start..values.len().min(start + PIECE)];
                     let piece = &mut piece[..values.len()];
-                    piece
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(small, v)| *small = v.offset(min).unwrap_or_default() as i32);
+                    piece.iter_mut().zip(values).for_each(|(lane, v)| *lane = small(*v));
                     deltas.add(piece);
                     if let Some(widths) = &mut widths {
                         let new = if start == 0 { 0 } else { piece.len().min(2) };
