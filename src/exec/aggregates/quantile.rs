@@ -14,6 +14,7 @@ use super::fixed::{same, some_nulls, values_of};
 use super::gather::{Grouped, comparator, gather};
 use super::minmax::Ordered;
 use super::registry::{Chosen, Maker, Registry};
+use super::sum::whole_mean;
 use super::values::to_array;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
@@ -55,6 +56,11 @@ trait Value: Ordered {
     fn nearest(value: f64) -> Scalar;
 }
 
+/// A value between two, computed as DuckDB does, so that the last digit is the same.
+fn on_line(lo: f64, hi: f64, part: f64) -> f64 {
+    if part > 0.0 { lo * (1.0 - part) + hi * part } else { lo }
+}
+
 macro_rules! whole_values {
     ($($t:ty),*) => {$(
         impl Value for $t {
@@ -70,8 +76,7 @@ macro_rules! whole_values {
             fn between(lo: Self, hi: Self, part: f64, ret: &LogicalType) -> Scalar {
                 match ret {
                     LogicalType::Double => {
-                        let (lo, hi) = (lo as f64, hi as f64);
-                        Scalar::Float(lo + (hi - lo) * part)
+                        Scalar::Float(on_line(lo as f64, hi as f64, part))
                     }
                     // One value keeps its offset; what is between two is in UTC.
                     LogicalType::TimeTz if part > 0.0 => {
@@ -105,8 +110,7 @@ macro_rules! float_values {
                 Scalar::Float(value)
             }
             fn between(lo: Self, hi: Self, part: f64, _: &LogicalType) -> Scalar {
-                let (lo, hi) = (f64::from(lo), f64::from(hi));
-                Scalar::Float(lo + (hi - lo) * part)
+                Scalar::Float(on_line(f64::from(lo), f64::from(hi), part))
             }
         }
     )*};
@@ -404,7 +408,7 @@ pub(super) fn time_tz_mean(g: &Grouped, _: &LogicalType) -> Result<ArrayRef> {
     let times = g.columns[0].as_primitive::<Int64Type>().values();
     let mean = |w: &[usize]| {
         let sum: i128 = times[w[0]..w[1]].iter().map(|t| i128::from(timetz::instant(*t))).sum();
-        (w[1] > w[0]).then(|| timetz::at_instant((sum / (w[1] - w[0]) as i128) as i64))
+        (w[1] > w[0]).then(|| timetz::at_instant(whole_mean(sum, (w[1] - w[0]) as u64)))
     };
     Ok(Arc::new(g.offsets.windows(2).map(mean).collect::<Int64Array>()))
 }

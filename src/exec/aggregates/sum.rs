@@ -70,8 +70,14 @@ impl Output for Avg {
     }
 }
 
-/// `avg` of dates and times: the mean in whole units, cut off.
+/// `avg` of dates and times: the mean in whole units.
 pub(super) struct AvgWhole;
+
+/// The mean of some whole numbers: the nearest, of two the one nearer to zero; below zero cut off, as in DuckDB.
+pub(super) fn whole_mean(sum: i128, count: u64) -> i64 {
+    let count = i128::from(count);
+    (sum / count + i128::from(sum % count > count / 2)) as i64
+}
 
 impl Output for AvgWhole {
     fn finish<S: Total>(states: &[S], ty: &LogicalType) -> Result<ArrayRef> {
@@ -79,7 +85,7 @@ impl Output for AvgWhole {
             .iter()
             .map(|s| match s.count() {
                 0 => Ok(None),
-                n => Ok(Some((s.total()? / i128::from(n)) as i64)),
+                n => Ok(Some(whole_mean(s.total()?, n))),
             })
             .collect();
         let values = values?.into_iter();
