@@ -6,6 +6,9 @@ use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType};
 use crate::exec::functions::ArgInfo;
 use arrow_schema::TimeUnit;
 
+/// The cost of making JSON of an argument that is neither JSON nor text.
+const JSON_COST: u32 = 300;
+
 /// How little a type is wanted as the target of an implicit conversion.
 fn target_cost(ty: &LogicalType) -> u32 {
     match ty {
@@ -47,7 +50,6 @@ pub fn implicit_cast_cost(from: &LogicalType, to: &LogicalType) -> Option<u32> {
         (T::Date, T::Timestamp(_) | T::TimestampTz) => true,
         (T::Timestamp(a), T::Timestamp(b)) => precision(*b) >= precision(*a) || *b == TimeUnit::Microsecond,
         (T::Timestamp(_), T::TimestampTz) => true,
-        (T::Time, T::TimeTz) => true,
         (T::Enum(_) | T::Json, T::Varchar) => true,
         (T::Varchar, T::Json) => true,
         (T::List(a) | T::Array(a, _), T::List(b)) => return implicit_cast_cost(a, b).map(|c| c + 1),
@@ -134,7 +136,8 @@ pub fn argument_cost(arg: &ArgInfo, to: &LogicalType) -> Option<u32> {
             };
             (min <= *v && *v <= max).then(|| target_cost(to) - 90)
         }
-        _ => implicit_cast_cost(&arg.ty, to),
+        // Any value can be JSON, if no overload takes it as something else.
+        _ => implicit_cast_cost(&arg.ty, to).or_else(|| (*to == LogicalType::Json).then_some(JSON_COST)),
     }
 }
 
@@ -160,7 +163,7 @@ pub fn decimal_of(ty: &LogicalType) -> Option<(u8, u8)> {
     }
 }
 
-/// The decimal that holds all values of both.
+/// The decimal that holds all digits behind the point of both: that of comparisons and sums.
 pub fn common_decimal(a: (u8, u8), b: (u8, u8)) -> LogicalType {
     let scale = a.1.max(b.1);
     let whole = (a.0 - a.1).max(b.0 - b.1);
@@ -196,9 +199,13 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
         (T::UHugeInt, x) | (x, T::UHugeInt) if x.is_signed_integer() => T::Double,
         (T::Double, x) | (x, T::Double) if x.is_numeric() || *x == T::UHugeInt => T::Double,
         (T::Float, x) | (x, T::Float) if x.is_numeric() || *x == T::UHugeInt => T::Float,
-        (T::Decimal { .. }, x) | (x, T::Decimal { .. })
-            if x.is_integer() || matches!(x, T::Decimal { .. } | T::UHugeInt) =>
-        {
+        // Digits before the point come first.
+        (T::Decimal { width: w1, scale: s1 }, T::Decimal { width: w2, scale: s2 }) => {
+            let whole = (w1 - s1).max(w2 - s2);
+            let scale = *s1.max(s2).min(&(DECIMAL_MAX_WIDTH - whole));
+            T::Decimal { width: whole + scale, scale }
+        }
+        (T::Decimal { .. }, x) | (x, T::Decimal { .. }) if x.is_integer() || *x == T::UHugeInt => {
             common_decimal(decimal_of(a)?, decimal_of(b)?)
         }
         (T::Date, t @ (T::Timestamp(_) | T::TimestampTz))
@@ -337,6 +344,9 @@ pub fn comparison_type(a: &ArgInfo, b: &ArgInfo) -> Option<LogicalType> {
         (T::Boolean, x) | (x, T::Boolean) if x.is_numeric() => Some(x.clone()),
         (T::Boolean, T::UHugeInt) | (T::UHugeInt, T::Boolean) => Some(T::UHugeInt),
         (x, y) if x.is_nested() && y.is_nested() => union_type(x, y),
+        (T::Decimal { width: w1, scale: s1 }, T::Decimal { width: w2, scale: s2 }) => {
+            Some(common_decimal((*w1, *s1), (*w2, *s2)))
+        }
         (x, y) => common_type(x, y),
     }
 }
@@ -389,6 +399,7 @@ mod tests {
         assert_eq!(c(&T::BigInt, &dec(18, 3)), Some(dec(22, 3)));
         assert_eq!(c(&dec(18, 3), &dec(10, 2)), Some(dec(18, 3)));
         assert_eq!(c(&dec(38, 5), &T::HugeInt), Some(dec(38, 5)));
+        assert_eq!(c(&dec(38, 0), &dec(30, 10)), Some(dec(38, 0)));
         assert_eq!(c(&T::Float, &T::Integer), Some(T::Float));
         assert_eq!(c(&T::Varchar, &T::Integer), None);
         assert_eq!(c(&T::Date, &crate::column::types::TIMESTAMP), Some(crate::column::types::TIMESTAMP));

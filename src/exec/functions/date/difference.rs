@@ -127,7 +127,8 @@ fn overloads(d: Def, diff: bool) -> Def {
         ($f:path) => {
             d.map(&[T::Varchar, TIMESTAMP, TIMESTAMP], T::BigInt, |_| {
                 primitive::<(Str, Ts, Ts), Int64Type>(|(p, a, b)| {
-                    finite_pair(a, b, |a, b| $f(Part::parse(p)?, a, b))
+                    let part = Part::parse(p)?;
+                    finite_pair(a, b, |a, b| $f(part, a, b))
                 })
             })
             .map(&[T::Varchar, T::TimestampTz, T::TimestampTz], T::BigInt, |_| {

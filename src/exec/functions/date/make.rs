@@ -31,10 +31,22 @@ fn date(y: i64, m: i64, d: i64) -> Result<i32> {
 }
 
 fn clock(h: i64, m: i64, s: f64) -> Result<i64> {
-    if !(0..=24).contains(&h) || !(0..60).contains(&m) || !(0.0..60.0).contains(&s) {
-        return Err(ExecError::Conversion(format!("Time out of range: {h}:{m}:{s}")));
+    let out_of_range = || ExecError::Conversion(format!("Time out of range: {h}:{m}:{s}"));
+    // The last second may end in the next minute, the last hour in the next day.
+    if !(0..=24).contains(&h) || !(0..60).contains(&m) || !(0.0..=60.0).contains(&s) {
+        return Err(out_of_range());
     }
-    Ok(h * MICROS_PER_HOUR + m * MICROS_PER_MINUTE + (s * 1e6).round() as i64)
+    let micros = h * MICROS_PER_HOUR + m * MICROS_PER_MINUTE + (s * 1e6).round() as i64;
+    if micros > MICROS_PER_DAY { Err(out_of_range()) } else { Ok(micros) }
+}
+
+/// The first microsecond of a timestamp, as of DuckDB: a midnight.
+const FIRST_MICROS: i64 = -9_223_372_022_400_000_000;
+
+/// Units since 1970 as a timestamp; the ends of the range mean that there is none.
+fn timestamp(t: i64, first: i64) -> Result<Option<i64>> {
+    let out_of_range = || ExecError::Conversion(format!("Timestamp microseconds out of range: {t}"));
+    finite(t).filter(|t| *t >= first).ok_or_else(out_of_range).map(Some)
 }
 
 /// `make_timestamp` of six parts.
@@ -165,7 +177,7 @@ pub(super) fn register(r: &mut Registry) {
             "make_timestamp(1992, 9, 20, 13, 34, 27.123456)",
         )
         .map(&six, TIMESTAMP, |_| timestamp_of_parts())
-        .map(&[big.clone()], TIMESTAMP, |_| primitive::<(Int64Type,), Ts>(|(t,)| Ok(Some(t)))),
+        .map(&[big.clone()], TIMESTAMP, |_| primitive::<(Int64Type,), Ts>(|(t,)| timestamp(t, FIRST_MICROS))),
     );
     r.add(
         def(
@@ -193,7 +205,9 @@ pub(super) fn register(r: &mut Registry) {
                 Ok(out.finish(ty))
             })
         })
-        .map(&[big.clone()], T::TimestampTz, |_| primitive::<(Int64Type,), Ts>(|(t,)| Ok(Some(t)))),
+        .map(&[big.clone()], T::TimestampTz, |_| {
+            primitive::<(Int64Type,), Ts>(|(t,)| timestamp(t, FIRST_MICROS))
+        }),
     );
     r.add(
         def(
@@ -202,7 +216,7 @@ pub(super) fn register(r: &mut Registry) {
             "make_timestamp_ns(1667810584123456789)",
         )
         .map(&[big.clone()], T::Timestamp(arrow_schema::TimeUnit::Nanosecond), |_| {
-            primitive::<(Int64Type,), TimestampNanosecondType>(|(t,)| Ok(Some(t)))
+            primitive::<(Int64Type,), TimestampNanosecondType>(|(t,)| timestamp(t, -i64::MAX))
         }),
     );
     r.add(

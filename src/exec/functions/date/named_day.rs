@@ -98,6 +98,10 @@ impl NamedDay {
 
     pub fn set_iso_year(&mut self, year: i32) -> Named {
         let again = self.iso_year.replace(year).is_some();
+        // Beside the year of the calendar it says nothing.
+        if self.by == By::Year {
+            return Ok(());
+        }
         self.count_by_iso_week(again, "Multiple ISO year offsets specified")
     }
 

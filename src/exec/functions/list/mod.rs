@@ -171,6 +171,18 @@ pub(super) fn concat_kernel() -> ScalarKernel {
     })
 }
 
+/// `list_concat` of NULL alone, of which nothing says that it is a list.
+fn concat_of_nothing(args: &[ArgInfo]) -> Option<std::result::Result<Resolution, String>> {
+    let is_null = |arg: &ArgInfo| arg.ty == LogicalType::Null;
+    (!args.is_empty() && args.iter().all(is_null)).then(|| {
+        Ok(Resolution {
+            arg_types: vec![LogicalType::Null; args.len()],
+            return_type: LogicalType::Null,
+            kernel: Box::new(|_, ty, rows, _| Ok(new_null_array(&ty.arrow(), rows))),
+        })
+    })
+}
+
 /// `||` of two lists: NULL if either is.
 pub(super) fn concat_operator_kernel() -> ScalarKernel {
     let both = concat_kernel();
@@ -642,6 +654,7 @@ pub(super) fn register(r: &mut Registry) {
         def("list_concat", "All lists one after another", "list_concat([2, 3], [4, 5])")
             .aliases(&["list_cat", "array_concat", "array_cat"])
             .sees_nulls()
+            .custom(&[], concat_of_nothing)
             .variadic([P::ListOfSame], P::ListOfSame, R::ListOfSame, |_| concat_kernel()),
     );
     r.add(

@@ -31,6 +31,10 @@ struct Spec {
     /// Between groups of three digits.
     thousands: Option<char>,
     kind: Option<char>,
+    /// It is one of `printf`.
+    is_c: bool,
+    /// It says something about a sign, or what only a number has.
+    is_numeric: bool,
 }
 
 /// No wider and no more digits than this.
@@ -117,6 +121,32 @@ fn group_digits(digits: &str, separator: char, out: &mut String) {
     }
 }
 
+impl Spec {
+    /// Refuses what a value of that type cannot be shown as.
+    fn check(&self, arg: &Arg) -> Result<()> {
+        let (kind, is_boolean) = (arg.kind(), matches!(arg.value, Scalar::Boolean(_)));
+        if !self.is_c {
+            if kind == "string" && self.is_numeric {
+                return Err(bad("format specifier requires numeric argument"));
+            }
+            if is_boolean && (self.plus || self.space) {
+                return Err(bad("format specifier requires signed argument"));
+            }
+            if kind == "int" && self.precision.is_some() {
+                return Err(bad("precision not allowed for this argument type"));
+            }
+        }
+        let is_refused = match self.kind {
+            Some('f' | 'F' | 'e' | 'E' | 'g' | 'G') => kind != "float",
+            // With digits in groups a number is none but that.
+            Some('s') => kind != "string" && self.thousands.is_none() && !(self.is_c && is_boolean),
+            Some('c') => !self.is_c,
+            _ => false,
+        };
+        if is_refused { Err(arg.mismatch(self.kind.unwrap_or('d'))) } else { Ok(()) }
+    }
+}
+
 /// The sign, and the rest, of a number shown as the spec says.
 fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
     let as_float = || -> Result<f64> {
@@ -146,7 +176,7 @@ fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
                 Some(s) => group_digits(&digits, s, &mut out),
                 None => out = digits,
             }
-            (negative, out)
+            (negative, at_least(out, spec.precision))
         }
         'x' | 'X' | 'o' | 'b' | 'B' => {
             let v = as_int()?;
@@ -160,7 +190,7 @@ fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
                 _ if spec.alternate => write!(out, "{magnitude:#b}"),
                 _ => write!(out, "{magnitude:b}"),
             };
-            (negative, out)
+            (negative, at_least(out, spec.precision))
         }
         'c' => {
             let v = as_int()?;
@@ -180,6 +210,11 @@ fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
                 _ if spec.kind.is_none() && spec.precision.is_none() => {
                     arg.text.trim_start_matches('-').to_owned()
                 }
+                // Without a type a float stays one that can be seen to be one.
+                _ if spec.kind.is_none() => {
+                    let text = general(v, spec.precision.unwrap_or(6));
+                    if text.contains(['.', 'e']) { text } else { text + ".0" }
+                }
                 _ => general(v, spec.precision.unwrap_or(6)),
             };
             let text = if kind.is_ascii_uppercase() { text.to_uppercase() } else { text };
@@ -187,7 +222,11 @@ fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
                 Some(s) => {
                     let (whole, rest) = text.split_at(text.find(['.', 'e']).unwrap_or(text.len()));
                     group_digits(whole, s, &mut out);
-                    out.push_str(rest);
+                    // Who parts digits by points has another mark before decimals.
+                    match rest.strip_prefix('.').filter(|_| s == '.') {
+                        Some(decimals) => out.extend([",", decimals]),
+                        None => out.push_str(rest),
+                    }
                     (negative, out)
                 }
                 None => (negative, text),
@@ -195,6 +234,12 @@ fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
         }
         other => return Err(arg.mismatch(other)),
     })
+}
+
+/// Digits of an integer with zeros before them up to the precision.
+fn at_least(digits: String, precision: Option<usize>) -> String {
+    let missing = precision.unwrap_or(0).saturating_sub(digits.len());
+    if missing == 0 { digits } else { "0".repeat(missing) + &digits }
 }
 
 /// `d.ddde+XX`.
@@ -222,11 +267,12 @@ fn general(v: f64, precision: usize) -> String {
 
 /// Shows one value.
 fn show(arg: &Arg, spec: &Spec, out: &mut String) -> Result<()> {
-    // With digits in groups a number is none but that.
-    let is_text = (spec.kind == Some('s') && (spec.thousands.is_none() || arg.kind() == "string"))
-        || (spec.kind.is_none()
-            && !arg.is_integer
-            && !matches!(arg.value, Scalar::Int(_) | Scalar::Float(_)));
+    spec.check(arg)?;
+    let is_text = match spec.kind {
+        Some('s') => spec.thousands.is_none() || arg.kind() == "string",
+        Some(_) => false,
+        None => !arg.is_integer && !matches!(arg.value, Scalar::Int(_) | Scalar::Float(_)),
+    };
     let (sign, body) = if is_text {
         let body = match spec.precision {
             Some(p) => arg.text.chars().take(p).collect(),
@@ -318,8 +364,10 @@ fn spec(chars: &mut Peekable<Chars<'_>>, args: &mut Taken<'_>) -> Result<Spec> {
         spec.plus |= f == '+';
         spec.space |= f == ' ';
         spec.alternate |= f == '#';
+        spec.is_numeric = true;
     }
     spec.zero = chars.next_if_eq(&'0').is_some();
+    spec.is_numeric |= spec.zero || spec.align == Some('=');
     spec.width = size(chars, args)?.unwrap_or(0);
     spec.thousands = thousands(chars);
     if chars.next_if_eq(&'.').is_some() {
@@ -401,7 +449,7 @@ fn printf(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
             }
             _ => None,
         };
-        let mut spec = Spec::default();
+        let mut spec = Spec { is_c: true, ..Spec::default() };
         while let Some(f) = chars.next_if(|f| "+- #0,'_".contains(*f)) {
             match f {
                 '+' => spec.plus = true,
@@ -554,6 +602,7 @@ mod tests {
         assert_eq!(p("%2$s %1$s", &[text("a"), text("b")]), "b a");
         assert_eq!(p("%*d|%.*f|%.d", &[int(3), int(1), int(2), float(1.25), int(-1234)]), "  1|1.25|-1.234");
         assert_eq!(p("%x", &[int(-1)]), "ffffffffffffffff");
+        assert_eq!(p("%.5d|%8.5d|%.5x", &[int(-42), int(-42), int(42)]), "-00042|  -00042|0002a");
         assert_eq!(p("%s %d %5.2f", &[text("a"), int(1), float(2.5)]), "a 1  2.50");
         assert_eq!(
             p("%05d|%,d|%x|%%|%-4d|%+d", &[int(42), int(1_234_567), int(255), int(7), int(7)]),
@@ -574,5 +623,11 @@ mod tests {
         assert!(format("{:999999999}", &[int(1)], &mut out).is_err());
         assert!(printf("%", &[int(1)], &mut out).is_err());
         assert!(printf("%d", &[text("x")], &mut out).is_err());
+        assert!(printf("%s", &[int(1)], &mut out).is_err());
+        assert!(printf("%.2f", &[int(1)], &mut out).is_err());
+        assert!(format("{:.2f}", &[int(1)], &mut out).is_err());
+        assert!(format("{:.2}", &[int(1)], &mut out).is_err());
+        assert!(format("{:c}", &[int(65)], &mut out).is_err());
+        assert!(format("{:+}", &[text("x")], &mut out).is_err());
     }
 }

@@ -443,6 +443,12 @@ fn matches_with_options(whole: bool) -> ScalarKernel {
     boolean::<(Str, Str, Str)>(move |(s, p, o)| Ok(Some(patterns.get(p, &search_options(o)?)?.is_match(s))))
 }
 
+/// Refuses NULL as the options, which are the argument behind so many.
+fn null_options<const BEFORE: usize>(args: &[ArgInfo]) -> Option<std::result::Result<Resolution, String>> {
+    let is_null = |arg: &ArgInfo| arg.ty == LogicalType::Null || matches!(arg.literal, Some(Scalar::Null));
+    args.get(BEFORE).filter(|arg| is_null(arg)).map(|_| Err("Regex options field must not be NULL".into()))
+}
+
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
     let (s, b, i) = (T::Varchar, T::Boolean, T::Integer);
@@ -455,6 +461,7 @@ pub(super) fn register(r: &mut Registry) {
             "Whether a part of a text matches a regular expression",
             "regexp_matches('anabanana', '(an)*')",
         )
+        .custom(&[], null_options::<2>)
         .map(&two, b.clone(), |_| matches_kernel(false, false))
         .map(&three, b.clone(), |_| matches_with_options(false)),
     );
@@ -464,6 +471,7 @@ pub(super) fn register(r: &mut Registry) {
             "Whether a whole text matches a regular expression",
             "regexp_full_match('anabanana', '(an)*')",
         )
+        .custom(&[], null_options::<2>)
         .map(&two, b.clone(), |_| matches_kernel(true, false))
         .map(&three, b.clone(), |_| matches_with_options(true)),
     );
@@ -489,6 +497,7 @@ pub(super) fn register(r: &mut Registry) {
             "Text with what matches replaced: the first, or all with option g",
             "regexp_replace('hello', '[lo]', '-')",
         )
+        .custom(&[], null_options::<3>)
         .map(&three, s.clone(), |_| replace_kernel())
         .map(&[s.clone(), s.clone(), s.clone(), s.clone()], s.clone(), |_| replace_kernel()),
     );
@@ -500,7 +509,7 @@ pub(super) fn register(r: &mut Registry) {
         )
         .custom(
             &["(VARCHAR, VARCHAR, VARCHAR[]) -> STRUCT", "(VARCHAR, VARCHAR, VARCHAR[], VARCHAR) -> STRUCT"],
-            |args| extract_named("regexp_extract", args, false),
+            |args| null_options::<3>(args).or_else(|| extract_named("regexp_extract", args, false)),
         )
         .map(&two, s.clone(), |_| {
             let patterns = Patterns::new(false);
@@ -535,7 +544,7 @@ pub(super) fn register(r: &mut Registry) {
                 "(VARCHAR, VARCHAR, VARCHAR[]) -> STRUCT[]",
                 "(VARCHAR, VARCHAR, VARCHAR[], VARCHAR) -> STRUCT[]",
             ],
-            |args| extract_named("regexp_extract_all", args, true),
+            |args| null_options::<3>(args).or_else(|| extract_named("regexp_extract_all", args, true)),
         )
         .map(&two, list.clone(), |_| {
             let patterns = Patterns::new(false);
@@ -563,6 +572,7 @@ pub(super) fn register(r: &mut Registry) {
             "string_split_regex('a1b22c', '[0-9]+')",
         )
         .aliases(&["str_split_regex", "regexp_split_to_array"])
+        .custom(&[], null_options::<2>)
         .map(&two, list.clone(), |_| {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str)>(move |(s, p), out| {
