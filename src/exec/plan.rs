@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::catalog::TableDefinition;
 use crate::column::LengthUnit;
 use crate::column::scalar::Scalar;
+use crate::exec::aggregates::AggregateFunction;
 use crate::exec::batch::Schema;
 use crate::exec::expr::{AggregateCall, CompareOp, Expr, SortKey};
 use crate::exec::hints::{HintKind, first_values};
@@ -87,17 +88,30 @@ pub enum JoinKind {
     Mark,
 }
 
+/// A column of a recursion with keys that is an aggregate over all rows of its key.
+#[derive(Debug, Clone)]
+pub struct KeyedAggregate {
+    /// The position of the column.
+    pub column: usize,
+    /// The aggregate.
+    pub function: Arc<AggregateFunction>,
+    /// Positions of its arguments in the rows.
+    pub args: Vec<usize>,
+}
+
 /// What a recursion keeps of the rows that a step makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Recursion {
     /// All.
     All,
     /// Those that were not there before.
     Distinct,
-    /// One row for each key, the last.
+    /// One row for each key: the last, but for columns that are aggregates.
     Keyed {
         /// Positions of the key columns.
         keys: Vec<usize>,
+        /// What takes the place of columns.
+        aggregates: Vec<KeyedAggregate>,
         /// A row that leaves its key's row as it was does not take part in the next step.
         distinct: bool,
     },

@@ -57,6 +57,12 @@ impl Options {
         self.given.iter().any(|(n, ..)| names.contains(&n.as_str()))
     }
 
+    /// The value of an option with one name, and its type, if given and not NULL.
+    pub fn value(&self, name: &str) -> Option<(&Scalar, &LogicalType)> {
+        let found = self.given.iter().find(|(n, ..)| n == name);
+        found.map(|(_, value, ty)| (value, ty)).filter(|(value, _)| !matches!(value, Scalar::Null))
+    }
+
     /// A switch: a boolean, 0 or 1, or their text.
     pub fn boolean(&self, names: &[&str]) -> Result<Option<bool>> {
         let Some((name, value)) = self.get(names)? else { return Ok(None) };

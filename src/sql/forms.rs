@@ -55,6 +55,8 @@ pub const NOT_MATERIALIZED: &str = "not materialized";
 /// Among the columns of a CTE: those of USING KEY follow.
 pub const USING_KEY: &str = "using key";
 
+/// The type that makes a tuple of one value of it.
+pub const ONE_TUPLE: &str = "one tuple";
 /// The type of a generated column that is written without one.
 pub const GENERATED_TYPE: &str = "generated";
 /// `FROM (DESCRIBE …)`.

@@ -78,6 +78,15 @@ pub fn parse_expr(sql: &str) -> Result<Expr> {
     Ok(expr)
 }
 
+/// Parses an expression that may have a name: `a + b AS c`.
+pub fn parse_aliased(sql: &str) -> Result<(Expr, Option<Ident>)> {
+    let mut parser = parser(tokens(sql)?);
+    let expr = parser.parse_expr()?;
+    let alias = if parser.parse_keyword(Keyword::AS) { Some(parser.parse_identifier()?) } else { None };
+    end_of(&parser, "end of expression")?;
+    Ok((expr, alias))
+}
+
 /// Parses the name of a type.
 pub fn parse_type(sql: &str) -> Result<sqlparser::ast::DataType> {
     let mut parser = parser(tokens(sql)?);

@@ -4,23 +4,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow_array::{Array, BooleanArray};
+use arrow_array::BooleanArray;
 use arrow_buffer::BooleanBuffer;
-use arrow_row::{OwnedRow, RowConverter, SortField};
-use arrow_select::interleave::interleave;
 use parking_lot::Mutex;
 
 use super::collect::Collected;
 use super::filter::filter_batch;
-use super::groups::rows::canonical;
 use super::groups::{GroupTable, group_table};
+use super::keyed_rows::{KeyedRows, Keying};
 use super::stored::StoredRows;
 use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::Result;
-use crate::exec::eval::flatten;
-use crate::exec::memory::{Reservation, batch_bytes};
+use crate::exec::memory::Reservation;
 use crate::exec::pipeline::split_batch;
 use crate::exec::plan::Recursion;
 use crate::exec::source::{Morsel, SourceScan};
@@ -122,8 +119,9 @@ impl RecursiveScan {
             Recursion::Distinct => {
                 Kept::Distinct { table: group_table(types)?, memory: Reservation::new(context) }
             }
-            Recursion::Keyed { keys, distinct } => {
-                Kept::Keyed(Box::new(KeyedRows::new(types, keys, *distinct, wants_all, context)?))
+            Recursion::Keyed { keys, aggregates, distinct } => {
+                let how = Keying { keys, aggregates, distinct: *distinct, wanted: wants_all };
+                Kept::Keyed(Box::new(KeyedRows::new(types, &how, context)?))
             }
         };
         let state = State { working: None, kept, ready: VecDeque::new(), sequence: 0, done: false };
@@ -207,120 +205,5 @@ impl SourceScan for RecursiveScan {
         // Steps follow one another; what one yields is seldom worth a second worker.
         let state = self.state.try_lock()?;
         Some(state.ready.len() * 2_048 / MORSEL_ROWS)
-    }
-}
-
-/// The present row of each key.
-struct KeyedRows {
-    keys: Vec<usize>,
-    distinct: bool,
-    /// The step looks at all rows.
-    wanted: bool,
-    table: Box<dyn GroupTable>,
-    converter: RowConverter,
-    /// For each key, its row for comparison, and where it lies in `batches`.
-    rows: Vec<(OwnedRow, (usize, usize))>,
-    batches: Vec<Batch>,
-    memory: Reservation,
-}
-
-impl KeyedRows {
-    fn new(
-        types: &[LogicalType],
-        keys: &[usize],
-        distinct: bool,
-        wanted: bool,
-        context: &Arc<ExecContext>,
-    ) -> Result<Self> {
-        let key_types: Vec<LogicalType> = keys.iter().map(|k| types[*k].clone()).collect();
-        let fields = types.iter().map(|t| SortField::new(t.arrow())).collect();
-        Ok(Self {
-            keys: keys.to_vec(),
-            distinct,
-            wanted,
-            table: group_table(&key_types)?,
-            converter: RowConverter::new(fields)?,
-            rows: vec![],
-            batches: vec![],
-            memory: Reservation::new(context),
-        })
-    }
-
-    /// Puts new rows in the place of those of their keys; gives back what the next step starts from.
-    fn take(&mut self, made: Collected) -> Result<Collected> {
-        let mut changed = vec![];
-        let mut bytes = 0;
-        for batch in &made.batches {
-            let columns = batch.columns.iter().map(flatten).collect::<Result<_>>()?;
-            let batch = Batch::new(columns, batch.rows);
-            let keys: Vec<_> = self.keys.iter().map(|k| batch.columns[*k].clone()).collect();
-            let mut groups = vec![];
-            self.table.intern(&keys, batch.rows, &mut groups)?;
-            let plain = batch.columns.iter().map(canonical).collect::<Result<Vec<_>>>()?;
-            let rows = self.converter.convert_columns(&plain)?;
-            let place = self.batches.len();
-            for (i, group) in groups.iter().enumerate() {
-                let group = *group as usize;
-                let row = rows.row(i).owned();
-                bytes += row.as_ref().len() + 64;
-                match self.rows.get_mut(group) {
-                    Some(known) if known.0 == row => {}
-                    Some(known) => {
-                        *known = (row, (place, i));
-                        changed.push(group);
-                    }
-                    None => {
-                        self.rows.push((row, (place, i)));
-                        changed.push(group);
-                    }
-                }
-            }
-            bytes += batch_bytes(&batch);
-            self.batches.push(batch);
-        }
-        self.memory.grow(bytes)?;
-        let next = if self.distinct {
-            changed.sort_unstable();
-            changed.dedup();
-            Collected { batches: self.gather(&changed)?, memory: made.memory }
-        } else {
-            made
-        };
-        if self.batches.len() > 64 {
-            self.compact()?;
-        }
-        Ok(next)
-    }
-
-    /// The present rows of some keys.
-    fn gather(&self, groups: &[usize]) -> Result<Vec<Batch>> {
-        let Some(first) = self.batches.first().filter(|_| !groups.is_empty()) else { return Ok(vec![]) };
-        let places: Vec<(usize, usize)> = groups.iter().map(|g| self.rows[*g].1).collect();
-        let columns = (0..first.columns.len())
-            .map(|c| {
-                let parts: Vec<&dyn Array> = self.batches.iter().map(|b| &*b.columns[c]).collect();
-                Ok(interleave(&parts, &places)?)
-            })
-            .collect::<Result<_>>()?;
-        Ok(vec![Batch::new(columns, groups.len())])
-    }
-
-    /// All present rows.
-    fn rows(&mut self) -> Result<Vec<Batch>> {
-        self.compact()?;
-        Ok(self.batches.clone())
-    }
-
-    /// Forgets rows that are no more.
-    fn compact(&mut self) -> Result<()> {
-        let groups: Vec<usize> = (0..self.rows.len()).collect();
-        self.batches = self.gather(&groups)?;
-        let mut bytes = self.table.size();
-        for (i, (row, place)) in self.rows.iter_mut().enumerate() {
-            *place = (0, i);
-            bytes += row.as_ref().len() + 64;
-        }
-        bytes += self.batches.iter().map(batch_bytes).sum::<usize>();
-        self.memory.resize(bytes)
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod filter;
 pub(crate) mod gap_fill;
 pub(crate) mod groups;
 pub(crate) mod join;
+mod keyed_rows;
 pub(crate) mod limit;
 pub(crate) mod limit_by;
 pub(crate) mod or_else;

@@ -13,6 +13,7 @@ use crate::io::files::FileList;
 use crate::io::options::Options;
 use crate::io::source::{FileColumns, FileSource};
 
+mod field_ids;
 mod listing;
 mod page_index;
 mod prune;

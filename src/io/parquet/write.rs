@@ -35,6 +35,7 @@ use crate::exec::source::Sink;
 use crate::io::files::Compression;
 use crate::io::options::Options;
 use crate::io::output::Output;
+use crate::io::parquet::field_ids::numbered;
 use crate::io::partition::ROW_GROUP_ROWS;
 
 /// Bytes of early pieces that may wait.
@@ -46,6 +47,7 @@ const WRITE_OPTIONS: &[&str] = &[
     "codec",
     "compression",
     "compression_level",
+    "field_ids",
     "kv_metadata",
     "parquet_version",
     "row_group_size",
@@ -73,6 +75,7 @@ pub(crate) fn sink(
         .map(|f| parquet_type(&f.name, &f.ty, Repetition::OPTIONAL))
         .collect::<Result<_, _>>()
         .map_err(internal)?;
+    let fields = numbered(fields, &options)?;
     let root = Type::group_type_builder("schema").with_fields(fields).build().map_err(internal)?;
     let arrow: Fields = schema.iter().map(|f| ArrowField::new(&f.name, stored_layout(&f.ty), true)).collect();
     let arrow = Arc::new(ArrowSchema::new(arrow));

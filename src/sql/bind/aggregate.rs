@@ -19,6 +19,8 @@ use crate::exec::window::{Frame, WindowCall, WindowFunction};
 use crate::sql::bind::every::Bucket;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::Arguments;
+use crate::sql::bind::grouping::Key;
+use crate::sql::bind::name::column_name;
 use crate::sql::bind::scope::{Outer, Scope};
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::window::{Over, WindowCollector, Windows};
@@ -51,26 +53,34 @@ pub struct Collector {
     /// Where the first of them stands.
     pub first: Option<Span>,
     /// Calls of GROUPING, each a column until the keys are known.
-    pub groupings: Vec<(Column, Vec<Expr>)>,
+    pub(super) groupings: Vec<(Column, Vec<Key>)>,
     /// Window functions over the rows, which aggregates of series are made of.
     pub(super) windows: WindowCollector,
     /// What EVERY says.
     pub(super) bucket: Option<Bucket>,
 }
 
-/// An aggregate in a subquery of columns of a query around: it is one of that query's rows.
-pub struct OuterAggregate {
+/// A call in a subquery that is about columns of a query around: it is one of that query's.
+pub struct OuterCall {
     /// The rows of the query.
     scope: *const Scope,
     column: Column,
-    call: AggregateCall,
+    what: OuterCalled,
     span: Span,
 }
 
-/// The rows of a query around that an aggregate is of, if it uses no columns but such.
-fn scope_around(call: &AggregateCall, cx: &ExprContext<'_>) -> Option<*const Scope> {
+/// What is called.
+enum OuterCalled {
+    /// An aggregate of the query's rows.
+    Aggregate(AggregateCall),
+    /// GROUPING of its keys.
+    Grouping(Vec<Key>),
+}
+
+/// The rows of a query around that a call is about, if it uses no columns but such.
+fn scope_around<'e>(exprs: impl IntoIterator<Item = &'e Expr>, cx: &ExprContext<'_>) -> Option<*const Scope> {
     let mut used = ColumnSet::new();
-    used.add_exprs(call.exprs());
+    used.add_exprs(exprs);
     let columns = |scope: &Scope| scope.columns().map(|c| c.column.id).collect::<ColumnSet>();
     let all: ColumnSet = Outer::chain(cx.outer).flat_map(Scope::columns).map(|c| c.column.id).collect();
     if used.is_empty() || !used.is_subset(&all) {
@@ -136,7 +146,7 @@ impl Binder<'_> {
             self.one_of_equal_texts(&mut call, &mut collector.windows)?;
         }
         let subqueries = std::mem::take(&mut inner.subqueries);
-        if let Some(scope) = scope_around(&call, cx) {
+        if let Some(scope) = scope_around(call.exprs(), cx) {
             if !subqueries.is_empty() {
                 return Err(SqlError::unsupported(format!(
                     "{name} over columns of a query around the subquery, with a subquery in its arguments"
@@ -145,7 +155,8 @@ impl Binder<'_> {
             }
             let column = self.ids.column(name, call.ty.clone());
             let expr = column.expr();
-            self.outer_aggregates.push(OuterAggregate { scope, column, call, span });
+            let what = OuterCalled::Aggregate(call);
+            self.outer_calls.push(OuterCall { scope, column, what, span });
             return Ok(expr);
         }
         if let Some(error) = refused {
@@ -165,23 +176,27 @@ impl Binder<'_> {
         Ok(expr)
     }
 
-    /// Takes the aggregates that a subquery has found to be of the rows of `cx`.
-    pub(super) fn claim_aggregates(&mut self, cx: &mut ExprContext<'_>) -> Result<()> {
+    /// Takes the calls that a subquery has found to be about the rows of `cx`.
+    pub(super) fn claim_calls(&mut self, cx: &mut ExprContext<'_>) -> Result<()> {
         let scope: *const Scope = cx.scope;
-        let (own, others) = std::mem::take(&mut self.outer_aggregates)
+        let (own, others) = std::mem::take(&mut self.outer_calls)
             .into_iter()
-            .partition(|a| std::ptr::eq(a.scope, scope));
-        self.outer_aggregates = others;
-        for OuterAggregate { column, call, span, .. } in own {
-            match &mut cx.aggregates {
-                Aggregates::Collected(collector) => {
+            .partition(|call| std::ptr::eq(call.scope, scope));
+        self.outer_calls = others;
+        for OuterCall { column, what, span, .. } in own {
+            match (&mut cx.aggregates, what) {
+                (Aggregates::Collected(collector), OuterCalled::Aggregate(call)) => {
                     collector.first.get_or_insert(span);
                     collector.calls.push((column, call));
                 }
-                Aggregates::Forbidden | Aggregates::Nested => {
+                (Aggregates::Collected(collector), OuterCalled::Grouping(keys)) => {
+                    collector.groupings.push((column, keys));
+                }
+                (_, OuterCalled::Aggregate(_)) => {
                     let message = format!("{} cannot contain aggregates!", cx.clause);
                     return Err(SqlError::binder(message).at_span(span));
                 }
+                (_, OuterCalled::Grouping(_)) => return Err(no_groups().at_span(span)),
             }
         }
         Ok(())
@@ -189,21 +204,22 @@ impl Binder<'_> {
 
     /// `GROUPING(a, b)`.
     pub(super) fn bind_grouping(&mut self, args: &Arguments<'_>, cx: &mut ExprContext<'_>) -> Result<Expr> {
-        if !matches!(cx.aggregates, Aggregates::Collected(_)) {
-            return Err(SqlError::binder("GROUPING statement cannot be used without groups"));
-        }
         let mut inner = ExprContext::new(cx.scope, cx.outer, cx.clause);
         inner.allow_subqueries = false;
         inner.aliases = cx.aliases;
         let mut bound = Vec::with_capacity(args.positional.len());
         for arg in &args.positional {
-            bound.push(self.bind_expr(arg, &mut inner)?);
+            bound.push(Key { name: column_name(arg), expr: self.bind_expr(arg, &mut inner)? });
         }
         let column = self.ids.column("grouping", LogicalType::BigInt);
         let expr = column.expr();
-        if let Aggregates::Collected(collector) = &mut cx.aggregates {
-            collector.groupings.push((column, bound));
+        if let Some(scope) = scope_around(bound.iter().map(|key| &key.expr), cx) {
+            let span = args.positional.first().map_or_else(Span::empty, |arg| arg.span());
+            self.outer_calls.push(OuterCall { scope, column, what: OuterCalled::Grouping(bound), span });
+            return Ok(expr);
         }
+        let Aggregates::Collected(collector) = &mut cx.aggregates else { return Err(no_groups()) };
+        collector.groupings.push((column, bound));
         Ok(expr)
     }
 
@@ -424,6 +440,10 @@ impl Binder<'_> {
             BindError::NoMatch(message) => SqlError::binder(message),
         })
     }
+}
+
+fn no_groups() -> SqlError {
+    SqlError::binder("GROUPING statement cannot be used without groups")
 }
 
 /// The argument of an aggregate that says how it works, and so is the same for all rows.

@@ -14,6 +14,7 @@ use crate::exec::plan::Recursion;
 use crate::exec::source::Source;
 use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::scope::{Outer, Relation, Scope};
+use crate::sql::bind::using_key::UsingKey;
 use crate::sql::bind::{Binder, BoundQuery};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
@@ -35,7 +36,7 @@ pub struct Cte {
     name: String,
     query: Query,
     columns: Vec<Ident>,
-    /// The columns of USING KEY.
+    /// What USING KEY lists.
     keys: Vec<Ident>,
     /// MATERIALIZED or NOT, if it says so.
     materialized: Option<bool>,
@@ -58,11 +59,12 @@ enum State {
     Unused,
     /// It is being bound.
     Binding,
-    /// The step of a recursion is being bound: what its scans yield.
+    /// The step of a recursion is being bound: what its scans yield, of the rows of the step before and of all.
     InStep {
         working: CteId,
-        all: CteId,
         columns: Vec<Column>,
+        all: CteId,
+        all_columns: Vec<Column>,
     },
     /// It is bound; what its scans yield.
     Bound {
@@ -220,7 +222,7 @@ impl Binder<'_> {
     pub(super) fn bind_recurring(&mut self, name: &Ident) -> Option<Bound> {
         let cte = Cte::find(self.ctes.as_ref(), &name.value)?;
         let (id, columns) = match &*cte.state.borrow() {
-            State::InStep { all, columns, .. } if !cte.keys.is_empty() => (*all, columns.clone()),
+            State::InStep { all, all_columns, .. } if !cte.keys.is_empty() => (*all, all_columns.clone()),
             _ => return None,
         };
         Some(self.scan_cte(id, &cte.name, &name.value, &columns))
@@ -292,16 +294,20 @@ impl Binder<'_> {
         for (column, name) in columns.iter_mut().zip(&cte.columns) {
             column.name.clone_from(&name.value);
         }
-        let keys = cte
-            .keys
-            .iter()
-            .map(|key| {
-                let found = columns.iter().position(|c| c.name.eq_ignore_ascii_case(&key.value));
-                found.ok_or_else(|| Scope::of(Relation::new("", columns.clone())).unknown_column(key))
-            })
-            .collect::<Result<Vec<usize>>>()?;
+        let UsingKey { keys, aggregates } =
+            if cte.keys.is_empty() { UsingKey::default() } else { self.bind_using_key(&cte.keys, &columns)? };
+        // A step that is about rows that have changed sees their aggregates, else what the step before has made.
+        let made = columns.clone();
+        for aggregate in &aggregates {
+            columns[aggregate.column].ty = storable(&aggregate.function.return_type);
+        }
         let (working, all) = (self.ids.fresh(), self.ids.fresh());
-        *cte.state.borrow_mut() = State::InStep { working, all, columns: columns.clone() };
+        *cte.state.borrow_mut() = State::InStep {
+            working,
+            columns: if distinct { columns.clone() } else { made },
+            all,
+            all_columns: columns.clone(),
+        };
         // What the step defines depends on the rows before, and is computed in each step.
         let frame = self.frame;
         self.frame = self.frames.len();
@@ -321,7 +327,7 @@ impl Binder<'_> {
         let step = self.cast_columns(step, &types).map_err(|e| e.at(&**right))?;
         let columns: Vec<Column> = columns.into_iter().map(|c| self.ids.column(c.name, c.ty)).collect();
         let kind = match (keys.is_empty(), distinct) {
-            (false, distinct) => Recursion::Keyed { keys, distinct },
+            (false, distinct) => Recursion::Keyed { keys, aggregates, distinct },
             (true, true) => Recursion::Distinct,
             (true, false) => Recursion::All,
         };

@@ -24,6 +24,7 @@ use crate::sql::bind::{Binder, EXPRESSION_DEPTH_MAX, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parameter;
 use crate::sql::plan::{Column, ColumnId, Definition};
+use crate::sql::tokens;
 
 /// Expressions that expanding aliases may make in one statement.
 pub(super) const ALIAS_NODES_MAX: usize = 1_000_000;
@@ -161,6 +162,13 @@ impl Binder<'_> {
                 self.bind_quantified(left, compare_op, right, true, cx)
             }
             E::AllOp { left, compare_op, right } => self.bind_quantified(left, compare_op, right, false, cx),
+            E::Cast { expr, data_type, .. } if tokens::is_one_tuple(data_type) => {
+                self.bind_call("row", &[expr], cx)
+            }
+            E::Cast { format: Some(format), .. } => {
+                Err(SqlError::parser(format!("CAST takes no FORMAT; strptime reads texts by one: {format}"))
+                    .at(expr))
+            }
             E::Cast { kind, expr, data_type, .. } => self.bind_cast(kind, expr, data_type, cx),
             E::AtTimeZone { timestamp, time_zone } => self.bind_call("timezone", &[time_zone, timestamp], cx),
             E::Extract { field, expr, .. } => self.bind_extract(field, expr, cx),

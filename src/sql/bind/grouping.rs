@@ -45,6 +45,13 @@ pub(super) struct SeriesKeys {
     pub time: Option<Expr>,
 }
 
+impl Key {
+    /// Whether an expression called `name` is this key. One column may be several keys, each under a name of its own.
+    fn is(&self, name: &str, expr: &Expr) -> bool {
+        self.name.eq_ignore_ascii_case(name) && same_expr(&self.expr, expr)
+    }
+}
+
 impl Keys {
     /// Whether all that is selected is a key or constant.
     pub fn have_all(&self, outputs: &[Output]) -> bool {
@@ -218,7 +225,7 @@ impl Binder<'_> {
                 }
                 part => {
                     let key = self.bind_key(part, cx)?;
-                    let known = keys.iter().position(|k| same_expr(&k.expr, &key.expr));
+                    let known = keys.iter().position(|k| k.is(&key.name, &key.expr));
                     let at = known.unwrap_or_else(|| {
                         keys.push(key);
                         keys.len() - 1
@@ -307,10 +314,12 @@ impl Binder<'_> {
     }
 
     /// The value of `GROUPING(args)`: a bit for each argument that the set of the group lacks.
-    pub(super) fn grouping_value(&self, args: &[Expr], keys: &Keys, number: Option<&Column>) -> Result<Expr> {
+    pub(super) fn grouping_value(&self, args: &[Key], keys: &Keys, number: Option<&Column>) -> Result<Expr> {
         let mut places = vec![];
         for arg in args {
-            let Some(at) = keys.keys.iter().position(|k| same_expr(&k.expr, arg)) else {
+            let named = keys.keys.iter().position(|k| k.is(&arg.name, &arg.expr));
+            let same = || keys.keys.iter().position(|k| same_expr(&k.expr, &arg.expr));
+            let Some(at) = named.or_else(same) else {
                 return Err(SqlError::binder("GROUPING child must be a grouping column"));
             };
             places.push(at);

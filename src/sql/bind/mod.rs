@@ -46,6 +46,7 @@ mod subquery;
 mod switch;
 pub mod types;
 mod unnest;
+mod using_key;
 mod window;
 
 use std::cell::Cell;
@@ -159,8 +160,8 @@ pub struct Binder<'e> {
     alias_depth: usize,
     /// How many macros are being bound in each other, and how many were in all.
     macro_depth: usize,
-    /// Aggregates in subqueries that are of the rows of a query around, which has not taken them yet.
-    outer_aggregates: Vec<aggregate::OuterAggregate>,
+    /// Calls in subqueries that are about the rows of a query around, which has not taken them yet.
+    outer_calls: Vec<aggregate::OuterCall>,
     macro_calls: usize,
     /// The views that are being bound in each other.
     views: Vec<Arc<ViewDefinition>>,
@@ -194,7 +195,7 @@ impl<'e> Binder<'e> {
             alias_nodes: 0,
             alias_depth: 0,
             macro_depth: 0,
-            outer_aggregates: vec![],
+            outer_calls: vec![],
             macro_calls: 0,
             views: vec![],
             collations: HashMap::new(),
@@ -225,7 +226,7 @@ impl<'e> Binder<'e> {
             alias_nodes,
             alias_depth,
             macro_depth,
-            outer_aggregates,
+            outer_calls,
             macro_calls,
             views,
             collations,
@@ -241,7 +242,7 @@ impl<'e> Binder<'e> {
         swap(alias_nodes, &mut other.alias_nodes);
         swap(alias_depth, &mut other.alias_depth);
         swap(macro_depth, &mut other.macro_depth);
-        swap(outer_aggregates, &mut other.outer_aggregates);
+        swap(outer_calls, &mut other.outer_calls);
         swap(macro_calls, &mut other.macro_calls);
         swap(views, &mut other.views);
         swap(collations, &mut other.collations);

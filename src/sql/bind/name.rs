@@ -5,8 +5,8 @@ use std::fmt::Write;
 use sqlparser::ast::{
     AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, DataType, DuplicateTreatment, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
-    LambdaSyntax, ObjectName, OneOrManyWithParens, OrderByExpr, Subscript, TrimWhereField, UnaryOperator,
-    Value,
+    LambdaSyntax, NullTreatment, ObjectName, OneOrManyWithParens, OrderByExpr, Subscript, TrimWhereField,
+    UnaryOperator, Value, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 use sqlparser::tokenizer::Token;
 
@@ -169,6 +169,9 @@ impl Printer {
             Expr::SimilarTo { negated, expr, pattern, .. } => {
                 let text = format!("regexp_full_match({}, {})", self.text(expr), self.text(pattern));
                 negate(*negated, &text, out);
+            }
+            Expr::Cast { expr, data_type, .. } if tokens::is_one_tuple(data_type) => {
+                let _ = write!(out, "\"row\"({})", self.text(expr));
             }
             Expr::Cast { kind, expr, data_type, .. } => {
                 let word =
@@ -353,6 +356,7 @@ impl Printer {
     fn function(&mut self, function: &Function, out: &mut String) {
         let name = match &*function_name(&function.name) {
             "grouping" | "grouping_id" => "GROUPING".to_owned(),
+            name @ ("first" | "last") if function.over.is_some() => format!("{name}_value"),
             name => name.to_owned(),
         };
         // `a.f(x)` is printed as it is written.
@@ -365,23 +369,68 @@ impl Printer {
             FunctionArguments::Subquery(query) => {
                 let _ = write!(out, "{}({query})", quoted_function(&name));
             }
+            FunctionArguments::List(list)
+                if name == "count" && function.over.is_some() && counts_rows(list) =>
+            {
+                out.push_str("count()");
+            }
             FunctionArguments::List(list) => self.call(&name, list, out),
         }
         if let Some(filter) = &function.filter {
             let _ = write!(out, " FILTER (WHERE {})", self.text(filter));
         }
         if let Some(over) = &function.over {
-            let _ = match over {
-                sqlparser::ast::WindowType::NamedWindow(name) => write!(out, " OVER {name}"),
-                spec => write!(out, " OVER {spec}"),
-            };
+            match over {
+                WindowType::NamedWindow(name) => {
+                    let _ = write!(out, " OVER {name}");
+                }
+                WindowType::WindowSpec(spec) => {
+                    let _ = write!(out, " OVER ({})", self.window(spec));
+                }
+            }
+        }
+    }
+
+    fn window(&mut self, spec: &WindowSpec) -> String {
+        let mut parts: Vec<String> = spec.window_name.iter().map(|name| quoted(&name.value)).collect();
+        if !spec.partition_by.is_empty() {
+            let keys: Vec<_> = spec.partition_by.iter().map(|key| self.text(key)).collect();
+            parts.push(format!("PARTITION BY {}", keys.join(", ")));
+        }
+        // What the frame excludes is parsed as a key.
+        let (keys, excluded): (Vec<_>, Vec<_>) =
+            spec.order_by.iter().partition(|key| tokens::exclusion(&key.expr).is_none());
+        if !keys.is_empty() {
+            let keys: Vec<_> = keys.into_iter().map(|key| self.order_key(key)).collect();
+            parts.push(format!("ORDER BY {}", keys.join(", ")));
+        }
+        if let Some(frame) = &spec.window_frame {
+            let end = frame.end_bound.as_ref().unwrap_or(&WindowFrameBound::CurrentRow);
+            let is_default = frame.units == WindowFrameUnits::Range
+                && matches!(frame.start_bound, WindowFrameBound::Preceding(None))
+                && matches!(end, WindowFrameBound::CurrentRow);
+            if !is_default {
+                let (start, end) = (self.bound(&frame.start_bound), self.bound(end));
+                parts.push(format!("{} BETWEEN {start} AND {end}", frame.units));
+            }
+        }
+        let excluded = excluded.into_iter().filter_map(|key| tokens::exclusion(&key.expr));
+        parts.extend(excluded.filter(|what| *what != "NO OTHERS").map(|what| format!("EXCLUDE {what}")));
+        parts.join(" ")
+    }
+
+    fn bound(&mut self, bound: &WindowFrameBound) -> String {
+        match bound {
+            WindowFrameBound::CurrentRow => "CURRENT ROW".into(),
+            WindowFrameBound::Preceding(None) => "UNBOUNDED PRECEDING".into(),
+            WindowFrameBound::Following(None) => "UNBOUNDED FOLLOWING".into(),
+            WindowFrameBound::Preceding(Some(by)) => format!("{} PRECEDING", self.text(by)),
+            WindowFrameBound::Following(Some(by)) => format!("{} FOLLOWING", self.text(by)),
         }
     }
 
     fn call(&mut self, name: &str, list: &FunctionArgumentList, out: &mut String) {
-        let counts_rows = list.args.is_empty()
-            || matches!(list.args[..], [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
-        if name == "count" && counts_rows {
+        if name == "count" && counts_rows(list) {
             out.push_str("count_star()");
             return;
         }
@@ -407,12 +456,23 @@ impl Printer {
                 let _ = write!(out, " ORDER BY {}", keys.join(", "));
             }
         }
+        let ignores_nulls = |c: &FunctionArgumentClause| {
+            matches!(c, FunctionArgumentClause::IgnoreOrRespectNulls(NullTreatment::IgnoreNulls))
+        };
+        if list.clauses.iter().any(ignores_nulls) {
+            out.push_str(" IGNORE NULLS");
+        }
         out.push(')');
     }
 
     fn order_key(&mut self, key: &OrderByExpr) -> String {
         format!("{}{}", self.text(&key.expr), key.options)
     }
+}
+
+/// Whether `count` of these arguments counts rows.
+fn counts_rows(list: &FunctionArgumentList) -> bool {
+    matches!(list.args[..], [] | [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)])
 }
 
 /// `INTERVAL 1 DAY` is a call in DuckDB.

@@ -367,10 +367,22 @@ impl Binder<'_> {
                     _ => None,
                 })
                 .collect();
-            if !moved.is_empty() {
-                let subqueries = above.iter_mut().chain(having.subqueries_mut());
-                for subquery in subqueries.chain(&mut windows.subqueries).chain(qualify.subqueries_mut()) {
+            let subqueries = above.iter_mut().chain(having.subqueries_mut());
+            for subquery in subqueries.chain(&mut windows.subqueries).chain(qualify.subqueries_mut()) {
+                if !moved.is_empty() {
                     substitute_in_plan(&mut subquery.plan, &moved);
+                }
+                if !groupings.is_empty() {
+                    substitute_in_plan(&mut subquery.plan, &groupings);
+                }
+            }
+            for output in &mut outputs {
+                // Of two equal keys it is the one with its name.
+                let is_shown = |d: &&Definition| {
+                    d.column.name.eq_ignore_ascii_case(&output.name) && same_expr(&d.expr, &output.expr)
+                };
+                if let Some(key) = groups.replacements.iter().find(is_shown) {
+                    output.expr = key.column.expr();
                 }
             }
             let exprs = outputs
@@ -531,7 +543,8 @@ impl Binder<'_> {
         let bucket_time = bucket.map(|b| b.time.clone());
         let first = bucket.map(|b| Key { name: "time".into(), expr: b.start.clone() });
         for key in first.iter().chain(&keys.keys) {
-            if groups.replacements.iter().any(|d| same_expr(&d.expr, &key.expr)) {
+            // Of several grouping sets each may have another of two equal keys.
+            if keys.sets.is_none() && groups.replacements.iter().any(|d| same_expr(&d.expr, &key.expr)) {
                 continue;
             }
             // In a bucketed query the time of a row means the start of its bucket.

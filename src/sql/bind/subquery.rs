@@ -73,12 +73,12 @@ impl Binder<'_> {
             return Err(SqlError::binder(format!("{} cannot contain subqueries", cx.clause)).at(query));
         }
         let outer = Outer { scope: cx.scope, parent: cx.outer, aliases: cx.aliases };
-        let waiting = self.outer_aggregates.len();
+        let waiting = self.outer_calls.len();
         let bound = self.bind_query(query, Some(&outer));
         if bound.is_err() {
-            self.outer_aggregates.truncate(waiting);
+            self.outer_calls.truncate(waiting);
         }
-        self.claim_aggregates(cx)?;
+        self.claim_calls(cx)?;
         bound
     }
 

@@ -533,8 +533,7 @@ impl Binder<'_> {
 
 /// The rows that a frame leaves out, if the last key of its order is the marker of that.
 fn exclude_of(key: &Syntax) -> Option<FrameExclude> {
-    let Syntax::Identifier(ident) = key else { return None };
-    Some(match tokens::exclusion(ident)? {
+    Some(match tokens::exclusion(key)? {
         "CURRENT ROW" => FrameExclude::CurrentRow,
         "GROUP" => FrameExclude::Group,
         "TIES" => FrameExclude::Ties,

@@ -58,7 +58,11 @@ fn head(parser: &Parser) -> Head {
 /// CREATE of something that is not a table or an index; `None` leaves it to others.
 pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
     let head = head(parser);
-    if head.kind == "table" {
+    let is_table = head.kind == "table";
+    if is_table && head.or_replace && peek_words(parser, head.words + 1, &["if", "not", "exists"]) {
+        return Err(either_replaced_or_kept());
+    }
+    if is_table {
         return Ok(table_as(parser, &head)?);
     }
     if head.kind == "snapshot" && !head.temporary {
@@ -80,7 +84,7 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
     skip_words(parser, head.words + 1);
     let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     if head.or_replace && if_not_exists {
-        return Err(SqlError::parser("CREATE takes OR REPLACE or IF NOT EXISTS, not both"));
+        return Err(either_replaced_or_kept());
     }
     let name = parser.parse_object_name(false)?;
     let create = Create { name, or_replace: head.or_replace, if_not_exists, temporary: head.temporary };
@@ -93,6 +97,10 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
         "type" => Statement::CreateType(Box::new(CreateType { create, ty: new_type(parser)? })),
         _ => Statement::CreateMacro(Box::new(CreateMacro { create, overloads: overloads(parser)? })),
     }))
+}
+
+fn either_replaced_or_kept() -> SqlError {
+    SqlError::parser("Cannot specify both OR REPLACE and IF NOT EXISTS within single create statement")
 }
 
 /// `CREATE TABLE name(a, b) AS query`, whose columns have names and no types; `None` leaves all else to others.

@@ -1,6 +1,8 @@
 //! DROP.
 
-use crate::catalog::ObjectKind;
+use sqlparser::ast::ObjectName;
+
+use crate::catalog::{Namespace, ObjectKind};
 use crate::sql::ast::Drop;
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::statement::{create_index, object};
@@ -11,7 +13,8 @@ pub fn run(session: &mut Session, drop: &Drop) -> Result<Outcome, Failure> {
         return create_index::drop(session, drop.if_exists, &drop.names);
     }
     for name in &drop.names {
-        let mut writer = session.writer_of(drop.kind, name)?;
+        let kind = kind_of(session, drop.kind, name)?;
+        let mut writer = session.writer_of(kind, name)?;
         let mut gone: Option<(String, String)> = None;
         let at = |e: crate::table::TableError| match Failure::from(e) {
             Failure::Sql(e) => Failure::Sql(e.at(name)),
@@ -26,7 +29,7 @@ pub fn run(session: &mut Session, drop: &Drop) -> Result<Outcome, Failure> {
                     writer.transaction()?.drop_schema(schema, drop.cascade).map_err(at)?;
                 }
             }
-        } else if let Some(found) = object::find(&mut writer, drop.kind, name, drop.if_exists, "drop")? {
+        } else if let Some(found) = object::find(&mut writer, kind, name, drop.if_exists, "drop")? {
             writer.transaction()?.drop_object(found.id(), drop.cascade).map_err(at)?;
         }
         writer.finish()?;
@@ -35,4 +38,15 @@ pub fn run(session: &mut Session, drop: &Drop) -> Result<Outcome, Failure> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The kind of what is dropped: a macro may be one that stands for a query, if there is no other of its name.
+fn kind_of(session: &Session, kind: ObjectKind, name: &ObjectName) -> Result<ObjectKind, Failure> {
+    if kind != ObjectKind::Macro {
+        return Ok(kind);
+    }
+    let view = session.read_view();
+    let is_there = |namespace| view.lookup(namespace, name).map(|found| found.is_some());
+    let of_query = !is_there(Namespace::Function)? && is_there(Namespace::TableFunction)?;
+    Ok(if of_query { ObjectKind::TableMacro } else { kind })
 }

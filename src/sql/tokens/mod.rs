@@ -31,10 +31,12 @@
 mod behind;
 mod listing;
 mod lookahead;
+mod one_tuple;
 mod path;
 mod pivot;
 mod star;
 mod table;
+mod using_key;
 mod window;
 mod word;
 
@@ -44,6 +46,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
 use self::lookahead::{keyword_of, next, next_index};
+pub use self::one_tuple::is_one_tuple;
+pub use self::using_key::keyed_aggregate;
 use crate::exec::functions::TO_END;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql;
@@ -75,8 +79,9 @@ const SPECIAL_FUNCTIONS: &[Keyword] = &[
     Keyword::TRIM,
 ];
 
-/// The rows that a frame leaves out, if this is the marker that stands for `EXCLUDE …`: the words behind it.
-pub fn exclusion(ident: &Ident) -> Option<&str> {
+/// The rows that a frame leaves out, if this key is the marker that stands for `EXCLUDE …`: the words behind it.
+pub fn exclusion(key: &Expr) -> Option<&str> {
+    let Expr::Identifier(ident) = key else { return None };
     if ident.quote_style == Some(forms::MARK) { ident.value.strip_prefix("EXCLUDE ") } else { None }
 }
 
@@ -149,6 +154,8 @@ struct Level {
     square: bool,
     /// FOR was seen in square brackets.
     comprehension: bool,
+    /// It is a tuple of one value.
+    one_tuple: bool,
     /// Brackets that close with its own.
     closes: u8,
     /// It is in the parentheses of a PIVOT (true) or an UNPIVOT (false) behind a table.
@@ -252,11 +259,21 @@ impl Rewriter {
                 }
                 if self.levels.len() > 1 {
                     self.run -= self.level().run;
-                    if let Some(Level { pivot: Some(is_pivot), .. }) = self.levels.pop() {
+                    let closed = self.levels.pop().unwrap_or_default();
+                    if let Some(is_pivot) = closed.pivot {
                         self.end_of_pivot(is_pivot, token.span);
+                    }
+                    if closed.one_tuple {
+                        self.out.push(token.clone());
+                        self.end_of_one_tuple(token.span);
+                        return 1;
                     }
                 }
                 token.token.clone()
+            }
+            Token::Comma if self.ends_one_tuple(raw, i) => {
+                self.level().one_tuple = true;
+                return 1;
             }
             Token::Comma | Token::SemiColon => {
                 self.run -= std::mem::take(&mut self.level().run);

@@ -243,9 +243,8 @@ impl Rewriter {
             }
             "using" if word_at(raw, i, 0) == "key" && nth(raw, i, 1) == Some(&Token::LParen) => {
                 self.open_cte_options(span);
-                self.push_marker(forms::USING_KEY, span);
-                self.push(Token::Comma, span);
-                Some(taken(1))
+                let open = taken(1);
+                Some(open + self.using_key(raw, i + open - 1, span) - 1)
             }
             "materialized" if self.is_behind_as() => {
                 let not = self.drop_word(Keyword::NOT);
