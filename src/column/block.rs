@@ -24,7 +24,7 @@ use crate::column::nested;
 use crate::column::physical::Physical;
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::reader::{ChunkReader, TEXT};
-use crate::column::shared::{Shared, check_codes};
+use crate::column::shared::{CodeSet, Shared, check_codes};
 use crate::column::types::LogicalType;
 use crate::column::views::{Views, dictionary_array, null_dictionary_array};
 
@@ -402,6 +402,26 @@ impl Block<'_> {
             None => values,
             Some(valid) if to_null => &values | &!valid,
             Some(valid) => &values & valid,
+        }))
+    }
+
+    /// The rows whose positions in the dictionary are in a set, and those that are NULL, if these pass. `None` if the values
+    /// are no positions.
+    pub(crate) fn filter_codes(&self, set: &CodeSet, null_passes: bool) -> Decoded<Option<BooleanBuffer>> {
+        let rows = self.entry.rows;
+        if !self.coded() {
+            return Ok(None);
+        }
+        if self.entry.null_form == nulls::ALL {
+            let all = if null_passes { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) };
+            return Ok(Some(all));
+        }
+        let (stream, nulls) = self.parts()?;
+        let values = set.filter(stream, rows, self.chunk.shared()?.len())?;
+        Ok(Some(match nulls {
+            None => values,
+            Some(nulls) if null_passes => &values | &!nulls.inner(),
+            Some(nulls) => &values & nulls.inner(),
         }))
     }
 

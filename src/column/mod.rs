@@ -53,5 +53,6 @@ pub use layout::{BLOCK_ROWS, CHUNK_ALIGN, ROW_GROUP_ROWS};
 pub use length::LengthUnit;
 pub use meta::ChunkMeta;
 pub use reader::ChunkReader;
+pub(crate) use shared::CodeSet;
 pub use stats::ChunkStats;
 pub use writer::{EncodeOptions, EncodedChunk, encode_chunk};

@@ -326,6 +326,18 @@ impl ChunkReader {
         block.filter(predicates).map_err(|d| self.corrupt(Some(index), d))
     }
 
+    /// The rows of block `index` whose positions in the [dictionary](Self::dictionary) are in a set, and those that are NULL,
+    /// if these pass. `None` if the chunk has no dictionary.
+    pub(crate) fn filter_codes(
+        &self,
+        index: usize,
+        set: &CodeSet,
+        null_passes: bool,
+    ) -> Result<Option<BooleanBuffer>> {
+        let block = self.block(index)?;
+        block.filter_codes(set, null_passes).map_err(|d| self.corrupt(Some(index), d))
+    }
+
     /// Whether [`ChunkReader::filter_block`] has to decode all of block `index` for a condition, so that who wants the
     /// values too had better read them first.
     pub fn filter_decodes(&self, index: usize, predicate: &Predicate) -> Result<bool> {

@@ -188,7 +188,7 @@ pub(crate) enum CodeSet {
 
 impl CodeSet {
     /// The set of the set bits.
-    fn new(bits: &BooleanBuffer) -> Self {
+    pub(crate) fn new(bits: &BooleanBuffer) -> Self {
         let mut slices = bits.set_slices();
         match (slices.next(), slices.next()) {
             (None, _) => Self::None,
@@ -211,10 +211,22 @@ impl CodeSet {
                 Ok(bits.finish())
             }
             Self::Flags(flags) => {
-                let codes = int::decode_vec::<u32>(stream, count)?;
-                check_codes(&codes, len)?;
                 let mut bits = Bits::new(count);
-                bits.set_where(0, &codes, |code| flags[code as usize] != 0);
+                let has = |code: u32| flags[code as usize] != 0;
+                if let Some((codes, lengths)) = int::in_runs::<u32>(stream, count)? {
+                    check_codes(&codes, len)?;
+                    let mut start = 0;
+                    for (code, length) in codes.into_iter().zip(lengths) {
+                        if has(code) {
+                            bits.set_range(start, length as usize);
+                        }
+                        start += length as usize;
+                    }
+                } else {
+                    let codes = int::decode_vec::<u32>(stream, count)?;
+                    check_codes(&codes, len)?;
+                    bits.set_where(0, &codes, has);
+                }
                 Ok(bits.finish())
             }
         }

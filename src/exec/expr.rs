@@ -150,6 +150,11 @@ impl Expr {
     }
 }
 
+/// Whether the value differs from call to call.
+pub fn is_volatile(e: &Expr) -> bool {
+    matches!(e, Expr::Call { function, .. } if function.volatile) || e.children().into_iter().any(is_volatile)
+}
+
 /// One key of a sort order.
 #[derive(Debug, Clone)]
 pub struct SortKey {

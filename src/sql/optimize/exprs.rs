@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::column::predicate::CompareOp;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+pub use crate::exec::expr::is_volatile;
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::ScalarFunction;
 use crate::sql::optimize::columns::ColumnSet;
@@ -68,11 +69,6 @@ pub fn is_boolean(e: &Expr, value: bool) -> bool {
 /// Whether the expression is the constant NULL.
 pub fn is_null_literal(e: &Expr) -> bool {
     matches!(e, Expr::Literal { value: Scalar::Null, .. })
-}
-
-/// Whether the value differs from call to call.
-pub fn is_volatile(e: &Expr) -> bool {
-    matches!(e, Expr::Call { function, .. } if function.volatile) || e.children().into_iter().any(is_volatile)
 }
 
 /// Whether the expression uses no column.

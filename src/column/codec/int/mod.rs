@@ -8,6 +8,8 @@ mod constant;
 mod delta;
 mod frame;
 mod lag;
+#[cfg(test)]
+mod laws;
 mod multiples;
 mod patched;
 mod plain;
@@ -284,6 +286,11 @@ pub(crate) fn filter<O: Lane>(
     bits: &mut Bits,
 ) -> Decoded<()> {
     with_codec!(stream.codec, filter(stream, count, span, bits), else stream.misplaced())
+}
+
+/// If the stream is in runs: the numbers, and how often each comes. These add up to the count.
+pub(crate) fn in_runs<O: Lane>(stream: Stream<'_>, count: usize) -> Decoded<Option<(Vec<O>, Vec<u32>)>> {
+    if stream.codec == Codec::Runs { runs::parts(stream, count).map(Some) } else { Ok(None) }
 }
 
 /// If the numbers lie in the stream as in memory: their bytes.

@@ -51,7 +51,7 @@ fn may_nest(codec: Codec) -> bool {
 }
 
 /// Values and lengths of the runs, as many of each, and lengths that add up to `count`.
-fn parts<O: Lane>(mut stream: Stream<'_>, count: usize) -> Decoded<(Vec<O>, Vec<u32>)> {
+pub(super) fn parts<O: Lane>(mut stream: Stream<'_>, count: usize) -> Decoded<(Vec<O>, Vec<u32>)> {
     let runs = stream.c;
     ensure(runs <= count, "more runs than values")?;
     let values_len = stream.payload.u32()? as usize;
@@ -63,6 +63,35 @@ fn parts<O: Lane>(mut stream: Stream<'_>, count: usize) -> Decoded<(Vec<O>, Vec<
     let total: u64 = lengths.iter().map(|n| u64::from(*n)).sum();
     ensure(total == count as u64, "lengths of runs do not add up")?;
     Ok((values, lengths))
+}
+
+/// Finds the runs of rows. Rows that come in order are found by going on from the one before.
+pub(super) struct Finder<'a> {
+    lengths: &'a [u32],
+    run: usize,
+    /// Its first row, and the one behind it.
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn new(lengths: &'a [u32]) -> Self {
+        Self { lengths, run: 0, start: 0, end: lengths.first().map_or(0, |length| *length as usize) }
+    }
+
+    /// The run of a row, which must be less than the sum of the lengths, and the place of the row in it.
+    #[inline]
+    pub(super) fn find(&mut self, row: usize) -> (usize, usize) {
+        if row < self.start {
+            *self = Self::new(self.lengths);
+        }
+        while row >= self.end {
+            self.run += 1;
+            self.start = self.end;
+            self.end += self.lengths[self.run] as usize;
+        }
+        (self.run, row - self.start)
+    }
 }
 
 impl IntCodec for Runs {
@@ -105,6 +134,13 @@ impl IntCodec for Runs {
         Ok(())
     }
 
+    fn select<O: Lane>(stream: Stream<'_>, count: usize, rows: &[u16], out: &mut Vec<O>) -> Decoded<()> {
+        let (values, lengths) = parts::<O>(stream, count)?;
+        let mut runs = Finder::new(&lengths);
+        out.extend(rows.iter().map(|row| values[runs.find(usize::from(*row)).0]));
+        Ok(())
+    }
+
     fn filter<O: Lane>(stream: Stream<'_>, count: usize, span: Span<O>, bits: &mut Bits) -> Decoded<()> {
         let (values, lengths) = parts::<O>(stream, count)?;
         let mut at = 0;
@@ -120,7 +156,10 @@ impl IntCodec for Runs {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::column::codec::int::laws::read_in_all_ways;
 
     #[test]
     fn regular_runs_are_small_however_short() {
@@ -143,5 +182,16 @@ mod tests {
         assert!(IntStats::of(&values).in_runs.is_none());
         let values: Vec<i64> = (0..2048).map(|i| i / 3 % 2 + i % 2).collect();
         assert!(IntStats::of(&values).in_runs.is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_read_in_any_way(runs in prop::collection::vec((any::<i64>(), 1_usize..60), 1..20)) {
+            let values: Vec<i64> = runs.into_iter().flat_map(|(value, times)| vec![value; times]).collect();
+            let mut out = vec![];
+            let stats = IntStats::of(&values);
+            int::encode(&values, &stats, Shape::of_width(8), Some(Codec::Runs), &mut out);
+            read_in_all_ways(&values, &out, &[]);
+        }
     }
 }

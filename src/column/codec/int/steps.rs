@@ -5,8 +5,10 @@
 //! steps or multiples itself.
 
 use crate::column::codec::bitpack::{Lane, bits_for};
+use crate::column::codec::bits::Bits;
+use crate::column::codec::int::sequence::passing;
 use crate::column::codec::int::{
-    self, Domain, HEAD, IntCodec, IntStats, Shape, choose, encode_as, middle, number,
+    self, Domain, HEAD, IntCodec, IntStats, Shape, Span, choose, encode_as, middle, number, runs,
 };
 use crate::column::codec::{Codec, Stream, StreamHead};
 use crate::column::le::{Decoded, ensure};
@@ -49,6 +51,40 @@ fn may_nest(codec: Codec) -> bool {
     !matches!(codec, Codec::Steps | Codec::Multiples | Codec::Lag)
 }
 
+/// The first number, and the stream of differences of the others.
+fn parts<'a, O: Lane>(stream: &mut Stream<'a>, count: usize) -> Decoded<(O, Stream<'a>)> {
+    let first = number(&mut stream.payload)?;
+    let differences = stream.nested_rest()?;
+    ensure(may_nest(differences.codec) && count > 0, "steps of what they cannot be")?;
+    Ok((first, differences))
+}
+
+/// Numbers whose differences come in runs. Where they go on evenly, one is known without those before it.
+struct Even<O> {
+    /// Of each run the number before it, and the difference.
+    runs: Vec<(O, O)>,
+    /// And how many numbers it has.
+    lengths: Vec<u32>,
+}
+
+impl<O: Lane> Even<O> {
+    /// Of the stream of differences of `count` numbers; `None` if they do not come in runs.
+    fn of(first: O, differences: Stream<'_>, count: usize) -> Decoded<Option<Self>> {
+        if differences.codec != Codec::Runs {
+            return Ok(None);
+        }
+        let (steps, lengths) = runs::parts::<O>(differences, count - 1)?;
+        let mut before = first;
+        let with_number_before = |(step, length): (O, &u32)| {
+            let run = (before, step);
+            before = before.plus(step.times(O::truncate(u64::from(*length))));
+            run
+        };
+        let runs = steps.into_iter().zip(&lengths).map(with_number_before).collect();
+        Ok(Some(Self { runs, lengths }))
+    }
+}
+
 impl IntCodec for Steps {
     const CODEC: Codec = Codec::Steps;
 
@@ -65,9 +101,7 @@ impl IntCodec for Steps {
     }
 
     fn decode<O: Lane>(mut stream: Stream<'_>, count: usize, out: &mut Vec<O>) -> Decoded<()> {
-        let first = number(&mut stream.payload)?;
-        let differences = stream.nested_rest()?;
-        ensure(may_nest(differences.codec) && count > 0, "steps of what they cannot be")?;
+        let (first, differences) = parts(&mut stream, count)?;
         let start = out.len();
         out.push(first);
         int::decode(differences, count - 1, out)?;
@@ -78,11 +112,58 @@ impl IntCodec for Steps {
         }
         Ok(())
     }
+
+    fn select<O: Lane>(stream: Stream<'_>, count: usize, rows: &[u16], out: &mut Vec<O>) -> Decoded<()> {
+        let mut rest = stream;
+        let (first, differences) = parts::<O>(&mut rest, count)?;
+        let Some(Even { runs, lengths }) = Even::of(first, differences, count)? else {
+            let all = int::decode_vec::<O>(stream, count)?;
+            out.extend(rows.iter().map(|row| all[usize::from(*row)]));
+            return Ok(());
+        };
+        let mut finder = runs::Finder::new(&lengths);
+        out.extend(rows.iter().map(|row| {
+            let Some(row) = usize::from(*row).checked_sub(1) else { return first };
+            let (run, at) = finder.find(row);
+            let (before, step) = runs[run];
+            before.plus(step.times(O::truncate(at as u64 + 1)))
+        }));
+        Ok(())
+    }
+
+    fn filter<O: Lane>(stream: Stream<'_>, count: usize, span: Span<O>, bits: &mut Bits) -> Decoded<()> {
+        let mut rest = stream;
+        let (first, differences) = parts::<O>(&mut rest, count)?;
+        let Some(Even { runs, lengths }) = Even::of(first, differences, count)? else {
+            bits.set_where(0, &int::decode_vec(stream, count)?, |v| span.test(v));
+            return Ok(());
+        };
+        bits.set_range(0, usize::from(span.test(first)));
+        let mut start = 1;
+        for ((before, step), length) in runs.into_iter().zip(lengths) {
+            let len = length as usize;
+            match passing(before, step, len, span) {
+                Some(ranges) => ranges.into_iter().for_each(|r| bits.set_range(start + r.start, r.len())),
+                None => {
+                    let mut number = before;
+                    for row in start..start + len {
+                        number = number.plus(step);
+                        bits.set_range(row, usize::from(span.test(number)));
+                    }
+                }
+            }
+            start += len;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::column::codec::int::laws::read_in_all_ways;
     use crate::column::codec::int::{decode_vec, encode};
 
     #[test]
@@ -113,5 +194,24 @@ mod tests {
         assert!(out.len() < 2048 * 8 / 8 + 100, "{}", out.len());
         let decoded = decode_vec::<u64>(Stream::parse(&out).unwrap(), walk.len()).unwrap();
         assert_eq!(decoded.into_iter().map(|v| v as i64).collect::<Vec<_>>(), walk);
+    }
+
+    proptest! {
+        #[test]
+        fn even_steps_are_read_in_any_way(
+            first in any::<i64>(),
+            runs in prop::collection::vec((0_u32..64, any::<i64>(), 1_usize..60), 2..20),
+        ) {
+            let mut values = vec![first];
+            for (shift, step, times) in runs {
+                for _ in 0..times {
+                    values.push(values[values.len() - 1].wrapping_add(step >> shift));
+                }
+            }
+            let mut out = vec![];
+            let stats = IntStats::of(&values);
+            encode(&values, &stats, Shape::of_width(8), Some(Codec::Steps), &mut out);
+            read_in_all_ways(&values, &out, &[]);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::column::stats::ChunkStats;
 use crate::column::types::LogicalType;
 use crate::exec::error::Result;
 use crate::exec::eval::is_fallible;
-use crate::exec::expr::Expr;
+use crate::exec::expr::{Expr, is_volatile};
 
 /// One of the conditions that all must be true.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Conjunct {
     pub expr: Expr,
     /// The same, if it compares a column with a constant: position of the column, condition.
     pub simple: Option<(usize, Predicate)>,
+    /// The position of its only column, if that is of strings and only its values tell whether the condition holds.
+    pub of_strings: Option<usize>,
     /// Positions of the columns it needs.
     pub columns: Vec<usize>,
     /// It may fail for some values, so it is asked only about rows that satisfy all before it.
@@ -24,6 +26,9 @@ pub(super) struct Conjunct {
     cost: f64,
     observed: Observed,
 }
+
+/// What it costs to look for a row's position in a dictionary among those that pass; see `cost`.
+const CODE_COST: f64 = 1.0;
 
 /// Rows that a condition was asked about, and those of them that satisfied it, by all workers of a scan.
 #[derive(Debug, Default)]
@@ -64,7 +69,12 @@ impl Conjunct {
         collect_columns(&expr, &mut columns);
         columns.sort_unstable();
         columns.dedup();
+        let of_strings = match columns[..] {
+            [column] if simple.is_none() && !is_volatile(&expr) && has_strings(&expr) => Some(column),
+            _ => None,
+        };
         Self {
+            of_strings,
             cost: cost(&expr),
             fallible: is_fallible(&expr),
             simple,
@@ -79,9 +89,16 @@ impl Conjunct {
         self.observed.add(seen, kept);
     }
 
-    /// The lower, the earlier it is evaluated.
-    pub fn rank(&self) -> f64 {
-        self.observed.rank(self.cost)
+    /// The column of strings of which a dictionary may tell whether the condition holds.
+    pub fn told_by_dictionary(&self) -> Option<usize> {
+        let simple = self.simple.as_ref().map(|(column, _)| *column).filter(|_| has_strings(&self.expr));
+        simple.or(self.of_strings)
+    }
+
+    /// The lower, the earlier it is evaluated. If a dictionary tells whether it holds: how many strings that has, as a share
+    /// of the rows.
+    pub fn rank(&self, dictionary: Option<f64>) -> f64 {
+        self.observed.rank(dictionary.map_or(self.cost, |share| CODE_COST + share * self.cost))
     }
 }
 
@@ -109,6 +126,13 @@ fn collect_columns(expr: &Expr, out: &mut Vec<usize>) {
     for child in expr.children() {
         collect_columns(child, out);
     }
+}
+
+/// Whether a column that it needs is of strings.
+fn has_strings(expr: &Expr) -> bool {
+    use LogicalType as T;
+    matches!(expr, Expr::Column { ty: T::Varchar | T::Json | T::Blob, .. })
+        || expr.children().into_iter().any(has_strings)
 }
 
 /// A rough cost for a row.

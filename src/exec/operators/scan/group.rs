@@ -2,6 +2,7 @@
 //! ([`block_order`]).
 
 mod block_order;
+mod by_dictionary;
 mod selection;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, NullArray};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_select::filter::filter;
 
+use by_dictionary::ByDictionary;
 use selection::Selection;
 
 use super::TableScan;
@@ -45,6 +47,8 @@ pub(super) struct GroupScan {
     hints: Vec<(usize, Predicate)>,
     /// In which order conditions and members are asked.
     steps: Vec<Step>,
+    /// What dictionaries say, for each of the scan's conditions.
+    by_dictionary: Vec<ByDictionary>,
     /// One for each of the scan's hints.
     caches: Vec<FindCache>,
     deletes: Option<BooleanBuffer>,
@@ -127,8 +131,9 @@ const MEMBERS_MIN_DROPPED: f64 = 0.25;
 const MEMBERS_COST: f64 = 2.0;
 
 /// The order in which conditions and members are best asked. Conditions that may fail come last and stay in the order
-/// they were written in.
-fn evaluation_order(scan: &TableScan, conjuncts: &[usize]) -> Vec<Step> {
+/// they were written in. Each condition comes with the share of the rows that the strings of a dictionary are that tells
+/// whether it holds, if there is one.
+fn evaluation_order(scan: &TableScan, conjuncts: &[(usize, Option<f64>)]) -> Vec<Step> {
     let members = (0..scan.hints.len()).filter(|&h| {
         let observed = &scan.observed[h];
         matches!(scan.hints[h].kind, HintKind::Members(..))
@@ -136,9 +141,10 @@ fn evaluation_order(scan: &TableScan, conjuncts: &[usize]) -> Vec<Step> {
     });
     let mut steps: Vec<(bool, f64, Step)> = members
         .map(|h| (false, scan.observed[h].rank(MEMBERS_COST), Step::Members(h)))
-        .chain(conjuncts.iter().map(|&c| {
+        .chain(conjuncts.iter().map(|&(c, dictionary)| {
             let conjunct = &scan.conjuncts[c];
-            (conjunct.fallible, if conjunct.fallible { 0.0 } else { conjunct.rank() }, Step::Conjunct(c))
+            let rank = if conjunct.fallible { 0.0 } else { conjunct.rank(dictionary) };
+            (conjunct.fallible, rank, Step::Conjunct(c))
         }))
         .collect();
     steps.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
@@ -153,6 +159,7 @@ impl GroupScan {
         let width = scan.columns.len();
         let detail = scan.context.profile.get().map(|_| Box::default());
         let caches = scan.hints.iter().map(|_| FindCache::default()).collect();
+        let by_dictionary = scan.conjuncts.iter().map(|_| ByDictionary::default()).collect();
         Self {
             scan,
             group,
@@ -162,6 +169,7 @@ impl GroupScan {
             conjuncts: vec![],
             hints: vec![],
             steps: vec![],
+            by_dictionary,
             caches,
             deletes: None,
             candidates: None,
@@ -248,7 +256,15 @@ impl GroupScan {
             self.work.note(|detail| detail.row_groups_unwanted += 1);
             return self.skip();
         }
-        self.steps = evaluation_order(&scan, &left);
+        let mut with_dictionaries = Vec::with_capacity(left.len());
+        for &c in &left {
+            let dictionary = match scan.conjuncts[c].told_by_dictionary() {
+                Some(column) => self.dictionary_share(column, &stats(column)?)?,
+                None => None,
+            };
+            with_dictionaries.push((c, dictionary));
+        }
+        self.steps = evaluation_order(&scan, &with_dictionaries);
         self.deletes = self.group.deletes()?;
         // The first column to be read says how the row group is cut.
         let conditions = self.conjuncts.iter().flat_map(|&c| &scan.conjuncts[c].columns);
@@ -271,6 +287,13 @@ impl GroupScan {
             detail.blocks += blocks;
         });
         Ok(())
+    }
+
+    /// The share of the rows that the values of a column's dictionary are; `None` if it has none.
+    fn dictionary_share(&mut self, column: usize, stats: &ChunkStats) -> Result<Option<f64>> {
+        let codec = self.reader(column)?.codec_of_block(0).map_err(TableError::from)?;
+        let distinct = stats.distinct.filter(|_| codec == Codec::Dictionary);
+        Ok(distinct.map(|distinct| distinct as f64 / stats.rows.max(1) as f64))
     }
 
     fn is_row_id(&self, column: usize) -> bool {
@@ -518,6 +541,9 @@ impl GroupScan {
         left: &mut Vec<usize>,
     ) -> Result<bool> {
         let scan = self.scan.clone();
+        if let Some(column) = scan.conjuncts[conjunct].of_strings {
+            return self.apply_by_dictionary(conjunct, column, index, selection);
+        }
         let Some((column, predicate)) = &scan.conjuncts[conjunct].simple else { return Ok(false) };
         if decoded[*column].is_some() || self.had_better_read(*column, index, predicate, selection)? {
             return Ok(false);
@@ -537,6 +563,35 @@ impl GroupScan {
         selection.and(mask);
         together.iter().for_each(|c| scan.conjuncts[*c].observe(before, selection.left));
         left.retain(|c| !together.contains(c));
+        Ok(true)
+    }
+
+    /// Evaluates a condition on a column of strings by what it says of those of the dictionary. Returns whether that could
+    /// be done.
+    fn apply_by_dictionary(
+        &mut self,
+        conjunct: usize,
+        column: usize,
+        index: usize,
+        selection: &mut Selection,
+    ) -> Result<bool> {
+        let scan = self.scan.clone();
+        let reader = self.reader(column)?;
+        if matches!(self.by_dictionary[conjunct], ByDictionary::Unknown) {
+            // As if as many were left of each of the blocks to come.
+            let rows = selection.left * (self.blocks - index);
+            let place = (column, scan.columns.len());
+            let expr = &scan.conjuncts[conjunct].expr;
+            self.by_dictionary[conjunct].ask(expr, place, &reader, rows, &scan.context)?;
+        }
+        let ByDictionary::Told { set, null_passes } = &self.by_dictionary[conjunct] else { return Ok(false) };
+        let mask = reader.filter_codes(index, set, *null_passes).map_err(TableError::from)?;
+        let Some(mask) = mask else { return Ok(false) };
+        self.count_decoded(&reader, index)?;
+        self.work.note(|detail| detail.dictionary_filters += 1);
+        let before = selection.left;
+        selection.and(mask);
+        scan.conjuncts[conjunct].observe(before, selection.left);
         Ok(true)
     }
 
