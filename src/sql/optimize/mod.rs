@@ -24,6 +24,7 @@ pub mod simplify;
 pub mod sums;
 #[cfg(test)]
 pub(super) mod testing;
+pub mod time_parts;
 
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};

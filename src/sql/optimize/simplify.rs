@@ -17,6 +17,7 @@ use crate::sql::optimize::exprs::{
     split_conjunction,
 };
 use crate::sql::optimize::ranges;
+use crate::sql::optimize::time_parts;
 use crate::sql::plan::LogicalPlan;
 
 /// Lists of equalities of one column that are this long become an IN list.
@@ -77,6 +78,10 @@ pub fn simplify_conditions(conditions: &mut Vec<Expr>, context: &ExecContext) {
 
 /// What may be made of an expression where NULL counts as FALSE.
 fn as_filter(e: &mut Expr, context: &ExecContext) {
+    if let Some(bounds) = time_parts::bounds(e, context) {
+        *e = bounds;
+        return;
+    }
     match e {
         Expr::And(all) => {
             for e in all.iter_mut() {
