@@ -42,6 +42,19 @@ const WORDS: &str = "\
     where whitespace window with within without work wrapper write xml xmlattributes xmlconcat xmlelement \
     xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable year years yes zone";
 
+/// DuckDB's reserved words: those that are no names of tables and columns without quotes.
+const RESERVED: &str = "\
+    all analyse analyze and any array as asc asymmetric both case cast check collate column constraint \
+    create default deferrable desc describe distinct do else end except false fetch for foreign from group \
+    having in initially intersect into lambda lateral leading limit not null offset on only or order pivot \
+    pivot_longer pivot_wider placing primary qualify references returning select show some summarize \
+    symmetric table then to trailing true union unique unpivot using variadic when where window with";
+
+/// Bytes of the longest of them.
+const RESERVED_BYTES_MAX: usize = 12;
+
+static RESERVED_SET: LazyLock<HashSet<&str>> = LazyLock::new(|| RESERVED.split(' ').collect());
+
 static SET: LazyLock<HashSet<&str>> = LazyLock::new(|| WORDS.split(' ').collect());
 
 /// Whether a name in lower case means something in SQL.
@@ -49,9 +62,21 @@ pub fn is_word_of_sql(name: &str) -> bool {
     SET.contains(name)
 }
 
+/// Whether a name, in any case, is a word of SQL that can be a name in quotes only.
+pub fn is_reserved(name: &str) -> bool {
+    name.len() <= RESERVED_BYTES_MAX && RESERVED_SET.contains(&*name.to_ascii_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reserved_words_are_words() {
+        assert!(["order", "SELECT", "pivot_longer"].into_iter().all(is_reserved));
+        assert!(!["id", "value", "year", "orders", ""].into_iter().any(is_reserved));
+        assert!(RESERVED.split(' ').all(|word| is_word_of_sql(word) && word.len() <= RESERVED_BYTES_MAX));
+    }
 
     #[test]
     fn words_are_known_and_names_are_not() {

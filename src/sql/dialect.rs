@@ -14,6 +14,7 @@ use sqlparser::tokenizer::Token;
 use crate::sql::fluxql;
 use crate::sql::forms::{self, MARK};
 use crate::sql::lookahead::tokens;
+use crate::sql::reserved::is_reserved_word;
 use crate::sql::tokens::{AND_SAMPLE, GLOB, IN, NOT_IN, PERCENT, POWER};
 
 /// The dialect.
@@ -141,6 +142,17 @@ impl Dialect for FluxDialect {
         !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(kw)
             && !matches!(kw, Keyword::COLLATE)
             && !is_on_conflict
+    }
+
+    // Lists ask what an alias is too, for where they end behind a last comma, so that reserved words are refused here.
+    fn is_select_item_alias(&self, explicit: bool, kw: &Keyword, parser: &mut Parser) -> bool {
+        let is_reserved = is_reserved_word(&parser.get_current_token().token);
+        explicit || !is_reserved && self.is_column_alias(kw, parser)
+    }
+
+    fn is_table_factor_alias(&self, explicit: bool, kw: &Keyword, parser: &mut Parser) -> bool {
+        let is_reserved = is_reserved_word(&parser.get_current_token().token);
+        explicit || !is_reserved && self.is_table_alias(kw, parser)
     }
 
     fn parse_infix(

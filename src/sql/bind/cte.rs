@@ -21,6 +21,7 @@ use crate::sql::forms;
 use crate::sql::optimize::columns::{ColumnSet, copy_with_fresh_ids};
 use crate::sql::optimize::exprs::is_volatile;
 use crate::sql::plan::{Column, ColumnIds, CteId, Definition, LogicalPlan};
+use crate::sql::reserved::check_name;
 use crate::sql::walk;
 
 /// CTEs that one statement can define.
@@ -107,6 +108,7 @@ impl Binder<'_> {
     pub fn bind_with(&mut self, with: &ast::With, outer: Option<&Outer<'_>>) -> Result<()> {
         for (i, cte) in with.cte_tables.iter().enumerate() {
             let name = &cte.alias.name;
+            check_name(name)?;
             let count = self.ctes.as_ref().map_or(0, |c| c.count) + 1;
             if count > CTES_MAX {
                 return Err(SqlError::binder(format!("more than {CTES_MAX} CTEs")).at_span(name.span));

@@ -28,6 +28,7 @@ use crate::sql::forms::{self, SampleSyntax};
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::parser::{factor_query, parse_query};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan, Sample, SampleMethod, SampleSize};
+use crate::sql::reserved::check_name;
 use crate::sql::session::{DatabaseView, FoundObject, SYSTEM_DATABASE, parts};
 use crate::sql::sources::SystemView;
 use crate::sql::{sources, stack};
@@ -343,7 +344,7 @@ impl Binder<'_> {
                 let source = factor_query((**table).clone())?;
                 let body = aggregate_functions.first().map(|f| &f.expr);
                 let Some(pivot) = body.and_then(first_argument).and_then(forms::pivot) else {
-                    return Err(SqlError::internal("a PIVOT without what is in it"));
+                    return Err(SqlError::parser("syntax error: PIVOT needs its parentheses behind it"));
                 };
                 let bound = self.bind_pivot(&pivot, &source, lateral)?;
                 with_alias(derived("", bound), alias.as_ref())
@@ -351,7 +352,7 @@ impl Binder<'_> {
             TableFactor::Unpivot { table, value, null_inclusion, alias, .. } => {
                 let source = factor_query((**table).clone())?;
                 let Some(mut unpivot) = forms::unpivot(value) else {
-                    return Err(SqlError::internal("an UNPIVOT without what is in it"));
+                    return Err(SqlError::parser("syntax error: UNPIVOT needs its parentheses behind it"));
                 };
                 unpivot.include_nulls = *null_inclusion == Some(ast::NullInclusion::IncludeNulls);
                 let bound = self.bind_unpivot(&unpivot, &source, lateral)?;
@@ -789,6 +790,7 @@ fn system_view(qualifier: &[&Ident], name: &Ident) -> Option<&'static SystemView
 /// Gives a table, and possibly its columns, other names.
 fn with_alias(mut bound: Bound, alias: Option<&TableAlias>) -> Result<Bound> {
     let Some(alias) = alias else { return Ok(bound) };
+    check_name(&alias.name)?;
     // Who writes that means the clause: without this all rows would fall into one bucket.
     if !alias.explicit
         && alias.name.quote_style.is_none()

@@ -26,6 +26,7 @@ use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::expr_text::{canonical, rename_column};
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::LogicalPlan;
+use crate::sql::reserved::check_name;
 use crate::sql::session::{Failure, FoundObject, Outcome, ReadView, Session, Writer};
 use crate::sql::statement::alter_field::FieldPath;
 use crate::sql::statement::alter_object;
@@ -183,6 +184,7 @@ fn apply(
 ) -> Result<Demands> {
     match operation {
         AlterTableOperation::AddColumn { if_not_exists, column_def, .. } => {
+            check_name(&column_def.name)?;
             if let Some(field) = FieldPath::find(table, &column_def.name) {
                 let value = field?.add(binder, table, column_def, *if_not_exists)?;
                 return Ok(Demands { values: value.into_iter().collect(), ..Demands::default() });
@@ -211,6 +213,7 @@ fn apply(
             Ok(demands)
         }
         AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
+            check_name(new_column_name)?;
             if let Some(field) = FieldPath::find(table, old_column_name) {
                 let value = field?.rename(binder, table, new_column_name)?;
                 return Ok(Demands { values: [value].into(), ..Demands::default() });
@@ -224,6 +227,7 @@ fn apply(
             no_indexes(table)?;
             is_not_referenced(binder, table)?;
             let new = object_name(name)?.1;
+            check_name(new)?;
             let schema = binder.env.tables.catalog().schema_by_id(table.schema);
             if let Some(other) = schema.and_then(|s| s.get(&new.value))
                 && other.id() != table.id.into()

@@ -20,6 +20,7 @@ use crate::sql::expr_text::canonical;
 use crate::sql::forms::is_type_of_generated;
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::LogicalPlan;
+use crate::sql::reserved::check_name;
 use crate::sql::session::{Failure, Outcome, Session, parts};
 use crate::sql::statement::constraints::{
     check_expressions, column_constraints, generated, table_constraint,
@@ -30,6 +31,7 @@ use crate::sql::statement::{object, query};
 /// Makes a table.
 pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failure> {
     refuse_unsupported(create)?;
+    create.columns.iter().try_for_each(|column| check_name(&column.name))?;
     let head = Create {
         name: create.name.clone(),
         or_replace: create.or_replace,

@@ -8,6 +8,7 @@ use crate::catalog::{CatalogError, Object, ObjectId, ObjectKind, SchemaId};
 use crate::sql::ast::Create;
 use crate::sql::bind::Tables;
 use crate::sql::error::SqlError;
+use crate::sql::reserved::check_name;
 use crate::sql::session::{Failure, ReadView, Session, TEMP_DATABASE, Turn, Writer, parts};
 
 /// Schemas that every database has, of what is built in.
@@ -110,6 +111,7 @@ pub fn place(writer: &mut Writer<'_>, create: &Create, kind: ObjectKind) -> Resu
     let namespace = kind.namespace().ok_or_else(|| SqlError::internal("a schema is in no schema"))?;
     let view = writer.read_view()?;
     let new = view.new_place(&create.name, create.temporary)?;
+    check_name(new.name)?;
     let schema = if create.temporary { crate::catalog::MAIN_SCHEMA } else { &new.schema };
     let schema = view.catalog().schema(schema).map_err(|e| at(SqlError::from_catalog(&e)))?;
     let found = schema.find(namespace, &new.name.value);

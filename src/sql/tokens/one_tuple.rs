@@ -9,6 +9,9 @@ use super::lookahead::next;
 use super::{Clause, Rewriter};
 use crate::sql::forms;
 
+/// Brackets around a tuple of one. What nests more deeply is refused in any case.
+const LEVELS_MAX: usize = 1_000;
+
 /// Whether a type stands for "as a tuple of one".
 pub fn is_one_tuple(ty: &DataType) -> bool {
     let DataType::Custom(name, _) = ty else { return false };
@@ -19,7 +22,8 @@ impl Rewriter {
     /// Whether the comma `raw[i]` ends a tuple of one: nothing but a bracket follows, no other is in this bracket, and an
     /// expression begins with it. What stands behind a name, VALUES or IN is a list.
     pub(super) fn ends_one_tuple(&self, raw: &[TokenWithSpan], i: usize) -> bool {
-        if next(raw, i) != Some(&Token::RParen) {
+        // Each looks back to its bracket, so that those in each other must not be many.
+        if next(raw, i) != Some(&Token::RParen) || self.levels.len() > LEVELS_MAX {
             return false;
         }
         let Some(open) = self.open_bracket().filter(|open| self.out[*open].token == Token::LParen) else {
