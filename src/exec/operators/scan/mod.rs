@@ -200,13 +200,16 @@ impl SourceScan for RowGroups {
     }
 
     fn morsels_left(&self) -> Option<usize> {
-        // The first morsel may well be all that has to be read.
-        if self.scan.newest.as_ref().is_some_and(NewestFirst::knows_nothing) {
-            return Some(0);
-        }
         // Those that need not be read are no work for anybody; and one that must is work for who asks, unless that is busy.
         let all = self.visits.len();
         let next = self.next.load(Ordering::Relaxed).min(all);
+        // The first morsel may well be all that has to be read.
+        let learns = |hint: &Hint| matches!(&hint.kind, HintKind::Bound(bound) if bound.get().is_none());
+        if self.scan.newest.as_ref().is_some_and(NewestFirst::knows_nothing)
+            || next <= 1 && self.scan.hints.iter().any(learns)
+        {
+            return Some(0);
+        }
         let looked_at = next.saturating_sub(1)..next.saturating_add(LOOKED_AHEAD).min(all);
         if looked_at.end == all {
             let wanted = looked_at.filter(|place| !self.is_refuted(self.visit_at(*place)));
