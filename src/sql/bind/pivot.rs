@@ -167,6 +167,8 @@ impl Binder<'_> {
         let using = if counts { vec![&count] } else { pivot.using.clone() };
         let keys: Vec<Syntax> = match &pivot.group_by {
             Some(keys) => keys.iter().map(|k| (*k).clone()).collect(),
+            // Where nothing becomes columns, all rows are one group.
+            None if pivot.on.is_empty() => vec![],
             None => {
                 let mut used = vec![];
                 pivot.on.iter().chain(&pivot.using).for_each(|e| add_names(e, &mut used));
