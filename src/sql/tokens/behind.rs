@@ -93,6 +93,122 @@ impl Rewriter {
         is(last, Keyword::AS) || is(last, Keyword::NOT) && is(words.next(), Keyword::AS)
     }
 
+    /// At `i` is INTERVAL, but neither of a constant nor a type: a column has that name.
+    pub(super) fn is_column_called_interval(&self, raw: &[TokenWithSpan], i: usize) -> bool {
+        use Keyword as K;
+        let ends = match next(raw, i) {
+            None
+            | Some(
+                Token::Comma
+                | Token::RParen
+                | Token::SemiColon
+                | Token::Plus
+                | Token::Mul
+                | Token::Div
+                | Token::Mod
+                | Token::Eq
+                | Token::Neq
+                | Token::Lt
+                | Token::Gt
+                | Token::LtEq
+                | Token::GtEq
+                | Token::DoubleColon,
+            ) => true,
+            // `INTERVAL -1 DAY` is a constant.
+            Some(Token::Minus) => {
+                !matches!((nth(raw, i, 1), nth(raw, i, 2)), (Some(Token::Number(..)), Some(Token::Word(_))))
+            }
+            Some(Token::Word(w)) => matches!(
+                w.keyword,
+                K::FROM
+                    | K::AS
+                    | K::WHERE
+                    | K::GROUP
+                    | K::HAVING
+                    | K::ORDER
+                    | K::LIMIT
+                    | K::OFFSET
+                    | K::UNION
+                    | K::IS
+                    | K::IN
+                    | K::NOT
+                    | K::BETWEEN
+                    | K::AND
+                    | K::OR
+                    | K::ASC
+                    | K::DESC
+                    | K::NULLS
+                    | K::THEN
+                    | K::ELSE
+                    | K::END
+                    | K::WHEN
+            ),
+            _ => false,
+        };
+        let begins = match self.previous() {
+            Some(Token::Comma | Token::LParen) => !self.is_in_arguments_of_type(),
+            Some(
+                Token::Plus
+                | Token::Minus
+                | Token::Mul
+                | Token::Div
+                | Token::Mod
+                | Token::Eq
+                | Token::Neq
+                | Token::Lt
+                | Token::Gt
+                | Token::LtEq
+                | Token::GtEq,
+            ) => true,
+            Some(before) => keyword_of(before).is_some_and(|keyword| {
+                matches!(
+                    keyword,
+                    K::SELECT
+                        | K::DISTINCT
+                        | K::WHERE
+                        | K::AND
+                        | K::OR
+                        | K::NOT
+                        | K::ON
+                        | K::BY
+                        | K::HAVING
+                        | K::CASE
+                        | K::WHEN
+                        | K::THEN
+                        | K::ELSE
+                        | K::BETWEEN
+                        | K::SET
+                        | K::RETURNING
+                        | K::QUALIFY
+                )
+            }),
+            None => false,
+        };
+        ends && begins
+    }
+
+    /// Within the parentheses of a type that has types as arguments: `MAP(VARCHAR, …`.
+    fn is_in_arguments_of_type(&self) -> bool {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        let mut depth = 0_usize;
+        let is_open = before.by_ref().any(|t| match t {
+            Token::RParen => {
+                depth += 1;
+                false
+            }
+            Token::LParen if depth > 0 => {
+                depth -= 1;
+                false
+            }
+            Token::LParen => true,
+            _ => false,
+        });
+        let types = ["map", "struct", "row", "union", "tuple"];
+        is_open
+            && matches!(before.next(), Some(Token::Word(w)) if types.iter().any(|ty| w.value.eq_ignore_ascii_case(ty)))
+    }
+
     /// Behind INTERVAL and its number: `INTERVAL 2`, `INTERVAL (a + 1)`.
     pub(super) fn is_behind_interval(&self) -> bool {
         let mut before =

@@ -300,6 +300,11 @@ impl Rewriter {
                 self.push(Token::RParen, span);
                 Some(length)
             }
+            "interval" if self.is_column_called_interval(raw, i) => {
+                let word = Word { keyword: Keyword::NoKeyword, ..word.clone() };
+                self.push(Token::Word(word), span);
+                Some(1)
+            }
             "top" if next(raw, i) == Some(&Token::LParen) => {
                 let word = Word { keyword: Keyword::NoKeyword, ..word.clone() };
                 self.push(Token::Word(word), span);
