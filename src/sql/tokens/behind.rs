@@ -3,7 +3,7 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::lookahead::{keyword_of, next, nth, word_at};
+use super::lookahead::{is_arithmetic_or_comparison, keyword_of, next, nth, word_at};
 use super::{Clause, Rewriter};
 
 impl Rewriter {
@@ -73,15 +73,22 @@ impl Rewriter {
 
     /// Where the bracket that is open here lies in the output.
     pub(super) fn open_bracket(&self) -> Option<usize> {
+        self.open_bracket_within(usize::MAX)
+    }
+
+    /// The same, if it is among the last so many tokens.
+    fn open_bracket_within(&self, tokens: usize) -> Option<usize> {
         let mut depth = 0;
-        self.out.iter().rposition(|t| {
+        let before = self.out.len().saturating_sub(tokens);
+        let at = self.out[before..].iter().rposition(|t| {
             match t.token {
                 Token::RParen | Token::RBracket | Token::RBrace => depth += 1,
                 Token::LParen | Token::LBracket | Token::LBrace => depth -= 1,
                 _ => {}
             }
             depth < 0
-        })
+        });
+        at.map(|at| before + at)
     }
 
     /// Behind `AS` or `AS NOT`.
@@ -96,117 +103,80 @@ impl Rewriter {
     /// At `i` is INTERVAL, but neither of a constant nor a type: a column has that name.
     pub(super) fn is_column_called_interval(&self, raw: &[TokenWithSpan], i: usize) -> bool {
         use Keyword as K;
+        const BEFORE: &[K] = &[
+            K::SELECT,
+            K::DISTINCT,
+            K::WHERE,
+            K::AND,
+            K::OR,
+            K::NOT,
+            K::ON,
+            K::BY,
+            K::HAVING,
+            K::CASE,
+            K::WHEN,
+            K::THEN,
+            K::ELSE,
+            K::BETWEEN,
+            K::SET,
+            K::RETURNING,
+            K::QUALIFY,
+        ];
+        const BEHIND: &[K] = &[
+            K::FROM,
+            K::AS,
+            K::WHERE,
+            K::GROUP,
+            K::HAVING,
+            K::ORDER,
+            K::LIMIT,
+            K::OFFSET,
+            K::UNION,
+            K::IS,
+            K::IN,
+            K::NOT,
+            K::BETWEEN,
+            K::AND,
+            K::OR,
+            K::ASC,
+            K::DESC,
+            K::NULLS,
+            K::THEN,
+            K::ELSE,
+            K::END,
+            K::WHEN,
+        ];
         let ends = match next(raw, i) {
             None
-            | Some(
-                Token::Comma
-                | Token::RParen
-                | Token::SemiColon
-                | Token::Plus
-                | Token::Mul
-                | Token::Div
-                | Token::Mod
-                | Token::Eq
-                | Token::Neq
-                | Token::Lt
-                | Token::Gt
-                | Token::LtEq
-                | Token::GtEq
-                | Token::DoubleColon,
-            ) => true,
+            | Some(Token::Comma | Token::RParen | Token::RBracket | Token::SemiColon | Token::DoubleColon) => {
+                true
+            }
             // `INTERVAL -1 DAY` is a constant.
             Some(Token::Minus) => {
                 !matches!((nth(raw, i, 1), nth(raw, i, 2)), (Some(Token::Number(..)), Some(Token::Word(_))))
             }
-            Some(Token::Word(w)) => matches!(
-                w.keyword,
-                K::FROM
-                    | K::AS
-                    | K::WHERE
-                    | K::GROUP
-                    | K::HAVING
-                    | K::ORDER
-                    | K::LIMIT
-                    | K::OFFSET
-                    | K::UNION
-                    | K::IS
-                    | K::IN
-                    | K::NOT
-                    | K::BETWEEN
-                    | K::AND
-                    | K::OR
-                    | K::ASC
-                    | K::DESC
-                    | K::NULLS
-                    | K::THEN
-                    | K::ELSE
-                    | K::END
-                    | K::WHEN
-            ),
-            _ => false,
+            Some(Token::Word(w)) => BEHIND.contains(&w.keyword),
+            Some(other) => is_arithmetic_or_comparison(other),
         };
-        let begins = match self.previous() {
-            Some(Token::Comma | Token::LParen) => !self.is_in_arguments_of_type(),
-            Some(
-                Token::Plus
-                | Token::Minus
-                | Token::Mul
-                | Token::Div
-                | Token::Mod
-                | Token::Eq
-                | Token::Neq
-                | Token::Lt
-                | Token::Gt
-                | Token::LtEq
-                | Token::GtEq,
-            ) => true,
-            Some(before) => keyword_of(before).is_some_and(|keyword| {
-                matches!(
-                    keyword,
-                    K::SELECT
-                        | K::DISTINCT
-                        | K::WHERE
-                        | K::AND
-                        | K::OR
-                        | K::NOT
-                        | K::ON
-                        | K::BY
-                        | K::HAVING
-                        | K::CASE
-                        | K::WHEN
-                        | K::THEN
-                        | K::ELSE
-                        | K::BETWEEN
-                        | K::SET
-                        | K::RETURNING
-                        | K::QUALIFY
-                )
-            }),
+        ends && match self.previous() {
             None => false,
-        };
-        ends && begins
+            Some(Token::Comma | Token::LParen | Token::LBracket) => !self.is_in_arguments_of_type(),
+            Some(before) => {
+                is_arithmetic_or_comparison(before)
+                    || keyword_of(before).is_some_and(|keyword| BEFORE.contains(&keyword))
+            }
+        }
     }
 
     /// Within the parentheses of a type that has types as arguments: `MAP(VARCHAR, …`.
     fn is_in_arguments_of_type(&self) -> bool {
-        let mut before =
-            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
-        let mut depth = 0_usize;
-        let is_open = before.by_ref().any(|t| match t {
-            Token::RParen => {
-                depth += 1;
-                false
-            }
-            Token::LParen if depth > 0 => {
-                depth -= 1;
-                false
-            }
-            Token::LParen => true,
-            _ => false,
-        });
+        // A list of columns may be long, and each would look back to its bracket.
+        const TYPE_TOKENS_MAX: usize = 256;
+        let Some(open) = self.open_bracket_within(TYPE_TOKENS_MAX) else { return false };
+        let mut before = self.out[..open].iter().rev().map(|t| &t.token);
+        let word = before.find(|t| !matches!(t, Token::Whitespace(_)));
         let types = ["map", "struct", "row", "union", "tuple"];
-        is_open
-            && matches!(before.next(), Some(Token::Word(w)) if types.iter().any(|ty| w.value.eq_ignore_ascii_case(ty)))
+        matches!(word, Some(Token::Word(w)) if types.iter().any(|ty| w.value.eq_ignore_ascii_case(ty)))
     }
 
     /// Behind INTERVAL and its number: `INTERVAL 2`, `INTERVAL (a + 1)`.

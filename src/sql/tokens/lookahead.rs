@@ -65,6 +65,24 @@ pub(super) fn taken_with(raw: &[TokenWithSpan], i: usize, n: usize) -> usize {
     n.checked_sub(1).and_then(|n| visible.map(|(at, _)| at).nth(n)).map_or(1, |at| at + 2)
 }
 
+/// Whether a token is a sign between two values.
+pub(super) fn is_arithmetic_or_comparison(token: &Token) -> bool {
+    matches!(
+        token,
+        Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::Mod
+            | Token::Eq
+            | Token::Neq
+            | Token::Lt
+            | Token::Gt
+            | Token::LtEq
+            | Token::GtEq
+    )
+}
+
 pub(super) fn is_operand(token: Option<&Token>) -> bool {
     match token {
         Some(Token::SingleQuotedString(_) | Token::LParen) => true,
