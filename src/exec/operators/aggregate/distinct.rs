@@ -29,10 +29,10 @@ use crate::exec::spill::{Chunk, Spill};
 
 /// A table of this many keys may be too large for the caches.
 pub(super) const MANY_KEYS: usize = 1 << 16;
-/// One of this many keys is.
+/// So may one of this many bytes, if its keys are long.
+const MANY_BYTES: usize = 1 << 22;
+/// A table of this many keys is too large for them.
 const TOO_MANY_KEYS: usize = 1 << 18;
-/// Rows that tell how often keys come that are new.
-const TRIAL_ROWS: usize = 1 << 15;
 /// With more groups than this they are partitioned themselves, so that their arguments need not be.
 pub(super) const MOST_GROUPS: usize = 1 << 16;
 
@@ -71,32 +71,40 @@ fn word_keys(columns: &[LogicalType], grouped: bool) -> Option<WordKeys> {
 /// How many of the last rows had a new key says it: that keys are rare so far says nothing, as all are when the table
 /// is young.
 pub(super) struct Repeats {
-    rows: usize,
-    /// Rows and keys when the trial began.
-    looked: (usize, usize),
-    /// Keys at which the next trial begins.
-    next: usize,
+    /// The rows since the trial began, and the keys at that time, if there is one.
+    trial: Option<(usize, usize)>,
+    /// Keys, and bytes of the table, at which the next trial begins.
+    next: (usize, usize),
 }
 
 impl Default for Repeats {
     fn default() -> Self {
-        Self { rows: 0, looked: (0, 0), next: MANY_KEYS }
+        Self { trial: None, next: (MANY_KEYS, MANY_BYTES) }
     }
 }
 
 impl Repeats {
-    /// Notes rows; `keys` is how many there are with them. Whether they are too many and too rarely repeated.
-    pub fn are_few(&mut self, rows: usize, keys: usize) -> bool {
-        self.rows += rows;
-        if keys < self.next {
-            self.looked = (self.rows, keys);
+    /// Whether it is being tried how often keys come that are new.
+    pub fn is_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// Notes rows; there are so many keys with them, in a table of so many bytes. Whether keys are too many and too rarely
+    /// repeated.
+    pub fn are_few(&mut self, rows: usize, keys: usize, bytes: usize) -> bool {
+        let Some((tried, known)) = &mut self.trial else {
+            if keys >= self.next.0 || bytes >= self.next.1 {
+                self.trial = Some((0, keys));
+            }
+            return false;
+        };
+        *tried += rows;
+        let (rows, new) = (*tried, keys - *known);
+        if rows < *known / 2 {
             return false;
         }
-        let (rows, new) = (self.rows - self.looked.0, keys - self.looked.1);
-        if rows < TRIAL_ROWS {
-            return false;
-        }
-        self.next = keys * 2;
+        self.trial = None;
+        self.next = (keys * 2, bytes * 2);
         rows < new * if keys < TOO_MANY_KEYS { 2 } else { 8 }
     }
 }
@@ -303,7 +311,7 @@ impl DistinctSet {
         // be fetched from memory again.
         let once = !self.grouped && columns.iter().all(|c| c.as_dictionary_opt::<UInt32Type>().is_some());
         if !once
-            && self.repeats.are_few(rows, self.keys.len())
+            && self.repeats.are_few(rows, self.keys.len(), self.keys.size())
             && self.keys.is_hashed()
             && groups <= MOST_GROUPS
             && self.types.iter().all(can_scatter)

@@ -203,12 +203,12 @@ impl Local {
                 groups = table.len();
                 // Rows that repeat another of their batch cost little where they are laid out.
                 let rows = match &aggregation.layout {
-                    Some(layout) if layout.counts_repeated && groups >= MANY_KEYS / 2 => {
+                    Some(layout) if layout.counts_repeated && self.repeats.is_trial() => {
                         self.repeated.left(&self.ids)
                     }
                     _ => batch.rows,
                 };
-                too_many = self.repeats.are_few(rows, groups) && table.is_hashed();
+                too_many = self.repeats.are_few(rows, groups, table.size()) && table.is_hashed();
                 for (state, feed) in self.states.iter_mut().zip(&aggregation.feeds) {
                     if !matches!(feed, Feed::Shared(_)) {
                         state.resize(groups);

@@ -378,19 +378,20 @@ impl Worker {
         Ok(Self { shares, parts, partitions, _memory: local.memory })
     }
 
-    /// Adds what it has for partition `p` of so many, no more than its own, to that of other workers.
+    /// Adds what it has for partition `p` of so many, no more than its own, to that of other workers. If `sharing`, texts of
+    /// groups may stay in the buffers of the rows.
     pub fn add_to(
         &self,
         whole: &mut Option<Part>,
         aggregation: &Aggregation,
-        p: usize,
-        of: usize,
+        (p, of): (usize, usize),
+        sharing: bool,
     ) -> Result<()> {
         // Its own are finer, by more bits of the same hashes.
         let finer = self.partitions / of;
         for p in p * finer..(p + 1) * finer {
             if let Some(shares) = &self.shares {
-                part_of(whole, aggregation)?.add_share(aggregation, shares, p)?;
+                part_of(whole, aggregation, sharing)?.add_share(aggregation, shares, p)?;
             }
             let Some(cell) = self.parts.get(p) else { continue };
             let (part, batches) = std::mem::take(&mut *cell.lock());
@@ -403,17 +404,21 @@ impl Worker {
             let Some(layout) = &aggregation.layout else { continue };
             for batch in batches {
                 aggregation.context.check_cancelled()?;
-                part_of(whole, aggregation)?.add_rows(aggregation, layout, &batch)?;
+                part_of(whole, aggregation, sharing)?.add_rows(aggregation, layout, &batch)?;
             }
         }
         Ok(())
     }
 }
 
-fn part_of<'w>(whole: &'w mut Option<Part>, aggregation: &Aggregation) -> Result<&'w mut Part> {
+fn part_of<'w>(
+    whole: &'w mut Option<Part>,
+    aggregation: &Aggregation,
+    sharing: bool,
+) -> Result<&'w mut Part> {
     Ok(match whole {
         Some(part) => part,
-        None => whole.insert(Part::new(aggregation)?),
+        None => whole.insert(Part::new(aggregation, sharing)?),
     })
 }
 
@@ -422,9 +427,9 @@ fn merge_partition(aggregation: &Aggregation, workers: &[Worker], p: usize, of: 
     let mut whole: Option<Part> = None;
     for turn in 0..workers.len() {
         // Partitions begin with different workers, so that their merges rarely wait for each other.
-        workers[(p + turn) % workers.len()].add_to(&mut whole, aggregation, p, of)?;
+        workers[(p + turn) % workers.len()].add_to(&mut whole, aggregation, (p, of), true)?;
         memory.force(whole.as_ref().map_or(0, Part::size));
     }
-    let whole = whole.map_or_else(|| Part::new(aggregation), Ok)?;
+    let whole = whole.map_or_else(|| Part::new(aggregation, true), Ok)?;
     whole.finish(aggregation)
 }

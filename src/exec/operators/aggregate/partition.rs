@@ -176,7 +176,7 @@ impl Partitioned {
         let before = self.scatter.size();
         if let Groups::Begun(shares) = &self.groups {
             let part = |p| {
-                let mut part = Part::new(aggregation)?;
+                let mut part = Part::new(aggregation, false)?;
                 part.add_share(aggregation, shares, p)?;
                 Ok(part)
             };
@@ -224,11 +224,11 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// No groups.
-    pub fn new(aggregation: &Aggregation) -> Result<Self> {
+    /// No groups. If `sharing`, the buffers of their texts are those of the rows, which are kept anyway.
+    pub fn new(aggregation: &Aggregation, sharing: bool) -> Result<Self> {
         let types: Vec<LogicalType> = aggregation.keys.iter().map(Expr::ty).collect();
         Ok(Self {
-            table: partition_table(&types)?,
+            table: partition_table(&types, sharing)?,
             states: aggregation.calls.iter().map(|c| (c.function.new_states)()).collect(),
             distinct: aggregation
                 .fed(Feed::Distinct)

@@ -12,6 +12,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, GenericByteViewArray, make_arra
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, BooleanBufferBuilder, Buffer, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
+use hashbrown::HashSet;
 
 use crate::exec::batch::Batch;
 use crate::exec::error::{ExecError, Result};
@@ -31,6 +32,8 @@ pub(super) struct Scatter {
     rows: Vec<usize>,
     chunks: Vec<Vec<Batch>>,
     bytes: usize,
+    /// Where the buffers of texts lie that the rows keep, whose bytes were counted.
+    buffers: HashSet<usize>,
     /// The place of each row of a batch in the columns: its partition times [`ROOM`], and the number of rows of that
     /// partition before it.
     places: Vec<u32>,
@@ -95,6 +98,16 @@ impl Column {
             },
         };
         Ok(Self { values, nulls: vec![vec![]; partitions], data_type: data_type.clone(), width })
+    }
+
+    /// The buffers where the texts of such a column lie, which its rows keep from being freed.
+    fn buffers<'a>(&self, array: &'a ArrayRef) -> Option<&'a Arc<[Buffer]>> {
+        let values = array.as_any_dictionary_opt().map_or(array, |dictionary| dictionary.values());
+        match &self.values {
+            Values::Texts(_) => Some(values.as_string_view_opt()?.data_buffers()),
+            Values::Bytes(_) => Some(values.as_binary_view_opt()?.data_buffers()),
+            _ => None,
+        }
     }
 
     /// Puts the rows of a batch to their places.
@@ -242,6 +255,7 @@ impl Scatter {
             rows: vec![0; partitions],
             chunks: (0..partitions).map(|_| vec![]).collect(),
             bytes: 0,
+            buffers: HashSet::new(),
             places: Vec::with_capacity(CHUNK_ROWS),
         })
     }
@@ -271,6 +285,9 @@ impl Scatter {
         for (column, array) in self.columns.iter_mut().zip(columns) {
             column.push(array, &self.places)?;
             self.bytes += column.width * hashes.len();
+            let buffers = column.buffers(array).into_iter().flat_map(|buffers| buffers.iter());
+            let new = buffers.filter(|buffer| self.buffers.insert(buffer.as_ptr() as usize));
+            self.bytes += new.map(Buffer::capacity).sum::<usize>();
         }
         for partition in 0..partitions {
             if self.rows[partition] >= CHUNK_ROWS {
@@ -296,6 +313,7 @@ impl Scatter {
             self.close(partition)?;
         }
         self.bytes = 0;
+        self.buffers.clear();
         Ok(self.chunks.iter_mut().map(std::mem::take).collect())
     }
 

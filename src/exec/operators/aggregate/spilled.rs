@@ -91,9 +91,9 @@ impl Passes {
         let aggregation = &spilled.aggregation;
         let mut whole = None;
         for worker in &spilled.workers {
-            worker.add_to(&mut whole, aggregation, p, PARTITIONS)?;
+            worker.add_to(&mut whole, aggregation, (p, PARTITIONS), false)?;
         }
-        let mut whole = whole.map_or_else(|| Part::new(aggregation), Ok)?;
+        let mut whole = whole.map_or_else(|| Part::new(aggregation, false), Ok)?;
         // Distinct rows that were on their way by their arguments follow their groups.
         let mut maps = vec![];
         for worker in &spilled.workers {
@@ -122,7 +122,7 @@ impl Passes {
         let mut local = match self.local.take() {
             Some(local) => local,
             None if self.rows.is_empty() => return Ok(None),
-            None => Local::of_part(aggregation, Part::new(aggregation)?, &spilled.budget),
+            None => Local::of_part(aggregation, Part::new(aggregation, false)?, &spilled.budget),
         };
         let mut rest: Option<Rest> = None;
         for chunk in std::mem::take(&mut self.rows) {

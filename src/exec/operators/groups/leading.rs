@@ -10,6 +10,7 @@ use arrow_array::{ArrayRef, UInt32Array};
 use arrow_schema::DataType;
 
 use super::direct::is_integral;
+use super::hash::is_text;
 use super::packed::packed_table;
 use super::{FindCache, GroupTable, MISSING, MakeTable};
 use crate::exec::error::{ExecError, Result};
@@ -54,10 +55,6 @@ macro_rules! with_views {
     };
 }
 
-fn is_text(t: &DataType) -> bool {
-    matches!(t, DataType::Utf8View | DataType::BinaryView)
-}
-
 impl LeadingTable {
     /// A table over keys of these types, which may be replaced by one that `whole` makes; `None` if they are not whole numbers
     /// and texts, some of each.
@@ -89,9 +86,9 @@ impl LeadingTable {
         types.iter().filter_map(|t| if is_text(t) { texts.next() } else { numbers.next() }).collect()
     }
 
-    /// Goes over to a table of all keys, with the first so many groups.
-    fn leave(&mut self, groups: usize) -> Result<&mut Box<dyn GroupTable>> {
-        let mut whole = (self.whole)(&self.types)?;
+    /// Goes over to a table of all keys, such as are about to come, with the first so many groups.
+    fn leave(&mut self, groups: usize, keys: &[ArrayRef]) -> Result<&mut Box<dyn GroupTable>> {
+        let mut whole = (self.whole)(&self.types, keys)?;
         if let Groups::Leading(table, texts) = &mut self.groups
             && groups > 0
         {
@@ -152,7 +149,7 @@ impl GroupTable for LeadingTable {
                 }
             }
         }
-        self.leave(before)?.intern(keys, rows, groups)
+        self.leave(before, keys)?.intern(keys, rows, groups)
     }
 
     fn intern_hashed(

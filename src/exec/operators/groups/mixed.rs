@@ -1,58 +1,168 @@
-//! Groups of one text and keys of fixed width, in one table.
+//! Groups of texts and keys of fixed width, in one table.
 //!
-//! A [`PackedTable`](super::packed) numbers its texts in a table of their own, which pays where they come as codes of a
-//! dictionary, or are few. The rows of a partition are neither: here one look-up finds the text and the other keys. Their
+//! A [`PackedTable`](super::packed) numbers the texts of each key in a table of their own, which pays where they come as codes of
+//! a dictionary, or are few. Where they do not, one look-up finds all texts and the other keys here. In the rows of a partition
 //! texts lie in buffers that the rows share, so that they are not copied, and mostly not read: those of one place are the
 //! same.
 
 use std::hint::black_box;
+use std::marker::PhantomData;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{BinaryViewType, ByteViewType, StringViewType};
 use arrow_array::{Array, ArrayRef, GenericByteViewArray, UInt32Array};
+use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
-use super::hash::{hash_text, hash_words, is_text, mix};
+use super::hash::{KeyHasher, hash_words, is_text, mix};
 use super::layout::{Part, layout, pack, unpack, validity};
 use super::slots::{Slots, TOGETHER};
+use super::text_keys::TextKeys;
 use super::{FindCache, GroupTable, MISSING};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::flatten;
 use crate::exec::views::Views;
 
-/// A table over one text and keys that are packed into `W` words.
-struct MixedTable<T: ByteViewType, const W: usize> {
-    /// Places of all keys in the words. The text takes none, but for whether it is NULL.
-    parts: Vec<Part>,
-    /// Which key is the text.
-    text: usize,
-    slots: Slots,
-    /// The other keys, in the order of their groups.
-    words: Vec<[u64; W]>,
-    texts: Views<T>,
-    /// Words and hashes of the rows.
-    row_words: Vec<u64>,
-    hashes: Vec<u64>,
+/// The texts of one key of the groups, by number. One that is NULL is empty.
+trait Texts<T: ByteViewType>: Send + Sync {
+    fn new() -> Self;
+    fn push(&mut self, array: &GenericByteViewArray<T>, row: usize);
+    fn push_empty(&mut self);
+    /// Whether a text is that of a row, which is not NULL.
+    fn is(&self, number: u32, array: &GenericByteViewArray<T>, row: usize) -> bool;
+    /// Reads what [`is`](Self::is) will of these numbers, where they are not [`MISSING`], and the rows from that one on.
+    fn touch(&self, likely: &[u32], array: &GenericByteViewArray<T>, from: usize);
+    /// Keeps the texts of these numbers, in this order.
+    fn select(&mut self, numbers: &[u32]);
+    fn into_array(self, nulls: Option<NullBuffer>) -> ArrayRef;
+    fn size(&self) -> usize;
 }
 
-/// A table for these types, if they are one text and others that fit.
-pub(super) fn mixed_table(types: &[DataType]) -> Option<Box<dyn GroupTable>> {
-    let mut texts = types.iter().enumerate().filter(|(_, t)| is_text(t));
-    let (Some((text, _)), None) = (texts.next(), texts.next()) else { return None };
-    let mut others = types.to_vec();
-    others[text] = DataType::Null;
-    let (parts, words) = layout(&others, false).filter(|(parts, _)| parts.len() > 1)?;
-    match &types[text] {
-        DataType::BinaryView => of_words::<BinaryViewType>(parts, text, words),
-        _ => of_words::<StringViewType>(parts, text, words),
+/// In the buffers of the rows, which are kept.
+impl<T: ByteViewType> Texts<T> for Views<T> {
+    fn new() -> Self {
+        Self::with_capacity(0)
+    }
+
+    #[inline]
+    fn push(&mut self, array: &GenericByteViewArray<T>, row: usize) {
+        self.push(array, row);
+    }
+
+    fn push_empty(&mut self) {
+        self.push_empty();
+    }
+
+    #[inline]
+    fn is(&self, number: u32, array: &GenericByteViewArray<T>, row: usize) -> bool {
+        self.is(number, array, row)
+    }
+
+    fn touch(&self, likely: &[u32], array: &GenericByteViewArray<T>, from: usize) {
+        let known = likely.iter().zip(from..).filter(|(group, _)| **group != MISSING);
+        self.touch(known.map(|(group, row)| (*group, row)), array);
+    }
+
+    fn select(&mut self, numbers: &[u32]) {
+        self.select(numbers);
+    }
+
+    fn into_array(self, nulls: Option<NullBuffer>) -> ArrayRef {
+        self.into_array(nulls)
+    }
+
+    fn size(&self) -> usize {
+        self.size()
     }
 }
 
-fn of_words<T: ByteViewType>(parts: Vec<Part>, text: usize, words: usize) -> Option<Box<dyn GroupTable>> {
+/// Copied, so that the rows need not be kept.
+impl<T: ByteViewType> Texts<T> for TextKeys {
+    fn new() -> Self {
+        Self::new(&T::DATA_TYPE)
+    }
+
+    #[inline]
+    fn push(&mut self, array: &GenericByteViewArray<T>, row: usize) {
+        self.push(array, row);
+    }
+
+    fn push_empty(&mut self) {
+        self.push_empty();
+    }
+
+    #[inline]
+    fn is(&self, number: u32, array: &GenericByteViewArray<T>, row: usize) -> bool {
+        self.is(number, array, row)
+    }
+
+    fn touch(&self, likely: &[u32], array: &GenericByteViewArray<T>, from: usize) {
+        self.touch(likely, array.views()[from..].iter().copied());
+    }
+
+    fn select(&mut self, numbers: &[u32]) {
+        self.select(numbers);
+    }
+
+    fn into_array(mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        self.take_column(nulls)
+    }
+
+    fn size(&self) -> usize {
+        self.size()
+    }
+}
+
+/// A table over texts and keys that are packed into `W` words.
+struct MixedTable<T: ByteViewType, S: Texts<T>, const W: usize> {
+    /// Places of all keys in the words. A text takes none, but for whether it is NULL.
+    parts: Vec<Part>,
+    /// Which keys are texts.
+    texts: Vec<usize>,
+    slots: Slots,
+    /// The other keys, in the order of their groups.
+    words: Vec<[u64; W]>,
+    /// For each key that is text, those of the groups.
+    known: Vec<S>,
+    hasher: KeyHasher,
+    /// Words and hashes of the rows.
+    row_words: Vec<u64>,
+    hashes: Vec<u64>,
+    of: PhantomData<T>,
+}
+
+/// A table for these types, if they are several texts of one type, or one, and others that fit. Texts stay in the buffers of the rows, and keep
+/// them from being freed.
+pub(super) fn sharing_table(types: &[DataType]) -> Option<Box<dyn GroupTable>> {
+    match text_type(types)? {
+        DataType::BinaryView => of_words::<BinaryViewType, Views<BinaryViewType>>(types),
+        _ => of_words::<StringViewType, Views<StringViewType>>(types),
+    }
+}
+
+/// The same, with copies of the texts.
+pub(super) fn copying_table(types: &[DataType]) -> Option<Box<dyn GroupTable>> {
+    match text_type(types)? {
+        DataType::BinaryView => of_words::<BinaryViewType, TextKeys>(types),
+        _ => of_words::<StringViewType, TextKeys>(types),
+    }
+}
+
+/// The type of those that are texts, if it is one, and there are other keys or several of it.
+fn text_type(types: &[DataType]) -> Option<&DataType> {
+    let mut texts = types.iter().filter(|t| is_text(t));
+    let first = texts.next().filter(|_| types.len() > 1)?;
+    texts.all(|t| t == first).then_some(first)
+}
+
+fn of_words<T: ByteViewType, S: Texts<T> + 'static>(types: &[DataType]) -> Option<Box<dyn GroupTable>> {
+    let texts = (0..types.len()).filter(|key| is_text(&types[*key])).collect();
+    let others = types.iter().map(|t| if is_text(t) { DataType::Null } else { t.clone() });
+    let (parts, words) = layout(&others.collect::<Vec<_>>(), false)?;
     Some(match words {
-        1 => Box::new(MixedTable::<T, 1>::new(parts, text)),
-        2 => Box::new(MixedTable::<T, 2>::new(parts, text)),
-        3 => Box::new(MixedTable::<T, 3>::new(parts, text)),
+        1 => Box::new(MixedTable::<T, S, 1>::new(parts, texts)),
+        2 => Box::new(MixedTable::<T, S, 2>::new(parts, texts)),
+        3 => Box::new(MixedTable::<T, S, 3>::new(parts, texts)),
         _ => return None,
     })
 }
@@ -60,37 +170,50 @@ fn of_words<T: ByteViewType>(parts: Vec<Part>, text: usize, words: usize) -> Opt
 /// The rows of a batch whose groups are looked for.
 struct Rows<'r, T: ByteViewType, const W: usize> {
     words: &'r [[u64; W]],
-    texts: &'r GenericByteViewArray<T>,
+    texts: &'r [&'r GenericByteViewArray<T>],
     hashes: &'r [u64],
 }
 
-impl<T: ByteViewType, const W: usize> MixedTable<T, W> {
-    fn new(parts: Vec<Part>, text: usize) -> Self {
+impl<T: ByteViewType, S: Texts<T>, const W: usize> MixedTable<T, S, W> {
+    fn new(parts: Vec<Part>, texts: Vec<usize>) -> Self {
         Self {
             parts,
-            text,
+            known: texts.iter().map(|_| S::new()).collect(),
+            texts,
             slots: Slots::default(),
             words: vec![],
-            texts: Views::with_capacity(0),
+            hasher: KeyHasher::default(),
             row_words: vec![],
             hashes: vec![],
+            of: PhantomData,
         }
     }
 
-    /// Whether a group has the keys of a row. Words that are the same say of both texts that they are NULL, or of none.
+    /// Whether a group has the keys of a row. Words that are the same say that the same texts are NULL.
     #[inline]
     fn has(&self, group: u32, rows: &Rows<'_, T, W>, row: usize) -> bool {
+        let mut texts = self.known.iter().zip(rows.texts);
         self.words[group as usize] == rows.words[row]
-            && (rows.texts.is_null(row) || self.texts.is(group, rows.texts, row))
+            && texts.all(|(known, texts)| texts.is_null(row) || known.is(group, texts, row))
     }
 
     /// Reads what looking up these rows will read ([`Slots::likely`]).
     fn touch(&self, rows: &Rows<'_, T, W>, from: usize, to: usize) {
         let Some(likely) = self.slots.likely(&rows.hashes[from..to]) else { return };
-        let known = likely.iter().zip(from..to).filter(|(group, _)| **group != MISSING);
-        let pairs = known.map(|(group, row)| (*group, row));
-        black_box(pairs.clone().fold(0, |words, (group, _)| words ^ self.words[group as usize][0]));
-        self.texts.touch(pairs, rows.texts);
+        let likely = &likely[..to - from];
+        let known = likely.iter().filter(|group| **group != MISSING);
+        black_box(known.fold(0, |words, group| words ^ self.words[*group as usize][0]));
+        for (known, texts) in self.known.iter().zip(rows.texts) {
+            known.touch(likely, texts, from);
+        }
+    }
+
+    fn add_group(&mut self, rows: &Rows<'_, T, W>, row: usize) -> u32 {
+        self.words.push(rows.words[row]);
+        for (known, texts) in self.known.iter_mut().zip(rows.texts) {
+            if texts.is_null(row) { known.push_empty() } else { known.push(texts, row) }
+        }
+        self.words.len() as u32 - 1
     }
 
     fn intern_rows(&mut self, rows: &Rows<'_, T, W>, groups: &mut Vec<u32>) {
@@ -101,13 +224,7 @@ impl<T: ByteViewType, const W: usize> MixedTable<T, W> {
                 let hash = rows.hashes[row];
                 let found = self.slots.find(hash, |group| self.has(group, rows, row));
                 groups.push(found.unwrap_or_else(|at| {
-                    let group = self.words.len() as u32;
-                    self.words.push(rows.words[row]);
-                    if rows.texts.is_null(row) {
-                        self.texts.push_empty();
-                    } else {
-                        self.texts.push(rows.texts, row);
-                    }
+                    let group = self.add_group(rows, row);
                     self.slots.set(at, hash, group);
                     group
                 }));
@@ -115,11 +232,18 @@ impl<T: ByteViewType, const W: usize> MixedTable<T, W> {
         }
     }
 
-    /// Finds or adds the keys of rows; hashes of texts are computed if they are not given.
+    /// The keys of rows that are texts.
+    fn texts_of(&self, keys: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+        let text = |key: &usize| keys.get(*key).map(flatten);
+        let texts: Option<Result<Vec<_>>> = self.texts.iter().map(text).collect();
+        texts.unwrap_or_else(|| Err(ExecError::Internal("a text key is missing".into())))
+    }
+
+    /// Finds or adds the keys of rows, whose texts have these hashes.
     fn add(
         &mut self,
         keys: &[ArrayRef],
-        hashes: Option<&[u64]>,
+        hashes: &[&[u64]],
         rows: usize,
         groups: &mut Vec<u32>,
     ) -> Result<()> {
@@ -128,59 +252,62 @@ impl<T: ByteViewType, const W: usize> MixedTable<T, W> {
         let (mut packed, mut hashed) =
             (std::mem::take(&mut self.row_words), std::mem::take(&mut self.hashes));
         pack::<W>(&self.parts, keys, rows, &mut packed)?;
-        let (words, text) = (packed.as_chunks::<W>().0, flatten(self.text_of(keys)?)?);
-        let texts = text.as_byte_view::<T>();
-        hash_rows(words, texts, hashes, &mut hashed);
-        self.intern_rows(&Rows { words, texts, hashes: &hashed }, groups);
+        let (words, texts) = (packed.as_chunks::<W>().0, self.texts_of(keys)?);
+        let texts: Vec<_> = texts.iter().map(|texts| texts.as_byte_view::<T>()).collect();
+        hash_rows(words, &texts, hashes, &mut hashed);
+        self.intern_rows(&Rows { words, texts: &texts, hashes: &hashed }, groups);
         (self.row_words, self.hashes) = (packed, hashed);
         Ok(())
-    }
-
-    fn text_of<'k>(&self, keys: &'k [ArrayRef]) -> Result<&'k ArrayRef> {
-        keys.get(self.text).ok_or_else(|| ExecError::Internal("a text key is missing".into()))
     }
 
     /// The keys of some groups, or of all, whose words these are.
     fn columns(&mut self, words: &[[u64; W]], of: Option<&[u32]>) -> Result<Vec<ArrayRef>> {
         self.slots.clear();
-        let mut texts = std::mem::replace(&mut self.texts, Views::with_capacity(0));
-        if let Some(groups) = of {
-            texts.select(groups);
-        }
-        let mut texts = Some(texts);
-        let column = |(i, part): (usize, &Part)| {
+        let mut known = std::mem::take(&mut self.known).into_iter();
+        let column = |(key, part): (usize, &Part)| {
             let nulls = validity(part, words);
-            if i != self.text {
+            if !self.texts.contains(&key) {
                 return unpack(&self.parts, part, words, nulls);
             }
-            let texts = texts.take().ok_or_else(|| ExecError::Internal("two texts".into()))?;
+            let mut texts = known.next().ok_or_else(|| ExecError::Internal("more texts than keys".into()))?;
+            if let Some(groups) = of {
+                texts.select(groups);
+            }
             Ok(texts.into_array(nulls))
         };
         self.parts.iter().enumerate().map(column).collect()
     }
 }
 
-/// The hashes of rows, from those of their texts if they are known. That of a text that is NULL does not matter.
+/// Hashes the keys of rows that are texts, for [`KeyHasher::texts`].
+fn hash_texts(hasher: &mut KeyHasher, of: &[usize], keys: &[ArrayRef], rows: usize) -> Result<()> {
+    let texts = of.iter().filter_map(|key| keys.get(*key).cloned());
+    hasher.hash(&texts.collect::<Vec<_>>(), rows)
+}
+
+/// The hashes of rows, from those of their texts. That of a text that is NULL does not matter.
 fn hash_rows<T: ByteViewType, const W: usize>(
     words: &[[u64; W]],
-    texts: &GenericByteViewArray<T>,
-    hashes: Option<&[u64]>,
+    texts: &[&GenericByteViewArray<T>],
+    hashes: &[impl AsRef<[u64]>],
     out: &mut Vec<u64>,
 ) {
     out.clear();
-    out.extend(words.iter().enumerate().map(|(row, words)| {
-        let of_text = match hashes {
-            _ if texts.is_null(row) => 0,
-            Some(hashes) => hashes[row],
-            None => hash_text(texts, row),
-        };
-        mix(hash_words(words), of_text)
-    }));
+    out.extend(words.iter().map(hash_words));
+    for (texts, hashes) in texts.iter().zip(hashes) {
+        let rows = out.iter_mut().zip(hashes.as_ref()).enumerate();
+        rows.for_each(|(row, (out, hash))| *out = mix(*out, if texts.is_null(row) { 0 } else { *hash }));
+    }
 }
 
-impl<T: ByteViewType, const W: usize> GroupTable for MixedTable<T, W> {
+impl<T: ByteViewType, S: Texts<T>, const W: usize> GroupTable for MixedTable<T, S, W> {
     fn intern(&mut self, keys: &[ArrayRef], rows: usize, groups: &mut Vec<u32>) -> Result<()> {
-        self.add(keys, None, rows, groups)
+        let mut hasher = std::mem::take(&mut self.hasher);
+        hash_texts(&mut hasher, &self.texts, keys, rows)?;
+        let hashes: Vec<&[u64]> = hasher.texts().iter().map(|hashes| &hashes[..]).collect();
+        self.add(keys, &hashes, rows, groups)?;
+        self.hasher = hasher;
+        Ok(())
     }
 
     fn intern_hashed(
@@ -190,7 +317,10 @@ impl<T: ByteViewType, const W: usize> GroupTable for MixedTable<T, W> {
         rows: usize,
         groups: &mut Vec<u32>,
     ) -> Result<()> {
-        self.add(keys, texts.first().copied(), rows, groups)
+        if texts.len() != self.texts.len() {
+            return self.intern(keys, rows, groups);
+        }
+        self.add(keys, texts, rows, groups)
     }
 
     fn find(
@@ -206,10 +336,12 @@ impl<T: ByteViewType, const W: usize> GroupTable for MixedTable<T, W> {
             return Ok(());
         }
         pack::<W>(&self.parts, keys, rows, &mut cache.words)?;
-        let (words, text) = (cache.words.as_chunks::<W>().0, flatten(self.text_of(keys)?)?);
-        let (texts, mut hashed) = (text.as_byte_view::<T>(), vec![]);
-        hash_rows(words, texts, None, &mut hashed);
-        let rows = Rows { words, texts, hashes: &hashed };
+        hash_texts(&mut cache.hasher, &self.texts, keys, rows)?;
+        let (words, texts) = (cache.words.as_chunks::<W>().0, self.texts_of(keys)?);
+        let texts: Vec<_> = texts.iter().map(|texts| texts.as_byte_view::<T>()).collect();
+        let mut hashed = vec![];
+        hash_rows(words, &texts, cache.hasher.texts(), &mut hashed);
+        let rows = Rows { words, texts: &texts, hashes: &hashed };
         groups.extend(hashed.iter().enumerate().map(|(row, hash)| {
             self.slots.get(*hash, |group| self.has(group, &rows, row)).unwrap_or(MISSING)
         }));
@@ -239,7 +371,7 @@ impl<T: ByteViewType, const W: usize> GroupTable for MixedTable<T, W> {
     fn size(&self) -> usize {
         self.slots.size()
             + self.words.capacity() * size_of::<[u64; W]>()
-            + self.texts.size()
+            + self.known.iter().map(Texts::size).sum::<usize>()
             + (self.row_words.capacity() + self.hashes.capacity()) * size_of::<u64>()
     }
 }
@@ -249,22 +381,26 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::Arc;
 
-    use arrow_array::types::Int64Type;
+    use arrow_array::types::{Float64Type, Int64Type};
     use arrow_array::{Float64Array, Int64Array, StringViewArray};
     use proptest::prelude::*;
 
-    use super::super::hash::KeyHasher;
     use super::*;
 
-    type Key = (Option<i64>, Option<String>, Option<u64>);
+    type Key = (Option<i64>, Option<String>, Option<u64>, Option<String>);
 
     fn key(columns: &[ArrayRef], row: usize) -> Key {
-        let (numbers, texts) = (columns[0].as_primitive::<Int64Type>(), columns[1].as_string_view());
-        let floats = columns[2].as_primitive::<arrow_array::types::Float64Type>();
+        let text = |column: usize| {
+            let texts = columns[column].as_string_view();
+            texts.is_valid(row).then(|| texts.value(row).to_owned())
+        };
+        let (numbers, floats) =
+            (columns[0].as_primitive::<Int64Type>(), columns[2].as_primitive::<Float64Type>());
         (
             numbers.is_valid(row).then(|| numbers.value(row)),
-            texts.is_valid(row).then(|| texts.value(row).to_owned()),
+            text(1),
             floats.is_valid(row).then(|| floats.value(row).to_bits()),
+            text(3),
         )
     }
 
@@ -272,19 +408,21 @@ mod tests {
         #[test]
         fn groups_are_those_of_a_map(
             batches in prop::collection::vec(
-                (prop::collection::vec((0..4_i64, 0..5_usize, 0..3_usize), 0..100), any::<bool>()), 0..8),
+                (prop::collection::vec((0..4_i64, 0..5_usize, 0..3_usize, 0..5_usize), 0..100), any::<bool>()), 0..8),
             spread in 1..1000_i64,
+            copying in any::<bool>(),
         ) {
             let texts = [Some("a"), None, Some("a text of more than twelve bytes"), Some(""), Some("a text of more")];
             let floats = [Some(1.5), None, Some(0.0)];
-            let types = [DataType::Int64, DataType::Utf8View, DataType::Float64];
-            let mut table = mixed_table(&types).unwrap();
+            let types = [DataType::Int64, DataType::Utf8View, DataType::Float64, DataType::Utf8View];
+            let mut table = if copying { copying_table(&types) } else { sharing_table(&types) }.unwrap();
             let (mut map, mut groups, mut cache) = (HashMap::new(), vec![], FindCache::default());
             for (rows, hashed) in &batches {
-                let columns: [ArrayRef; 3] = [
+                let columns: [ArrayRef; 4] = [
                     Arc::new(rows.iter().map(|r| (r.0 > 0).then_some(r.0 * spread)).collect::<Int64Array>()),
                     Arc::new(rows.iter().map(|r| texts[r.1]).collect::<StringViewArray>()),
                     Arc::new(rows.iter().map(|r| floats[r.2]).collect::<Float64Array>()),
+                    Arc::new(rows.iter().map(|r| texts[r.3]).collect::<StringViewArray>()),
                 ];
                 let keys: Vec<Key> = (0..rows.len()).map(|row| key(&columns, row)).collect();
                 table.find(&columns, rows.len(), &mut groups, &mut cache).unwrap();
@@ -308,6 +446,7 @@ mod tests {
             let some: UInt32Array = (0..map.len() as u32).rev().step_by(2).collect();
             let columns = if spread % 2 == 0 { table.take_keys() } else { table.take_keys_of(&some) }.unwrap();
             columns[1].to_data().validate_full().unwrap();
+            columns[3].to_data().validate_full().unwrap();
             let groups = if spread % 2 == 0 { (0..map.len() as u32).collect() } else { some };
             prop_assert_eq!(columns[0].len(), groups.len());
             for (row, group) in groups.values().iter().enumerate() {
@@ -317,10 +456,15 @@ mod tests {
     }
 
     #[test]
-    fn takes_one_text_and_what_fits_beside_it() {
-        let is = |types: &[DataType]| mixed_table(types).is_some();
-        assert!(is(&[DataType::Utf8View, DataType::Int32]) && is(&[DataType::Boolean, DataType::BinaryView]));
-        assert!(!is(&[DataType::Utf8View]) && !is(&[DataType::Int32, DataType::Int64]));
-        assert!(!is(&[DataType::Utf8View, DataType::Utf8View, DataType::Int32]));
+    fn takes_texts_and_what_fits_beside_them() {
+        let is = |types: &[DataType]| {
+            assert_eq!(sharing_table(types).is_some(), copying_table(types).is_some());
+            sharing_table(types).is_some()
+        };
+        use DataType::{BinaryView, Boolean, Int32, Int64, List, Utf8View};
+        assert!(is(&[Utf8View, Int32]) && is(&[Boolean, BinaryView]));
+        assert!(is(&[Utf8View, Utf8View]) && is(&[Utf8View, Int64, Utf8View, Utf8View]));
+        assert!(!is(&[Utf8View]) && !is(&[Int32, Int64]) && !is(&[Utf8View, BinaryView]));
+        assert!(!is(&[Utf8View, List(Arc::new(arrow_schema::Field::new_list_field(Int32, true)))]));
     }
 }

@@ -9,7 +9,8 @@
 //! - [`packed::PackedTable`]: any number of keys that fit into four 64-bit words; texts take part as numbers
 //!   given by a `TextTable` of their own. One integer whose values lie close together is an array index ([`direct`]), and so are
 //!   several keys of few values each ([`grid`]). Where all keys are there and lie less close, they have [`ranks`].
-//! - [`mixed::MixedTable`]: one text and other keys, in the rows of a partition.
+//! - [`mixed::MixedTable`]: texts that do not come as codes of dictionaries, and other keys. Which of the two it is to be, the first
+//!   rows tell ([`late::LateTable`]).
 //! - [`rows::RowTable`]: everything else, as bytes in Arrow's row format.
 //! - [`leading::LeadingTable`]: whole numbers and texts of a GROUP BY, as long as the numbers tell groups apart.
 //!
@@ -22,6 +23,7 @@ pub(crate) mod direct;
 mod grid;
 pub(crate) mod hash;
 pub(crate) mod key_set;
+mod late;
 mod layout;
 mod leading;
 mod mixed;
@@ -108,21 +110,27 @@ pub(crate) trait GroupTable: Send + Sync {
 #[derive(Default)]
 pub(crate) struct FindCache {
     dictionaries: Vec<text::DictionaryMap>,
+    hasher: hash::KeyHasher,
     words: Vec<u64>,
     ids: Vec<u32>,
 }
 
+/// Makes a table for keys of these types, of which the first rows are given.
+type MakeTable = fn(&[DataType], &[ArrayRef]) -> Result<Box<dyn GroupTable>>;
+
 /// The best table for these keys.
 pub(crate) fn group_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
-    let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
-    best_table(&arrow)
+    late::late_table(arrow_types(types), best_table)
 }
 
-fn best_table(types: &[DataType]) -> Result<Box<dyn GroupTable>> {
+fn best_table(types: &[DataType], rows: &[ArrayRef]) -> Result<Box<dyn GroupTable>> {
     if let [t @ (DataType::Utf8View | DataType::BinaryView)] = types {
         return Ok(Box::new(text::TextTable::new(t.clone())));
     }
-    match packed::packed_table(types, false) {
+    // Numbers of texts cost nothing where they come as codes.
+    let is_plain = |key: &ArrayRef| matches!(key.data_type(), DataType::Utf8View | DataType::BinaryView);
+    let mixed = if rows.iter().any(is_plain) { mixed::copying_table(types) } else { None };
+    match mixed.or_else(|| packed::packed_table(types, false)) {
         Some(table) => Ok(table),
         None => Ok(Box::new(rows::RowTable::new(types)?)),
     }
@@ -130,29 +138,31 @@ fn best_table(types: &[DataType]) -> Result<Box<dyn GroupTable>> {
 
 /// The best table for the keys of a GROUP BY, some of which may follow from others.
 pub(crate) fn grouping_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
-    let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
-    leading_table(&arrow, best_table)
+    leading_table(arrow_types(types), best_table)
 }
 
-/// The same, for keys that come with their hashes, and whose texts do not come as codes.
-pub(crate) fn partition_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
-    let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
-    leading_table(&arrow, |types| mixed::mixed_table(types).map_or_else(|| best_table(types), Ok))
+/// The same, for keys that come with their hashes, and whose texts do not come as codes. If `sharing`, they stay in the buffers
+/// that they come in, which are kept anyway.
+pub(crate) fn partition_table(types: &[LogicalType], sharing: bool) -> Result<Box<dyn GroupTable>> {
+    let make: MakeTable =
+        |types, rows| mixed::sharing_table(types).map_or_else(|| best_table(types, rows), Ok);
+    leading_table(arrow_types(types), if sharing { make } else { best_table })
 }
 
-/// Makes a table for keys of these types.
-type MakeTable = fn(&[DataType]) -> Result<Box<dyn GroupTable>>;
-
-fn leading_table(types: &[DataType], whole: MakeTable) -> Result<Box<dyn GroupTable>> {
-    match leading::LeadingTable::new(types, whole) {
+fn leading_table(types: Vec<DataType>, whole: MakeTable) -> Result<Box<dyn GroupTable>> {
+    match leading::LeadingTable::new(&types, whole) {
         Some(table) => Ok(Box::new(table)),
-        None => whole(types),
+        None => late::late_table(types, whole),
     }
+}
+
+fn arrow_types(types: &[LogicalType]) -> Vec<DataType> {
+    types.iter().map(LogicalType::arrow).collect()
 }
 
 /// The best table for these keys, the first of which is the number of a group: never NULL, and less than 2^31.
 pub(crate) fn numbered_table(types: &[LogicalType]) -> Result<Box<dyn GroupTable>> {
-    let arrow: Vec<DataType> = types.iter().map(LogicalType::arrow).collect();
+    let arrow = arrow_types(types);
     match packed::packed_table(&arrow, true) {
         Some(table) => Ok(table),
         None => Ok(Box::new(rows::RowTable::new(&arrow)?)),

@@ -410,7 +410,7 @@ impl<const W: usize> GroupTable for PackedTable<W> {
         cache: &mut FindCache,
     ) -> Result<()> {
         groups.clear();
-        let FindCache { dictionaries, words, ids } = cache;
+        let FindCache { dictionaries, words, ids, .. } = cache;
         pack::<W>(&self.parts, keys, rows, words)?;
         dictionaries.resize_with(self.texts.len(), DictionaryMap::default);
         let texts = self.parts.iter().zip(keys).filter(|(p, _)| p.is_text());

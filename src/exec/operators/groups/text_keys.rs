@@ -87,6 +87,11 @@ impl TextKeys {
         black_box(bytes);
     }
 
+    /// Only the texts of these numbers, in this order. The bytes of others are kept.
+    pub fn select(&mut self, numbers: &[u32]) {
+        self.views = numbers.iter().map(|number| self.views[*number as usize]).collect();
+    }
+
     /// The bytes of a long text of this table.
     fn long(&self, view: u128) -> &[u8] {
         let (len, block, offset) =
