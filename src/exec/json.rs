@@ -3,7 +3,11 @@
 //! Beyond the standard it takes `NaN`, `Infinity` and a comma behind the last part of an array or object, as DuckDB
 //! does.
 
+mod path;
+
 use crate::exec::cast::text::json_string;
+
+pub use path::{Step, find, find_all, parse_path};
 
 /// The deepest nesting that is read.
 const MAX_DEPTH: usize = 1_000;
@@ -233,129 +237,6 @@ pub fn unquote(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// A step into a JSON value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// The member of an object.
-    Key(String),
-    /// The element of an array; from the end if negative.
-    Index(i64),
-    /// All members of an object.
-    AnyMember,
-    /// All elements of an array.
-    AnyElement,
-    /// The value and all that is in it.
-    Descend,
-}
-
-impl Step {
-    /// Whether it can lead to more than one value.
-    pub fn is_wild(&self) -> bool {
-        matches!(self, Self::AnyMember | Self::AnyElement | Self::Descend)
-    }
-}
-
-/// A path: `$.a.b[0]`, `/a/b/0`, or a bare key; nothing is the value itself.
-pub fn parse_path(path: &str) -> Option<Vec<Step>> {
-    if path.is_empty() {
-        return Some(vec![]);
-    }
-    if let Some(rest) = path.strip_prefix('/') {
-        return Some(
-            rest.split('/')
-                .map(|s| match s.parse::<i64>() {
-                    Ok(i) if i >= 0 => Step::Index(i),
-                    _ => Step::Key(s.replace("~1", "/").replace("~0", "~")),
-                })
-                .collect(),
-        );
-    }
-    let Some(mut rest) = path.strip_prefix('$') else { return Some(vec![Step::Key(path.to_owned())]) };
-    let mut steps = vec![];
-    while !rest.is_empty() {
-        if let Some(r) = rest.strip_prefix('.') {
-            if r.starts_with('.') {
-                steps.push(Step::Descend);
-                rest = r;
-            } else if let Some(r) = r.strip_prefix('*') {
-                steps.push(Step::AnyMember);
-                rest = r;
-            } else if let Some(r) = r.strip_prefix('"') {
-                let end = r.find('"')?;
-                steps.push(Step::Key(r[..end].to_owned()));
-                rest = &r[end + 1..];
-            } else {
-                let end = r.find(['.', '[']).unwrap_or(r.len());
-                if end == 0 {
-                    return None;
-                }
-                steps.push(Step::Key(r[..end].to_owned()));
-                rest = &r[end..];
-            }
-        } else if let Some(r) = rest.strip_prefix("[*]") {
-            steps.push(Step::AnyElement);
-            rest = r;
-        } else if let Some(r) = rest.strip_prefix('[') {
-            let end = r.find(']')?;
-            let index = r[..end]
-                .strip_prefix("#-")
-                .map_or_else(|| r[..end].parse::<i64>().ok(), |n| n.parse::<i64>().ok().map(|n| -n))?;
-            steps.push(Step::Index(index));
-            rest = &r[end + 1..];
-        } else {
-            return None;
-        }
-    }
-    Some(steps)
-}
-
-/// The text of the value at a path, or `None` if there is none or the text is no JSON.
-pub fn find<'a>(text: &'a str, path: &[Step]) -> Option<&'a str> {
-    let mut value = text;
-    for step in path {
-        value = match step {
-            Step::Key(key) => members(value)?.into_iter().find(|(k, _)| k == key)?.1,
-            Step::Index(i) => {
-                let all = elements(value)?;
-                let i = if *i < 0 { all.len() as i64 + i } else { *i };
-                *all.get(usize::try_from(i).ok()?)?
-            }
-            Step::AnyMember | Step::AnyElement | Step::Descend => {
-                return find_all(text, path).first().copied();
-            }
-        };
-    }
-    let mut p = Parser::new(value);
-    p.skip_value().ok()
-}
-
-/// The texts of all values that a path leads to.
-pub fn find_all<'a>(text: &'a str, path: &[Step]) -> Vec<&'a str> {
-    fn descend<'a>(text: &'a str, out: &mut Vec<&'a str>) {
-        out.push(text);
-        let inner = members(text).map(|all| all.into_iter().map(|(_, v)| v).collect());
-        for value in inner.or_else(|| elements(text)).unwrap_or_default() {
-            descend(value, out);
-        }
-    }
-    let mut values = vec![text];
-    for step in path {
-        let mut next = vec![];
-        for value in values {
-            match step {
-                Step::AnyMember => {
-                    next.extend(members(value).unwrap_or_default().into_iter().map(|(_, v)| v));
-                }
-                Step::AnyElement => next.extend(elements(value).unwrap_or_default()),
-                Step::Descend => descend(value, &mut next),
-                one => next.extend(find(value, std::slice::from_ref(one))),
-            }
-        }
-        values = next;
-    }
-    values
-}
-
 /// Keys and values of an object.
 pub fn members(text: &str) -> Option<Vec<(String, &str)>> {
     let mut p = Parser::new(text);
@@ -494,16 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn paths() {
-        let json = r#"{"a": {"b": [10, 20, {"c": "x"}]}, "d.e": 1}"#;
-        let get = |p: &str| find(json, &parse_path(p).unwrap());
-        assert_eq!(get("$.a.b[1]"), Some("20"));
-        assert_eq!(get("$.a.b[-1].c"), Some("\"x\""));
-        assert_eq!(get("$.a.b[#-3]"), Some("10"));
-        assert_eq!(get("/a/b/0"), Some("10"));
-        assert_eq!(get("$.\"d.e\""), Some("1"));
-        assert_eq!(get("d.e"), Some("1"));
-        assert_eq!(get("$.x"), None);
+    fn unquotes() {
         assert_eq!(unquote(r#""a\u00e9\ud83d\ude00\"""#).as_deref(), Some("aé😀\""));
     }
 }

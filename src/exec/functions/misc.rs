@@ -421,37 +421,25 @@ pub(super) fn register_json(r: &mut Registry) {
             Ok(true)
         })
     }));
-    r.add(
-        def("to_json", "Any value as JSON", "to_json([1, 2])")
-            .aliases(&["json_quote", "array_to_json", "row_to_json"])
-            .on([P::Any], R::T(T::Json), |site| {
-                let ty = site.types[0].clone();
-                Box::new(move |args, _, _, ctx| {
-                    // A text becomes a JSON string; only other casts read it as JSON.
-                    if ty == LogicalType::Varchar {
-                        let mut out = StringViewBuilder::with_capacity(args[0].len());
-                        let mut buffer = String::new();
-                        for s in args[0].as_string_view() {
-                            match s {
-                                None => out.append_null(),
-                                Some(s) => {
-                                    buffer.clear();
-                                    cast::text::json_string(s, &mut buffer);
-                                    out.try_append_value(&buffer)?;
-                                }
-                            }
-                        }
-                        return Ok(Arc::new(out.finish()));
-                    }
-                    cast::cast_in(
-                        &args[0],
-                        &ty,
-                        &LogicalType::Json,
-                        cast::Mode { or_null: false, zone: &ctx.zone },
-                    )
-                })
-            }),
-    );
+    r.add(def("to_json", "Any value as JSON", "to_json([1, 2])").aliases(&["json_quote"]).on(
+        [P::Any],
+        R::T(T::Json),
+        |site| to_json(site.types[0].clone()),
+    ));
+    r.add(def("array_to_json", "A list as JSON", "array_to_json([1, 2])").custom(
+        &["(ANY[]) -> JSON"],
+        |args| {
+            let is_list = |ty: &T| matches!(ty, T::List(_) | T::Array(..));
+            of_kind_to_json(args, is_list, "array_to_json() argument type must be LIST or ARRAY")
+        },
+    ));
+    r.add(def("row_to_json", "A struct as JSON", "row_to_json({'a': 1})").custom(
+        &["(STRUCT) -> JSON"],
+        |args| {
+            let is_struct = |ty: &T| matches!(ty, T::Struct(_));
+            of_kind_to_json(args, is_struct, "row_to_json() argument type must be STRUCT")
+        },
+    ));
     r.add(
         def("json_object", "A JSON object of keys and values", "json_object('duck', 42)")
             .sees_nulls()
@@ -463,6 +451,44 @@ pub(super) fn register_json(r: &mut Registry) {
         R::T(T::Json),
         |site| json_make(site, false),
     ));
+}
+
+/// Values as JSON, if their type is of a kind.
+fn of_kind_to_json(
+    args: &[ArgInfo],
+    is_kind: fn(&LogicalType) -> bool,
+    otherwise: &str,
+) -> Option<Result<Resolution, String>> {
+    let [value] = args else { return None };
+    let ty = value.ty.clone();
+    if ty != LogicalType::Null && !is_kind(&ty) {
+        return Some(Err(otherwise.into()));
+    }
+    let kernel = to_json(ty.clone());
+    Some(Ok(Resolution { arg_types: vec![ty], return_type: LogicalType::Json, kernel }))
+}
+
+/// Values of a type as JSON.
+fn to_json(ty: LogicalType) -> ScalarKernel {
+    Box::new(move |args, _, _, ctx| {
+        // A text becomes a JSON string; only other casts read it as JSON.
+        if ty == LogicalType::Varchar {
+            let mut out = StringViewBuilder::with_capacity(args[0].len());
+            let mut buffer = String::new();
+            for s in args[0].as_string_view() {
+                match s {
+                    None => out.append_null(),
+                    Some(s) => {
+                        buffer.clear();
+                        cast::text::json_string(s, &mut buffer);
+                        out.try_append_value(&buffer)?;
+                    }
+                }
+            }
+            return Ok(Arc::new(out.finish()));
+        }
+        cast::cast_in(&args[0], &ty, &LogicalType::Json, cast::Mode { or_null: false, zone: &ctx.zone })
+    })
 }
 
 fn json_make(site: &CallSite<'_>, object: bool) -> ScalarKernel {

@@ -237,8 +237,12 @@ impl Binder<'_> {
         lambda: &ast::LambdaFunction,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
-        match (&lambda.params, &lambda.syntax) {
-            (ast::OneOrManyWithParens::One(param), ast::LambdaSyntax::Arrow) if param.data_type.is_none() => {
+        let param = match &lambda.params {
+            ast::OneOrManyWithParens::One(param) => Some(param),
+            ast::OneOrManyWithParens::Many(params) => params.first().filter(|_| params.len() == 1),
+        };
+        match (param, &lambda.syntax) {
+            (Some(param), ast::LambdaSyntax::Arrow) if param.data_type.is_none() => {
                 let value = self.bind_name(&param.name, cx)?;
                 // `x -> 'a' -> 'b'` takes a step behind the other, and all steps are in the body.
                 let (mut steps, mut rest) = (vec![], &*lambda.body);
@@ -344,17 +348,7 @@ impl Binder<'_> {
         name: &ast::ObjectName,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
-        let value = self.bind_expr(expr, cx)?;
-        if !matches!(value.ty(), LogicalType::Varchar | LogicalType::Null) {
-            return Err(SqlError::binder("collations are only supported for type varchar"));
-        }
-        let (_, key) = collation_named(name)?;
-        // A collation that is spelled out takes the place of the column's.
-        let value = match collation(&value) {
-            Some((text, _)) => text.clone(),
-            None => coerce::cast(value, &LogicalType::Varchar),
-        };
-        Ok(collated(value, key))
+        collate(self.bind_expr(expr, cx)?, name)
     }
 
     // --- constants ---
@@ -426,6 +420,20 @@ impl Binder<'_> {
         }
         self.call(name, bound)
     }
+}
+
+/// A value that is compared by a collation.
+pub(super) fn collate(value: Expr, name: &ast::ObjectName) -> Result<Expr> {
+    if !matches!(value.ty(), LogicalType::Varchar | LogicalType::Null) {
+        return Err(SqlError::binder("collations are only supported for type varchar"));
+    }
+    let (_, key) = collation_named(name)?;
+    // A collation that is spelled out takes the place of the column's.
+    let value = match collation(&value) {
+        Some((text, _)) => text.clone(),
+        None => coerce::cast(value, &LogicalType::Varchar),
+    };
+    Ok(collated(value, key))
 }
 
 /// Whether values of a type have parts with names.

@@ -12,7 +12,7 @@ use crate::exec::functions::comparison_key;
 use crate::exec::window::{WindowCall, WindowFunction};
 use crate::sql::bind::aggregate::same_expr;
 use crate::sql::bind::cte::{Frame, close_frame};
-use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::expr::{ExprContext, collate};
 use crate::sql::bind::from::storable;
 use crate::sql::bind::name::column_name;
 use crate::sql::bind::scope::{Found, Outer, Relation, Scope};
@@ -141,11 +141,21 @@ impl Binder<'_> {
         tail: Tail<'_>,
         outer: Option<&Outer<'_>>,
     ) -> Result<BoundQuery> {
+        let mut subqueries = vec![];
         let keys = match tail.order_by {
-            Some(order_by) => self.bind_outer_order(&bound.columns, order_by, tail.body, outer)?,
+            Some(order_by) => {
+                self.bind_outer_order(&bound.columns, order_by, tail.body, outer, &mut subqueries)?
+            }
             None => vec![],
         };
-        Ok(BoundQuery { plan: tail.limit.apply(bound.plan, keys, &mut self.ids), columns: bound.columns })
+        let columns = bound.columns;
+        if subqueries.is_empty() {
+            return Ok(BoundQuery { plan: tail.limit.apply(bound.plan, keys, &mut self.ids), columns });
+        }
+        // What the subqueries yield is there for the order alone.
+        let sorted = tail.limit.apply(attach(bound.plan, subqueries), keys, &mut self.ids);
+        let definitions = columns.iter().cloned().map(Definition::pass).collect();
+        Ok(BoundQuery { plan: LogicalPlan::Project { input: Box::new(sorted), definitions }, columns })
     }
 
     fn bind_limit(&mut self, query: &Query) -> Result<Limit> {
@@ -533,6 +543,7 @@ impl Binder<'_> {
         order_by: &ast::OrderBy,
         body: Option<&SetExpr>,
         outer: Option<&Outer<'_>>,
+        subqueries: &mut Vec<PendingSubquery>,
     ) -> Result<Vec<SortKey>> {
         let scope = Scope::of(Relation::new("", columns.to_vec()));
         // What a part of a set operation selects means its column too, be it by a name or as it is written there.
@@ -557,15 +568,22 @@ impl Binder<'_> {
             OrderByKind::Expressions(list) => {
                 for item in list {
                     self.refuse_literal_key(&item.expr, "ORDER BY")?;
-                    let expr =
-                        match ordinal(&item.expr, columns.len(), "ORDER")?.or_else(|| selected(&item.expr)) {
-                            Some(i) => columns[i].expr(),
-                            None => {
-                                let mut cx = ExprContext::new(&scope, outer, "ORDER BY clause");
-                                cx.allow_subqueries = false;
-                                self.bind_expr(&item.expr, &mut cx)?
-                            }
-                        };
+                    let (place, collation) = match &item.expr {
+                        Syntax::Collate { expr, collation } => (&**expr, Some(collation)),
+                        expr => (expr, None),
+                    };
+                    let expr = match ordinal(place, columns.len(), "ORDER")?.or_else(|| selected(place)) {
+                        Some(i) => match collation {
+                            Some(name) => collate(columns[i].expr(), name).map_err(|e| e.at(&item.expr))?,
+                            None => columns[i].expr(),
+                        },
+                        None => {
+                            let mut cx = ExprContext::new(&scope, outer, "ORDER BY clause");
+                            let expr = self.bind_expr(&item.expr, &mut cx)?;
+                            subqueries.append(&mut cx.subqueries);
+                            expr
+                        }
+                    };
                     let key = self.sort_key(expr, &item.options)?;
                     if !keys.iter().any(|k| same_expr(&k.expr, &key.expr)) {
                         keys.push(key);

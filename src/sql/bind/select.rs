@@ -14,7 +14,7 @@ use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::{collation, comparison_key};
 use crate::sql::bind::aggregate::{Aggregates, Collector, Grouping, same_expr};
 use crate::sql::bind::every::{Bucket, Filled};
-use crate::sql::bind::expr::{Aliases, ExprContext};
+use crate::sql::bind::expr::{Aliases, ExprContext, collate};
 use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::grouping::{Key, KeyContext, Keys};
 use crate::sql::bind::query::{Tail, ordinal};
@@ -529,6 +529,11 @@ impl Binder<'_> {
     ) -> Result<OrderExpr> {
         if let Some(i) = ordinal(expr, outputs.len(), "ORDER")? {
             return Ok(OrderExpr::Output(i));
+        }
+        if let Syntax::Collate { expr: place, collation } = expr
+            && let Some(i) = ordinal(place, outputs.len(), "ORDER")?
+        {
+            return Ok(OrderExpr::Expr(collate(outputs[i].expr.clone(), collation).map_err(|e| e.at(expr))?));
         }
         if let Syntax::Identifier(name) = expr
             && let Some(i) = outputs.iter().position(|o| o.name.eq_ignore_ascii_case(&name.value))

@@ -1,6 +1,6 @@
 //! Functions that change a JSON value: set, insert, replace and remove at a path, merge, compare, clean up.
 
-use super::Value;
+use super::{Value, take};
 use crate::column::types::LogicalType as T;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::kernel::{Str, text};
@@ -30,11 +30,6 @@ fn steps(path: &str) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// The position of an element; one past the end is a place to add at.
-fn position(index: i64, len: usize) -> Option<usize> {
-    if index < 0 { len.checked_sub(index.unsigned_abs() as usize) } else { Some(index as usize) }
-}
-
 impl<'a> Value<'a> {
     fn edit(&mut self, path: &[Step], new: Value<'a>, how: Edit) {
         let Some((step, rest)) = path.split_first() else {
@@ -43,61 +38,57 @@ impl<'a> Value<'a> {
             }
             return;
         };
-        let (found, len) = match (&mut *self, step) {
-            (Self::Object(own), Step::Key(key)) => {
-                (own.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v), None)
+        match self {
+            Self::Object(own) => {
+                let Some(key) = step.key() else { return };
+                match own.iter_mut().find(|(k, _)| k == key) {
+                    Some((_, found)) => found.edit(rest, new, how),
+                    None if how == Edit::Replace => {}
+                    None => own.push((key.to_owned(), Self::along(rest, new))),
+                }
             }
-            (Self::Array(own), Step::Index(index)) => {
+            Self::Array(own) => {
                 let len = own.len();
-                (position(*index, len).and_then(|at| own.get_mut(at)), Some(len))
+                match step.position(len) {
+                    Some(at) if at < len => own[at].edit(rest, new, how),
+                    // One past the end is a place to add at.
+                    Some(at) if at == len && how != Edit::Replace => own.push(Self::along(rest, new)),
+                    _ => {}
+                }
             }
-            _ => return,
-        };
-        if let Some(found) = found {
-            return found.edit(rest, new, how);
-        }
-        if how == Edit::Replace {
-            return;
-        }
-        match (self, step) {
-            (Self::Object(own), Step::Key(key)) => own.push((key.clone(), Self::along(rest, new))),
-            (Self::Array(own), Step::Index(index))
-                if usize::try_from(*index).is_ok_and(|i| Some(i) == len) =>
-            {
-                own.push(Self::along(rest, new));
-            }
-            _ => {}
+            Self::Plain(_) | Self::Text(_) => {}
         }
     }
 
     /// `new` in the objects and arrays that lead to it.
     fn along(path: &[Step], new: Self) -> Self {
-        path.iter().rev().fold(new, |inner, step| match step {
-            Step::Key(key) => Self::Object(vec![(key.clone(), inner)]),
-            _ => Self::Array(vec![inner]),
+        path.iter().rev().fold(new, |inner, step| match step.key() {
+            Some(key) => Self::Object(vec![(key.to_owned(), inner)]),
+            None => Self::Array(vec![inner]),
         })
     }
 
     fn remove(&mut self, path: &[Step]) {
         let Some((step, rest)) = path.split_first() else { return };
-        match (self, step) {
-            (Self::Object(own), Step::Key(key)) => {
-                let Some(at) = own.iter().position(|(k, _)| k == key) else { return };
+        match self {
+            Self::Object(own) => {
+                let found = step.key().and_then(|key| own.iter().position(|(k, _)| k == key));
+                let Some(at) = found else { return };
                 if rest.is_empty() {
                     own.remove(at);
                 } else {
                     own[at].1.remove(rest);
                 }
             }
-            (Self::Array(own), Step::Index(index)) => {
-                let Some(at) = position(*index, own.len()).filter(|at| *at < own.len()) else { return };
+            Self::Array(own) => {
+                let Some(at) = step.position(own.len()).filter(|at| *at < own.len()) else { return };
                 if rest.is_empty() {
                     own.remove(at);
                 } else {
                     own[at].remove(rest);
                 }
             }
-            _ => {}
+            Self::Plain(_) | Self::Text(_) => {}
         }
     }
 
@@ -151,14 +142,14 @@ impl<'a> Value<'a> {
             (own, Self::Plain("null")) => own,
             (Self::Object(mut own), Self::Object(over)) => {
                 for (key, value) in over {
-                    match own.iter_mut().find(|(k, _)| *k == key) {
-                        Some((_, before)) => {
-                            let taken = std::mem::replace(before, Self::Plain("null"));
-                            *before = taken.merged(value);
-                        }
-                        None if value == Self::Plain("null") => {}
-                        None => own.push((key, value)),
+                    if value == Self::Plain("null") {
+                        continue;
                     }
+                    let merged = match take(&mut own, &key) {
+                        Some(before) => before.merged(value),
+                        None => value,
+                    };
+                    own.push((key, merged));
                 }
                 Self::Object(own)
             }

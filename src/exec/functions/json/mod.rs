@@ -4,6 +4,11 @@ mod edit;
 mod rows;
 
 use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow_array::Array;
+use arrow_array::builder::StringViewBuilder;
+use arrow_array::cast::AsArray;
 
 use super::kernel::{Str, boolean, text};
 use super::registry::{P, R, Registry, Resolution, def};
@@ -125,24 +130,15 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// RFC 7396: members of the patch replace those of the same name; `null` removes.
+    /// RFC 7396: members of the patch replace those of the same name; `null` removes. Those that the patch does not name come
+    /// first.
     fn patched(self, patch: Self) -> Self {
         let Self::Object(changes) = patch else { return patch };
         let mut own = if let Self::Object(own) = self { own } else { vec![] };
         for (key, change) in changes {
-            let at = own.iter().position(|(k, _)| *k == key);
-            if change == Self::Plain("null") {
-                if let Some(at) = at {
-                    own.remove(at);
-                }
-                continue;
-            }
-            match at {
-                Some(at) => {
-                    let before = std::mem::replace(&mut own[at].1, Self::Plain("null"));
-                    own[at].1 = before.patched(change);
-                }
-                None => own.push((key, Self::Plain("null").patched(change))),
+            let before = take(&mut own, &key).unwrap_or(Self::Plain("null"));
+            if change != Self::Plain("null") {
+                own.push((key, before.patched(change)));
             }
         }
         Self::Object(own)
@@ -162,10 +158,18 @@ impl<'a> Value<'a> {
                 Structure::List(Box::new(item.unwrap_or(Structure::Name("NULL"))))
             }
             Self::Object(all) => {
-                Structure::Object(all.iter().map(|(k, v)| (k.clone(), v.structure())).collect())
+                let one =
+                    |(key, value): &(String, Self)| Structure::Object(vec![(key.clone(), value.structure())]);
+                all.iter().map(one).reduce(Structure::merged).unwrap_or(Structure::Object(vec![]))
             }
         }
     }
+}
+
+/// Takes the member with a key out of an object.
+fn take<'a>(members: &mut Vec<(String, Value<'a>)>, key: &str) -> Option<Value<'a>> {
+    let at = members.iter().position(|(k, _)| k == key)?;
+    Some(members.remove(at).1)
 }
 
 /// The types in a JSON value.
@@ -304,18 +308,33 @@ fn transform(args: &[ArgInfo], strict: bool) -> Option<Result<Resolution, String
     Some(Ok(Resolution { arg_types: vec![LogicalType::Json, LogicalType::Varchar], return_type: ty, kernel }))
 }
 
-/// The JSON values of all arguments, put into one from the left.
+/// The JSON values of all arguments, put into one from the left. NULL takes the place of what is before it, and what is behind
+/// it that of NULL.
 fn folded(two: for<'a> fn(Value<'a>, Value<'a>) -> Value<'a>) -> ScalarKernel {
-    let two = text::<(Str, Str)>(move |(a, b), out| {
-        two(Value::parse(a)?, Value::parse(b)?).write(out);
-        Ok(true)
-    });
-    Box::new(move |args, ty, rows, ctx| {
-        let mut all = two(&args[..2], ty, rows, ctx)?;
-        for next in &args[2..] {
-            all = two(&[all, next.clone()], ty, rows, ctx)?;
+    Box::new(move |args, _, rows, _| {
+        let columns: Vec<_> = args.iter().map(AsArray::as_string_view).collect();
+        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut written = String::new();
+        for row in 0..rows {
+            let mut all: Option<Value<'_>> = None;
+            for column in &columns {
+                let at = if column.len() == rows { row } else { 0 };
+                all = match all {
+                    _ if column.is_null(at) => None,
+                    None => Some(Value::parse(column.value(at))?),
+                    Some(before) => Some(two(before, Value::parse(column.value(at))?)),
+                };
+            }
+            match all {
+                Some(value) => {
+                    written.clear();
+                    value.write(&mut written);
+                    out.try_append_value(&written)?;
+                }
+                None => out.append_null(),
+            }
         }
-        Ok(all)
+        Ok(Arc::new(out.finish()))
     })
 }
 

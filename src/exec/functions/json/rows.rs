@@ -1,5 +1,6 @@
 //! `json_each` and `json_tree`: the parts of a JSON value as a list of structs, which FROM makes rows of.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{StringViewBuilder, UInt64Builder};
@@ -83,11 +84,7 @@ impl Walk {
 
     fn inside(&mut self, value: &str, parent: u64, path: &str, depth: usize) -> Result<()> {
         let parts: Vec<(String, String, &str, bool)> = if let Some(all) = members(value) {
-            let name = |key: &str| {
-                let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
-                if plain { format!("{path}.{key}") } else { format!("{path}.\"{key}\"") }
-            };
-            all.into_iter().map(|(k, v)| (name(&k), k, v, true)).collect()
+            all.into_iter().map(|(k, v)| (format!("{path}.{}", written_key(&k)), k, v, true)).collect()
         } else if let Some(all) = elements(value) {
             all.into_iter()
                 .enumerate()
@@ -150,6 +147,16 @@ impl Walk {
     }
 }
 
+/// A key as it is written in a path: in quotes unless it is a letter with letters, digits and `_` behind it, as in SQLite.
+fn written_key(key: &str) -> Cow<'_, str> {
+    let plain = key.starts_with(|c: char| c.is_ascii_alphabetic())
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if plain {
+        return Cow::Borrowed(key);
+    }
+    Cow::Owned(format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
 fn append(to: &mut StringViewBuilder, text: Option<&str>) -> Result<()> {
     match text {
         Some(text) => to.try_append_value(text)?,
@@ -171,14 +178,11 @@ fn count(value: &str) -> u64 {
 fn before(document: &str, path: &[Step]) -> u64 {
     let Some((first, rest)) = path.split_first() else { return 0 };
     let Some(next) = find(document, std::slice::from_ref(first)) else { return 0 };
-    let passed: u64 = match (first, members(document), elements(document)) {
-        (Step::Key(key), Some(all), _) => {
+    let passed: u64 = match (first.key(), members(document), elements(document)) {
+        (Some(key), Some(all), _) => {
             1 + all.iter().take_while(|(k, _)| k != key).map(|(_, v)| 1 + count(v)).sum::<u64>()
         }
-        (Step::Index(i), _, Some(all)) => {
-            let at = if *i < 0 { all.len() as i64 + i } else { *i };
-            all.iter().take(usize::try_from(at).unwrap_or(0)).map(|v| count(v)).sum()
-        }
+        (_, _, Some(all)) => all.iter().take(first.position(all.len()).unwrap_or(0)).map(|v| count(v)).sum(),
         _ => return 0,
     };
     1 + passed + before(next, rest)
