@@ -34,6 +34,35 @@ const RULES_TO: i64 = 741_000 * MICROS_PER_DAY;
 static DATABASE: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 static UTC: LazyLock<Zone> = LazyLock::new(|| Zone { name: Arc::from("UTC"), rules: None });
 
+/// Zones by three letters, as ICU and Java have them; beside those that the IANA lists itself.
+const ABBREVIATIONS: [(&str, &str); 25] = [
+    ("ACT", "Australia/Darwin"),
+    ("AET", "Australia/Sydney"),
+    ("AGT", "America/Argentina/Buenos_Aires"),
+    ("ART", "Africa/Cairo"),
+    ("AST", "America/Anchorage"),
+    ("BET", "America/Sao_Paulo"),
+    ("BST", "Asia/Dhaka"),
+    ("CAT", "Africa/Harare"),
+    ("CNT", "America/St_Johns"),
+    ("CST", "America/Chicago"),
+    ("CTT", "Asia/Shanghai"),
+    ("EAT", "Africa/Addis_Ababa"),
+    ("ECT", "Europe/Paris"),
+    ("IET", "America/Indiana/Indianapolis"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("MIT", "Pacific/Apia"),
+    ("NET", "Asia/Yerevan"),
+    ("NST", "Pacific/Auckland"),
+    ("PLT", "Asia/Karachi"),
+    ("PNT", "America/Phoenix"),
+    ("PRT", "America/Puerto_Rico"),
+    ("PST", "America/Los_Angeles"),
+    ("SST", "Pacific/Guadalcanal"),
+    ("VST", "Asia/Ho_Chi_Minh"),
+];
+
 impl Zone {
     /// Coordinated universal time.
     pub fn utc() -> Self {
@@ -58,8 +87,11 @@ impl Zone {
                 return Ok(Self { name: Arc::from(utc), rules: None });
             }
         }
-        let rules = DATABASE.get(wanted).map_err(|_| format!("Unknown TimeZone '{name}'"))?;
-        let name = rules.iana_name().unwrap_or(wanted);
+        let abbreviated = ABBREVIATIONS.iter().find(|(short, _)| wanted.eq_ignore_ascii_case(short));
+        let rules = DATABASE
+            .get(abbreviated.map_or(wanted, |(_, zone)| zone))
+            .map_err(|_| format!("Unknown TimeZone '{name}'"))?;
+        let name = abbreviated.map_or_else(|| rules.iana_name().unwrap_or(wanted), |(short, _)| short);
         Ok(Self { name: Arc::from(name), rules: Some(rules) })
     }
 

@@ -103,9 +103,27 @@ pub(super) fn cast(
         }
         (T::Map(ak, av), T::Map(bk, bv)) => {
             let m = array.as_map();
-            let keys = super::cast_in(m.keys(), ak, bk, strict)?;
+            let keys = super::cast_in(m.keys(), ak, bk, mode)?;
             let values = super::cast_in(m.values(), av, bv, mode)?;
-            map_array(to, m.offsets().clone(), keys, values, m.nulls().cloned())
+            if keys.null_count() == 0 {
+                return map_array(to, m.offsets().clone(), keys, values, m.nulls().cloned());
+            }
+            // A key that cannot be one of the new type leaves no map.
+            let mut kept: Vec<u32> = vec![];
+            let mut lengths = Vec::with_capacity(m.len());
+            let mut valid = Vec::with_capacity(m.len());
+            for (row, ends) in m.offsets().windows(2).enumerate() {
+                let mut entries = ends[0] as usize..ends[1] as usize;
+                let ok = m.is_valid(row) && entries.all(|at| keys.is_valid(at));
+                let entries = if ok { ends[0] as u32..ends[1] as u32 } else { 0..0 };
+                lengths.push(entries.len());
+                kept.extend(entries);
+                valid.push(ok);
+            }
+            let kept = UInt32Array::from(kept);
+            let keys = arrow_select::take::take(&keys, &kept, None)?;
+            let values = arrow_select::take::take(&values, &kept, None)?;
+            map_array(to, OffsetBuffer::from_lengths(lengths), keys, values, Some(NullBuffer::from(valid)))
         }
         (T::Struct(fields), T::Map(key, value)) => {
             let s = array.as_struct();

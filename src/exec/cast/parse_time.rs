@@ -277,7 +277,9 @@ fn timestamp_parts(text: &str) -> Result<(i32, i64, Option<Stated>), Fault> {
         return if c.is_end() { Ok((days, 0, None)) } else { Err(Fault::Format) };
     }
     if c.is_end() {
-        return Ok((days, 0, None));
+        // The epoch is an instant, whatever the zone of who reads it.
+        let is_epoch = c.bytes.eq_ignore_ascii_case(b"epoch");
+        return Ok((days, 0, is_epoch.then_some(Stated::Offset(0))));
     }
     if !(c.eat(b' ') || c.eat(b'T') || c.eat(b't')) {
         return Err(Fault::Format);

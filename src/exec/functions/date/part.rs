@@ -406,6 +406,11 @@ fn date_part(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
                 Ok(p) => p,
                 Err(e) => return Some(Err(e.to_string())),
             };
+            if let Some(name) =
+                names.iter().enumerate().find_map(|(i, n)| names[..i].contains(n).then_some(n))
+            {
+                return Some(Err(format!("Duplicate struct entry name \"{name}\" in \"date_part\"")));
+            }
             let field = |(n, p): (&String, &Part)| {
                 let ty = if p.is_float() { LogicalType::Double } else { LogicalType::BigInt };
                 (n.as_str().into(), ty)

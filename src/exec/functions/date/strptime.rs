@@ -3,6 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
+use arrow_schema::TimeUnit;
 
 use super::format::{Piece, pieces};
 use super::named_day::NamedDay;
@@ -54,8 +55,62 @@ fn name(s: &str, at: &mut usize, names: &[&str], short: bool) -> Option<usize> {
     Some(i)
 }
 
+/// A text of a pattern at the front; a run of blanks is any run of blanks.
+fn literal(s: &str, at: &mut usize, wanted: &str) -> bool {
+    let mut rest = &s[*at..];
+    let mut wanted = wanted.chars().peekable();
+    while let Some(c) = wanted.next() {
+        let Some(behind) = rest.strip_prefix(|r: char| r == c || r.is_whitespace() && c.is_whitespace())
+        else {
+            return false;
+        };
+        rest = behind;
+        if c.is_whitespace() {
+            rest = rest.trim_start();
+            while wanted.next_if(|c| c.is_whitespace()).is_some() {}
+        }
+    }
+    *at = s.len() - rest.len();
+    true
+}
+
+/// Names that are times whatever the pattern.
+fn named(s: &str) -> Option<Moment> {
+    let micros = match s.trim() {
+        n if n.eq_ignore_ascii_case("infinity") => TIMESTAMP_INFINITY,
+        n if n.eq_ignore_ascii_case("-infinity") => TIMESTAMP_NEG_INFINITY,
+        n if n.eq_ignore_ascii_case("epoch") => 0,
+        _ => return None,
+    };
+    Some(Moment { micros, nanos: 0 })
+}
+
+/// What a text says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moment {
+    micros: i64,
+    /// Beyond the microseconds.
+    nanos: i64,
+}
+
+impl Moment {
+    /// In the unit of a type.
+    fn in_unit(self, ty: &LogicalType) -> Option<i64> {
+        match (ty, self.micros) {
+            (_, TIMESTAMP_INFINITY | TIMESTAMP_NEG_INFINITY) => Some(self.micros),
+            (LogicalType::Timestamp(TimeUnit::Nanosecond), micros) => {
+                micros.checked_mul(1_000)?.checked_add(self.nanos)
+            }
+            (_, micros) => Some(micros),
+        }
+    }
+}
+
 /// Reads a text; errors come with the byte position.
-fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usize, &'static str)> {
+fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<Moment, (usize, &'static str)> {
+    if let Some(moment) = named(s) {
+        return Ok(moment);
+    }
     let mut f = Fields {
         date: NamedDay::new(),
         hour: 0,
@@ -72,14 +127,9 @@ fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usi
         let start = at;
         match piece {
             Piece::Text(t) => {
-                if !s[at..].starts_with(t.as_str()) {
-                    // A blank of the pattern may be missing at the end of the text.
-                    if at >= trimmed.len() && t.trim().is_empty() {
-                        continue;
-                    }
+                if !literal(s, &mut at, t) {
                     return Err((at, "Literal does not match, expected the text of the format"));
                 }
-                at += t.len();
             }
             Piece::Field { field, .. } => {
                 let expected = (start, "Expected a number");
@@ -153,6 +203,7 @@ fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usi
                     'f' | 'n' | 'g' => {
                         let max = match field {
                             'g' => 3,
+                            'f' => 6,
                             _ => 9,
                         };
                         let v = number(s, &mut at, max).ok_or(expected)?;
@@ -237,23 +288,24 @@ fn parse(s: &str, pattern: &[Piece], session: Option<&Zone>) -> Result<i64, (usi
     if at < trimmed.len() {
         return Err((at, "Full specifier did not match: trailing characters"));
     }
-    if let Some(pm) = f.afternoon
-        && f.hour < 12
-        && pm
-    {
-        f.hour += 12;
+    match f.afternoon {
+        Some(_) if f.hour > 12 => return Err((0, "Hour out of range of AM and PM, expected at most 12")),
+        Some(true) => f.hour = f.hour % 12 + 12,
+        Some(false) => f.hour %= 12,
+        None => {}
     }
     let days = f.date.days().map_err(|e| (0, e))?;
     let seconds = i64::from(f.hour * 3600 + f.minute * 60 + f.second) - f.offset.unwrap_or(0);
     let local = join_timestamp(days, 0)
         .and_then(|t| t.checked_add(seconds * MICROS_PER_SECOND + f.nanos / 1000))
         .ok_or((0, "Date out of range"))?;
-    Ok(match (f.offset, f.zone) {
+    let micros = match (f.offset, f.zone) {
         (Some(_), _) => local,
         (None, Some(zone)) => zone.instant(local),
         // Only where one of several patterns has a zone does the session's matter.
         (None, None) => session.map_or(local, |zone| zone.instant(local)),
-    })
+    };
+    Ok(Moment { micros, nanos: f.nanos % 1000 })
 }
 
 fn zone(s: &str, at: &mut usize) -> Option<i64> {
@@ -267,21 +319,26 @@ fn zone(s: &str, at: &mut usize) -> Option<i64> {
         _ => return None,
     };
     *at += 1;
-    let hours = number(s, at, 2)?;
+    let two_digits = |at: &mut usize| {
+        let from = *at;
+        number(s, at, 2).filter(|_| *at == from + 2)
+    };
+    let hours = two_digits(at)?;
     if s[*at..].starts_with(':') {
         *at += 1;
     }
-    let minutes = if s.as_bytes().get(*at).is_some_and(u8::is_ascii_digit) { number(s, at, 2)? } else { 0 };
+    let more = s.as_bytes().get(*at).is_some_and(u8::is_ascii_digit);
+    let minutes = if more { two_digits(at)? } else { 0 };
     Some(sign * i64::from(hours * 3600 + minutes * 60))
 }
 
 /// Patterns of a row, tried in order.
-fn kernel(or_null: bool) -> ScalarKernel {
+fn kernel<T: ArrowPrimitiveType<Native = i64>>(or_null: bool) -> ScalarKernel {
     let cache: Cache<Vec<Piece>> = Cache::new();
     Box::new(move |args: &[ArrayRef], ty, rows, ctx| {
         let session = (*ty == LogicalType::TimestampTz).then_some(&ctx.zone);
         let strings = args[0].as_string_view();
-        let mut out = PrimitiveOut::<TimestampMicrosecondType>::new(rows);
+        let mut out = PrimitiveOut::<T>::new(rows);
         for row in 0..rows {
             let i = if strings.len() == rows { row } else { 0 };
             let j = if args[1].len() == rows { row } else { 0 };
@@ -292,7 +349,8 @@ fn kernel(or_null: bool) -> ScalarKernel {
             let s = strings.value(i);
             let mut first_error: Option<(String, (usize, &'static str))> = None;
             let mut read = |pattern: &str| -> Result<Option<i64>> {
-                match parse(s, &cache.get(pattern, pieces)?, session) {
+                let moment = parse(s, &cache.get(pattern, pieces)?, session);
+                match moment.and_then(|m| m.in_unit(ty).ok_or((0, "Date out of range"))) {
                     Ok(t) => Ok(Some(t)),
                     Err(e) => {
                         first_error.get_or_insert((pattern.to_owned(), e));
@@ -325,41 +383,46 @@ fn kernel(or_null: bool) -> ScalarKernel {
     })
 }
 
-/// A pattern with a zone gives an instant.
+/// A pattern with a zone gives an instant, one with nanoseconds a timestamp of them.
 fn bind(args: &[ArgInfo], or_null: bool) -> Option<Result<Resolution, String>> {
     let [text, pattern] = args else { return None };
     if !matches!(text.ty, LogicalType::Varchar | LogicalType::Null | LogicalType::Json) {
         return None;
     }
-    let has_zone = |p: &str| -> Result<bool, String> {
-        let all = pieces(p).map_err(|e| e.to_string())?;
-        Ok(all.iter().any(|p| matches!(p, Piece::Field { field: 'z' | 'Z', .. })))
-    };
-    let (zoned, pattern_type) = match (&pattern.ty, &pattern.literal) {
+    let patterns = match (&pattern.ty, &pattern.literal) {
         (LogicalType::List(_), Some(Scalar::Nested(list))) => {
-            let patterns = crate::exec::functions::list::text_elements(list)?;
-            let mut zoned = false;
-            for p in &patterns {
-                match has_zone(p) {
-                    Ok(z) => zoned |= z,
-                    Err(e) => return Some(Err(e)),
-                }
-            }
-            (zoned, LogicalType::List(Box::new(LogicalType::Varchar)))
+            crate::exec::functions::list::text_elements(list)?
         }
-        (LogicalType::List(_), _) => (false, LogicalType::List(Box::new(LogicalType::Varchar))),
-        (_, Some(Scalar::Text(p))) => match has_zone(p) {
-            Ok(z) => (z, LogicalType::Varchar),
-            Err(e) => return Some(Err(e)),
-        },
-        (LogicalType::Varchar | LogicalType::Null, _) => (false, LogicalType::Varchar),
+        (LogicalType::Varchar, Some(Scalar::Text(p))) => vec![p.to_string()],
+        (LogicalType::List(_) | LogicalType::Varchar | LogicalType::Null, _) => vec![],
         _ => return None,
     };
-    Some(Ok(Resolution {
-        arg_types: vec![LogicalType::Varchar, pattern_type],
-        return_type: if zoned { LogicalType::TimestampTz } else { TIMESTAMP },
-        kernel: kernel(or_null),
-    }))
+    let mut return_type = TIMESTAMP;
+    for p in &patterns {
+        let all = match pieces(p) {
+            Ok(all) if all.is_empty() => {
+                return Some(Err("Failed to parse format specifier: it is empty".into()));
+            }
+            Ok(all) => all,
+            Err(e) => return Some(Err(e.to_string())),
+        };
+        let has = |fields: &[char]| {
+            all.iter().any(|p| matches!(p, Piece::Field { field, .. } if fields.contains(field)))
+        };
+        if has(&['z', 'Z']) {
+            return_type = LogicalType::TimestampTz;
+        } else if has(&['n']) && return_type == TIMESTAMP {
+            return_type = LogicalType::Timestamp(TimeUnit::Nanosecond);
+        }
+    }
+    let text = LogicalType::Varchar;
+    let listed = matches!(pattern.ty, LogicalType::List(_));
+    let pattern_type = if listed { LogicalType::List(Box::new(text.clone())) } else { text.clone() };
+    let kernel = match return_type {
+        LogicalType::Timestamp(TimeUnit::Nanosecond) => kernel::<TimestampNanosecondType>(or_null),
+        _ => kernel::<TimestampMicrosecondType>(or_null),
+    };
+    Some(Ok(Resolution { arg_types: vec![text, pattern_type], return_type, kernel }))
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -384,7 +447,7 @@ mod tests {
     use crate::exec::cast::parse_time::timestamp;
 
     fn at(s: &str, p: &str) -> Result<i64, (usize, &'static str)> {
-        parse(s, &pieces(p).unwrap(), None)
+        parse(s, &pieces(p).unwrap(), None).map(|moment| moment.micros)
     }
 
     #[test]
