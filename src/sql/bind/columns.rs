@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use arrow_array::cast::AsArray;
 use regex::Regex;
 use sqlparser::ast::{
-    self, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    self, AccessExpr, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
     OneOrManyWithParens, Spanned, Value, WildcardAdditionalOptions,
 };
 
@@ -275,11 +275,19 @@ impl Binder<'_> {
     }
 }
 
-/// The call of COLUMNS in `*COLUMNS(…)` and `unpack(COLUMNS(…))`.
+/// The call of COLUMNS in `*COLUMNS(…)`, `unpack(COLUMNS(…))` and `COLUMNS(…).unpack()`.
 fn unpacked_call(expr: &Syntax) -> Option<Syntax> {
     let mut expr = expr;
     while let Syntax::Nested(inner) = expr {
         expr = inner;
+    }
+    if let Syntax::CompoundFieldAccess { root, access_chain } = expr
+        && let [AccessExpr::Dot(Syntax::Function(function))] = &access_chain[..]
+        && function_name(&function.name) == "unpack"
+        && matches!(&function.args, FunctionArguments::List(list) if list.args.is_empty())
+        && columns_argument(root).is_some()
+    {
+        return Some((**root).clone());
     }
     let Syntax::Function(function) = expr else { return None };
     if is_unpacked(&function.name) {
@@ -433,7 +441,9 @@ fn replace_columns(expr: &Syntax, column: &StarColumn) -> Syntax {
     let ident = |name: &str| Ident { value: name.to_owned(), quote_style: Some('"'), span };
     let with = match &column.value {
         StarValue::Replaced(expr) => Syntax::Nested(Box::new(expr.clone())),
-        StarValue::Column(_) if column.table.is_empty() => Syntax::Identifier(ident(&column.name)),
+        StarValue::Column(_) if column.merged || column.table.is_empty() => {
+            Syntax::Identifier(ident(&column.name))
+        }
         StarValue::Column(_) => Syntax::CompoundIdentifier(vec![ident(&column.table), ident(&column.name)]),
     };
     walk::rewrite_own_expressions(&mut copy, |e| {

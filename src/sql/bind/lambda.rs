@@ -227,7 +227,12 @@ impl Binder<'_> {
     }
 
     /// `value op ANY (list)`: NULL where no item satisfies it and it is NULL for one.
-    pub(super) fn any_of_list(&mut self, op: CompareOp, value: Expr, list: Expr) -> Result<Expr> {
+    pub(super) fn any_of_list(
+        &mut self,
+        value: Expr,
+        list: Expr,
+        holds: impl FnOnce(&mut Self, Expr, Expr) -> Result<Expr>,
+    ) -> Result<Expr> {
         let item = match list.ty() {
             LogicalType::List(item) | LogicalType::Array(item, _) => *item,
             LogicalType::Null => LogicalType::Null,
@@ -241,8 +246,7 @@ impl Binder<'_> {
         let (one, other) = (self.ids.column("item", item), self.ids.column("value", value.ty()));
         // A literal is compared as one.
         let compared = if matches!(value, Expr::Literal { .. }) { value.clone() } else { other.expr() };
-        let body = coerce::compare(op, compared, one.expr())?;
-        let mut body = body;
+        let mut body = holds(self, compared, one.expr())?;
         let args = if ColumnSet::of(&body).contains(other.id) { vec![list, value] } else { vec![list] };
         place(&mut body, &[one, other]);
         let ty = LogicalType::List(Box::new(LogicalType::Boolean));

@@ -142,20 +142,12 @@ impl Binder<'_> {
             let found = self.call(function, vec![list, value])?;
             return Ok(negate_if(op == tokens::NOT_IN, found));
         }
-        let negated = matches!(
-            op,
-            BinaryOperator::PGRegexNotMatch
-                | BinaryOperator::PGRegexNotIMatch
-                | BinaryOperator::PGNotLikeMatch
-                | BinaryOperator::PGNotILikeMatch
-        );
+        if let Some((negated, fold_case)) = regex_match(op) {
+            let (text, pattern) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+            return Ok(negate_if(negated, self.matches_regex(text, pattern, fold_case)?));
+        }
+        let negated = matches!(op, BinaryOperator::PGNotLikeMatch | BinaryOperator::PGNotILikeMatch);
         let name = match op {
-            BinaryOperator::PGRegexMatch | BinaryOperator::PGRegexNotMatch => "regexp_matches".into(),
-            BinaryOperator::PGRegexIMatch | BinaryOperator::PGRegexNotIMatch => {
-                let mut args = vec![self.bind_expr(left, cx)?, self.bind_expr(right, cx)?];
-                args.push(Expr::literal(Scalar::text("i"), LogicalType::Varchar));
-                return Ok(negate_if(negated, self.call("regexp_matches", args)?));
-            }
             BinaryOperator::PGLikeMatch | BinaryOperator::PGNotLikeMatch => "like".into(),
             BinaryOperator::PGILikeMatch | BinaryOperator::PGNotILikeMatch => "ilike".into(),
             BinaryOperator::Custom(op) if op == tokens::POWER || op == "^" => "^".into(),
@@ -388,6 +380,14 @@ impl Binder<'_> {
         Ok(negate_if(negated, call))
     }
 
+    fn matches_regex(&mut self, text: Expr, pattern: Expr, fold_case: bool) -> Result<Expr> {
+        let mut args = vec![text, pattern];
+        if fold_case {
+            args.push(Expr::literal(Scalar::text("i"), LogicalType::Varchar));
+        }
+        self.call("regexp_matches", args)
+    }
+
     /// `x op ANY (…)` and `x op ALL (…)`.
     pub(super) fn bind_quantified(
         &mut self,
@@ -401,6 +401,15 @@ impl Binder<'_> {
             ast::Expr::Subquery(query) => Some(query),
             _ => None,
         };
+        // ALL is that there is none for which the opposite holds.
+        if let (Some((negated, fold_case)), None) = (regex_match(op), query) {
+            let (value, list) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+            let found = self.any_of_list(value, list, |binder, value, pattern| {
+                let matches = binder.matches_regex(value, pattern, fold_case)?;
+                Ok(negate_if(negated == any, matches))
+            })?;
+            return Ok(negate_if(!any, found));
+        }
         let compare = match op {
             BinaryOperator::Eq => CompareOp::Eq,
             BinaryOperator::NotEq => CompareOp::NotEq,
@@ -414,17 +423,26 @@ impl Binder<'_> {
                 )));
             }
         };
-        // ALL is that there is none for which the opposite holds.
         let compare = if any { compare } else { compare.negate() };
         let found = match query {
             Some(query) => self.bind_any_of_subquery(compare, left, query, cx)?,
             None => {
-                let value = self.bind_expr(left, cx)?;
-                let list = self.bind_expr(right, cx)?;
-                self.any_of_list(compare, value, list)?
+                let (value, list) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+                self.any_of_list(value, list, |_, value, item| coerce::compare(compare, value, item))?
             }
         };
         Ok(negate_if(!any, found))
+    }
+}
+
+/// Of an operator for regular expressions: whether it is that there is no match, and whether case is ignored.
+fn regex_match(op: &BinaryOperator) -> Option<(bool, bool)> {
+    match op {
+        BinaryOperator::PGRegexMatch => Some((false, false)),
+        BinaryOperator::PGRegexNotMatch => Some((true, false)),
+        BinaryOperator::PGRegexIMatch => Some((false, true)),
+        BinaryOperator::PGRegexNotIMatch => Some((true, true)),
+        _ => None,
     }
 }
 

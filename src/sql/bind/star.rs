@@ -25,6 +25,8 @@ use crate::sql::session::parts;
 pub(super) struct StarColumn {
     /// The table that it is of.
     pub table: String,
+    /// Other columns are merged into it: its value is that of its bare name, not of the table's column.
+    pub merged: bool,
     /// Its name.
     pub name: String,
     /// Another name, by RENAME or AS.
@@ -44,7 +46,13 @@ pub(super) enum StarValue {
 
 impl StarColumn {
     fn new(table: &str, name: &str, value: Expr) -> Self {
-        Self { table: table.to_owned(), name: name.to_owned(), alias: None, value: StarValue::Column(value) }
+        let value = StarValue::Column(value);
+        Self { table: table.to_owned(), merged: false, name: name.to_owned(), alias: None, value }
+    }
+
+    fn of(table: &str, column: &ScopeColumn) -> Self {
+        let merged = column.merged.is_some();
+        Self { merged, ..Self::new(table, &column.column.name, column.unqualified()) }
     }
 
     fn into_item<'q>(self) -> Item<'q> {
@@ -75,11 +83,10 @@ pub fn everything(scope: &Scope) -> Vec<Item<'static>> {
 
 /// All columns of FROM, each with its table.
 pub(super) fn all_columns(scope: &Scope) -> Vec<StarColumn> {
-    let of = |table: &str, c: &ScopeColumn| StarColumn::new(table, &c.column.name, c.unqualified());
     scope
         .relations
         .iter()
-        .flat_map(|r| r.columns.iter().filter(|c| !c.merged_away).map(|c| of(&r.name, c)))
+        .flat_map(|r| r.columns.iter().filter(|c| !c.merged_away).map(|c| StarColumn::of(&r.name, c)))
         .collect()
 }
 
@@ -142,8 +149,7 @@ impl Binder<'_> {
         let mut scopes = std::iter::once(scope).chain(Outer::chain(outer));
         if let Some(relation) = scopes.find_map(|s| s.relation(&qualifier, &table.value)) {
             // Here a column that was merged into another is there too.
-            let of = |c: &ScopeColumn| StarColumn::new(&relation.name, &c.column.name, c.unqualified());
-            return Ok(relation.columns.iter().map(of).collect());
+            return Ok(relation.columns.iter().map(|c| StarColumn::of(&relation.name, c)).collect());
         }
         if schema.is_none()
             && let Found::One(column) = scope.find(&table.value)
@@ -263,12 +269,14 @@ impl NamePattern {
         };
         let regex = match operator {
             "similar to" => format!("(?s)^(?:{pattern})$"),
+            "~" => pattern.to_owned(),
+            "~*" => format!("(?i){pattern}"),
             "glob" => wildcards(pattern, "(?s)^", '*', '?'),
             "like" => wildcards(pattern, "(?s)^", '%', '_'),
             _ => wildcards(pattern, "(?is)^", '%', '_'),
         };
         let regex = Regex::new(&regex).map_err(|e| SqlError::binder(format!("bad pattern: {e}")))?;
-        Ok(Self { regex, negated, has_groups: operator == "similar to" })
+        Ok(Self { regex, negated, has_groups: matches!(operator, "similar to" | "~" | "~*") })
     }
 
     /// The expression whose groups an alias may use.

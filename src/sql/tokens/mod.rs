@@ -186,7 +186,6 @@ pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
         queries: 0,
         aliases: vec![],
         brackets: vec![],
-        unnumbered: 0,
         parameters: indexmap::IndexMap::new(),
     };
     let mut i = 0;
@@ -217,8 +216,6 @@ struct Rewriter {
     aliases: Vec<(usize, TokenWithSpan)>,
     /// Brackets to be put around joins: the tokens that they stand before, and whether they open.
     brackets: Vec<(usize, bool)>,
-    /// How many `?` there were.
-    unnumbered: usize,
     parameters: indexmap::IndexMap<String, String>,
 }
 
@@ -327,6 +324,15 @@ impl Rewriter {
             Token::SingleQuotedString(text) => {
                 fluxql::unquoted_regex(text).map_or_else(|| token.token.clone(), Token::SingleQuotedString)
             }
+            Token::Tilde
+            | Token::TildeAsterisk
+            | Token::ExclamationMarkTilde
+            | Token::ExclamationMarkTildeAsterisk
+                if self.is_behind_star()
+                    && let Some(taken) = self.star_pattern(raw, i) =>
+            {
+                return taken;
+            }
             Token::Caret if is(1, &Token::AtSign) => custom(STARTS_WITH, 2),
             Token::CaretAt => custom(STARTS_WITH, 1),
             Token::Caret => custom("^", 1),
@@ -396,10 +402,7 @@ impl Rewriter {
     /// Notes a parameter, and numbers it if it has no number yet.
     fn parameter(&mut self, text: &str) -> Token {
         let name = match text.strip_prefix('?') {
-            Some("") => {
-                self.unnumbered += 1;
-                self.unnumbered.to_string()
-            }
+            Some("") => (self.parameters.len() + 1).to_string(),
             Some(number) => number.to_owned(),
             None => text.trim_start_matches('$').to_owned(),
         };

@@ -50,18 +50,38 @@ impl Rewriter {
             }
     }
 
-    /// `* [NOT] LIKE 'pattern' [AS alias]` and the like become a RENAME of a marker, which the grammar has room for.
+    /// `* [NOT] LIKE 'pattern' [AS alias]`, `* ~ 'pattern'` and the like become a RENAME of a marker, which the grammar has
+    /// room for.
     pub(super) fn star_pattern(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
         let mut at = i;
         let mut operator = vec![];
-        while let Token::Word(w) = &raw[at].token {
-            operator.push(w.value.to_lowercase());
+        loop {
+            match &raw[at].token {
+                Token::Word(w) => operator.push(w.value.to_lowercase()),
+                Token::Tilde => operator.push("~".into()),
+                Token::TildeAsterisk => operator.push("~*".into()),
+                Token::ExclamationMarkTilde => operator.push("not ~".into()),
+                Token::ExclamationMarkTildeAsterisk => operator.push("not ~*".into()),
+                _ => break,
+            }
             at = next_index(raw, at, 0)?;
         }
         let Token::SingleQuotedString(pattern) = &raw[at].token else { return None };
         let operator = operator.join(" ");
-        const KNOWN: &[&str] =
-            &["like", "not like", "ilike", "not ilike", "glob", "not glob", "similar to", "not similar to"];
+        const KNOWN: &[&str] = &[
+            "like",
+            "not like",
+            "ilike",
+            "not ilike",
+            "glob",
+            "not glob",
+            "similar to",
+            "not similar to",
+            "~",
+            "not ~",
+            "~*",
+            "not ~*",
+        ];
         if !KNOWN.contains(&operator.as_str()) {
             return None;
         }

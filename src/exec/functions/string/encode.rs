@@ -182,6 +182,11 @@ fn from_binary(s: &str, out: &mut Vec<u8>) -> Result<bool> {
 
 /// [`parse_bytes`] or an error.
 fn parse_size(s: &str) -> Result<u64> {
+    if s.trim_end().ends_with(|c: char| c.is_ascii_digit()) {
+        return Err(ExecError::InvalidInput(format!(
+            "\"{s}\" has no unit: expected B, KB, MB, GB or TB, or KiB, MiB, GiB or TiB"
+        )));
+    }
     parse_bytes(s)
         .ok_or_else(|| ExecError::InvalidInput(format!("Could not parse \"{s}\" as a number of bytes")))
 }

@@ -186,6 +186,7 @@ fn number(arg: &Arg, spec: &Spec) -> Result<(bool, String)> {
                 'x' => write!(out, "{magnitude:x}"),
                 'X' if spec.alternate => write!(out, "0X{magnitude:X}"),
                 'X' => write!(out, "{magnitude:X}"),
+                'o' if spec.alternate && magnitude != 0 => write!(out, "0{magnitude:o}"),
                 'o' => write!(out, "{magnitude:o}"),
                 _ if spec.alternate => write!(out, "{magnitude:#b}"),
                 _ => write!(out, "{magnitude:b}"),

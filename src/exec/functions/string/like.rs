@@ -189,30 +189,33 @@ fn like(negated: bool, fold_case: bool) -> ScalarKernel {
         let strings = args[0].as_string_view();
         let patterns = args[1].as_string_view();
         let escapes = args.get(2).map(arrow_array::cast::AsArray::as_string_view);
-        let compile =
-            |row: usize| -> Result<Arc<Pattern>> {
-                let p = patterns.value(if patterns.len() == rows { row } else { 0 });
-                let escape = match escapes {
-                    None => None,
-                    Some(e) => {
-                        let mut chars = e.value(if e.len() == rows { row } else { 0 }).chars();
-                        let escape = chars.next();
-                        if chars.next().is_some() {
-                            return Err(ExecError::InvalidInput(
-                                "Invalid escape string. Escape string must be empty or one character.".into(),
-                            ));
-                        }
-                        escape
+        let compile = |row: usize| -> Result<Arc<Pattern>> {
+            let p = patterns.value(if patterns.len() == rows { row } else { 0 });
+            let escape = match escapes {
+                None => None,
+                Some(e) => {
+                    let mut chars = e.value(if e.len() == rows { row } else { 0 }).chars();
+                    let escape = chars.next();
+                    if chars.next().is_some() {
+                        return Err(ExecError::InvalidInput(
+                            "Invalid escape string. Escape string must be empty or one character.".into(),
+                        ));
                     }
-                };
-                let key = match escape {
-                    Some(e) => format!("{e}\0{p}"),
-                    None => p.to_owned(),
-                };
-                cache.get(&key, |_| {
-                    if fold_case { Pattern::new(&fold(p), escape) } else { Pattern::new(p, escape) }
-                })
+                    escape
+                }
             };
+            let key = match escape {
+                Some(e) => format!("{e}\0{p}"),
+                None => p.to_owned(),
+            };
+            cache.get(&key, |_| {
+                if !fold_case {
+                    return Pattern::new(p, escape);
+                }
+                let escape = escape.map(|e| e.to_lowercase().next().unwrap_or(e));
+                Pattern::new(&fold(p), escape)
+            })
+        };
         let constant = rows != 1 && patterns.len() == 1 && escapes.is_none_or(|e| e.len() == 1);
         let bits = if constant && strings.len() == rows {
             let pattern = compile(0)?;

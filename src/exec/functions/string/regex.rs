@@ -95,7 +95,8 @@ impl Pattern {
 fn compile(pattern: &str, o: &Options, whole: bool) -> Result<Pattern> {
     let mut p = if o.literal { regex::escape(pattern) } else { translated(pattern).into_owned() };
     if whole {
-        p = format!("^(?:{p})$");
+        // Not `^` and `$`, which may stand for the ends of lines.
+        p = format!(r"\A(?:{p})\z");
     }
     let regex = RegexBuilder::new(&p)
         .case_insensitive(o.ignore_case)
@@ -412,22 +413,23 @@ fn extract_named(function: &str, args: &[ArgInfo], all: bool) -> Option<Result<R
 
 /// The parts of a text between matches.
 fn split(pattern: &Regex, s: &str, out: &mut StringViewBuilder) -> Result<()> {
-    let mut rest = s;
-    while let Some(found) = pattern.find(rest) {
-        let mut chars = rest.chars();
-        let (part, behind) = match (found.end(), chars.next()) {
-            (0, None) => break,
+    let mut from = 0;
+    // In the whole text, so that what looks at what is before a match sees it.
+    while let Some(found) = pattern.find_at(s, from) {
+        let nothing = found.end() == from;
+        let (part, behind) = match s[from..].chars().next() {
+            None if nothing => break,
             // A match of nothing parts a character from what follows.
-            (0, Some(first)) => (first.len_utf8(), first.len_utf8()),
-            (end, _) => (found.start(), end),
+            Some(first) if nothing => (from + first.len_utf8(), from + first.len_utf8()),
+            _ => (found.start(), found.end()),
         };
-        out.try_append_value(&rest[..part])?;
-        rest = &rest[behind..];
-        if found.end() == 0 && rest.is_empty() {
+        out.try_append_value(&s[from..part])?;
+        from = behind;
+        if nothing && from == s.len() {
             return Ok(());
         }
     }
-    out.try_append_value(rest)?;
+    out.try_append_value(&s[from..])?;
     Ok(())
 }
 

@@ -135,10 +135,11 @@ pub(super) fn register(r: &mut Registry) {
 }
 
 fn overlay(s: &str, new: &str, at: i64, len: i64, out: &mut String) {
-    // What lies before the text counts, as does a length that is negative: then nothing stays behind.
+    // What lies before the text counts. A length that is negative is that of the new text, as if none were given.
+    let len = if len < 0 { char_count(new) as i64 } else { len };
     let to = at.saturating_add(len).saturating_sub(1);
     let start = byte_of(s, usize::try_from(at.saturating_sub(1)).unwrap_or(0));
-    let end = if len < 0 { s.len() } else { byte_of(s, usize::try_from(to).unwrap_or(0)).max(start) };
+    let end = byte_of(s, usize::try_from(to).unwrap_or(0)).max(start);
     out.push_str(&s[..start]);
     out.push_str(new);
     out.push_str(&s[end..]);
