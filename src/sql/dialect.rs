@@ -5,7 +5,7 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{Expr, UnaryOperator, Value};
+use sqlparser::ast::{ColumnOption, Expr, UnaryOperator, Value};
 use sqlparser::dialect::{Dialect, DuckDbDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -173,6 +173,20 @@ impl Dialect for FluxDialect {
         !sqlparser::keywords::RESERVED_FOR_TABLE_ALIAS.contains(kw)
             && !is_join
             && !matches!(kw, Keyword::SEMI | Keyword::ANTI | Keyword::ASOF)
+    }
+
+    /// `USING COMPRESSION name` says how a column is stored, which is chosen block by block here.
+    fn parse_column_option(
+        &self,
+        parser: &mut Parser,
+    ) -> Result<Option<Result<Option<ColumnOption>, ParserError>>, ParserError> {
+        let is_compression = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(w) if w.value.eq_ignore_ascii_case("compression"));
+        if !is_compression || !parser.parse_keyword(Keyword::USING) {
+            return Ok(None);
+        }
+        parser.next_token();
+        parser.parse_identifier()?;
+        Ok(Some(parser.parse_optional_column_option()))
     }
 
     fn supports_factorial_operator(&self) -> bool {

@@ -810,8 +810,12 @@ fn with_alias(mut bound: Bound, alias: Option<&TableAlias>) -> Result<Bound> {
     }
     let mut names: Vec<Ident> = alias.columns.iter().map(|c| c.name.clone()).collect();
     if relation.is_function {
-        // `unnest(l) AS x` names the items.
-        if names.is_empty() && relation.columns.first().is_some_and(|c| c.column.name == "unnest") {
+        // `unnest(l) AS x` and `range(3) AS x` name the items. Their own name reaches them still.
+        if names.is_empty()
+            && let Some(items) = relation.columns.first()
+            && (relation.is_value || items.column.name == "unnest")
+        {
+            relation.hidden.push(items.clone());
             names.push(alias.name.clone());
         }
         names.truncate(relation.columns.len());

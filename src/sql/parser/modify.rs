@@ -291,14 +291,8 @@ fn assignment(parser: &mut Parser, out: &mut Vec<Assignment>) -> Result<()> {
         Expr::Tuple(values) => values,
         Expr::Nested(value) if columns.len() == 1 => vec![*value],
         Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("row") => row_arguments(&call),
-        other if columns.len() == 1 => vec![other],
-        other => {
-            return Err(SqlError::parser(format!(
-                "{} columns are assigned a single value: a row of values is expected",
-                columns.len()
-            ))
-            .at(&other));
-        }
+        // One value is that of all columns.
+        other => vec![other; columns.len()],
     };
     if values.len() != columns.len() {
         return Err(SqlError::parser(format!(
