@@ -195,7 +195,11 @@ pub(crate) fn array_bytes(array: &ArrayRef) -> usize {
 /// A size such as `1GB`, `512 MiB` or a number of bytes. `KB` to `TB` are powers of 1000, `KiB` to `TiB` of 1024.
 pub fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.trim().to_lowercase();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let is_digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    // An `e` between digits is that of an exponent.
+    let in_number =
+        |(at, c): (usize, char)| c.is_ascii_digit() || c == '.' || c == 'e' && at > 0 && is_digit(at + 1);
+    let split = text.char_indices().find(|c| !in_number(*c)).map_or(text.len(), |(at, _)| at);
     let (number, unit) = text.split_at(split);
     let number: f64 = number.parse().ok()?;
     let unit: f64 = match unit.trim() {

@@ -186,7 +186,6 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         ("Structs", super::struct_fields::register),
         ("Maps", super::maps::register),
         ("General", super::misc::register),
-        ("JSON", super::misc::register_json),
         ("JSON", super::json::register),
         ("General", super::bins::register),
         ("System", super::system::register),

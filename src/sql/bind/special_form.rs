@@ -85,12 +85,13 @@ impl Binder<'_> {
             });
             results.push(self.bind_expr(&when.result, cx)?);
         }
+        // ELSE comes first: of structs with other fields its order is that of the result.
         if let Some(otherwise) = otherwise {
-            results.push(self.bind_expr(otherwise, cx)?);
+            results.insert(0, self.bind_expr(otherwise, cx)?);
         }
         let parts = results.clone();
         let (mut results, ty) = coerce::unify(results, "CASE")?;
-        let otherwise = otherwise.and_then(|_| results.pop()).map(Box::new);
+        let otherwise = otherwise.map(|_| Box::new(results.remove(0)));
         let case = Expr::Case { branches: whens.into_iter().zip(results).collect(), otherwise, ty };
         Ok(collated_like(case, &parts))
     }

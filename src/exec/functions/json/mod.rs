@@ -1,6 +1,8 @@
-//! Functions of JSON that look at a whole value, or put values together; what takes a value out is in `misc`.
+//! Functions of JSON: here those that look at a whole value, or put values together.
 
 mod edit;
+mod make;
+mod paths;
 mod rows;
 
 use std::fmt::Write;
@@ -340,6 +342,8 @@ fn folded(two: for<'a> fn(Value<'a>, Value<'a>) -> Value<'a>) -> ScalarKernel {
 
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
+    paths::register(r);
+    make::register(r);
     edit::register(r);
     r.add(
         def("json_contains", "Whether a JSON value contains another", "json_contains('{\"a\": 1}', '1')")

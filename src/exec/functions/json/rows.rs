@@ -7,13 +7,13 @@ use arrow_array::builder::{StringViewBuilder, UInt64Builder};
 use arrow_array::{ArrayRef, new_null_array};
 use arrow_buffer::OffsetBuffer;
 
+use super::paths::json_type;
 use crate::column::types::LogicalType;
 use crate::exec::cast::nested::{list_array, struct_array};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::ScalarKernel;
 use crate::exec::functions::kernel::{Column, Nulls, Str, list_end, nulls_of};
 use crate::exec::functions::list::item_type;
-use crate::exec::functions::misc::json_type;
 use crate::exec::functions::registry::{Make, Registry, def};
 use crate::exec::json::{Step, compact, elements, find, members, parse_path, unquote};
 

@@ -527,6 +527,13 @@ pub(super) fn register(r: &mut Registry) {
                 Ok(true)
             })
         })
+        .map(&[s.clone(), s.clone(), s.clone()], s.clone(), |_| {
+            let patterns = Patterns::new(false);
+            text::<(Str, Str, Str)>(move |(s, p, o), out| {
+                out.push_str(patterns.get(p, &search_options(o)?)?.group(s, 0, &mut vec![]));
+                Ok(true)
+            })
+        })
         .map(&[s.clone(), s.clone(), i.clone(), s.clone()], s.clone(), |_| {
             let patterns = Patterns::new(false);
             text::<(Str, Str, Int32Type, Str)>(move |(s, p, n, o), out| {
