@@ -24,6 +24,7 @@ use crate::column::nested;
 use crate::column::physical::Physical;
 use crate::column::predicate::{CompareOp, Predicate};
 use crate::column::reader::{ChunkReader, TEXT};
+use crate::column::runs::BlockRuns;
 use crate::column::shared::{CodeSet, Shared, check_codes};
 use crate::column::types::LogicalType;
 use crate::column::views::{Views, dictionary_array, null_dictionary_array};
@@ -240,6 +241,36 @@ impl Block<'_> {
             8 => decode!(u64),
             _ => decode!(u128),
         })
+    }
+
+    /// The rows as runs, if they are few enough, and whole numbers without NULLs.
+    pub(crate) fn read_runs(&self) -> Decoded<Option<BlockRuns>> {
+        let Physical::Int { width, .. } = self.chunk.physical else { return Ok(None) };
+        let count = self.entry.rows;
+        if self.coded() || self.entry.null_form != nulls::NONE {
+            return Ok(None);
+        }
+        let (stream, _) = self.parts()?;
+        if stream.c as usize > count / 2 {
+            return Ok(None);
+        }
+        macro_rules! parts {
+            ($t:ty) => {
+                int::in_runs::<$t>(stream, count)?
+                    .map(|(values, lengths)| (Buffer::from_vec(values), lengths))
+            };
+        }
+        let parts = match width {
+            1 => parts!(u8),
+            2 => parts!(u16),
+            4 => parts!(u32),
+            8 => parts!(u64),
+            _ => parts!(u128),
+        };
+        let Some((values, lengths)) = parts else { return Ok(None) };
+        self.check_enum(&values)?;
+        let values = primitive_array(&self.chunk.ty().arrow(), values, lengths.len(), None)?;
+        Ok(Some(BlockRuns::new(values, lengths, count)))
     }
 
     /// The values that positions in the dictionary stand for.

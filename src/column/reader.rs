@@ -27,6 +27,7 @@ use crate::column::meta::get_sum;
 use crate::column::nested::check_children;
 use crate::column::physical::{Physical, sum_width, type_tag};
 use crate::column::predicate::{Predicate, Prune};
+use crate::column::runs::BlockRuns;
 use crate::column::shared::{CodeSet, Shared};
 use crate::column::stats::{ChunkStats, flags, get_bound};
 use crate::column::types::LogicalType;
@@ -260,6 +261,14 @@ impl ChunkReader {
         let block = self.block(index)?;
         check_rows(rows, block.entry.rows);
         block.read(Some(rows)).map_err(|d| self.corrupt(Some(index), d))
+    }
+
+    /// All rows of block `index` as runs, if they are stored so, none is NULL, and a run has two of them or more on average.
+    pub(crate) fn read_runs(&self, index: usize) -> Result<Option<BlockRuns>> {
+        if self.entry(index)?.codec != Codec::Runs {
+            return Ok(None);
+        }
+        self.block(index)?.read_runs().map_err(|d| self.corrupt(Some(index), d))
     }
 
     /// How long the strings of block `index` are, or those of `rows` of it, in the given order: an `Int64`. They are not

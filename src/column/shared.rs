@@ -215,13 +215,7 @@ impl CodeSet {
                 let has = |code: u32| flags[code as usize] != 0;
                 if let Some((codes, lengths)) = int::in_runs::<u32>(stream, count)? {
                     check_codes(&codes, len)?;
-                    let mut start = 0;
-                    for (code, length) in codes.into_iter().zip(lengths) {
-                        if has(code) {
-                            bits.set_range(start, length as usize);
-                        }
-                        start += length as usize;
-                    }
+                    bits.set_runs(&lengths, |run| has(codes[run]));
                 } else {
                     let codes = int::decode_vec::<u32>(stream, count)?;
                     check_codes(&codes, len)?;

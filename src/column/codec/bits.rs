@@ -27,6 +27,29 @@ impl Bits {
         }
     }
 
+    /// Sets the bits of runs of these lengths, one behind the other, for which `test` holds of the run's number; what lies
+    /// past the end is cut. All bits are unset before. Which runs pass is no branch, as it is often a matter of chance.
+    #[inline(always)]
+    pub(crate) fn set_runs(&mut self, lengths: &[u32], mut test: impl FnMut(usize) -> bool) {
+        let mut words = self.words.iter_mut();
+        let (mut word, mut filled) = (0, 0);
+        for (run, length) in lengths.iter().enumerate() {
+            let flags = 0_u64.wrapping_sub(test(run).into());
+            let mut length = u64::from(*length);
+            while filled + length >= 64 {
+                let Some(out) = words.next() else { return };
+                *out = word | flags << filled;
+                length -= 64 - filled;
+                (word, filled) = (0, 0);
+            }
+            word |= (flags & ((1 << length) - 1)) << filled;
+            filled += length;
+        }
+        if let Some(out) = words.next() {
+            *out = word;
+        }
+    }
+
     /// Sets or unsets one bit.
     pub(crate) fn assign(&mut self, index: usize, value: bool) {
         let bit = 1 << (index % 64);
@@ -95,6 +118,26 @@ fn gather_flags(flags: &[u8; 64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_and_ranges_agree() {
+        for len in [0, 1, 63, 64, 65, 200, 1000] {
+            for lengths in [&[1, 1, 2][..], &[4, 60, 64, 1, 0, 200], &[63, 1, 130], &[7; 40], &[1000, 5], &[]]
+            {
+                let (mut a, mut b) = (Bits::new(len), Bits::new(len));
+                let passes = |run: usize| run % 3 != 1;
+                a.set_runs(lengths, passes);
+                let mut at = 0;
+                for (run, length) in lengths.iter().enumerate() {
+                    if passes(run) && at < len {
+                        b.set_range(at, *length as usize);
+                    }
+                    at += *length as usize;
+                }
+                assert_eq!(a.finish(), b.finish(), "{len} {lengths:?}");
+            }
+        }
+    }
 
     #[test]
     fn ranges_and_tests_agree() {

@@ -23,6 +23,7 @@ use crate::column::codec::bits::Bits;
 use crate::column::codec::{Codec, Stream, StreamHead};
 use crate::column::le::{Cursor, Damage, Decoded};
 
+pub(crate) use self::runs::Finder as RunFinder;
 pub(crate) use self::stats::IntStats;
 use self::stats::middle;
 

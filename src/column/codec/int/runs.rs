@@ -66,7 +66,7 @@ pub(super) fn parts<O: Lane>(mut stream: Stream<'_>, count: usize) -> Decoded<(V
 }
 
 /// Finds the runs of rows. Rows that come in order are found by going on from the one before.
-pub(super) struct Finder<'a> {
+pub(crate) struct Finder<'a> {
     lengths: &'a [u32],
     run: usize,
     /// Its first row, and the one behind it.
@@ -75,13 +75,13 @@ pub(super) struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(lengths: &'a [u32]) -> Self {
+    pub(crate) fn new(lengths: &'a [u32]) -> Self {
         Self { lengths, run: 0, start: 0, end: lengths.first().map_or(0, |length| *length as usize) }
     }
 
     /// The run of a row, which must be less than the sum of the lengths, and the place of the row in it.
     #[inline]
-    pub(super) fn find(&mut self, row: usize) -> (usize, usize) {
+    pub(crate) fn find(&mut self, row: usize) -> (usize, usize) {
         if row < self.start {
             *self = Self::new(self.lengths);
         }
@@ -143,13 +143,7 @@ impl IntCodec for Runs {
 
     fn filter<O: Lane>(stream: Stream<'_>, count: usize, span: Span<O>, bits: &mut Bits) -> Decoded<()> {
         let (values, lengths) = parts::<O>(stream, count)?;
-        let mut at = 0;
-        for (value, length) in values.into_iter().zip(lengths) {
-            if span.test(value) {
-                bits.set_range(at, length as usize);
-            }
-            at += length as usize;
-        }
+        bits.set_runs(&lengths, |run| span.test(values[run]));
         Ok(())
     }
 }

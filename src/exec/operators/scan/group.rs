@@ -1,18 +1,19 @@
 //! Scanning one row group: block by block, and what is left of each ([`selection`]), in an order that may leave out some
-//! ([`block_order`]).
+//! ([`block_order`]). Columns are decoded when somebody asks for them ([`read`]).
 
 mod block_order;
 mod by_dictionary;
+mod read;
 mod selection;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, NullArray};
+use arrow_array::{ArrayRef, NullArray};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
-use arrow_select::filter::filter;
 
 use by_dictionary::ByDictionary;
+use read::Decoded;
 use selection::Selection;
 
 use super::TableScan;
@@ -150,9 +151,6 @@ fn evaluation_order(scan: &TableScan, conjuncts: &[(usize, Option<f64>)]) -> Vec
     steps.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     steps.into_iter().map(|(_, _, step)| step).collect()
 }
-
-/// The columns of a block that were decoded whole.
-type Decoded = Vec<Option<ArrayRef>>;
 
 impl GroupScan {
     pub fn new(scan: Arc<TableScan>, group: Arc<RowGroup>, rows: Option<Vec<u32>>, is_refuted: bool) -> Self {
@@ -459,7 +457,7 @@ impl GroupScan {
         if let Some(deletes) = &self.deletes {
             selection.and(!&deletes.slice(index * self.block_rows, rows));
         }
-        let mut decoded: Decoded = vec![None; scan.columns.len()];
+        let mut decoded = Decoded::none_of(scan.columns.len());
         // Those on encoded values first: they are cheap. Where a join tells which values it has, their range adds
         // nothing.
         for i in 0..hints.len() {
@@ -514,17 +512,15 @@ impl GroupScan {
         }
         let column = scan.hints[hint].column;
         let before = selection.left;
-        let sparse = selection.is_sparse() && decoded[column].is_none();
-        let values = if sparse {
-            self.read_rows(column, index, selection.indices())?
+        if selection.is_sparse() && decoded.whole[column].is_none() {
+            let values = self.read_rows(column, index, selection.indices())?;
+            selection.narrow(build.members(*key, &values, &mut self.caches[hint])?.values());
+        } else if let Some(runs) = self.read_runs(column, index, decoded)? {
+            let found = build.members(*key, runs.values(), &mut self.caches[hint])?;
+            selection.and(runs.rows_of(found.values()));
         } else {
-            self.read_block(column, index, decoded)?
-        };
-        let mask = build.members(*key, &values, &mut self.caches[hint])?;
-        if sparse {
-            selection.narrow(mask.values());
-        } else {
-            selection.and(mask.values().clone());
+            let values = self.read_block(column, index, decoded)?;
+            selection.and(build.members(*key, &values, &mut self.caches[hint])?.values().clone());
         }
         observed.add(before, selection.left);
         Ok(())
@@ -545,7 +541,7 @@ impl GroupScan {
             return self.apply_by_dictionary(conjunct, column, index, selection);
         }
         let Some((column, predicate)) = &scan.conjuncts[conjunct].simple else { return Ok(false) };
-        if decoded[*column].is_some() || self.had_better_read(*column, index, predicate, selection)? {
+        if decoded.whole[*column].is_some() || self.had_better_read(*column, index, predicate, selection)? {
             return Ok(false);
         }
         let (mut together, mut predicates) = (vec![], vec![]);
@@ -614,7 +610,7 @@ impl GroupScan {
         for &column in &conjunct.columns {
             columns[column] = if !compact {
                 self.read_block(column, index, decoded)?
-            } else if let Some(whole) = &decoded[column] {
+            } else if let Some(whole) = &decoded.whole[column] {
                 Self::keep(whole, selection)?
             } else {
                 self.read_rows(column, index, selection.indices())?
@@ -629,71 +625,6 @@ impl GroupScan {
         }
         conjunct.observe(before, selection.left);
         Ok(())
-    }
-
-    fn read_block(&mut self, column: usize, index: usize, decoded: &mut Decoded) -> Result<ArrayRef> {
-        if let Some(array) = &decoded[column] {
-            return Ok(array.clone());
-        }
-        let array = self.read_whole(column, index)?;
-        decoded[column] = Some(array.clone());
-        Ok(array)
-    }
-
-    fn read_whole(&mut self, column: usize, index: usize) -> Result<ArrayRef> {
-        if self.is_row_id(column) {
-            let start = index * self.block_rows;
-            let first = self.group.first_row() + start as u64;
-            let rows = self.block_rows.min(self.group.rows() - start) as u64;
-            return Ok(Arc::new(Int64Array::from_iter_values((first..first + rows).map(|row| row as i64))));
-        }
-        let reader = self.reader(column)?;
-        self.count_decoded(&reader, index)?;
-        Ok(reader.read_block(index).map_err(TableError::from)?)
-    }
-
-    fn read_rows(&mut self, column: usize, index: usize, rows: &[u16]) -> Result<ArrayRef> {
-        if self.is_row_id(column) {
-            let first = self.group.first_row() + (index * self.block_rows) as u64;
-            let ids = rows.iter().map(|&row| (first + u64::from(row)) as i64);
-            return Ok(Arc::new(Int64Array::from_iter_values(ids)));
-        }
-        let reader = self.reader(column)?;
-        self.count_decoded(&reader, index)?;
-        Ok(reader.read_rows(index, rows).map_err(TableError::from)?)
-    }
-
-    fn keep(array: &ArrayRef, selection: &Selection) -> Result<ArrayRef> {
-        if selection.is_all() {
-            return Ok(array.clone());
-        }
-        Ok(filter(array, &BooleanArray::new(selection.mask().clone(), None))?)
-    }
-
-    fn output(&mut self, index: usize, selection: &Selection, decoded: &Decoded) -> Result<Batch> {
-        let scan = self.scan.clone();
-        let sparse = selection.is_sparse();
-        let mut columns = scan
-            .output
-            .iter()
-            .map(|&column| match &decoded[column] {
-                Some(array) => Self::keep(array, selection),
-                None if sparse => self.read_rows(column, index, selection.indices()),
-                None => {
-                    let whole = self.read_whole(column, index)?;
-                    Self::keep(&whole, selection)
-                }
-            })
-            .collect::<Result<Vec<_>>>()?;
-        for (column, unit) in &scan.lengths {
-            let reader = self.reader(*column)?;
-            self.count_decoded(&reader, index)?;
-            let rows = sparse.then(|| selection.indices());
-            let lengths = reader.measure_block(index, rows, *unit).map_err(TableError::from)?;
-            columns.push(if sparse { lengths } else { Self::keep(&lengths, selection)? });
-        }
-        debug_assert!(columns.iter().all(|c| c.len() == selection.left));
-        Ok(Batch::new(columns, selection.left))
     }
 
     fn next_batch(&mut self) -> Result<Option<Batch>> {
