@@ -24,6 +24,7 @@ pub mod profile;
 pub(crate) mod rejects;
 mod scheduler;
 pub mod sinks;
+mod slices;
 pub mod source;
 pub mod spill;
 mod stream;

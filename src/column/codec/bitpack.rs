@@ -128,7 +128,7 @@ fn place(row: usize, bits: usize, lane: usize) -> (usize, usize, usize) {
 
 /// Unpacks a group into lanes, as words in little-endian order.
 #[inline(always)]
-fn unpack_group(packed: &[[u8; 8]], bits: usize, lane: usize, out: &mut [u64; GROUP]) {
+fn unpack_group(packed: &[[u8; 8]], bits: usize, lane: usize, out: &mut [u64]) {
     let word = |row: usize, j: usize| u64::from_le_bytes(packed[row * ROW + j]);
     let packed = &packed[..bits * ROW];
     let _ = packed;
@@ -145,6 +145,16 @@ fn unpack_group(packed: &[[u8; 8]], bits: usize, lane: usize, out: &mut [u64; GR
                 *out = (((word(at, j) >> shift) & mask) | ((word(at + 1, j) << low) & rest)).to_le();
             }
         }
+    }
+}
+
+/// Unpacks whole groups, whose lanes are `T`s that take `WORDS` words.
+#[inline(always)]
+fn unpack_groups<T: Lane, const WORDS: usize>(packed: &[u8], bits: usize, sink: &mut impl LaneSink) {
+    let mut words = [0_u64; WORDS];
+    for group in packed.chunks_exact(128 * bits) {
+        unpack_group(group.as_chunks().0, bits, 8 * T::WIDTH, &mut words);
+        sink.lanes::<T>(bytemuck::cast_slice(&words));
     }
 }
 
@@ -235,20 +245,16 @@ impl<'a> Packed<'a> {
             }
             return;
         }
-        let lane = lane_for(bits);
-        let mut words = [0_u64; GROUP];
         let (packed, tail) = self.bytes.split_at(groups * 128 * bits);
-        for group in packed.chunks_exact(128 * bits) {
-            unpack_group(group.as_chunks().0, bits, lane, &mut words);
-            match lane {
-                8 => sink.lanes::<u8>(&bytemuck::cast_slice(&words)[..GROUP]),
-                16 => sink.lanes::<u16>(&bytemuck::cast_slice(&words)[..GROUP]),
-                32 => sink.lanes::<u32>(&bytemuck::cast_slice(&words)[..GROUP]),
-                _ => sink.lanes::<u64>(&words),
-            }
+        match lane_for(bits) {
+            8 => unpack_groups::<u8, { 8 * ROW }>(packed, bits, &mut sink),
+            16 => unpack_groups::<u16, { 16 * ROW }>(packed, bits, &mut sink),
+            32 => unpack_groups::<u32, { 32 * ROW }>(packed, bits, &mut sink),
+            _ => unpack_groups::<u64, { 64 * ROW }>(packed, bits, &mut sink),
         }
         let rest = self.count % GROUP;
         if rest > 0 {
+            let mut words = [0_u64; GROUP];
             unpack_tail(tail, bits, &mut words[..rest]);
             sink.lanes::<u64>(&words[..rest]);
         }

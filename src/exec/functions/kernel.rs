@@ -16,6 +16,7 @@ use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 use super::ScalarKernel;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::slices::Slices;
 
 /// An argument type: how to open a column of it and read a row.
 pub(crate) trait Input {
@@ -460,7 +461,8 @@ where
     })
 }
 
-/// A function from text and further values to a part of that text; `None` is NULL.
+/// A function from text and further values to a part of that text, or to a text of up to 12 bytes; `None` is NULL. Parts are
+/// not copied.
 pub(crate) fn slice<I: Inputs>(
     f: impl for<'a, 'b> Fn(&'a str, I::Items<'b>) -> Result<Option<&'a str>> + Send + Sync + 'static,
 ) -> ScalarKernel {
@@ -472,18 +474,18 @@ pub(crate) fn slice<I: Inputs>(
         };
         let texts = Column::<Str>::open(args, 0, rows)?;
         let columns = I::open(&args[1..], rows)?;
-        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut out = Slices::with_capacity(texts.array, rows);
         for row in 0..rows {
             if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
-                out.append_null();
+                out.push_null();
                 continue;
             }
             match f(texts.get(row), I::get(&columns, row))? {
-                Some(s) => out.try_append_value(s)?,
-                None => out.append_null(),
+                Some(s) => out.push(row & texts.mask, s)?,
+                None => out.push_null(),
             }
         }
-        Ok(Arc::new(out.finish()))
+        Ok(out.into_array())
     })
 }
 
