@@ -251,7 +251,7 @@ impl Block<'_> {
             return Ok(None);
         }
         let (stream, _) = self.parts()?;
-        if stream.c as usize > count / 2 {
+        if stream.c > count / 2 {
             return Ok(None);
         }
         macro_rules! parts {
