@@ -46,14 +46,30 @@ pub(crate) fn write(bits: &[u8], out: &mut String) {
     out.extend(iter(bits).map(|b| if b { '1' } else { '0' }));
 }
 
-/// A text of zeros and ones as bits.
+/// A text of zeros and ones as bits, or of hexadecimal digits behind an `x`.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
+    if let Some(digits) = text.strip_prefix('x').filter(|digits| !digits.is_empty()) {
+        return parse_hexadecimal(digits);
+    }
     let text = if text.is_empty() { "0" } else { text };
     if let Some(c) = text.chars().find(|c| !matches!(c, '0' | '1')) {
         return Err(format!("Invalid character encountered in string -> bit conversion: '{c}'"));
     }
     let mut out = vec![];
     pack(text.bytes().map(|b| b == b'1'), &mut out);
+    Ok(out)
+}
+
+fn parse_hexadecimal(digits: &str) -> Result<Vec<u8>, String> {
+    let mut bits = Vec::with_capacity(digits.len() * 4);
+    for c in digits.chars() {
+        let digit = c
+            .to_digit(16)
+            .ok_or_else(|| format!("Invalid character encountered in hex -> bit conversion: '{c}'"))?;
+        bits.extend((0..4).rev().map(|at| digit >> at & 1 == 1));
+    }
+    let mut out = vec![];
+    pack(bits.into_iter(), &mut out);
     Ok(out)
 }
 

@@ -2,8 +2,8 @@
 
 use arrow_schema::TimeUnit;
 use sqlparser::ast::{
-    ArrayElemTypeDef, DataType, EnumMember, ExactNumberInfo, ObjectName, StructField, TimezoneInfo,
-    UnionField,
+    ArrayElemTypeDef, DataType, EnumMember, ExactNumberInfo, Ident, ObjectName, ObjectNamePart, StructField,
+    TimezoneInfo, UnionField,
 };
 
 use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType, TIMESTAMP, UNION_MEMBERS_MAX};
@@ -115,8 +115,22 @@ pub fn bind_type_with(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalTyp
         }
         DataType::Enum(members, _) => enumeration(members)?,
         DataType::Custom(name, modifiers) => named(name, modifiers, known)?,
-        other => return Err(unknown(&other.to_string())),
+        // A word that the grammar takes for a type may be the name that was given to one.
+        other => {
+            let name = other.to_string();
+            return known(&ObjectName::from(vec![Ident::new(&name)])).ok_or_else(|| unknown(&name));
+        }
     })
+}
+
+/// Whether a name is that of a type that is built in.
+pub fn is_built_in(name: &str) -> bool {
+    is_word(name) && parse_type(name).and_then(|ty| bind_type(&ty)).is_ok()
+}
+
+fn is_word(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn decimal(info: &ExactNumberInfo) -> Result<LogicalType> {
@@ -190,6 +204,15 @@ fn enumeration(members: &[EnumMember]) -> Result<LogicalType> {
 /// Types that `sqlparser` has no word for.
 fn named(name: &ObjectName, modifiers: &[String], known: NamedTypes<'_>) -> Result<LogicalType> {
     use LogicalType as L;
+    // Quotes around the name of a type do not change what it means.
+    if let [ObjectNamePart::Identifier(Ident { value: word, quote_style: Some(_), .. })] = &name.0[..] {
+        let modifiers =
+            if modifiers.is_empty() { String::new() } else { format!("({})", modifiers.join(", ")) };
+        return match parse_type(&format!("{word}{modifiers}")) {
+            Ok(ty) if is_word(word) => bind_type_with(&ty, known),
+            _ => known(name).ok_or_else(|| unknown(word)),
+        };
+    }
     let text = name.to_string();
     if let ("map", [key, value]) = (text.to_lowercase().as_str(), modifiers) {
         let [key, value] = [key, value].map(|m| parse_type(m).and_then(|ty| bind_type_with(&ty, known)));

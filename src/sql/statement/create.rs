@@ -11,6 +11,7 @@ use crate::column::types::LogicalType;
 use crate::exec::cast::text::write_value;
 use crate::exec::functions::flatten;
 use crate::sql::ast::{Create, CreateSequence, CreateType, NewType, SequenceOption};
+use crate::sql::bind::types::is_built_in;
 use crate::sql::error::SqlError;
 use crate::sql::session::{Failure, Outcome, Session, Writer, parts};
 use crate::sql::statement::object::SYSTEM_SCHEMAS;
@@ -94,6 +95,13 @@ pub fn named_type(session: &mut Session, named: &CreateType) -> Result<Outcome, 
     let Some(place) = object::place(&mut writer, create, ObjectKind::Type)? else {
         return Ok(Outcome::Done);
     };
+    if create.name.0.len() == 1 && is_built_in(&place.name) {
+        if create.if_not_exists {
+            return Ok(Outcome::Done);
+        }
+        let message = format!("Type with name \"{}\" already exists!", place.name);
+        return Err(SqlError::catalog(message).at(&create.name).into());
+    }
     let ty = match &named.ty {
         NewType::Alias(ty) => {
             let view = writer.read_view()?;

@@ -1,7 +1,7 @@
 //! What stands behind a star, and columns that are unpacked.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace};
 
 use super::lookahead::{keyword_of, next_index, nth, word_at};
 use super::{Clause, Rewriter};
@@ -88,28 +88,52 @@ impl Rewriter {
         let mut alias = None;
         let span = raw[at].span;
         if word_at(raw, at, 0) == "as" {
-            alias = match nth(raw, at, 1)? {
-                Token::Word(w) => Some(w.value.clone()),
-                Token::SingleQuotedString(text) => Some(text.clone()),
-                _ => return None,
-            };
+            alias = Some(alias_at(raw, at, 1)?);
             at = next_index(raw, at, 1)?;
         }
-        self.push_word("RENAME", Keyword::RENAME, raw[i].span);
+        self.push_star_pattern(raw[i].span, span, &operator, pattern, alias);
+        Some(at - i + 1)
+    }
+
+    /// `* AS alias` is a pattern that all names match.
+    pub(super) fn star_alias(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
+        let alias = alias_at(raw, i, 0)?;
+        let at = next_index(raw, i, 0)?;
+        self.push_star_pattern(raw[i].span, raw[at].span, "like", "%", Some(alias));
+        Some(at - i + 1)
+    }
+
+    fn push_star_pattern(
+        &mut self,
+        start: Span,
+        span: Span,
+        operator: &str,
+        pattern: &str,
+        alias: Option<&str>,
+    ) {
+        self.push_word("RENAME", Keyword::RENAME, start);
         self.push(Token::LParen, span);
-        self.push(Token::Word(forms::star_pattern_marker(&operator, pattern)), span);
+        self.push(Token::Word(forms::star_pattern_marker(operator, pattern)), span);
         self.push(Token::Whitespace(Whitespace::Space), span);
         self.push_word("AS", Keyword::AS, span);
         match alias {
-            Some(alias) => self.push(Token::make_word(&alias, Some('"')), span),
+            Some(alias) => self.push(Token::make_word(alias, Some('"')), span),
             None => self.push_marker(forms::NO_ALIAS, span),
         }
         self.push(Token::RParen, span);
-        Some(at - i + 1)
     }
 
     /// `*COLUMNS(` that is no multiplication.
     pub(super) fn is_unpacked_columns(&self, raw: &[TokenWithSpan], i: usize) -> bool {
         word_at(raw, i, 0) == "columns" && nth(raw, i, 1) == Some(&Token::LParen) && !self.is_behind_operand()
+    }
+}
+
+/// The alias that the token behind another is.
+fn alias_at(raw: &[TokenWithSpan], i: usize, n: usize) -> Option<&str> {
+    match nth(raw, i, n)? {
+        Token::Word(w) => Some(&w.value),
+        Token::SingleQuotedString(text) => Some(text),
+        _ => None,
     }
 }

@@ -335,6 +335,7 @@ impl Rewriter {
             "not" | "like" | "ilike" | "glob" | "similar" if self.is_behind_star() => {
                 self.star_pattern(raw, i)
             }
+            "as" if self.is_behind_star() => self.star_alias(raw, i),
             "table"
                 if matches!(next(raw, i), Some(Token::Word(w)) if !begins_query(w.keyword))
                     && self.is_start_of_query()
