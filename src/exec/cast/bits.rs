@@ -127,7 +127,7 @@ fn from_numbers<A: ArrowPrimitiveType, const N: usize>(
 }
 
 /// Anything but text to bits: the bits that it has in memory.
-pub(super) fn from_value(array: &ArrayRef, from: &LogicalType) -> Result<ArrayRef> {
+pub(super) fn from_value(array: &ArrayRef, from: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     use LogicalType as T;
     match from {
         T::Boolean => {
@@ -165,8 +165,11 @@ pub(super) fn from_value(array: &ArrayRef, from: &LogicalType) -> Result<ArrayRe
             let mut out = BinaryViewBuilder::with_capacity(array.len());
             for v in array.as_binary_view() {
                 match v {
+                    Some([]) if !mode.or_null => {
+                        return Err(ExecError::Conversion("Cannot cast empty BLOB to BIT".into()));
+                    }
+                    None | Some([]) => out.append_null(),
                     Some(v) => out.try_append_value(of_bytes(v))?,
-                    None => out.append_null(),
                 }
             }
             Ok(Arc::new(out.finish()))

@@ -6,6 +6,7 @@
 pub(crate) mod bits;
 pub(crate) mod json;
 pub(crate) mod nested;
+mod nested_text;
 pub(crate) mod number;
 pub mod parse;
 pub mod parse_time;
@@ -119,7 +120,7 @@ pub fn cast_in(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mod
             Err(ExecError::Conversion(format!("Unimplemented type for cast ({from} -> {to})")))
         }
         (T::Bit, _) => bits::to_value(array, to, mode),
-        (_, T::Bit) => bits::from_value(array, from),
+        (_, T::Bit) => bits::from_value(array, from, mode),
         (T::Uuid, T::UHugeInt) | (T::UHugeInt, T::Uuid) => Ok(array.clone()),
         (T::UHugeInt, _) => uhuge::to_number(array, to, mode),
         (_, T::UHugeInt) => uhuge::from_number(array, from, mode),

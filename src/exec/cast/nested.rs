@@ -12,6 +12,7 @@ use arrow_ord::ord::make_comparator;
 use arrow_schema::{DataType, Field as ArrowField, SortOptions};
 
 use super::Mode;
+use super::nested_text;
 use super::text::shorten;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
@@ -214,7 +215,6 @@ fn fixed_list(
 pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<ArrayRef> {
     use LogicalType as T;
     let or_null = mode.or_null;
-    let strict = Mode { or_null: false, ..mode };
     let strings = array.as_string_view();
     let mut valid = Vec::with_capacity(strings.len());
     let bad = |s: &str| {
@@ -231,7 +231,7 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
             let mut parts: Vec<Option<String>> = vec![];
             let mut offsets = vec![0i32];
             for s in strings {
-                let split = s.and_then(split_list);
+                let split = s.and_then(nested_text::list);
                 if let (Some(s), None, false) = (s, &split, or_null) {
                     return Err(bad(s));
                 }
@@ -251,16 +251,16 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
             let mut columns: Vec<Vec<Option<String>>> = vec![vec![]; fields.len()];
             for s in strings {
                 // By place; what is missing is NULL.
-                if let Some(values) = s.and_then(split_tuple).filter(|values| values.len() <= fields.len()) {
+                if let Some(values) =
+                    s.and_then(nested_text::tuple).filter(|values| values.len() <= fields.len())
+                {
                     valid.push(true);
                     let mut values = values.into_iter();
                     columns.iter_mut().for_each(|column| column.push(values.next().flatten()));
                     continue;
                 }
-                let split = s.and_then(|s| split_pairs(s, ':')).filter(|pairs| {
-                    pairs.iter().all(|(k, _)| {
-                        k.as_ref().is_some_and(|k| fields.iter().any(|(n, _)| n.eq_ignore_ascii_case(k)))
-                    })
+                let split = s.and_then(nested_text::fields).filter(|pairs| {
+                    pairs.iter().all(|(k, _)| fields.iter().any(|(n, _)| n.eq_ignore_ascii_case(k)))
                 });
                 if let (Some(s), None, false) = (s, &split, or_null) {
                     return Err(bad(s));
@@ -270,7 +270,7 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
                 for (column, (name, _)) in columns.iter_mut().zip(fields.iter()) {
                     let value = pairs
                         .iter()
-                        .find(|(k, _)| k.as_ref().is_some_and(|k| k.eq_ignore_ascii_case(name)))
+                        .rfind(|(k, _)| k.eq_ignore_ascii_case(name))
                         .and_then(|(_, v)| v.clone());
                     column.push(value);
                 }
@@ -286,8 +286,7 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
             let (mut keys, mut values) = (vec![], vec![]);
             let mut offsets = vec![0i32];
             for s in strings {
-                let split =
-                    s.and_then(|s| split_pairs(s, '=')).filter(|p| p.iter().all(|(k, _)| k.is_some()));
+                let split = s.and_then(nested_text::entries).filter(|p| p.iter().all(|(k, _)| k.is_some()));
                 if let (Some(s), None, false) = (s, &split, or_null) {
                     return Err(bad(s));
                 }
@@ -298,102 +297,47 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
                 }
                 offsets.push(i32::try_from(keys.len()).map_err(|_| bad("…"))?);
             }
-            let keys = super::cast_in(&part(keys), &text, key, strict)?;
+            let keys = super::cast_in(&part(keys), &text, key, mode)?;
             let values = super::cast_in(&part(values), &text, value, mode)?;
-            let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-            let compare = make_comparator(&keys, &keys, SortOptions::default())?;
-            for (row, valid) in valid.iter_mut().enumerate() {
-                let mut places: Vec<usize> = (offsets[row] as usize..offsets[row + 1] as usize).collect();
-                places.sort_unstable_by(|a, b| compare(*a, *b));
-                if places.windows(2).any(|two| compare(two[0], two[1]).is_eq()) {
-                    if !or_null {
-                        return Err(ExecError::InvalidInput("Map keys must be unique.".into()));
-                    }
-                    *valid = false;
-                }
-            }
-            map_array(to, offsets, keys, values, Some(NullBuffer::from(valid)))
+            map_of_parts(to, OffsetBuffer::new(ScalarBuffer::from(offsets)), keys, values, valid, or_null)
         }
         _ => Err(bad("")),
     }
 }
 
-/// Cuts at a separator outside brackets and quotes.
-fn split_top(s: &str, separator: char) -> Option<Vec<&str>> {
-    let mut parts = vec![];
-    let (mut depth, mut from) = (0usize, 0);
-    let mut quote: Option<char> = None;
-    let mut chars = s.char_indices();
-    while let Some((i, c)) = chars.next() {
-        match (quote, c) {
-            (_, '\\') => {
-                chars.next();
+/// A map array of entries that were cut out of text. A map with a key that is twice, or that could not be converted, is
+/// an error or NULL.
+fn map_of_parts(
+    to: &LogicalType,
+    offsets: OffsetBuffer<i32>,
+    mut keys: ArrayRef,
+    mut values: ArrayRef,
+    mut valid: Vec<bool>,
+    or_null: bool,
+) -> Result<ArrayRef> {
+    let compare = make_comparator(&keys, &keys, SortOptions::default())?;
+    let mut kept: Vec<u32> = vec![];
+    let mut lengths = vec![];
+    for (row, valid) in valid.iter_mut().enumerate() {
+        let range = offsets[row] as u32..offsets[row + 1] as u32;
+        let mut places: Vec<usize> = range.clone().map(|place| place as usize).collect();
+        places.sort_unstable_by(|a, b| compare(*a, *b));
+        if places.windows(2).any(|two| compare(two[0], two[1]).is_eq()) {
+            if !or_null {
+                return Err(ExecError::InvalidInput("Map keys must be unique.".into()));
             }
-            (Some(q), c) if c == q => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '[' | '{' | '(') => depth += 1,
-            (None, ']' | '}' | ')') => depth = depth.checked_sub(1)?,
-            (None, c) if c == separator && depth == 0 => {
-                parts.push(&s[from..i]);
-                from = i + c.len_utf8();
-            }
-            _ => {}
+            *valid = false;
+        }
+        *valid &= places.iter().all(|place| keys.is_valid(*place));
+        lengths.push(if *valid { range.len() } else { 0 });
+        if *valid {
+            kept.extend(range);
         }
     }
-    if depth > 0 || quote.is_some() {
-        return None;
+    if kept.len() < keys.len() {
+        let kept = UInt32Array::from(kept);
+        keys = arrow_select::take::take(&keys, &kept, None)?;
+        values = arrow_select::take::take(&values, &kept, None)?;
     }
-    parts.push(&s[from..]);
-    Some(parts)
-}
-
-/// A part without its blanks and quotes; `None` for a bare `NULL`.
-fn unquoted(part: &str) -> Option<String> {
-    let s = part.trim();
-    let quoted =
-        s.len() >= 2 && (s.starts_with('\'') && s.ends_with('\'') || s.starts_with('"') && s.ends_with('"'));
-    if !quoted {
-        return (!s.eq_ignore_ascii_case("null")).then(|| s.to_owned());
-    }
-    let mut out = String::new();
-    let mut chars = s[1..s.len() - 1].chars();
-    while let Some(c) = chars.next() {
-        out.push(if c == '\\' { chars.next().unwrap_or('\\') } else { c });
-    }
-    Some(out)
-}
-
-fn split_list(s: &str) -> Option<Vec<Option<String>>> {
-    let inner = s.trim().strip_prefix('[')?.strip_suffix(']')?;
-    if inner.trim().is_empty() {
-        return Some(vec![]);
-    }
-    Some(split_top(inner, ',')?.into_iter().map(unquoted).collect())
-}
-
-/// The values of `(1, x)`.
-fn split_tuple(s: &str) -> Option<Vec<Option<String>>> {
-    let inner = s.trim().strip_prefix('(')?.strip_suffix(')')?;
-    if inner.trim().is_empty() {
-        return Some(vec![]);
-    }
-    Some(split_top(inner, ',')?.into_iter().map(unquoted).collect())
-}
-
-type Pairs = Vec<(Option<String>, Option<String>)>;
-
-fn split_pairs(s: &str, separator: char) -> Option<Pairs> {
-    let inner = s.trim().strip_prefix('{')?.strip_suffix('}')?;
-    if inner.trim().is_empty() {
-        return Some(vec![]);
-    }
-    split_top(inner, ',')?
-        .into_iter()
-        .map(|pair| {
-            let parts = split_top(pair, separator)?;
-            let value = pair.get(parts[0].len() + separator.len_utf8()..)?;
-            Some((unquoted(parts[0]), unquoted(value)))
-        })
-        .collect()
+    map_array(to, OffsetBuffer::from_lengths(lengths), keys, values, Some(NullBuffer::from(valid)))
 }

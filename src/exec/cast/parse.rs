@@ -112,6 +112,8 @@ fn decimal_digits(bytes: &[u8], negative: bool, scale: u8, limit: i128) -> Optio
     } else if shift > 0 && rounding.is_some() {
         // Digits were cut off that would be needed: far too great.
         return None;
+    } else if rounding.is_some_and(|d| shift == 0 && d >= b'5') {
+        mantissa.checked_add(1)?
     } else if shift >= 0 {
         mantissa.checked_mul(*POWERS.get(usize::try_from(shift).ok()?)?)?
     } else {
@@ -288,6 +290,9 @@ mod tests {
             assert_eq!(integer(bad), None, "{bad}");
         }
         assert_eq!(integer("170141183460469231731687303715884105727"), Some(i128::MAX));
+        assert_eq!(integer("170141183460469231731687303715884105726.5"), Some(i128::MAX));
+        assert_eq!(integer("170141183460469231731687303715884105727.4"), Some(i128::MAX));
+        assert_eq!(integer("170141183460469231731687303715884105727.5"), None);
         assert_eq!(integer("-170141183460469231731687303715884105728"), Some(i128::MIN));
         assert_eq!(integer("170141183460469231731687303715884105728"), None);
         assert_eq!(integer("-170141183460469231731687303715884105729"), None);

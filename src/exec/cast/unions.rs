@@ -47,8 +47,11 @@ pub(super) fn cast(
     mode: Mode<'_>,
 ) -> Result<ArrayRef> {
     match from {
-        // A union may also be a member of the other.
-        LogicalType::Union(own) if !matches!(union_member(from, members), Member::One(_)) => {
+        // Member by member, or else, if the other has a member of this type, as that.
+        LogicalType::Union(own)
+            if own.iter().all(|(name, _)| place_of(name, members).is_some())
+                || !matches!(union_member(from, members), Member::One(_)) =>
+        {
             return from_union(array, from, own, to, members, mode);
         }
         LogicalType::Struct(fields) if lies_as(fields, members) => {
@@ -87,6 +90,10 @@ pub(super) fn cast(
     union_array(to, &vec![Some(member as u8); rows], columns.collect())
 }
 
+fn place_of(name: &str, members: &Members) -> Option<usize> {
+    members.iter().position(|(n, _)| n.eq_ignore_ascii_case(name))
+}
+
 /// Each member becomes the one of the same name. Where that cannot be and NULL is wanted instead, the whole value is.
 fn from_union(
     array: &ArrayRef,
@@ -98,7 +105,7 @@ fn from_union(
 ) -> Result<ArrayRef> {
     let mut places = vec![];
     for (name, _) in own {
-        match members.iter().position(|(n, _)| n.eq_ignore_ascii_case(name)) {
+        match place_of(name, members) {
             Some(place) => places.push(place),
             None => {
                 let why = format!("The member '\"{name}\"' is not present in target union");
