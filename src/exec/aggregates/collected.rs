@@ -14,8 +14,9 @@ use super::gather::{ASCENDING, Grouped, gather, item, non_empty, offsets_i32, ru
 use super::registry::{Chosen, Registry};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::calendar::MICROS_PER_DAY;
 use crate::exec::cast::bits;
-use crate::exec::cast::nested::{list_array, map_array};
+use crate::exec::cast::nested::{list_array, map_array, struct_array};
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::ArgInfo;
@@ -107,15 +108,21 @@ fn binned(g: &Grouped, ret: &LogicalType, exact: bool) -> Result<ArrayRef> {
         return Err(ExecError::Internal("a histogram is a map".into()));
     };
     let bins = g.columns[1].as_list::<i32>();
-    let rest = rest_of(key)?;
+    let rest = other_bin(key)?;
     // Ends of bins, and the bin of what lies beyond them at the end.
     let ends = bins.values();
-    let all = arrow_select::concat::concat(&[ends.as_ref(), rest.as_ref()])?;
+    let all = match &rest {
+        Some(rest) => arrow_select::concat::concat(&[ends.as_ref(), rest.as_ref()])?,
+        None => ends.clone(),
+    };
     let compare = arrow_ord::ord::make_comparator(&g.columns[0], ends, ASCENDING)?;
     let order = super::gather::comparator(ends)?;
     let (mut keys, mut counts, mut offsets): (Vec<u32>, Vec<u64>, _) = (vec![], vec![], vec![0]);
     for w in g.offsets.windows(2) {
         if w[0] < w[1] {
+            if bins.is_null(w[0]) {
+                return Err(ExecError::InvalidInput("Histogram bin list cannot be NULL".into()));
+            }
             let range = bins.value_offsets()[w[0]] as usize..bins.value_offsets()[w[0] + 1] as usize;
             let mut own: Vec<usize> = range.collect();
             own.sort_by(|a, b| order(*a, *b));
@@ -128,7 +135,7 @@ fn binned(g: &Grouped, ret: &LogicalType, exact: bool) -> Result<ArrayRef> {
             }
             keys.extend(own.iter().map(|end| *end as u32));
             counts.extend(&found[..own.len()]);
-            if found[own.len()] > 0 {
+            if rest.is_some() && found[own.len()] > 0 {
                 keys.push(ends.len() as u32);
                 counts.push(found[own.len()]);
             }
@@ -150,20 +157,29 @@ fn histogram_exact(g: &Grouped, ret: &LogicalType) -> Result<ArrayRef> {
     binned(g, ret, true)
 }
 
-/// The key of the bin of what lies in no other: the greatest value there is.
-pub(crate) fn other_bin(ty: &LogicalType) -> Scalar {
-    match ty {
+/// The key of the bin of what lies in no other, in an array of one: the greatest value there is, or an empty one. Types
+/// whose values are all alike have none.
+pub(crate) fn other_bin(ty: &LogicalType) -> Result<Option<ArrayRef>> {
+    let scalar = match ty {
+        LogicalType::UHugeInt => Scalar::Bytes([u8::MAX; 16][..].into()),
         t if t.is_integer() => Scalar::Int(t.integer_range().map_or(0, |(_, max)| max)),
         t if t.is_float() => Scalar::Float(f64::INFINITY),
         LogicalType::Date => Scalar::Int(i32::MAX.into()),
+        LogicalType::Time => Scalar::Int(MICROS_PER_DAY.into()),
         LogicalType::Timestamp(_) | LogicalType::TimestampTz => Scalar::Int(i64::MAX.into()),
         LogicalType::Varchar => Scalar::text(""),
-        _ => Scalar::Null,
-    }
-}
-
-fn rest_of(ty: &LogicalType) -> Result<ArrayRef> {
-    other_bin(ty).to_array(ty, 1).map_err(|e| ExecError::Internal(e.to_string()))
+        LogicalType::Blob => Scalar::Bytes([][..].into()),
+        LogicalType::List(item) => {
+            let values = arrow_array::new_empty_array(&item.arrow());
+            return Ok(Some(list_array(item, OffsetBuffer::from_lengths([0]), values, None)?));
+        }
+        LogicalType::Struct(fields) => {
+            let columns = fields.iter().map(|(_, ty)| arrow_array::new_null_array(&ty.arrow(), 1)).collect();
+            return Ok(Some(struct_array(ty, columns, None, 1)?));
+        }
+        _ => return Ok(None),
+    };
+    scalar.to_array(ty, 1).map(Some).map_err(|e| ExecError::Internal(e.to_string()))
 }
 
 fn bins(args: &[ArgInfo], finish: fn(&Grouped, &LogicalType) -> Result<ArrayRef>) -> Option<Chosen> {
@@ -171,8 +187,12 @@ fn bins(args: &[ArgInfo], finish: fn(&Grouped, &LogicalType) -> Result<ArrayRef>
     if !matches!(ends.ty, LogicalType::List(_) | LogicalType::Array(..)) {
         return None;
     }
-    let types = vec![value.ty.clone(), LogicalType::List(Box::new(value.ty.clone()))];
-    let ret = LogicalType::Map(Box::new(value.ty.clone()), Box::new(LogicalType::UBigInt));
+    let key = match &value.ty {
+        LogicalType::Decimal { .. } => LogicalType::Double,
+        ty => ty.clone(),
+    };
+    let types = vec![key.clone(), LogicalType::List(Box::new(key.clone()))];
+    let ret = LogicalType::Map(Box::new(key), Box::new(LogicalType::UBigInt));
     Some(gather(types, ret, true, finish))
 }
 

@@ -316,9 +316,9 @@ fn top_rows(g: &Grouped, by: usize, max: bool, null_keys: bool) -> Result<(Vec<u
         rows.sort_by(|a, b| compare(*a, *b));
         if w[0] < w[1] {
             let n = counts.value(w[0]);
-            if counts.is_null(w[0]) || !(1..=1_000_000).contains(&n) {
+            if counts.is_null(w[0]) || !(1..1_000_000).contains(&n) {
                 return Err(ExecError::InvalidInput(
-                    "Invalid input for arg_min/arg_max: n value must be > 0 and <= 1000000".into(),
+                    "Invalid input for arg_min/arg_max: n value must be > 0 and < 1000000".into(),
                 ));
             }
             rows.truncate(n as usize);

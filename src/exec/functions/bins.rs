@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, TimestampMicrosecondArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, TimestampMicrosecondArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_ord::ord::make_comparator;
+use arrow_schema::SortOptions;
 
 use super::kernel::{Bool, Column, Nulls, list_end, nulls_of};
 use super::registry::{Registry, Resolution, def};
 use super::{ArgInfo, ScalarKernel};
-use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::exec::aggregates::other_bin;
 use crate::exec::calendar::*;
 use crate::exec::cast::cast;
 use crate::exec::cast::nested::list_array;
@@ -355,17 +357,19 @@ pub(super) fn register(r: &mut Registry) {
         .custom(&["(ANY) -> BOOLEAN"], |args| {
             let [arg] = args else { return None };
             let ty = arg.ty.clone();
-            let other = crate::exec::aggregates::other_bin(&ty);
             let kernel: ScalarKernel = Box::new(move |args, _, _, _| {
-                let values = &args[0];
-                let hits: arrow_array::BooleanArray = (0..values.len())
-                    .map(|row| {
-                        values
-                            .is_valid(row)
-                            .then(|| Scalar::from_array(values, row, &ty).total_cmp(&other).is_eq())
-                    })
-                    .collect();
-                Ok(Arc::new(hits))
+                let (values, other) = (&args[0], other_bin(&ty)?);
+                let is_other: Box<dyn Fn(usize) -> bool> = match &other {
+                    Some(other) => {
+                        let compare = make_comparator(values, other, SortOptions::default())?;
+                        Box::new(move |row| compare(row, 0).is_eq())
+                    }
+                    None => Box::new(|_| false),
+                };
+                let nulls = values.logical_nulls();
+                let is_null = |row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+                let hits = (0..values.len()).map(|row| (!is_null(row)).then(|| is_other(row)));
+                Ok(Arc::new(hits.collect::<BooleanArray>()))
             });
             Some(Ok(Resolution {
                 arg_types: vec![arg.ty.clone()],
