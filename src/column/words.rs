@@ -50,10 +50,19 @@ const RESERVED: &str = "\
     pivot_longer pivot_wider placing primary qualify references returning select show some summarize \
     symmetric table then to trailing true union unique unpivot using variadic when where window with";
 
-/// Bytes of the longest of them.
+/// Words that begin a type or a call with a form of its own, and yet are names of columns.
+const COLUMN_NAMES: &str = "\
+    between bigint bit boolean char character coalesce dec decimal exists extract float grouping grouping_id inout \
+    int integer interval national nchar none nullif numeric out overlay position precision real row setof smallint \
+    substring time timestamp treat trim values varchar xmlattributes xmlconcat xmlelement xmlexists xmlforest \
+    xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable";
+
+/// Bytes of the longest reserved word.
 const RESERVED_BYTES_MAX: usize = 12;
 
 static RESERVED_SET: LazyLock<HashSet<&str>> = LazyLock::new(|| RESERVED.split(' ').collect());
+
+static COLUMN_NAME_SET: LazyLock<HashSet<&str>> = LazyLock::new(|| COLUMN_NAMES.split(' ').collect());
 
 static SET: LazyLock<HashSet<&str>> = LazyLock::new(|| WORDS.split(' ').collect());
 
@@ -67,6 +76,11 @@ pub fn is_reserved(name: &str) -> bool {
     name.len() <= RESERVED_BYTES_MAX && RESERVED_SET.contains(&*name.to_ascii_lowercase())
 }
 
+/// Whether a name in lower case is a word of SQL that a column should not be called, so that it needs quotes nowhere.
+pub fn is_no_column_name(name: &str) -> bool {
+    is_word_of_sql(name) && !COLUMN_NAME_SET.contains(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +90,13 @@ mod tests {
         assert!(["order", "SELECT", "pivot_longer"].into_iter().all(is_reserved));
         assert!(!["id", "value", "year", "orders", ""].into_iter().any(is_reserved));
         assert!(RESERVED.split(' ').all(|word| is_word_of_sql(word) && word.len() <= RESERVED_BYTES_MAX));
+    }
+
+    #[test]
+    fn names_of_columns_are_words() {
+        assert!(["insert", "name", "select"].into_iter().all(is_no_column_name));
+        assert!(!["time", "values", "price"].into_iter().any(is_no_column_name));
+        assert!(COLUMN_NAMES.split(' ').all(is_word_of_sql));
     }
 
     #[test]

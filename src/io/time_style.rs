@@ -14,6 +14,10 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::{TimePattern, flatten};
 use crate::io::options::Options;
 
+/// What `iso` says of dates and of timestamps.
+const ISO_DATE: &str = "%Y-%m-%d";
+const ISO_TIMESTAMP: &str = "%Y-%m-%dT%H:%M:%S.%fZ";
+
 /// The patterns that were given.
 #[derive(Debug)]
 pub(in crate::io) struct TimeStyle {
@@ -30,16 +34,20 @@ pub(in crate::io) enum Styled<'s> {
 impl TimeStyle {
     /// What the options say.
     pub fn new(options: &Options) -> Result<Self> {
-        let pattern = |name: &str| -> Result<Option<TimePattern>> {
+        let pattern = |name: &str, iso: &str| -> Result<Option<TimePattern>> {
             let parse = |pattern: String| {
-                TimePattern::parse(&pattern).map_err(|e| match e {
+                let pattern = if pattern.eq_ignore_ascii_case("iso") { iso } else { &pattern };
+                TimePattern::parse(pattern).map_err(|e| match e {
                     ExecError::InvalidInput(what) => options.bad(name, &format!("is not a format: {what}")),
                     other => other,
                 })
             };
             options.text(&[name])?.map(parse).transpose()
         };
-        Ok(Self { dates: pattern("dateformat")?, timestamps: pattern("timestampformat")? })
+        Ok(Self {
+            dates: pattern("dateformat", ISO_DATE)?,
+            timestamps: pattern("timestampformat", ISO_TIMESTAMP)?,
+        })
     }
 
     /// A column that has a pattern.

@@ -29,8 +29,8 @@ const ORDER: [(u16, LogicalType); 8] = [
     (DOUBLE, LogicalType::Double),
 ];
 
-/// Orders of day, month and year beside ISO's, the likeliest first; each with every separator.
-const DATE_ORDERS: [&str; 5] = ["%y-%m-%d", "%d-%m-%Y", "%d-%m-%y", "%m-%d-%Y", "%m-%d-%y"];
+/// Orders of day, month and year, the likeliest first; each with every separator.
+const DATE_ORDERS: [&str; 6] = ["%Y-%m-%d", "%y-%m-%d", "%d-%m-%Y", "%d-%m-%y", "%m-%d-%Y", "%m-%d-%y"];
 /// Separators of dates.
 const SEPARATORS: [&str; 3] = ["/", "-", "."];
 /// Times behind those dates.

@@ -210,6 +210,9 @@ impl CsvOptions {
             auto_detect,
             sample_rows,
             candidates: match options.list(&["auto_type_candidates"])? {
+                Some(names) if names.is_empty() => {
+                    return Err(options.bad("auto_type_candidates", "requires at least one type"));
+                }
                 Some(names) => Some(names.iter().map(|n| type_name::parse(n)).collect::<Result<_>>()?),
                 None => None,
             },
@@ -293,7 +296,7 @@ fn number_style(options: &Options) -> Result<NumberStyle> {
 fn time_format(options: &Options, names: &[&str]) -> Result<Option<strptime::Format>> {
     match options.text(names)? {
         None => Ok(None),
-        Some(auto) if auto.eq_ignore_ascii_case("auto") || auto.is_empty() => Ok(None),
+        Some(usual) if ["", "auto", "iso"].contains(&&*usual.to_ascii_lowercase()) => Ok(None),
         Some(text) => strptime::Format::new(&text)
             .map(Some)
             .map_err(|problem| options.bad(names[0], &format!("is not a format: {problem}"))),

@@ -7,8 +7,10 @@
 //! quoting that makes sense, columns with a type, and more columns decide.
 
 use memchr::{memchr, memchr_iter, memmem};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::column::types::LogicalType;
+use crate::column::words::is_no_column_name;
 use crate::exec::error::Result;
 use crate::io::csv::infer::{Guess, Guesser};
 use crate::io::csv::options::CsvOptions;
@@ -498,76 +500,13 @@ pub(crate) fn names(cells: &[Option<String>], width: usize, options: &CsvOptions
     names
 }
 
-/// Words that cannot be names of columns without quotes.
-const RESERVED: &[&str] = &[
-    "all",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "column",
-    "constraint",
-    "create",
-    "default",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "from",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "intersect",
-    "into",
-    "limit",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "primary",
-    "qualify",
-    "references",
-    "returning",
-    "select",
-    "some",
-    "table",
-    "then",
-    "to",
-    "true",
-    "union",
-    "unique",
-    "using",
-    "when",
-    "where",
-    "window",
-    "with",
-];
-
-/// A name that needs no quotes in SQL: lower case, underscores for blanks, no other signs.
+/// A name that needs no quotes in SQL: lower case ASCII without accents, an underscore for blanks, no other signs.
 fn normalize(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.trim().chars() {
-        if c.is_alphanumeric() || c == '_' {
-            out.extend(c.to_lowercase());
-        } else if c.is_whitespace() {
-            out.push('_');
-        }
-    }
-    let needs_prefix = out.starts_with(|c: char| c.is_ascii_digit()) || RESERVED.contains(&out.as_str());
-    if needs_prefix || out.is_empty() { format!("_{out}") } else { out }
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || *c == '_' || c.is_ascii_whitespace();
+    let plain: String = name.nfkd().filter(is_plain).collect();
+    let words: Vec<&str> = plain.split_ascii_whitespace().collect();
+    let out = words.join("_").to_ascii_lowercase();
+    let needs_prefix =
+        out.is_empty() || out.starts_with(|c: char| c.is_ascii_digit()) || is_no_column_name(&out);
+    if needs_prefix { format!("_{out}") } else { out }
 }

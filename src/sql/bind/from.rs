@@ -1,5 +1,6 @@
 //! FROM: tables, views, files, table functions, subqueries, and their joins.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use sqlparser::ast::{
@@ -26,12 +27,16 @@ use crate::sql::bind::{Binder, BoundQuery, QUERY_DEPTH_MAX, TABLES_MAX, coerce, 
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms::{self, SampleSyntax};
 use crate::sql::optimize::columns::ColumnSet;
-use crate::sql::parser::{factor_query, parse_query};
+use crate::sql::parser::{factor_query, parse_query, parse_type};
 use crate::sql::plan::{Column, Definition, JoinType, LogicalPlan, Sample, SampleMethod, SampleSize};
 use crate::sql::reserved::check_name;
 use crate::sql::session::{DatabaseView, FoundObject, SYSTEM_DATABASE, parts};
 use crate::sql::sources::SystemView;
-use crate::sql::{sources, stack};
+use crate::sql::{sources, stack, walk};
+
+/// Arguments of readers of files that name types.
+const TYPE_ARGUMENTS: [&str; 6] =
+    ["auto_type_candidates", "column_types", "columns", "dtypes", "hive_types", "types"];
 
 /// A plan and the names of its columns.
 #[derive(Debug)]
@@ -102,6 +107,7 @@ impl Binder<'_> {
             J::Anti(c) | J::LeftAnti(c) => (JoinType::Anti, c),
             J::StraightJoin(JoinConstraint::None) => {
                 let right = self.bind_factor(&join.relation, before, outer)?;
+                let (left, right) = self.with_presence(left, right, &JoinType::Full);
                 return positional_join(left, right);
             }
             J::StraightJoin(_) => {
@@ -112,6 +118,7 @@ impl Binder<'_> {
         let mut visible = before.cloned().unwrap_or_default();
         visible.relations.extend(left.scope.relations.iter().cloned());
         let right = self.bind_factor(&join.relation, Some(&visible), outer)?;
+        let (left, right) = self.with_presence(left, right, &kind);
         if join.global {
             return self.as_of_join(left, right, kind, constraint, outer);
         }
@@ -119,12 +126,9 @@ impl Binder<'_> {
             JoinConstraint::On(condition) => self.join_on(left, right, kind, condition, outer),
             JoinConstraint::Using(names) => self.join_using(left, right, kind, &using_names(names)?),
             JoinConstraint::Natural => {
-                let names: Vec<Ident> = left
-                    .scope
-                    .star()
-                    .filter(|c| matches!(right.scope.find(&c.column.name), Found::One(_)))
-                    .map(|c| Ident::new(c.column.name.clone()))
-                    .collect();
+                let shared = |c: &&ScopeColumn| matches!(right.scope.find(&c.column.name), Found::One(_));
+                let names = left.scope.star().filter(shared).map(|c| Ident::new(c.column.name.clone()));
+                let names = once(names);
                 if names.is_empty() {
                     return Err(
                         SqlError::binder("No columns found to join on in NATURAL JOIN").at(&join.relation)
@@ -721,7 +725,9 @@ impl Binder<'_> {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (None, value),
             other => return Err(SqlError::binder(format!("{other} cannot be {what}"))),
         };
-        let (value, ty) = self.bind_constant(value, &what)?;
+        let typed = name.filter(|n| TYPE_ARGUMENTS.contains(&&*n.value.to_lowercase()));
+        let value = typed.map_or(Cow::Borrowed(value), |_| Cow::Owned(self.with_named_types(value)));
+        let (value, ty) = self.bind_constant(&value, &what)?;
         match name {
             Some(name) => {
                 let name_lower = name.value.to_lowercase();
@@ -738,17 +744,42 @@ impl Binder<'_> {
         }
         Ok(())
     }
+
+    /// Names of types as readers of files know them, which do not know those of CREATE TYPE.
+    fn with_named_types(&self, value: &Syntax) -> Syntax {
+        let mut value = value.clone();
+        walk::rewrite_own_expressions(&mut value, |expr| {
+            if let Syntax::Value(text) = expr
+                && let ast::Value::SingleQuotedString(text) = &mut text.value
+                && let Ok(ty) = parse_type(text)
+                && matches!(ty, ast::DataType::Custom(..) | ast::DataType::Array(_))
+                && let Ok(ty) = self.bind_type(&ty)
+            {
+                *text = ty.to_string();
+            }
+        });
+        value
+    }
 }
 
 /// Names of columns.
 pub(super) fn using_names(names: &[ObjectName]) -> Result<Vec<Ident>> {
-    names
-        .iter()
-        .map(|n| match object_name(n)? {
-            (None, name) => Ok(name.clone()),
-            _ => Err(SqlError::binder("USING takes names of columns without a table").at(n)),
-        })
-        .collect()
+    let names = names.iter().map(|n| match object_name(n)? {
+        (None, name) => Ok(name.clone()),
+        _ => Err(SqlError::binder("USING takes names of columns without a table").at(n)),
+    });
+    Ok(once(names.collect::<Result<Vec<_>>>()?))
+}
+
+/// Each name once: another time it says nothing new.
+fn once(names: impl IntoIterator<Item = Ident>) -> Vec<Ident> {
+    let mut once: Vec<Ident> = vec![];
+    for name in names {
+        if !once.iter().any(|other| other.value.eq_ignore_ascii_case(&name.value)) {
+            once.push(name);
+        }
+    }
+    once
 }
 
 /// The one column of that name on one side of USING.
