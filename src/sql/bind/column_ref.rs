@@ -119,7 +119,7 @@ impl Binder<'_> {
         }
     }
 
-    /// Expands a name of the select list into the expression that it names.
+    /// Expands a name of the select list into the expression that it names, of several the last.
     pub(super) fn bind_alias<'c>(
         &mut self,
         ident: &Ident,
@@ -127,7 +127,7 @@ impl Binder<'_> {
         cx: &mut ExprContext<'c>,
     ) -> Result<Option<Expr>> {
         let visible = &aliases.items[..aliases.visible];
-        let Some(at) = visible.iter().position(|i| i.is_alias && i.name.eq_ignore_ascii_case(&ident.value))
+        let Some(at) = visible.iter().rposition(|i| i.is_alias && i.name.eq_ignore_ascii_case(&ident.value))
         else {
             return Ok(None);
         };

@@ -21,8 +21,8 @@ use crate::sql::bind::from::storable;
 use crate::sql::bind::histogram::HISTOGRAM_FUNCTIONS;
 use crate::sql::bind::lambda::{LAMBDA_FUNCTIONS, lambda_kind};
 use crate::sql::bind::name::{column_name, function_name};
+use crate::sql::bind::presence::rows_counted;
 use crate::sql::bind::query_functions::QUERY_FUNCTIONS;
-use crate::sql::bind::scope::Scope;
 use crate::sql::bind::series::is_series_function;
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::unnest::is_unnest;
@@ -31,7 +31,6 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
 use crate::sql::plan::{JoinType, LogicalPlan};
 use crate::sql::tokens;
-use crate::table::ROW_ID_NAME;
 
 /// Functions that the binder itself knows.
 pub const SPECIAL_FUNCTIONS: &[&str] = &[
@@ -104,7 +103,7 @@ impl Binder<'_> {
         if let Some(call) = self.chained(function, cx)? {
             return self.bind_function(&call, cx);
         }
-        if let Some(counted) = rows_counted(&name, function, cx.scope) {
+        if let Some(counted) = rows_counted(function, cx.scope) {
             return self.bind_function(&counted, cx);
         }
         let args = arguments(function)?;
@@ -409,30 +408,6 @@ impl Binder<'_> {
         let bound = bind_struct_pack(&names, &infos);
         Ok(Expr::Call { function: bound.function, args, ty: bound.return_type })
     }
-}
-
-/// `count(t.*)` as `count(t.rowid)`: an outer join may have found no row of `t`. If `t` is all there is, as `count(*)`.
-fn rows_counted(name: &str, function: &Function, scope: &Scope) -> Option<Function> {
-    let FunctionArguments::List(list) = &function.args else { return None };
-    let [FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table))] = &list.args[..] else {
-        return None;
-    };
-    let [table] = &table.0[..] else { return None };
-    let table = table.as_ident()?;
-    let relation = scope.relation(&[], &table.value).filter(|_| name == "count")?;
-    let row = match relation.hidden.iter().find(|c| c.column.name == ROW_ID_NAME) {
-        Some(row) => {
-            let row = ast::Ident { value: row.column.name.clone(), quote_style: Some('"'), span: table.span };
-            FunctionArgExpr::Expr(Syntax::CompoundIdentifier(vec![table.clone(), row]))
-        }
-        None if scope.relations.len() == 1 => FunctionArgExpr::Wildcard,
-        None => return None,
-    };
-    let mut counted = function.clone();
-    if let FunctionArguments::List(list) = &mut counted.args {
-        list.args = vec![FunctionArg::Unnamed(row)];
-    }
-    Some(counted)
 }
 
 /// The error for a function that does not exist.

@@ -31,6 +31,7 @@ pub mod name;
 mod needs;
 mod operator;
 mod pivot;
+mod presence;
 mod query;
 mod query_functions;
 pub mod scope;
@@ -169,6 +170,8 @@ pub struct Binder<'e> {
     collations: HashMap<ColumnId, Expr>,
     /// The call of `time_bucket_gapfill` of the SELECT that is being bound.
     gap_filled: Option<every::GapFilled>,
+    /// The SELECT that is being bound counts the rows of one of its tables.
+    counts_rows: bool,
 }
 
 /// A bound query: its plan and its columns, in order. The plan may yield more.
@@ -200,6 +203,7 @@ impl<'e> Binder<'e> {
             views: vec![],
             collations: HashMap::new(),
             gap_filled: None,
+            counts_rows: false,
         }
     }
 
@@ -231,6 +235,7 @@ impl<'e> Binder<'e> {
             views,
             collations,
             gap_filled,
+            counts_rows,
         } = self;
         swap(ids, &mut other.ids);
         swap(ctes, &mut other.ctes);
@@ -247,6 +252,7 @@ impl<'e> Binder<'e> {
         swap(views, &mut other.views);
         swap(collations, &mut other.collations);
         swap(gap_filled, &mut other.gap_filled);
+        swap(counts_rows, &mut other.counts_rows);
     }
 
     /// Binds a whole query; the plan yields exactly its columns.

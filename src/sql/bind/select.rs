@@ -17,6 +17,7 @@ use crate::sql::bind::every::{Bucket, Filled};
 use crate::sql::bind::expr::{Aliases, ExprContext, collate};
 use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::grouping::{Key, KeyContext, Keys};
+use crate::sql::bind::presence::counts_rows;
 use crate::sql::bind::query::{Tail, ordinal};
 use crate::sql::bind::scope::Outer;
 use crate::sql::bind::series_form::SeriesForm;
@@ -59,6 +60,8 @@ impl<'q> Item<'q> {
 /// A column of the result.
 pub(super) struct Output {
     pub name: String,
+    /// The name was given with AS.
+    pub is_alias: bool,
     pub expr: Expr,
 }
 
@@ -82,9 +85,10 @@ impl Binder<'_> {
         tail: Tail<'_>,
         outer: Option<&Outer<'_>>,
     ) -> Result<BoundQuery> {
-        let around = self.gap_filled.take();
+        let around = (self.gap_filled.take(), self.counts_rows);
+        self.counts_rows = counts_rows(select, &tail);
         let bound = self.bind_select_inner(select, tail, outer);
-        self.gap_filled = around;
+        (self.gap_filled, self.counts_rows) = around;
         bound
     }
 
@@ -486,7 +490,7 @@ impl Binder<'_> {
                     self.bind_expr(syntax, cx)?
                 }
             };
-            outputs.push(Output { name: item.name.clone(), expr });
+            outputs.push(Output { name: item.name.clone(), is_alias: item.is_alias, expr });
         }
         Ok(outputs)
     }
@@ -520,7 +524,8 @@ impl Binder<'_> {
         }
     }
 
-    /// A number or a name of the select list means its item; all else is an expression.
+    /// A number or a name of the select list means its item, of several of a name the last that was given it with AS; all
+    /// else is an expression.
     fn bind_order_expr(
         &mut self,
         expr: &Syntax,
@@ -535,10 +540,12 @@ impl Binder<'_> {
         {
             return Ok(OrderExpr::Expr(collate(outputs[i].expr.clone(), collation).map_err(|e| e.at(expr))?));
         }
-        if let Syntax::Identifier(name) = expr
-            && let Some(i) = outputs.iter().position(|o| o.name.eq_ignore_ascii_case(&name.value))
-        {
-            return Ok(OrderExpr::Output(i));
+        if let Syntax::Identifier(name) = expr {
+            let named = |o: &Output| o.name.eq_ignore_ascii_case(&name.value);
+            let alias = outputs.iter().rposition(|o| o.is_alias && named(o));
+            if let Some(i) = alias.or_else(|| outputs.iter().position(named)) {
+                return Ok(OrderExpr::Output(i));
+            }
         }
         Ok(OrderExpr::Expr(self.bind_expr(expr, cx)?))
     }
@@ -715,7 +722,7 @@ fn lead_with(keys: &[(String, Expr)], outputs: &mut Vec<Output>, order: &mut [Or
         let selected = rest.iter().position(|o| same_expr(&o.expr, expr));
         let name = selected.map_or_else(|| name.clone(), |i| rest[i].name.clone());
         rest.retain(|o| !same_expr(&o.expr, expr));
-        outputs.push(Output { name, expr: expr.clone() });
+        outputs.push(Output { name, is_alias: false, expr: expr.clone() });
     }
     outputs.append(&mut rest);
 }

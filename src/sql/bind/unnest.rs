@@ -136,7 +136,7 @@ impl Binder<'_> {
                     name.clone_into(&mut only.name);
                 }
             }
-            _ => out.push(Output { name: name.to_owned(), expr: value }),
+            _ => out.push(Output { name: name.to_owned(), is_alias: false, expr: value }),
         }
         Ok(Some(out))
     }
@@ -163,7 +163,7 @@ impl Binder<'_> {
             if levels > 1 && matches!(ty, LogicalType::Struct(_)) {
                 self.expand_struct(field, levels - 1, parents.map(|_| &*name), out)?;
             } else {
-                out.push(Output { name, expr: field });
+                out.push(Output { name, is_alias: false, expr: field });
             }
         }
         Ok(())
@@ -246,7 +246,7 @@ impl Binder<'_> {
         self.expand_struct(row.expr(), 1, None, &mut fields)?;
         let mut definitions: Vec<Definition> = fields
             .into_iter()
-            .map(|Output { name, expr }| Definition { column: self.ids.column(&name, expr.ty()), expr })
+            .map(|Output { name, expr, .. }| Definition { column: self.ids.column(&name, expr.ty()), expr })
             .collect();
         definitions.extend(unnested.map(|column| Definition { expr: column.expr(), column }));
         let mut relation = Relation::new(function, definitions.iter().map(|d| d.column.clone()).collect());

@@ -88,6 +88,7 @@ const NO_ALIAS: &[&str] = &[
     "select",
     "default",
     "by",
+    "overriding",
     "on",
     "when",
     "from",
@@ -131,8 +132,14 @@ fn insert(parser: &mut Parser) -> Result<Modify> {
     let by_name = by_name(parser)?.unwrap_or(false);
     let mut columns = vec![];
     if parser.peek_token_ref().token == Token::LParen && !is_query_in_brackets(parser) {
+        let bracket = parser.peek_token_ref().span;
         columns = names_in_brackets(parser)?;
+        if by_name {
+            return Err(SqlError::binder("INSERT BY NAME cannot be combined with an explicit column list")
+                .at_span(bracket));
+        }
     }
+    overriding(parser)?;
     let source = if parser.parse_keywords(&[Keyword::DEFAULT, Keyword::VALUES]) {
         None
     } else {
@@ -156,6 +163,17 @@ fn insert(parser: &mut Parser) -> Result<Modify> {
         conflict = Some(given);
     }
     Ok(statement(table, Change::Insert(Insert { columns, by_name, source, conflict })))
+}
+
+/// `OVERRIDING SYSTEM VALUE` or `OVERRIDING USER VALUE`, which say nothing where there are no identity columns.
+fn overriding(parser: &mut Parser) -> Parsed<()> {
+    if take_word(parser, "overriding") {
+        if !take_word(parser, "system") && !take_word(parser, "user") {
+            return parser.expected_ref("SYSTEM or USER", parser.peek_token_ref());
+        }
+        parser.expect_keyword_is(Keyword::VALUE)?;
+    }
+    Ok(())
 }
 
 /// `BY NAME` or `BY POSITION`.
@@ -418,6 +436,7 @@ fn merge_action(parser: &mut Parser) -> Result<MergeAction> {
     }
     parser.expect_keyword_is(Keyword::INSERT)?;
     if let Some(by_name) = by_name(parser)? {
+        let _ = parser.consume_token(&Token::Mul);
         return Ok(MergeAction::InsertAll { by_name, columns: vec![] });
     }
     if parser.consume_token(&Token::Mul) {

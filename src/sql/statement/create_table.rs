@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, Ident, OnCommit, Query, WithData,
+    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, DataType, HiveDistributionStyle, Ident,
+    OnCommit, Query, WithData,
 };
 
 use crate::catalog::{ColumnDefinition, ObjectKind, SchemaId, TableDefinition, fold};
@@ -256,6 +257,8 @@ fn refuse_unsupported(create: &CreateTable) -> Result<()> {
         "CREATE TABLE LIKE"
     } else if create.partition_by.is_some() || create.cluster_by.is_some() || create.order_by.is_some() {
         "PARTITION BY, CLUSTER BY and ORDER BY of a table"
+    } else if !matches!(create.hive_distribution, HiveDistributionStyle::NONE) {
+        "PARTITIONED BY of a table"
     } else if create.inherits.is_some() {
         "INHERITS of a table"
     } else if matches!(create.on_commit, Some(OnCommit::DeleteRows | OnCommit::Drop)) {
