@@ -14,7 +14,7 @@ pub(super) fn list(text: &str) -> Option<Vec<Part>> {
     let mut items = vec![];
     if !scanner.is_at(b']') {
         loop {
-            items.push(part(scanner.part(&[b',', b']'], true)?));
+            items.push(part(scanner.part(b",]", true)?));
             if scanner.is_at(b']') {
                 break;
             }
@@ -29,7 +29,7 @@ pub(super) fn tuple(text: &str) -> Option<Vec<Part>> {
     let mut scanner = Scanner::open(text, b'(')?;
     let mut values = vec![];
     while !scanner.is_at(b')') {
-        values.push(part(scanner.part(&[b',', b')'], true)?));
+        values.push(part(scanner.part(b",)", true)?));
         if scanner.is_at(b',') {
             scanner.next();
         }
@@ -59,7 +59,7 @@ fn pairs<'a, K>(
             let key = key(&mut scanner)?;
             debug_assert!(scanner.is_at(separator), "a key ends at its separator");
             scanner.next();
-            pairs.push((key, part(scanner.part(&[b',', b'}'], true)?)));
+            pairs.push((key, part(scanner.part(b",}", true)?)));
             if scanner.is_at(b'}') {
                 break;
             }
