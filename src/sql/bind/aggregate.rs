@@ -33,6 +33,20 @@ use crate::sql::plan::{Column, ColumnId, Definition};
 /// The percentile of `percentile(v)`.
 const PERCENTILE_DEFAULT: f64 = 99.0;
 
+/// Aggregates that take the value of the row where another value is least or greatest.
+const PICKS: &[&str] = &[
+    "arg_max",
+    "arg_max_null",
+    "arg_max_nulls_last",
+    "arg_min",
+    "arg_min_null",
+    "arg_min_nulls_last",
+    "argmax",
+    "argmin",
+    "max_by",
+    "min_by",
+];
+
 /// What becomes of calls of aggregate functions.
 pub enum Aggregates<'c> {
     /// They are an error here.
@@ -338,6 +352,10 @@ impl Binder<'_> {
                 let text = bound.remove(0);
                 bound = vec![text.clone(), comparison_key(text)];
                 name = if name == "min" { "arg_min" } else { "arg_max" };
+            }
+            _ if PICKS.contains(&name) && bound.len() > 1 => {
+                let by = comparison_key(bound.remove(1));
+                bound.insert(1, by);
             }
             "count" if args.distinct && bound.len() == 1 => {
                 bound = bound.into_iter().map(comparison_key).collect();

@@ -118,6 +118,15 @@ impl Binder<'_> {
         self.collations.insert(column.id, key);
     }
 
+    /// Another column for values of this one: they compare as they did.
+    pub(super) fn column_like(&mut self, column: &Column) -> Column {
+        let new = self.ids.column(column.name.clone(), column.ty.clone());
+        if let Some(key) = self.collation_of(&column.expr()) {
+            self.note_collation(&new, key);
+        }
+        new
+    }
+
     /// What the texts of an expression compare by, if not by themselves.
     pub fn collation_of(&self, expr: &Expr) -> Option<Expr> {
         match expr {

@@ -231,8 +231,7 @@ impl Binder<'_> {
     }
 
     fn scan_cte(&mut self, id: CteId, name: &str, called: &str, columns: &[Column]) -> Bound {
-        let columns: Vec<Column> =
-            columns.iter().map(|c| self.ids.column(c.name.clone(), c.ty.clone())).collect();
+        let columns: Vec<Column> = columns.iter().map(|c| self.column_like(c)).collect();
         let scope = Scope::of(Relation::new(called, columns.clone()));
         let positions = (0..columns.len()).collect();
         let plan = LogicalPlan::CteScan { id, name: name.to_owned(), positions, columns, rows: ROWS_GUESS };
@@ -327,7 +326,7 @@ impl Binder<'_> {
         }
         step.plan = close_frame(frame, step.plan, &mut self.ids);
         let step = self.cast_columns(step, &types).map_err(|e| e.at(&**right))?;
-        let columns: Vec<Column> = columns.into_iter().map(|c| self.ids.column(c.name, c.ty)).collect();
+        let columns: Vec<Column> = columns.iter().map(|c| self.column_like(c)).collect();
         let kind = match (keys.is_empty(), distinct) {
             (false, distinct) => Recursion::Keyed { keys, aggregates, distinct },
             (true, true) => Recursion::Distinct,

@@ -618,7 +618,8 @@ impl Binder<'_> {
             OrderExpr::Output(i) => columns[i].expr(),
             OrderExpr::Expr(expr) => match outputs.iter().position(|o| same_expr(&o.expr, &expr)) {
                 Some(i) => columns[i].expr(),
-                None => projection.add(&mut binder.ids, "order", expr).expr(),
+                // Its column would not know by which collation it compares.
+                None => projection.add(&mut binder.ids, "order", comparison_key(expr)).expr(),
             },
         };
         let mut keys: Vec<SortKey> = vec![];
