@@ -6,6 +6,7 @@ use crate::exec::cast::cast;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::HIVE_NULL;
 use crate::io::options::Options;
+use crate::io::parse;
 use crate::io::type_name;
 
 /// Types that are tried for a key, the likeliest first.
@@ -93,7 +94,7 @@ pub(crate) fn columns(paths: &[String], options: &HiveOptions) -> Result<Vec<Fil
         let given = options.types.iter().find(|(n, _)| n.eq_ignore_ascii_case(&name));
         let (ty, values) = match given {
             Some((_, ty)) => {
-                let values = parse(&texts, ty).ok_or_else(|| {
+                let values = values_of(&texts, ty).ok_or_else(|| {
                     ExecError::Conversion(format!("the key \"{name}\" has a value that is no {ty}"))
                 })?;
                 (ty.clone(), values)
@@ -109,7 +110,12 @@ pub(crate) fn columns(paths: &[String], options: &HiveOptions) -> Result<Vec<Fil
 fn guess(texts: &[Option<&str>], guess: bool) -> (LogicalType, Vec<Scalar>) {
     let candidates = if guess && texts.iter().any(Option::is_some) { &CANDIDATES[..] } else { &[] };
     for ty in candidates {
-        if let Some(values) = parse(texts, ty) {
+        // A time is no date: the cast would drop the time of day.
+        let is_date = |t: &&str| parse::date(t.as_bytes()).is_some();
+        if *ty == LogicalType::Date && !texts.iter().flatten().all(is_date) {
+            continue;
+        }
+        if let Some(values) = values_of(texts, ty) {
             return (ty.clone(), values);
         }
     }
@@ -118,7 +124,7 @@ fn guess(texts: &[Option<&str>], guess: bool) -> (LogicalType, Vec<Scalar>) {
 }
 
 /// All values as this type, if they are of it.
-fn parse(texts: &[Option<&str>], ty: &LogicalType) -> Option<Vec<Scalar>> {
+fn values_of(texts: &[Option<&str>], ty: &LogicalType) -> Option<Vec<Scalar>> {
     let array: arrow_array::ArrayRef =
         std::sync::Arc::new(texts.iter().copied().collect::<arrow_array::StringViewArray>());
     let array = cast(&array, &LogicalType::Varchar, ty, false).ok()?;

@@ -59,7 +59,7 @@ mod tests;
 mod text;
 mod text_sink;
 mod time_style;
-mod type_name;
+pub(crate) mod type_name;
 mod unless_empty;
 mod whole;
 

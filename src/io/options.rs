@@ -6,6 +6,7 @@ use arrow_schema::DataType;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::cast::text::write_value;
 use crate::exec::error::{ExecError, Result};
 
 /// Options with known names. Several names may mean the same option; readers ask for all of them.
@@ -146,6 +147,20 @@ impl Options {
             .ok_or_else(|| self.bad(name, "must be a struct of texts, such as {'a': 'INTEGER'}"))
     }
 
+    /// A struct of any values, which become texts, or a map of texts, as pairs.
+    pub fn pairs_as_text(&self, name: &str) -> Result<Option<Vec<(String, String)>>> {
+        let Some((Scalar::Nested(array), LogicalType::Struct(fields))) = self.value(name) else {
+            return self.pairs(&[name]);
+        };
+        let columns = array.as_struct().columns();
+        let pairs = fields.iter().zip(columns).map(|((field, ty), column)| {
+            let mut text = String::new();
+            write_value(column, 0, ty, &mut text)?;
+            Ok((field.to_string(), text))
+        });
+        pairs.collect::<Result<_>>().map(Some)
+    }
+
     /// The name of the column with the file's name, if there is to be one: `true`, or a name.
     pub fn filename(&self) -> Result<Option<String>> {
         match self.text(&["filename"]) {
@@ -165,7 +180,7 @@ impl Options {
                     Scalar::Int(_) | Scalar::Boolean(_) | Scalar::Float(_) => {
                         let array = value.to_array(ty, 1).ok()?;
                         let mut out = String::new();
-                        crate::exec::cast::text::write_value(&array, 0, ty, &mut out).ok()?;
+                        write_value(&array, 0, ty, &mut out).ok()?;
                         out
                     }
                     _ => return None,

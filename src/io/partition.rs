@@ -31,7 +31,7 @@ const PARTITIONS_MAX: usize = 500;
 pub(crate) const ROW_GROUP_ROWS: usize = 122_880;
 
 /// The options that concern where files go, and their aliases.
-const OPTIONS: [&str; 12] = [
+const OPTIONS: [&str; 13] = [
     "append",
     "file_extension",
     "file_size_bytes",
@@ -41,13 +41,16 @@ const OPTIONS: [&str; 12] = [
     "overwrite_or_ignore",
     "partition_by",
     "per_thread_output",
+    "preserve_order",
     "row_groups_per_file",
     "use_tmp_file",
     "write_partition_columns",
 ];
 
-/// Those that a single file takes: it is written beside its place and takes that when it is whole, whatever is there.
-const OF_ONE_FILE: [&str; 4] = ["file_extension", "overwrite", "overwrite_or_ignore", "use_tmp_file"];
+/// Those that a single file takes: it is written beside its place and takes that when it is whole, whatever is there; its
+/// rows are in their order.
+const OF_ONE_FILE: [&str; 5] =
+    ["file_extension", "overwrite", "overwrite_or_ignore", "preserve_order", "use_tmp_file"];
 
 /// Options of a statement as they were given.
 type Given = (String, Scalar, LogicalType);

@@ -17,6 +17,7 @@ use crate::io::time_style::{Styled, TimeStyle};
 
 /// The options of the writer.
 const WRITE_OPTIONS: &[&str] = &[
+    "comment",
     "compression",
     "dateformat",
     "delim",
@@ -60,10 +61,15 @@ pub(crate) fn sink(
     };
     let quote = byte("quote", Some(b'"'))?;
     let escape = byte("escape", quote)?;
+    let comment = byte("comment", Some(b'#'))?;
     if [quote, escape].iter().flatten().any(|byte| delimiter.as_bytes().contains(byte)) {
         return Err(options.bad("quote", "must not be in the delimiter"));
     }
     let null = options.text(&["nullstr", "null"])?.unwrap_or_default();
+    let mut signs = [quote, escape].into_iter().flatten();
+    if null.contains(&delimiter) || signs.any(|sign| null.as_bytes().contains(&sign)) {
+        return Err(options.bad("null", "must not contain the delimiter, the quote or its escape"));
+    }
     let forced = match options.boolean(&["force_quote"]) {
         Ok(Some(all)) => vec![all; schema.len()],
         _ => {
@@ -95,6 +101,7 @@ pub(crate) fn sink(
         delimiter,
         quote,
         escape,
+        comment,
         null,
         new_line,
         affixes,
@@ -123,6 +130,8 @@ struct CsvText {
     /// What is put around values that could be misread; `None` writes all as it is.
     quote: Option<u8>,
     escape: Option<u8>,
+    /// What a reader may take for the beginning of a comment.
+    comment: Option<u8>,
     null: String,
     /// What ends a line.
     new_line: String,
@@ -142,12 +151,13 @@ impl CsvText {
         let value = &out.as_bytes()[start..];
         let needed = forced
             || value == self.null.as_bytes()
-            || matches!(value.first(), Some(b'#' | b' '))
+            || value.first() == Some(&b' ')
             || value.iter().any(|b| {
                 // Also a part of the delimiter could be read as the beginning of one.
                 self.delimiter.as_bytes().contains(b)
                     || *b == quote
                     || Some(*b) == self.escape
+                    || Some(*b) == self.comment
                     || *b == b'\n'
                     || *b == b'\r'
                     || self.new_line.as_bytes().contains(b)
@@ -172,6 +182,7 @@ impl CsvText {
     fn is_plain(&self, ty: &LogicalType) -> bool {
         let usual = self.delimiter.bytes().all(|b| matches!(b, b',' | b';' | b'\t' | b'|'))
             && matches!(self.quote, None | Some(b'"' | b'\''))
+            && matches!(self.comment, None | Some(b'#'))
             && self.new_line.bytes().all(|b| matches!(b, b'\r' | b'\n'));
         let letters_or_digits =
             |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.: ".contains(&b));

@@ -68,7 +68,7 @@ pub(crate) fn sink(
         return Err(options.bad("row_group_size", "must be between 1 and 100000000"));
     }
     let codec = codec(&options)?;
-    let pairs = options.pairs(&["kv_metadata"])?.unwrap_or_default();
+    let pairs = options.pairs_as_text("kv_metadata")?.unwrap_or_default();
     let pairs = pairs.into_iter().map(|(key, value)| KeyValue { key, value: Some(value) });
     let fields: Vec<TypePtr> = schema
         .iter()
@@ -408,7 +408,7 @@ fn stored_layout(ty: &LogicalType) -> DataType {
     let item = |ty: &LogicalType| Arc::new(ArrowField::new("element", stored_layout(ty), true));
     match ty {
         LogicalType::Null => DataType::Int32,
-        LogicalType::Enum(_) => DataType::Utf8View,
+        LogicalType::Enum(_) | LogicalType::Bit => DataType::Utf8View,
         LogicalType::Union(_) => stored_layout(&union_as_struct(ty)),
         LogicalType::Interval => DataType::FixedSizeBinary(12),
         LogicalType::Timestamp(ArrowUnit::Second) => DataType::Timestamp(ArrowUnit::Millisecond, None),
@@ -439,7 +439,7 @@ fn union_as_struct(ty: &LogicalType) -> LogicalType {
 fn store(array: &ArrayRef, ty: &LogicalType) -> Result<ArrayRef> {
     Ok(match ty {
         LogicalType::Null => Arc::new(Int32Array::new_null(array.len())),
-        LogicalType::Enum(_) => cast(array, ty, &LogicalType::Varchar, false)?,
+        LogicalType::Enum(_) | LogicalType::Bit => cast(array, ty, &LogicalType::Varchar, false)?,
         LogicalType::Union(_) => store(array, &union_as_struct(ty))?,
         LogicalType::HugeInt => {
             // The layout is that of a decimal of 38 digits, but the type holds some more.
@@ -540,9 +540,9 @@ fn parquet_type(name: &str, ty: &LogicalType, repetition: Repetition) -> Result<
         T::Double => (Physical::DOUBLE, None),
         T::HugeInt => return decimal(name, 38, 0, repetition),
         T::Decimal { width, scale } => return decimal(name, *width, *scale, repetition),
-        T::Varchar | T::Enum(_) => (Physical::BYTE_ARRAY, Some(Annotation::String)),
+        T::Varchar | T::Enum(_) | T::Bit => (Physical::BYTE_ARRAY, Some(Annotation::String)),
         T::Json => (Physical::BYTE_ARRAY, Some(Annotation::Json)),
-        T::Blob | T::Bit => (Physical::BYTE_ARRAY, None),
+        T::Blob => (Physical::BYTE_ARRAY, None),
         T::UHugeInt => (Physical::FIXED_LEN_BYTE_ARRAY, None),
         T::TimeTz => (Physical::INT64, integer(64, true)),
         T::Uuid => (Physical::FIXED_LEN_BYTE_ARRAY, Some(Annotation::Uuid)),
