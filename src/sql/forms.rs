@@ -510,34 +510,38 @@ fn with_alias(expr: Expr, alias: Option<Ident>) -> Expr {
 /// `value`, `value AS name` or `value name`.
 fn parse_item(parser: &mut Parser) -> Result<Expr, ParserError> {
     let expr = parser.parse_expr()?;
-    let alias = if parser.parse_keyword(Keyword::AS) {
-        Some(parser.parse_identifier()?)
-    } else {
-        match &parser.peek_token_ref().token {
-            Token::Word(w)
-                if w.quote_style.is_some()
-                    || !matches!(
-                        w.keyword,
-                        Keyword::FOR
-                            | Keyword::GROUP
-                            | Keyword::ORDER
-                            | Keyword::LIMIT
-                            | Keyword::OFFSET
-                            | Keyword::USING
-                            | Keyword::INTO
-                            | Keyword::UNION
-                            | Keyword::EXCEPT
-                            | Keyword::INTERSECT
-                            | Keyword::IN
-                            | Keyword::ON
-                    ) =>
-            {
-                Some(parser.parse_identifier()?)
-            }
-            _ => None,
-        }
-    };
+    let alias = parse_alias(parser)?;
     Ok(with_alias(expr, alias))
+}
+
+/// `AS name`, or a name that begins nothing else.
+fn parse_alias(parser: &mut Parser) -> Result<Option<Ident>, ParserError> {
+    if parser.parse_keyword(Keyword::AS) {
+        return parser.parse_identifier().map(Some);
+    }
+    match &parser.peek_token_ref().token {
+        Token::Word(w)
+            if w.quote_style.is_some()
+                || !matches!(
+                    w.keyword,
+                    Keyword::FOR
+                        | Keyword::GROUP
+                        | Keyword::ORDER
+                        | Keyword::LIMIT
+                        | Keyword::OFFSET
+                        | Keyword::USING
+                        | Keyword::INTO
+                        | Keyword::UNION
+                        | Keyword::EXCEPT
+                        | Keyword::INTERSECT
+                        | Keyword::IN
+                        | Keyword::ON
+                ) =>
+        {
+            parser.parse_identifier().map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// `a`, or `a IN (values)`: the values may have aliases.
@@ -701,12 +705,9 @@ fn parse_unpivot_item(parser: &mut Parser) -> Result<Expr, ParserError> {
         return Ok(plain_call(columns, vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]));
     }
     let expr = column_of_number(parser.parse_expr()?);
-    if parser.parse_keyword(Keyword::AS) {
-        // An alias may be a text.
-        let alias = parser.parse_identifier()?;
-        return Ok(with_alias(expr, Some(alias)));
-    }
-    Ok(expr)
+    // An alias may be a text.
+    let alias = parse_alias(parser)?;
+    Ok(with_alias(expr, alias))
 }
 
 /// Where columns are listed, a number is the name of one.

@@ -113,6 +113,9 @@ impl Binder<'_> {
     }
 
     fn bind_sequence(&mut self, function: &'static str, name: &Syntax, args: Vec<Expr>) -> Result<Expr> {
+        if matches!(name, Syntax::Value(v) if v.value == Value::Null) {
+            return Ok(Expr::literal(Scalar::Null, LogicalType::BigInt));
+        }
         let text = self.constant_name(name, function, "sequence_name")?;
         let sequence = self.sequence(&text).map_err(|e| e.at(name))?;
         let function = Arc::new(sequences::function(function, sequence));

@@ -9,6 +9,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::exec::cast::nested::list_array;
 use crate::exec::functions::FunctionInfo;
+use crate::io::type_name;
 use crate::sql::bind::series;
 use crate::sql::bind::{BUILTIN_MACROS, Environment};
 use crate::sql::session::SYSTEM_DATABASE;
@@ -542,6 +543,11 @@ fn texts(values: &[&str]) -> Scalar {
     optional_texts(&values.iter().map(|v| Some(*v)).collect::<Vec<_>>())
 }
 
+/// The name that a type goes by, however it was written; that of a type of CREATE TYPE is as it was written.
+fn name_of_type(written: &str) -> String {
+    type_name::parse(written).map_or_else(|_| written.to_owned(), |ty| ty.to_string())
+}
+
 fn optional_texts(values: &[Option<&str>]) -> Scalar {
     let values: StringViewArray = values.iter().copied().collect();
     let offsets = arrow_buffer::OffsetBuffer::from_lengths([values.len()]);
@@ -683,7 +689,9 @@ pub(super) fn duckdb_functions(env: &Environment<'_>) -> RowsBuilder {
             let Object::Macro(definition) = object else { continue };
             for overload in &definition.overloads {
                 let names: Vec<&str> = overload.parameters.iter().map(|p| &*p.name).collect();
-                let types: Vec<Option<&str>> = overload.parameters.iter().map(|p| p.ty.as_deref()).collect();
+                let types: Vec<Option<String>> =
+                    overload.parameters.iter().map(|p| p.ty.as_deref().map(name_of_type)).collect();
+                let types: Vec<Option<&str>> = types.iter().map(Option::as_deref).collect();
                 let oid = match listed.oid() {
                     Scalar::Int(oid) => text(&oid.to_string()),
                     other => other,
