@@ -361,12 +361,15 @@ pub fn qualify_and_sample(qualify: Option<&Expr>) -> (Option<&Expr>, Option<Samp
 fn parse_grouping_sets(parser: &mut Parser, _: Span) -> Result<Expr, ParserError> {
     parser.expect_token(&Token::LParen)?;
     let sets = parser.parse_comma_separated(|p| {
-        if !p.consume_token(&Token::LParen) {
-            return Ok(vec![p.parse_expr()?]);
+        if p.consume_tokens(&[Token::LParen, Token::RParen]) {
+            return Ok(vec![]);
         }
-        let set = p.parse_comma_separated0(Parser::parse_expr, Token::RParen)?;
-        p.expect_token(&Token::RParen)?;
-        Ok(set)
+        // Parentheses may be around all keys of a set or a part of its only one.
+        Ok(match p.parse_expr()? {
+            Expr::Tuple(keys) => keys,
+            Expr::Nested(key) => vec![*key],
+            key => vec![key],
+        })
     })?;
     parser.expect_token(&Token::RParen)?;
     Ok(Expr::GroupingSets(sets))

@@ -218,9 +218,7 @@ impl Binder<'_> {
             E::Named { expr, .. } => self.bind_expr(expr, cx),
             E::CompoundFieldAccess { root, access_chain } => self.bind_access(root, access_chain, cx),
             E::Collate { expr, collation } => self.bind_collate(expr, collation, cx),
-            E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => {
-                Err(SqlError::binder("GROUPING SETS, ROLLUP and CUBE stand in GROUP BY only"))
-            }
+            E::GroupingSets(_) => Err(SqlError::binder("GROUPING SETS stand in GROUP BY only")),
             E::Lambda(lambda) => self.bind_arrow(lambda, cx),
             E::Wildcard(_) | E::QualifiedWildcard(..) => {
                 Err(SqlError::binder("* may stand only in the select list and in count(*)"))

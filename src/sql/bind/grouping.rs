@@ -159,18 +159,14 @@ impl Binder<'_> {
                 }
                 Ok(out)
             }
-            Syntax::Rollup(parts) | Syntax::Cube(parts) => {
-                let is_cube = matches!(expr, Syntax::Cube(_));
-                let mut units = vec![];
-                for part in parts {
-                    units.push(self.bind_key_list(part, keys, cx)?);
-                }
-                self.combine(&units, is_cube).map_err(|e| e.at(expr))
-            }
             Syntax::Function(f) if matches!(&*function_name(&f.name), "rollup" | "cube") => {
                 let FunctionArguments::List(list) = &f.args else {
                     return Ok(vec![self.bind_key_list(std::slice::from_ref(expr), keys, cx)?]);
                 };
+                if list.args.is_empty() {
+                    let name = function_name(&f.name).to_uppercase();
+                    return Err(SqlError::parser(format!("{name} needs at least one key")).at(expr));
+                }
                 let mut units = vec![];
                 for arg in &list.args {
                     let FunctionArg::Unnamed(FunctionArgExpr::Expr(part)) = arg else {

@@ -19,6 +19,7 @@
 //! * `LATEST ON t PARTITION BY k` becomes a QUALIFY;
 //! * `=~` becomes `~`, and the regular expression behind it or `!~` a text ([`fluxql::quote_regexes`]);
 //! * `top(` is no TOP, and the star of `GROUP BY *` a marker ([`is_all_tags`]);
+//! * `ROLLUP (` and `CUBE (` are calls of functions, whose arguments are any expressions;
 //! * `[:-:2]` and `[::-2]` get the greatest number as their bound;
 //! * the star of `ORDER BY *` becomes ALL, and one among other keys `COLUMNS(*)`;
 //! * `FROM (DESCRIBE t)` becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;

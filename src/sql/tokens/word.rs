@@ -90,6 +90,10 @@ impl Rewriter {
                 return taken;
             }
         }
+        if matches!(word.keyword, Keyword::ROLLUP | Keyword::CUBE) && next(raw, i) == Some(&Token::LParen) {
+            self.push_word(&word.value, Keyword::NoKeyword, token.span);
+            return 1;
+        }
         if self.is_untyped_generated(raw, i, word) {
             self.push_marker(forms::GENERATED_TYPE, token.span);
         }
