@@ -11,8 +11,8 @@ use crate::sql::bind::expr::{Aliases, ExprContext, is_constant};
 use crate::sql::bind::name::{column_name, function_name};
 use crate::sql::bind::query::ordinal;
 use crate::sql::bind::scope::{Outer, Scope, is_instant};
-use crate::sql::bind::select::Output;
-use crate::sql::bind::subquery::{PendingSubquery, made_by};
+use crate::sql::bind::select::{ItemSource, Output};
+use crate::sql::bind::subquery::{PendingSubquery, made_by, needed, take_needed};
 use crate::sql::bind::unnest::Unnests;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute};
@@ -94,8 +94,8 @@ pub(super) struct KeyContext<'a> {
     pub unnests: &'a mut Vec<Definition>,
     /// Lists that are unnested before there are groups.
     pub unnested: &'a mut Vec<Definition>,
-    /// Columns of subqueries of the select list, which are not there before there are groups.
-    pub above: &'a ColumnSet,
+    /// Subqueries of the select list, which are asked above the groups. Those of a key move to `below`.
+    pub above: &'a mut Vec<PendingSubquery>,
     /// Columns of window functions.
     pub windows: &'a ColumnSet,
 }
@@ -109,13 +109,44 @@ impl KeyContext<'_> {
             let list = self.unnests.remove(at);
             let used = ColumnSet::of(&list.expr);
             let is_grouped = |id| self.collector.calls.iter().any(|(column, _)| column.id == id);
-            if !used.is_disjoint(self.above) || !used.is_disjoint(self.windows) || used.iter().any(is_grouped)
-            {
+            let above = made_by(self.above);
+            if !used.is_disjoint(&above) || !used.is_disjoint(self.windows) || used.iter().any(is_grouped) {
                 return Err(SqlError::binder("Cannot group on an UNNEST or UNLIST clause of such a list"));
             }
             self.unnested.push(list);
         }
         Ok(())
+    }
+
+    /// The key that an item of the select list is.
+    fn key_of_item(&mut self, i: usize) -> Result<Key> {
+        let output = &self.outputs[i];
+        let needs = needed(&output.expr, self.above);
+        if self.collector.calls.iter().any(|(c, _)| needs.contains(c.id)) {
+            return Err(SqlError::binder("GROUP BY clause cannot contain aggregates!"));
+        }
+        if !needs.is_disjoint(self.windows) {
+            return Err(SqlError::binder("GROUP BY clause cannot contain window functions!"));
+        }
+        let used = ColumnSet::of(&output.expr);
+        self.take_unnests(|d| used.contains(d.column.id))?;
+        self.below.extend(take_needed(&output.expr, self.above));
+        Ok(Key { name: output.name.clone(), expr: output.expr.clone() })
+    }
+
+    /// The item of the select list that a key with a subquery is: the one of that name, or the same expression.
+    fn item_of(&self, key: &Syntax) -> Option<usize> {
+        let items = &self.aliases.items[..self.aliases.visible];
+        if items.len() != self.outputs.len() {
+            // The fields of a struct are several columns.
+            return None;
+        }
+        match key {
+            Syntax::Identifier(name) => {
+                items.iter().rposition(|i| i.is_alias && i.name.eq_ignore_ascii_case(&name.value))
+            }
+            key => items.iter().position(|i| matches!(&i.source, ItemSource::Syntax(item) if **item == *key)),
+        }
     }
 }
 
@@ -235,21 +266,18 @@ impl Binder<'_> {
 
     fn bind_key(&mut self, expr: &Syntax, cx: &mut KeyContext<'_>) -> Result<Key> {
         if let Some(i) = ordinal(expr, cx.outputs.len(), "GROUP BY")? {
-            let output = &cx.outputs[i];
-            let used = ColumnSet::of(&output.expr);
-            if cx.collector.calls.iter().any(|(c, _)| used.contains(c.id)) {
-                return Err(SqlError::binder("GROUP BY clause cannot contain aggregates!").at(expr));
-            }
-            if !used.is_disjoint(cx.windows) {
-                return Err(SqlError::binder("GROUP BY clause cannot contain window functions!").at(expr));
-            }
-            cx.take_unnests(|d| used.contains(d.column.id)).map_err(|e| e.at(expr))?;
-            return Ok(Key { name: output.name.clone(), expr: output.expr.clone() });
+            return cx.key_of_item(i).map_err(|e| e.at(expr));
         }
         let mut inner = ExprContext::new(cx.scope, cx.outer, "GROUP BY clause");
         inner.aliases = Some(cx.aliases);
         inner.unnest = Unnests::Allowed;
         let mut bound = self.bind_expr(expr, &mut inner)?;
+        // A subquery that is asked once for a key and once for an item would be two.
+        if !inner.subqueries.is_empty()
+            && let Some(i) = cx.item_of(expr)
+        {
+            return cx.key_of_item(i).map_err(|e| e.at(expr));
+        }
         let asked = made_by(&inner.subqueries);
         cx.below.append(&mut inner.subqueries);
         // A list that is unnested for the select list too is unnested once.

@@ -21,7 +21,9 @@ use crate::sql::bind::presence::counts_rows;
 use crate::sql::bind::query::{Tail, ordinal};
 use crate::sql::bind::scope::Outer;
 use crate::sql::bind::series_form::SeriesForm;
-use crate::sql::bind::subquery::{BoundFilter, PendingSubquery, attach, filter, made_by};
+use crate::sql::bind::subquery::{
+    BoundFilter, PendingSubquery, attach, filter, made_by, needed, take_needed,
+};
 use crate::sql::bind::unnest::{Unnests, unnest};
 use crate::sql::bind::window::{WindowCollector, Windows};
 use crate::sql::bind::{Binder, BoundQuery, coerce, every, star};
@@ -211,11 +213,11 @@ impl Binder<'_> {
         let mut below = vec![];
         let mut keys = match &select.group_by {
             GroupByExpr::Expressions(..) if form.by_all => {
-                let keys = all_keys(&outputs, &collector, &windows, &above);
+                let keys = all_keys(&outputs, &collector, &windows, &mut above, &mut below);
                 Keys { keys, sets: None, is_given: true }
             }
             GroupByExpr::All(_) => {
-                let keys = all_keys(&outputs, &collector, &windows, &above);
+                let keys = all_keys(&outputs, &collector, &windows, &mut above, &mut below);
                 let lists: ColumnSet = unnests.iter().map(|d| d.column.id).collect();
                 if keys.iter().any(|k| !ColumnSet::of(&k.expr).is_disjoint(&lists)) {
                     return Err(SqlError::binder("Cannot group on an UNNEST or UNLIST clause").at(select));
@@ -239,7 +241,7 @@ impl Binder<'_> {
                         below: &mut below,
                         unnests: &mut unnests,
                         unnested: &mut unnested,
-                        above: &made_by(&above),
+                        above: &mut above,
                         windows: &windows.columns().collect(),
                     },
                 )?
@@ -738,26 +740,31 @@ impl OrderExpr {
     }
 }
 
-/// The keys of GROUP BY ALL: all items without aggregates.
+/// The keys of GROUP BY ALL: all items without aggregates. One that only asks subqueries that are not about the row is the
+/// same for all groups, so it is none.
 fn all_keys(
     outputs: &[Output],
     collector: &Collector,
     windows: &WindowCollector,
-    above: &[PendingSubquery],
+    above: &mut Vec<PendingSubquery>,
+    below: &mut Vec<PendingSubquery>,
 ) -> Vec<Key> {
     let mut computed: ColumnSet = collector.calls.iter().map(|(c, _)| c.id).collect();
     computed.extend(windows.columns());
-    for subquery in above {
-        computed.add_all(&ColumnSet::yielded(&subquery.plan));
-        if let crate::sql::plan::JoinType::Mark(mark) = &subquery.kind {
-            computed.insert(mark.id);
-        }
+    let made = made_by(above);
+    let is_key = |output: &&Output| {
+        let mut needs = needed(&output.expr, above);
+        let asks = !needs.is_disjoint(&made);
+        let is_computed = !needs.is_disjoint(&computed);
+        needs.remove_all(&made);
+        !(is_computed || asks && needs.is_empty())
+    };
+    let keys = outputs.iter().filter(is_key);
+    let keys: Vec<Key> = keys.map(|o| Key { name: o.name.clone(), expr: o.expr.clone() }).collect();
+    for key in &keys {
+        below.extend(take_needed(&key.expr, above));
     }
-    outputs
-        .iter()
-        .filter(|o| ColumnSet::of(&o.expr).is_disjoint(&computed))
-        .map(|o| Key { name: o.name.clone(), expr: o.expr.clone() })
-        .collect()
+    keys
 }
 
 fn refuse_unsupported(select: &Select) -> Result<()> {

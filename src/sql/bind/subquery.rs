@@ -61,6 +61,28 @@ pub fn made_by(subqueries: &[PendingSubquery]) -> ColumnSet {
     out
 }
 
+/// The columns that an expression needs, also those that subqueries need of which it takes values.
+pub fn needed(expr: &Expr, subqueries: &[PendingSubquery]) -> ColumnSet {
+    let mut needed = ColumnSet::of(expr);
+    // A subquery takes values of those before it only.
+    for subquery in subqueries.iter().rev() {
+        if !made_by(std::slice::from_ref(subquery)).is_disjoint(&needed) {
+            needed.add_exprs(&subquery.on);
+            needed.add_all(&ColumnSet::free(&subquery.plan));
+        }
+    }
+    needed
+}
+
+/// Takes out the subqueries of which an expression takes values, in their order.
+pub fn take_needed(expr: &Expr, subqueries: &mut Vec<PendingSubquery>) -> Vec<PendingSubquery> {
+    let needed = needed(expr, subqueries);
+    let is_needed = |s: &PendingSubquery| !made_by(std::slice::from_ref(s)).is_disjoint(&needed);
+    let (taken, left) = std::mem::take(subqueries).into_iter().partition(is_needed);
+    *subqueries = left;
+    taken
+}
+
 /// Whether a plan uses columns that another yields.
 pub fn depends_on(plan: &LogicalPlan, left: &LogicalPlan) -> bool {
     let free = ColumnSet::free(plan);
