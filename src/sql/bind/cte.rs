@@ -13,7 +13,7 @@ use sqlparser::ast::{self, Ident, Query, SetExpr, SetOperator, SetQuantifier};
 use crate::exec::plan::Recursion;
 use crate::exec::source::Source;
 use crate::sql::bind::from::{Bound, storable};
-use crate::sql::bind::scope::{Outer, Relation, Scope};
+use crate::sql::bind::scope::{Outer, Relation, Scope, make_unique};
 use crate::sql::bind::using_key::UsingKey;
 use crate::sql::bind::{Binder, BoundQuery};
 use crate::sql::error::{Result, SqlError};
@@ -206,6 +206,7 @@ impl Binder<'_> {
         for (column, name) in columns.iter_mut().zip(names) {
             column.name = name;
         }
+        make_unique(&mut columns);
         let frame = self.frames.get_mut(cte.frame).filter(|_| ColumnSet::free(&plan).is_empty());
         let Some(frame) = frame else {
             // It uses the row of a query around it, or there is none: each use is one of its own.

@@ -20,7 +20,7 @@ use crate::sql::bind::histogram::HISTOGRAM_FUNCTIONS;
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::name::function_name;
 use crate::sql::bind::query_functions::QUERY_FUNCTIONS;
-use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn};
+use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn, make_unique};
 use crate::sql::bind::subquery::{attach, depends_on, filter};
 use crate::sql::bind::unnest::is_unnest;
 use crate::sql::bind::{Binder, BoundQuery, QUERY_DEPTH_MAX, TABLES_MAX, coerce, object_name};
@@ -312,7 +312,7 @@ impl Binder<'_> {
                 }
                 let bound = match args {
                     Some(args) => match self.bind_table_macro(name, &args.args, lateral)? {
-                        Some(bound) => derived(&function_name(name), bound),
+                        Some(bound) => derived(&function_name(name), bound, None),
                         None => self.bind_table_function(name, &args.args, *with_ordinality, lateral)?,
                     },
                     None if *with_ordinality => {
@@ -329,7 +329,7 @@ impl Binder<'_> {
             }
             TableFactor::Derived { subquery, alias, sample, .. } => {
                 let bound = self.bind_query(subquery, lateral)?;
-                self.sampled(with_alias(derived("", bound), alias.as_ref())?, sample.as_ref())
+                self.sampled(with_alias(derived("", bound, alias.as_ref()), alias.as_ref())?, sample.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let bound = self.bind_table_with_joins(table_with_joins, before, outer)?;
@@ -351,7 +351,7 @@ impl Binder<'_> {
                     return Err(SqlError::parser("syntax error: PIVOT needs its parentheses behind it"));
                 };
                 let bound = self.bind_pivot(&pivot, &source, lateral)?;
-                with_alias(derived("", bound), alias.as_ref())
+                with_alias(derived("", bound, alias.as_ref()), alias.as_ref())
             }
             TableFactor::Unpivot { table, value, null_inclusion, alias, .. } => {
                 let source = factor_query((**table).clone())?;
@@ -360,7 +360,7 @@ impl Binder<'_> {
                 };
                 unpivot.include_nulls = *null_inclusion == Some(ast::NullInclusion::IncludeNulls);
                 let bound = self.bind_unpivot(&unpivot, &source, lateral)?;
-                with_alias(derived("", bound), alias.as_ref())
+                with_alias(derived("", bound, alias.as_ref()), alias.as_ref())
             }
             _ => Err(SqlError::unsupported("this form of a table reference is not supported").at(factor)),
         }
@@ -565,7 +565,7 @@ impl Binder<'_> {
         let bound = bound.map_err(inside);
         self.views.pop();
         self.ctes = ctes;
-        let mut bound = derived(&view.name, bound?);
+        let mut bound = derived(&view.name, bound?, None);
         let relation = &mut bound.scope.relations[0];
         relation.schema = Some(found.schema.definition().name.to_string());
         relation.database = Some(found.database.name().to_owned());
@@ -601,7 +601,7 @@ impl Binder<'_> {
         let ctes = self.ctes.take();
         let bound = parse_query(&view.query()).and_then(|query| self.bind_query(&query, None));
         self.ctes = ctes;
-        let mut bound = derived(view.name, bound?);
+        let mut bound = derived(view.name, bound?, None);
         let relation = &mut bound.scope.relations[0];
         relation.schema = Some(view.schema.to_owned());
         relation.database = Some(SYSTEM_DATABASE.to_owned());
@@ -617,7 +617,7 @@ impl Binder<'_> {
     ) -> Result<Bound> {
         if let Some(listing) = forms::listing(name) {
             let bound = self.bind_listing(listing, args)?;
-            return Ok(derived("", bound));
+            return Ok(derived("", bound, None));
         }
         let function = function_name(name);
         if is_unnest(&function) {
@@ -630,10 +630,10 @@ impl Binder<'_> {
             return self.bind_json_rows(&function, args, with_ordinality, lateral).map_err(|e| e.at(name));
         }
         if let Some(bound) = self.bind_query_function(&function, args)? {
-            return Ok(derived(&function, bound));
+            return Ok(derived(&function, bound, None));
         }
         if let Some(bound) = self.bind_histogram(&function, args).map_err(|e| e.at(name))? {
-            return Ok(derived(&function, bound));
+            return Ok(derived(&function, bound, None));
         }
         if with_ordinality {
             return Err(SqlError::unsupported("WITH ORDINALITY is not supported for this function").at(name));
@@ -800,9 +800,12 @@ fn using_column(scope: &Scope, name: &Ident, side: &str) -> Result<Expr> {
     }
 }
 
-/// A query as a table.
-fn derived(name: &str, bound: BoundQuery) -> Bound {
-    let relation = Relation::new(name, bound.columns.clone());
+/// A query as a table. Its columns get names of their own, but for those that the alias has names for.
+fn derived(name: &str, bound: BoundQuery, alias: Option<&TableAlias>) -> Bound {
+    let mut columns = bound.columns.clone();
+    let named = alias.map_or(0, |alias| alias.columns.len());
+    make_unique(columns.get_mut(named..).unwrap_or_default());
+    let relation = Relation::new(name, columns);
     Bound { plan: bound.into_plan(), scope: Scope::of(relation) }
 }
 

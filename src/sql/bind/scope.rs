@@ -1,5 +1,7 @@
 //! Which names mean which columns.
 
+use std::collections::HashMap;
+
 use sqlparser::ast::Ident;
 
 use crate::catalog::ColumnRole;
@@ -58,6 +60,29 @@ impl ScopeColumn {
     /// What its unqualified name stands for.
     pub fn unqualified(&self) -> Expr {
         self.merged.clone().unwrap_or_else(|| self.column.expr())
+    }
+}
+
+/// Gives a column whose name an earlier one has a number behind it, as in `x_1`, so that each has a name of its own.
+pub fn make_unique(columns: &mut [Column]) {
+    // The number that a name has next.
+    let mut next: HashMap<String, usize> = HashMap::with_capacity(columns.len());
+    for column in columns {
+        let base = column.name.to_lowercase();
+        let mut number = next.get(&base).copied().unwrap_or(0);
+        let mut name = column.name.clone();
+        if number > 0 {
+            name = loop {
+                let numbered = format!("{}_{number}", column.name);
+                number += 1;
+                if !next.contains_key(&numbered.to_lowercase()) {
+                    break numbered;
+                }
+            };
+        }
+        next.insert(name.to_lowercase(), 1);
+        next.insert(base, number.max(1));
+        column.name = name;
     }
 }
 
