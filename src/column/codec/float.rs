@@ -249,6 +249,11 @@ impl FloatEncoder {
     }
 }
 
+/// Half of the numbers of 52 bits.
+const HALF: u64 = 1 << 51;
+/// A float in the middle of those whose last bit counts one: 1.5 * 2^52.
+const ONES: f64 = 6_755_399_441_055_744.0;
+
 /// An ALP stream, taken apart.
 struct Alp<'a, F> {
     exponents: Exponents,
@@ -277,7 +282,17 @@ impl<'a, F: Float> Alp<'a, F> {
     fn decode(self, count: usize, out: &mut Vec<F>) -> Decoded<()> {
         let numbers = int::decode_vec::<u64>(self.numbers, count)?;
         let start = out.len();
-        out.extend(numbers.iter().map(|n| self.exponents.decode::<F>(*n as i64)));
+        let Exponents { e, f } = self.exponents;
+        let (power, fraction) = (POWERS[f], FRACTIONS[e]);
+        let float = |n: f64| F::from_value(n * power * fraction);
+        // Most instruction sets convert 64-bit numbers to floats one by one. Those of 52 bits with their sign can be added to
+        // the bits of a float whose last bit counts one.
+        if numbers.iter().fold(0, |beyond, n| beyond | n.wrapping_add(HALF) >> 52) == 0 {
+            let number = |n: u64| f64::from_bits(ONES.to_bits().wrapping_add(n)) - ONES;
+            out.extend(numbers.iter().map(|n| float(number(*n))));
+        } else {
+            out.extend(numbers.iter().map(|n| float(*n as i64 as f64)));
+        }
         for (at, v) in self.exceptions {
             out[start + at] = v;
         }
@@ -383,6 +398,19 @@ mod tests {
         let mut out = vec![];
         assert_eq!(FloatEncoder::new(4, None, None).encode(&single, &mut out), Codec::Alp);
         assert!(out.len() < 2048 * 2, "{}", out.len());
+    }
+
+    #[test]
+    fn whole_numbers_of_any_size_are_read_as_they_were() {
+        for greatest in [51, 52, 53].map(|bits| 1_i64 << bits) {
+            let floats = (0..500).flat_map(|i| [greatest - 1 - i, i - greatest, i, -i]);
+            let bits: Vec<i64> = floats.map(|n| (n as f64).to_bits() as i64).collect();
+            let mut out = vec![];
+            FloatEncoder::new(8, None, Some(Codec::Alp)).encode(&bits, &mut out);
+            let mut back = vec![];
+            <u64 as FloatBits>::decode(Stream::parse(&out).unwrap(), bits.len(), &mut back).unwrap();
+            assert!(back.iter().zip(&bits).all(|(a, b)| *a == *b as u64), "{greatest}");
+        }
     }
 
     #[test]
