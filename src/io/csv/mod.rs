@@ -14,6 +14,8 @@ use crate::io::format::Format;
 use crate::io::options::Options;
 use crate::io::source::{FileColumns, FileSource};
 
+mod bad_records;
+mod batches;
 mod chunk;
 mod columns;
 mod infer;
