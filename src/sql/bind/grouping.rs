@@ -145,9 +145,19 @@ impl KeyContext<'_> {
             Syntax::Identifier(name) => {
                 items.iter().rposition(|i| i.is_alias && i.name.eq_ignore_ascii_case(&name.value))
             }
-            key => items.iter().position(|i| matches!(&i.source, ItemSource::Syntax(item) if **item == *key)),
+            key => items.iter().position(
+                |i| matches!(&i.source, ItemSource::Syntax(item) if without_parentheses(item) == without_parentheses(key)),
+            ),
         }
     }
+}
+
+/// What stands in the parentheses around an expression.
+fn without_parentheses(mut expr: &Syntax) -> &Syntax {
+    while let Syntax::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
 }
 
 impl Binder<'_> {

@@ -323,3 +323,33 @@ impl Scatter {
         self.bytes + room * self.rows.len() * CHUNK_ROWS
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringViewArray;
+
+    use super::*;
+
+    #[test]
+    fn texts_that_rows_keep_are_counted_once() {
+        let text = |i: usize| format!("a text of more than twelve bytes: {i:0>100}");
+        let texts = |from: usize| -> ArrayRef {
+            Arc::new((from..from + 1000).map(|i| Some(text(i))).collect::<StringViewArray>())
+        };
+        let hashes: Vec<u64> = (0..1000_u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+        let mut scatter = Scatter::new(&[DataType::Utf8View], 4).unwrap();
+        let empty = scatter.size();
+        let first = texts(0);
+        scatter.push(&[Arc::clone(&first)], &hashes).unwrap();
+        let one = scatter.size() - empty;
+        assert!(one > 1000 * (100 + 16), "{one}");
+        // The same buffers again, then others.
+        scatter.push(&[first], &hashes).unwrap();
+        assert_eq!(scatter.size() - empty, one + 1000 * 16);
+        scatter.push(&[texts(1000)], &hashes).unwrap();
+        assert!(scatter.size() - empty > 2 * one);
+        let rows = scatter.take().unwrap();
+        assert_eq!(rows.iter().flatten().map(|batch| batch.rows).sum::<usize>(), 3000);
+        assert_eq!(scatter.size(), empty);
+    }
+}
