@@ -1,4 +1,4 @@
-//! FROM: tables, views, files, table functions, subqueries, and their joins.
+//! FROM: tables, views, files, subqueries. Joins and table functions are bound next door (`join`, `table_function`).
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::sql::bind::scope::{Outer, Scope};
 use crate::sql::bind::subquery::attach;
 use crate::sql::bind::unnest::is_unnest;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::forms::{self};
+use crate::sql::forms;
 use crate::sql::parser::parse_type;
 use crate::sql::plan::LogicalPlan;
 use crate::sql::{sources, walk};
