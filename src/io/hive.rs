@@ -6,7 +6,6 @@ use crate::exec::cast::cast;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::HIVE_NULL;
 use crate::io::options::Options;
-use crate::io::parse;
 use crate::io::type_name;
 
 /// Types that are tried for a key, the likeliest first.
@@ -111,8 +110,7 @@ fn guess(texts: &[Option<&str>], guess: bool) -> (LogicalType, Vec<Scalar>) {
     let candidates = if guess && texts.iter().any(Option::is_some) { &CANDIDATES[..] } else { &[] };
     for ty in candidates {
         // A time is no date: the cast would drop the time of day.
-        let is_date = |t: &&str| parse::date(t.as_bytes()).is_some();
-        if *ty == LogicalType::Date && !texts.iter().flatten().all(is_date) {
+        if *ty == LogicalType::Date && texts.iter().flatten().any(|text| text.contains(':')) {
             continue;
         }
         if let Some(values) = values_of(texts, ty) {
