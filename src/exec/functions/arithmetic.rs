@@ -10,6 +10,7 @@ use arrow_buffer::IntervalMonthDayNano;
 
 use super::date::zoned::on_clock;
 use super::decimal;
+use super::intervals::{interval_scaled, interval_sum, interval_times};
 use super::kernel::{binary, checked, primitive, unary};
 use super::registry::{Def, Make, P, R, Registry, def};
 use super::{ArgInfo, ScalarKernel};
@@ -329,7 +330,7 @@ fn is_decimal_call(args: &[ArgInfo]) -> bool {
         && args.iter().all(|a| matches!(a.ty, LogicalType::Decimal { .. }) || a.ty.is_integer())
 }
 
-fn out_of_range(what: &str) -> ExecError {
+pub(super) fn out_of_range(what: &str) -> ExecError {
     ExecError::OutOfRange(format!("{what} out of range"))
 }
 
@@ -427,48 +428,6 @@ fn date_plus(d: i32, days: i64) -> Result<i32> {
 
 fn time_shift(t: i64, v: IntervalMonthDayNano) -> i64 {
     (t + v.nanoseconds / NANOS_PER_MICRO % MICROS_PER_DAY).rem_euclid(MICROS_PER_DAY)
-}
-
-fn interval_sum(a: IntervalMonthDayNano, b: IntervalMonthDayNano) -> Result<IntervalMonthDayNano> {
-    let parts = (
-        a.months.checked_add(b.months),
-        a.days.checked_add(b.days),
-        a.nanoseconds.checked_add(b.nanoseconds),
-    );
-    match parts {
-        (Some(m), Some(d), Some(n)) => Ok(IntervalMonthDayNano::new(m, d, n)),
-        _ => Err(out_of_range("Interval")),
-    }
-}
-
-fn interval_times(v: IntervalMonthDayNano, n: i64) -> Result<IntervalMonthDayNano> {
-    let parts = (
-        i64::from(v.months).checked_mul(n).and_then(|m| i32::try_from(m).ok()),
-        i64::from(v.days).checked_mul(n).and_then(|d| i32::try_from(d).ok()),
-        v.nanoseconds.checked_mul(n),
-    );
-    match parts {
-        (Some(m), Some(d), Some(n)) => Ok(IntervalMonthDayNano::new(m, d, n)),
-        _ => Err(out_of_range("Interval")),
-    }
-}
-
-/// What is left of months goes to days, of 30 to a month, and what is left of days to the clock.
-fn interval_scaled(v: IntervalMonthDayNano, by: f64) -> Result<IntervalMonthDayNano> {
-    let months = f64::from(v.months) * by;
-    let whole_months = months.trunc();
-    let days = f64::from(v.days) * by + (months - whole_months) * 30.0;
-    let whole_days = days.trunc();
-    let micros = (v.nanoseconds / NANOS_PER_MICRO) as f64 * by + (days - whole_days) * MICROS_PER_DAY as f64;
-    let limit = i64::MAX as f64 / 1000.0;
-    if !(micros.abs() < limit) || whole_months.abs() > 2_147_483_647.0 || whole_days.abs() > 2_147_483_647.0 {
-        return Err(out_of_range("Interval"));
-    }
-    Ok(IntervalMonthDayNano::new(
-        whole_months as i32,
-        whole_days as i32,
-        micros.round() as i64 * NANOS_PER_MICRO,
-    ))
 }
 
 /// The difference of two timestamps in days and microseconds.
@@ -660,10 +619,10 @@ pub(super) fn register(r: &mut Registry) {
             primitive::<(Int64Type, I), I>(|(n, v)| interval_times(v, n).map(Some))
         })
         .map(&[T::Interval, T::Double], T::Interval, |_| {
-            primitive::<(I, Float64Type), I>(|(v, n)| interval_scaled(v, n).map(Some))
+            primitive::<(I, Float64Type), I>(|(v, n)| interval_scaled(v, |part| part * n).map(Some))
         })
         .map(&[T::Double, T::Interval], T::Interval, |_| {
-            primitive::<(Float64Type, I), I>(|(n, v)| interval_scaled(v, n).map(Some))
+            primitive::<(Float64Type, I), I>(|(n, v)| interval_scaled(v, |part| part * n).map(Some))
         });
     r.add(d.custom(&["(DECIMAL, DECIMAL) -> DECIMAL"], |args| {
         is_decimal_call(args).then(|| decimal::multiply(args))
@@ -682,7 +641,7 @@ pub(super) fn register(r: &mut Registry) {
                     if n == 0.0 {
                         return Err(by_zero("INTERVAL", "/", "0.0"));
                     }
-                    interval_scaled(v, 1.0 / n).map(Some)
+                    interval_scaled(v, |part| part / n).map(Some)
                 })
             }),
     );

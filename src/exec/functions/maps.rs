@@ -96,16 +96,14 @@ fn from_entries(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
     let (key, value) = match &arg.ty {
         LogicalType::List(item) | LogicalType::Array(item, _) => match &**item {
             LogicalType::Struct(fields) if fields.len() == 2 => (fields[0].1.clone(), fields[1].1.clone()),
+            // An empty list.
+            LogicalType::Null => (LogicalType::Null, LogicalType::Null),
             _ => return None,
         },
+        LogicalType::Null => (LogicalType::Null, LogicalType::Null),
         _ => return None,
     };
-    let LogicalType::List(item) = (match &arg.ty {
-        LogicalType::Array(item, _) => LogicalType::List(item.clone()),
-        other => other.clone(),
-    }) else {
-        return None;
-    };
+    let pair = LogicalType::Struct([("k".into(), key.clone()), ("v".into(), value.clone())].into());
     let kernel: ScalarKernel = Box::new(|args, ty, rows, _| {
         let lists = Lists::open(args, 0, rows)?;
         let pairs = lists.values().as_struct();
@@ -135,7 +133,7 @@ fn from_entries(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
         map_array(ty, OffsetBuffer::new(offsets.into()), keys, values, nulls)
     });
     Some(Ok(Resolution {
-        arg_types: vec![LogicalType::List(item)],
+        arg_types: vec![LogicalType::List(Box::new(pair))],
         return_type: LogicalType::Map(Box::new(key), Box::new(value)),
         kernel,
     }))
@@ -149,7 +147,7 @@ enum By {
     Both,
 }
 
-/// Whether a map has an entry.
+/// Whether a map has an entry: NULL is in no map, but a part of an entry may be NULL.
 fn contains(args: &[ArgInfo], by: By) -> Option<Result<Resolution, String>> {
     let (map, wanted) = args.split_first()?;
     if wanted.len() != if by == By::Both { 2 } else { 1 } {
@@ -176,12 +174,13 @@ fn contains(args: &[ArgInfo], by: By) -> Option<Result<Resolution, String>> {
             let own = cast(column, &owns[i], &commons[i], false)?;
             compare.push(make_comparator(&own, &args[i + 1], OPTIONS)?);
         }
+        let unknown = if by == By::Both { None } else { args[1].logical_nulls() };
         let out: BooleanArray = (0..rows)
             .map(|row| {
                 let at = |a: &dyn Array| if a.len() == rows { row } else { 0 };
                 let m = at(map);
-                if map.is_null(m) {
-                    return Some(false);
+                if map.is_null(m) || unknown.as_ref().is_some_and(|nulls| nulls.is_null(at(&args[1]))) {
+                    return None;
                 }
                 let mut entries = map.value_offsets()[m] as usize..map.value_offsets()[m + 1] as usize;
                 Some(entries.any(|e| {
@@ -216,6 +215,7 @@ pub(super) fn register(r: &mut Registry) {
             "Whether a map has a key with a value",
             "map_contains_entry(map {'k': 1}, 'k', 1)",
         )
+        .sees_nulls()
         .custom(&["(MAP(K, V), K, V) -> BOOLEAN"], |args| contains(args, By::Both)),
     );
     r.add(

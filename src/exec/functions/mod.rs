@@ -14,6 +14,7 @@ mod decimal;
 mod digest;
 mod enums;
 mod identifier;
+mod intervals;
 mod json;
 mod kernel;
 mod lambda;

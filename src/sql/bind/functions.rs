@@ -365,14 +365,19 @@ impl Binder<'_> {
     /// Calls a function with bound arguments.
     pub fn call(&mut self, name: &str, mut args: Vec<Expr>) -> Result<Expr> {
         let key = collate_arguments(name, &mut args);
-        // The type of a rounded decimal depends on the value of the digits.
-        if let ("round" | "trunc", [value, digits]) = (name, &mut args[..])
-            && matches!(value.ty(), LogicalType::Decimal { .. })
-            && !matches!(digits, Expr::Literal { .. })
-            && is_constant(digits)
+        // What these return depends on the value of the number: how many digits a decimal has, which field it is.
+        if let (
+            "round" | "trunc" | "round_even" | "roundbankers" | "struct_extract_at",
+            [LogicalType::Decimal { .. } | LogicalType::Struct(_), _],
+        ) = (name, &args.iter().map(Expr::ty).collect::<Vec<_>>()[..])
+            && let Some(number) = args.last_mut()
+            && !matches!(number, Expr::Literal { .. })
+            && is_constant(number)
         {
-            *digits = Expr::literal(self.evaluate(digits)?, digits.ty());
+            *number = Expr::literal(self.evaluate(number)?, number.ty());
         }
+        // Unlike `||`, a sum of lists is what its lists are where another is NULL.
+        let name = if matches!(name, "+" | "add") && are_lists(&args) { "list_concat" } else { name };
         let infos: Vec<_> = args.iter().map(|a| self.argument_info(a)).collect();
         let bound = bind_scalar(name, &infos).or_else(|e| self.env.extensions.scalar(name, &infos).ok_or(e));
         let bound = bound.map_err(|e| match e {
@@ -408,6 +413,12 @@ impl Binder<'_> {
         let bound = bind_struct_pack(&names, &infos);
         Ok(Expr::Call { function: bound.function, args, ty: bound.return_type })
     }
+}
+
+/// Whether arguments are lists, or arrays, or NULL, but not all NULL.
+fn are_lists(args: &[Expr]) -> bool {
+    let is_list = |arg: &Expr| matches!(arg.ty(), LogicalType::List(_) | LogicalType::Array(..));
+    args.iter().any(is_list) && args.iter().all(|arg| is_list(arg) || arg.ty() == LogicalType::Null)
 }
 
 /// The error for a function that does not exist.

@@ -171,10 +171,21 @@ pub(super) fn concat_kernel() -> ScalarKernel {
     })
 }
 
-/// `list_concat` of NULL alone, of which nothing says that it is a list.
+/// `list_concat` of NULL alone, of which nothing says that it is a list, and of nothing.
 fn concat_of_nothing(args: &[ArgInfo]) -> Option<std::result::Result<Resolution, String>> {
     let is_null = |arg: &ArgInfo| arg.ty == LogicalType::Null;
-    (!args.is_empty() && args.iter().all(is_null)).then(|| {
+    args.iter().all(is_null).then(|| {
+        if args.is_empty() {
+            return Ok(Resolution {
+                arg_types: vec![],
+                return_type: LogicalType::List(Box::new(LogicalType::Null)),
+                kernel: Box::new(|_, ty, rows, _| {
+                    let item = item_type(ty);
+                    let none = arrow_array::new_empty_array(&item.arrow());
+                    list_array(&item, OffsetBuffer::new_zeroed(rows), none, None)
+                }),
+            });
+        }
         Ok(Resolution {
             arg_types: vec![LogicalType::Null; args.len()],
             return_type: LogicalType::Null,
@@ -690,7 +701,16 @@ pub(super) fn register(r: &mut Registry) {
                         let message = "array_length for lists with dimensions other than 1 not implemented";
                         return Err(ExecError::Unsupported(message.into()));
                     }
-                    length(&args[..1], ty, rows, ctx)
+                    let lengths = [length(&args[..1], ty, rows, ctx)?];
+                    match nulls_of(args, rows) {
+                        Nulls::None => Ok(Arc::clone(&lengths[0])),
+                        Nulls::All => Ok(new_null_array(&ty.arrow(), rows)),
+                        Nulls::Some(nulls) => {
+                            let lengths = Column::<Int64Type>::open(&lengths, 0, rows)?;
+                            let length = |row| nulls.is_valid(row).then(|| lengths.get(row));
+                            Ok(Arc::new(Int64Array::from_iter((0..rows).map(length))))
+                        }
+                    }
                 })
             }),
     );

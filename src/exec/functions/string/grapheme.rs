@@ -24,9 +24,10 @@ fn count(s: &str) -> i64 {
     if s.is_ascii() { s.len() as i64 } else { s.graphemes(true).count() as i64 }
 }
 
-/// As `substring`: from 1, from the end if negative; a negative count goes back.
+/// As `substring`: from 1, from the end if negative; a negative count goes back. Unlike there, what lies before the
+/// text is counted also where the end was counted from.
 fn substring(s: &str, from: i64, length: i64) -> &str {
-    let start = if from < 0 { (count(s) + from).max(0) } else { from - 1 };
+    let start = if from < 0 { count(s) + from } else { from - 1 };
     let (start, length) = if length < 0 { (start + length, -length) } else { (start, length) };
     // What lies before the first is counted too.
     let length = if start < 0 { length + start } else { length };
