@@ -12,22 +12,59 @@ const TIME: u16 = 1 << 1;
 const DATE: u16 = 1 << 2;
 const TIMESTAMP_BIT: u16 = 1 << 3;
 const TIMESTAMP_TZ: u16 = 1 << 4;
-const BIGINT: u16 = 1 << 5;
-const HUGEINT: u16 = 1 << 6;
-const DOUBLE: u16 = 1 << 7;
-const ALL: u16 = (1 << 8) - 1;
+const TINYINT: u16 = 1 << 5;
+const SMALLINT: u16 = 1 << 6;
+const INTEGER: u16 = 1 << 7;
+const BIGINT: u16 = 1 << 8;
+const HUGEINT: u16 = 1 << 9;
+const DECIMAL: u16 = 1 << 10;
+const FLOAT: u16 = 1 << 11;
+const DOUBLE: u16 = 1 << 12;
+const NUMERIC: u16 = TINYINT | SMALLINT | INTEGER | BIGINT | HUGEINT | DECIMAL | FLOAT | DOUBLE;
+/// What is guessed unless types are given.
+const USUAL: u16 = BOOLEAN | TIME | DATE | TIMESTAMP_BIT | TIMESTAMP_TZ | BIGINT | HUGEINT | DOUBLE;
 
 /// The types in the order of preference.
-const ORDER: [(u16, LogicalType); 8] = [
-    (BOOLEAN, LogicalType::Boolean),
-    (TIME, LogicalType::Time),
-    (DATE, LogicalType::Date),
-    (TIMESTAMP_BIT, TIMESTAMP),
-    (TIMESTAMP_TZ, LogicalType::TimestampTz),
-    (BIGINT, LogicalType::BigInt),
-    (HUGEINT, LogicalType::HugeInt),
-    (DOUBLE, LogicalType::Double),
+const ORDER: [u16; 13] = [
+    BOOLEAN,
+    TIME,
+    DATE,
+    TIMESTAMP_BIT,
+    TIMESTAMP_TZ,
+    TINYINT,
+    SMALLINT,
+    INTEGER,
+    BIGINT,
+    HUGEINT,
+    DECIMAL,
+    FLOAT,
+    DOUBLE,
 ];
+
+/// The bit of a type that may be guessed.
+fn bit(ty: &LogicalType) -> Option<u16> {
+    Some(match ty {
+        LogicalType::Boolean => BOOLEAN,
+        LogicalType::Time => TIME,
+        LogicalType::Date => DATE,
+        ty if *ty == TIMESTAMP => TIMESTAMP_BIT,
+        LogicalType::TimestampTz => TIMESTAMP_TZ,
+        LogicalType::TinyInt => TINYINT,
+        LogicalType::SmallInt => SMALLINT,
+        LogicalType::Integer => INTEGER,
+        LogicalType::BigInt => BIGINT,
+        LogicalType::HugeInt => HUGEINT,
+        LogicalType::Decimal { .. } => DECIMAL,
+        LogicalType::Float => FLOAT,
+        LogicalType::Double => DOUBLE,
+        _ => return None,
+    })
+}
+
+/// Whether a type may be among the candidates: one that is guessed, or what a column is of which nothing is.
+pub(crate) fn is_candidate(ty: &LogicalType) -> bool {
+    bit(ty).is_some() || matches!(ty, LogicalType::Varchar | LogicalType::Json | LogicalType::Null)
+}
 
 /// Orders of day, month and year, the likeliest first; each with every separator.
 const DATE_ORDERS: [&str; 6] = ["%Y-%m-%d", "%y-%m-%d", "%d-%m-%Y", "%d-%m-%y", "%m-%d-%Y", "%m-%d-%y"];
@@ -40,10 +77,18 @@ const TIMES: [&str; 2] = [" %H:%M:%S", " %I:%M:%S %p"];
 pub(crate) struct Guesser {
     columns: Vec<Column>,
     allowed: u16,
-    style: NumberStyle,
+    numbers: Numbers,
     /// Formats of dates that are not ISO's, by bit.
     date_formats: Vec<Format>,
     timestamp_formats: Vec<Format>,
+}
+
+/// How numbers are written, and the decimals that they may be.
+#[derive(Clone, Copy)]
+struct Numbers {
+    style: NumberStyle,
+    width: u8,
+    scale: u8,
 }
 
 struct Column {
@@ -77,9 +122,14 @@ impl Guesser {
         style: NumberStyle,
     ) -> Self {
         let allowed = match candidates {
-            None => ALL,
-            Some(types) => ORDER.iter().filter(|(_, ty)| types.contains(ty)).map(|(bit, _)| bit).sum(),
+            None => USUAL,
+            Some(types) => types.iter().filter_map(bit).fold(0, |all, bit| all | bit),
         };
+        let decimal = candidates.into_iter().flatten().find_map(|ty| match ty {
+            LogicalType::Decimal { width, scale } => Some((*width, *scale)),
+            _ => None,
+        });
+        let (width, scale) = decimal.unwrap_or_default();
         let compile = |text: String| Format::new(&text).expect("a format of ours");
         let date_formats: Vec<Format> = match date_format {
             Some(format) => vec![format.clone()],
@@ -105,7 +155,7 @@ impl Guesser {
             timestamps: mask(timestamp_formats.len()),
         };
         let columns = (0..columns).map(|_| fresh()).collect();
-        Self { columns, allowed, style, date_formats, timestamp_formats }
+        Self { columns, allowed, numbers: Numbers { style, width, scale }, date_formats, timestamp_formats }
     }
 
     /// Takes a value that is not NULL.
@@ -122,9 +172,8 @@ impl Guesser {
         if state.open & BOOLEAN != 0 && !is_boolean(field) {
             state.open &= !BOOLEAN;
         }
-        let numeric = BIGINT | HUGEINT | DOUBLE;
-        if state.open & numeric != 0 {
-            state.open &= !numeric | number(field, self.style);
+        if state.open & NUMERIC != 0 {
+            state.open &= !NUMERIC | self.numbers.types_of(field);
         }
         if state.open & TIME != 0 && (!field.contains(&b':') || parse::time(field).is_none()) {
             state.open &= !TIME;
@@ -173,27 +222,45 @@ impl Guesser {
                 timestamps: u64::from(guess.format.is_some()),
             }],
             allowed: self.allowed,
-            style: self.style,
+            numbers: self.numbers,
             date_formats: guess.format.iter().cloned().collect(),
             timestamp_formats: guess.format.iter().cloned().collect(),
         };
         probe.value(0, field);
-        let bit = ORDER.iter().find(|(_, ty)| *ty == guess.ty).map_or(0, |(bit, _)| *bit);
-        probe.columns[0].open & bit != 0
+        probe.columns[0].open & bit(&guess.ty).unwrap_or(0) != 0
+    }
+
+    fn type_of(&self, bit: u16) -> LogicalType {
+        match bit {
+            BOOLEAN => LogicalType::Boolean,
+            TIME => LogicalType::Time,
+            DATE => LogicalType::Date,
+            TIMESTAMP_BIT => TIMESTAMP,
+            TIMESTAMP_TZ => LogicalType::TimestampTz,
+            TINYINT => LogicalType::TinyInt,
+            SMALLINT => LogicalType::SmallInt,
+            INTEGER => LogicalType::Integer,
+            BIGINT => LogicalType::BigInt,
+            HUGEINT => LogicalType::HugeInt,
+            DECIMAL => LogicalType::Decimal { width: self.numbers.width, scale: self.numbers.scale },
+            FLOAT => LogicalType::Float,
+            DOUBLE => LogicalType::Double,
+            _ => LogicalType::Varchar,
+        }
     }
 
     /// The guess for one column.
     pub fn guess(&self, column: usize) -> Guess {
         let state = &self.columns[column];
-        let found = if state.any { ORDER.iter().find(|(bit, _)| state.open & bit != 0) } else { None };
-        let Some((bit, ty)) = found else { return Guess { ty: LogicalType::Varchar, format: None } };
+        let found = if state.any { ORDER.iter().find(|bit| state.open & **bit != 0) } else { None };
+        let Some(bit) = found else { return Guess { ty: LogicalType::Varchar, format: None } };
         let (iso, open, formats) = match *bit {
             DATE => (state.iso_date, state.dates, &self.date_formats),
             TIMESTAMP_BIT => (state.iso_timestamp, state.timestamps, &self.timestamp_formats),
             _ => (true, 0, &self.date_formats),
         };
         let format = if iso { None } else { formats.get(open.trailing_zeros() as usize).cloned() };
-        Guess { ty: ty.clone(), format }
+        Guess { ty: self.type_of(*bit), format }
     }
 }
 
@@ -225,24 +292,41 @@ fn ends_in_utc(field: &[u8]) -> bool {
     parse::trim(field).to_ascii_uppercase().ends_with(b"UTC")
 }
 
-/// The numeric types that a value may have. Leading zeros and a plus sign say that it is a code, not a
-/// number.
-fn number(field: &[u8], style: NumberStyle) -> u16 {
-    let trimmed = parse::trim(field);
-    let digits = trimmed.strip_prefix(b"-").unwrap_or(trimmed);
-    match digits {
-        [] | [b'+', ..] => return 0,
-        [b'0', b'0'..=b'9', ..] if digits.len() == trimmed.len() => return 0,
-        _ => {}
+impl Numbers {
+    /// The numeric types that a value may have. Leading zeros and a plus sign say that it is a code, not a number.
+    fn types_of(self, field: &[u8]) -> u16 {
+        let trimmed = parse::trim(field);
+        let digits = trimmed.strip_prefix(b"-").unwrap_or(trimmed);
+        match digits {
+            [] | [b'+', ..] => return 0,
+            [b'0', b'0'..=b'9', ..] if digits.len() == trimmed.len() => return 0,
+            _ => {}
+        }
+        let style = self.style;
+        let whole = style.parse(field, parse::int64).map(i128::from);
+        let mut types = match whole.or_else(|| style.parse(field, parse::int128)) {
+            Some(whole) => {
+                let fits = [
+                    (BIGINT, i64::try_from(whole).is_ok()),
+                    (INTEGER, i32::try_from(whole).is_ok()),
+                    (SMALLINT, i16::try_from(whole).is_ok()),
+                    (TINYINT, i8::try_from(whole).is_ok()),
+                ];
+                let fitting = fits.iter().filter(|(_, fits)| *fits).map(|(bit, _)| bit).sum::<u16>();
+                HUGEINT | FLOAT | DOUBLE | fitting
+            }
+            None => match style.parse(field, parse::float64) {
+                // What is greater than all of FLOAT would come back as infinite.
+                Some(float) if (float as f32).is_infinite() && float.is_finite() => DOUBLE,
+                Some(_) => FLOAT | DOUBLE,
+                None => return 0,
+            },
+        };
+        if self.width > 0 && style.parse(field, |f| parse::decimal(f, self.width, self.scale)).is_some() {
+            types |= DECIMAL;
+        }
+        types
     }
-    if style.parse(field, parse::int64).is_some() {
-        return BIGINT | HUGEINT | DOUBLE;
-    }
-    if style.parse(field, parse::int128).is_some() {
-        return HUGEINT | DOUBLE;
-    }
-    let is_float = style.parse(field, parse::float64).is_some();
-    if is_float { DOUBLE } else { 0 }
 }
 
 #[cfg(test)]
@@ -317,6 +401,23 @@ mod tests {
         ] {
             assert_eq!(guess(&[value]), ty, "{value}");
         }
+    }
+
+    #[test]
+    fn candidates() {
+        let guess = |types: &[LogicalType], values: &[&str]| {
+            let mut guesser = Guesser::new(1, Some(types), None, None, NumberStyle::PLAIN);
+            values.iter().for_each(|value| guesser.value(0, value.as_bytes()));
+            guesser.guess(0).ty.to_string()
+        };
+        let decimal = LogicalType::Decimal { width: 4, scale: 1 };
+        assert_eq!(guess(&[LogicalType::Float], &["1", "2.5"]), "FLOAT");
+        assert_eq!(guess(&[LogicalType::Integer, LogicalType::SmallInt], &["1", "300"]), "SMALLINT");
+        assert_eq!(guess(&[LogicalType::Integer, LogicalType::SmallInt], &["1", "70000"]), "INTEGER");
+        assert_eq!(guess(&[LogicalType::SmallInt, LogicalType::Double], &["1", "70000"]), "DOUBLE");
+        assert_eq!(guess(&[decimal.clone(), LogicalType::Float], &["1", "2.5"]), "DECIMAL(4,1)");
+        assert_eq!(guess(&[decimal, LogicalType::Float], &["1", "70000"]), "FLOAT");
+        assert_eq!(guess(&[LogicalType::Varchar], &["1"]), "VARCHAR");
     }
 
     #[test]

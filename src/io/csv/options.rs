@@ -3,6 +3,7 @@
 use crate::column::types::LogicalType;
 use crate::exec::batch::Field;
 use crate::exec::error::{ExecError, Result};
+use crate::io::csv::infer::is_candidate;
 use crate::io::csv::rejects::RejectOptions;
 use crate::io::csv::scan::{Delimiter, Newline};
 use crate::io::files::Compression;
@@ -213,7 +214,15 @@ impl CsvOptions {
                 Some(names) if names.is_empty() => {
                     return Err(options.bad("auto_type_candidates", "requires at least one type"));
                 }
-                Some(names) => Some(names.iter().map(|n| type_name::parse(n)).collect::<Result<_>>()?),
+                Some(names) => {
+                    let types = names.iter().map(|n| type_name::parse(n)).collect::<Result<Vec<_>>>()?;
+                    if let Some(ty) = types.iter().find(|ty| !is_candidate(ty)) {
+                        return Err(
+                            options.bad("auto_type_candidates", &format!("cannot have {ty} among its types"))
+                        );
+                    }
+                    Some(types)
+                }
                 None => None,
             },
             null_strings: match options.list(&["nullstr", "null"])? {
