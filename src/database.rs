@@ -475,6 +475,7 @@ impl Shared {
             error_on_division_by_zero: true,
             scalar_subquery_error: true,
             order_by_literal: false,
+            pivot_limit: 100_000,
             optimizer: true,
             lock_timeout_ms: 1_000,
             synchronous: options.synchronous,

@@ -27,9 +27,6 @@ use crate::sql::parser::parse_query;
 use crate::sql::physical;
 use crate::sql::walk;
 
-/// Columns that a PIVOT can make.
-const COLUMNS_MAX: usize = 100_000;
-
 /// A value that becomes columns: its name, and the condition that a row has it.
 #[derive(Clone)]
 struct PivotValue {
@@ -136,9 +133,7 @@ impl Binder<'_> {
         let mut combinations = vec![PivotValue { name: String::new(), condition: Syntax::Tuple(vec![]) }];
         for (i, on) in pivot.on.iter().enumerate() {
             let values = self.pivot_values(on, source, outer)?;
-            if combinations.len().saturating_mul(values.len()) > COLUMNS_MAX {
-                return Err(SqlError::binder(format!("Pivot column limit of {COLUMNS_MAX} exceeded")).at(*on));
-            }
+            self.check_pivot_limit(combinations.len().saturating_mul(values.len())).map_err(|e| e.at(*on))?;
             let first = i == 0;
             combinations = combinations
                 .into_iter()
@@ -312,13 +307,18 @@ impl Binder<'_> {
             let column = crate::exec::functions::flatten(&batch.columns[0]).map_err(|e| failed(&e))?;
             let column = arrow_array::cast::AsArray::as_string_view(&column);
             out.extend((0..column.len()).filter(|i| column.is_valid(*i)).map(|i| column.value(i).to_owned()));
-            if out.len() > COLUMNS_MAX {
-                return Err(
-                    SqlError::binder(format!("Pivot column limit of {COLUMNS_MAX} exceeded")).at(query)
-                );
-            }
+            self.check_pivot_limit(out.len()).map_err(|e| e.at(query))?;
         }
         Ok(out)
+    }
+
+    fn check_pivot_limit(&self, columns: usize) -> Result<()> {
+        let limit = self.env.settings.pivot_limit;
+        if columns as u64 <= limit {
+            return Ok(());
+        }
+        let message = format!("Pivot column limit of {limit} exceeded");
+        Err(SqlError::binder(message).hint("SET pivot_limit says how many columns there may be."))
     }
 
     pub(super) fn bind_unpivot(

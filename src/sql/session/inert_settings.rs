@@ -139,7 +139,6 @@ pub const INERT: &[Inert] = &[
     inert("perfect_ht_threshold", "12", "UBIGINT"),
     inert("pin_threads", "auto", "VARCHAR"),
     inert("pivot_filter_threshold", "20", "UBIGINT"),
-    inert("pivot_limit", "100000", "UBIGINT"),
     inert("prefer_range_joins", "false", "BOOLEAN"),
     inert("prefetch_all_parquet_files", "false", "BOOLEAN"),
     fixed("preserve_identifier_case", "true", "BOOLEAN"),

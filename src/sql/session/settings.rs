@@ -42,6 +42,8 @@ pub struct Settings {
     pub scalar_subquery_error: bool,
     /// A literal that is no position may stand in ORDER BY, where it orders nothing.
     pub order_by_literal: bool,
+    /// Columns that a PIVOT may make.
+    pub pivot_limit: u64,
     /// What compares texts that no column or COLLATE has given a collation; empty for none.
     pub default_collation: String,
     /// Apply the optimizer's rules.
@@ -246,6 +248,14 @@ const KNOWN: &[Known] = &[
         ty: LogicalType::Boolean,
         get: |s| s.order_by_literal.to_string(),
         set: |s, v| boolean(v).map(|b| s.order_by_literal = b),
+    },
+    Known {
+        name: "pivot_limit",
+        aliases: &[],
+        description: "The most columns that a PIVOT may make",
+        ty: LogicalType::UBigInt,
+        get: |s| s.pivot_limit.to_string(),
+        set: |s, v| whole(v).map(|n| s.pivot_limit = n),
     },
     Known {
         name: "scalar_subquery_error_on_multiple_rows",
@@ -660,6 +670,7 @@ mod tests {
             error_on_division_by_zero: true,
             scalar_subquery_error: true,
             order_by_literal: false,
+            pivot_limit: 100_000,
             optimizer: true,
             lock_timeout_ms: 1_000,
             external_access: true,
