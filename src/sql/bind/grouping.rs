@@ -261,13 +261,16 @@ impl Binder<'_> {
                     set = union(&set, &inner);
                 }
                 part => {
-                    let key = self.bind_key(part, cx)?;
-                    let known = keys.iter().position(|k| k.is(&key.name, &key.expr));
-                    let at = known.unwrap_or_else(|| {
-                        keys.push(key);
-                        keys.len() - 1
-                    });
-                    set = union(&set, &[at]);
+                    let columns = self.columns_of_call(part, cx.scope)?;
+                    for part in columns.as_deref().unwrap_or(std::slice::from_ref(part)) {
+                        let key = self.bind_key(part, cx)?;
+                        let known = keys.iter().position(|k| k.is(&key.name, &key.expr));
+                        let at = known.unwrap_or_else(|| {
+                            keys.push(key);
+                            keys.len() - 1
+                        });
+                        set = union(&set, &[at]);
+                    }
                 }
             }
         }

@@ -19,7 +19,7 @@ use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::grouping::{Key, KeyContext, Keys};
 use crate::sql::bind::presence::counts_rows;
 use crate::sql::bind::query::{Tail, ordinal};
-use crate::sql::bind::scope::Outer;
+use crate::sql::bind::scope::{Found, Outer};
 use crate::sql::bind::series_form::SeriesForm;
 use crate::sql::bind::subquery::{
     BoundFilter, PendingSubquery, attach, filter, made_by, needed, take_needed,
@@ -527,7 +527,7 @@ impl Binder<'_> {
     }
 
     /// A number or a name of the select list means its item, of several of a name the last that was given it with AS; all
-    /// else is an expression.
+    /// else is an expression, and so is a name that several have by themselves and that several tables know.
     fn bind_order_expr(
         &mut self,
         expr: &Syntax,
@@ -545,7 +545,11 @@ impl Binder<'_> {
         if let Syntax::Identifier(name) = expr {
             let named = |o: &Output| o.name.eq_ignore_ascii_case(&name.value);
             let alias = outputs.iter().rposition(|o| o.is_alias && named(o));
-            if let Some(i) = alias.or_else(|| outputs.iter().position(named)) {
+            let is_ambiguous = || {
+                let several = outputs.iter().filter(|o| named(o)).nth(1).is_some();
+                several && matches!(cx.scope.find(&name.value), Found::Many(_))
+            };
+            if let Some(i) = alias.or_else(|| outputs.iter().position(named).filter(|_| !is_ambiguous())) {
                 return Ok(OrderExpr::Output(i));
             }
         }

@@ -101,3 +101,11 @@ pub(super) fn is_every_clause(raw: &[TokenWithSpan], i: usize) -> bool {
         _ => false,
     }
 }
+
+/// At `i` is the FETCH of `FETCH FIRST a + 1 ROWS ONLY`: one of more than a value, which the grammar has not.
+pub(super) fn is_fetch_of_expression(raw: &[TokenWithSpan], i: usize) -> bool {
+    matches!(word_at(raw, i, 0).as_str(), "first" | "next")
+        && !matches!(word_at(raw, i, 1).as_str(), "row" | "rows")
+        && !matches!(word_at(raw, i, 2).as_str(), "row" | "rows" | "percent")
+        && nth(raw, i, 2) != Some(&Token::Mod)
+}

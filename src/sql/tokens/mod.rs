@@ -21,7 +21,8 @@
 //! * `top(` is no TOP, and the star of `GROUP BY *` a marker ([`is_all_tags`]);
 //! * `ROLLUP (` and `CUBE (` are calls of functions, whose arguments are any expressions;
 //! * `[:-:2]` and `[::-2]` get the greatest number as their bound;
-//! * the star of `ORDER BY *` becomes ALL, and one among other keys `COLUMNS(*)`;
+//! * the star of `ORDER BY *` becomes ALL, one among other keys `COLUMNS(*)`, and `t.*` as a key `COLUMNS(t.*)`;
+//! * `FETCH FIRST n + 1 ROWS ONLY` becomes `LIMIT n + 1`;
 //! * `FROM (DESCRIBE t)` becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;
 //! * the dots of `ADD s.f`, `DROP s.f` and `RENAME s.f` of ALTER TABLE become part of one name ([`path_of`]);
 //! * a generated column without a type gets a marker as its type;
@@ -46,7 +47,7 @@ use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
-use self::lookahead::{keyword_of, next, next_index};
+use self::lookahead::{keyword_of, next, next_index, word_at};
 pub use self::one_tuple::is_one_tuple;
 pub use self::using_key::keyed_aggregate;
 use crate::exec::functions::TO_END;
@@ -159,6 +160,8 @@ struct Level {
     one_tuple: bool,
     /// Brackets that close with its own.
     closes: u8,
+    /// A FETCH became a LIMIT, and the ROWS ONLY of it comes.
+    fetch: bool,
     /// It is in the parentheses of a PIVOT (true) or an UNPIVOT (false) behind a table.
     pivot: Option<bool>,
 }
@@ -170,6 +173,7 @@ enum Clause {
     Other,
     Select,
     From,
+    Group,
     Order,
     Limit,
 }
@@ -345,19 +349,19 @@ impl Rewriter {
                 self.push_marker(forms::UNPACKED_COLUMNS, token.span);
                 return next_index(raw, i, 0).map_or(1, |at| at - i + 1);
             }
+            Token::Mul if self.is_key_of_table() => return self.columns_of_star(raw, i),
             Token::Mul if self.is_by_all(raw, i) => {
                 if self.is_behind_group_by() {
                     self.push_marker(ALL_TAGS, token.span);
-                } else if self.is_only_key(raw, i) {
+                } else if self.is_only_key(raw, i) && word_at(raw, i, 0) != "exclude" {
                     self.push_word("ALL", Keyword::ALL, token.span);
                 } else {
-                    self.push_columns(token.span);
+                    return self.columns_of_star(raw, i);
                 }
                 return 1;
             }
             Token::Mul if self.level().clause == Clause::Order && self.previous() == Some(&Token::Comma) => {
-                self.push_columns(token.span);
-                return 1;
+                return self.columns_of_star(raw, i);
             }
             Token::Mod if self.is_percent_of_limit(raw, i) => {
                 self.percent(token.span);
@@ -445,16 +449,6 @@ impl Rewriter {
             self.out.pop();
         }
         is_it
-    }
-
-    /// `COLUMNS(*)`
-    fn push_columns(&mut self, span: Span) {
-        self.push_word("COLUMNS", Keyword::COLUMNS, span);
-        self.open(false);
-        self.push(Token::LParen, span);
-        self.push(Token::Mul, span);
-        self.levels.pop();
-        self.push(Token::RParen, span);
     }
 
     fn percent(&mut self, span: Span) {

@@ -123,6 +123,46 @@ impl Rewriter {
         self.push(Token::RParen, span);
     }
 
+    /// The star of `t.*` as a key of GROUP BY or ORDER BY.
+    pub(super) fn is_key_of_table(&mut self) -> bool {
+        matches!(self.level().clause, Clause::Group | Clause::Order)
+            && self.previous() == Some(&Token::Period)
+    }
+
+    /// The star at `i` becomes `COLUMNS(*)` with what it excludes, or `COLUMNS(t.*)` with the table before it.
+    pub(super) fn columns_of_star(&mut self, raw: &[TokenWithSpan], i: usize) -> usize {
+        let span = raw[i].span;
+        let mut table = vec![];
+        while self.previous() == Some(&Token::Period) {
+            self.drop_blanks();
+            table.extend(self.out.pop());
+            self.drop_blanks();
+            table.extend(self.out.pop());
+        }
+        self.push_word("COLUMNS", Keyword::COLUMNS, span);
+        self.open(false);
+        self.push(Token::LParen, span);
+        let excludes = table.is_empty() && word_at(raw, i, 0) == "exclude";
+        self.out.extend(table.into_iter().rev());
+        self.push(Token::Mul, span);
+        let mut taken = 1;
+        if excludes {
+            let end = match next_index(raw, i, 1) {
+                Some(open) if raw[open].token == Token::LParen => {
+                    (open..raw.len()).find(|at| raw[*at].token == Token::RParen)
+                }
+                one => one,
+            };
+            if let Some(end) = end {
+                self.out.extend_from_slice(&raw[i + 1..=end]);
+                taken = end - i + 1;
+            }
+        }
+        self.levels.pop();
+        self.push(Token::RParen, span);
+        taken
+    }
+
     /// `*COLUMNS(` that is no multiplication.
     pub(super) fn is_unpacked_columns(&self, raw: &[TokenWithSpan], i: usize) -> bool {
         word_at(raw, i, 0) == "columns" && nth(raw, i, 1) == Some(&Token::LParen) && !self.is_behind_operand()

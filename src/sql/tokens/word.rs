@@ -4,7 +4,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace, Word};
 
 use super::lookahead::{
-    begins_query, is_every_clause, is_operand, keyword_of, next, next_index, nth, taken_with, word_at,
+    begins_query, is_every_clause, is_fetch_of_expression, is_operand, keyword_of, next, next_index, nth,
+    taken_with, word_at,
 };
 use super::{AND_SAMPLE, Clause, GLOB, IN, NO_ARGUMENT, NOT_IN, Rewriter};
 use crate::sql::{fluxql, forms};
@@ -44,13 +45,22 @@ impl Rewriter {
             self.out.push(made(Token::RParen));
             return length;
         }
-        // `DECIMAL()` has the width that DECIMAL has.
+        // `DECIMAL()` has the width that DECIMAL has, and `DECIMAL(5,)` the scale that `DECIMAL(5)` has.
         if matches!(word.keyword, Keyword::DEC | Keyword::DECIMAL | Keyword::NUMERIC)
             && next(raw, i) == Some(&Token::LParen)
-            && nth(raw, i, 1) == Some(&Token::RParen)
         {
-            self.out.push(token.clone());
-            return taken_with(raw, i, 2);
+            if nth(raw, i, 1) == Some(&Token::RParen) {
+                self.out.push(token.clone());
+                return taken_with(raw, i, 2);
+            }
+            if nth(raw, i, 2) == Some(&Token::Comma)
+                && nth(raw, i, 3) == Some(&Token::RParen)
+                && let (Some(width), Some(end)) = (next_index(raw, i, 1), next_index(raw, i, 3))
+            {
+                self.out.extend_from_slice(&raw[i..=width]);
+                self.out.push(raw[end].clone());
+                return end - i + 1;
+            }
         }
         // A bit string, `b'0101'`.
         if word.value.eq_ignore_ascii_case("b")
@@ -156,7 +166,8 @@ impl Rewriter {
             Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::QUALIFY | Keyword::WINDOW => {
                 self.end_of_from(token.span);
                 let level = self.level();
-                level.clause = Clause::Other;
+                let is_group_by = word.keyword == Keyword::GROUP && word_at(raw, i, 0) == "by";
+                level.clause = if is_group_by { Clause::Group } else { Clause::Other };
                 level.qualify |= word.keyword == Keyword::QUALIFY;
             }
             Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::ORDER | Keyword::LIMIT => {
@@ -313,6 +324,17 @@ impl Rewriter {
                 let word = Word { keyword: Keyword::NoKeyword, ..word.clone() };
                 self.push(Token::Word(word), span);
                 Some(1)
+            }
+            "fetch" if is_fetch_of_expression(raw, i) && self.is_behind_operand() => {
+                self.end_of_from(span);
+                let level = self.level();
+                (level.in_select_list, level.clause, level.fetch) = (false, Clause::Limit, true);
+                self.push_word("LIMIT", Keyword::LIMIT, span);
+                Some(taken(0))
+            }
+            "row" | "rows" if self.level().fetch && word_at(raw, i, 0) == "only" => {
+                self.level().fetch = false;
+                Some(taken(0))
             }
             "percent" if self.level().clause == Clause::Limit && self.is_behind_operand() => {
                 self.percent(span);
