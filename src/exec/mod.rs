@@ -4,6 +4,7 @@
 
 pub mod aggregates;
 pub mod batch;
+pub mod buckets;
 pub mod calendar;
 pub mod cast;
 pub mod coerce;

@@ -47,10 +47,12 @@ pub struct GapFill {
     pub time: usize,
     /// Columns that tell series apart.
     pub series: Vec<usize>,
+    /// How many of them, from the first, tell apart series that do not share a range.
+    pub apart: usize,
     /// From one time to the next.
     pub step: Step,
-    /// By whose clock days and months of the step are counted; UTC if absent.
-    pub zone: Option<Zone>,
+    /// By whose clock steps are counted, and from what it shows when, in the unit of the column; UTC if absent.
+    pub zone: Option<(Zone, i64)>,
     /// The first time, in the unit of the column; else the least that there is.
     pub first: Option<i64>,
     /// The last time, in the unit of the column; else the greatest that there is.

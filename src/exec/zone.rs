@@ -217,6 +217,18 @@ impl Clock<'_> {
         seconds
     }
 
+    /// The instants at which the clock was last changed and is changed next, where there are such.
+    pub fn unchanged(&self, instant: i64) -> (Option<i64>, Option<i64>) {
+        if self.rules.is_none() {
+            return (None, None);
+        }
+        self.offset(instant);
+        let (from, to, _) = self.known.get();
+        let moved = instant.saturating_sub(in_rules(instant));
+        let known = |at: i64, none: i64| (at != none).then(|| at.saturating_add(moved));
+        (known(from, i64::MIN), known(to, i64::MAX))
+    }
+
     /// What the clock shows at an instant.
     #[inline]
     pub fn local(&self, instant: i64) -> i64 {

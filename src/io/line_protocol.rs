@@ -138,6 +138,9 @@ pub fn parse_series(series: &[u8]) -> Result<(String, Vec<(String, String)>), Li
         if value.is_empty() {
             return Err(format!("the tag \"{key}\" has no value"));
         }
+        if find_escaped(&part[at + 1..], b'=').is_some() {
+            return Err(format!("the value of the tag \"{key}\" has a = without \\ before it"));
+        }
         tags.push((key.into_owned(), value.into_owned()));
     }
     Ok((measurement.into_owned(), tags))
@@ -180,8 +183,11 @@ impl<'a> Fields<'a> {
         let at =
             find_escaped(bytes, b'=').ok_or_else(|| format!("the field \"{}\" has no value", show(bytes)))?;
         let (key, value) = (&bytes[..at], &bytes[at + 1..]);
-        if key.is_empty() {
+        if key.is_empty() || key[0] == b',' {
             return Err("a field has no name".into());
+        }
+        if let Some(comma) = find_escaped(key, b',') {
+            return Err(format!("the field \"{}\" has no value", show(&key[..comma])));
         }
         let end = if value.first() == Some(&b'"') {
             let mut at = 1;
@@ -440,6 +446,10 @@ mod tests {
             ("m v=99999999999999999999i", "field \"v\" has the value"),
             ("m v=\"open 1", "not closed"),
             ("m v=1,", "no name"),
+            ("m v=1,,w=2", "no name"),
+            ("m v=1,u,w=2", "field \"u\" has no value"),
+            ("m,a=b=c v=1", "tag \"a\" has a ="),
+            ("m,,a=b v=1", "tag \"\" has no value"),
             ("m v=1 noon", "\"noon\" is no time"),
             ("m v=\"a\"b 1", "goes on behind"),
         ] {

@@ -15,6 +15,7 @@ use arrow_select::take::take;
 
 use crate::catalog::{ColumnDefinition, ColumnRole, SchemaId, TableDefinition};
 use crate::column::types::LogicalType;
+use crate::exec::calendar::timestamp_is_finite;
 
 /// The name of the column that has the time.
 pub(super) const TIME: &str = "time";
@@ -402,8 +403,11 @@ impl Buffer {
             self.refine(nanos);
         }
         let per_tick = NANOS / ticks_per_second(self.unit);
-        let time =
-            i64::try_from(nanos.div_euclid(per_tick)).map_err(|_| "the time is out of range".to_owned())?;
+        // The ends of the numbers are infinite times, and not of any point.
+        let time = i64::try_from(nanos.div_euclid(per_tick))
+            .ok()
+            .filter(|time| timestamp_is_finite(*time) && *time != i64::MIN)
+            .ok_or_else(|| "the time is out of range".to_owned())?;
         self.pushes += 1;
         for (field, _) in values {
             let field = &mut self.fields[*field];
@@ -430,7 +434,8 @@ impl Buffer {
     fn refine(&mut self, nanos: i128) {
         const NANOS_PER_MICRO: i64 = 1_000;
         let finer = self.times.iter().map(|time| time.checked_mul(NANOS_PER_MICRO)).collect();
-        if let (Some(finer), Ok(_)) = (finer, i64::try_from(nanos)) {
+        let fits = i64::try_from(nanos).is_ok_and(timestamp_is_finite);
+        if let (Some(finer), true) = (finer, fits) {
             (self.times, self.unit) = (finer, TimeUnit::Nanosecond);
         }
     }

@@ -412,6 +412,24 @@ pub struct ShowMeasurements {
     pub what: MeasurementPart,
     /// Of this one.
     pub of: Option<Ident>,
+    /// Of rows for which this holds: for values of tags, and series.
+    pub condition: Option<Expr>,
+}
+
+/// Names of tags.
+#[derive(Debug, Clone)]
+pub enum TagNames {
+    /// All.
+    All,
+    /// Some.
+    Named(Vec<Ident>),
+    /// Those that a regular expression matches, or does not.
+    Matching {
+        /// The expression.
+        pattern: String,
+        /// Whether it must not match.
+        negated: bool,
+    },
 }
 
 /// A part of a measurement.
@@ -421,8 +439,8 @@ pub enum MeasurementPart {
     Name,
     /// Names of its tags.
     TagKeys,
-    /// Values of some of its tags, or of all if none is named.
-    TagValues(Vec<Ident>),
+    /// Values of some of its tags.
+    TagValues(TagNames),
     /// Names and types of its fields.
     FieldKeys,
     /// Its series.

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval,
-    ObjectName, ObjectNamePart, Value, ValueWithSpan,
+    ObjectName, ObjectNamePart, UnaryOperator, Value, ValueWithSpan,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Span, Token, Word};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
 use crate::sql::forms::MARK;
 
@@ -47,9 +47,15 @@ pub fn parse_every(parser: &mut Parser) -> Result<Expr, ParserError> {
     let (mut offset, mut zone, mut fill) = (None, None, None);
     loop {
         let is_word = |word: &str| matches!(&parser.peek_token_ref().token, Token::Word(w) if w.value.eq_ignore_ascii_case(word));
-        if offset.is_none() && parser.peek_keyword(Keyword::OFFSET) && is_duration_at(parser, 1) {
+        if offset.is_none() && parser.peek_keyword(Keyword::OFFSET) && is_shift_at(parser, 1) {
             parser.advance_token();
-            offset = Some(parse_width(parser)?);
+            let is_back = parser.consume_token(&Token::Minus);
+            let shift = parse_width(parser)?;
+            offset = Some(if is_back {
+                Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(shift) }
+            } else {
+                shift
+            });
         } else if zone.is_none()
             && is_word("tz")
             && matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_))
@@ -90,7 +96,16 @@ fn parse_width(parser: &mut Parser) -> Result<Expr, ParserError> {
     if let Some(duration) = parse_duration_literal(parser) {
         return Ok(duration);
     }
-    match &parser.peek_token_ref().token {
+    let (number, word) = (parser.peek_token_ref(), parser.peek_nth_token_ref(1));
+    if let (Token::Number(digits, false), Token::Word(unit)) = (&number.token, &word.token)
+        && number.span.end == word.span.start
+    {
+        let value = format!("{digits}{}", unit.value);
+        let whole = Word { value, quote_style: None, keyword: Keyword::NoKeyword };
+        let found = TokenWithSpan::new(Token::Word(whole), number.span);
+        return parser.expected_ref("a duration such as 5m or 1h30m", &found);
+    }
+    match &number.token {
         Token::Number(..) | Token::SingleQuotedString(_) => parser.parse_interval(),
         Token::Word(w) if w.keyword == Keyword::INTERVAL => {
             parser.advance_token();
@@ -124,6 +139,12 @@ pub fn every_clause(expr: &Expr) -> Option<Every<'_>> {
     let given = |e: &&Expr| !matches!(e, Expr::Value(v) if v.value == Value::Null);
     let (offset, zone) = (args.next().filter(given), args.next().filter(given));
     Some(Every { width, offset, zone, fill: args.next(), span: name.span })
+}
+
+/// Whether the token `n` tokens ahead begins a duration or an interval, or one that is taken away.
+fn is_shift_at(parser: &Parser, n: usize) -> bool {
+    is_duration_at(parser, n)
+        || parser.peek_nth_token_ref(n).token == Token::Minus && is_duration_at(parser, n + 1)
 }
 
 /// Whether the token `n` tokens ahead begins a duration or an interval.

@@ -14,7 +14,7 @@ use sqlparser::tokenizer::Token;
 
 use crate::column::words::is_word_of_sql;
 use crate::sql::ast::{
-    Copy, CopyDatabase, CopySubject, ExplainFormat, MeasurementPart, NamedOption, Show, ShowMeasurements,
+    Copy, CopyDatabase, CopySubject, ExplainFormat, MeasurementPart, NamedOption, Show, ShowMeasurements, TagNames,
     Statement, TextSpan,
 };
 use crate::sql::dialect::FluxDialect;
@@ -448,9 +448,9 @@ fn show(parser: &mut Parser) -> Result<Statement> {
         ("schemas", _) => (Show::Schemas, 1),
         ("databases", _) => (Show::Databases, 1),
         ("measurements", "") => (Show::Measurements(measurements(MeasurementPart::Name)), 1),
-        ("series", "" | "from") => return show_measurements(parser, MeasurementPart::Series, 1),
+        ("series", "" | "from" | "where") => return show_measurements(parser, MeasurementPart::Series, 1),
         ("tag", "keys") => return show_measurements(parser, MeasurementPart::TagKeys, 2),
-        ("tag", "values") => return show_measurements(parser, MeasurementPart::TagValues(vec![]), 2),
+        ("tag", "values") => return show_measurements(parser, MeasurementPart::TagValues(TagNames::All), 2),
         ("retention", "policies") => {
             (Show::Measurements(measurements(MeasurementPart::RetentionPolicies)), 2)
         }
@@ -467,10 +467,11 @@ fn show(parser: &mut Parser) -> Result<Statement> {
 }
 
 fn measurements(what: MeasurementPart) -> ShowMeasurements {
-    ShowMeasurements { what, of: None }
+    ShowMeasurements { what, of: None, condition: None }
 }
 
-/// `[FROM measurement] [WITH KEY = name | WITH KEY IN (name, …)]` behind the first words.
+/// `[FROM measurement] [WITH KEY = name | WITH KEY IN (name, …) | WITH KEY =~ /…/] [WHERE condition]` behind the first
+/// words.
 fn show_measurements(parser: &mut Parser, what: MeasurementPart, words: usize) -> Result<Statement> {
     for _ in 0..words {
         parser.advance_token();
@@ -483,14 +484,24 @@ fn show_measurements(parser: &mut Parser, what: MeasurementPart, words: usize) -
         && parser.parse_keyword(Keyword::WITH)
     {
         parser.expect_keyword_is(Keyword::KEY)?;
-        if parser.parse_keyword(Keyword::IN) {
+        let negated = parser.peek_token_ref().token == Token::ExclamationMarkTilde;
+        *keys = if parser.parse_keyword(Keyword::IN) {
             parser.expect_token(&Token::LParen)?;
-            *keys = parser.parse_comma_separated(Parser::parse_identifier)?;
+            let names = parser.parse_comma_separated(Parser::parse_identifier)?;
             parser.expect_token(&Token::RParen)?;
+            TagNames::Named(names)
+        } else if negated || parser.peek_token_ref().token == Token::Tilde {
+            parser.advance_token();
+            TagNames::Matching { pattern: parser.parse_literal_string()?, negated }
         } else {
             parser.expect_token(&Token::Eq)?;
-            keys.push(parser.parse_identifier()?);
-        }
+            TagNames::Named(vec![parser.parse_identifier()?])
+        };
+    }
+    if matches!(show.what, MeasurementPart::TagValues(_) | MeasurementPart::Series)
+        && parser.parse_keyword(Keyword::WHERE)
+    {
+        show.condition = Some(parser.parse_expr()?);
     }
     Ok(Statement::Show(Show::Measurements(show)))
 }

@@ -404,6 +404,7 @@ impl Planner {
         let spec = GapFill {
             time,
             series: series.to_vec(),
+            apart: gaps.apart,
             step: gaps.step,
             zone: gaps.zone.clone(),
             first: gaps.first,

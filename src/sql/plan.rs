@@ -153,12 +153,14 @@ pub struct Gaps {
     pub columns: Vec<Expr>,
     /// How many of the columns tell series apart.
     pub series: usize,
+    /// How many of those, from the first, are of an outer query, for each row of which the range is another.
+    pub apart: usize,
     /// What the columns behind them are filled with.
     pub fills: Vec<Fill>,
     /// From one time to the next.
     pub step: Step,
-    /// By whose clock days and months of the step are counted; UTC if absent.
-    pub zone: Option<Zone>,
+    /// By whose clock steps are counted, and from what it shows when, in the unit of the column; UTC if absent.
+    pub zone: Option<(Zone, i64)>,
     /// The first time, in the unit of the column; else the least that there is.
     pub first: Option<i64>,
     /// The last time, in the unit of the column; else the greatest that there is.

@@ -31,7 +31,7 @@ enum Kind {
     Continuous,
     /// One of the values.
     Discrete,
-    /// One of the values; the fraction comes in percent.
+    /// Interpolated; the fraction comes in percent.
     Percentile,
     /// The median of distances from the median.
     Deviation,
@@ -196,11 +196,11 @@ where
         let discrete = if down { n - 1 - discrete(-q, n) } else { discrete(q, n) };
         let q = if down { 1.0 + q } else { q };
         match kind {
-            Kind::Discrete | Kind::Percentile => {
+            Kind::Discrete => {
                 let (_, v, _) = values.select_nth_unstable_by(discrete, Self::order);
                 v.scalar()
             }
-            Kind::Continuous => {
+            Kind::Continuous | Kind::Percentile => {
                 let place = (n - 1) as f64 * q;
                 let (lo, part) = (place.floor() as usize, place.fract());
                 let (_, low, above) = values.select_nth_unstable_by(lo, Self::order);
@@ -485,14 +485,14 @@ fn choose(args: &[ArgInfo], kind: Kind) -> Option<Chosen> {
     };
     let mut ty = if value.ty == T::Null { T::Double } else { value.ty.clone() };
     let one = match kind {
-        Kind::Continuous => match continuous_type(&ty) {
+        Kind::Continuous | Kind::Percentile => match continuous_type(&ty) {
             Some(ret) => {
                 if ty == T::Date {
                     ty = TIMESTAMP;
                 }
                 ret
             }
-            None if fraction.is_none() => {
+            None if fraction.is_none() && kind == Kind::Continuous => {
                 return Some(gather(vec![ty.clone()], ty, true, any_median));
             }
             None => return None,
@@ -509,7 +509,7 @@ fn choose(args: &[ArgInfo], kind: Kind) -> Option<Chosen> {
         Kind::Deviation if matches!(ty, T::Time | T::TimestampTz) => T::Interval,
         Kind::Deviation => return None,
         Kind::Approximate if !ty.is_numeric() && !is_time(&ty) => return None,
-        Kind::Discrete | Kind::Percentile | Kind::Approximate => ty.clone(),
+        Kind::Discrete | Kind::Approximate => ty.clone(),
     };
     let ret = if list { T::List(Box::new(one)) } else { one };
     let mut types = vec![ty.clone()];
@@ -584,7 +584,7 @@ pub(super) fn register(r: &mut Registry) {
         "percentile",
         &[],
         &["(T) -> T", "(T, DOUBLE) -> T"],
-        "Percentile that is one of the values, the 99th unless said otherwise; exact",
+        "Percentile, interpolated between two values, the 99th unless said otherwise; exact",
         "percentile(x, 95)",
         |args| choose(args, Kind::Percentile),
     );

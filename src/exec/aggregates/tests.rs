@@ -232,8 +232,8 @@ fn quantiles() {
     assert_eq!(run("quantile_disc", &[x(), q(0.75)]), Scalar::Int(3));
     assert_eq!(run("quantile_disc", &[x(), q(1.0)]), Scalar::Int(4));
     assert_eq!(run("quantile_disc", &[x(), q(0.0)]), Scalar::Int(1));
-    assert_eq!(run("percentile", &[x()]), Scalar::Int(4));
-    assert_eq!(run("percentile", &[x(), q(50.0)]), Scalar::Int(2));
+    assert_eq!(run("percentile", &[x(), q(100.0)]), Scalar::Float(4.0));
+    assert_eq!(run("percentile", &[x(), q(50.0)]), Scalar::Float(2.5));
     assert_eq!(run("median", &[texts(vec![Some("b"), Some("a"), None])]), Scalar::text("a"));
     assert_eq!(run("median", &[ints(vec![])]), Scalar::Null);
     let dates: ArrayRef = Arc::new(Date32Array::from(vec![0, 1]));

@@ -352,6 +352,20 @@ pub fn timestamp_tz(text: &str, clock: &Clock<'_>) -> Result<i64, String> {
         .map_err(|fault| timestamp_fault(text, fault))
 }
 
+/// Nanoseconds since 1970 of a timestamp's text, which is UTC unless it states a zone; `None` if it is no timestamp, or
+/// infinite.
+pub fn instant_nanos(text: &str) -> Option<i128> {
+    const NANOS_PER_MICRO: i128 = 1_000;
+    let (days, nanos, zone) = timestamp_parts(text).ok()?;
+    let micros = assemble(days, nanos, 0, TimeUnit::Microsecond).filter(|t| timestamp_is_finite(*t))?;
+    let instant = match zone {
+        None => micros,
+        Some(Stated::Offset(seconds)) => micros.checked_sub(seconds.checked_mul(1_000_000)?)?,
+        Some(Stated::Zone(zone)) => zone.instant(micros),
+    };
+    Some(i128::from(instant) * NANOS_PER_MICRO + i128::from(nanos) % NANOS_PER_MICRO)
+}
+
 /// A `TIME WITH TIME ZONE`, packed; without an offset it is the given one, in seconds.
 pub fn time_tz(text: &str, present: i64) -> Result<i64, String> {
     let message = || {

@@ -2,13 +2,15 @@
 //!
 //! The input is ordered by series, then by time. For every series the operator yields a row for each step
 //! from the first time to the last; values that a series does not have there are filled as the plan says.
-//! All series share one range: that of the conditions on time, or else that of the times there are.
+//! All series share one range: that of the conditions on time, or else that of the times there are. Those of different
+//! rows of an outer query have ranges of their own.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, UInt32Array};
+use arrow_buffer::IntervalMonthDayNano;
 use arrow_cast::cast;
 use arrow_ord::partition::partition;
 use arrow_schema::{DataType, TimeUnit};
@@ -16,6 +18,7 @@ use arrow_select::take::take;
 
 use crate::column::types::LogicalType;
 use crate::exec::batch::{Batch, Schema};
+use crate::exec::buckets::Buckets;
 use crate::exec::calendar::{add_interval, timestamp_is_finite};
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
@@ -45,26 +48,42 @@ pub(crate) fn gap_fill(
     let rows = u32::try_from(input.rows)
         .map_err(|_| ExecError::OutOfRange("FILL takes at most four billion rows".into()))?;
     let Times { values, kind } = Times::of(&flat[spec.time])?;
-    let Some((first, last)) = range(spec, &values) else {
-        return Ok(vec![Batch::new(flat, input.rows)]);
-    };
-
     let series: Vec<ArrayRef> = spec.series.iter().map(|&c| flat[c].clone()).collect();
-    let parts = if series.is_empty() {
-        std::iter::once(0..input.rows).collect()
-    } else {
-        partition(&series).map_err(|e| ExecError::Internal(e.to_string()))?.ranges()
+    let parts_by = |columns: &[ArrayRef]| -> Result<Vec<std::ops::Range<usize>>> {
+        if columns.is_empty() {
+            return Ok(std::iter::once(0..input.rows).collect());
+        }
+        Ok(partition(columns).map_err(|e| ExecError::Internal(e.to_string()))?.ranges())
     };
+    let mut ranges = parts_by(&series[..spec.apart])?.into_iter().peekable();
 
     // Where each output row is in the input, or which series it is a gap of.
     let mut memory = Reservation::new(context);
     let mut out = Rows::default();
-    let steps = ((i128::from(last) - i128::from(first)) / least_ticks(&spec.step, kind).max(1) + 1) as usize;
-    for part in parts {
+    let by_clock = match &spec.zone {
+        Some((zone, origin)) => {
+            let Step { months, days, nanos } = spec.step;
+            let width = IntervalMonthDayNano::new(months, days, nanos);
+            Some((Buckets::new(width, Some(*origin), kind.per_second())?, zone.clock()))
+        }
+        None => None,
+    };
+    let next = |time: i64| match &by_clock {
+        Some((buckets, clock)) => buckets.next_by(clock, time),
+        None => next(time, spec, kind),
+    };
+    let mut span = None;
+    for part in parts_by(&series)? {
         context.check_cancelled()?;
+        if let Some(rows) = ranges.next_if(|rows| rows.start == part.start) {
+            span = range(spec, &values.slice(rows.start, rows.len()));
+        }
+        let steps = span.map_or(0, |(first, last)| {
+            ((i128::from(last) - i128::from(first)) / least_ticks(&spec.step, kind).max(1) + 1) as usize
+        });
         // A range that is too long is refused before anything is made of it.
         memory.grow((steps.saturating_add(part.len())).saturating_mul(ROW_BYTES))?;
-        out.add_series(part, &values, (first, last), |time| next(time, spec, kind))?;
+        out.add_series(part, &values, span, next)?;
     }
 
     let total = out.times.len();
@@ -152,22 +171,19 @@ fn least_ticks(step: &Step, unit: TimeUnit) -> i128 {
     (days * 86_400 * NANOS + i128::from(step.nanos)) * i128::from(unit.per_second()) / NANOS
 }
 
-/// The time one step later.
+/// The time one step later, without a clock.
 fn next(time: i64, spec: &GapFill, unit: TimeUnit) -> Result<i64> {
     let out_of_range = || ExecError::OutOfRange("Timestamp out of range".into());
     let per_second = unit.per_second();
     let step = &spec.step;
-    let by_clock = spec.zone.as_ref().filter(|_| step.days != 0 || step.months != 0);
-    if step.months == 0 && by_clock.is_none() {
+    if step.months == 0 {
         let ticks = i64::try_from(least_ticks(step, unit)).map_err(|_| out_of_range())?;
         return time.checked_add(ticks.max(1)).ok_or_else(out_of_range);
     }
-    // Starts of days and months are whole microseconds in any unit.
+    // Starts of months are whole microseconds in any unit.
     let micros = i128::from(time) * 1_000_000 / i128::from(per_second);
     let micros = i64::try_from(micros).map_err(|_| out_of_range())?;
-    let local = by_clock.map_or(micros, |zone| zone.local(micros));
-    let later = add_interval(local, step.months, step.days, step.nanos).ok_or_else(out_of_range)?;
-    let later = by_clock.map_or(later, |zone| zone.instant(later));
+    let later = add_interval(micros, step.months, step.days, step.nanos).ok_or_else(out_of_range)?;
     if later <= micros {
         return Err(out_of_range());
     }
@@ -206,7 +222,7 @@ impl Rows {
         &mut self,
         part: std::ops::Range<usize>,
         values: &PrimitiveArray<Int64Type>,
-        (first, last): (i64, i64),
+        span: Option<(i64, i64)>,
         next: impl Fn(i64) -> Result<i64>,
     ) -> Result<()> {
         let of_series = part.start as u32;
@@ -217,8 +233,8 @@ impl Rows {
             self.push(None, Some(row), of_series);
             rows.next();
         }
-        let mut time = first;
-        loop {
+        let (mut time, last) = span.unwrap_or((0, 0));
+        while span.is_some() {
             let mut there = false;
             while let Some((row, Some(at))) = rows.peek().copied() {
                 if at > time {

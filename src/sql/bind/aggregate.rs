@@ -72,6 +72,8 @@ pub struct Collector {
     pub(super) windows: WindowCollector,
     /// What EVERY says.
     pub(super) bucket: Option<Bucket>,
+    /// Aggregates that are made of others: in a group that FILL makes they get its value, and not what is made of it.
+    pub(super) composites: Vec<Definition>,
 }
 
 /// A call in a subquery that is about columns of a query around: it is one of that query's.

@@ -5,18 +5,19 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr as Syntax, Select, Value};
+use sqlparser::ast::{BinaryOperator, Expr as Syntax, Select, Value};
 
 use crate::catalog::ColumnRole;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
-use crate::exec::expr::{AggregateCall, CompareOp, Expr};
+use crate::exec::cast::parse_time::instant_nanos;
+use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::plan::{Fill, Step};
 use crate::exec::zone::Zone;
 use crate::sql::bind::aggregate::same_expr;
 use crate::sql::bind::expr::{ExprContext, is_constant};
 use crate::sql::bind::functions::Arguments;
-use crate::sql::bind::scope::{Scope, is_instant};
+use crate::sql::bind::scope::Scope;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fluxql::{Every, every_clause};
@@ -24,6 +25,9 @@ use crate::sql::plan::{Column, Definition, Gaps, LogicalPlan};
 
 /// 1970-01-05, the first Monday, in microseconds since the epoch.
 const FIRST_MONDAY_MICROS: i128 = 4 * 86_400 * 1_000_000;
+const NANOS_PER_DAY: i64 = 86_400_000_000_000;
+const NANOS_PER_MICRO: i64 = 1_000;
+const NANOS: LogicalType = LogicalType::Timestamp(arrow_schema::TimeUnit::Nanosecond);
 
 /// How rows are put into buckets.
 #[derive(Clone)]
@@ -34,14 +38,14 @@ pub(super) struct Bucket {
     pub time: Expr,
     /// The width of a bucket.
     pub width: Step,
-    /// The zone by whose clock buckets are cut.
-    pub zone: Option<Arc<str>>,
+    /// The zone by whose clock buckets are cut, and the time on it, in ticks of the start, that they are counted from.
+    pub zone: Option<(Arc<str>, i64)>,
 }
 
 impl Bucket {
     /// The width in nanoseconds, if it is always the same.
     pub fn nanos(&self) -> Option<i64> {
-        let days = i64::from(self.width.days).checked_mul(86_400_000_000_000)?;
+        let days = i64::from(self.width.days).checked_mul(NANOS_PER_DAY)?;
         days.checked_add(self.width.nanos).filter(|_| self.width.months == 0)
     }
 
@@ -54,40 +58,32 @@ impl Bucket {
 
     /// The end of the bucket that starts at a time.
     pub fn end_of(&self, binder: &mut Binder<'_>, start: Expr) -> Result<Expr> {
-        let Step { months, days, nanos } = self.width;
-        let width = || Expr::literal(Scalar::Interval { months, days, nanos }, LogicalType::Interval);
+        const TWO_HOURS: i64 = 2 * 3_600_000_000_000;
         let ty = start.ty();
-        let end = match &self.zone {
-            Some(zone) if days != 0 || months != 0 => {
-                let zone = || Expr::literal(Scalar::Text(Arc::clone(zone)), LogicalType::Varchar);
-                let start = as_instant(binder, start)?;
-                let local = binder.call("timezone", vec![zone(), start])?;
-                let end = binder.call("+", vec![local, width()])?;
-                let end = binder.call("timezone", vec![zone(), end])?;
-                return from_instant(binder, end, &ty);
-            }
-            _ => binder.call("+", vec![start, width()])?,
+        let Step { months, days, nanos } = self.width;
+        let mut later = |from: &Expr, days: i32, nanos: i64| {
+            let by = Expr::literal(Scalar::Interval { months, days, nanos }, LogicalType::Interval);
+            let time = binder.call("+", vec![from.clone(), by])?;
+            coerce::explicit(time, &ty, false)
         };
-        coerce::explicit(end, &ty, false)
+        if self.zone.is_none() {
+            return later(&start, days, nanos);
+        }
+        // The start of the bucket that a time somewhat behind the end is in, whatever is done to the clock.
+        let start_of = |time: Expr| Ok(self.start_of(&coerce::explicit(time, &self.time.ty(), false)?));
+        if months != 0 {
+            return start_of(later(&start, days + 5, nanos)?);
+        }
+        if self.nanos().is_none_or(|nanos| nanos >= NANOS_PER_DAY) {
+            return start_of(later(&start, days, nanos + TWO_HOURS)?);
+        }
+        // Where the clock is put back, a bucket may be longer than its width.
+        let once = later(&start, days, nanos)?;
+        let twice = later(&once, days, nanos)?;
+        let (once, twice) = (start_of(once)?, start_of(twice)?);
+        let is_behind = coerce::compare(CompareOp::Gt, once.clone(), start)?;
+        Ok(Expr::Case { branches: vec![(is_behind, once)], otherwise: Some(Box::new(twice)), ty })
     }
-}
-
-/// A time of any type as an instant; those without a zone are UTC.
-fn as_instant(binder: &mut Binder<'_>, time: Expr) -> Result<Expr> {
-    if time.ty() == LogicalType::TimestampTz {
-        return Ok(time);
-    }
-    let time = coerce::explicit(time, &TIMESTAMP, false)?;
-    binder.call("timezone", vec![utc(), time])
-}
-
-/// An instant as a time of some type.
-fn from_instant(binder: &mut Binder<'_>, time: Expr, ty: &LogicalType) -> Result<Expr> {
-    if *ty == LogicalType::TimestampTz {
-        return Ok(time);
-    }
-    let time = binder.call("timezone", vec![utc(), time])?;
-    coerce::explicit(time, ty, false)
 }
 
 /// A time that is UTC, to be compared with one of some type.
@@ -112,7 +108,7 @@ pub(super) struct Filled<'a> {
     /// The bucket's start, then the other keys.
     pub keys: &'a [Definition],
     /// Aggregates.
-    pub values: &'a [(Column, AggregateCall)],
+    pub values: &'a [Column],
     /// The conditions of WHERE.
     pub conditions: &'a [Expr],
 }
@@ -149,102 +145,192 @@ impl Binder<'_> {
         if months < 0 || days < 0 || nanos < 0 || (months == 0 && days == 0 && nanos == 0) {
             return Err(SqlError::binder("EVERY needs a duration longer than zero").at(every.width));
         }
+        // Any other precision has less than microseconds.
         let instant = match time.ty() {
-            LogicalType::Date => TIMESTAMP,
-            other => other,
+            LogicalType::TimestampTz => LogicalType::TimestampTz,
+            NANOS => NANOS,
+            _ => TIMESTAMP,
         };
+        let whole = |nanos: i64, at: &Syntax| {
+            if instant == NANOS || nanos % NANOS_PER_MICRO == 0 {
+                return Ok(());
+            }
+            let message = "EVERY cannot cut microseconds, which is what the times are in";
+            Err(SqlError::binder(message).at(at))
+        };
+        whole(nanos, every.width)?;
         let weeks = months == 0 && nanos == 0 && days % 7 == 0;
-        let origin = if weeks { FIRST_MONDAY_MICROS } else { 0 };
-        let mut origin = Expr::literal(Scalar::Int(origin), TIMESTAMP);
+        let mut origin = if weeks { FIRST_MONDAY_MICROS } else { 0 };
+        // What is left of the shift beyond microseconds.
+        let mut rest = 0;
         if let Some(offset) = every.offset {
             let value = self.bind_constant_as(offset, &LogicalType::Interval, "OFFSET")?;
-            if let Scalar::Interval { days, nanos, .. } = value
-                && months != 0
-                && (days != 0 || nanos != 0)
-            {
+            let Scalar::Interval { months: by_months, days: by_days, nanos: by_nanos } = value else {
+                return Err(SqlError::binder("OFFSET needs a duration such as 5m").at(offset));
+            };
+            if months != 0 && (by_days != 0 || by_nanos != 0) {
                 let message = "OFFSET of buckets of months must be months too";
                 return Err(SqlError::unsupported(message).at(offset));
             }
-            let shift = Expr::literal(value, LogicalType::Interval);
-            let shifted = self.call("+", vec![origin, shift])?;
-            let value = self.evaluate(&shifted).map_err(|e| e.at(offset))?;
-            origin = Expr::literal(value, TIMESTAMP);
+            whole(by_nanos, offset)?;
+            rest = by_nanos.rem_euclid(NANOS_PER_MICRO);
+            let by = Scalar::Interval { months: by_months, days: by_days, nanos: by_nanos - rest };
+            let from = Expr::literal(Scalar::Int(origin), TIMESTAMP);
+            let shifted = self.call("+", vec![from, Expr::literal(by, LogicalType::Interval)])?;
+            let Scalar::Int(shifted) = self.evaluate(&shifted).map_err(|e| e.at(offset))? else {
+                return Err(SqlError::internal("a time and a duration are a time"));
+            };
+            origin = shifted;
         }
-        let origin = coerce::explicit(origin, &instant, false)?;
+        // What the clock shows where buckets are counted from.
+        let (local, ticks) = if instant == NANOS {
+            (NANOS, origin * i128::from(NANOS_PER_MICRO) + i128::from(rest))
+        } else {
+            (TIMESTAMP, origin)
+        };
+        let origin = Expr::literal(Scalar::Int(ticks), local);
         let zone = match every.zone {
             Some(zone) => match self.bind_constant_as(zone, &LogicalType::Varchar, "TZ")? {
                 Scalar::Text(name) => {
                     Zone::named(&name).map_err(|e| SqlError::binder(e).at(zone))?;
-                    Some(name)
+                    let ticks = i64::try_from(ticks).map_err(|_| {
+                        SqlError::binder("the shift is beyond the times that there are").at_span(every.span)
+                    })?;
+                    Some((name, ticks))
                 }
                 _ => return Err(SqlError::binder("TZ needs the name of a zone").at(zone)),
             },
             None => None,
         };
         let width_literal = Expr::literal(width, LogicalType::Interval);
+        let at = coerce::explicit(time.clone(), &instant, false)?;
         let start = match &zone {
             // The clock of the zone says where buckets begin.
-            Some(name) => {
-                let instant = as_instant(self, time.clone())?;
-                let origin = coerce::explicit(origin, &TIMESTAMP, false)?;
+            Some((name, _)) => {
                 let zone = Expr::literal(Scalar::Text(Arc::clone(name)), LogicalType::Varchar);
-                self.call("time_bucket", vec![width_literal, instant, origin, zone])
-                    .and_then(|start| from_instant(self, start, &time.ty()))
+                self.call("clock_bucket", vec![width_literal, at, origin, zone])
             }
             None => {
-                let time = coerce::explicit(time.clone(), &instant, false)?;
-                self.call("time_bucket", vec![width_literal, time, origin])
+                let origin = coerce::explicit(origin, &instant, false)?;
+                self.call("time_bucket", vec![width_literal, at, origin])
             }
         };
         let start = start.map_err(|e| e.at_span(every.span))?;
         Ok(Bucket { start, time, width: Step { months, days, nanos }, zone })
     }
 
+    /// Binds both sides of a comparison. What is compared with the time of a source may be a time and durations behind
+    /// it, in FluxQL's spellings of times too: `'2026-01-01T00:00:00Z' - 1h`.
+    pub(super) fn bind_beside_time(
+        &mut self,
+        left: &Syntax,
+        right: &Syntax,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<(Expr, Expr)> {
+        let (bound_left, bound_right);
+        if has_shifted_literal(right) {
+            bound_left = self.bind_expr(left, cx)?;
+            bound_right = self.bind_beside(&bound_left, right, cx)?;
+        } else if has_shifted_literal(left) {
+            bound_right = self.bind_expr(right, cx)?;
+            bound_left = self.bind_beside(&bound_right, left, cx)?;
+        } else {
+            (bound_left, bound_right) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+        }
+        self.time_operands(bound_left, bound_right, cx.scope)
+    }
+
+    /// Binds what is compared with `other`.
+    pub(super) fn bind_beside(
+        &mut self,
+        other: &Expr,
+        syntax: &Syntax,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        if !has_shifted_literal(syntax) {
+            return self.bind_expr(syntax, cx);
+        }
+        let Some(time) = cx.scope.time_of(other).map(|time| (other.ty(), time.role == ColumnRole::Time)) else {
+            return self.bind_expr(syntax, cx);
+        };
+        self.bind_shifted(syntax, &time, cx)
+    }
+
+    /// Binds a time, and what is added to it or taken from it.
+    fn bind_shifted(
+        &mut self,
+        syntax: &Syntax,
+        time: &(LogicalType, bool),
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        match syntax {
+            Syntax::Nested(inner) => self.bind_shifted(inner, time, cx),
+            Syntax::BinaryOp { left, op, right } => {
+                let name = if *op == BinaryOperator::Plus { "+" } else { "-" };
+                let (left, right) = (self.bind_shifted(left, time, cx)?, self.bind_expr(right, cx)?);
+                self.call(name, vec![left, right]).map_err(|e| e.at(syntax))
+            }
+            _ => {
+                let value = self.bind_expr(syntax, cx)?;
+                let value = self.as_time(value, &time.0, time.1)?;
+                if value.ty() == LogicalType::Varchar {
+                    return coerce::explicit(value, &time.0, false);
+                }
+                Ok(value)
+            }
+        }
+    }
+
     /// What is compared with the time of a source: whole numbers count nanoseconds since 1970, as durations tell the
-    /// time since then. A measurement's time without a zone is UTC, whatever the session's zone.
+    /// time since then. A measurement's time without a zone is UTC, whatever the session's zone, and so are texts that
+    /// it is compared with, unless they state another.
     pub(super) fn time_operands(&mut self, left: Expr, right: Expr, scope: &Scope) -> Result<(Expr, Expr)> {
-        if !scope.relations.iter().any(|r| r.columns.iter().any(|c| is_instant(&c.column.ty))) {
+        if let Some(time) = scope.time_of(&left) {
+            let right = self.as_time(right, &left.ty(), time.role == ColumnRole::Time)?;
             return Ok((left, right));
         }
-        let Some(time) = scope.time_column() else { return Ok((left, right)) };
-        let column = time.unqualified();
-        let is_marked = time.role == ColumnRole::Time;
-        if same_expr(&left, &column) {
-            let right = self.as_time(right, &column.ty(), is_marked)?;
-            return Ok((left, right));
-        }
-        if same_expr(&right, &column) {
-            let left = self.as_time(left, &column.ty(), is_marked)?;
+        if let Some(time) = scope.time_of(&right) {
+            let left = self.as_time(left, &right.ty(), time.role == ColumnRole::Time)?;
             return Ok((left, right));
         }
         Ok((left, right))
     }
 
     fn as_time(&mut self, value: Expr, time: &LogicalType, is_marked: bool) -> Result<Expr> {
-        const NANOS_PER_MICRO: i128 = 1_000;
-        let nanos = LogicalType::Timestamp(arrow_schema::TimeUnit::Nanosecond);
         match value.ty() {
             LogicalType::TimestampTz if is_marked && matches!(time, LogicalType::Timestamp(_)) => {
                 self.call("timezone", vec![utc(), value])
+            }
+            LogicalType::Varchar if is_marked && matches!(time, LogicalType::Timestamp(_)) => {
+                let nanos = match &value {
+                    Expr::Literal { value: Scalar::Text(text), .. } => instant_nanos(text),
+                    _ => None,
+                };
+                nanos.map_or(Ok(value), |nanos| self.at_nanos(nanos, time))
             }
             LogicalType::Interval if is_constant(&value) => {
                 let epoch = Expr::literal(Scalar::Int(0), TIMESTAMP);
                 let value = self.call("+", vec![epoch, value])?;
                 from_utc(self, value, time)
             }
-            ty if ty.is_integer() && is_constant(&value) => {
-                let Scalar::Int(count) = self.evaluate(&value)? else { return Ok(value) };
-                let micros = count.div_euclid(NANOS_PER_MICRO);
-                let exact = count.rem_euclid(NANOS_PER_MICRO) == 0;
-                let value = if exact || i64::try_from(count).is_err() {
-                    Expr::literal(Scalar::Int(micros.clamp(i64::MIN.into(), i64::MAX.into())), TIMESTAMP)
-                } else {
-                    Expr::literal(Scalar::Int(count), nanos)
-                };
-                from_utc(self, value, time)
-            }
+            ty if ty.is_integer() && is_constant(&value) => match self.evaluate(&value)? {
+                Scalar::Int(nanos) => self.at_nanos(nanos, time),
+                _ => Ok(value),
+            },
             _ => Ok(value),
         }
+    }
+
+    /// Nanoseconds since 1970 as what a time can be compared with.
+    fn at_nanos(&mut self, nanos: i128, time: &LogicalType) -> Result<Expr> {
+        let micros = nanos.div_euclid(NANOS_PER_MICRO.into());
+        let is_exact = nanos.rem_euclid(NANOS_PER_MICRO.into()) == 0;
+        let value = if is_exact || i64::try_from(nanos).is_err() {
+            Expr::literal(Scalar::Int(micros.clamp(i64::MIN.into(), i64::MAX.into())), TIMESTAMP)
+        } else {
+            Expr::literal(Scalar::Int(nanos), NANOS)
+        };
+        from_utc(self, value, time)
     }
 
     /// FILL over the groups of a bucketed query.
@@ -257,7 +343,7 @@ impl Binder<'_> {
     ) -> Result<LogicalPlan> {
         let Some(fill) = every.fill.filter(|fill| !is_word(fill, "none")) else { return Ok(plan) };
         let mut fills = Vec::with_capacity(filled.values.len());
-        for (column, _) in filled.values {
+        for column in filled.values {
             fills.push(self.fill_of(fill, column)?);
         }
         self.fill_gaps(bucket, filled, fills, (None, None), plan)
@@ -291,12 +377,13 @@ impl Binder<'_> {
         }
         let keys = filled.keys.iter().map(|d| d.column.expr());
         let zone = match &bucket.zone {
-            Some(name) => Some(Zone::named(name).map_err(SqlError::binder)?),
+            Some((name, origin)) => Some((Zone::named(name).map_err(SqlError::binder)?, *origin)),
             None => None,
         };
         let gaps = Gaps {
-            columns: keys.chain(filled.values.iter().map(|(c, _)| c.expr())).collect(),
+            columns: keys.chain(filled.values.iter().map(Column::expr)).collect(),
             series: filled.keys.len() - 1,
+            apart: 0,
             fills,
             step: bucket.width,
             zone,
@@ -306,19 +393,21 @@ impl Binder<'_> {
         Ok(LogicalPlan::GapFill { input: Box::new(plan), gaps: Box::new(gaps) })
     }
 
-    /// `time_bucket_gapfill(width, time[, from, to])`: the start of the bucket of a time. As a key of GROUP BY it
-    /// makes groups of the buckets that have no rows.
+    /// `time_bucket_gapfill(width, time[, zone][, from, to])`: the start of the bucket of a time, cut by the clock of the
+    /// zone if there is one. As a key of GROUP BY it makes groups of the buckets that have no rows.
     pub(super) fn bind_gap_filled_bucket(
         &mut self,
         args: &Arguments<'_>,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
-        let (width, time, range) = match args.positional[..] {
-            [width, time] => (width, time, None),
-            [width, time, from, to] => (width, time, Some((from, to))),
+        let (width, time, zone, range) = match args.positional[..] {
+            [width, time] => (width, time, None, None),
+            [width, time, zone] => (width, time, Some(zone), None),
+            [width, time, from, to] => (width, time, None, Some((from, to))),
+            [width, time, zone, from, to] => (width, time, Some(zone), Some((from, to))),
             _ => {
                 return Err(SqlError::binder(
-                    "time_bucket_gapfill takes a width and a time, and the first and last time if WHERE does not say them",
+                    "time_bucket_gapfill takes a width and a time, a zone perhaps, and the first and last time if WHERE does not say them",
                 ));
             }
         };
@@ -332,9 +421,27 @@ impl Binder<'_> {
             _ => TIMESTAMP,
         };
         let instant = coerce::explicit(time.clone(), &ty, false)?;
-        let start = self.call("time_bucket", vec![Expr::literal(value, LogicalType::Interval), instant])?;
-        // The function yields microseconds, whatever the time is in.
-        let bucket = Bucket { start, time, width: Step { months, days, nanos }, zone: None };
+        let width = Expr::literal(value, LogicalType::Interval);
+        let (start, zone) = match zone {
+            None => (self.call("time_bucket", vec![width, instant])?, None),
+            Some(zone) => {
+                let Scalar::Text(name) =
+                    self.bind_constant_as(zone, &LogicalType::Varchar, "time_bucket_gapfill")?
+                else {
+                    return Err(SqlError::binder("time_bucket_gapfill needs the name of a zone").at(zone));
+                };
+                Zone::named(&name).map_err(|e| SqlError::binder(e).at(zone))?;
+                let (ty, origin) = match ty {
+                    NANOS => (NANOS, FIRST_MONDAY_MICROS * i128::from(NANOS_PER_MICRO)),
+                    _ => (TIMESTAMP, FIRST_MONDAY_MICROS),
+                };
+                let text = Expr::literal(Scalar::Text(Arc::clone(&name)), LogicalType::Varchar);
+                let from = Expr::literal(Scalar::Int(origin), ty);
+                let start = self.call("clock_bucket", vec![width, instant, from, text])?;
+                (start, i64::try_from(origin).ok().map(|origin| (name, origin)))
+            }
+        };
+        let bucket = Bucket { start, time, width: Step { months, days, nanos }, zone };
         let (mut from, mut to) = (None, None);
         if let Some((first, last)) = range {
             for (syntax, bound, by) in [(first, &mut from, 0), (last, &mut to, -1)] {
@@ -350,6 +457,10 @@ impl Binder<'_> {
             }
         }
         let start = bucket.start.clone();
+        if self.gap_filled.as_ref().is_some_and(|other| !same_expr(&other.bucket.start, &start)) {
+            let message = "a query can have the gaps of one time_bucket_gapfill filled";
+            return Err(SqlError::unsupported(message).at(args.positional[0]));
+        }
         self.gap_filled = Some(GapFilled { bucket, from, to });
         Ok(start)
     }
@@ -433,6 +544,22 @@ impl Binder<'_> {
             Scalar::Int(start) => i64::try_from(start).ok(),
             _ => None,
         }
+    }
+}
+
+/// Whether an expression is a text or a number to which something is added, or from which something is taken.
+fn has_shifted_literal(syntax: &Syntax) -> bool {
+    fn is_literal(syntax: &Syntax) -> bool {
+        match syntax {
+            Syntax::Nested(inner) => is_literal(inner),
+            Syntax::Value(v) => matches!(v.value, Value::SingleQuotedString(_) | Value::Number(..)),
+            other => has_shifted_literal(other),
+        }
+    }
+    match syntax {
+        Syntax::Nested(inner) => has_shifted_literal(inner),
+        Syntax::BinaryOp { left, op: BinaryOperator::Plus | BinaryOperator::Minus, .. } => is_literal(left),
+        _ => false,
     }
 }
 

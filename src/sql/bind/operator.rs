@@ -237,8 +237,7 @@ impl Binder<'_> {
         if let (Some(a), Some(b)) = (row_of(left), row_of(right)) {
             return self.bind_rows(op, a, b, cx);
         }
-        let (left, right) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
-        let (left, right) = self.time_operands(left, right, cx.scope)?;
+        let (left, right) = self.bind_beside_time(left, right, cx)?;
         let left = if right.ty() == LogicalType::Varchar { self.with_collation(left) } else { left };
         coerce::compare(op, left, right)
     }
@@ -293,7 +292,7 @@ impl Binder<'_> {
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
         let value = self.bind_expr(expr, cx)?;
-        let (low, high) = (self.bind_expr(low, cx)?, self.bind_expr(high, cx)?);
+        let (low, high) = (self.bind_beside(&value, low, cx)?, self.bind_beside(&value, high, cx)?);
         let (value, low) = self.time_operands(value, low, cx.scope)?;
         let (value, high) = self.time_operands(value, high, cx.scope)?;
         let above = coerce::compare(CompareOp::GtEq, value.clone(), low)?;
@@ -324,7 +323,8 @@ impl Binder<'_> {
         let mut input = self.bind_expr(expr, cx)?;
         let mut items = Vec::with_capacity(list.len());
         for item in list {
-            items.push(self.bind_expr(item, cx)?);
+            let item = self.bind_beside(&input, item, cx)?;
+            items.push(self.time_operands(input.clone(), item, cx.scope)?.1);
         }
         if matches!(&input, Expr::Literal { value: Scalar::Null, .. }) && items.iter().all(is_constant) {
             return Ok(Expr::literal(Scalar::Null, LogicalType::Boolean));

@@ -7,6 +7,7 @@ use sqlparser::ast::Ident;
 use crate::catalog::ColumnRole;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
+use crate::sql::bind::aggregate::same_expr;
 use crate::sql::bind::expr::Aliases;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Column;
@@ -222,6 +223,16 @@ impl Scope {
             Found::One(column) if is_instant(&column.column.ty) => Some(column),
             _ => None,
         }
+    }
+
+    /// The column that tells the time of one of the relations, if that is what an expression is.
+    pub fn time_of(&self, expr: &Expr) -> Option<&ScopeColumn> {
+        if !matches!(expr, Expr::Column { .. } | Expr::Coalesce(_)) || !is_instant(&expr.ty()) {
+            return None;
+        }
+        let tells_time =
+            |c: &&ScopeColumn| c.role == ColumnRole::Time || c.column.name.eq_ignore_ascii_case("time");
+        self.columns().filter(tells_time).find(|c| same_expr(&c.unqualified(), expr))
     }
 
     /// The column by which EVERY cuts time: [`Scope::time_column`], else the only one of a type that tells

@@ -419,8 +419,16 @@ impl Binder<'_> {
                     order = (0..shown.len()).map(|i| Order::ascending(OrderExpr::Output(i))).collect();
                 }
             }
+            let mut values: Vec<Column> = calls.into_iter().map(|(column, _)| column).collect();
+            let composites = std::mem::take(&mut collector.composites);
+            if !composites.is_empty() {
+                values.extend(composites.iter().map(|d| d.column.clone()));
+                let passed = grouped.columns().into_iter().map(Definition::pass);
+                let definitions = passed.chain(composites).collect();
+                grouped = LogicalPlan::Project { input: Box::new(grouped), definitions };
+            }
             if let (Some(every), Some(bucket)) = (&every, &bucket) {
-                let filled = Filled { keys: &groups.definitions, values: &calls, conditions: &conditions };
+                let filled = Filled { keys: &groups.definitions, values: &values, conditions: &conditions };
                 grouped = self.bind_fill(every, bucket, &filled, grouped)?;
             }
             let gap_filled = self.gap_filled.take();
@@ -428,7 +436,7 @@ impl Binder<'_> {
                 let message = "time_bucket_gapfill with EVERY or grouping sets is not supported";
                 return Err(SqlError::unsupported(message).at(select));
             }
-            let filled = Filled { keys: &groups.definitions, values: &calls, conditions: &conditions };
+            let filled = Filled { keys: &groups.definitions, values: &values, conditions: &conditions };
             grouped = self.fill_key_gaps(gap_filled, &groups.replacements, &filled, grouped)?;
             plan = having.apply(grouped);
         }

@@ -10,7 +10,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::expr::{CompareOp, Expr, SortKey};
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
-use crate::sql::bind::aggregate::Aggregates;
+use crate::sql::bind::aggregate::{Aggregates, same_expr};
 use crate::sql::bind::every::Bucket;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::Arguments;
@@ -18,6 +18,7 @@ use crate::sql::bind::window::{Over, WindowCollector, Windows};
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::optimize::columns::ColumnSet;
+use crate::sql::plan::Definition;
 
 /// Name, signatures, description, example.
 pub type Listed = (&'static str, &'static [&'static str], &'static str, &'static str);
@@ -420,7 +421,19 @@ impl Binder<'_> {
         if matches!(greatest.ty(), LogicalType::List(_)) {
             return Err(SqlError::binder("spread takes one value"));
         }
-        self.call("-", vec![greatest, least]).map_err(|e| e.at_span(function.span()))
+        let spread = self.call("-", vec![greatest, least]).map_err(|e| e.at_span(function.span()))?;
+        let Aggregates::Collected(collector) = &mut cx.aggregates else { return Ok(spread) };
+        let known: ColumnSet = collector.calls.iter().map(|(column, _)| column.id).collect();
+        if collector.bucket.is_none() || ColumnSet::of(&spread).intersection(&known) != ColumnSet::of(&spread) {
+            return Ok(spread);
+        }
+        if let Some(same) = collector.composites.iter().find(|d| same_expr(&d.expr, &spread)) {
+            return Ok(same.column.expr());
+        }
+        let column = self.ids.column("spread", spread.ty());
+        let expr = column.expr();
+        collector.composites.push(Definition { column, expr: spread });
+        Ok(expr)
     }
 
     /// The area under a series as a sum over rows: for each, that from the value before up to it. A bucket's area

@@ -27,8 +27,14 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
     ),
     (
         "time_bucket_gapfill",
-        &["(INTERVAL, TIMESTAMP) -> TIMESTAMP", "(INTERVAL, TIMESTAMP, TIMESTAMP, TIMESTAMP) -> TIMESTAMP"],
-        "The bucket of a time; as a key of GROUP BY also those without rows, from one time to before another",
+        &[
+            "(INTERVAL, TIMESTAMP) -> TIMESTAMP",
+            "(INTERVAL, TIMESTAMP, VARCHAR) -> TIMESTAMP",
+            "(INTERVAL, TIMESTAMP, TIMESTAMP, TIMESTAMP) -> TIMESTAMP",
+            "(INTERVAL, TIMESTAMP, VARCHAR, TIMESTAMP, TIMESTAMP) -> TIMESTAMP",
+        ],
+        "The bucket of a time, cut by the clock of a zone if one is named; as a key of GROUP BY also those without rows, \
+         from one time to before another",
         "SELECT time_bucket_gapfill(5m, time) AS t, locf(avg(usage)) FROM cpu GROUP BY t",
     ),
     ("alias", &["(ANY) -> VARCHAR"], "The name that a column of the expression would have", "alias(1 + 2)"),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::Ident;
+use sqlparser::ast::{BinaryOperator, Expr, Ident, SetExpr, TableFactor};
 
 use crate::catalog::{ColumnDefinition, ColumnRole, MAIN_SCHEMA, Object, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
-use crate::sql::ast::{MeasurementPart, ShowMeasurements};
+use crate::sql::ast::{MeasurementPart, ShowMeasurements, TagNames};
 use crate::sql::bind::Tables;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_query;
@@ -50,20 +50,32 @@ pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Fa
         MeasurementPart::TagValues(keys) => {
             let mut parts = vec![];
             for table in &tables {
-                let is_named = |tag: &ColumnDefinition| {
-                    keys.is_empty() || keys.iter().any(|key| key.value.eq_ignore_ascii_case(&tag.name))
+                let is_named = |tag: &ColumnDefinition| match keys {
+                    TagNames::Named(keys) => {
+                        keys.iter().any(|key| key.value.eq_ignore_ascii_case(&tag.name))
+                    }
+                    TagNames::All | TagNames::Matching { .. } => true,
                 };
                 for tag in tags(table).filter(|tag| is_named(tag)) {
+                    let tag_name = text(&tag.name);
+                    let matching = match keys {
+                        TagNames::Matching { pattern, negated } => {
+                            let not = if *negated { "NOT " } else { "" };
+                            format!(" AND {not}regexp_matches({tag_name}, {})", text(pattern))
+                        }
+                        _ => String::new(),
+                    };
                     parts.push(format!(
-                        "SELECT DISTINCT {} AS name, {} AS tag, {2} AS value FROM {3} WHERE {2} IS NOT NULL",
+                        "SELECT DISTINCT {} AS name, {tag_name} AS tag, {1} AS value FROM {2} WHERE {1} IS NOT NULL{matching}",
                         text(&table.name),
-                        text(&tag.name),
                         name(&tag.name),
                         name(&table.name),
                     ));
                 }
             }
-            if let (Some(key), true) = (keys.first(), parts.is_empty()) {
+            if let (TagNames::Named(keys), true) = (keys, parts.is_empty())
+                && let Some(key) = keys.first()
+            {
                 return Err(SqlError::catalog(format!("there is no tag \"{}\"", key.value))
                     .at_span(key.span)
                     .into());
@@ -72,27 +84,29 @@ pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Fa
                 let columns = [("name", T::Varchar), ("tag", T::Varchar), ("value", T::Varchar)];
                 return Ok(RowsBuilder::new(&columns).finish("show")?.into());
             }
-            run_query(session, &parts, "1, 2, 3")
+            run_query(session, &parts, "1, 2, 3", show.condition.as_ref())
         }
         MeasurementPart::Series => {
             let parts: Vec<String> = tables
                 .iter()
                 .map(|table| {
                     let part = |tag: &ColumnDefinition| {
+                        // As line protocol has them, so that no two series have one key.
                         format!(
-                            " || coalesce({} || {}, '')",
-                            text(&format!(",{}=", tag.name)),
+                            r" || coalesce({} || replace(replace(replace({}, ',', '\,'), '=', '\='), ' ', '\ '), '')",
+                            text(&format!(",{}=", escaped(&tag.name, &[',', '=', ' ']))),
                             name(&tag.name)
                         )
                     };
                     let key: String = tags(table).map(part).collect();
-                    format!("SELECT DISTINCT {}{key} AS key FROM {}", text(&table.name), name(&table.name))
+                    let measurement = text(&escaped(&table.name, &[',', ' ']));
+                    format!("SELECT DISTINCT {measurement}{key} AS key FROM {}", name(&table.name))
                 })
                 .collect();
             if parts.is_empty() {
                 return Ok(RowsBuilder::new(&[("key", T::Varchar)]).finish("show")?.into());
             }
-            run_query(session, &parts, "1")
+            run_query(session, &parts, "1", show.condition.as_ref())
         }
         MeasurementPart::RetentionPolicies => retention_policies(&view),
     }
@@ -115,9 +129,40 @@ fn retention_policies(view: &ReadView) -> Result<Outcome, Failure> {
     Ok(rows.finish("show")?.into())
 }
 
-fn run_query(session: &mut Session, parts: &[String], order: &str) -> Result<Outcome, Failure> {
+/// Runs the union of some queries, each with a condition more.
+fn run_query(
+    session: &mut Session,
+    parts: &[String],
+    order: &str,
+    condition: Option<&Expr>,
+) -> Result<Outcome, Failure> {
     let sql = format!("SELECT * FROM ({}) ORDER BY {order}", parts.join(" UNION ALL "));
-    query::run(session, &*parse_query(&sql)?)
+    let mut query = parse_query(&sql)?;
+    if let Some(condition) = condition
+        && let SetExpr::Select(select) = &mut *query.body
+        && let Some(TableFactor::Derived { subquery, .. }) =
+            select.from.first_mut().map(|from| &mut from.relation)
+    {
+        add_condition(&mut subquery.body, condition);
+    }
+    query::run(session, &query)
+}
+
+fn add_condition(body: &mut SetExpr, condition: &Expr) {
+    match body {
+        SetExpr::Select(select) => {
+            let nested = Box::new(Expr::Nested(Box::new(condition.clone())));
+            select.selection = Some(match select.selection.take() {
+                Some(left) => Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: nested },
+                None => *nested,
+            });
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            add_condition(left, condition);
+            add_condition(right, condition);
+        }
+        _ => {}
+    }
 }
 
 /// Tables with a time of their own: all of the main schema, or that one.
@@ -140,6 +185,17 @@ fn measurements(view: &dyn Tables, of: Option<&Ident>) -> Result<Vec<Arc<TableDe
 
 fn tags(table: &TableDefinition) -> impl Iterator<Item = &ColumnDefinition> {
     table.columns.iter().filter(|c| c.role == ColumnRole::Tag)
+}
+
+/// A name as line protocol has it.
+fn escaped(name: &str, special: &[char]) -> String {
+    name.chars().fold(String::new(), |mut out, c| {
+        if special.contains(&c) {
+            out.push('\\');
+        }
+        out.push(c);
+        out
+    })
 }
 
 /// A name as SQL has it.

@@ -104,13 +104,13 @@ impl Unnest<'_> {
                 Ok((joined, of_all))
             }
             LogicalPlan::GapFill { input, mut gaps } => {
-                // Each outer row has series of its own.
+                // Each outer row has series of its own, and a range.
                 let (input, stand) = self.push(*input, domain)?;
                 gaps.columns.iter_mut().for_each(|e| put_stand(e, &stand));
                 let added = domain.columns.iter().map(|c| stand[&c.id].expr());
-                let behind = 1 + gaps.series;
-                gaps.columns.splice(behind..behind, added);
+                gaps.columns.splice(1..1, added);
                 gaps.series += domain.columns.len();
+                gaps.apart += domain.columns.len();
                 Ok((LogicalPlan::GapFill { input: Box::new(input), gaps }, stand))
             }
             LogicalPlan::Window { input, mut partition_by, mut order_by, mut calls } => {

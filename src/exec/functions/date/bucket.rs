@@ -1,7 +1,4 @@
-//! `time_bucket` and `date_bin`: times cut to buckets of one width.
-//!
-//! Buckets of days and less are counted from Monday, 2000-01-03, so that weeks begin on Mondays; buckets of
-//! months from 2000-01-01. A bucket begins at or before every time in it, also before the origin.
+//! `time_bucket`, `clock_bucket` and `date_bin`: times cut to buckets of one width ([`crate::exec::buckets`]).
 
 use std::sync::Arc;
 
@@ -9,10 +6,12 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::IntervalMonthDayNano;
+use arrow_schema::TimeUnit;
 
 use super::starts::starts;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::exec::buckets::Buckets;
 use crate::exec::calendar::*;
 use crate::exec::coerce::argument_cost;
 use crate::exec::error::{ExecError, Result};
@@ -22,98 +21,51 @@ use crate::exec::functions::kernel::{Cache, Str, primitive};
 use crate::exec::functions::registry::{Registry, Resolution, def};
 use crate::exec::zone::Zone;
 
-/// Monday, 2000-01-03, in days since 1970.
-const ORIGIN_DAY: i64 = 10_959;
-/// Months from the year 0 to 2000-01.
-const ORIGIN_MONTH: i64 = 2000 * 12;
+type I = IntervalMonthDayNanoType;
+type Ts = TimestampMicrosecondType;
 
-/// The width of a bucket.
-#[derive(Clone, Copy)]
-enum Width {
-    Micros(i64),
-    Months(i64),
+/// Times in ticks.
+trait Time: ArrowTimestampType {
+    const PER_SECOND: i64;
 }
 
-fn width_of(v: IntervalMonthDayNano) -> Result<Width> {
-    let positive = || ExecError::Unsupported("Period must be greater than 0".into());
-    if v.months != 0 {
-        if v.days != 0 || v.nanoseconds != 0 {
-            return Err(ExecError::Unsupported("Month intervals cannot have day or time component".into()));
-        }
-        return if v.months > 0 { Ok(Width::Months(v.months.into())) } else { Err(positive()) };
-    }
-    let micros = i64::from(v.days)
-        .checked_mul(MICROS_PER_DAY)
-        .and_then(|d| d.checked_add(v.nanoseconds / NANOS_PER_MICRO))
-        .ok_or_else(|| ExecError::OutOfRange("the width of a bucket is out of range".into()))?;
-    if micros > 0 { Ok(Width::Micros(micros)) } else { Err(positive()) }
+impl Time for TimestampMicrosecondType {
+    const PER_SECOND: i64 = MICROS_PER_SECOND;
 }
 
-fn out_of_range() -> ExecError {
-    ExecError::OutOfRange("Timestamp out of range".into())
+impl Time for TimestampNanosecondType {
+    const PER_SECOND: i64 = MICROS_PER_SECOND * NANOS_PER_MICRO;
 }
 
-/// The bucket of a time; `origin` moves where buckets are counted from.
-#[inline]
-fn bucket(w: Width, t: i64, origin: Option<i64>) -> Result<i64> {
-    if !timestamp_is_finite(t) {
-        return Ok(t);
-    }
-    match w {
-        Width::Micros(w) => {
-            let origin = origin.unwrap_or(ORIGIN_DAY * MICROS_PER_DAY).rem_euclid(w);
-            let from = t.checked_sub(origin).ok_or_else(out_of_range)?;
-            let start = from.checked_sub(from.rem_euclid(w)).ok_or_else(out_of_range)?;
-            start.checked_add(origin).ok_or_else(out_of_range)
-        }
-        Width::Months(n) => {
-            let month = |t: i64| {
-                let (y, m, _) = civil_from_days(split_timestamp(t).0);
-                i64::from(y) * 12 + i64::from(m) - 1
-            };
-            let start = origin.map_or(ORIGIN_MONTH, month);
-            let at = (month(t) - start).div_euclid(n) * n + start;
-            let year = i32::try_from(at.div_euclid(12)).map_err(|_| out_of_range())?;
-            let days = days_from_civil(year, at.rem_euclid(12) as u32 + 1, 1).ok_or_else(out_of_range)?;
-            join_timestamp(days, 0).ok_or_else(out_of_range)
-        }
-    }
+fn buckets_of<T: Time>(width: IntervalMonthDayNano, origin: Option<i64>) -> Result<Buckets> {
+    Buckets::new(width, origin, T::PER_SECOND)
 }
 
 /// The bucket of a time, with all bounds moved by an interval.
-fn bucket_offset(w: Width, t: i64, by: IntervalMonthDayNano) -> Result<i64> {
+fn bucket_offset(width: IntervalMonthDayNano, t: i64, by: IntervalMonthDayNano) -> Result<i64> {
+    let out_of_range = || ExecError::OutOfRange("Timestamp out of range".into());
     if !timestamp_is_finite(t) {
         return Ok(t);
     }
     let back = add_interval(t, -by.months, -by.days, -by.nanoseconds).ok_or_else(out_of_range)?;
-    let b = bucket(w, back, None)?;
+    let b = buckets_of::<Ts>(width, None)?.start(back)?;
     add_interval(b, by.months, by.days, by.nanoseconds).ok_or_else(out_of_range)
 }
 
-type I = IntervalMonthDayNanoType;
-type Ts = TimestampMicrosecondType;
-
-/// Width and time; a constant width, the usual case, is looked at once.
-fn simple(origin: Option<i64>) -> ScalarKernel {
-    let general = primitive::<(I, Ts), Ts>(move |(w, t)| bucket(width_of(w)?, t, origin).map(Some));
-    Box::new(move |args, ty, rows, ctx| {
-        if args[0].len() != 1 || rows == 1 || args[0].is_null(0) || args[1].len() != rows {
-            return general(args, ty, rows, ctx);
-        }
-        let w = width_of(args[0].as_primitive::<I>().value(0))?;
-        buckets(w, &args[1], origin, ty)
-    })
+/// Whether an argument has one value for all rows, which is not NULL.
+fn is_constant(arg: &ArrayRef) -> bool {
+    arg.len() == 1 && arg.is_valid(0)
 }
 
-/// The buckets of times, of one width.
-fn buckets(w: Width, times: &ArrayRef, origin: Option<i64>, ty: &LogicalType) -> Result<ArrayRef> {
-    starts(times, ty, |t| {
-        let start = bucket(w, t, origin)?;
-        Ok(match w {
-            _ if !timestamp_is_finite(t) => (start, t, 0),
-            Width::Micros(width) => (start, start, width),
-            Width::Months(_) => (start, t - t.rem_euclid(MICROS_PER_DAY), MICROS_PER_DAY),
-        })
+/// Width and time; a constant width, the usual case, is looked at once.
+fn simple<T: Time>(origin: Option<i64>) -> ScalarKernel {
+    let general = primitive::<(I, T), T>(move |(w, t)| buckets_of::<T>(w, origin)?.start(t).map(Some));
+    Box::new(move |args, ty, rows, ctx| {
+        if rows == 1 || !is_constant(&args[0]) || args[1].len() != rows {
+            return general(args, ty, rows, ctx);
+        }
+        let buckets = buckets_of::<T>(args[0].as_primitive::<I>().value(0), origin)?;
+        starts::<T>(&args[1], ty, |t| buckets.find(t))
     })
 }
 
@@ -144,47 +96,33 @@ fn on_clock(which: &'static [usize], inner: ScalarKernel) -> ScalarKernel {
 }
 
 fn with_offset() -> ScalarKernel {
-    primitive::<(I, Ts, I), Ts>(|(w, t, by)| bucket_offset(width_of(w)?, t, by).map(Some))
+    primitive::<(I, Ts, I), Ts>(|(w, t, by)| bucket_offset(w, t, by).map(Some))
 }
 
-fn with_origin() -> ScalarKernel {
-    let general = primitive::<(I, Ts, Ts), Ts>(|(w, t, origin)| {
+fn with_origin<T: Time>() -> ScalarKernel {
+    let general = primitive::<(I, T, T), T>(|(w, t, origin)| {
         if !timestamp_is_finite(origin) {
             return Ok(None);
         }
-        bucket(width_of(w)?, t, Some(origin)).map(Some)
+        buckets_of::<T>(w, Some(origin))?.start(t).map(Some)
     });
     Box::new(move |args, ty, rows, ctx| {
-        let constant = |arg: &ArrayRef| arg.len() == 1 && arg.is_valid(0);
-        if rows == 1 || !constant(&args[0]) || !constant(&args[2]) || args[1].len() != rows {
+        if rows == 1 || !is_constant(&args[0]) || !is_constant(&args[2]) || args[1].len() != rows {
             return general(args, ty, rows, ctx);
         }
-        let origin = args[2].as_primitive::<Ts>().value(0);
+        let origin = args[2].as_primitive::<T>().value(0);
         if !timestamp_is_finite(origin) {
             return general(args, ty, rows, ctx);
         }
-        buckets(width_of(args[0].as_primitive::<I>().value(0))?, &args[1], Some(origin), ty)
+        let buckets = buckets_of::<T>(args[0].as_primitive::<I>().value(0), Some(origin))?;
+        starts::<T>(&args[1], ty, |t| buckets.find(t))
     })
 }
 
-/// The bucket of an instant, cut by the clock of a zone. Hours are cut where the clock is put back too: each of the
-/// two hours that it shows is one.
-fn zoned_bucket(zone: &Zone, w: Width, t: i64, origin: Option<i64>) -> Result<i64> {
-    let local = zone.local(t);
-    let start = bucket(w, local, origin)?;
-    match w {
-        Width::Micros(width) if width < MICROS_PER_DAY => Ok(t - (local - start)),
-        _ => Ok(zone.instant(start)),
-    }
-}
-
-/// The name of a zone as the last argument: buckets are cut on its clock, by which the origin before it is too.
+/// The name of a zone as the last argument: days and months are cut by its clock; hours and less have one length, and are
+/// counted from a midnight of it.
 fn in_zone(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
-    let (width, time, origin, name) = match args {
-        [width, time, name] => (width, time, None, name),
-        [width, time, origin, name] => (width, time, Some(origin), name),
-        _ => return None,
-    };
+    let [width, time, name] = args else { return None };
     let names_zone = match &name.literal {
         Some(Scalar::Text(text)) => Zone::named(text).is_ok(),
         _ => true,
@@ -193,34 +131,57 @@ fn in_zone(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
         return None;
     }
     let takes = |arg: &ArgInfo, ty: &LogicalType| argument_cost(arg, ty).is_some();
-    if !takes(width, &LogicalType::Interval)
-        || !takes(time, &LogicalType::TimestampTz)
-        || !origin.is_none_or(|origin| takes(origin, &TIMESTAMP))
-    {
+    if !takes(width, &LogicalType::Interval) || !takes(time, &LogicalType::TimestampTz) {
         return None;
     }
-    let cache: Cache<Zone> = Cache::new();
-    let zone = move |name: &str| {
-        cache.get(name, |n| Zone::named(n).map_err(|e| ExecError::Unsupported(format!("{e}!"))))
-    };
-    let mut arg_types = vec![LogicalType::Interval, LogicalType::TimestampTz];
-    let kernel = if origin.is_some() {
-        arg_types.push(TIMESTAMP);
-        primitive::<(I, Ts, Ts, Str), Ts>(move |(w, t, origin, name)| {
-            zoned_bucket(&*zone(name)?, width_of(w)?, t, Some(origin)).map(Some)
-        })
-    } else {
-        primitive::<(I, Ts, Str), Ts>(move |(w, t, name)| {
-            zoned_bucket(&*zone(name)?, width_of(w)?, t, None).map(Some)
-        })
-    };
-    arg_types.push(LogicalType::Varchar);
+    let zone = zones();
+    let kernel = primitive::<(I, Ts, Str), Ts>(move |(w, t, name)| {
+        let zone = zone(name)?;
+        if w.months != 0 || w.days != 0 {
+            return buckets_of::<Ts>(w, None)?.start_by(&zone.clock(), t).map(Some);
+        }
+        let origin = zone.instant(MONDAY_2000);
+        buckets_of::<Ts>(w, Some(origin))?.start(t).map(Some)
+    });
+    let arg_types = vec![LogicalType::Interval, LogicalType::TimestampTz, LogicalType::Varchar];
     Some(Ok(Resolution { arg_types, return_type: LogicalType::TimestampTz, kernel }))
+}
+
+/// Monday, 2000-01-03.
+const MONDAY_2000: i64 = 10_959 * MICROS_PER_DAY;
+
+/// Zones by name, each looked for once.
+fn zones() -> impl Fn(&str) -> Result<Arc<Zone>> {
+    let cache: Cache<Zone> = Cache::new();
+    move |name| cache.get(name, |n| Zone::named(n).map_err(|e| ExecError::Unsupported(format!("{e}!"))))
+}
+
+/// Width, time, origin on the clock, zone.
+fn by_clock<T: Time>() -> ScalarKernel {
+    let zone = zones();
+    let general = primitive::<(I, T, T, Str), T>({
+        let zone = zones();
+        move |(w, t, origin, name)| {
+            buckets_of::<T>(w, Some(origin))?.start_by(&zone(name)?.clock(), t).map(Some)
+        }
+    });
+    Box::new(move |args, ty, rows, ctx| {
+        if rows == 1 || ![0, 2, 3].iter().all(|&i| is_constant(&args[i])) || args[1].len() != rows {
+            return general(args, ty, rows, ctx);
+        }
+        let origin = args[2].as_primitive::<T>().value(0);
+        let buckets = buckets_of::<T>(args[0].as_primitive::<I>().value(0), Some(origin))?;
+        let zone = zone(args[3].as_string_view().value(0))?;
+        let clock = zone.clock();
+        starts::<T>(&args[1], ty, |t| buckets.find_by(&clock, t))
+    })
 }
 
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
+    type Ns = TimestampNanosecondType;
     let iv = T::Interval;
+    let nanos = T::Timestamp(TimeUnit::Nanosecond);
     let mut d = def(
         "time_bucket",
         "The beginning of the bucket of a width that a time lies in; third: an offset, or an origin",
@@ -228,65 +189,46 @@ pub(super) fn register(r: &mut Registry) {
     );
     for t in [TIMESTAMP, T::TimestampTz] {
         d = d
-            .map(&[iv.clone(), t.clone()], t.clone(), |_| simple(None))
+            .map(&[iv.clone(), t.clone()], t.clone(), |_| simple::<Ts>(None))
             .map(&[iv.clone(), t.clone(), iv.clone()], t.clone(), |_| with_offset())
-            .map(&[iv.clone(), t.clone(), t.clone()], t.clone(), |_| with_origin());
+            .map(&[iv.clone(), t.clone(), t.clone()], t.clone(), |_| with_origin::<Ts>());
     }
-    d = d.custom(
-        &[
-            "(INTERVAL, TIMESTAMP WITH TIME ZONE, VARCHAR) -> TIMESTAMP WITH TIME ZONE",
-            "(INTERVAL, TIMESTAMP WITH TIME ZONE, TIMESTAMP, VARCHAR) -> TIMESTAMP WITH TIME ZONE",
-        ],
-        in_zone,
+    d = d.map(&[iv.clone(), nanos.clone()], nanos.clone(), |_| simple::<Ns>(None)).map(
+        &[iv.clone(), nanos.clone(), nanos.clone()],
+        nanos.clone(),
+        |_| with_origin::<Ns>(),
     );
+    d = d.custom(&["(INTERVAL, TIMESTAMP WITH TIME ZONE, VARCHAR) -> TIMESTAMP WITH TIME ZONE"], in_zone);
     d = d
-        .map(&[iv.clone(), T::Time], T::Time, |_| on_clock(&[1], simple(None)))
+        .map(&[iv.clone(), T::Time], T::Time, |_| on_clock(&[1], simple::<Ts>(None)))
         .map(&[iv.clone(), T::Time, iv.clone()], T::Time, |_| on_clock(&[1], with_offset()))
-        .map(&[iv.clone(), T::Time, T::Time], T::Time, |_| on_clock(&[1, 2], with_origin()));
+        .map(&[iv.clone(), T::Time, T::Time], T::Time, |_| on_clock(&[1, 2], with_origin::<Ts>()));
     r.add(
-        d.map(&[iv.clone(), T::Date], T::Date, |_| on_dates(&[1], simple(None)))
+        d.map(&[iv.clone(), T::Date], T::Date, |_| on_dates(&[1], simple::<Ts>(None)))
             .map(&[iv.clone(), T::Date, iv.clone()], T::Date, |_| on_dates(&[1], with_offset()))
-            .map(&[iv.clone(), T::Date, T::Date], T::Date, |_| on_dates(&[1, 2], with_origin())),
+            .map(&[iv.clone(), T::Date, T::Date], T::Date, |_| on_dates(&[1, 2], with_origin::<Ts>())),
     );
+    let mut d = def(
+        "clock_bucket",
+        "The beginning of the bucket of a width, cut by the clock of a zone and counted from what it shows at an origin, \
+         that a time lies in. Times without a zone are UTC",
+        "clock_bucket(INTERVAL '1 day', TIMESTAMP '2026-03-29 12:00:00', TIMESTAMP '1970-01-01', 'Europe/Berlin')",
+    );
+    for t in [TIMESTAMP, T::TimestampTz] {
+        d = d.map(&[iv.clone(), t.clone(), TIMESTAMP, T::Varchar], t.clone(), |_| by_clock::<Ts>());
+    }
+    r.add(d.map(&[iv.clone(), nanos.clone(), nanos.clone(), T::Varchar], nanos.clone(), |_| by_clock::<Ns>()));
     let mut d = def(
         "date_bin",
         "The beginning of the bucket of a width that a time lies in, counted from 1970 or an origin",
         "date_bin(INTERVAL '15 minutes', TIMESTAMP '2020-02-11 15:44:17', TIMESTAMP '2001-01-01')",
     );
     for t in [TIMESTAMP, T::TimestampTz] {
-        d = d.map(&[iv.clone(), t.clone()], t.clone(), |_| simple(Some(0))).map(
+        d = d.map(&[iv.clone(), t.clone()], t.clone(), |_| simple::<Ts>(Some(0))).map(
             &[iv.clone(), t.clone(), t.clone()],
             t.clone(),
-            |_| with_origin(),
+            |_| with_origin::<Ts>(),
         );
     }
     r.add(d);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exec::cast::parse_time::timestamp;
-
-    fn ts(s: &str) -> i64 {
-        timestamp(s, arrow_schema::TimeUnit::Microsecond).unwrap()
-    }
-
-    #[test]
-    fn buckets() {
-        let minutes = Width::Micros(5 * MICROS_PER_MINUTE);
-        assert_eq!(bucket(minutes, ts("2020-01-01 00:07:00"), None).unwrap(), ts("2020-01-01 00:05:00"));
-        assert_eq!(bucket(minutes, ts("1969-12-31 23:59:59"), None).unwrap(), ts("1969-12-31 23:55:00"));
-        let week = Width::Micros(7 * MICROS_PER_DAY);
-        assert_eq!(bucket(week, ts("2020-01-01"), None).unwrap(), ts("2019-12-30"));
-        assert_eq!(bucket(week, ts("1969-12-31"), None).unwrap(), ts("1969-12-29"));
-        assert_eq!(bucket(Width::Months(3), ts("2020-05-05"), None).unwrap(), ts("2020-04-01"));
-        assert_eq!(bucket(Width::Months(12), ts("1999-05-05"), None).unwrap(), ts("1999-01-01"));
-        let origin = Some(ts("2020-01-01 00:01:00"));
-        assert_eq!(bucket(minutes, ts("2020-01-01 00:07:00"), origin).unwrap(), ts("2020-01-01 00:06:00"));
-        assert_eq!(bucket(minutes, TIMESTAMP_INFINITY, None).unwrap(), TIMESTAMP_INFINITY);
-        assert!(bucket(Width::Micros(MICROS_PER_DAY), i64::MIN + 2, None).is_err());
-        assert!(width_of(IntervalMonthDayNano::new(1, 1, 0)).is_err());
-        assert!(width_of(IntervalMonthDayNano::new(0, -1, 0)).is_err());
-    }
 }

@@ -5,27 +5,25 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::types::ArrowTimestampType;
 use arrow_array::{Array, ArrayRef, PrimitiveArray};
 
 use crate::column::types::LogicalType;
+use crate::exec::buckets::Found;
 use crate::exec::calendar::{TIMESTAMP_INFINITY, timestamp_is_finite};
 use crate::exec::error::Result;
 
 /// Times that are compared at once.
 const TOGETHER: usize = 64;
 
-/// The start of a bucket, and the times that have it: the first, and how many microseconds.
-pub(super) type Bucket = (i64, i64, i64);
-
 /// `find` for each time that is not NULL; it is asked once for times in a row that have the same start. A bucket of no
 /// length is that of its time alone.
-pub(super) fn starts(
+pub(super) fn starts<T: ArrowTimestampType>(
     times: &ArrayRef,
     ty: &LogicalType,
-    find: impl Fn(i64) -> Result<Bucket>,
+    find: impl Fn(i64) -> Result<Found>,
 ) -> Result<ArrayRef> {
-    let times = times.as_primitive::<TimestampMicrosecondType>();
+    let times = times.as_primitive::<T>();
     let mut last = Last { start: 0, from: 0, len: 0 };
     let mut values: Vec<i64> = Vec::with_capacity(times.len());
     match times.nulls().filter(|n| n.null_count() > 0) {
@@ -46,7 +44,7 @@ pub(super) fn starts(
             }
         }
     }
-    let out = PrimitiveArray::<TimestampMicrosecondType>::new(values.into(), times.nulls().cloned());
+    let out = PrimitiveArray::<T>::new(values.into(), times.nulls().cloned());
     Ok(Arc::new(out.with_data_type(ty.arrow())))
 }
 
@@ -68,7 +66,7 @@ impl Last {
         times.iter().fold(0, |signs, t| signs | t.wrapping_sub(self.from) | to.wrapping_sub(*t)) >= 0
     }
 
-    fn start_of(&mut self, t: i64, find: impl Fn(i64) -> Result<Bucket>) -> Result<i64> {
+    fn start_of(&mut self, t: i64, find: impl Fn(i64) -> Result<Found>) -> Result<i64> {
         // A time before the first becomes a huge number.
         if (t.wrapping_sub(self.from) as u64) < self.len {
             return Ok(self.start);
@@ -84,6 +82,7 @@ impl Last {
 #[cfg(test)]
 mod tests {
     use arrow_array::TimestampMicrosecondArray;
+    use arrow_array::types::TimestampMicrosecondType;
     use arrow_schema::TimeUnit;
     use proptest::prelude::*;
 
@@ -119,7 +118,7 @@ mod tests {
                 .map(|(i, t)| (!nulls || i % 3 > 0).then_some(t))
                 .collect();
             let array: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times.clone()));
-            let found = starts(&array, &LogicalType::Timestamp(TimeUnit::Microsecond), find).unwrap();
+            let found = starts::<TimestampMicrosecondType>(&array, &LogicalType::Timestamp(TimeUnit::Microsecond), find).unwrap();
             let found: Vec<_> = found.as_primitive::<TimestampMicrosecondType>().iter().collect();
             let expected: Vec<_> = times.into_iter().map(|t| t.map(|t| find(t).unwrap().0)).collect();
             prop_assert_eq!(found, expected);

@@ -107,7 +107,7 @@ fn timestamps() -> ScalarKernel {
             return general(args, ty, rows, ctx);
         }
         let Some(part) = constant_part(args)? else { return Ok(new_null_array(&ty.arrow(), rows)) };
-        starts(&args[1], ty, |t| {
+        starts::<TimestampMicrosecondType>(&args[1], ty, |t| {
             let start = trunc_timestamp(part, t)?;
             Ok(match fixed(part) {
                 _ if !timestamp_is_finite(t) => (start, t, 0),
