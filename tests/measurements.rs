@@ -57,6 +57,12 @@ fn columns_come_with_points() {
     assert_eq!(rows(&db, "SHOW TAG VALUES FROM mem"), [""; 0]);
     assert_eq!(rows(&db, "SHOW FIELD KEYS FROM cpu"), ["cpu|usage|DOUBLE", "cpu|cores|BIGINT"]);
     assert_eq!(rows(&db, "SHOW SERIES"), ["cpu,host=a,region=eu", "cpu,host=b", "mem"]);
+    assert_eq!(rows(&db, "SHOW SERIES FROM cpu WHERE host = 'b'"), ["cpu,host=b"]);
+    assert_eq!(
+        rows(&db, "SHOW TAG VALUES WITH KEY =~ /^r/ WHERE time >= '1970-01-01T02:00:01+02:00'"),
+        ["cpu|region|eu"]
+    );
+    assert_eq!(rows(&db, "SHOW TAG VALUES FROM cpu WITH KEY !~ /^r/ WHERE usage > 2"), ["cpu|host|b"]);
     // FluxQL sees the time by its mark.
     assert_eq!(rows(&db, "SELECT count(*) FROM cpu EVERY 1h"), ["1970-01-01 00:00:00|2"]);
 }
@@ -453,6 +459,10 @@ fn bad_lines_are_told_by_their_numbers_and_cost_no_other() {
         (b",host=a v=1 1", "measurement has no name"),
         (b"\"cpu\",host=a", "no fields"),
         (b"cpu,host=a v=1,", "no name"),
+        (b"cpu,host=a v=1,,w=1 1", "no name"),
+        (b"cpu,host=a v=1,w,x=1 1", "\"w\" has no value"),
+        (b"cpu,host=a=b v=1 1", "has a = without"),
+        (b"cpu,,host=a v=1 1", "has no value"),
         (b"\x00\x01\x02", "no fields"),
     ];
     let mut lines = vec![];
@@ -504,6 +514,11 @@ fn times_at_the_ends_of_what_can_be_and_clocks_that_go_back() {
     assert!(report.errors.iter().all(|e| e.message.contains("out of range")), "{report:?}");
     assert_eq!(rows(&db, "SELECT v FROM m ORDER BY time"), ["4.0", "3.0", "6.0", "5.0", "7.0"]);
     assert_eq!(rows(&db, "SELECT last(v) FROM m"), ["7.0"]);
+    // Nanoseconds have two infinite times, which are no point's.
+    let lines = format!("n v=1 1\nn v=2 {}\nn v=3 {}\nn v=4 {}", i64::MAX, i64::MAX - 1, i64::MIN);
+    let report = db.import_line_protocol(lines.as_bytes(), ImportOptions::default()).unwrap();
+    assert_eq!(report.errors.iter().map(|e| e.place).collect::<Vec<_>>(), [2, 4], "{report:?}");
+    assert_eq!(rows(&db, "SELECT v FROM n ORDER BY time"), ["1.0", "3.0"]);
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let error = db.write(&[Point::new("m").field("v", bad).at_micros(0)]).unwrap_err();
         assert!(error.to_string().contains("only finite numbers"), "{error}");

@@ -91,7 +91,7 @@ pub fn parse_every(parser: &mut Parser) -> Result<Expr, ParserError> {
     }))
 }
 
-/// `5m`, `5 minutes`, `INTERVAL …` or `'5 minutes'`.
+/// `5m`, `5 minutes`, `INTERVAL …`, `'5 minutes'` or a parameter.
 fn parse_width(parser: &mut Parser) -> Result<Expr, ParserError> {
     if let Some(duration) = parse_duration_literal(parser) {
         return Ok(duration);
@@ -107,6 +107,7 @@ fn parse_width(parser: &mut Parser) -> Result<Expr, ParserError> {
     }
     match &number.token {
         Token::Number(..) | Token::SingleQuotedString(_) => parser.parse_interval(),
+        Token::Placeholder(_) => Ok(Expr::Value(parser.parse_value()?)),
         Token::Word(w) if w.keyword == Keyword::INTERVAL => {
             parser.advance_token();
             parser.parse_interval()

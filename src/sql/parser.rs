@@ -14,8 +14,8 @@ use sqlparser::tokenizer::Token;
 
 use crate::column::words::is_word_of_sql;
 use crate::sql::ast::{
-    Copy, CopyDatabase, CopySubject, ExplainFormat, MeasurementPart, NamedOption, Show, ShowMeasurements, TagNames,
-    Statement, TextSpan,
+    Copy, CopyDatabase, CopySubject, ExplainFormat, MeasurementPart, NamedOption, Show, ShowMeasurements,
+    Statement, TagNames, TextSpan,
 };
 use crate::sql::dialect::FluxDialect;
 use crate::sql::error::{Result, SqlError};

@@ -55,16 +55,25 @@ enum Kind {
 
 impl Buckets {
     fn random(r: &mut Random) -> Self {
-        let zone = r.chance(35).then(|| r.pick(&["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC"]));
+        let zone =
+            r.chance(35).then(|| r.pick(&["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC"]));
         let in_zone = |flux: String| zone.map_or(flux.clone(), |z| format!("{flux} TZ '{z}'"));
         if r.chance(25) {
-            let (width, name) = [("1mo", "month"), ("1q", "quarter"), ("3mo", "quarter"), ("1y", "year"), ("12mo", "year")]
-                [r.below(5) as usize];
+            let (width, name) =
+                [("1mo", "month"), ("1q", "quarter"), ("3mo", "quarter"), ("1y", "year"), ("12mo", "year")]
+                    [r.below(5) as usize];
             let by = if r.chance(30) && name != "month" { 1 + r.below(2) as i64 } else { 0 };
             let shift = if by == 0 { String::new() } else { format!(" OFFSET {by}mo") };
             return Self { flux: in_zone(format!("{width}{shift}")), kind: Kind::Calendar(name, by), zone };
         }
-        let days = [("1d", DAY), ("1w", 7 * DAY), ("2d", 2 * DAY), ("7d", 7 * DAY), ("1w3d", 10 * DAY), ("24h", DAY)];
+        let days = [
+            ("1d", DAY),
+            ("1w", 7 * DAY),
+            ("2d", 2 * DAY),
+            ("7d", 7 * DAY),
+            ("1w3d", 10 * DAY),
+            ("24h", DAY),
+        ];
         let hours = [
             ("15m", 900),
             ("1h", 3_600),
@@ -75,7 +84,8 @@ impl Buckets {
             ("1d12h", 129_600),
             ("2500s", 2_500),
         ];
-        let all: Vec<(&str, i64)> = if zone.is_some() { days.to_vec() } else { [&days[..], &hours[..]].concat() };
+        let all: Vec<(&str, i64)> =
+            if zone.is_some() { days.to_vec() } else { [&days[..], &hours[..]].concat() };
         let (text, width) = all[r.below(all.len() as u64) as usize];
         let (shift_text, shift) = match r.below(10) {
             0 => (" OFFSET 6h", 21_600),
@@ -86,7 +96,11 @@ impl Buckets {
         };
         // Nobody's clock is changed at one of these times, at whatever zone's midnight they are counted from.
         let origin = if matches!(text, "1w" | "7d") { 4 * DAY } else { 0 };
-        Self { flux: in_zone(format!("{text}{shift_text}")), kind: Kind::Seconds(width, origin + shift), zone }
+        Self {
+            flux: in_zone(format!("{text}{shift_text}")),
+            kind: Kind::Seconds(width, origin + shift),
+            zone,
+        }
     }
 
     /// The start of the bucket of a time, in SQL.
@@ -300,7 +314,8 @@ fn grouped(r: &mut Random, values: &[(&str, &str)], can_fill: bool) -> Grouped {
     let (keys, group_by) = keys_of(r);
     let fill = if can_fill { r.pick(&["", "", "null", "none", "previous", "linear", "7"]) } else { "" };
     // A line is drawn between numbers that are not rounded.
-    let fill = if fill == "linear" && values.iter().any(|(flux, _)| !flux.ends_with("(a)") || flux.starts_with("count"))
+    let fill = if fill == "linear"
+        && values.iter().any(|(flux, _)| !flux.ends_with("(a)") || flux.starts_with("count"))
         || fill == "7" && values.iter().any(|(flux, _)| matches!(*flux, "last(b)" | "max(host)"))
     {
         "previous"
@@ -328,12 +343,13 @@ fn grouped(r: &mut Random, values: &[(&str, &str)], can_fill: bool) -> Grouped {
     let first = conditions.first.unwrap_or_else(|| "(SELECT min(t) FROM g)".into());
     let last = conditions.last.unwrap_or_else(|| "(SELECT max(t) FROM g)".into());
     // The end may lie in a bucket that no step comes to.
+    let end = buckets.start(&last);
     let times = format!(
         "SELECT DISTINCT t FROM (SELECT {} AS t FROM generate_series({first}, {last}, INTERVAL {} SECOND) s(x) \
-         UNION ALL SELECT {} WHERE {first} <= {last})",
+         UNION ALL SELECT {end} WHERE {} <= {end})",
         buckets.start("x"),
         buckets.least(),
-        buckets.start(&last)
+        buckets.start(&first),
     );
     let series = if keys.is_empty() {
         "SELECT 1 AS one FROM g LIMIT 1".into()
@@ -345,11 +361,10 @@ fn grouped(r: &mut Random, values: &[(&str, &str)], can_fill: bool) -> Grouped {
         let _ = write!(on, " AND g.{key} IS NOT DISTINCT FROM series.{key}");
     }
     let of_series = keys.iter().fold(String::new(), |out, k| format!("{out}, series.{k}"));
-    let whole = format!(
-        "SELECT times.t{of_series}{} FROM times CROSS JOIN series LEFT JOIN g ON {on}",
-        behind(&xs)
-    );
-    let partition = if keys.is_empty() { String::new() } else { format!("PARTITION BY {} ", keys.join(", ")) };
+    let whole =
+        format!("SELECT times.t{of_series}{} FROM times CROSS JOIN series LEFT JOIN g ON {on}", behind(&xs));
+    let partition =
+        if keys.is_empty() { String::new() } else { format!("PARTITION BY {} ", keys.join(", ")) };
     let over = |frame: &str| format!("OVER ({partition}ORDER BY t ROWS BETWEEN {frame})");
     let (before, after) =
         (over("UNBOUNDED PRECEDING AND CURRENT ROW"), over("CURRENT ROW AND UNBOUNDED FOLLOWING"));
@@ -430,7 +445,8 @@ fn function(r: &mut Random, value: &str) -> (String, String) {
 
 /// The rows of `base`, which has `t`, the keys and `x`, with a function over each series, where there is a value.
 fn with_function(base: &str, keys: &[&str], function: &str) -> String {
-    let partition = if keys.is_empty() { String::new() } else { format!("PARTITION BY {} ", keys.join(", ")) };
+    let partition =
+        if keys.is_empty() { String::new() } else { format!("PARTITION BY {} ", keys.join(", ")) };
     let keys = behind(keys);
     format!(
         "SELECT t{keys}, y FROM (SELECT t{keys}, {function} AS y FROM ({base}) WHERE x IS NOT NULL \
@@ -458,8 +474,11 @@ fn rows_of(r: &mut Random, known: bool) -> (&'static str, &'static [&'static str
         conditions.sql.push(format!("{field} IS NOT NULL"));
     }
     let (keys, group_by) = keys_of(r);
-    let base =
-        format!("SELECT time AS t{}, {field} AS x FROM m{}", behind(keys), Conditions::clause(&conditions.sql));
+    let base = format!(
+        "SELECT time AS t{}, {field} AS x FROM m{}",
+        behind(keys),
+        Conditions::clause(&conditions.sql)
+    );
     (field, keys, format!("{}{group_by}", Conditions::clause(&conditions.flux)), base)
 }
 
@@ -526,7 +545,9 @@ fn newest(r: &mut Random) -> Twins {
             ),
         },
         1 => Twins {
-            flux: format!("SELECT host, region, time, a, n FROM m{flux} LATEST ON time PARTITION BY host, region ORDER BY 1, 2"),
+            flux: format!(
+                "SELECT host, region, time, a, n FROM m{flux} LATEST ON time PARTITION BY host, region ORDER BY 1, 2"
+            ),
             sql: format!(
                 "SELECT host, region, time, a, n FROM m{sql} \
                  QUALIFY row_number() OVER (PARTITION BY host, region ORDER BY time DESC) = 1 \
@@ -569,7 +590,8 @@ fn integral(r: &mut Random) -> Twins {
     let (field, keys, tail, base) = rows_of(r, true);
     let width = [900, 3_600, 21_600, DAY][r.below(4) as usize];
     let (text, micros) = (format!("{width}s"), width * MICROS);
-    let partition = if keys.is_empty() { String::new() } else { format!("PARTITION BY {} ", keys.join(", ")) };
+    let partition =
+        if keys.is_empty() { String::new() } else { format!("PARTITION BY {} ", keys.join(", ")) };
     let named = behind(keys);
     let points = format!(
         "SELECT epoch_us(t) AS t{named}, x::DOUBLE AS x, lead(epoch_us(t)) OVER w AS u, lead(x::DOUBLE) OVER w AS y, \

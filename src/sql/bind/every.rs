@@ -250,7 +250,8 @@ impl Binder<'_> {
         if !has_shifted_literal(syntax) {
             return self.bind_expr(syntax, cx);
         }
-        let Some(time) = cx.scope.time_of(other).map(|time| (other.ty(), time.role == ColumnRole::Time)) else {
+        let Some(time) = cx.scope.time_of(other).map(|time| (other.ty(), time.role == ColumnRole::Time))
+        else {
             return self.bind_expr(syntax, cx);
         };
         self.bind_shifted(syntax, &time, cx)
@@ -547,12 +548,14 @@ impl Binder<'_> {
     }
 }
 
-/// Whether an expression is a text or a number to which something is added, or from which something is taken.
+/// Whether an expression is a text, a number or a parameter to which something is added, or from which something is taken.
 fn has_shifted_literal(syntax: &Syntax) -> bool {
     fn is_literal(syntax: &Syntax) -> bool {
         match syntax {
             Syntax::Nested(inner) => is_literal(inner),
-            Syntax::Value(v) => matches!(v.value, Value::SingleQuotedString(_) | Value::Number(..)),
+            Syntax::Value(v) => {
+                matches!(v.value, Value::SingleQuotedString(_) | Value::Number(..) | Value::Placeholder(_))
+            }
             other => has_shifted_literal(other),
         }
     }

@@ -254,8 +254,10 @@ impl Scope {
             )),
             many => {
                 let names: Vec<_> = many.iter().map(|(r, c)| qualified(&r.name, &c.column.name)).collect();
+                let called = many.iter().filter(|(_, c)| c.column.name.eq_ignore_ascii_case("time")).count();
+                let why = if called == 0 { "none is called" } else { "several are called" };
                 Err(SqlError::binder(format!(
-                    "EVERY cannot choose among {}: none is called \"time\"",
+                    "EVERY cannot choose among {}: {why} \"time\"",
                     names.join(", ")
                 ))
                 .hint("Select one AS time in a subquery, or use time_bucket in GROUP BY."))

@@ -424,7 +424,8 @@ impl Binder<'_> {
         let spread = self.call("-", vec![greatest, least]).map_err(|e| e.at_span(function.span()))?;
         let Aggregates::Collected(collector) = &mut cx.aggregates else { return Ok(spread) };
         let known: ColumnSet = collector.calls.iter().map(|(column, _)| column.id).collect();
-        if collector.bucket.is_none() || ColumnSet::of(&spread).intersection(&known) != ColumnSet::of(&spread) {
+        if collector.bucket.is_none() || ColumnSet::of(&spread).intersection(&known) != ColumnSet::of(&spread)
+        {
             return Ok(spread);
         }
         if let Some(same) = collector.composites.iter().find(|d| same_expr(&d.expr, &spread)) {

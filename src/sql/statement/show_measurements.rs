@@ -51,9 +51,7 @@ pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Fa
             let mut parts = vec![];
             for table in &tables {
                 let is_named = |tag: &ColumnDefinition| match keys {
-                    TagNames::Named(keys) => {
-                        keys.iter().any(|key| key.value.eq_ignore_ascii_case(&tag.name))
-                    }
+                    TagNames::Named(keys) => keys.iter().any(|key| key.value.eq_ignore_ascii_case(&tag.name)),
                     TagNames::All | TagNames::Matching { .. } => true,
                 };
                 for tag in tags(table).filter(|tag| is_named(tag)) {

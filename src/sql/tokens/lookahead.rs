@@ -94,7 +94,7 @@ pub(super) fn is_operand(token: Option<&Token>) -> bool {
 /// EVERY is a word like any other unless a duration follows, which no name may be followed by.
 pub(super) fn is_every_clause(raw: &[TokenWithSpan], i: usize) -> bool {
     match next(raw, i) {
-        Some(Token::Number(..) | Token::SingleQuotedString(_)) => true,
+        Some(Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_)) => true,
         Some(Token::Word(w)) if w.keyword == Keyword::INTERVAL => {
             matches!(nth(raw, i, 1), Some(Token::Number(..) | Token::SingleQuotedString(_)))
         }

@@ -217,7 +217,9 @@ pub(super) fn register(r: &mut Registry) {
     for t in [TIMESTAMP, T::TimestampTz] {
         d = d.map(&[iv.clone(), t.clone(), TIMESTAMP, T::Varchar], t.clone(), |_| by_clock::<Ts>());
     }
-    r.add(d.map(&[iv.clone(), nanos.clone(), nanos.clone(), T::Varchar], nanos.clone(), |_| by_clock::<Ns>()));
+    r.add(
+        d.map(&[iv.clone(), nanos.clone(), nanos.clone(), T::Varchar], nanos.clone(), |_| by_clock::<Ns>()),
+    );
     let mut d = def(
         "date_bin",
         "The beginning of the bucket of a width that a time lies in, counted from 1970 or an origin",
