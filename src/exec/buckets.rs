@@ -186,14 +186,20 @@ impl Buckets {
     pub fn next_by(&self, clock: &Clock<'_>, start: i64) -> Result<i64> {
         match self.width {
             Width::Ticks(width) if self.is_short() => {
+                let ticks = Ticks { clock, per_second: self.per_second };
                 let mut time = start;
                 // A bucket in which the clock is put back may be longer than its width, by less than that.
                 for _ in 0..3 {
                     time = time.checked_add(width).ok_or_else(out_of_range)?;
                     let next = self.start_by(clock, time)?;
-                    if next > start {
-                        return Ok(next);
+                    if next <= start {
+                        continue;
                     }
+                    // Where the clock is put forward over a start, one more bucket may begin.
+                    return match ticks.since(next).filter(|since| (start + 1..next).contains(since)) {
+                        Some(since) if self.start_by(clock, since)? == since => Ok(since),
+                        _ => Ok(next),
+                    };
                 }
                 Err(out_of_range())
             }

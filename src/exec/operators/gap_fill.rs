@@ -91,7 +91,7 @@ pub(crate) fn gap_fill(
     for (c, array) in flat.iter().enumerate() {
         // The row behind the last holds what a gap gets.
         let (indices, filler) = if c == spec.time {
-            columns.push(kind.array(&out.times, &out.valid, array.data_type())?);
+            columns.push(kind.array(&out.all_times(array)?, array.data_type())?);
             continue;
         } else if spec.series.contains(&c) {
             (UInt32Array::from_iter_values(out.of_series.iter().copied()), None)
@@ -143,7 +143,7 @@ trait Unit: Copy {
     fn per_second(self) -> i64;
 
     /// Times as a column of that type.
-    fn array(self, times: &[i64], valid: &[bool], to: &DataType) -> Result<ArrayRef>;
+    fn array(self, times: &PrimitiveArray<Int64Type>, to: &DataType) -> Result<ArrayRef>;
 }
 
 impl Unit for TimeUnit {
@@ -156,11 +156,8 @@ impl Unit for TimeUnit {
         }
     }
 
-    fn array(self, times: &[i64], valid: &[bool], to: &DataType) -> Result<ArrayRef> {
-        let values: PrimitiveArray<Int64Type> =
-            times.iter().zip(valid).map(|(&t, &valid)| valid.then_some(t)).collect();
-        let values: ArrayRef = Arc::new(values);
-        cast(&values, to).map_err(|e| ExecError::Internal(e.to_string()))
+    fn array(self, times: &PrimitiveArray<Int64Type>, to: &DataType) -> Result<ArrayRef> {
+        cast(times, to).map_err(|e| ExecError::Internal(e.to_string()))
     }
 }
 
@@ -259,6 +256,20 @@ impl Rows {
             self.push(at, Some(row), of_series);
         }
         Ok(())
+    }
+
+    /// The times of all rows; those that one cannot count from are what they are in the input's column.
+    fn all_times(&self, input: &ArrayRef) -> Result<PrimitiveArray<Int64Type>> {
+        let input = cast(input, &DataType::Int64).map_err(|e| ExecError::Internal(e.to_string()))?;
+        let input = input.as_primitive::<Int64Type>();
+        let time = |i: usize| {
+            if self.valid[i] {
+                return Some(self.times[i]);
+            }
+            let row = self.at[i]? as usize;
+            input.is_valid(row).then(|| input.value(row))
+        };
+        Ok((0..self.times.len()).map(time).collect())
     }
 
     /// Rows of the input where there are any.

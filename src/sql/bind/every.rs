@@ -58,31 +58,20 @@ impl Bucket {
 
     /// The end of the bucket that starts at a time.
     pub fn end_of(&self, binder: &mut Binder<'_>, start: Expr) -> Result<Expr> {
-        const TWO_HOURS: i64 = 2 * 3_600_000_000_000;
         let ty = start.ty();
-        let Step { months, days, nanos } = self.width;
-        let mut later = |from: &Expr, days: i32, nanos: i64| {
-            let by = Expr::literal(Scalar::Interval { months, days, nanos }, LogicalType::Interval);
-            let time = binder.call("+", vec![from.clone(), by])?;
-            coerce::explicit(time, &ty, false)
-        };
-        if self.zone.is_none() {
-            return later(&start, days, nanos);
+        match &self.start {
+            Expr::Call { args, .. } if self.zone.is_some() => {
+                let mut args = args.clone();
+                args[1] = start;
+                binder.call("clock_bucket_end", args)
+            }
+            _ => {
+                let Step { months, days, nanos } = self.width;
+                let width = Expr::literal(Scalar::Interval { months, days, nanos }, LogicalType::Interval);
+                let end = binder.call("+", vec![start, width])?;
+                coerce::explicit(end, &ty, false)
+            }
         }
-        // The start of the bucket that a time somewhat behind the end is in, whatever is done to the clock.
-        let start_of = |time: Expr| Ok(self.start_of(&coerce::explicit(time, &self.time.ty(), false)?));
-        if months != 0 {
-            return start_of(later(&start, days + 5, nanos)?);
-        }
-        if self.nanos().is_none_or(|nanos| nanos >= NANOS_PER_DAY) {
-            return start_of(later(&start, days, nanos + TWO_HOURS)?);
-        }
-        // Where the clock is put back, a bucket may be longer than its width.
-        let once = later(&start, days, nanos)?;
-        let twice = later(&once, days, nanos)?;
-        let (once, twice) = (start_of(once)?, start_of(twice)?);
-        let is_behind = coerce::compare(CompareOp::Gt, once.clone(), start)?;
-        Ok(Expr::Case { branches: vec![(is_behind, once)], otherwise: Some(Box::new(twice)), ty })
     }
 }
 
@@ -210,8 +199,9 @@ impl Binder<'_> {
                 let zone = Expr::literal(Scalar::Text(Arc::clone(name)), LogicalType::Varchar);
                 self.call("clock_bucket", vec![width_literal, at, origin, zone])
             }
+            // Counted from the same instant, whatever zone the session is in.
             None => {
-                let origin = coerce::explicit(origin, &instant, false)?;
+                let origin = Expr::literal(Scalar::Int(ticks), instant);
                 self.call("time_bucket", vec![width_literal, at, origin])
             }
         };

@@ -18,7 +18,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::ArgInfo;
 use crate::exec::functions::ScalarKernel;
 use crate::exec::functions::kernel::{Cache, Str, primitive};
-use crate::exec::functions::registry::{Registry, Resolution, def};
+use crate::exec::functions::registry::{Make, Registry, Resolution, def};
 use crate::exec::zone::Zone;
 
 type I = IntervalMonthDayNanoType;
@@ -156,7 +156,7 @@ fn zones() -> impl Fn(&str) -> Result<Arc<Zone>> {
     move |name| cache.get(name, |n| Zone::named(n).map_err(|e| ExecError::Unsupported(format!("{e}!"))))
 }
 
-/// Width, time, origin on the clock, zone.
+/// Width, time, origin on the clock, zone: the start of the bucket.
 fn by_clock<T: Time>() -> ScalarKernel {
     let zone = zones();
     let general = primitive::<(I, T, T, Str), T>({
@@ -174,6 +174,20 @@ fn by_clock<T: Time>() -> ScalarKernel {
         let zone = zone(args[3].as_string_view().value(0))?;
         let clock = zone.clock();
         starts::<T>(&args[1], ty, |t| buckets.find_by(&clock, t))
+    })
+}
+
+/// The same, but the start of the bucket behind it.
+fn end_by_clock<T: Time>() -> ScalarKernel {
+    let zone = zones();
+    primitive::<(I, T, T, Str), T>(move |(w, t, origin, name)| {
+        if !timestamp_is_finite(t) {
+            return Ok(Some(t));
+        }
+        let buckets = buckets_of::<T>(w, Some(origin))?;
+        let zone = zone(name)?;
+        let clock = zone.clock();
+        buckets.next_by(&clock, buckets.start_by(&clock, t)?).map(Some)
     })
 }
 
@@ -208,18 +222,27 @@ pub(super) fn register(r: &mut Registry) {
             .map(&[iv.clone(), T::Date, iv.clone()], T::Date, |_| on_dates(&[1], with_offset()))
             .map(&[iv.clone(), T::Date, T::Date], T::Date, |_| on_dates(&[1, 2], with_origin::<Ts>())),
     );
-    let mut d = def(
+    let of_clock = |name, description, example, kernels: [Make; 2]| {
+        let [micros, of_nanos] = kernels;
+        let mut d = def(name, description, example);
+        for t in [TIMESTAMP, T::TimestampTz] {
+            d = d.map(&[iv.clone(), t.clone(), TIMESTAMP, T::Varchar], t, micros);
+        }
+        d.map(&[iv.clone(), nanos.clone(), nanos.clone(), T::Varchar], nanos.clone(), of_nanos)
+    };
+    r.add(of_clock(
         "clock_bucket",
         "The beginning of the bucket of a width, cut by the clock of a zone and counted from what it shows at an origin, \
          that a time lies in. Times without a zone are UTC",
         "clock_bucket(INTERVAL '1 day', TIMESTAMP '2026-03-29 12:00:00', TIMESTAMP '1970-01-01', 'Europe/Berlin')",
-    );
-    for t in [TIMESTAMP, T::TimestampTz] {
-        d = d.map(&[iv.clone(), t.clone(), TIMESTAMP, T::Varchar], t.clone(), |_| by_clock::<Ts>());
-    }
-    r.add(
-        d.map(&[iv.clone(), nanos.clone(), nanos.clone(), T::Varchar], nanos.clone(), |_| by_clock::<Ns>()),
-    );
+        [|_| by_clock::<Ts>(), |_| by_clock::<Ns>()],
+    ));
+    r.add(of_clock(
+        "clock_bucket_end",
+        "The end of what clock_bucket is the beginning of",
+        "clock_bucket_end(INTERVAL '1 day', TIMESTAMP '2026-03-29 12:00:00', TIMESTAMP '1970-01-01', 'Europe/Berlin')",
+        [|_| end_by_clock::<Ts>(), |_| end_by_clock::<Ns>()],
+    ));
     let mut d = def(
         "date_bin",
         "The beginning of the bucket of a width that a time lies in, counted from 1970 or an origin",
