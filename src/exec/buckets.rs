@@ -141,10 +141,15 @@ impl Buckets {
         }
         let clock = Ticks { clock, per_second: self.per_second };
         let local = clock.local(time)?;
-        let start = self.start(local)?;
         if !self.is_short() {
-            return clock.first_instant(start);
+            // What is shown again is in the bucket that the clock had come to.
+            let shown = match clock.since(time) {
+                Some(since) => clock.local(since - 1)?,
+                None => local,
+            };
+            return clock.first_instant(self.start(local.max(shown))?);
         }
+        let start = self.start(local)?;
         let same_offset = time.checked_sub(local - start).ok_or_else(out_of_range)?;
         let Some(since) = clock.since(time).filter(|since| *since > same_offset) else {
             return Ok(same_offset);
@@ -169,8 +174,15 @@ impl Buckets {
         }
         // While the clock is not changed.
         let clock = Ticks { clock, per_second: self.per_second };
-        let (_, from, len) = self.find(clock.local(time)?)?;
-        let ahead = clock.local(time)? - time;
+        let local = clock.local(time)?;
+        if !self.is_short()
+            && let Some(since) = clock.since(time)
+            && clock.local(since - 1)? >= local
+        {
+            return Ok((start, time, 1));
+        }
+        let (_, from, len) = self.find(local)?;
+        let ahead = local - time;
         let from = from.checked_sub(ahead).ok_or_else(out_of_range)?;
         let (since, until) = (clock.since(time).unwrap_or(from).max(from), clock.until(time));
         let to = from.checked_add(len).ok_or_else(out_of_range)?;
