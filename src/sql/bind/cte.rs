@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{self, Ident, Query, SetExpr, SetOperator, SetQuantifier};
 
+use crate::exec::expr::Expr;
 use crate::exec::plan::Recursion;
 use crate::exec::source::Source;
 use crate::sql::bind::from::{Bound, storable};
@@ -19,7 +20,7 @@ use crate::sql::bind::{Binder, BoundQuery};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
 use crate::sql::optimize::columns::{ColumnSet, copy_with_fresh_ids};
-use crate::sql::optimize::exprs::is_volatile;
+use crate::sql::optimize::exprs::{DEAR, cost, is_volatile};
 use crate::sql::plan::{Column, ColumnIds, CteId, Definition, LogicalPlan};
 use crate::sql::reserved::check_name;
 use crate::sql::walk;
@@ -353,7 +354,7 @@ pub(super) fn close_frame(frame: Frame, mut plan: LogicalPlan, ids: &mut ColumnI
         let uses = count_scans(&plan, definition.id);
         let once = match definition.materialized {
             Some(materialized) => materialized && uses > 0,
-            None => uses > 1 && is_worth_keeping(&definition.plan, uses),
+            None => uses > 1 && is_worth_keeping(&definition, &plan, uses),
         };
         if once {
             plan = LogicalPlan::With {
@@ -375,9 +376,10 @@ fn count_scans(plan: &LogicalPlan, cte: CteId) -> usize {
         + plan.inputs().into_iter().map(|p| count_scans(p, cte)).sum::<usize>()
 }
 
-/// Whether computing a plan once and keeping its rows beats computing it for each use: it has fewer rows than
-/// what it reads, gives other rows each time, or is big.
-fn is_worth_keeping(plan: &LogicalPlan, uses: usize) -> bool {
+/// Whether computing a CTE once and keeping its rows beats computing it for each use in a plan: it has fewer rows than what
+/// it reads, gives other rows each time, or is big; or its conditions are dear and no use looks at some of its rows only,
+/// as conditions of the use would come before those.
+fn is_worth_keeping(cte: &BoundCte, plan: &LogicalPlan, uses: usize) -> bool {
     fn cuts_down(plan: &LogicalPlan) -> bool {
         matches!(
             plan,
@@ -393,7 +395,41 @@ fn is_worth_keeping(plan: &LogicalPlan, uses: usize) -> bool {
     fn operators(plan: &LogicalPlan) -> usize {
         1 + plan.inputs().into_iter().map(operators).sum::<usize>()
     }
-    cuts_down(plan) || operators(plan).saturating_mul(uses - 1) > INLINED_MAX
+    cuts_down(&cte.plan)
+        || operators(&cte.plan).saturating_mul(uses - 1) > INLINED_MAX
+        || (has_dear_conditions(&cte.plan) && !is_narrowed(plan, cte.id))
+}
+
+fn has_dear_conditions(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Filter { predicates, .. } if predicates.iter().any(|e| cost(e) >= DEAR))
+        || plan.inputs().into_iter().any(has_dear_conditions)
+}
+
+/// Whether a condition in a plan is about the rows of one scan of a CTE and nothing else.
+fn is_narrowed(plan: &LogicalPlan, cte: CteId) -> bool {
+    fn add_scans(plan: &LogicalPlan, cte: CteId, out: &mut Vec<ColumnSet>) {
+        if let LogicalPlan::CteScan { id, .. } = plan
+            && *id == cte
+        {
+            out.push(ColumnSet::yielded(plan));
+        }
+        plan.inputs().into_iter().for_each(|input| add_scans(input, cte, out));
+    }
+    fn narrows(plan: &LogicalPlan, scans: &[ColumnSet]) -> bool {
+        let conditions = match plan {
+            LogicalPlan::Filter { predicates, .. } => &predicates[..],
+            LogicalPlan::Join { on, .. } => &on[..],
+            _ => &[],
+        };
+        let is_about_one = |e: &Expr| {
+            let columns = ColumnSet::of(e);
+            !columns.is_empty() && scans.iter().any(|scan| columns.is_subset(scan))
+        };
+        conditions.iter().any(is_about_one) || plan.inputs().into_iter().any(|input| narrows(input, scans))
+    }
+    let mut scans = vec![];
+    add_scans(plan, cte, &mut scans);
+    narrows(plan, &scans)
 }
 
 /// Puts a definition in the place of the scans of it.

@@ -11,6 +11,9 @@ use crate::exec::functions::ScalarFunction;
 use crate::sql::optimize::columns::ColumnSet;
 use crate::sql::parameter;
 
+/// The [`cost`] of calling a function, and more.
+pub const DEAR: u32 = 16;
+
 /// A boolean constant.
 pub fn boolean(value: bool) -> Expr {
     Expr::Literal { value: Scalar::Boolean(value), ty: LogicalType::Boolean }
@@ -264,4 +267,29 @@ pub fn is_deeper_than(e: &Expr, limit: usize) -> bool {
         stack.extend(e.children().into_iter().map(|c| (c, depth + 1)));
     }
     false
+}
+
+/// What computing an expression costs, roughly: how many values could be compared meanwhile. Conditions of a scan are tested in
+/// this order: what statistics and encodings can decide, then what is cheap, then the rest. Reading a text as something
+/// else is dear, and may fail for texts that what is cheaper drops.
+pub fn cost(e: &Expr) -> u32 {
+    fn operations(e: &Expr) -> u32 {
+        let here = match e {
+            Expr::Column { .. } | Expr::Literal { .. } => 0,
+            Expr::Compare { .. } | Expr::IsNull { .. } | Expr::Not(_) | Expr::And(_) | Expr::Or(_) => 1,
+            Expr::InList { .. } => 2,
+            Expr::Cast { input, .. } if input.ty() == LogicalType::Varchar => DEAR,
+            Expr::Cast { .. } => 4,
+            Expr::Case { .. } | Expr::Coalesce(_) => 8,
+            Expr::Call { function, .. } if is_operator(function.name) => 4,
+            Expr::Call { .. } => DEAR,
+        };
+        here + e.children().into_iter().map(operations).sum::<u32>()
+    }
+    operations(e)
+}
+
+/// Whether a function is called by a sign: arithmetic, for the most part.
+fn is_operator(name: &str) -> bool {
+    !name.contains(char::is_alphanumeric)
 }

@@ -2,11 +2,12 @@
 //! conditions above allow it.
 
 use crate::column::predicate::CompareOp;
-use crate::column::types::LogicalType;
 use crate::exec::context::ExecContext;
 use crate::exec::expr::Expr;
 use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute};
-use crate::sql::optimize::exprs::{boolean, is_boolean, is_volatile, rejects_null, same, split_conjunction};
+use crate::sql::optimize::exprs::{
+    boolean, cost, is_boolean, is_volatile, rejects_null, same, split_conjunction,
+};
 use crate::sql::optimize::infer::{EqualColumns, add_by_equality, add_from_alternatives};
 use crate::sql::optimize::properties::{has_exactly_one_row, has_one_partner, is_never_null, never_null};
 use crate::sql::optimize::simplify::simplify_conditions;
@@ -399,34 +400,10 @@ fn equate_if_never_null(on: &mut [Expr], kind: &JoinType, left: &LogicalPlan, ri
     }
 }
 
-/// The order in which conditions of a scan are tested: what statistics and encodings can decide, then what is cheap, then the
-/// rest; what costs the same keeps its place. Reading a text as something else is dear, and may fail for texts that what is
-/// cheaper drops.
-fn cost(e: &Expr) -> u32 {
-    fn operations(e: &Expr) -> u32 {
-        let here = match e {
-            Expr::Column { .. } | Expr::Literal { .. } => 0,
-            Expr::Compare { .. } | Expr::IsNull { .. } | Expr::Not(_) | Expr::And(_) | Expr::Or(_) => 1,
-            Expr::InList { .. } => 2,
-            Expr::Cast { input, .. } if input.ty() == LogicalType::Varchar => 16,
-            Expr::Cast { .. } => 4,
-            Expr::Case { .. } | Expr::Coalesce(_) => 8,
-            Expr::Call { function, .. } if is_operator(function.name) => 4,
-            Expr::Call { .. } => 16,
-        };
-        here + e.children().into_iter().map(operations).sum::<u32>()
-    }
-    operations(e)
-}
-
-/// Whether a function is called by a sign: arithmetic, for the most part.
-fn is_operator(name: &str) -> bool {
-    !name.contains(char::is_alphanumeric)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::column::types::LogicalType;
     use crate::exec::expr::CompareOp::*;
     use crate::sql::explain::render_logical;
     use crate::sql::optimize::testing::{Query, assert_plan, context, filter, join};
