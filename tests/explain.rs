@@ -474,12 +474,17 @@ fn operators_go_by_their_names() {
 fn a_cte_is_kept_where_its_conditions_are_dear_and_no_use_looks_at_a_part_only() {
     let connection = database();
     let scans = |condition: &str, uses: &str| {
-        let sql = format!("EXPLAIN WITH c AS (SELECT * FROM t WHERE {condition}) SELECT count(*) FROM {uses}");
+        let sql =
+            format!("EXPLAIN WITH c AS (SELECT * FROM t WHERE {condition}) SELECT count(*) FROM {uses}");
         text(&connection, &sql, 1).matches("SCAN t ").count()
     };
     let dear = "substring(w, 6, 1) IN ('1', '3')";
     assert_eq!(scans(dear, "c WHERE k > (SELECT avg(k) FROM c)"), 1);
     assert_eq!(scans(dear, "c x JOIN c y ON x.i = y.i + 1"), 1);
     assert_eq!(scans("k > 20", "c WHERE k > (SELECT avg(k) FROM c)"), 2, "it is not dear");
-    assert_eq!(scans(dear, "c x JOIN c y ON x.i = y.i + 1 AND y.i < 1000"), 2, "some row groups are all that is read");
+    assert_eq!(
+        scans(dear, "c x JOIN c y ON x.i = y.i + 1 AND y.i < 1000"),
+        2,
+        "some row groups are all that is read"
+    );
 }

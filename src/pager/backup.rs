@@ -4,7 +4,7 @@ use super::error::{PagerError, Result};
 use super::file::File;
 use super::log::frame::{FRAME_HEADER_BYTES, FrameHeader, LogContent, write_frame};
 use super::page::{Extent, FIRST_DATA_PAGE};
-use super::store::Snapshot;
+use super::snapshot::Snapshot;
 use super::superblock::{HAS_LOG, LOG_MARKED, Superblock};
 
 /// Bytes that are copied at a time.

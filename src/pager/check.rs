@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use super::error::PagerError;
 use super::heap::{HeapPage, Slot, SlotId};
 use super::page::{Extent, FIRST_DATA_PAGE, PageId};
-use super::store::{Snapshot, read_chained};
+use super::record::read_chained;
+use super::snapshot::Snapshot;
 
 /// Who a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use super::page::{
     DEFAULT_PAGE_SIZE, FIRST_DATA_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageHeader, PageId, PageKind, get_u64,
     is_page_size,
 };
+use super::record::{read_record, read_space_table};
 use super::space::SpaceTable;
-use super::store::{read_record, read_space_table};
 use super::superblock::{SlotState, Slots, Superblock};
 
 /// A file under inspection.

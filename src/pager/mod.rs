@@ -18,7 +18,10 @@
 //! | `heap.rs` | slotted pages and overflow chains |
 //! | `alloc.rs`, `space.rs` | free space in memory and on disk |
 //! | `log/` | commits that need no superblock: frames, group commit, recovery |
-//! | `store.rs`, `txn.rs` | the open file, its readers and its writer |
+//! | `create.rs` | making a database of an empty file |
+//! | `store.rs` | the open file: what is current, who reads it, and how |
+//! | `snapshot.rs`, `txn.rs` | a reader, and the writer |
+//! | `record.rs` | records in heap pages and chains |
 //! | `backup.rs` | a copy of one commit |
 //! | `check.rs` | accounting: every page has one owner |
 //! | `metrics.rs` | what making things durable takes, for a recorder of the program |
@@ -27,6 +30,7 @@
 mod alloc;
 mod backup;
 mod check;
+mod create;
 mod draft;
 mod error;
 pub mod fault;
@@ -43,6 +47,8 @@ mod metrics;
 mod os_file;
 mod page;
 mod range_lock;
+mod record;
+mod snapshot;
 mod space;
 mod store;
 mod superblock;
@@ -64,7 +70,8 @@ pub use page::{
     DEFAULT_PAGE_SIZE, Extent, FIRST_DATA_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PAGE_HEADER_BYTES, PageHeader,
     PageId, PageKind, checksum,
 };
+pub use snapshot::Snapshot;
 pub use space::{FreeRange, SpaceTable, SparseHeapPage};
-pub use store::{News, Options, Pager, Roots, Snapshot};
+pub use store::{News, Options, Pager, Roots};
 pub use superblock::{FORMAT_VERSION, SUPERBLOCK_BYTES, SlotState, Slots, Superblock, is_database};
 pub use txn::WriteTxn;

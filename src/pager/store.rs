@@ -15,18 +15,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use super::alloc::{RangeSet, Space};
+use super::create::{create, is_unfinished_creation, random_id, random_salt};
 use super::error::{PagerError, Result};
 use super::file::{Announced, File, Peers};
-use super::heap::{HeapPage, Slot, SlotId, chain_payload, read_chained_page};
+use super::heap::SlotId;
 use super::log::{Carried, Log};
-use super::memory_file::{MemoryFile, aligned_copy};
+use super::memory_file::MemoryFile;
 use super::os_file::{self, Access, OsFile};
-use super::page::{
-    DEFAULT_PAGE_SIZE, Extent, FIRST_DATA_PAGE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageHeader, PageId, PageKind,
-    checksum, is_page_size,
-};
-use super::space::SpaceTable;
-use super::superblock::{FORMAT_VERSION, MAGIC, SUPERBLOCK_BYTES, SlotState, Slots, Superblock};
+use super::page::{DEFAULT_PAGE_SIZE, Extent, FIRST_DATA_PAGE, PageId};
+use super::record::read_space_table;
+use super::snapshot::{HeldSlice, Snapshot};
+use super::superblock::{Slots, Superblock};
 use super::txn::WriteTxn;
 use crate::sync::{Condvar, Mutex};
 
@@ -65,12 +64,6 @@ pub struct Pager {
     pub(super) inner: Arc<Inner>,
 }
 
-/// One commit, as a reader sees it. While it lives, nothing that the commit refers to is reused.
-pub struct Snapshot {
-    inner: Arc<Inner>,
-    superblock: Superblock,
-}
-
 /// What another process has committed.
 #[derive(Debug)]
 pub enum News {
@@ -89,9 +82,9 @@ pub(super) struct Inner {
     pub(super) read_only: bool,
     /// Another process may be writing.
     pub(super) follows: bool,
-    current: Mutex<Current>,
+    pub(super) current: Mutex<Current>,
     /// Page ranges that a slice of the mapping shows, with the number of slices.
-    held: Mutex<HashMap<(u64, u64), usize>>,
+    pub(super) held: Mutex<HashMap<(u64, u64), usize>>,
     /// Read with the first write.
     pub(super) space: Mutex<Option<Space>>,
     /// Whether a transaction runs.
@@ -105,10 +98,10 @@ pub(super) struct Inner {
     lost: Option<String>,
 }
 
-struct Current {
+pub(super) struct Current {
     superblock: Superblock,
     /// Number of snapshots by sequence.
-    pins: BTreeMap<u64, usize>,
+    pub(super) pins: BTreeMap<u64, usize>,
     /// The oldest commit that is looked at, as a writer in another process was told it.
     told: u64,
 }
@@ -355,7 +348,7 @@ impl Inner {
     }
 
     /// Tells a writer in another process which commits are not looked at any more.
-    fn tell(&self, current: &mut Current) {
+    pub(super) fn tell(&self, current: &mut Current) {
         if !self.follows {
             return;
         }
@@ -430,7 +423,13 @@ impl Inner {
     /// The one function that reads committed bytes: `bytes` of them, from `offset` within `extent`.
     ///
     /// The slice keeps the pages from being reused, so it outlives the snapshot safely.
-    fn read(self: &Arc<Self>, extent: Extent, view: &Superblock, offset: u64, bytes: usize) -> Result<Bytes> {
+    pub(super) fn read(
+        self: &Arc<Self>,
+        extent: Extent,
+        view: &Superblock,
+        offset: u64,
+        bytes: usize,
+    ) -> Result<Bytes> {
         let page_count = view.page_count;
         let inside = extent.start.0 >= FIRST_DATA_PAGE
             && extent.pages > 0
@@ -540,197 +539,6 @@ impl Inner {
     }
 }
 
-/// Walks the chain of the free-space table. Returns the table and the chain's pages.
-pub(super) fn read_space_table(
-    superblock: &Superblock,
-    read: impl Fn(PageId) -> Result<Bytes>,
-) -> Result<(SpaceTable, Vec<u64>)> {
-    let Some(root) = superblock.space_root else { return Ok((SpaceTable::default(), Vec::new())) };
-    let mut content = Vec::new();
-    let mut pages = Vec::new();
-    let mut next = Some(root);
-    // The superblock says how many pages there are, so a chain that bites its tail ends as well.
-    for index in 0..superblock.space_pages {
-        let page = next.ok_or_else(|| PagerError::corrupt_page(root, "the free-space table ends early"))?;
-        let bytes = read(page)?;
-        let index = u32::try_from(index).map_err(|_| PagerError::corrupt_page(page, "an endless chain"))?;
-        let (header, payload) = read_chained_page(&bytes, page, PageKind::Space, index)?;
-        check_sequence(header, superblock.sequence)?;
-        content.extend_from_slice(payload);
-        pages.push(page.0);
-        next = header.next;
-    }
-    Ok((SpaceTable::parse(&content, superblock.page_count, root)?, pages))
-}
-
-/// A page that a later commit wrote cannot belong to this one: its space was reused.
-pub(super) fn check_sequence(header: PageHeader, sequence: u64) -> Result<()> {
-    if header.sequence > sequence {
-        return Err(PagerError::corrupt_page(
-            header.page,
-            format!("written by commit {}, but read as of commit {sequence}", header.sequence),
-        ));
-    }
-    Ok(())
-}
-
-/// Reads a record through `read`, which gives whole pages that may be trusted to be those asked for.
-pub(super) fn read_record(
-    slot: SlotId,
-    sequence: u64,
-    page_size: usize,
-    page_count: u64,
-    read: impl Fn(PageId) -> Result<Bytes>,
-) -> Result<Bytes> {
-    let bytes = read(slot.page())?;
-    let page = HeapPage::parse(&bytes, slot.page())?;
-    check_sequence(page.header, sequence)?;
-    match page.slot(slot.slot())? {
-        Slot::Inline { offset, length } => Ok(bytes.slice(offset..offset + length)),
-        chained @ Slot::Chained { .. } => {
-            read_chained(chained, slot, sequence, page_size, page_count, read, |_| ())
-        }
-    }
-}
-
-/// Reads a record in overflow pages, and names each page to `visit`.
-pub(super) fn read_chained(
-    record: Slot,
-    slot: SlotId,
-    sequence: u64,
-    page_size: usize,
-    page_count: u64,
-    read: impl Fn(PageId) -> Result<Bytes>,
-    mut visit: impl FnMut(PageId),
-) -> Result<Bytes> {
-    let Slot::Chained { first, pages, checksum: expected, length } = record else { return Ok(Bytes::new()) };
-    let fail = |what: String| PagerError::corrupt_page(slot.page(), format!("slot {}: {what}", slot.slot()));
-    if u64::from(pages) > page_count || length > pages as usize * chain_payload(page_size) {
-        return Err(fail(format!("{length} bytes in {pages} overflow pages do not fit the file")));
-    }
-    let mut record = Vec::with_capacity(length);
-    let mut next = Some(first);
-    for index in 0..pages {
-        let page = next.ok_or_else(|| fail(format!("its chain ends after {index} of {pages} pages")))?;
-        let bytes = read(page)?;
-        let (header, payload) = read_chained_page(&bytes, page, PageKind::Overflow, index)?;
-        check_sequence(header, sequence)?;
-        record.extend_from_slice(payload);
-        visit(page);
-        next = header.next;
-    }
-    if record.len() != length || checksum(&record) != expected {
-        return Err(fail(format!("its {pages} overflow pages do not hold the record it names")));
-    }
-    Ok(aligned_copy(0, &record))
-}
-
-impl Snapshot {
-    /// The commit's number.
-    pub fn sequence(&self) -> u64 {
-        self.superblock.sequence
-    }
-
-    /// The commit's superblock.
-    pub fn superblock(&self) -> &Superblock {
-        &self.superblock
-    }
-
-    /// Fails if the file has lost something since it was opened, so that what was read may be wrong.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn check_readable(&self) -> Result<()> {
-        self.inner.readable()
-    }
-
-    /// The roots that the commit set.
-    pub fn roots(&self) -> Roots {
-        Roots { catalog: self.superblock.catalog_root, log: self.superblock.log }
-    }
-
-    /// A record. Its address is a multiple of 8, and a record within one page is not copied.
-    ///
-    /// # Errors
-    /// `Corrupt` or `Io`. Asking for a record that was deleted is the caller's mistake and may return anything.
-    pub fn heap_get(&self, slot: SlotId) -> Result<Bytes> {
-        let view = &self.superblock;
-        read_record(slot, self.sequence(), self.inner.page_size, view.page_count, |page| {
-            self.inner.read_page(page, view)
-        })
-    }
-
-    /// All bytes of an extent, without copying them where the file is mapped.
-    ///
-    /// # Errors
-    /// `Corrupt` if the extent lies outside the file, or `Io`.
-    pub fn read_extent(&self, extent: Extent) -> Result<Bytes> {
-        let bytes = extent.pages.saturating_mul(self.inner.page_size as u64);
-        self.read_extent_range(extent, 0, usize::try_from(bytes).unwrap_or(usize::MAX))
-    }
-
-    /// Some bytes of an extent, without copying them where the file is mapped.
-    ///
-    /// # Errors
-    /// `Corrupt` if the range lies outside the extent or the extent outside the file, or `Io`.
-    pub fn read_extent_range(&self, extent: Extent, offset: u64, bytes: usize) -> Result<Bytes> {
-        self.inner.read(extent, &self.superblock, offset, bytes)
-    }
-
-    /// A page with a header, checked against it.
-    ///
-    /// # Errors
-    /// `Corrupt`, if the page is of an extent or damaged, or `Io`.
-    pub fn read_page(&self, page: PageId) -> Result<(PageHeader, Bytes)> {
-        let bytes = self.inner.read_page(page, &self.superblock)?;
-        let header = PageHeader::parse(&bytes, page)?;
-        check_sequence(header, self.sequence())?;
-        Ok((header, bytes))
-    }
-
-    /// The free space as the commit stored it, and the pages that the table itself takes.
-    ///
-    /// # Errors
-    /// `Corrupt` or `Io`.
-    pub fn space_table(&self) -> Result<(SpaceTable, Vec<PageId>)> {
-        let view = &self.superblock;
-        let (table, pages) = read_space_table(view, |page| self.inner.read_page(page, view))?;
-        Ok((table, pages.into_iter().map(PageId).collect()))
-    }
-
-    pub(super) fn inner(&self) -> &Arc<Inner> {
-        &self.inner
-    }
-}
-
-impl Clone for Snapshot {
-    fn clone(&self) -> Self {
-        *self.inner.current.lock().pins.entry(self.superblock.sequence).or_insert(0) += 1;
-        Self { inner: Arc::clone(&self.inner), superblock: self.superblock }
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        let mut current = self.inner.current.lock();
-        if let std::collections::btree_map::Entry::Occupied(mut count) =
-            current.pins.entry(self.superblock.sequence)
-        {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-                self.inner.tell(&mut current);
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Snapshot {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("Snapshot").field(&self.superblock).finish()
-    }
-}
-
 impl std::fmt::Debug for Inner {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -754,104 +562,4 @@ impl Drop for Inner {
             let _ = self.file.set_size(bytes);
         }
     }
-}
-
-/// A slice of the mapping. While it lives its pages are not reused, and the file stays open and locked.
-struct HeldSlice {
-    inner: Arc<Inner>,
-    key: (u64, u64),
-    _pin: Option<Snapshot>,
-    bytes: Bytes,
-}
-
-impl AsRef<[u8]> for HeldSlice {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for HeldSlice {
-    fn drop(&mut self) {
-        if let std::collections::hash_map::Entry::Occupied(mut count) = self.inner.held.lock().entry(self.key)
-        {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
-    }
-}
-
-/// Whether the file holds nothing yet: it is empty, or what a crash left of [`create`], before which no commit
-/// can have been promised. Then it is two pages long, has no valid slot, and holds nothing but zeros and torn slots.
-fn is_unfinished_creation(file: &dyn File, size: u64, slots: &Slots) -> Result<bool> {
-    if size == 0 {
-        return Ok(true);
-    }
-    let hopeless = |state: &SlotState| matches!(state, SlotState::Foreign | SlotState::Damaged(_));
-    let two_pages = size.is_power_of_two() && u32::try_from(size / 2).is_ok_and(is_page_size);
-    if !two_pages || !slots.states.iter().all(hopeless) {
-        return Ok(false);
-    }
-    let mut bytes = vec![0; size as usize];
-    file.read_at(0, &mut bytes).map_err(|error| PagerError::io("read", file.name(), error))?;
-    for slot in bytes.chunks_exact_mut(size as usize / 2) {
-        let slot = &mut slot[..SUPERBLOCK_BYTES];
-        let same = slot.iter().zip(MAGIC).take_while(|(found, magic)| **found == *magic).count();
-        if same == MAGIC.len() || slot[same..].iter().all(|byte| *byte == 0) {
-            slot.fill(0);
-        }
-    }
-    Ok(bytes.iter().all(|byte| *byte == 0))
-}
-
-/// Makes a new database of an empty file.
-///
-/// 1. Make the file as long as two pages; sync.
-/// 2. Write slot 1 with sequence 1; sync. From here on the file is a database.
-/// 3. Write slot 0 with sequence 2; sync.
-pub(super) fn create(file: &dyn File, page_size: u32, database_id: [u8; 16]) -> Result<()> {
-    if !is_page_size(page_size) {
-        return Err(PagerError::Invalid(format!(
-            "a page size of {page_size} bytes is not possible; it is a power of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}"
-        )));
-    }
-    let failed = |error| PagerError::io("create", file.name(), error);
-    let superblock = Superblock {
-        version: FORMAT_VERSION,
-        page_size,
-        compatible: 0,
-        incompatible: 0,
-        database_id,
-        sequence: 1,
-        page_count: FIRST_DATA_PAGE,
-        catalog_root: None,
-        space_root: None,
-        space_pages: 0,
-        log: None,
-    };
-    file.set_size(0).map_err(failed)?;
-    file.allocate(FIRST_DATA_PAGE * u64::from(page_size)).map_err(failed)?;
-    file.sync().map_err(failed)?;
-    file.write_durable(u64::from(page_size), &superblock.to_bytes()).map_err(failed)?;
-    file.write_durable(0, &Superblock { sequence: 2, ..superblock }.to_bytes()).map_err(failed)
-}
-
-/// 32 bits of such a number.
-pub(super) fn random_salt() -> u32 {
-    let id = random_id();
-    u32::from_le_bytes([id[0], id[1], id[2], id[3]])
-}
-
-/// 128 bits that the system's random source seeds: each hasher of the standard library has keys of its own.
-fn random_id() -> [u8; 16] {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let mut id = [0; 16];
-    for half in id.chunks_exact_mut(8) {
-        let mut hasher = RandomState::new().build_hasher();
-        hasher.write_u128(std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos());
-        hasher.write_u32(std::process::id());
-        half.copy_from_slice(&hasher.finish().to_le_bytes());
-    }
-    id
 }

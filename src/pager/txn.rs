@@ -16,8 +16,10 @@ use super::heap::{
 use super::log::{self, Carried};
 use super::metrics;
 use super::page::{Extent, FIRST_DATA_PAGE, PageHeader, PageId, PageKind, checksum};
+use super::record::{check_sequence, read_chained, read_record};
+use super::snapshot::Snapshot;
 use super::space::{SpaceTable, table_bytes};
-use super::store::{Inner, Roots, Snapshot, check_sequence, read_chained, read_record};
+use super::store::{Inner, Roots};
 use super::superblock::{HAS_LOG, LOG_MARKED, Superblock};
 use crate::sync::Mutex;
 

@@ -22,10 +22,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use self::frame::{FrameHeader, LogContent, LogEnd, PAYLOAD_BYTES_MAX, SECTOR, write_frame};
+use super::create::random_salt;
 use super::error::{PagerError, Result};
 use super::file::{Announced, Peers};
 use super::metrics;
-use super::store::{Inner, Pager, random_salt};
+use super::store::{Inner, Pager};
 use super::superblock::Superblock;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::super::store::create;
+use super::super::create::create;
 use super::super::*;
 
 const DOCUMENT: &str = include_str!("../../../docs/FORMAT.md");
