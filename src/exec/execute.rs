@@ -5,6 +5,9 @@
 //! input's pipeline to its end and starts a new one with its result. So when the last pipeline is complete, all
 //! that can be done before the first row is done, and that pipeline feeds the [`QueryStream`].
 
+mod joins;
+mod late_fetch;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,13 +15,14 @@ use arrow_array::Int64Array;
 use parking_lot::Mutex;
 
 use crate::column::types::LogicalType;
-use crate::exec::batch::{Batch, Field};
+use crate::exec::batch::Batch;
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
-use crate::exec::expr::{CompareOp, Expr, SortKey};
+use crate::exec::execute::joins::HashJoin;
+use crate::exec::execute::late_fetch::fetched_late;
+use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::hints::{
-    Hint, HintKind, first_groups, first_values, key_hints, left_hints, newest_rows, result_bound,
-    right_hints, running_bound,
+    Hint, HintKind, first_groups, first_values, key_hints, newest_rows, result_bound, running_bound,
 };
 use crate::exec::operators::aggregate::{Wanted, aggregate};
 use crate::exec::operators::collect::{Collected, collect};
@@ -26,17 +30,13 @@ use crate::exec::operators::cte::{MaterialisedScan, RecursiveScan};
 use crate::exec::operators::expand::Expand;
 use crate::exec::operators::filter::Filter;
 use crate::exec::operators::gap_fill::gap_fill;
-use crate::exec::operators::join::{
-    AsOf, AsOfProbe, BuildRequest, HashProbe, JoinShape, NestedLoop, Side, build_as_of, build_hash,
-    build_rows, join_written, unmatched,
-};
+use crate::exec::operators::join::AsOf;
 use crate::exec::operators::limit::limit;
 use crate::exec::operators::limit_by::{LimitBy, limit_by};
 use crate::exec::operators::or_else::or_else;
 use crate::exec::operators::positional::positional_join;
 use crate::exec::operators::project::Project;
 use crate::exec::operators::sample::sample;
-use crate::exec::operators::scan::fetch::{Fetch, Fetched};
 use crate::exec::operators::scan::{ScanColumns, aggregate_from_statistics, table_scan};
 use crate::exec::operators::sort::sort;
 use crate::exec::operators::sort::top_n::top_n;
@@ -50,7 +50,7 @@ use crate::exec::plan::{JoinKind, Plan, PlanNode};
 use crate::exec::source::{ColumnPredicate, Source, SourceScan, predicates_of};
 use crate::exec::spill::Spill;
 use crate::exec::stream::{Output, QueryStream};
-use crate::table::{ROW_ID, ROW_ID_NAME, TableSnapshot};
+use crate::table::TableSnapshot;
 
 /// Runs a plan. Rows come in the order of the source where the plan has no order of its own. The work is done
 /// while the stream is read; dropping the stream ends it.
@@ -71,14 +71,6 @@ pub fn execute(plan: Plan, context: Arc<ExecContext>) -> Result<QueryStream> {
         Ok(Output { pipeline: builder.build(plan, root, vec![], wanted)?, offset, limit })
     });
     Ok(QueryStream::new(schema, context, prepare))
-}
-
-/// A hash join without its inputs.
-struct HashJoin {
-    kind: JoinKind,
-    keys: Vec<(Expr, Expr)>,
-    residual: Option<Expr>,
-    null_equals_null: bool,
 }
 
 /// All keys equal, and the rest true.
@@ -407,199 +399,6 @@ impl Builder {
         collect(&pipeline, &self.context)
     }
 
-    /// What a join reads of its inputs, from what is read of its output.
-    fn join_shape(
-        &self,
-        left: &Plan,
-        right: &Plan,
-        kind: JoinKind,
-        condition: Option<Expr>,
-        wanted: Vec<bool>,
-    ) -> (JoinShape, Vec<bool>, Vec<bool>) {
-        let (left, right) = (types_of(left), types_of(right));
-        let mut both = wanted.clone();
-        if matches!(kind, JoinKind::LeftSemi | JoinKind::LeftAnti | JoinKind::Mark) {
-            both.truncate(left.len());
-        } else if matches!(kind, JoinKind::RightSemi | JoinKind::RightAnti) {
-            both.splice(0..0, vec![false; left.len()]);
-        }
-        both.resize(left.len() + right.len(), false);
-        if let Some(condition) = &condition {
-            read_columns(condition, &mut both);
-        }
-        let right_wanted = both.split_off(left.len());
-        let shape = JoinShape {
-            kind,
-            left,
-            right,
-            condition: condition.map(Arc::new),
-            wanted: wanted.into(),
-            context: self.context.clone(),
-        };
-        (shape, both, right_wanted)
-    }
-
-    fn hash_join(
-        &self,
-        id: usize,
-        left: Plan,
-        right: Plan,
-        join: HashJoin,
-        hints: Vec<Hint>,
-        wanted: Vec<bool>,
-    ) -> Result<Pipeline> {
-        let (left_keys, right_keys): (Vec<Expr>, Vec<Expr>) = join.keys.into_iter().unzip();
-        let (shape, mut left_wanted, right_wanted) =
-            self.join_shape(&left, &right, join.kind, join.residual, wanted);
-        let mut right_read = right_wanted.clone();
-        for key in &right_keys {
-            read_columns(key, &mut right_read);
-        }
-        for key in &left_keys {
-            read_columns(key, &mut left_wanted);
-        }
-        let right_id = id + 1 + nodes(&left);
-        let right_hints = right_hints(&hints, &shape);
-        let pipeline = self.build(right, right_id, right_hints, right_read)?;
-        let filters_left = shape.drops_unmatched_left() && !join.null_equals_null;
-        let request = BuildRequest {
-            keys: &right_keys,
-            wanted: &right_wanted,
-            null_equals_null: join.null_equals_null,
-            track: shape.tracks_right(),
-            asking: if filters_left { left.estimated_rows.unwrap_or(u64::MAX) } else { 0 },
-        };
-        let spill = self.spill(id);
-        let build =
-            match self.timed(id, || build_hash(pipeline, &shape.right, request, &left_keys, &spill))? {
-                Side::Kept(build) => build,
-                Side::Written(build) => {
-                    let left = self.build(left, id + 1, left_hints(hints, &shape), left_wanted.clone())?;
-                    let rows = self.timed(id, || join_written(shape, build, &left, &left_wanted, &spill))?;
-                    return Ok(self.source(id, rows));
-                }
-            };
-        if build.has_no_keys() && shape.drops_unmatched_left() && !shape.tracks_right() {
-            return Ok(self.batches(id, vec![]));
-        }
-        let build = Arc::new(build);
-        let mut hints = left_hints(hints, &shape);
-        if filters_left {
-            for (k, key) in left_keys.iter().enumerate() {
-                if let Expr::Column { index, .. } = key {
-                    let column = *index;
-                    hints.extend(
-                        build
-                            .predicates(k)
-                            .into_iter()
-                            .map(|p| Hint { column, kind: HintKind::Predicate(p) }),
-                    );
-                    if build.knows_members(k) {
-                        hints.push(Hint { column, kind: HintKind::Members(build.clone(), k) });
-                    }
-                }
-            }
-        }
-        let column = |key: &Expr| match key {
-            Expr::Column { index, .. } => Some(*index),
-            _ => None,
-        };
-        if filters_left
-            && build.knows_points()
-            && let Some(columns) = left_keys.iter().map(column).collect::<Option<Vec<_>>>()
-        {
-            hints.push(Hint { column: columns[0], kind: HintKind::Points(build.clone(), columns) });
-        }
-        let pipeline = self.build(left, id + 1, hints, left_wanted)?;
-        let probe = HashProbe::new(shape.clone(), build.clone(), left_keys, join.null_equals_null);
-        let pipeline = self.stream(id, pipeline, Arc::new(probe));
-        if !shape.tracks_right() {
-            return Ok(pipeline);
-        }
-        let rest = unmatched(shape, build, |build| &build.rows);
-        Ok(Pipeline::new(Arc::new(SequenceSource::with_barrier(vec![
-            pipeline.into_source(),
-            self.source(id, rest).source,
-        ]))))
-    }
-
-    fn as_of_join(
-        &self,
-        id: usize,
-        (left, right): (Plan, Plan),
-        kind: JoinKind,
-        as_of: AsOf,
-        residual: Option<Expr>,
-        (hints, wanted): (Vec<Hint>, Vec<bool>),
-    ) -> Result<Pipeline> {
-        let (shape, mut left_wanted, right_wanted) = self.join_shape(&left, &right, kind, residual, wanted);
-        let mut right_read = right_wanted.clone();
-        for (l, r) in as_of.keys.iter().map(|(l, r)| (l, r)).chain([(&as_of.left, &as_of.right)]) {
-            read_columns(l, &mut left_wanted);
-            read_columns(r, &mut right_read);
-        }
-        let right_id = id + 1 + nodes(&left);
-        // Without some of its rows the nearest of the right side would be another.
-        let pipeline = self.build(right, right_id, vec![], right_read)?;
-        let track = shape.tracks_right();
-        let build = self
-            .timed(id, || build_as_of(pipeline, &shape.right, &as_of, &right_wanted, track, &self.context))?;
-        let build = Arc::new(build);
-        let pipeline = self.build(left, id + 1, left_hints(hints, &shape), left_wanted)?;
-        let probe = AsOfProbe::new(shape.clone(), build.clone(), Arc::new(as_of));
-        let pipeline = self.stream(id, pipeline, Arc::new(probe));
-        if !track {
-            return Ok(pipeline);
-        }
-        let rest = unmatched(shape, build, |build| &build.rows);
-        Ok(Pipeline::new(Arc::new(SequenceSource::with_barrier(vec![
-            pipeline.into_source(),
-            self.source(id, rest).source,
-        ]))))
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn nested_loop(
-        &self,
-        id: usize,
-        left: Plan,
-        right: Plan,
-        kind: JoinKind,
-        predicate: Option<Expr>,
-        hints: Vec<Hint>,
-        wanted: Vec<bool>,
-    ) -> Result<Pipeline> {
-        let (shape, left_wanted, right_wanted) = self.join_shape(&left, &right, kind, predicate, wanted);
-        let right_id = id + 1 + nodes(&left);
-        let track = shape.tracks_right();
-        let right_hints = right_hints(&hints, &shape);
-        let pipeline = self.build(right, right_id, right_hints, right_wanted.clone())?;
-        let spill = self.spill(id);
-        let build =
-            match self.timed(id, || build_rows(&pipeline, &shape.right, &right_wanted, track, &spill))? {
-                Side::Kept(build) => build,
-                Side::Written(build) => {
-                    let left = self.build(left, id + 1, left_hints(hints, &shape), left_wanted.clone())?;
-                    let rows = self.timed(id, || join_written(shape, build, &left, &left_wanted, &spill))?;
-                    return Ok(self.source(id, rows));
-                }
-            };
-        if build.batch.rows == 0 && shape.drops_unmatched_left() {
-            return Ok(self.batches(id, vec![]));
-        }
-        let build = Arc::new(build);
-        let pipeline = self.build(left, id + 1, left_hints(hints, &shape), left_wanted)?;
-        let pipeline = self.stream(id, pipeline, Arc::new(NestedLoop::new(shape.clone(), build.clone())));
-        if !track {
-            return Ok(pipeline);
-        }
-        let rest = unmatched(shape, build, |build| build);
-        Ok(Pipeline::new(Arc::new(SequenceSource::with_barrier(vec![
-            pipeline.into_source(),
-            self.source(id, rest).source,
-        ]))))
-    }
-
     fn source_scan(
         &self,
         id: usize,
@@ -690,66 +489,6 @@ fn whole_table(plan: &Plan) -> Option<(&Arc<TableSnapshot>, Vec<usize>)> {
         }
         _ => None,
     }
-}
-
-/// Rows of a top-N that are worth being read one by one.
-const FETCHED_MAX: u64 = 4096;
-
-/// A top-N right over a scan reads only the keys of all rows, and the numbers of the rows; what else is wanted is
-/// fetched for the rows that are left. Gives the scan, the keys over it, and what fetches; `wanted` becomes that of the
-/// scan's columns.
-fn fetched_late(
-    input: Plan,
-    keys: Vec<SortKey>,
-    wanted: &mut Vec<bool>,
-    rows: u64,
-) -> (Plan, Vec<SortKey>, Option<Fetch>) {
-    let PlanNode::TableScan { table, columns, output, lengths, filter } = &input.node else {
-        return (input, keys, None);
-    };
-    if !lengths.is_empty() {
-        return (input, keys, None);
-    }
-    let of_keys = columns_read(output.len(), keys.iter().map(|k| &k.expr));
-    let is_late = |c: usize| wanted[c] && !of_keys[c];
-    if rows > FETCHED_MAX || table.rows() / 4 < rows || !(0..output.len()).any(is_late) {
-        return (input, keys, None);
-    }
-    // Places of the keys in the new scan.
-    let early: Vec<usize> = (0..output.len()).filter(|&c| of_keys[c]).collect();
-    let place = |c: usize| early.iter().position(|&e| e == c);
-    let fetched = (0..output.len())
-        .map(|c| match (place(c), columns[output[c]]) {
-            (Some(at), _) => Fetched::Input(at),
-            (None, ROW_ID) => Fetched::Input(early.len()),
-            (None, column) if wanted[c] => Fetched::Table(column),
-            (None, _) => Fetched::Nothing,
-        })
-        .collect();
-    let fetch = Fetch { table: table.clone(), columns: fetched };
-    let mut keys = keys;
-    fn move_columns(expr: &mut Expr, place: &impl Fn(usize) -> Option<usize>) {
-        if let Expr::Column { index, .. } = expr {
-            *index = place(*index).unwrap_or(*index);
-        }
-        expr.children_mut().into_iter().for_each(|e| move_columns(e, place));
-    }
-    keys.iter_mut().for_each(|k| move_columns(&mut k.expr, &place));
-    let mut new_columns = columns.clone();
-    new_columns.push(ROW_ID);
-    let mut new_output: Vec<usize> = early.iter().map(|&c| output[c]).collect();
-    new_output.push(columns.len());
-    let mut schema: Vec<Field> = early.iter().map(|&c| input.schema[c].clone()).collect();
-    schema.push(Field::new(ROW_ID_NAME, LogicalType::BigInt));
-    *wanted = vec![true; new_output.len()];
-    let node = PlanNode::TableScan {
-        table: table.clone(),
-        columns: new_columns,
-        output: new_output,
-        lengths: vec![],
-        filter: filter.clone(),
-    };
-    (Plan { node, schema: schema.into(), estimated_rows: input.estimated_rows }, keys, Some(fetch))
 }
 
 /// Counts the rows of a source.

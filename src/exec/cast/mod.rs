@@ -8,10 +8,12 @@ pub(crate) mod json;
 pub(crate) mod nested;
 mod nested_text;
 pub(crate) mod number;
+pub(crate) mod number_text;
 pub mod parse;
 pub mod parse_time;
 pub(crate) mod temporal;
 pub mod text;
+pub(crate) mod time_text;
 pub(crate) mod uhuge;
 pub(crate) mod unions;
 

@@ -8,7 +8,8 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveAr
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 
-use super::{Mode, physical_name, text, try_map};
+use super::number_text::{float_to_string, write_decimal};
+use super::{Mode, physical_name, try_map};
 use crate::column::types::{DECIMAL64_MAX_WIDTH, LogicalType};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::zone::Zone;
@@ -144,7 +145,7 @@ pub(super) fn cast(
                 let f = v as f32;
                 (f.is_finite() || !v.is_finite()).then_some(f)
             },
-            |v| out_of_range(text::float_to_string(v), from, to),
+            |v| out_of_range(float_to_string(v), from, to),
         ),
         (LogicalType::Float, _) => {
             let wide: ArrayRef =
@@ -232,7 +233,7 @@ fn whole_to_whole(
 /// What is said of an unscaled value that the type `to` does not have.
 fn does_not_fit(unscaled: i128, from: &LogicalType, to: &LogicalType) -> String {
     let mut shown = String::new();
-    text::write_decimal(unscaled, scale_of(from), &mut shown);
+    write_decimal(unscaled, scale_of(from), &mut shown);
     match (from, to) {
         (LogicalType::Decimal { .. }, LogicalType::Decimal { .. }) => {
             format!("Casting value \"{shown}\" to type {to} failed: value is out of range!")
@@ -372,7 +373,7 @@ fn float_to_whole(
             )
         };
     }
-    let message = |v: f64| out_of_range(text::float_to_string(v), from, to);
+    let message = |v: f64| out_of_range(float_to_string(v), from, to);
     with_integer_layout!(to.arrow(), B => {
         type N = <B as ArrowPrimitiveType>::Native;
         // The upper limit is a power of two and as a float exact: the first value that does not fit.

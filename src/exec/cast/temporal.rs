@@ -171,7 +171,7 @@ pub(super) fn cast(
             let message = |d: i32| {
                 debug_assert!(date_is_finite(d));
                 let mut shown = String::new();
-                super::text::write_date(d, &mut shown);
+                super::time_text::write_date(d, &mut shown);
                 format!("Date {shown} is out of range for {to}")
             };
             with_unit!(unit, B => try_map::<Date32Type, B>(array.as_primitive(), to, mode, convert, message))

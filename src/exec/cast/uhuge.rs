@@ -8,7 +8,8 @@ use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, PrimitiveArray};
 
 use super::number::POWERS;
-use super::{Mode, cast_in, physical_name, text};
+use super::number_text::float_to_string;
+use super::{Mode, cast_in, physical_name};
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 
@@ -81,7 +82,7 @@ pub(super) fn from_number(array: &ArrayRef, from: &LogicalType, mode: Mode<'_>) 
                 if (0.0..340_282_366_920_938_463_463_374_607_431_768_211_456.0).contains(&r) {
                     return Ok(Some(r as u128));
                 }
-                if mode.or_null { Ok(None) } else { Err(out_of_range(text::float_to_string(v), from, to)) }
+                if mode.or_null { Ok(None) } else { Err(out_of_range(float_to_string(v), from, to)) }
             }))
         }
         _ => {

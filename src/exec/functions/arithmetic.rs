@@ -281,9 +281,9 @@ fn numeric_kernel(op: Op, ty: &LogicalType) -> ScalarKernel {
             |a, b| (a / b, b == 0.0),
             |a, b| {
                 by_zero(
-                    crate::exec::cast::text::float_to_string(a),
+                    crate::exec::cast::number_text::float_to_string(a),
                     "//",
-                    crate::exec::cast::text::float_to_string(b),
+                    crate::exec::cast::number_text::float_to_string(b),
                 )
             },
         ),

@@ -11,7 +11,7 @@ use super::registry::Resolution;
 use super::{ArgInfo, ScalarKernel};
 use crate::column::types::{DECIMAL_MAX_WIDTH, DECIMAL64_MAX_WIDTH, LogicalType};
 use crate::exec::cast::number::POWERS;
-use crate::exec::cast::text::write_decimal;
+use crate::exec::cast::number_text::write_decimal;
 use crate::exec::coerce::{common_decimal, decimal_of};
 use crate::exec::error::ExecError;
 

@@ -3,8 +3,9 @@
 use crate::exec::error::{ExecError, Result};
 use crate::io::csv::batches::ChunkBatches;
 use crate::io::csv::chunk::too_long;
+use crate::io::csv::dialect::Newline;
 use crate::io::csv::rejects::{FileRejects, RecordProblem};
-use crate::io::csv::scan::{Newline, RecordError, Records, Scanner, Shape, Span, unescape};
+use crate::io::csv::scan::{RecordError, Records, Scanner, Shape, Span, unescape};
 use crate::io::text::Text;
 
 impl ChunkBatches {

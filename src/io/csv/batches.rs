@@ -12,8 +12,9 @@ use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 use crate::io::csv::chunk::{Chunk, Chunks, count_lines};
 use crate::io::csv::columns::ColumnReader;
+use crate::io::csv::dialect::Dialect;
 use crate::io::csv::rejects::FileRejects;
-use crate::io::csv::scan::{Dialect, PADDING, Records, Scanner, Shape};
+use crate::io::csv::scan::{PADDING, Records, Scanner, Shape};
 use crate::io::source::{Batches, FileScan};
 use crate::io::text::Text;
 

@@ -5,8 +5,10 @@ use std::io::Read;
 use memchr::memchr_iter;
 
 use crate::exec::error::{ExecError, Result};
+use crate::io::csv::dialect::{Dialect, Newline};
 use crate::io::csv::options::Encoding;
-use crate::io::csv::scan::{Dialect, MAX_TEXT, Newline, PADDING, last_record_end};
+use crate::io::csv::record_end::last_record_end;
+use crate::io::csv::scan::{MAX_TEXT, PADDING};
 use crate::io::files::{Input, io_error};
 
 /// Whole records of a file.

@@ -3,9 +3,9 @@
 use crate::column::types::LogicalType;
 use crate::exec::batch::Field;
 use crate::exec::error::{ExecError, Result};
+use crate::io::csv::dialect::{Delimiter, Newline};
 use crate::io::csv::infer::is_candidate;
 use crate::io::csv::rejects::RejectOptions;
-use crate::io::csv::scan::{Delimiter, Newline};
 use crate::io::files::Compression;
 use crate::io::format::Format;
 use crate::io::options::Options;

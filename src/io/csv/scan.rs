@@ -1,131 +1,20 @@
 //! From bytes to fields: where records and their fields begin and end.
 //!
 //! A record ends at a line break that is not inside quotes; a field is quoted if its first byte that is not
-//! a space is the quote, so a quote further in is text. Both functions here that look for the end of a
-//! record ([`Scanner::records`] and [`last_record_end`]) decide by the same rules, so that cutting a file
-//! into chunks never changes what is read.
+//! a space is the quote, so a quote further in is text. Both functions that look for the end of a record
+//! ([`Scanner::records`] and [`last_record_end`](super::record_end::last_record_end)) decide by the same rules, so that
+//! cutting a file into chunks never changes what is read.
 //!
 //! Blocks of 64 bytes are compared with the delimiter and the line break at once into a bit mask; a field
 //! costs one step over the mask. Only quoted fields are looked at byte by byte.
 
-use memchr::{memchr, memchr2, memmem, memrchr};
+use memchr::{memchr, memchr2};
 
+use crate::io::csv::dialect::{Dialect, Newline};
 use crate::io::csv::simd::block_mask;
 
 /// Zero bytes that must follow the text of a chunk, so that blocks can be loaded past its end.
 pub(crate) const PADDING: usize = 64;
-
-/// How the lines of a file end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Newline {
-    /// `\n`, or `\r\n`.
-    Lf,
-    /// `\r` alone.
-    Cr,
-}
-
-impl Newline {
-    /// The byte that ends a line.
-    pub fn byte(self) -> u8 {
-        match self {
-            Self::Lf => b'\n',
-            Self::Cr => b'\r',
-        }
-    }
-
-    /// How lines end in a file that begins like this, as escapes.
-    pub fn shown(self, head: &[u8]) -> &'static str {
-        match self {
-            Self::Cr => "\\r",
-            Self::Lf if memmem::find(head, b"\r\n").is_some() => "\\r\\n",
-            Self::Lf => "\\n",
-        }
-    }
-}
-
-/// What stands between fields: one to four bytes. The first place where it occurs is the end of a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Delimiter {
-    bytes: [u8; Self::MAX],
-    len: u8,
-}
-
-impl Delimiter {
-    /// The longest.
-    pub const MAX: usize = 4;
-
-    /// A single byte.
-    pub const fn byte(byte: u8) -> Self {
-        Self { bytes: [byte, 0, 0, 0], len: 1 }
-    }
-
-    /// These bytes; `None` if there are none or too many.
-    pub fn new(given: &[u8]) -> Option<Self> {
-        if given.is_empty() || given.len() > Self::MAX {
-            return None;
-        }
-        let mut bytes = [0; Self::MAX];
-        bytes[..given.len()].copy_from_slice(given);
-        Some(Self { bytes, len: given.len() as u8 })
-    }
-
-    /// All of it.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-
-    /// The byte, if it is one.
-    pub fn single(self) -> Option<u8> {
-        (self.len == 1).then_some(self.bytes[0])
-    }
-
-    /// Whether this byte is part of it.
-    pub fn contains(&self, byte: u8) -> bool {
-        self.as_bytes().contains(&byte)
-    }
-
-    fn len(self) -> usize {
-        usize::from(self.len)
-    }
-
-    fn last(self) -> u8 {
-        self.bytes[usize::from(self.len) - 1]
-    }
-
-    /// Whether spaces around quotes may be left out.
-    fn allows_spaces(self) -> bool {
-        self.bytes[0] != b' '
-    }
-
-    /// Whether it begins at `at`.
-    #[inline]
-    fn begins_at(&self, text: &[u8], at: usize) -> bool {
-        text[at] == self.bytes[0] && (self.len == 1 || text[at..].starts_with(self.as_bytes()))
-    }
-
-    /// Whether its last byte is at `at`, and all of it behind `from`.
-    #[inline]
-    fn ends_at(&self, text: &[u8], from: usize, at: usize) -> bool {
-        self.len == 1 || text[from..=at].ends_with(self.as_bytes())
-    }
-}
-
-/// How a file separates its values. All bytes but those of the delimiter are ASCII.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dialect {
-    /// Between fields.
-    pub delimiter: Delimiter,
-    /// Around fields.
-    pub quote: Option<u8>,
-    /// Before a quote (or itself) inside quotes; usually the quote itself.
-    pub escape: Option<u8>,
-    /// Starts a comment that goes to the end of the line.
-    pub comment: Option<u8>,
-    /// Line ends.
-    pub newline: Newline,
-    /// Text behind a closing quote is an error; otherwise the field is taken as it stands.
-    pub strict: bool,
-}
 
 /// A field: where it lies in the text, without its quotes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -450,7 +339,7 @@ impl Scanner {
 }
 
 /// The end of text without quotes, at a delimiter, a line break or the end of all, and what is behind that.
-fn plain_end(dialect: &Dialect, text: &[u8], from: usize, len: usize) -> (usize, usize) {
+pub(super) fn plain_end(dialect: &Dialect, text: &[u8], from: usize, len: usize) -> (usize, usize) {
     let newline = dialect.newline.byte();
     let mut at = from;
     while let Some(n) = memchr2(dialect.delimiter.last(), newline, &text[at..len]) {
@@ -487,7 +376,7 @@ fn seek(
 
 /// Where the quote of the field at `start` is, if the field is quoted.
 #[inline]
-fn opening_quote(dialect: &Dialect, text: &[u8], start: usize, len: usize) -> Option<usize> {
+pub(super) fn opening_quote(dialect: &Dialect, text: &[u8], start: usize, len: usize) -> Option<usize> {
     let quote = dialect.quote?;
     let mut at = start;
     while at < len && text[at] == b' ' && dialect.delimiter.allows_spaces() {
@@ -498,7 +387,12 @@ fn opening_quote(dialect: &Dialect, text: &[u8], start: usize, len: usize) -> Op
 
 /// The quote that closes the one before `from`, and whether there are escapes in between.
 #[inline]
-fn closing_quote(dialect: &Dialect, text: &[u8], from: usize, len: usize) -> Option<(usize, bool)> {
+pub(super) fn closing_quote(
+    dialect: &Dialect,
+    text: &[u8],
+    from: usize,
+    len: usize,
+) -> Option<(usize, bool)> {
     let quote = dialect.quote?;
     let mut at = from;
     let mut escaped = false;
@@ -547,140 +441,11 @@ pub(crate) fn unescape(dialect: &Dialect, raw: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// The end of the last whole record: behind the last line break that ends a record. `None` if there is
-/// no such line break. A record must begin at the start of the text.
-pub(crate) fn last_record_end(dialect: &Dialect, text: &[u8]) -> Option<usize> {
-    let newline = dialect.newline.byte();
-    let Some(quote) = dialect.quote else { return memrchr(newline, text).map(|n| n + 1) };
-    let Some(delimiter) = dialect.delimiter.single() else { return last_record_end_by_fields(dialect, text) };
-    let mut at = 0;
-    let mut found = None;
-    loop {
-        // Behind `at` a field or a part of one begins that is not quoted.
-        let Some(next) = memchr(quote, &text[at..]).map(|n| at + n) else {
-            return memrchr(newline, &text[at..]).map(|n| at + n + 1).or(found);
-        };
-        if let Some(comment) = dialect.comment {
-            // A quote in a comment means nothing.
-            let line = memrchr(newline, &text[at..next]).map_or(at, |n| at + n + 1);
-            if memchr(comment, &text[line..next]).is_some() {
-                if let Some(n) = memrchr(newline, &text[at..next]) {
-                    found = Some(at + n + 1);
-                }
-                match memchr(newline, &text[next..]) {
-                    Some(n) => at = next + n + 1,
-                    None => return found,
-                }
-                found = Some(at);
-                continue;
-            }
-        }
-        if let Some(n) = memrchr(newline, &text[at..next]) {
-            found = Some(at + n + 1);
-        }
-        if !begins_field(dialect, text, next) {
-            at = next + 1;
-            continue;
-        }
-        let Some((close, _)) = closing_quote(dialect, text, next + 1, text.len()) else { return found };
-        at = close + 1;
-        let mut after = at;
-        while after < text.len() && text[after] == b' ' && dialect.delimiter.allows_spaces() {
-            after += 1;
-        }
-        // What follows the last byte is not known: the end of the record may be a doubled quote away.
-        let Some(&c) = text.get(after) else { return found };
-        let fine = c == delimiter
-            || c == newline
-            || (c == b'\r' && text.get(after + 1).is_none_or(|n| *n == newline))
-            || dialect.comment == Some(c);
-        if !fine {
-            let resume = if dialect.strict {
-                memchr(newline, &text[after..])
-            } else {
-                memchr2(newline, delimiter, &text[after..])
-            };
-            match resume {
-                Some(n) => at = after + n,
-                None => return found,
-            }
-        } else if dialect.comment == Some(c) {
-            match memchr(newline, &text[after..]) {
-                Some(n) => at = after + n,
-                None => return found,
-            }
-        }
-    }
-}
-
-/// The same for delimiters of more than one byte: whether one ends before a quote is known only from the beginning of
-/// its field, as with `|||` between fields that `||` parts, so each field is gone through.
-fn last_record_end_by_fields(dialect: &Dialect, text: &[u8]) -> Option<usize> {
-    let newline = dialect.newline.byte();
-    let len = text.len();
-    let line_end = |from: usize| memchr(newline, &text[from..]).map(|n| from + n + 1);
-    let mut found = None;
-    let mut at = 0;
-    while at < len {
-        let begins_record = found.unwrap_or(0) == at;
-        let next = if begins_record && dialect.comment == Some(text[at]) {
-            match line_end(at) {
-                Some(next) => next,
-                None => return found,
-            }
-        } else if let Some(open) = opening_quote(dialect, text, at, len) {
-            let Some((close, _)) = closing_quote(dialect, text, open + 1, len) else { return found };
-            let mut after = close + 1;
-            while after < len && text[after] == b' ' && dialect.delimiter.allows_spaces() {
-                after += 1;
-            }
-            // What follows the last byte is not known.
-            if after == len || dialect.delimiter.as_bytes().starts_with(&text[after..]) {
-                return found;
-            }
-            let is_comment = dialect.comment == Some(text[after]);
-            let is_end = text[after] == newline
-                || (dialect.newline == Newline::Lf && text[after..].starts_with(b"\r\n"));
-            if dialect.delimiter.begins_at(text, after) {
-                after + dialect.delimiter.len()
-            } else if is_comment || is_end || dialect.strict {
-                match line_end(after) {
-                    Some(next) => next,
-                    None => return found,
-                }
-            } else {
-                plain_end(dialect, text, after, len).1
-            }
-        } else {
-            let (end, next) = plain_end(dialect, text, at, len);
-            match dialect.comment {
-                Some(comment) if memchr(comment, &text[at..end]).is_some() => match line_end(at) {
-                    Some(next) => next,
-                    None => return found,
-                },
-                _ => next,
-            }
-        };
-        at = next;
-        if text[at - 1] == newline {
-            found = Some(at);
-        }
-    }
-    found
-}
-
-/// Whether the quote at `at` is the first byte of a field, spaces aside, where delimiters are single bytes.
-fn begins_field(dialect: &Dialect, text: &[u8], at: usize) -> bool {
-    let mut i = at;
-    while i > 0 && text[i - 1] == b' ' && dialect.delimiter.allows_spaces() {
-        i -= 1;
-    }
-    i == 0 || dialect.delimiter.contains(text[i - 1]) || text[i - 1] == dialect.newline.byte()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::csv::dialect::Delimiter;
+    use crate::io::csv::record_end::last_record_end;
     use proptest::prelude::*;
 
     fn dialect() -> Dialect {

@@ -12,12 +12,11 @@ use unicode_normalization::UnicodeNormalization;
 use crate::column::types::LogicalType;
 use crate::column::words::is_no_column_name;
 use crate::exec::error::Result;
+use crate::io::csv::dialect::{Delimiter, Dialect, Newline};
 use crate::io::csv::infer::{Guess, Guesser};
 use crate::io::csv::options::CsvOptions;
-use crate::io::csv::scan::{
-    Delimiter, Dialect, Newline, PADDING, RecordError, Records, Scanner, Shape, Span, last_record_end,
-    unescape,
-};
+use crate::io::csv::record_end::last_record_end;
+use crate::io::csv::scan::{PADDING, RecordError, Records, Scanner, Shape, Span, unescape};
 use crate::io::names::unique;
 use crate::io::parse::NumberStyle;
 

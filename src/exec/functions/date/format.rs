@@ -146,7 +146,7 @@ fn write(pieces: &[Piece], days: i32, micros: i64, nanos: i64, zone: Option<(i64
                 let _ =
                     if (0..=9999).contains(&year) { write!(out, "{year:04}") } else { write!(out, "{year}") };
             }
-            'z' => crate::exec::cast::text::write_offset(zone.map_or(0, |(offset, _)| offset), out),
+            'z' => crate::exec::cast::time_text::write_offset(zone.map_or(0, |(offset, _)| offset), out),
             'Z' => out.push_str(zone.map_or("", |(_, name)| name)),
             _ => {}
         }

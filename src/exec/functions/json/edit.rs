@@ -108,7 +108,7 @@ impl<'a> Value<'a> {
     fn write_normal(&self, out: &mut String) -> Result<()> {
         match self {
             Self::Plain(number) if number.contains(['.', 'e', 'E']) => match number.parse::<f64>() {
-                Ok(v) if v.is_finite() => crate::exec::cast::text::write_float(v, out),
+                Ok(v) if v.is_finite() => crate::exec::cast::number_text::write_float(v, out),
                 _ => out.push_str(number),
             },
             Self::Plain(_) | Self::Text(_) => self.write(out),

@@ -3,10 +3,13 @@
 //! What selects, orders or repeats elements computes the places of the elements wanted and gathers them
 //! in one go.
 
+mod aggregate;
 mod distance;
 mod pick;
 mod range;
+mod search;
 mod slice;
+mod sort;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -26,11 +29,11 @@ use super::kernel::{Column, Nulls, list_end, nulls_of};
 use super::registry::{CallSite, P, R, Registry, Resolution, def};
 use super::{ArgInfo, ScalarKernel};
 use crate::column::types::{LogicalType, TIMESTAMP};
-use crate::exec::aggregates::bind_aggregate;
 use crate::exec::cast::nested::list_array;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
 
+pub(super) use search::contains_kernel;
 pub(crate) use slice::{FROM_START, TO_END};
 
 /// No list made by a function is longer.
@@ -215,65 +218,6 @@ fn comparator(a: &ArrayRef, b: &ArrayRef, options: SortOptions) -> Result<DynCom
 
 const NULLS_EQUAL: SortOptions = SortOptions { descending: false, nulls_first: false };
 
-/// For each row, the place of an element in the list, counted from 0.
-fn find(args: &[ArrayRef], rows: usize, find_null: bool) -> Result<Vec<Option<Option<usize>>>> {
-    let lists = Lists::open(args, 0, rows)?;
-    let compare = comparator(lists.values(), &args[1], NULLS_EQUAL)?;
-    let nulls = args[1].logical_nulls();
-    let mut out = Vec::with_capacity(rows);
-    for row in 0..rows {
-        let wanted = if args[1].len() == rows { row } else { 0 };
-        let is_null = nulls.as_ref().is_some_and(|n| n.is_null(wanted));
-        if lists.is_null(row) || is_null && !find_null {
-            out.push(None);
-            continue;
-        }
-        out.push(Some(lists.range(row).position(|i| compare(i, wanted) == Ordering::Equal)));
-    }
-    Ok(out)
-}
-
-/// `list_contains`.
-pub(super) fn contains_kernel(_: &CallSite<'_>) -> ScalarKernel {
-    Box::new(|args, _, rows, _| {
-        let found = find(args, rows, false)?;
-        let bits: arrow_array::BooleanArray = found.into_iter().map(|f| f.map(|f| f.is_some())).collect();
-        Ok(Arc::new(bits))
-    })
-}
-
-fn position_kernel() -> ScalarKernel {
-    Box::new(|args, _, rows, _| {
-        let found = find(args, rows, true)?;
-        let places: arrow_array::Int32Array =
-            found.into_iter().map(|f| f.flatten().map(|i| i as i32 + 1)).collect();
-        Ok(Arc::new(places))
-    })
-}
-
-/// Whether the lists share any element, or all of the second are in the first; NULLs do not count.
-fn has_kernel(all: bool) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
-        let nulls = match nulls_of(args, rows) {
-            Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
-            Nulls::None => None,
-            Nulls::Some(n) => Some(n),
-        };
-        let (a, b) = (Lists::open(args, 0, rows)?, Lists::open(args, 1, rows)?);
-        let compare = comparator(a.values(), b.values(), NULLS_EQUAL)?;
-        let missing = b.values().logical_nulls();
-        let bits = arrow_buffer::BooleanBuffer::collect_bool(rows, |row| {
-            if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
-                return false;
-            }
-            let mut wanted = b.range(row).filter(|j| missing.as_ref().is_none_or(|n| n.is_valid(*j)));
-            let found = |j: usize| a.range(row).any(|i| compare(i, j) == Ordering::Equal);
-            if all { wanted.all(found) } else { wanted.any(found) }
-        });
-        Ok(Arc::new(arrow_array::BooleanArray::new(bits, nulls)))
-    })
-}
-
 fn extract_kernel() -> ScalarKernel {
     Box::new(|args, _, rows, _| {
         let lists = Lists::open(args, 0, rows)?;
@@ -292,59 +236,6 @@ fn extract_kernel() -> ScalarKernel {
             places.push((0..n).contains(&i).then(|| range.start as u32 + i as u32));
         }
         Ok(arrow_select::take::take(lists.values(), &UInt32Array::from(places), None)?)
-    })
-}
-
-/// An order as the words `ASC`, `DESC`, `NULLS FIRST` and `NULLS LAST` of constant arguments give it.
-fn sort_options(words: &[ArrayRef], default_descending: bool) -> Result<SortOptions> {
-    let (mut descending, mut nulls_first) = (default_descending, false);
-    for words in words {
-        let word = words
-            .as_string_view_opt()
-            .filter(|w| !w.is_empty() && w.is_valid(0))
-            .map(|w| w.value(0).trim().to_ascii_uppercase());
-        match word.as_deref() {
-            Some("ASC" | "ASCENDING") => descending = false,
-            Some("DESC" | "DESCENDING") => descending = true,
-            Some("NULLS FIRST" | "NULLS_FIRST") => nulls_first = true,
-            Some("NULLS LAST" | "NULLS_LAST") => nulls_first = false,
-            other => {
-                return Err(ExecError::InvalidInput(format!(
-                    "Sorting order must be either ASC or DESC, NULLS FIRST or NULLS LAST, not {}",
-                    other.unwrap_or("NULL")
-                )));
-            }
-        }
-    }
-    Ok(SortOptions { descending, nulls_first })
-}
-
-/// Elements in order.
-fn sort_kernel(default_descending: bool) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
-        if matches!(nulls_of(args, rows), Nulls::All) {
-            return Ok(new_null_array(&ty.arrow(), rows));
-        }
-        let options = sort_options(&args[1..], default_descending)?;
-        let lists = Lists::open(args, 0, rows)?;
-        // Inside a nested value NULL is the largest, wherever NULLs themselves are wanted.
-        let within = SortOptions { nulls_first: options.descending, ..options };
-        let compare = comparator(lists.values(), lists.values(), within)?;
-        let nulls = lists.values().logical_nulls();
-        // Rises where NULLs come last.
-        let rank = |at: usize| nulls.as_ref().is_some_and(|n| n.is_null(at)) != options.nulls_first;
-        let mut out = Gather::new(rows);
-        for row in 0..rows {
-            if lists.is_null(row) {
-                out.end(false)?;
-                continue;
-            }
-            let mut places: Vec<usize> = lists.range(row).collect();
-            places.sort_by(|a, b| rank(*a).cmp(&rank(*b)).then_with(|| compare(*a, *b)));
-            out.places.extend(places.into_iter().map(|i| Some(i as u32)));
-            out.end(true)?;
-        }
-        out.finish(lists.values(), ty)
     })
 }
 
@@ -494,85 +385,13 @@ fn join_kernel(site: &CallSite<'_>) -> ScalarKernel {
     })
 }
 
-/// `list_aggregate(list, 'sum')`: each list is a group.
-fn aggregate(list: &ArgInfo, name: &str, more: &[ArgInfo]) -> Result<Resolution, String> {
-    let item = match &list.ty {
-        LogicalType::List(_) | LogicalType::Array(..) => item_type(&list.ty),
-        LogicalType::Null => LogicalType::Null,
-        other => return Err(format!("list_aggregate takes a list, not {other}")),
-    };
-    let args: Vec<ArgInfo> = std::iter::once(ArgInfo::of(item)).chain(more.iter().cloned()).collect();
-    let f = bind_aggregate(name, &args, false).map_err(|e| match e {
-        super::BindError::Unknown(_) => format!("there is no aggregate function {name}"),
-        super::BindError::NoMatch(m) => m,
-    })?;
-    let mut arg_types = vec![LogicalType::List(Box::new(f.arg_types[0].clone()))];
-    arg_types.extend(f.arg_types[1..].iter().cloned());
-    let return_type = f.return_type.clone();
-    let kernel: ScalarKernel = Box::new(move |args, _, rows, _| {
-        let lists = Lists::open(args, 0, rows)?;
-        let (mut places, mut groups) = (vec![], vec![]);
-        for row in (0..rows).filter(|r| !lists.is_null(*r)) {
-            for i in lists.range(row) {
-                places.push(i as u32);
-                groups.push(row as u32);
-            }
-        }
-        let mut columns = vec![arrow_select::take::take(lists.values(), &UInt32Array::from(places), None)?];
-        for a in &args[1..] {
-            let rows_of: UInt32Array =
-                groups.iter().map(|g| if a.len() == rows { *g } else { 0 }).collect::<Vec<_>>().into();
-            columns.push(arrow_select::take::take(a, &rows_of, None)?);
-        }
-        let mut states = (f.new_states)();
-        states.resize(rows);
-        states.update(&columns, &groups)?;
-        let out = states.finish()?;
-        // A NULL list has no result, whatever the aggregate makes of no rows.
-        let missing = arrow_array::BooleanArray::from_iter((0..rows).map(|r| Some(lists.is_null(r))));
-        Ok(arrow_select::nullif::nullif(&out, &missing)?)
-    });
-    Ok(Resolution { arg_types, return_type, kernel })
-}
-
-fn named_aggregate(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
-    use crate::column::scalar::Scalar;
-    let [list, name, more @ ..] = args else { return None };
-    let Some(Scalar::Text(name)) = &name.literal else {
-        return Some(Err("list_aggregate: the name of the aggregate must be a constant".into()));
-    };
-    Some(aggregate(list, name, more).map(|r| {
-        let Resolution { mut arg_types, return_type, kernel } = r;
-        arg_types.insert(1, LogicalType::Varchar);
-        // The name has done its work.
-        let kernel: ScalarKernel = Box::new(move |args, ty, rows, ctx| {
-            let rest: Vec<ArrayRef> =
-                args.iter().enumerate().filter(|(i, _)| *i != 1).map(|(_, a)| a.clone()).collect();
-            kernel(&rest, ty, rows, ctx)
-        });
-        Resolution { arg_types, return_type, kernel }
-    }))
-}
-
-/// Aggregates that also come as `list_…` functions.
-macro_rules! list_aggregates {
-    ($r:ident: $($name:literal $of:literal),*) => {$(
-        $r.add(
-            def(concat!("list_", $name), concat!("Aggregate ", $name, " over the elements of a list"), concat!("list_", $name, "([1, 2, 3])"))
-                .aliases(&[concat!("array_", $name)])
-                .sees_nulls()
-                .custom(&["(ANY[], ...) -> ANY"], |args| {
-                    let [list, more @ ..] = args else { return None };
-                    Some(aggregate(list, $of, more))
-                }),
-        );
-    )*};
-}
-
 pub(super) fn register(r: &mut Registry) {
     use LogicalType as T;
+    aggregate::register(r);
     distance::register(r);
     pick::register(r);
+    search::register(r);
+    sort::register(r);
     let big = T::BigInt;
     r.add(
         def("list_value", "A list of the arguments", "[1, 2, 3]")
@@ -624,43 +443,6 @@ pub(super) fn register(r: &mut Registry) {
             })
             .map(&[T::Varchar, big.clone(), big.clone()], T::Varchar, |_| text_slice_kernel()),
     );
-    r.add(
-        def("list_contains", "Whether a list contains an element", "list_contains([1, 2], 1)")
-            .aliases(&["list_has", "array_contains", "array_has"])
-            .on([P::ListOfSame, P::Same], R::T(T::Boolean), contains_kernel),
-    );
-    r.add(
-        def(
-            "list_position",
-            "Position of an element in a list; NULL if it is not there",
-            "list_position([1, 2], 2)",
-        )
-        .aliases(&["list_indexof", "array_position", "array_indexof"])
-        .sees_nulls()
-        .on([P::ListOfSame, P::Same], R::T(T::Integer), |_| position_kernel()),
-    );
-    r.add(
-        def("list_has_any", "Whether two lists share an element", "list_has_any([1, 2], [2, 3])")
-            .aliases(&["array_has_any", "&&"])
-            .on([P::ListOfSame, P::ListOfSame], R::T(T::Boolean), |_| has_kernel(false)),
-    );
-    r.add(
-        def(
-            "list_has_all",
-            "Whether all elements of the second list are in the first",
-            "list_has_all([1, 2], [2])",
-        )
-        .aliases(&["array_has_all", "@>"])
-        .on([P::ListOfSame, P::ListOfSame], R::T(T::Boolean), |_| has_kernel(true)),
-    );
-    r.add(def("<@", "Whether all elements of the first list are in the second", "[2] <@ [1, 2]").on(
-        [P::ListOfSame, P::ListOfSame],
-        R::T(T::Boolean),
-        |_| {
-            let inner = has_kernel(true);
-            Box::new(move |args, ty, rows, ctx| inner(&[args[1].clone(), args[0].clone()], ty, rows, ctx))
-        },
-    ));
     r.add(
         def("list_concat", "All lists one after another", "list_concat([2, 3], [4, 5])")
             .aliases(&["list_cat", "array_concat", "array_cat"])
@@ -714,24 +496,6 @@ pub(super) fn register(r: &mut Registry) {
                 })
             }),
     );
-    macro_rules! sorter {
-        ($name:literal, $alias:literal, $what:literal, $desc:literal) => {
-            r.add(
-                def($name, $what, concat!($name, "([3, 1, 2])"))
-                    .aliases(&[$alias])
-                    .on([P::List], R::Arg(0), |_| sort_kernel($desc))
-                    .on([P::List, P::T(T::Varchar)], R::Arg(0), |_| sort_kernel($desc))
-                    .on([P::List, P::T(T::Varchar), P::T(T::Varchar)], R::Arg(0), |_| sort_kernel($desc)),
-            );
-        };
-    }
-    sorter!(
-        "list_sort",
-        "array_sort",
-        "Elements in ascending order, or as 'DESC' and 'NULLS FIRST' say",
-        false
-    );
-    sorter!("list_reverse_sort", "array_reverse_sort", "Elements in descending order", true);
     r.add(def("list_reverse", "Elements in reverse", "list_reverse([1, 2])").aliases(&["array_reverse"]).on(
         [P::List],
         R::Arg(0),
@@ -822,22 +586,6 @@ pub(super) fn register(r: &mut Registry) {
         .sees_nulls()
         .on([P::List, P::T(T::Varchar)], R::T(T::Varchar), join_kernel),
     );
-    r.add(
-        def(
-            "list_aggregate",
-            "An aggregate, given by its name, over the elements of a list",
-            "list_aggregate([1, 2, NULL], 'min')",
-        )
-        .aliases(&["list_aggr", "array_aggregate", "array_aggr", "aggregate"])
-        .sees_nulls()
-        .custom(&["(ANY[], VARCHAR, ...) -> ANY"], named_aggregate),
-    );
-    list_aggregates!(r: "sum" "sum", "avg" "avg", "min" "min", "max" "max", "count" "count", "first" "first",
-        "last" "last", "median" "median", "stddev_samp" "stddev_samp", "stddev_pop" "stddev_pop",
-        "var_samp" "var_samp", "var_pop" "var_pop", "any_value" "any_value", "product" "product", "mode" "mode",
-        "bool_and" "bool_and", "bool_or" "bool_or", "bit_and" "bit_and", "bit_or" "bit_or", "bit_xor" "bit_xor",
-        "string_agg" "string_agg", "approx_count_distinct" "approx_count_distinct", "histogram" "histogram",
-        "entropy" "entropy", "kurtosis" "kurtosis", "skewness" "skewness", "mad" "mad", "sem" "sem");
     let list = T::List(Box::new(big.clone()));
     let times = T::List(Box::new(TIMESTAMP));
     macro_rules! series {

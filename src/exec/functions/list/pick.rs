@@ -9,7 +9,8 @@ use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, Int64Array, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 
-use super::{Gather, Lists, MAX_ELEMENTS, NULLS_EQUAL, comparator, item_type, list_end, sort_options};
+use super::sort::sort_options;
+use super::{Gather, Lists, MAX_ELEMENTS, NULLS_EQUAL, comparator, item_type, list_end};
 use crate::column::types::LogicalType;
 use crate::exec::cast::nested::{list_array, struct_array};
 use crate::exec::error::{ExecError, Result};

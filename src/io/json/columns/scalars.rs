@@ -9,7 +9,8 @@ use arrow_buffer::NullBuffer;
 
 use super::{Builder, Misfits, Problem};
 use crate::column::types::LogicalType;
-use crate::exec::cast::text::{json_string, write_float};
+use crate::exec::cast::number_text::write_float;
+use crate::exec::cast::text::json_string;
 use crate::exec::cast::{cast, parse as cast_parse};
 use crate::exec::error::Result;
 use crate::io::json::lex::{Kind, Value};

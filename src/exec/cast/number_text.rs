@@ -1,0 +1,146 @@
+//! Numbers as text.
+
+use std::fmt::Write;
+
+/// A whole number.
+#[inline]
+pub(super) fn integer<I: itoa::Integer>(v: I, out: &mut String) {
+    out.push_str(itoa::Buffer::new().format(v));
+}
+
+/// Writes a number of `scale` digits behind the point, given without the point.
+pub fn write_decimal(v: i128, scale: u8, out: &mut String) {
+    if let Ok(v) = i64::try_from(v) {
+        return write_decimal64(v, scale, out);
+    }
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(v.unsigned_abs());
+    write_scaled(v < 0, digits, scale, out);
+}
+
+/// [`write_decimal`] of what fits 64 bits.
+#[inline]
+pub(super) fn write_decimal64(v: i64, scale: u8, out: &mut String) {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(v.unsigned_abs());
+    write_scaled(v < 0, digits, scale, out);
+}
+
+#[inline]
+fn write_scaled(negative: bool, digits: &str, scale: u8, out: &mut String) {
+    if negative {
+        out.push('-');
+    }
+    let scale = usize::from(scale);
+    if scale == 0 {
+        out.push_str(digits);
+    } else if digits.len() > scale {
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        out.push_str(whole);
+        out.push('.');
+        out.push_str(fraction);
+    } else {
+        out.push_str("0.");
+        out.extend(std::iter::repeat_n('0', scale - digits.len()));
+        out.push_str(digits);
+    }
+}
+
+/// A float in the shortest form that reads back the same: `2.0`, `1e+300`, `nan`.
+pub fn write_float(v: f64, out: &mut String) {
+    if !v.is_finite() {
+        return write_special(v, out);
+    }
+    let magnitude = v.abs();
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(v);
+    if (1e-4..1e16).contains(&magnitude) || v == 0.0 {
+        plain_or_rebuilt(text, out);
+    } else {
+        rebuild(text, out);
+    }
+}
+
+/// A float of 32 bits in the shortest form that reads back the same.
+pub fn write_float32(v: f32, out: &mut String) {
+    if !v.is_finite() {
+        return write_special(f64::from(v), out);
+    }
+    let magnitude = v.abs();
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(v);
+    if (1e-4..1e16).contains(&magnitude) || v == 0.0 {
+        plain_or_rebuilt(text, out);
+    } else {
+        rebuild(text, out);
+    }
+}
+
+fn write_special(v: f64, out: &mut String) {
+    if v.is_sign_negative() {
+        out.push('-');
+    }
+    out.push_str(if v.is_nan() { "nan" } else { "inf" });
+}
+
+#[inline]
+fn plain_or_rebuilt(text: &str, out: &mut String) {
+    if text.contains('e') || !text.contains('.') { rebuild(text, out) } else { out.push_str(text) }
+}
+
+/// Brings the digits of a float into the form wanted: plain from 1e-4 up to 1e16, else scientific with an
+/// exponent of at least two digits.
+#[cold]
+fn rebuild(text: &str, out: &mut String) {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // Digits d1 d2 d3 … with the value d1.d2d3… * 10^point.
+    let all: String = [whole, fraction].concat();
+    let leading = all.len() - all.trim_start_matches('0').len();
+    let digits = all.trim_matches('0');
+    if negative {
+        out.push('-');
+    }
+    if digits.is_empty() {
+        out.push_str("0.0");
+        return;
+    }
+    let point = whole.len() as i32 - 1 - leading as i32 + exponent;
+    if (-4..16).contains(&point) {
+        if point < 0 {
+            out.push_str("0.");
+            out.extend(std::iter::repeat_n('0', (-point - 1) as usize));
+            out.push_str(digits);
+        } else {
+            let whole = point as usize + 1;
+            if digits.len() > whole {
+                out.push_str(&digits[..whole]);
+                out.push('.');
+                out.push_str(&digits[whole..]);
+            } else {
+                out.push_str(digits);
+                out.extend(std::iter::repeat_n('0', whole - digits.len()));
+                out.push_str(".0");
+            }
+        }
+        return;
+    }
+    out.push_str(&digits[..1]);
+    if digits.len() > 1 {
+        out.push('.');
+        out.push_str(&digits[1..]);
+    }
+    let _ = write!(out, "e{}{:02}", if point < 0 { '-' } else { '+' }, point.abs());
+}
+
+/// [`write_float`] into a new string.
+pub(crate) fn float_to_string(v: f64) -> String {
+    let mut out = String::new();
+    write_float(v, &mut out);
+    out
+}
