@@ -8,7 +8,7 @@
 //! * `ASOF … JOIN` becomes `GLOBAL … JOIN`, and `POSITIONAL JOIN` becomes `STRAIGHT_JOIN`, by their keywords;
 //! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
 //! * `f(ORDER BY x)` gets an argument that stands for none ([`is_no_argument`]);
-//! * `f(x ORDER BY y IGNORE NULLS)` becomes `f(x IGNORE NULLS ORDER BY y)`;
+//! * `f(x ORDER BY y IGNORE NULLS)` becomes `f(x IGNORE NULLS ORDER BY y)`, and `f(g(x) IGNORE NULLS)` gets brackets;
 //! * `^`, `**`, `^@`, `&&`, `GLOB`, `x IN list` and the `%` of LIMIT become custom operators;
 //! * `* LIKE 'pattern' AS alias` becomes a RENAME whose only name is a marker;
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
@@ -589,6 +589,11 @@ mod tests {
             rewritten("first_value(x ORDER BY y IGNORE NULLS) OVER w"),
             "first_value(x IGNORE NULLS ORDER BY y ) OVER w"
         );
+        assert_eq!(
+            rewritten("first_value(a, f(x, y) ORDER BY g(y) IGNORE NULLS) OVER w"),
+            "first_value(a, (f(x, y)) IGNORE NULLS ORDER BY g(y) ) OVER w"
+        );
+        assert_eq!(rewritten("lag(f(x) IGNORE NULLS) OVER w"), "lag((f(x)) IGNORE NULLS ) OVER w");
         let plain = "first_value(x IGNORE NULLS) OVER w";
         assert_eq!(rewritten(plain), plain);
     }

@@ -52,17 +52,41 @@ impl Rewriter {
         Some(taken_with(raw, i, words.len()))
     }
 
-    /// `IGNORE NULLS` or `RESPECT NULLS` behind the ORDER BY of arguments: moves it before that.
+    /// `IGNORE NULLS` or `RESPECT NULLS` at the end of arguments: moves it before their ORDER BY, and puts a call that it
+    /// would seem to belong to in brackets, as in `last_value(f(x) IGNORE NULLS)`.
     pub(super) fn null_treatment(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
         let is_end = nth(raw, i, 0).and_then(keyword_of) == Some(Keyword::NULLS)
             && nth(raw, i, 1) == Some(&Token::RParen);
         if !is_end {
             return None;
         }
-        let at = self.order_by(self.open_bracket()?)?;
+        let open = self.open_bracket()?;
+        let order = self.order_by(open);
+        let mut end = order.unwrap_or(self.out.len());
+        while matches!(self.out[end - 1].token, Token::Whitespace(_)) {
+            end -= 1;
+        }
+        let span = raw[i].span;
+        let token = |token| TokenWithSpan::new(token, span);
+        let mut tokens = vec![];
+        if self.out[end - 1].token == Token::RParen {
+            let begins = |at: &usize| {
+                *at < end
+                    && (self.out[*at].token == Token::Comma
+                        || keyword_of(&self.out[*at].token) == Some(Keyword::DISTINCT))
+            };
+            let start = self.here(open).rev().find(begins).unwrap_or(open) + 1;
+            let blank = matches!(self.out[start].token, Token::Whitespace(_));
+            self.out.insert(start + usize::from(blank), token(Token::LParen));
+            end += 1;
+            tokens.push(token(Token::RParen));
+        } else if order.is_none() {
+            return None;
+        }
         let taken = taken_with(raw, i, 1);
-        let blank = TokenWithSpan::new(Token::Whitespace(Whitespace::Space), raw[i].span);
-        self.out.splice(at..at, raw[i..i + taken].iter().cloned().chain([blank]));
+        tokens.push(token(Token::Whitespace(Whitespace::Space)));
+        tokens.extend(raw[i..i + taken].iter().cloned());
+        self.out.splice(end..end, tokens);
         Some(taken)
     }
 
