@@ -63,6 +63,10 @@ fn columns_come_with_points() {
         ["cpu|region|eu"]
     );
     assert_eq!(rows(&db, "SHOW TAG VALUES FROM cpu WITH KEY !~ /^r/ WHERE usage > 2"), ["cpu|host|b"]);
+    // Of what a measurement has not, no condition holds.
+    assert_eq!(rows(&db, "SHOW SERIES WHERE host = 'b' AND time >= 0"), ["cpu,host=b"]);
+    assert_eq!(rows(&db, "SHOW SERIES WHERE host IS NULL"), ["mem"]);
+    assert_eq!(rows(&db, "SHOW TAG VALUES WHERE usage > 2"), ["cpu|host|b"]);
     // FluxQL sees the time by its mark.
     assert_eq!(rows(&db, "SELECT count(*) FROM cpu EVERY 1h"), ["1970-01-01 00:00:00|2"]);
 }

@@ -1,5 +1,6 @@
 //! SHOW MEASUREMENTS, TAG KEYS, TAG VALUES, FIELD KEYS, SERIES and RETENTION POLICIES.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlparser::ast::{BinaryOperator, Expr, Ident, SetExpr, TableFactor};
@@ -50,6 +51,7 @@ pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Fa
         MeasurementPart::TagValues(keys) => {
             let mut parts = vec![];
             for table in &tables {
+                let source = with_columns_of(&tables, table, show.condition.as_ref());
                 let is_named = |tag: &ColumnDefinition| match keys {
                     TagNames::Named(keys) => keys.iter().any(|key| key.value.eq_ignore_ascii_case(&tag.name)),
                     TagNames::All | TagNames::Matching { .. } => true,
@@ -67,7 +69,7 @@ pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Fa
                         "SELECT DISTINCT {} AS name, {tag_name} AS tag, {1} AS value FROM {2} WHERE {1} IS NOT NULL{matching}",
                         text(&table.name),
                         name(&tag.name),
-                        name(&table.name),
+                        source,
                     ));
                 }
             }
@@ -97,8 +99,9 @@ pub fn run(session: &mut Session, show: &ShowMeasurements) -> Result<Outcome, Fa
                         )
                     };
                     let key: String = tags(table).map(part).collect();
+                    let source = with_columns_of(&tables, table, show.condition.as_ref());
                     let measurement = text(&escaped(&table.name, &[',', ' ']));
-                    format!("SELECT DISTINCT {measurement}{key} AS key FROM {}", name(&table.name))
+                    format!("SELECT DISTINCT {measurement}{key} AS key FROM {source}")
                 })
                 .collect();
             if parts.is_empty() {
@@ -146,21 +149,21 @@ fn run_query(
     query::run(session, &query)
 }
 
-fn add_condition(body: &mut SetExpr, condition: &Expr) {
-    match body {
-        SetExpr::Select(select) => {
-            let nested = Box::new(Expr::Nested(Box::new(condition.clone())));
-            select.selection = Some(match select.selection.take() {
-                Some(left) => Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: nested },
-                None => *nested,
-            });
-        }
-        SetExpr::SetOperation { left, right, .. } => {
-            add_condition(left, condition);
-            add_condition(right, condition);
-        }
-        _ => {}
+fn add_condition(mut body: &mut SetExpr, condition: &Expr) {
+    let add = |body: &mut SetExpr| {
+        let SetExpr::Select(select) = body else { return };
+        let nested = Box::new(Expr::Nested(Box::new(condition.clone())));
+        select.selection = Some(match select.selection.take() {
+            Some(left) => Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: nested },
+            None => *nested,
+        });
+    };
+    // A union of many nests to the left.
+    while let SetExpr::SetOperation { left, right, .. } = body {
+        add(right);
+        body = left;
     }
+    add(body);
 }
 
 /// Tables with a time of their own: all of the main schema, or that one.
@@ -183,6 +186,26 @@ fn measurements(view: &dyn Tables, of: Option<&Ident>) -> Result<Vec<Arc<TableDe
 
 fn tags(table: &TableDefinition) -> impl Iterator<Item = &ColumnDefinition> {
     table.columns.iter().filter(|c| c.role == ColumnRole::Tag)
+}
+
+/// What a measurement's rows are read from: the measurement, with those columns of others that a condition may be about,
+/// and which it has not, as NULL.
+fn with_columns_of(
+    others: &[Arc<TableDefinition>],
+    table: &TableDefinition,
+    condition: Option<&Expr>,
+) -> String {
+    let condition = condition.map(|condition| condition.to_string().to_lowercase()).unwrap_or_default();
+    let missing: BTreeMap<String, &T> = others
+        .iter()
+        .flat_map(|other| &other.columns)
+        .map(|column| (column.name.to_lowercase(), &column.ty))
+        .filter(|(column, _)| condition.contains(column) && table.find_column(column).is_err())
+        .collect();
+    let columns: String =
+        missing.iter().map(|(column, ty)| format!(", NULL::{ty} AS {}", name(column))).collect();
+    let table = name(&table.name);
+    if columns.is_empty() { table } else { format!("(SELECT *{columns} FROM {table}) AS {table}") }
 }
 
 /// A name as line protocol has it.
