@@ -481,6 +481,7 @@ fn a_cte_is_kept_where_its_conditions_are_dear_and_no_use_looks_at_a_part_only()
     let dear = "substring(w, 6, 1) IN ('1', '3')";
     assert_eq!(scans(dear, "c WHERE k > (SELECT avg(k) FROM c)"), 1);
     assert_eq!(scans(dear, "c x JOIN c y ON x.i = y.i + 1"), 1);
+    assert_eq!(scans(dear, "((FROM c LIMIT 5) UNION ALL (FROM c LIMIT 7))"), 2, "the first rows are enough");
     assert_eq!(scans("k > 20", "c WHERE k > (SELECT avg(k) FROM c)"), 2, "it is not dear");
     assert_eq!(
         scans(dear, "c x JOIN c y ON x.i = y.i + 1 AND y.i < 1000"),

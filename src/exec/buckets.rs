@@ -11,17 +11,18 @@
 
 use arrow_buffer::IntervalMonthDayNano;
 
-use crate::exec::calendar::{civil_from_days, days_from_civil, timestamp_is_finite};
+use crate::exec::calendar::{
+    MICROS_PER_SECOND, NANOS_PER_MICRO, civil_from_days, days_from_civil, timestamp_is_finite,
+};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::zone::Clock;
 
 /// Monday, 2000-01-03, in days since 1970.
-const ORIGIN_DAY: i64 = 10_959;
+pub const ORIGIN_DAY: i64 = 10_959;
 /// Months from the year 0 to 2000-01.
 const ORIGIN_MONTH: i64 = 2000 * 12;
 const SECONDS_PER_DAY: i64 = 86_400;
-const NANOS_PER_SECOND: i64 = 1_000_000_000;
-const MICROS_PER_SECOND: i64 = 1_000_000;
+const NANOS_PER_SECOND: i64 = MICROS_PER_SECOND * NANOS_PER_MICRO;
 
 /// The width of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

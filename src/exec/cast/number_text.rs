@@ -48,29 +48,28 @@ fn write_scaled(negative: bool, digits: &str, scale: u8, out: &mut String) {
 
 /// A float in the shortest form that reads back the same: `2.0`, `1e+300`, `nan`.
 pub fn write_float(v: f64, out: &mut String) {
-    if !v.is_finite() {
-        return write_special(v, out);
-    }
-    let magnitude = v.abs();
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(v);
-    if (1e-4..1e16).contains(&magnitude) || v == 0.0 {
-        plain_or_rebuilt(text, out);
+    if v.is_finite() {
+        write_finite(zmij::Buffer::new().format_finite(v), v.abs(), out);
     } else {
-        rebuild(text, out);
+        write_special(v, out);
     }
 }
 
 /// A float of 32 bits in the shortest form that reads back the same.
 pub fn write_float32(v: f32, out: &mut String) {
-    if !v.is_finite() {
-        return write_special(f64::from(v), out);
+    if v.is_finite() {
+        write_finite(zmij::Buffer::new().format_finite(v), f64::from(v.abs()), out);
+    } else {
+        write_special(f64::from(v), out);
     }
-    let magnitude = v.abs();
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(v);
-    if (1e-4..1e16).contains(&magnitude) || v == 0.0 {
-        plain_or_rebuilt(text, out);
+}
+
+/// The shortest digits of a float in the form wanted.
+#[inline]
+fn write_finite(text: &str, magnitude: f64, out: &mut String) {
+    let is_plain = (1e-4..1e16).contains(&magnitude) || magnitude == 0.0;
+    if is_plain && text.contains('.') && !text.contains('e') {
+        out.push_str(text);
     } else {
         rebuild(text, out);
     }
@@ -81,11 +80,6 @@ fn write_special(v: f64, out: &mut String) {
         out.push('-');
     }
     out.push_str(if v.is_nan() { "nan" } else { "inf" });
-}
-
-#[inline]
-fn plain_or_rebuilt(text: &str, out: &mut String) {
-    if text.contains('e') || !text.contains('.') { rebuild(text, out) } else { out.push_str(text) }
 }
 
 /// Brings the digits of a float into the form wanted: plain from 1e-4 up to 1e16, else scientific with an

@@ -24,41 +24,29 @@ const NUMERIC: u16 = TINYINT | SMALLINT | INTEGER | BIGINT | HUGEINT | DECIMAL |
 /// What is guessed unless types are given.
 const USUAL: u16 = BOOLEAN | TIME | DATE | TIMESTAMP_BIT | TIMESTAMP_TZ | BIGINT | HUGEINT | DOUBLE;
 
-/// The types in the order of preference.
-const ORDER: [u16; 13] = [
-    BOOLEAN,
-    TIME,
-    DATE,
-    TIMESTAMP_BIT,
-    TIMESTAMP_TZ,
-    TINYINT,
-    SMALLINT,
-    INTEGER,
-    BIGINT,
-    HUGEINT,
-    DECIMAL,
-    FLOAT,
-    DOUBLE,
+/// The types in the order of preference. Which decimals there are the candidates say.
+const ORDER: [(u16, LogicalType); 13] = [
+    (BOOLEAN, LogicalType::Boolean),
+    (TIME, LogicalType::Time),
+    (DATE, LogicalType::Date),
+    (TIMESTAMP_BIT, TIMESTAMP),
+    (TIMESTAMP_TZ, LogicalType::TimestampTz),
+    (TINYINT, LogicalType::TinyInt),
+    (SMALLINT, LogicalType::SmallInt),
+    (INTEGER, LogicalType::Integer),
+    (BIGINT, LogicalType::BigInt),
+    (HUGEINT, LogicalType::HugeInt),
+    (DECIMAL, LogicalType::Decimal { width: 0, scale: 0 }),
+    (FLOAT, LogicalType::Float),
+    (DOUBLE, LogicalType::Double),
 ];
 
 /// The bit of a type that may be guessed.
 fn bit(ty: &LogicalType) -> Option<u16> {
-    Some(match ty {
-        LogicalType::Boolean => BOOLEAN,
-        LogicalType::Time => TIME,
-        LogicalType::Date => DATE,
-        ty if *ty == TIMESTAMP => TIMESTAMP_BIT,
-        LogicalType::TimestampTz => TIMESTAMP_TZ,
-        LogicalType::TinyInt => TINYINT,
-        LogicalType::SmallInt => SMALLINT,
-        LogicalType::Integer => INTEGER,
-        LogicalType::BigInt => BIGINT,
-        LogicalType::HugeInt => HUGEINT,
-        LogicalType::Decimal { .. } => DECIMAL,
-        LogicalType::Float => FLOAT,
-        LogicalType::Double => DOUBLE,
-        _ => return None,
-    })
+    if matches!(ty, LogicalType::Decimal { .. }) {
+        return Some(DECIMAL);
+    }
+    ORDER.iter().find(|(_, known)| known == ty).map(|(bit, _)| *bit)
 }
 
 /// Whether a type may be among the candidates: one that is guessed, or what a column is of which nothing is.
@@ -230,37 +218,22 @@ impl Guesser {
         probe.columns[0].open & bit(&guess.ty).unwrap_or(0) != 0
     }
 
-    fn type_of(&self, bit: u16) -> LogicalType {
-        match bit {
-            BOOLEAN => LogicalType::Boolean,
-            TIME => LogicalType::Time,
-            DATE => LogicalType::Date,
-            TIMESTAMP_BIT => TIMESTAMP,
-            TIMESTAMP_TZ => LogicalType::TimestampTz,
-            TINYINT => LogicalType::TinyInt,
-            SMALLINT => LogicalType::SmallInt,
-            INTEGER => LogicalType::Integer,
-            BIGINT => LogicalType::BigInt,
-            HUGEINT => LogicalType::HugeInt,
-            DECIMAL => LogicalType::Decimal { width: self.numbers.width, scale: self.numbers.scale },
-            FLOAT => LogicalType::Float,
-            DOUBLE => LogicalType::Double,
-            _ => LogicalType::Varchar,
-        }
-    }
-
     /// The guess for one column.
     pub fn guess(&self, column: usize) -> Guess {
         let state = &self.columns[column];
-        let found = if state.any { ORDER.iter().find(|bit| state.open & **bit != 0) } else { None };
-        let Some(bit) = found else { return Guess { ty: LogicalType::Varchar, format: None } };
+        let found = if state.any { ORDER.iter().find(|(bit, _)| state.open & bit != 0) } else { None };
+        let Some((bit, ty)) = found else { return Guess { ty: LogicalType::Varchar, format: None } };
         let (iso, open, formats) = match *bit {
             DATE => (state.iso_date, state.dates, &self.date_formats),
             TIMESTAMP_BIT => (state.iso_timestamp, state.timestamps, &self.timestamp_formats),
             _ => (true, 0, &self.date_formats),
         };
         let format = if iso { None } else { formats.get(open.trailing_zeros() as usize).cloned() };
-        Guess { ty: self.type_of(*bit), format }
+        let ty = match *bit {
+            DECIMAL => LogicalType::Decimal { width: self.numbers.width, scale: self.numbers.scale },
+            _ => ty.clone(),
+        };
+        Guess { ty, format }
     }
 }
 

@@ -405,7 +405,8 @@ fn has_dear_conditions(plan: &LogicalPlan) -> bool {
         || plan.inputs().into_iter().any(has_dear_conditions)
 }
 
-/// Whether a condition in a plan is about the rows of one scan of a CTE and nothing else.
+/// Whether a plan looks at some rows only of a scan of a CTE: a condition is about these and nothing else, or the first are
+/// enough.
 fn is_narrowed(plan: &LogicalPlan, cte: CteId) -> bool {
     fn add_scans(plan: &LogicalPlan, cte: CteId, out: &mut Vec<ColumnSet>) {
         if let LogicalPlan::CteScan { id, .. } = plan
@@ -415,7 +416,19 @@ fn is_narrowed(plan: &LogicalPlan, cte: CteId) -> bool {
         }
         plan.inputs().into_iter().for_each(|input| add_scans(input, cte, out));
     }
-    fn narrows(plan: &LogicalPlan, scans: &[ColumnSet]) -> bool {
+    fn streams(plan: &LogicalPlan, cte: CteId) -> bool {
+        match plan {
+            LogicalPlan::CteScan { id, .. } => *id == cte,
+            LogicalPlan::Project { input, .. } | LogicalPlan::Filter { input, .. } => streams(input, cte),
+            _ => false,
+        }
+    }
+    fn narrows(plan: &LogicalPlan, cte: CteId, scans: &[ColumnSet]) -> bool {
+        if let LogicalPlan::Limit { input, .. } = plan
+            && streams(input, cte)
+        {
+            return true;
+        }
         let conditions = match plan {
             LogicalPlan::Filter { predicates, .. } => &predicates[..],
             LogicalPlan::Join { on, .. } => &on[..],
@@ -425,11 +438,12 @@ fn is_narrowed(plan: &LogicalPlan, cte: CteId) -> bool {
             let columns = ColumnSet::of(e);
             !columns.is_empty() && scans.iter().any(|scan| columns.is_subset(scan))
         };
-        conditions.iter().any(is_about_one) || plan.inputs().into_iter().any(|input| narrows(input, scans))
+        conditions.iter().any(is_about_one)
+            || plan.inputs().into_iter().any(|input| narrows(input, cte, scans))
     }
     let mut scans = vec![];
     add_scans(plan, cte, &mut scans);
-    narrows(plan, &scans)
+    narrows(plan, cte, &scans)
 }
 
 /// Puts a definition in the place of the scans of it.

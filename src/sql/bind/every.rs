@@ -10,6 +10,7 @@ use sqlparser::ast::{BinaryOperator, Expr as Syntax, Select, Value};
 use crate::catalog::ColumnRole;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
+use crate::exec::calendar::{MICROS_PER_DAY, NANOS_PER_MICRO};
 use crate::exec::cast::parse_time::instant_nanos;
 use crate::exec::expr::{CompareOp, Expr};
 use crate::exec::plan::{Fill, Step};
@@ -25,8 +26,7 @@ use crate::sql::plan::{Column, Definition, Gaps, LogicalPlan};
 
 /// 1970-01-05, the first Monday, in microseconds since the epoch.
 const FIRST_MONDAY_MICROS: i128 = 4 * 86_400 * 1_000_000;
-const NANOS_PER_DAY: i64 = 86_400_000_000_000;
-const NANOS_PER_MICRO: i64 = 1_000;
+const NANOS_PER_DAY: i64 = MICROS_PER_DAY * NANOS_PER_MICRO;
 const NANOS: LogicalType = LogicalType::Timestamp(arrow_schema::TimeUnit::Nanosecond);
 
 /// How rows are put into buckets.

@@ -366,11 +366,9 @@ impl Binder<'_> {
     pub fn call(&mut self, name: &str, mut args: Vec<Expr>) -> Result<Expr> {
         let key = collate_arguments(name, &mut args);
         // What these return depends on the value of the number: how many digits a decimal has, which field it is.
-        if let (
-            "round" | "trunc" | "round_even" | "roundbankers" | "struct_extract_at",
-            [LogicalType::Decimal { .. } | LogicalType::Struct(_), _],
-        ) = (name, &args.iter().map(Expr::ty).collect::<Vec<_>>()[..])
-            && let Some(number) = args.last_mut()
+        if let ("round" | "trunc" | "round_even" | "roundbankers" | "struct_extract_at", [value, number]) =
+            (name, &mut args[..])
+            && matches!(value.ty(), LogicalType::Decimal { .. } | LogicalType::Struct(_))
             && !matches!(number, Expr::Literal { .. })
             && is_constant(number)
         {

@@ -11,7 +11,7 @@ use arrow_schema::TimeUnit;
 use super::starts::starts;
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
-use crate::exec::buckets::Buckets;
+use crate::exec::buckets::{Buckets, ORIGIN_DAY};
 use crate::exec::calendar::*;
 use crate::exec::coerce::argument_cost;
 use crate::exec::error::{ExecError, Result};
@@ -140,15 +140,12 @@ fn in_zone(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
         if w.months != 0 || w.days != 0 {
             return buckets_of::<Ts>(w, None)?.start_by(&zone.clock(), t).map(Some);
         }
-        let origin = zone.instant(MONDAY_2000);
+        let origin = zone.instant(ORIGIN_DAY * MICROS_PER_DAY);
         buckets_of::<Ts>(w, Some(origin))?.start(t).map(Some)
     });
     let arg_types = vec![LogicalType::Interval, LogicalType::TimestampTz, LogicalType::Varchar];
     Some(Ok(Resolution { arg_types, return_type: LogicalType::TimestampTz, kernel }))
 }
-
-/// Monday, 2000-01-03.
-const MONDAY_2000: i64 = 10_959 * MICROS_PER_DAY;
 
 /// Zones by name, each looked for once.
 fn zones() -> impl Fn(&str) -> Result<Arc<Zone>> {
