@@ -1,6 +1,5 @@
 //! Rows by their keys, without SQL.
 
-use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -516,8 +515,9 @@ impl KeyedScan<'_> {
             expiry,
             left: self.limit.unwrap_or(u64::MAX),
             // Who says how many wants them all.
-            next: self.limit.map_or(READ_ROWS.0, |limit| limit.clamp(1, READ_ROWS.1 as u64) as usize),
-            parts: VecDeque::new(),
+            wanted: self.limit.map_or(READ_ROWS.0, |limit| limit.clamp(1, READ_ROWS.1 as u64) as usize),
+            batches: vec![],
+            rows: vec![].into_iter(),
             done: false,
         })
     }
@@ -542,76 +542,70 @@ pub struct KeyedRows {
     /// As of when the scan began.
     expiry: Option<Expiry>,
     left: u64,
-    next: usize,
-    /// What was read and comes next.
-    parts: Parts,
+    /// How many are read at a time, next.
+    wanted: usize,
+    /// What was read, a batch for each row group.
+    batches: Vec<Arc<Batch>>,
+    /// The rows that come next: of which of the batches, and which of its rows.
+    rows: std::vec::IntoIter<(u32, u32)>,
     done: bool,
 }
 
-/// Rows of batches, in their order.
-type Parts = VecDeque<(Arc<Batch>, std::vec::IntoIter<u32>)>;
-
 impl KeyedRows {
     fn fill(&mut self) -> Result<()> {
-        let wanted = (self.next as u64).min(self.left) as usize;
-        self.next = (self.next * 4).min(READ_ROWS.1);
-        let mut runs: Vec<(Arc<RowGroup>, Vec<u32>)> = vec![];
-        let mut found = 0;
-        while found < wanted {
-            let mut rows = vec![];
-            let Some(group) = self.cursor.next_run(wanted - found, &mut rows)? else { break };
-            found += rows.len();
-            match runs.last_mut() {
-                Some((last, known)) if Arc::ptr_eq(last, &group) => known.append(&mut rows),
-                _ => runs.push((group, rows)),
+        let wanted = (self.wanted as u64).min(self.left) as usize;
+        self.wanted = (self.wanted * 4).min(READ_ROWS.1);
+        // What is read of each row group; and the rows in the order of the key: of which of them, and where in that.
+        let mut groups: Vec<(Arc<RowGroup>, Vec<u32>)> = vec![];
+        let mut rows: Vec<(u32, u32)> = Vec::with_capacity(wanted);
+        let (mut run, mut last) = (vec![], 0);
+        while rows.len() < wanted {
+            let Some(group) = self.cursor.next_run(wanted - rows.len(), &mut run)? else { break };
+            let is_same = |known: &(Arc<RowGroup>, Vec<u32>)| known.0.index() == group.index();
+            if !groups.get(last).is_some_and(is_same) {
+                last = groups.iter().position(is_same).unwrap_or(groups.len());
+            }
+            if last == groups.len() {
+                groups.push((group, vec![]));
+            }
+            let read = &mut groups[last].1;
+            rows.extend((read.len()..read.len() + run.len()).map(|at| (last as u32, at as u32)));
+            read.append(&mut run);
+        }
+        self.done = rows.len() < wanted;
+        self.batches = groups.iter().map(|(group, rows)| self.read(group, rows)).collect::<Result<_>>()?;
+        for (group, row) in &mut rows {
+            let (of, places) = &groups[*group as usize];
+            if of.is_held() {
+                *row = places[*row as usize];
             }
         }
-        self.done = found < wanted;
-        self.parts = self.read(runs)?;
         if let Some(expiry) = &self.expiry {
-            for (batch, rows) in &mut self.parts {
-                let (times, ty) = (&batch.columns[expiry.column], &self.columns[expiry.column].ty);
-                let mut left = rows.as_slice().to_vec();
-                left.retain(|row| !expiry.is_over(&Scalar::from_array(&**times, *row as usize, ty)));
-                *rows = left.into_iter();
-            }
+            let ty = &self.columns[expiry.column].ty;
+            rows.retain(|(batch, row)| {
+                let times = &self.batches[*batch as usize].columns[expiry.column];
+                !expiry.is_over(&Scalar::from_array(&**times, *row as usize, ty))
+            });
         }
-        self.left -= self.parts.iter().map(|(_, rows)| rows.len() as u64).sum::<u64>();
+        self.left -= rows.len() as u64;
         self.done |= self.left == 0;
+        self.rows = rows.into_iter();
         Ok(())
     }
 
-    fn read(&mut self, runs: Vec<(Arc<RowGroup>, Vec<u32>)>) -> Result<Parts> {
-        let view = self.cursor.table();
-        let others: Vec<(&Arc<RowGroup>, &[u32])> = runs
-            .iter()
-            .filter(|(group, _)| !group.is_held())
-            .map(|(group, rows)| (group, &rows[..]))
-            .collect();
-        let count = others.iter().map(|(_, rows)| rows.len()).sum();
-        let read = Arc::new(Batch::new(read_columns(view, &Places::of_runs(&others))?, count));
-        let (mut parts, mut next) = (Parts::with_capacity(runs.len()), 0);
-        for (group, rows) in runs {
-            if !group.is_held() {
-                let end = next + rows.len() as u32;
-                parts.push_back((Arc::clone(&read), (next..end).collect::<Vec<_>>().into_iter()));
-                next = end;
-                continue;
-            }
-            let known = self.held.iter().find(|(index, _)| *index == group.index());
-            let batch = match known {
-                Some((_, batch)) => Arc::clone(batch),
-                None => {
-                    let columns = (0..self.columns.len()).map(|column| group.read_column(column));
-                    let columns = columns.collect::<Result<_, TableError>>()?;
-                    let batch = Arc::new(Batch::new(columns, group.rows()));
-                    self.held.push((group.index(), Arc::clone(&batch)));
-                    batch
-                }
-            };
-            parts.push_back((batch, rows.into_iter()));
+    /// Some rows of a row group; all of it, if it is held in memory.
+    fn read(&mut self, group: &Arc<RowGroup>, rows: &[u32]) -> Result<Arc<Batch>> {
+        if !group.is_held() {
+            let columns = read_columns(self.cursor.table(), &Places::of_group(group, rows))?;
+            return Ok(Arc::new(Batch::new(columns, rows.len())));
         }
-        Ok(parts)
+        if let Some((_, batch)) = self.held.iter().find(|(index, _)| *index == group.index()) {
+            return Ok(Arc::clone(batch));
+        }
+        let columns = (0..self.columns.len()).map(|column| group.read_column(column));
+        let batch = Arc::new(Batch::new(columns.collect::<Result<_, TableError>>()?, group.rows()));
+        self.held.push((group.index(), Arc::clone(&batch)));
+        Ok(batch)
     }
 }
 
@@ -620,11 +614,9 @@ impl Iterator for KeyedRows {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            while let Some((batch, rows)) = self.parts.front_mut() {
-                if let Some(row) = rows.next() {
-                    return Some(Ok(Row::new(Arc::clone(&self.columns), Arc::clone(batch), row as usize)));
-                }
-                self.parts.pop_front();
+            if let Some((batch, row)) = self.rows.next() {
+                let batch = Arc::clone(&self.batches[batch as usize]);
+                return Some(Ok(Row::new(Arc::clone(&self.columns), batch, row as usize)));
             }
             if self.done {
                 return None;

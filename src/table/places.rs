@@ -67,18 +67,12 @@ impl Places {
         Self { groups, order }
     }
 
-    /// The rows of some row groups of one version of a table, one after another.
-    pub fn of_runs(runs: &[(&Arc<RowGroup>, &[u32])]) -> Self {
-        let is_known = |(at, (group, _)): (usize, &(&Arc<RowGroup>, &[u32]))| {
-            runs[..at].iter().any(|(other, _)| other.index() == group.index())
-        };
-        let in_order = runs.iter().all(|(_, rows)| rows.is_sorted());
-        if in_order && !runs.iter().enumerate().any(is_known) {
-            let groups = runs.iter().map(|(group, rows)| (Arc::clone(group), rows.to_vec()));
-            return Self { groups: groups.collect(), order: None };
+    /// Rows of one row group.
+    pub fn of_group(group: &Arc<RowGroup>, rows: &[u32]) -> Self {
+        if rows.is_sorted() {
+            return Self { groups: vec![(Arc::clone(group), rows.to_vec())], order: None };
         }
-        let rows = runs.iter().flat_map(|(group, rows)| rows.iter().map(move |row| (*group, *row)));
-        Self::at(&rows.collect::<Vec<_>>())
+        Self::at(&rows.iter().map(|row| (group, *row)).collect::<Vec<_>>())
     }
 
     /// The values of a column, in the order in which the rows were given.

@@ -317,7 +317,12 @@ fn decode_symbols<'a>(
             Some(start)
         }));
     }
-    let (mut data, mut at) = (vec![], 0);
+    // As much room as they need if their symbols are as long as those of all, so that it seldom has to grow.
+    let of_row = |row: &u16| lengths[usize::from(*row)] as usize;
+    let longest = rows.iter().map(of_row).max().unwrap_or(0);
+    let about = rows.iter().map(of_row).sum::<usize>() as u64 * len as u64 / coded.len().max(1) as u64;
+    let room = (about + about / 8) as usize + longest * MAX_SYMBOL + ROOM;
+    let (mut data, mut at) = (vec![0; room.min(MAX_BUFFER)], 0);
     let (mut last, mut offset) = (0, 0);
     for row in rows {
         let row = usize::from(*row);

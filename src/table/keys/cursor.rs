@@ -31,8 +31,9 @@ pub struct KeyCursor {
     /// Row groups that are not open yet, with a bound of the keys at which they begin; the first comes last.
     waiting: Vec<(Edge, RowGroup)>,
     /// The row group of the row that comes next, or was given out last; the others are behind it.
-    current: Option<Head>,
-    open: BinaryHeap<Head>,
+    current: Option<Box<Head>>,
+    /// Boxed, as a heap moves what it has.
+    open: BinaryHeap<Box<Head>>,
 }
 
 /// Where a row group begins: nothing of it comes before. `None` if that is not known.
@@ -152,7 +153,7 @@ impl KeyCursor {
 
     /// The key of the row that [`next_row`](Self::next_row) returned last, as it is encoded.
     pub fn key(&self) -> &[u8] {
-        self.current.as_ref().map_or(&[], Head::key)
+        self.current.as_ref().map_or(&[], |head| head.key())
     }
 
     /// The number of the next row.
@@ -185,7 +186,7 @@ impl KeyCursor {
                 let next = self.open.pop();
                 self.open.extend(std::mem::replace(&mut self.current, next));
             }
-            if self.current.as_ref().is_some_and(is_next) {
+            if self.current.as_deref().is_some_and(is_next) {
                 break;
             }
             match self.waiting.pop() {
@@ -197,7 +198,7 @@ impl KeyCursor {
         Ok(self.current.as_ref().map(|head| (&head.group, head.row())))
     }
 
-    /// The next rows, all of one row group: their places in that go to `rows`. There are `most` or fewer, but at least one
+    /// The next rows, all of one row group: their places in that are `rows` then. There are `most` or fewer, but at least one
     /// if there are any. Where no other row group has keys between those of a block of them, these are not read.
     ///
     /// # Errors
@@ -217,7 +218,7 @@ impl KeyCursor {
     fn go_on(&self, head: &mut Head, most: usize, rows: &mut Vec<u32>) -> Result<()> {
         // The next key of the others. A row group of which nothing is known does not wait when others are read.
         let waiting = self.waiting.last().and_then(|(edge, _)| edge.as_deref());
-        let others = [waiting, self.open.peek().map(Head::key)].into_iter().flatten();
+        let others = [waiting, self.open.peek().map(|head| head.key())].into_iter().flatten();
         let other = if self.reverse { others.max() } else { others.min() };
         let is_next = |key: &[u8]| {
             let (is_out, is_first) = if self.reverse {
@@ -270,7 +271,7 @@ impl KeyCursor {
     }
 
     /// A row group at its first key in the range, if it has any.
-    fn open_group(&self, group: RowGroup) -> Result<Option<Head>> {
+    fn open_group(&self, group: RowGroup) -> Result<Option<Box<Head>>> {
         let index = match group.key_index(&self.key)? {
             Some(index) => index,
             // It was written before its table had the key.
@@ -299,7 +300,7 @@ impl KeyCursor {
         };
         let deletes = group.deletes()?;
         let (group, reverse) = (Arc::new(group), self.reverse);
-        let mut head = Head { group, index, reverse, block, at: (number, at), deletes };
+        let mut head = Box::new(Head { group, index, reverse, block, at: (number, at), deletes });
         Ok(self.advance(&mut head, false)?.then_some(head))
     }
 
