@@ -4,6 +4,7 @@
 //! * `FROM t WHERE …` without SELECT becomes `FROM t SELECT * WHERE …`;
 //! * `EVERY 5m` becomes `CLUSTER BY <marker> 5m`, whose marker [`crate::sql::fluxql`] parses: that clause
 //!   stands where EVERY may stand (behind GROUP BY, before HAVING), and nothing else uses it;
+//! * `GROUP BY host, time(5m)` becomes `GROUP BY host EVERY 5m` ([`time_key`]);
 //! * `a JOIN b JOIN c ON x ON y` becomes `a JOIN (b JOIN c ON x) ON y`;
 //! * `ASOF … JOIN` becomes `GLOBAL … JOIN`, and `POSITIONAL JOIN` becomes `STRAIGHT_JOIN`, by their keywords;
 //! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
@@ -38,6 +39,7 @@ mod path;
 mod pivot;
 mod star;
 mod table;
+mod time_key;
 mod using_key;
 mod window;
 mod word;
@@ -181,7 +183,8 @@ enum Clause {
 /// Cuts a statement into tokens and rewrites them.
 pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
     let sql = fluxql::quote_regexes(sql);
-    let raw = Tokenizer::new(dialect, &sql).tokenize_with_location()?;
+    let mut raw = Tokenizer::new(dialect, &sql).tokenize_with_location()?;
+    time_key::move_time_keys(&mut raw);
     let mut rewriter = Rewriter {
         out: Vec::with_capacity(raw.len() + 8),
         levels: vec![Level::default()],
@@ -611,5 +614,32 @@ mod tests {
         assert_eq!(rewritten(plain), plain);
         assert!(rewritten("SELECT avg(x) FROM t EVERY 5m").contains("CLUSTER BY"));
         assert!(rewritten("FROM t EVERY INTERVAL 5 MINUTE").contains("SELECT * CLUSTER BY"));
+    }
+
+    #[test]
+    fn a_key_that_is_a_duration_is_every() {
+        let same = |a, b| assert_eq!(rewritten(a), rewritten(b), "{a}");
+        same("SELECT 1 FROM t GROUP BY time(5m)", "SELECT 1 FROM t EVERY 5m");
+        same(
+            "SELECT 1 FROM t GROUP BY h, time( 5m , -1m) fill(0)",
+            "SELECT 1 FROM t GROUP BY h EVERY 5m OFFSET -1m fill(0)",
+        );
+        same(
+            "SELECT (SELECT 1 FROM t GROUP BY time(1h30m), h, f(x, y) LIMIT 1)",
+            "SELECT (SELECT 1 FROM t GROUP BY h, f(x, y) EVERY 1h30m LIMIT 1)",
+        );
+        same("FROM t GROUP BY *, time(5m) ORDER BY time", "FROM t GROUP BY * EVERY 5m ORDER BY time");
+        same(
+            "SELECT (SELECT 1 FROM t GROUP BY time(1d) fill(0) LIMIT 3 tz('Asia/Tokyo')) LIMIT 1",
+            "SELECT (SELECT 1 FROM t EVERY 1d tz 'Asia/Tokyo' fill(0) LIMIT 3 ) LIMIT 1",
+        );
+        for plain in [
+            "SELECT 1 FROM t GROUP BY time(5)",
+            "SELECT 1 FROM t GROUP BY time, f(time(5m))",
+            "SELECT time(5m) FROM t",
+            "SELECT 1 FROM t GROUP BY time(5m",
+        ] {
+            assert_eq!(rewritten(plain), plain);
+        }
     }
 }
