@@ -234,7 +234,8 @@ impl KeyCursor {
             if !is_last {
                 let rest = if self.reverse { 0..at } else { at + 1..head.block.len() };
                 let far = if self.reverse { rest.start } else { rest.end - 1 };
-                let all = is_next(head.block.key(far));
+                // What was passed is known to be next as a whole.
+                let all = head.block.is_passed() || is_next(head.block.key(far));
                 let next = if self.reverse { at - 1 } else { at + 1 };
                 if !all && !is_next(head.block.key(next)) {
                     return Ok(());
@@ -245,7 +246,7 @@ impl KeyCursor {
                 head.at.1 = if self.reverse { places.start } else { places.end - 1 };
                 continue;
             }
-            // The next block as a whole, by the keys around it.
+            // The next block, by the keys around it.
             let next = if self.reverse { number.checked_sub(1) } else { Some(number + 1) };
             let Some(next) = next.filter(|next| *next < head.index.blocks()) else { return Ok(()) };
             let far = if !self.reverse && next + 1 == head.index.blocks() {
@@ -255,17 +256,18 @@ impl KeyCursor {
                 far.map_err(|what| head.group.bad_index(&what))?
             };
             let places = head.index.rows_of(next);
-            if !is_next(far) || rows.len() + places.len() > most {
+            if !is_next(far) {
                 return Ok(());
             }
-            let count = places.len();
+            let (count, take) = (places.len(), places.len().min(most - rows.len()));
             head.block = if head.index.is_in_order() {
                 Block::Passed(places)
             } else {
                 head.group.key_block(&head.index, next)?
             };
-            head.give(0..count, self.reverse, rows);
-            head.at = (next, if self.reverse { 0 } else { count - 1 });
+            let places = if self.reverse { count - take..count } else { 0..take };
+            head.give(places.clone(), self.reverse, rows);
+            head.at = (next, if self.reverse { places.start } else { places.end - 1 });
         }
         Ok(())
     }
@@ -327,6 +329,9 @@ impl KeyCursor {
                 head.block = head.group.key_block(&head.index, number + 1)?;
                 head.at = (number + 1, 0);
                 continue;
+            }
+            if head.block.is_passed() {
+                head.block = head.group.key_block(&head.index, number)?;
             }
             let at = if self.reverse { at - 1 } else { at };
             let (key, row) = (head.block.key(at), head.block.row(at));

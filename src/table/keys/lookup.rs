@@ -115,6 +115,11 @@ impl Block {
         }
     }
 
+    /// Whether its keys were not read.
+    pub(super) fn is_passed(&self) -> bool {
+        matches!(self, Self::Passed(_))
+    }
+
     pub(super) fn key(&self, at: usize) -> &[u8] {
         match self {
             Self::Entries(Entries { keys, .. }) | Self::Rows(keys, _) => keys.get(at).unwrap_or_default(),
