@@ -283,6 +283,7 @@ impl Connection {
     ) -> Result<StatementResult> {
         let mut session = self.session.lock();
         let mut active = self.activity.begin(self.id, sql, &self.running, &session.settings.reports);
+        session.begins(active.identity());
         let outcome = guarded(|| Ok(run(&mut session)?)).inspect_err(|e| active.failed(e))?;
         active.has_begun();
         self.upkeep.look(&self.databases, &session.settings);

@@ -12,6 +12,7 @@ use arrow_schema::SortOptions;
 use super::kernel::list_end;
 use super::list::Lists;
 use super::registry::{Registry, Resolution, def};
+use super::structs::wanted_type;
 use super::{ArgInfo, ScalarKernel};
 use crate::column::types::LogicalType;
 use crate::exec::cast::cast;
@@ -160,7 +161,7 @@ fn contains(args: &[ArgInfo], by: By) -> Option<Result<Resolution, String>> {
         By::Both => vec![(**key).clone(), (**value).clone()],
     };
     let types: Vec<LogicalType> =
-        parts.iter().zip(wanted).map(|(own, w)| common_type(own, &w.ty)).collect::<Option<_>>()?;
+        parts.iter().zip(wanted).map(|(own, w)| wanted_type(own, w)).collect::<Option<_>>()?;
     let (owns, commons) = (parts, types.clone());
     let kernel: ScalarKernel = Box::new(move |args, _, rows, _| {
         let map = args[0].as_map();
@@ -217,6 +218,10 @@ pub(super) fn register(r: &mut Registry) {
         )
         .sees_nulls()
         .custom(&["(MAP(K, V), K, V) -> BOOLEAN"], |args| contains(args, By::Both)),
+    );
+    r.add(
+        def("map_contains", "Whether a map has a key", "map_contains(map {'key': 10}, 'key')")
+            .custom(&["(MAP(K, V), K) -> BOOLEAN"], |args| contains(args, By::Key)),
     );
     r.add(
         def("map_contains_value", "Whether a map has a value", "map_contains_value(map {'k': 1}, 1)")

@@ -11,12 +11,13 @@ use arrow_schema::{DataType, SortOptions};
 
 use super::kernel::list_end;
 use super::list::{Lists, item_type};
-use super::registry::{CallSite, P, R, Registry, Resolution, def};
+use super::registry::{P, R, Registry, Resolution, def};
 use super::{ArgInfo, BoundScalar, ScalarFunction, ScalarKernel};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::cast;
 use crate::exec::cast::nested::{list_array, map_array, struct_array};
+use crate::exec::coerce::common_type;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::repeat;
 
@@ -52,6 +53,14 @@ fn extract(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
     let [value, key] = args else { return None };
     let LogicalType::Struct(fields) = &value.ty else { return None };
     let at = match &key.literal {
+        Some(Scalar::Text(_)) if value.ty.is_tuple() => {
+            let message = "struct_extract with a string key cannot be used on an unnamed struct, use a numeric index instead";
+            return Some(Err(message.into()));
+        }
+        Some(Scalar::Int(_)) if !value.ty.is_tuple() => {
+            let message = "struct_extract with an integer key can only be used on unnamed structs, use a string key instead";
+            return Some(Err(message.into()));
+        }
         Some(Scalar::Text(name)) => match fields.iter().position(|(n, _)| n.eq_ignore_ascii_case(name)) {
             Some(i) => i,
             None => {
@@ -105,9 +114,13 @@ fn map_key_type(types: &[LogicalType]) -> LogicalType {
 /// For each row, where in the values the key's value is.
 fn find_key(args: &[ArrayRef], types: &[LogicalType], rows: usize) -> Result<Vec<Option<u32>>> {
     let map = args[0].as_map();
-    let wanted = cast::cast(&args[1], &types[1], &map_key_type(types), false)?;
+    // `map {2: 'x'}[1.5]` finds nothing: both are compared as what they have in common.
+    let own = map_key_type(types);
+    let common = common_type(&own, &types[1]).unwrap_or_else(|| own.clone());
+    let wanted = cast::cast(&args[1], &types[1], &common, false)?;
+    let keys = cast::cast(map.keys(), &own, &common, false)?;
     let options = SortOptions { descending: false, nulls_first: false };
-    let compare = make_comparator(map.keys(), &wanted, options)?;
+    let compare = make_comparator(&keys, &wanted, options)?;
     let offsets = map.value_offsets();
     Ok((0..rows)
         .map(|row| {
@@ -123,9 +136,32 @@ fn find_key(args: &[ArrayRef], types: &[LogicalType], rows: usize) -> Result<Vec
         .collect())
 }
 
+/// The type by which a key is looked for: that which it has in common with the map's. A literal takes the map's.
+pub(super) fn wanted_type(key: &LogicalType, wanted: &ArgInfo) -> Option<LogicalType> {
+    match &wanted.literal {
+        Some(Scalar::Text(_)) if wanted.ty == LogicalType::Varchar => Some(key.clone()),
+        _ => common_type(key, &wanted.ty),
+    }
+}
+
+/// `map_extract(m, key)`: the key must be one that the map could have.
+fn bind_map_extract(args: &[ArgInfo], listed: bool) -> Option<std::result::Result<Resolution, String>> {
+    let [map, wanted] = args else { return None };
+    let value = match &map.ty {
+        LogicalType::Map(key, value) => {
+            wanted_type(key, wanted)?;
+            (**value).clone()
+        }
+        LogicalType::Null => LogicalType::Null,
+        _ => return None,
+    };
+    let types = vec![map.ty.clone(), wanted.ty.clone()];
+    let return_type = if listed { LogicalType::List(Box::new(value)) } else { value };
+    Some(Ok(Resolution { arg_types: types.clone(), return_type, kernel: map_extract(types, listed) }))
+}
+
 /// `m[key]`; as a list of one or none where `listed`.
-pub(super) fn map_extract(site: &CallSite<'_>, listed: bool) -> ScalarKernel {
-    let types = site.types.to_vec();
+pub(super) fn map_extract(types: Vec<LogicalType>, listed: bool) -> ScalarKernel {
     Box::new(move |args, ty, rows, _| {
         // A map whose keys have no type has none.
         let places = match map_key_type(&types) {
@@ -244,7 +280,7 @@ pub(super) fn register(r: &mut Registry) {
             "element_at(map {'key': 10}, 'key')",
         )
         .aliases(&["map_extract"])
-        .on([P::Map, P::Any], R::Of(|t| T::List(Box::new(map_value_type(t)))), |s| map_extract(s, true)),
+        .custom(&["(MAP(K, V), K) -> V[]"], |args| bind_map_extract(args, true)),
     );
     r.add(
         def(
@@ -252,29 +288,8 @@ pub(super) fn register(r: &mut Registry) {
             "The value of a key; NULL if there is none",
             "map_extract_value(map {'key': 10}, 'key')",
         )
-        .on([P::Map, P::Any], R::Of(map_value_type), |s| map_extract(s, false)),
+        .custom(&["(MAP(K, V), K) -> V"], |args| bind_map_extract(args, false)),
     );
-    r.add(def("map_contains", "Whether a map has a key", "map_contains(map {'key': 10}, 'key')").on(
-        [P::Map, P::Any],
-        R::T(T::Boolean),
-        |site| {
-            let types = site.types.to_vec();
-            Box::new(move |args, ty, rows, _| {
-                if args[0].null_count() == args[0].len() {
-                    return Ok(new_null_array(&ty.arrow(), rows));
-                }
-                let places = find_key(args, &types, rows)?;
-                let (keys, unknown) = (args[1].len(), args[1].logical_nulls());
-                let found = |(row, place): (usize, &Option<u32>)| {
-                    let at = if keys == rows { row } else { 0 };
-                    let known = unknown.as_ref().is_none_or(|nulls| nulls.is_valid(at));
-                    known.then_some(place.is_some())
-                };
-                let bits: arrow_array::BooleanArray = places.iter().enumerate().map(found).collect();
-                Ok(Arc::new(bits))
-            })
-        },
-    ));
     r.add(def("map_keys", "The keys of a map, as a list", "map_keys(map {'key': 10})").on(
         [P::Map],
         R::Of(|t| T::List(Box::new(map_key_type(t)))),

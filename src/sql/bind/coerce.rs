@@ -54,12 +54,7 @@ pub fn explicit(expr: Expr, to: &LogicalType, or_null: bool) -> Result<Expr> {
             "STRUCT to STRUCT cast must have at least one matching member, inputs are ({from}) and ({to})"
         )));
     }
-    if let Some((from, to)) = misfit_tuple(&from, to) {
-        let message = format!(
-            "Mismatch Type Error: Type {from} does not match with {to}. Cannot cast STRUCTs of different size"
-        );
-        return Err(SqlError::binder(message));
-    }
+    refuse_misfit_tuple(&from, to)?;
     if or_null {
         return Ok(Expr::Cast { input: Box::new(expr), to: to.clone(), or_null });
     }
@@ -85,6 +80,13 @@ fn unrelated_structs<'t>(
         }
         _ => None,
     }
+}
+
+fn refuse_misfit_tuple(from: &LogicalType, to: &LogicalType) -> Result<()> {
+    let Some((from, to)) = misfit_tuple(from, to) else { return Ok(()) };
+    Err(SqlError::binder(format!(
+        "Mismatch Type Error: Type {from} does not match with {to}. Cannot cast STRUCTs of different size"
+    )))
 }
 
 /// A struct without names in the place of a struct with more or fewer fields, or of a map.
@@ -124,6 +126,7 @@ pub fn boolean(expr: Expr) -> Result<Expr> {
 /// Compares two values in the type that both can be compared in.
 pub fn compare(op: CompareOp, left: Expr, right: Expr) -> Result<Expr> {
     let (left, right) = with_collation(left, right);
+    refuse_misfit_tuple(&right.ty(), &left.ty())?;
     let (a, b) = (arg_info(&left), arg_info(&right));
     let is_ordering = matches!(op, CompareOp::Lt | CompareOp::LtEq | CompareOp::Gt | CompareOp::GtEq);
     // A parameter whose value comes later stands for the literal that it will be.

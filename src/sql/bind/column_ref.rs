@@ -131,11 +131,14 @@ impl Binder<'_> {
         else {
             return Ok(None);
         };
+        if let Some((_, key)) = aliases.keys.iter().find(|(i, _)| *i == at) {
+            return Ok(Some(key.clone()));
+        }
         match &visible[at].source {
             ItemSource::Bound(expr) => Ok(Some(expr.clone())),
             ItemSource::Syntax(syntax) => {
                 // The expression sees what it saw where it stands: columns, then the aliases before it.
-                let inner = Aliases { items: aliases.items, visible: at, first: false };
+                let inner = Aliases { items: aliases.items, visible: at, first: false, keys: &[] };
                 let before = cx.aliases.replace(inner);
                 self.alias_depth += 1;
                 let bound = self.bind_expr(syntax, cx);

@@ -66,6 +66,8 @@ pub struct Aliases<'c> {
     pub visible: usize,
     /// They come before columns of the same name.
     pub first: bool,
+    /// Items with subqueries that are keys of groups, as they were bound: HAVING means those very values.
+    pub keys: &'c [(usize, Expr)],
 }
 
 impl<'c> ExprContext<'c> {

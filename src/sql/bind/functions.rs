@@ -79,6 +79,8 @@ pub fn own_functions() -> impl Iterator<Item = &'static str> {
 pub(super) struct Arguments<'q> {
     pub positional: Vec<&'q Syntax>,
     pub named: Vec<(String, &'q Syntax)>,
+    /// All of them as they come, with their names as written.
+    pub in_order: Vec<(Option<String>, &'q Syntax)>,
     /// An argument without a name follows one with a name.
     pub positional_behind_named: bool,
     /// The one argument is `*`.
@@ -208,25 +210,23 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         if name == "struct_pack" {
             let mut fields = vec![];
-            for value in &args.positional {
+            for (name, value) in &args.in_order {
                 // A column gives its name to the field.
-                let field = match value {
-                    Syntax::Identifier(name) => name,
-                    Syntax::CompoundIdentifier(names) if names.len() == 2 => &names[1],
-                    other => {
+                let field = match (name, value) {
+                    (Some(name), _) => name,
+                    (None, Syntax::Identifier(name)) => &name.value,
+                    (None, Syntax::CompoundIdentifier(names)) if names.len() == 2 => &names[1].value,
+                    (None, other) => {
                         let message = "struct_pack takes columns and named arguments: struct_pack(a := 1)";
                         return Err(SqlError::binder(message).at(*other));
                     }
                 };
-                fields.push((field.value.clone(), self.bind_expr(value, cx)?));
-            }
-            for (field, value) in &args.named {
                 fields.push((field.clone(), self.bind_expr(value, cx)?));
             }
             return self.struct_pack(fields);
         }
         if name == "union_value"
-            && let ([], [(member, value)]) = (&args.positional[..], &args.named[..])
+            && let [(Some(member), value)] = &args.in_order[..]
         {
             let value = self.bind_expr(value, cx)?;
             let value = self.struct_pack(vec![(member.clone(), value)])?;
@@ -238,8 +238,10 @@ impl Binder<'_> {
         if let ("struct_insert" | "struct_update", [of]) = (name, &args.positional[..]) {
             let of = self.bind_expr(of, cx)?;
             let mut fields = vec![];
-            for (field, value) in &args.named {
-                fields.push((field.clone(), self.bind_expr(value, cx)?));
+            for (field, value) in &args.in_order {
+                if let Some(field) = field {
+                    fields.push((field.clone(), self.bind_expr(value, cx)?));
+                }
             }
             if fields.is_empty() {
                 return Err(SqlError::binder(format!("{name} takes named arguments: {name}(s, a := 1)")));
@@ -448,6 +450,7 @@ pub(super) fn arguments(function: &Function) -> Result<Arguments<'_>> {
     let mut out = Arguments {
         positional: vec![],
         named: vec![],
+        in_order: vec![],
         positional_behind_named: false,
         star: false,
         distinct: false,
@@ -471,15 +474,18 @@ pub(super) fn arguments(function: &Function) -> Result<Arguments<'_>> {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => {
                 out.positional_behind_named |= !out.named.is_empty();
                 out.positional.push(e);
+                out.in_order.push((None, e));
             }
             FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if list.args.len() == 1 => out.star = true,
             FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => {
                 out.named.push((name.value.to_lowercase(), e));
+                out.in_order.push((Some(name.value.clone()), e));
             }
             FunctionArg::ExprNamed {
                 name: Syntax::Identifier(name), arg: FunctionArgExpr::Expr(e), ..
             } => {
                 out.named.push((name.value.to_lowercase(), e));
+                out.in_order.push((Some(name.value.clone()), e));
             }
             other => {
                 return Err(SqlError::unsupported(format!("an argument such as {other} is not supported")));

@@ -1,6 +1,6 @@
 //! GROUP BY: keys, grouping sets, GROUPING.
 
-use sqlparser::ast::{Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::ast::{Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr};
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -11,7 +11,7 @@ use crate::sql::bind::expr::{Aliases, ExprContext, is_constant};
 use crate::sql::bind::name::{column_name, function_name};
 use crate::sql::bind::query::ordinal;
 use crate::sql::bind::scope::{Outer, Scope, is_instant};
-use crate::sql::bind::select::{ItemSource, Output};
+use crate::sql::bind::select::{Item, ItemSource, Output};
 use crate::sql::bind::subquery::{PendingSubquery, made_by, needed, take_needed};
 use crate::sql::bind::unnest::Unnests;
 use crate::sql::error::{Result, SqlError};
@@ -79,6 +79,32 @@ impl Keys {
         let time = if times.len() == 1 { times.pop() } else { None };
         SeriesKeys { keys, time: time.filter(|_| bucketed.is_none()) }
     }
+}
+
+/// The items with subqueries whose names, or places, GROUP BY gives as keys.
+pub(super) fn keys_with_subqueries(
+    group_by: &GroupByExpr,
+    items: &[Item<'_>],
+    outputs: &[Output],
+    subqueries: &[PendingSubquery],
+) -> Vec<(usize, Expr)> {
+    // What is unnested is of more columns than items.
+    if subqueries.is_empty() || items.len() != outputs.len() {
+        return vec![];
+    }
+    let made = made_by(subqueries);
+    let is_key = |i: usize, item: &Item<'_>| match group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(keys, _) => keys.iter().any(|key| match key {
+            Syntax::Identifier(name) => item.is_alias && item.name.eq_ignore_ascii_case(&name.value),
+            other => matches!(ordinal(other, items.len(), "GROUP BY"), Ok(Some(at)) if at == i),
+        }),
+    };
+    let of_item = |(i, (item, output)): (usize, (&Item<'_>, &Output))| {
+        let has_subquery = !ColumnSet::of(&output.expr).is_disjoint(&made);
+        (has_subquery && is_key(i, item)).then(|| (i, output.expr.clone()))
+    };
+    items.iter().zip(outputs).enumerate().filter_map(of_item).collect()
 }
 
 /// What is needed to bind the keys.

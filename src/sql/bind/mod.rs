@@ -74,7 +74,9 @@ use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::extensions::Extensions;
 use crate::sql::external::Formats;
 use crate::sql::plan::{Column, ColumnId, ColumnIds, LogicalPlan};
-use crate::sql::session::{Activity, Parameters, PreparedStatements, ReadView, Settings, Variables};
+use crate::sql::session::{
+    Activity, Parameters, PreparedStatements, ReadView, Settings, StatementIdentity, Variables,
+};
 use crate::table::TableSnapshot;
 
 /// Tables as of the statement's snapshot.
@@ -117,6 +119,8 @@ pub struct Environment<'e> {
     pub prepared: &'e PreparedStatements,
     /// CTEs whose rows are there already.
     pub kept: &'e [KeptRows],
+    /// What is bound is part of this statement.
+    pub statement: &'e StatementIdentity,
 }
 
 /// The rows of a CTE that was computed before the statement.
@@ -170,6 +174,8 @@ pub struct Binder<'e> {
     views: Vec<Arc<ViewDefinition>>,
     /// What the texts of columns compare by that have a collation.
     collations: HashMap<ColumnId, Expr>,
+    /// Whether a PIVOT without a list of values was bound: its columns are those of this moment.
+    pub pivots_on_data: bool,
     /// The call of `time_bucket_gapfill` of the SELECT that is being bound.
     gap_filled: Option<every::GapFilled>,
     /// The SELECT that is being bound counts the rows of one of its tables.
@@ -205,6 +211,7 @@ impl<'e> Binder<'e> {
             views: vec![],
             collations: HashMap::new(),
             gap_filled: None,
+            pivots_on_data: false,
             counts_rows: false,
         }
     }
@@ -237,6 +244,7 @@ impl<'e> Binder<'e> {
             views,
             collations,
             gap_filled,
+            pivots_on_data,
             counts_rows,
         } = self;
         swap(ids, &mut other.ids);
@@ -253,6 +261,7 @@ impl<'e> Binder<'e> {
         swap(macro_calls, &mut other.macro_calls);
         swap(views, &mut other.views);
         swap(collations, &mut other.collations);
+        swap(pivots_on_data, &mut other.pivots_on_data);
         swap(gap_filled, &mut other.gap_filled);
         swap(counts_rows, &mut other.counts_rows);
     }

@@ -182,12 +182,8 @@ impl Binder<'_> {
                     (false, false) => format!("{}_{own}", value.name),
                 };
                 let mut expr = expr.clone();
-                if !add_filter(&mut expr, (!pivot.on.is_empty()).then_some(&value.condition)) {
-                    return Err(SqlError::binder(
-                        "Columns can only be referenced within the aggregate of a PIVOT expression",
-                    )
-                    .at(*aggregate));
-                }
+                add_filter(&mut expr, (!pivot.on.is_empty()).then_some(&value.condition))
+                    .map_err(|message| SqlError::binder(message).at(*aggregate))?;
                 items.push(SelectItem::ExprWithAlias { expr, alias: ident(&name) });
             }
         }
@@ -225,6 +221,7 @@ impl Binder<'_> {
                 Ok(values.into_iter().map(|v| text_value(expr, v)).collect())
             }
             expr => {
+                self.pivots_on_data = true;
                 let (expr, _) = named(expr);
                 let item = SelectItem::ExprWithAlias { expr: as_text(expr.clone()), alias: ident("value") };
                 let (mut query, mut select) = select_from(source, vec![item])?;
@@ -310,6 +307,18 @@ impl Binder<'_> {
             self.check_pivot_limit(out.len()).map_err(|e| e.at(query))?;
         }
         Ok(out)
+    }
+
+    /// What is kept, a view or a macro, has the same columns whatever its tables have in them.
+    pub fn refuse_pivot_on_data(&self, what: &str) -> Result<()> {
+        if !self.pivots_on_data {
+            return Ok(());
+        }
+        let message = format!(
+            "PIVOT statements with pivot elements extracted from the data cannot be used in {what}s."
+        );
+        let hint = "The values can be listed: PIVOT ... ON a IN (val1, val2, ...)";
+        Err(SqlError::parser(message).hint(hint))
     }
 
     fn check_pivot_limit(&self, columns: usize) -> Result<()> {
@@ -425,8 +434,8 @@ fn text_value(expr: &Syntax, value: String) -> PivotValue {
     PivotValue { name: value, condition }
 }
 
-/// Adds a condition to the aggregates in an expression; false if columns stand outside of any.
-fn add_filter(expr: &mut Syntax, condition: Option<&Syntax>) -> bool {
+/// Adds a condition to the aggregate in an expression. An error if there is none or another, or columns stand outside.
+fn add_filter(expr: &mut Syntax, condition: Option<&Syntax>) -> std::result::Result<(), String> {
     let mut aggregates = 0;
     let mut names = vec![];
     let mut inside = vec![];
@@ -449,5 +458,15 @@ fn add_filter(expr: &mut Syntax, condition: Option<&Syntax>) -> bool {
         Syntax::Identifier(_) | Syntax::CompoundIdentifier(_) => names.push(e.span()),
         _ => {}
     });
-    aggregates > 0 && names.len() <= inside.len()
+    if aggregates != 1 {
+        let found = match aggregates {
+            0 => "no aggregates were".to_owned(),
+            n => format!("{n} were"),
+        };
+        return Err(format!("Pivot expression must contain exactly one aggregate, but {found} found"));
+    }
+    if names.len() > inside.len() {
+        return Err("Columns can only be referenced within the aggregate of a PIVOT expression".into());
+    }
+    Ok(())
 }

@@ -16,7 +16,7 @@ use crate::sql::bind::aggregate::{Aggregates, Collector, Grouping, same_expr};
 use crate::sql::bind::every::{Bucket, Filled};
 use crate::sql::bind::expr::{Aliases, ExprContext, collate};
 use crate::sql::bind::from::{Bound, storable};
-use crate::sql::bind::grouping::{Key, KeyContext, Keys};
+use crate::sql::bind::grouping::{Key, KeyContext, Keys, keys_with_subqueries};
 use crate::sql::bind::presence::counts_rows;
 use crate::sql::bind::query::{Tail, ordinal};
 use crate::sql::bind::scope::{Found, Outer};
@@ -137,7 +137,7 @@ impl Binder<'_> {
                 SqlError::binder("SELECT list is empty after resolving * expressions!").at(select)
             });
         }
-        let all = Aliases { items: &items, visible: items.len(), first: false };
+        let all = Aliases { items: &items, visible: items.len(), first: false, keys: &[] };
 
         if let Some(condition) = &select.selection {
             let expanded = self.expand_condition(condition, &scope)?;
@@ -170,6 +170,8 @@ impl Binder<'_> {
         };
 
         cx.clause = "HAVING clause";
+        let keys_with_subqueries = keys_with_subqueries(&select.group_by, &items, &outputs, &above);
+        cx.aliases = Some(Aliases { keys: &keys_with_subqueries, ..all });
         cx.unnest = Unnests::Allowed;
         let collected = std::mem::replace(&mut cx.windows, Windows::Forbidden);
         let mut having = match &select.having {
@@ -177,6 +179,7 @@ impl Binder<'_> {
             None => None,
         };
         cx.windows = collected;
+        cx.aliases = Some(all);
 
         cx.clause = "ORDER BY clause";
         cx.unnest = Unnests::Allowed;
@@ -492,7 +495,7 @@ impl Binder<'_> {
                 ItemSource::Bound(expr) => expr.clone(),
                 ItemSource::Syntax(syntax) => {
                     // An item sees the aliases to its left.
-                    cx.aliases = Some(Aliases { items, visible: i, first: false });
+                    cx.aliases = Some(Aliases { items, visible: i, first: false, keys: &[] });
                     if let Some(columns) = self.bind_unnest_item(syntax, &item.name, item.is_alias, cx)? {
                         outputs.extend(columns);
                         continue;

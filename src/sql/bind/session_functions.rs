@@ -19,17 +19,22 @@ use crate::sql::sources::texts;
 /// The names of the functions.
 pub const FUNCTIONS: &[&str] = &[
     "current_catalog",
+    "current_connection_id",
     "current_database",
+    "current_query",
+    "current_query_id",
     "current_role",
     "current_schema",
     "current_schemas",
     "current_setting",
+    "current_transaction_id",
     "current_user",
     "currval",
     "getvariable",
     "nextval",
     "session_user",
     "setval",
+    "txid_current",
     "user",
 ];
 
@@ -55,7 +60,7 @@ impl Binder<'_> {
                 }
                 Expr::literal(texts(names), LogicalType::List(Box::new(LogicalType::Varchar)))
             }
-            (name, []) => return Ok(self.session_name(name)),
+            (name, []) => return Ok(self.session_name(name).or_else(|| self.statement_fact(name))),
             ("current_setting", [setting]) => {
                 let setting = self.constant_name(setting, name, "setting_name")?;
                 let found = self.env.settings.get(&setting).ok_or_else(|| unknown_setting(&setting))?;
@@ -94,6 +99,23 @@ impl Binder<'_> {
             "current_user" | "current_role" | "session_user" | "user" => "fluxdb",
             _ => return None,
         }))
+    }
+
+    /// What is known of the statement that runs.
+    fn statement_fact(&self, name: &str) -> Option<Expr> {
+        let statement = self.env.statement;
+        let number = match name {
+            "current_query" => None,
+            "current_query_id" => Some(statement.id),
+            "current_connection_id" => Some(statement.connection),
+            "current_transaction_id" | "txid_current" => Some(statement.transaction),
+            _ => return None,
+        };
+        self.env.uses.moment.set(true);
+        Some(match number {
+            Some(number) => Expr::literal(Scalar::Int(i128::from(number)), LogicalType::UBigInt),
+            None => text(&statement.sql),
+        })
     }
 
     /// The text that a constant argument is.

@@ -155,6 +155,10 @@ impl Binder<'_> {
             && let Found::One(column) = scope.find(&table.value)
             && let LogicalType::Struct(fields) = &column.column.ty
         {
+            if column.column.ty.is_tuple() {
+                let message = format!("Cannot expand \"{}.*\" because the fields have no names", table.value);
+                return Err(SqlError::binder(message).at_span(table.span));
+            }
             let mut out = vec![];
             for (field, _) in fields.iter() {
                 let key = Expr::literal(Scalar::Text(Arc::from(&**field)), LogicalType::Varchar);

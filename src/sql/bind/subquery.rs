@@ -6,7 +6,7 @@ use sqlparser::ast;
 
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
-use crate::sql::bind::expr::{ExprContext, negate_if};
+use crate::sql::bind::expr::{Aliases, ExprContext, negate_if};
 use crate::sql::bind::functions::arguments;
 use crate::sql::bind::name::function_name;
 use crate::sql::bind::operator::compare_with_row;
@@ -94,7 +94,8 @@ impl Binder<'_> {
         if !cx.allow_subqueries {
             return Err(SqlError::binder(format!("{} cannot contain subqueries", cx.clause)).at(query));
         }
-        let outer = Outer { scope: cx.scope, parent: cx.outer, aliases: cx.aliases };
+        let aliases = cx.aliases.map(|aliases| Aliases { keys: &[], ..aliases });
+        let outer = Outer { scope: cx.scope, parent: cx.outer, aliases };
         let waiting = self.outer_calls.len();
         let bound = self.bind_query(query, Some(&outer));
         if bound.is_err() {

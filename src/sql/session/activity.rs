@@ -31,12 +31,31 @@ struct List {
     recent: VecDeque<Query>,
 }
 
+/// Which statement it is, as functions tell: `current_query()`, `txid_current()` and the like.
+#[derive(Debug, Clone)]
+pub struct StatementIdentity {
+    /// Counts from 1, in the order in which statements began.
+    pub id: u64,
+    /// The connection's number.
+    pub connection: u64,
+    /// The statement with which its transaction began.
+    pub transaction: u64,
+    /// Its text, cut if it is long.
+    pub sql: Arc<str>,
+}
+
+impl Default for StatementIdentity {
+    fn default() -> Self {
+        Self { id: 0, connection: 0, transaction: 0, sql: "".into() }
+    }
+}
+
 /// A statement that runs.
 #[derive(Debug)]
 struct Started {
     id: u64,
     connection: u64,
-    sql: String,
+    sql: Arc<str>,
     started_micros: i64,
     start: Instant,
     rows: AtomicU64,
@@ -96,7 +115,7 @@ impl Started {
         Query {
             id: self.id,
             connection: self.connection,
-            sql: self.sql.clone(),
+            sql: self.sql.to_string(),
             state,
             started_micros: self.started_micros,
             seconds: self.start.elapsed().as_secs_f64(),
@@ -147,7 +166,7 @@ impl Activity {
         let started = Arc::new(Started {
             id: self.next.fetch_add(1, Ordering::Relaxed) + 1,
             connection,
-            sql: sql[..end].to_owned(),
+            sql: sql[..end].into(),
             started_micros: chrono::Utc::now().timestamp_micros(),
             start: Instant::now(),
             rows: AtomicU64::new(0),
@@ -187,6 +206,12 @@ pub struct ActiveQuery {
 }
 
 impl ActiveQuery {
+    /// Which statement it is, if it is a transaction of its own.
+    pub fn identity(&self) -> StatementIdentity {
+        let Started { id, connection, sql, .. } = &*self.started;
+        StatementIdentity { id: *id, connection: *connection, transaction: *id, sql: Arc::clone(sql) }
+    }
+
     /// It has begun: what the connection runs now is this, whatever it runs later.
     pub fn has_begun(&self) {
         if let Some(context) = self.started.running.lock().clone() {

@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-pub use activity::{ActiveQuery, Activity};
+pub use activity::{ActiveQuery, Activity, StatementIdentity};
 pub use databases::{Databases, NamedDatabase, SYSTEM_DATABASE, TEMP_DATABASE, name_of_file};
 pub use failure::Failure;
 pub use inert_settings::is_self_test;
@@ -86,6 +86,7 @@ pub struct Session {
     /// CTEs of that statement whose rows are there.
     pub(super) kept: Vec<KeptRows>,
     transaction: Transaction,
+    statement: StatementIdentity,
     cancel: CancelToken,
     running: Running,
     /// The contexts of the plans of a statement that EXPLAIN ANALYZE runs.
@@ -121,6 +122,7 @@ impl Session {
             recent: RecentTexts::default(),
             parameters: Parameters::default(),
             kept: vec![],
+            statement: StatementIdentity::default(),
             transaction: Transaction::None,
             cancel,
             running,
@@ -279,6 +281,13 @@ impl Session {
         context
     }
 
+    /// What runs now is this statement.
+    pub fn begins(&mut self, statement: StatementIdentity) {
+        let transaction =
+            if self.is_in_transaction() { self.statement.transaction } else { statement.transaction };
+        self.statement = StatementIdentity { transaction, ..statement };
+    }
+
     /// Binds something against a view of the database.
     pub(crate) fn bind<T>(
         &self,
@@ -300,6 +309,7 @@ impl Session {
             uses: &uses,
             prepared: &self.prepared,
             kept: &self.kept,
+            statement: &self.statement,
         };
         work(&mut Binder::new(env))
     }

@@ -40,6 +40,7 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
     ("alias", &["(ANY) -> VARCHAR"], "The name that a column of the expression would have", "alias(1 + 2)"),
     ("coalesce", &["(T...) -> T"], "The first argument that is not NULL", "coalesce(NULL, 1)"),
     ("current_catalog", &["() -> VARCHAR"], "The name of the database", "current_catalog()"),
+    ("current_connection_id", &["() -> UBIGINT"], "The number of the connection", "current_connection_id()"),
     ("current_database", &["() -> VARCHAR"], "The name of the database", "current_database()"),
     ("current_date", &["() -> DATE"], "The date when the statement began", "current_date"),
     ("current_localtime", &["() -> TIME"], "The time of day when the statement began", "current_localtime()"),
@@ -49,6 +50,8 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
         "The date and time when the statement began",
         "current_localtimestamp()",
     ),
+    ("current_query", &["() -> VARCHAR"], "The text of the statement that runs", "current_query()"),
+    ("current_query_id", &["() -> UBIGINT"], "The number of the statement that runs", "current_query_id()"),
     ("current_schema", &["() -> VARCHAR"], "The schema of names without one", "current_schema()"),
     (
         "current_schemas",
@@ -68,6 +71,12 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
         &["() -> TIMESTAMP WITH TIME ZONE"],
         "The instant when the statement began",
         "current_timestamp",
+    ),
+    (
+        "current_transaction_id",
+        &["() -> UBIGINT"],
+        "The number of the transaction that the statement is in",
+        "current_transaction_id()",
     ),
     ("current_user", &["() -> VARCHAR"], "The user, of whom there is one", "current_user"),
     (
@@ -155,6 +164,12 @@ const BOUND: &[(&str, &[&str], &str, &str)] = &[
         "transaction_timestamp()",
     ),
     ("try", &["(ANY) -> ANY"], "The value of an expression, or NULL where it fails", "try(1 // 0)"),
+    (
+        "txid_current",
+        &["() -> UBIGINT"],
+        "The number of the transaction that the statement is in",
+        "txid_current()",
+    ),
     (
         "unnest",
         &["(T[]) -> T", "(T[], recursive := BOOLEAN, max_depth := BIGINT) -> ANY", "(STRUCT) -> ANY"],

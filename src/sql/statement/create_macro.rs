@@ -54,7 +54,7 @@ pub fn run(session: &mut Session, create: &CreateMacro, sql: &str) -> Result<Out
                 Err(e) if is_final(&e) => {
                     return Err(SqlError { position: None, ..e }.at(&create.create.name).into());
                 }
-                _ => {}
+                _ => binder.refuse_pivot_on_data("macro").map_err(|e| e.at(&create.create.name))?,
             }
         }
         Ok(())

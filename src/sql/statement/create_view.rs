@@ -34,7 +34,11 @@ pub fn run(session: &mut Session, view: &CreateView, sql: &str) -> Result<Outcom
     let schema = now.focus().catalog().schema_by_id(place.schema);
     let schema = schema.ok_or_else(|| SqlError::internal("the view's schema was lost"))?;
     let now = now.within(now.focus(), &schema.definition().name).unwrap_or_else(|| now.clone());
-    let bound = writer.session().bind(&now, |binder| Ok(binder.bind_query(&query, None)?));
+    let bound = writer.session().bind(&now, |binder| {
+        let bound = binder.bind_query(&query, None)?;
+        binder.refuse_pivot_on_data("view").map_err(|e| e.at(&view.create.name))?;
+        Ok(bound)
+    });
     let width = match bound {
         Ok(bound) => bound.columns.len(),
         // Places in a text that was put together mean nothing.

@@ -1,9 +1,9 @@
 //! What stands behind a star, and columns that are unpacked.
 
-use sqlparser::keywords::Keyword;
+use sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace};
 
-use super::lookahead::{keyword_of, next_index, nth, word_at};
+use super::lookahead::{keyword_of, next, next_index, nth, word_at};
 use super::{Clause, Rewriter};
 use crate::sql::forms;
 
@@ -48,6 +48,53 @@ impl Rewriter {
                 }
                 _ => false,
             }
+    }
+
+    /// Also behind `* REPLACE (…)`, where only an alias may follow.
+    pub(super) fn is_behind_star_or_replace(&mut self) -> bool {
+        if self.is_behind_star() {
+            return true;
+        }
+        if self.level().clause != Clause::Select || self.previous() != Some(&Token::RParen) {
+            return false;
+        }
+        let mut depth = 0_usize;
+        let open = self.out.iter().rposition(|t| {
+            match t.token {
+                Token::RParen => depth += 1,
+                Token::LParen => depth -= 1,
+                _ => return false,
+            }
+            depth == 0
+        });
+        let Some(open) = open else { return false };
+        let before = self.out[..open].iter().rposition(|t| !matches!(t.token, Token::Whitespace(_)));
+        let is_replace = |at: &usize| keyword_of(&self.out[*at].token) == Some(Keyword::REPLACE);
+        let Some(replace) = before.filter(is_replace) else { return false };
+        // What stands before REPLACE is a star, perhaps with what it excludes.
+        let behind = self.out.split_off(replace);
+        let found = self.is_behind_star();
+        self.out.extend(behind);
+        found
+    }
+
+    /// A name behind a star, and behind it the end of the item: `* alias`.
+    pub(super) fn is_bare_star_alias(&mut self, raw: &[TokenWithSpan], i: usize) -> bool {
+        let Token::Word(word) = &raw[i].token else { return false };
+        let is_name = word.quote_style.is_some() || !RESERVED_FOR_COLUMN_ALIAS.contains(&word.keyword);
+        is_name
+            && match next(raw, i) {
+                None | Some(Token::Comma | Token::RParen | Token::SemiColon) => true,
+                Some(other) => keyword_of(other) == Some(Keyword::FROM),
+            }
+            && self.is_behind_star_or_replace()
+    }
+
+    /// `* alias`, as [`star_alias`](Self::star_alias).
+    pub(super) fn bare_star_alias(&mut self, raw: &[TokenWithSpan], i: usize) -> Option<usize> {
+        let Token::Word(word) = &raw[i].token else { return None };
+        self.push_star_pattern(raw[i].span, raw[i].span, "like", "%", Some(&word.value));
+        Some(1)
     }
 
     /// `* [NOT] LIKE 'pattern' [AS alias]`, `* ~ 'pattern'` and the like become a RENAME of a marker, which the grammar has
@@ -123,9 +170,10 @@ impl Rewriter {
         self.push(Token::RParen, span);
     }
 
-    /// The star of `t.*` as a key of GROUP BY or ORDER BY.
+    /// The star of `t.*` as a key of GROUP BY, ORDER BY or DISTINCT ON.
     pub(super) fn is_key_of_table(&mut self) -> bool {
-        matches!(self.level().clause, Clause::Group | Clause::Order)
+        let level = self.level();
+        (matches!(level.clause, Clause::Group | Clause::Order) || level.opener == Some(Keyword::ON))
             && self.previous() == Some(&Token::Period)
     }
 

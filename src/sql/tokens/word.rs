@@ -361,7 +361,8 @@ impl Rewriter {
             "not" | "like" | "ilike" | "glob" | "similar" if self.is_behind_star() => {
                 self.star_pattern(raw, i)
             }
-            "as" if self.is_behind_star() => self.star_alias(raw, i),
+            "as" if self.is_behind_star_or_replace() => self.star_alias(raw, i),
+            _ if self.is_bare_star_alias(raw, i) => self.bare_star_alias(raw, i),
             "table"
                 if matches!(next(raw, i), Some(Token::Word(w)) if !begins_query(w.keyword))
                     && self.is_start_of_query()

@@ -173,6 +173,12 @@ fn bind_lists(name: &'static str, measure: Measure, args: &[ArgInfo]) -> Option<
     Some(Ok(Resolution { arg_types: vec![list.clone(), list], return_type: item, kernel }))
 }
 
+/// The floating point type that two types of numbers have in common: other numbers follow the float beside them.
+fn floating(x: &LogicalType, y: &LogicalType) -> LogicalType {
+    let is = |t: LogicalType| *x == t || *y == t;
+    if is(LogicalType::Float) && !is(LogicalType::Double) { LogicalType::Float } else { LogicalType::Double }
+}
+
 /// The common type of two arrays of floats.
 fn arrays(name: &str, a: &ArgInfo, b: &ArgInfo) -> Option<Result<(LogicalType, u32), String>> {
     let (item, n) = match (&a.ty, &b.ty) {
@@ -180,12 +186,11 @@ fn arrays(name: &str, a: &ArgInfo, b: &ArgInfo) -> Option<Result<(LogicalType, u
             if n != m {
                 return Some(Err(format!("{name}: Array arguments must be of the same size")));
             }
-            let item = if x == y { (**x).clone() } else { LogicalType::Double };
             let floats = |t: &LogicalType| t.is_float() || matches!(t, LogicalType::Null);
             if !floats(x) && !floats(y) || !x.is_numeric() || !y.is_numeric() {
                 return Some(Err(format!("{name}: Arguments must be arrays of FLOAT or DOUBLE")));
             }
-            (item, *n)
+            (floating(x, y), *n)
         }
         // A list on one side is read as an array of the other's length.
         (LogicalType::Array(x, n), LogicalType::List(_) | LogicalType::Null)
@@ -241,13 +246,17 @@ fn cross(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
         })
     }
     let [a, b] = args else { return None };
-    let (item, n) = match arrays("array_cross_product", a, b)? {
-        Ok(found) => found,
-        Err(e) => return Some(Err(e)),
+    let of_three = |t: &LogicalType| match t {
+        LogicalType::Array(item, 3) | LogicalType::List(item) => Some((**item).clone()),
+        LogicalType::Null => Some(LogicalType::Null),
+        _ => None,
     };
-    if n != 3 {
-        return None;
+    let (x, y) = (of_three(&a.ty)?, of_three(&b.ty)?);
+    let is_number = |t: &LogicalType| t.is_numeric() || *t == LogicalType::Null;
+    if !is_number(&x) || !is_number(&y) {
+        return Some(Err("array_cross_product: Arguments must be arrays of numbers".into()));
     }
+    let item = floating(&x, &y);
     let kernel = if item == LogicalType::Float { product::<Float32Type>() } else { product::<Float64Type>() };
     let array = LogicalType::Array(Box::new(item), 3);
     Some(Ok(Resolution { arg_types: vec![array.clone(), array.clone()], return_type: array, kernel }))

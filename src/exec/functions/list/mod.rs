@@ -430,7 +430,7 @@ pub(super) fn register(r: &mut Registry) {
             })
         })
         .on([P::Map, P::Any], R::Of(super::structs::map_value_type), |site| {
-            super::structs::map_extract(site, false)
+            super::structs::map_extract(site.types.to_vec(), false)
         }),
     );
     r.add(
