@@ -9,24 +9,41 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use super::lookahead::{keyword_of, next_index, word_at};
 use crate::sql::fluxql::parse_duration;
 
+/// Tokens that are looked at for the end of a list of keys, and for a zone behind it, at most: what is longer has none.
+const LOOKED_AT: usize = 4096;
+
 /// Moves each key `time(…)` behind its GROUP BY, as EVERY. Tokens keep their places in the text.
-pub(super) fn move_time_keys(raw: &mut Vec<TokenWithSpan>) {
-    let mut at = 0;
-    while at < raw.len() {
-        if keyword_of(&raw[at].token) == Some(Keyword::GROUP)
-            && let Some(by) = next_index(raw, at, 0)
-            && keyword_of(&raw[by].token) == Some(Keyword::BY)
-            && let Some(key) = find_key(raw, by)
-        {
-            // From the end on, so that what is in front keeps its place.
-            let zone = find_zone(raw, key.end);
-            let zone = zone.map(|call| raw.drain(call).collect::<Vec<_>>()).unwrap_or_default();
-            let clause = every(&raw[key.place.clone()], &zone);
-            raw.splice(key.end..key.end, clause);
-            raw.drain(if key.is_only { at..key.place.end } else { key.with_comma });
-        }
-        at += 1;
+pub(super) fn move_time_keys(raw: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !(0..raw.len()).any(|at| time_call(&raw, at).is_some()) {
+        return raw;
     }
+    // What comes instead of tokens, in their order.
+    let mut edits: Vec<(Range<usize>, Vec<TokenWithSpan>)> = vec![];
+    for at in 0..raw.len() {
+        if keyword_of(&raw[at].token) == Some(Keyword::GROUP)
+            && let Some(by) = next_index(&raw, at, 0)
+            && keyword_of(&raw[by].token) == Some(Keyword::BY)
+            && let Some(key) = find_key(&raw, by)
+        {
+            let zone = find_zone(&raw, key.end);
+            let clause = every(&raw[key.place.clone()], &raw[zone.clone().unwrap_or_default()]);
+            edits.push((if key.is_only { at..key.place.end } else { key.with_comma }, vec![]));
+            edits.push((key.end..key.end, clause));
+            edits.extend(zone.map(|call| (call, vec![])));
+        }
+    }
+    edits.sort_by_key(|(place, _)| place.start);
+    let mut raw = raw.into_iter().enumerate().peekable();
+    let mut out = Vec::with_capacity(raw.len());
+    for (place, instead) in edits {
+        while let Some((_, token)) = raw.next_if(|(at, _)| *at < place.start) {
+            out.push(token);
+        }
+        while raw.next_if(|(at, _)| *at < place.end).is_some() {}
+        out.extend(instead);
+    }
+    out.extend(raw.map(|(_, token)| token));
+    out
 }
 
 /// A key of GROUP BY.
@@ -44,7 +61,7 @@ fn find_key(raw: &[TokenWithSpan], by: usize) -> Option<TimeKey> {
     let (mut depth, mut found, mut end, mut last_comma) = (0_usize, None, by + 1, None);
     let mut behind_comma = true;
     let mut at = by + 1;
-    while let Some(token) = raw.get(at) {
+    while let Some(token) = raw[..raw.len().min(by + LOOKED_AT)].get(at) {
         match &token.token {
             Token::Whitespace(_) => {
                 at += 1;
@@ -116,11 +133,12 @@ fn behind_duration(raw: &[TokenWithSpan], at: usize) -> Option<usize> {
 /// `tz('Europe/Berlin')` in the rest of a query.
 fn find_zone(raw: &[TokenWithSpan], from: usize) -> Option<Range<usize>> {
     let mut depth = 0_usize;
-    for (at, token) in raw.iter().enumerate().skip(from) {
+    for (at, token) in raw.iter().enumerate().skip(from).take(LOOKED_AT) {
         match &token.token {
             Token::LParen => depth += 1,
             Token::RParen if depth > 0 => depth -= 1,
             Token::RParen | Token::SemiColon => return None,
+            Token::Word(word) if depth == 0 && word.keyword == Keyword::GROUP => return None,
             Token::Word(word) if depth == 0 && word.value.eq_ignore_ascii_case("tz") => {
                 let (open, close) = (next_index(raw, at, 0)?, next_index(raw, at, 2)?);
                 let is_text = |at: usize| matches!(raw[at].token, Token::SingleQuotedString(_));
@@ -142,6 +160,7 @@ fn ends_list(raw: &[TokenWithSpan], at: usize, word: &Word) -> bool {
     let ends = [
         Keyword::EXCEPT,
         Keyword::FETCH,
+        Keyword::GROUP,
         Keyword::HAVING,
         Keyword::INTERSECT,
         Keyword::LIMIT,
