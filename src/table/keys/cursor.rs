@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
@@ -182,9 +183,10 @@ impl KeyCursor {
                 Some((None, _)) => false,
                 None => true,
             };
-            if self.current.as_ref().is_none_or(|head| self.open.peek().is_some_and(|other| other > head)) {
-                let next = self.open.pop();
-                self.open.extend(std::mem::replace(&mut self.current, next));
+            match (&mut self.current, self.open.peek_mut()) {
+                (Some(head), Some(mut top)) if *top > *head => std::mem::swap(head, &mut *top),
+                (none @ None, Some(top)) => *none = Some(PeekMut::pop(top)),
+                _ => {}
             }
             if self.current.as_deref().is_some_and(is_next) {
                 break;
