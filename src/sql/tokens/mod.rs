@@ -13,7 +13,7 @@
 //! * `^`, `**`, `^@`, `&&`, `GLOB`, `x IN list` and the `%` of LIMIT become custom operators;
 //! * `* LIKE 'pattern' AS alias` becomes a RENAME whose only name is a marker;
 //! * `USING SAMPLE` goes behind QUALIFY, the options of a CTE among its columns, a PIVOT into the select list, each
-//!   announced by a marker (see `forms.rs`);
+//!   announced by a marker (see `forms/`);
 //! * a name in backticks becomes one in quotes, and so does the name of `x.substr(1, 2)`;
 //! * `b'0101'` becomes one token, `timestamp_ns '…'` a cast;
 //! * `SET RETENTION '30d'` becomes `SET (retention = '30d')`;
