@@ -8,8 +8,9 @@ use parquet::basic::{ConvertedType, LogicalType as Annotation, Repetition, TimeU
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::{ColumnDescriptor, Type};
 
+use super::file::Positioned;
 use super::prune::bounds;
-use super::reader::{Positioned, describe, guard, not_parquet};
+use super::reader::{describe, guard, not_parquet};
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP, TimeUnit};
 use crate::exec::batch::Field;
@@ -51,7 +52,10 @@ pub(crate) fn source(function: &'static str, files: &FileList) -> Result<Arc<dyn
     for (file, path) in files.paths().iter().enumerate() {
         let (handle, size) = files.open_seekable(file)?;
         let reader = Positioned { file: Arc::new(handle), size };
-        let read = guard(path, || ParquetMetaDataReader::new().parse_and_finish(&reader))?;
+        let read = guard(path, || {
+            reader.check_footer()?;
+            ParquetMetaDataReader::new().parse_and_finish(&reader)
+        })?;
         let metadata = read.map_err(|e| not_parquet(path, &describe(&e)))?;
         match function {
             "parquet_schema" => {

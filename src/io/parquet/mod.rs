@@ -14,6 +14,8 @@ use crate::io::options::Options;
 use crate::io::source::{FileColumns, FileSource};
 
 mod field_ids;
+mod file;
+mod footer;
 mod listing;
 mod page_index;
 mod prune;

@@ -1,16 +1,13 @@
 //! Reading Parquet files: footers, the choice of row groups and pages, and batches decoded piece by piece.
 
-use std::fs::File;
 use std::iter;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow_array::{ArrayRef, Int64Array, new_null_array};
 use arrow_schema::DataType;
-use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -20,7 +17,7 @@ use parquet::basic::ColumnOrder;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::reader::ChunkReader;
 use parquet::file::statistics::Statistics;
 
 use crate::column::predicate::{CompareOp, Predicate};
@@ -32,6 +29,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::source::ColumnPredicate;
 use crate::io::files::FileList;
 use crate::io::foreign::{self, conform};
+use crate::io::parquet::file::Positioned;
 use crate::io::parquet::types::{Mapping, map, plain_name, without_intervals};
 use crate::io::parquet::{ParquetOptions, page_index, prune};
 use crate::io::source::{Batches, FileFormat, FileScan};
@@ -259,6 +257,7 @@ impl OpenFile {
             return Err(not_parquet(&path, "it is too short"));
         }
         let guarded = guard(&path, || -> std::result::Result<_, ParquetError> {
+            reader.check_footer()?;
             let plain = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
             let inferred = ArrowReaderMetadata::load(&reader, plain.clone())?;
             // Intervals are read as bytes.
@@ -641,58 +640,6 @@ impl Iterator for Decoder {
         let next = self.read().transpose();
         self.done = !matches!(next, Some(Ok(_)));
         next
-    }
-}
-
-/// A file read at any place, by any number of threads.
-#[derive(Debug, Clone)]
-pub(super) struct Positioned {
-    /// The file.
-    pub file: Arc<File>,
-    /// Its bytes.
-    pub size: u64,
-}
-
-impl Length for Positioned {
-    fn len(&self) -> u64 {
-        self.size
-    }
-}
-
-impl ChunkReader for Positioned {
-    type T = std::io::BufReader<From>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        // The crate reads page headers this way, which are short.
-        Ok(std::io::BufReader::with_capacity(512, From { file: self.file.clone(), at: start }))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let end = start.checked_add(length as u64).filter(|end| *end <= self.size);
-        if end.is_none() {
-            return Err(ParquetError::EOF(format!(
-                "bytes {start} to {} of a file of {} bytes",
-                start.saturating_add(length as u64),
-                self.size
-            )));
-        }
-        let mut buffer = vec![0; length];
-        self.file.read_exact_at(&mut buffer, start)?;
-        Ok(buffer.into())
-    }
-}
-
-/// A position in a file.
-pub(super) struct From {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl std::io::Read for From {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.file.read_at(buffer, self.at)?;
-        self.at += n as u64;
-        Ok(n)
     }
 }
 
