@@ -364,3 +364,27 @@ fn most_of_a_table_deleted_is_most_of_the_file_given_back() {
         assert!(left < full * 3 / 20, "{last}: {left} of {full} bytes are left");
     }
 }
+
+/// Types and lists of columns that a short statement makes very deep or very wide: once the first overflowed the stack, and
+/// the second took all memory.
+#[test]
+fn types_nest_and_rows_widen_only_so_far() {
+    let connection = Database::open_in_memory().unwrap().connect();
+    let error = |sql: &str| connection.execute(sql).unwrap_err().to_string();
+    let too_deep = "a type nests deeper than 250 levels";
+    assert!(error(&format!("SELECT NULL::INT{}", "[]".repeat(10_000))).contains(too_deep));
+    assert!(error(&format!("CREATE TABLE t(a INT{})", "[3]".repeat(10_000))).contains(too_deep));
+    let lists = |i: u32| {
+        let (open, close) = ("[".repeat(200), "]".repeat(200));
+        format!("a{i} AS (SELECT {open}x{close} AS x FROM a{})", i - 1)
+    };
+    let chain: Vec<String> = (1..100).map(lists).collect();
+    let chain = format!("WITH a0 AS (SELECT 1 AS x), {} SELECT x FROM a99", chain.join(", "));
+    assert!(error(&chain).contains(too_deep));
+    connection.execute(&format!("SELECT NULL::INT{}", "[]".repeat(250))).unwrap();
+
+    let pairs: Vec<String> =
+        (1..60).map(|i| format!("a{i} AS (SELECT * FROM a{0} x, a{0} y)", i - 1)).collect();
+    let wide = format!("WITH a0 AS (SELECT 1), {} SELECT count(*) FROM a59", pairs.join(", "));
+    assert!(error(&wide).contains("262144 columns are too many"));
+}

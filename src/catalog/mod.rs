@@ -39,7 +39,7 @@ mod row_group;
 mod schema;
 mod sequence;
 mod table;
-mod types;
+pub(crate) mod types;
 mod user_type;
 mod value;
 mod view;

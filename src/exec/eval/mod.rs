@@ -29,6 +29,7 @@ use crate::exec::cast;
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::{CompareOp, Expr};
+use crate::exec::functions::room::check_room;
 
 /// A result: one row for each row of the batch, or one row that stands for all.
 #[derive(Debug, Clone)]
@@ -47,8 +48,8 @@ impl Value {
     }
 
     /// One row for each row of the batch.
-    fn expand(self, rows: usize) -> Result<ArrayRef> {
-        if self.constant { repeat(&self.array, rows) } else { Ok(self.array) }
+    fn expand(self, rows: usize, context: &ExecContext) -> Result<ArrayRef> {
+        if self.constant { repeat(&self.array, rows, context) } else { Ok(self.array) }
     }
 
     fn is_dictionary(&self) -> bool {
@@ -68,13 +69,14 @@ impl Value {
 }
 
 /// The one row of `array`, `len` times.
-pub fn repeat(array: &ArrayRef, len: usize) -> Result<ArrayRef> {
+pub fn repeat(array: &ArrayRef, len: usize, context: &ExecContext) -> Result<ArrayRef> {
     if len == 1 {
         return Ok(array.clone());
     }
     if array.is_null(0) {
         return Ok(new_null_array(array.data_type(), len));
     }
+    check_room(array, len, context)?;
     Ok(arrow_select::take::take(array, &UInt32Array::from_value(0, len), None)?)
 }
 
@@ -97,7 +99,7 @@ pub fn flatten(array: &ArrayRef) -> Result<ArrayRef> {
 /// Evaluates an expression; the result has one row for each row of the batch, in the layout of the
 /// expression's type (`VARCHAR` possibly dictionary-coded).
 pub fn evaluate(expr: &Expr, batch: &Batch, context: &ExecContext) -> Result<ArrayRef> {
-    eval(expr, batch, context)?.expand(batch.rows)
+    eval(expr, batch, context)?.expand(batch.rows, context)
 }
 
 /// Evaluates a condition; rows where it is NULL count as false. The result has no NULLs.
@@ -304,7 +306,11 @@ fn call(
             let done = over_dictionary(&values[varying].array, |distinct| {
                 arrays[varying] = distinct.clone();
                 let result = (function.kernel)(&arrays, ty, distinct.len(), context)?;
-                if result.len() == distinct.len() { Ok(result) } else { repeat(&result, distinct.len()) }
+                if result.len() == distinct.len() {
+                    Ok(result)
+                } else {
+                    repeat(&result, distinct.len(), context)
+                }
             });
             if let Some(done) = done {
                 return Ok(Value::rows(done?));

@@ -21,7 +21,7 @@ pub fn attempt_function(body: Expr) -> Arc<ScalarFunction> {
             .iter()
             .map(|a| {
                 let a = flatten(a)?;
-                if a.len() == rows { Ok(a) } else { repeat(&a, rows) }
+                if a.len() == rows { Ok(a) } else { repeat(&a, rows, context) }
             })
             .collect::<Result<_>>()?;
         attempt(&run, &all, rows, context)
@@ -34,7 +34,7 @@ fn attempt(body: &Expr, columns: &[ArrayRef], rows: usize, context: &ExecContext
     let values = evaluate(body, &Batch::new(columns.to_vec(), rows), context).and_then(|v| flatten(&v));
     match values {
         Ok(values) if values.len() == rows => Ok(values),
-        Ok(values) => repeat(&values, rows),
+        Ok(values) => repeat(&values, rows, context),
         Err(e) if !is_of_a_value(&e) => Err(e),
         Err(_) if rows <= 1 => Ok(new_null_array(&body.ty().arrow(), rows)),
         Err(_) => {

@@ -12,16 +12,15 @@ const NAME: &str = "collate";
 
 /// A text that compares by the keys that `key` makes of texts, and is otherwise itself. `key` is over one column.
 pub fn collated(value: Expr, key: Expr) -> Expr {
-    let function =
-        ScalarFunction {
-            name: NAME,
-            strict: true,
-            volatile: false,
-            kernel: Box::new(|args, _, rows, _| {
-                if args[0].len() == rows { Ok(args[0].clone()) } else { repeat(&args[0], rows) }
-            }),
-            lambda: Some(Arc::new(key)),
-        };
+    let function = ScalarFunction {
+        name: NAME,
+        strict: true,
+        volatile: false,
+        kernel: Box::new(|args, _, rows, context| {
+            if args[0].len() == rows { Ok(args[0].clone()) } else { repeat(&args[0], rows, context) }
+        }),
+        lambda: Some(Arc::new(key)),
+    };
     Expr::Call { function: Arc::new(function), args: vec![value], ty: LogicalType::Varchar }
 }
 

@@ -23,7 +23,7 @@ fn one_of(args: &[ArgInfo], pick: fn(&Names) -> Option<String>) -> Option<Result
     let [arg] = args else { return None };
     let name = pick(names(arg)?);
     let array: ArrayRef = Arc::new(StringViewArray::from(vec![name]));
-    let kernel: ScalarKernel = Box::new(move |_, _, rows, _| repeat(&array, rows));
+    let kernel: ScalarKernel = Box::new(move |_, _, rows, context| repeat(&array, rows, context));
     Some(Ok(Resolution { arg_types: vec![arg.ty.clone()], return_type: LogicalType::Varchar, kernel }))
 }
 
@@ -40,7 +40,7 @@ fn list_type() -> LogicalType {
 fn all(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
     let [arg] = args else { return None };
     let list = list_of(names(arg)?);
-    let kernel: ScalarKernel = Box::new(move |_, _, rows, _| repeat(&list.clone()?, rows));
+    let kernel: ScalarKernel = Box::new(move |_, _, rows, context| repeat(&list.clone()?, rows, context));
     Some(Ok(Resolution { arg_types: vec![arg.ty.clone()], return_type: list_type(), kernel }))
 }
 

@@ -14,6 +14,7 @@ use arrow_array::{
 use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 
 use super::ScalarKernel;
+use super::room::{Room, Texts};
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::slices::Slices;
@@ -293,28 +294,28 @@ pub(crate) fn boolean<I: Inputs>(
 pub(crate) fn text<I: Inputs>(
     f: impl for<'a> Fn(I::Items<'a>, &mut String) -> Result<bool> + Send + Sync + 'static,
 ) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, context| {
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
             Nulls::Some(n) => Some(n),
         };
         let columns = I::open(args, rows)?;
-        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut out = Texts::new(rows, context);
         let mut buffer = String::new();
         for row in 0..rows {
             if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
-                out.append_null();
+                out.push_null();
                 continue;
             }
             buffer.clear();
             if f(I::get(&columns, row), &mut buffer)? {
-                out.try_append_value(&buffer)?;
+                out.push(&buffer)?;
             } else {
-                out.append_null();
+                out.push_null();
             }
         }
-        Ok(Arc::new(out.finish()))
+        Ok(out.finish())
     })
 }
 
@@ -343,13 +344,14 @@ pub(crate) fn uhuge<I: Inputs>(
 pub(crate) fn bytes<I: Inputs>(
     f: impl for<'a> Fn(I::Items<'a>, &mut Vec<u8>) -> Result<bool> + Send + Sync + 'static,
 ) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, context| {
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
             Nulls::Some(n) => Some(n),
         };
         let columns = I::open(args, rows)?;
+        let mut room = Room::new(context);
         let mut out = BinaryViewBuilder::with_capacity(rows);
         let mut buffer = vec![];
         for row in 0..rows {
@@ -359,6 +361,7 @@ pub(crate) fn bytes<I: Inputs>(
             }
             buffer.clear();
             if f(I::get(&columns, row), &mut buffer)? {
+                room.take(buffer.len())?;
                 out.try_append_value(&buffer)?;
             } else {
                 out.append_null();
@@ -493,19 +496,22 @@ pub(crate) fn slice<I: Inputs>(
 pub(crate) fn text_list<I: Inputs>(
     f: impl for<'a> Fn(I::Items<'a>, &mut StringViewBuilder) -> Result<()> + Send + Sync + 'static,
 ) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, context| {
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
             Nulls::Some(n) => Some(n),
         };
         let columns = I::open(args, rows)?;
+        let mut room = Room::new(context);
         let mut out = StringViewBuilder::new();
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0i32);
         for row in 0..rows {
             if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
+                let before = out.len();
                 f(I::get(&columns, row), &mut out)?;
+                room.take((out.len() - before) * size_of::<u128>())?;
             }
             offsets.push(list_end(out.len())?);
         }

@@ -13,6 +13,7 @@ use arrow_select::filter::filter;
 use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 
+use super::room::{Room, bytes_each};
 use super::{ScalarFunction, ScalarKernel};
 use crate::column::types::LogicalType;
 use crate::exec::batch::Batch;
@@ -59,18 +60,18 @@ pub fn lambda_function(kind: LambdaKind, body: Expr, indexed: bool, volatile: bo
     let run = body.clone();
     let kernel: ScalarKernel = match kind {
         LambdaKind::Transform => Box::new(move |args, ty, rows, context| {
-            let items = Items::new(args, rows)?;
+            let items = Items::new(args, rows, context)?;
             let values = items.evaluate(&run, indexed, context)?;
             items.rebuild(values, item_field(ty)?)
         }),
         LambdaKind::Filter => Box::new(move |args, ty, rows, context| {
-            let items = Items::new(args, rows)?;
+            let items = Items::new(args, rows, context)?;
             items.filtered(&run, indexed, item_field(ty)?, context)
         }),
         LambdaKind::Invoke => Box::new(move |args, _, rows, context| {
             // A constant call has one row, whatever the batch.
             let rows = args.iter().map(ArrayRef::len).max().unwrap_or(1).min(rows);
-            let columns = args.iter().map(|a| full(a, rows)).collect::<Result<_>>()?;
+            let columns = args.iter().map(|a| full(a, rows, context)).collect::<Result<_>>()?;
             flatten(&evaluate(&run, &Batch::new(columns, rows), context)?)
         }),
         LambdaKind::Reduce { initial } => {
@@ -87,9 +88,9 @@ fn item_field(ty: &LogicalType) -> Result<FieldRef> {
     }
 }
 
-fn full(array: &ArrayRef, rows: usize) -> Result<ArrayRef> {
+fn full(array: &ArrayRef, rows: usize, context: &ExecContext) -> Result<ArrayRef> {
     let array = flatten(array)?;
-    if array.len() == rows { Ok(array) } else { repeat(&array, rows) }
+    if array.len() == rows { Ok(array) } else { repeat(&array, rows, context) }
 }
 
 /// The items of all lists of a batch, one after another.
@@ -102,12 +103,12 @@ struct Items {
 }
 
 impl Items {
-    fn new(args: &[ArrayRef], rows: usize) -> Result<Self> {
-        let list = full(&args[0], rows)?;
+    fn new(args: &[ArrayRef], rows: usize, context: &ExecContext) -> Result<Self> {
+        let list = full(&args[0], rows, context)?;
         let Some(list) = list.as_list_opt::<i32>().cloned() else {
             return Err(ExecError::Internal("a lambda over what is no list".into()));
         };
-        let captured = args[1..].iter().map(|a| full(a, rows)).collect::<Result<_>>()?;
+        let captured = args[1..].iter().map(|a| full(a, rows, context)).collect::<Result<_>>()?;
         let length = |row| if list.is_valid(row) { list.value_length(row) as usize } else { 0 };
         let lengths: Vec<usize> = (0..rows).map(length).collect();
         let offsets = list.value_offsets();
@@ -160,8 +161,12 @@ impl Items {
 
     fn evaluate(&self, body: &Expr, indexed: bool, context: &ExecContext) -> Result<ArrayRef> {
         let mut parts = vec![];
+        let mut room = Room::new(context);
         self.each(indexed, context, |batch| {
-            parts.push(flatten(&evaluate(body, batch, context)?)?);
+            let part = flatten(&evaluate(body, batch, context)?)?;
+            // Once as a part, once in all.
+            room.take(2 * bytes_each(&part) * part.len())?;
+            parts.push(part);
             Ok(())
         })?;
         if parts.is_empty() { Ok(new_empty_array(&body.ty().arrow())) } else { concat_arrays(&parts) }
@@ -218,17 +223,17 @@ fn reduce(
 ) -> Result<ArrayRef> {
     // A constant call has one row, whatever the batch.
     let rows = args.iter().map(ArrayRef::len).max().unwrap_or(rows).min(rows);
-    let list = full(&args[0], rows)?;
+    let list = full(&args[0], rows, context)?;
     let Some(list) = list.as_list_opt::<i32>() else {
         return Err(ExecError::Internal("a reduction of what is no list".into()));
     };
     let captured: Vec<ArrayRef> =
-        args[1 + usize::from(initial)..].iter().map(|a| full(a, rows)).collect::<Result<_>>()?;
+        args[1 + usize::from(initial)..].iter().map(|a| full(a, rows, context)).collect::<Result<_>>()?;
     let offsets = list.value_offsets();
     let length = |row: usize| if list.is_valid(row) { list.value_length(row) as usize } else { 0 };
     let longest = (0..rows).map(length).max().unwrap_or(0);
     let mut so_far = if initial {
-        full(&args[1], rows)?
+        full(&args[1], rows, context)?
     } else {
         if (0..rows).any(|row| list.is_valid(row) && length(row) == 0) {
             return Err(ExecError::InvalidInput("Cannot perform list_reduce on an empty input list".into()));

@@ -11,6 +11,7 @@ use super::registry::{CallSite, P, R, Registry, def};
 use crate::column::types::LogicalType;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::eval::repeat;
 use crate::exec::eval::{Side, compare};
 use crate::exec::expr::CompareOp;
 
@@ -21,9 +22,8 @@ fn constant_text(s: String) -> ScalarKernel {
 
 /// The greatest or least of the arguments that are not NULL.
 fn extreme(greatest: bool) -> ScalarKernel {
-    Box::new(move |args, _, rows, _| {
-        let full =
-            |a: &ArrayRef| if a.len() == rows { Ok(a.clone()) } else { crate::exec::eval::repeat(a, rows) };
+    Box::new(move |args, _, rows, context| {
+        let full = |a: &ArrayRef| if a.len() == rows { Ok(a.clone()) } else { repeat(a, rows, context) };
         let mut best = full(&args[0])?;
         let op = if greatest { CompareOp::Gt } else { CompareOp::Lt };
         for next in &args[1..] {
@@ -82,7 +82,7 @@ pub(super) fn register(r: &mut Registry) {
         let name = site.types[0].to_string();
         let name = if lower { name.to_lowercase() } else { name };
         let array: ArrayRef = Arc::new(StringViewArray::from(vec![name]));
-        Box::new(move |_, _, rows, _| crate::exec::eval::repeat(&array, rows))
+        Box::new(move |_, _, rows, context| repeat(&array, rows, context))
     }
     r.add(def("typeof", "The type of the argument", "typeof(1)").sees_nulls().on(
         [P::Any],

@@ -23,6 +23,7 @@ mod maps;
 mod math;
 mod misc;
 mod registry;
+pub(crate) mod room;
 mod string;
 mod struct_fields;
 mod structs;

@@ -40,8 +40,8 @@ type Sources = Vec<(usize, usize)>;
 
 /// A struct of fields of the arguments.
 fn assemble(sources: Sources) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
-        let full = |a: &ArrayRef| if a.len() == rows { Ok(a.clone()) } else { repeat(a, rows) };
+    Box::new(move |args, ty, rows, context| {
+        let full = |a: &ArrayRef| if a.len() == rows { Ok(a.clone()) } else { repeat(a, rows, context) };
         let args = args.iter().map(full).collect::<Result<Vec<_>>>()?;
         let columns = sources.iter().map(|(a, f)| column(&args[*a], *f)).collect::<Result<Vec<_>>>()?;
         struct_array(ty, columns, None, rows)

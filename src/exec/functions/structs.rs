@@ -39,10 +39,10 @@ pub fn bind_struct_pack(names: &[String], args: &[ArgInfo]) -> BoundScalar {
 }
 
 fn pack_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
+    Box::new(|args, ty, rows, context| {
         let columns = args
             .iter()
-            .map(|a| if a.len() == rows { Ok(a.clone()) } else { repeat(a, rows) })
+            .map(|a| if a.len() == rows { Ok(a.clone()) } else { repeat(a, rows, context) })
             .collect::<Result<Vec<_>>>()?;
         struct_array(ty, columns, None, rows)
     })

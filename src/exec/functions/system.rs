@@ -11,11 +11,12 @@ use super::kernel::{Str, text};
 use super::registry::{P, R, Registry, Resolution, def};
 use crate::column::types::LogicalType;
 use crate::exec::coerce::implicit_cast_cost;
-use crate::exec::error::ExecError;
+use crate::exec::context::ExecContext;
+use crate::exec::error::{ExecError, Result};
 use crate::exec::eval::repeat;
 
 fn constant(array: ArrayRef) -> ScalarKernel {
-    Box::new(move |_, _, rows, _| repeat(&array, rows))
+    Box::new(move |_, _, rows, context| repeat(&array, rows, context))
 }
 
 fn truth(value: bool) -> ScalarKernel {
@@ -119,7 +120,7 @@ pub(super) fn register(r: &mut Registry) {
     r.add(def("pg_get_expr", "The text of an expression, which is text already", "pg_get_expr('a', 1)").map(
         &[T::Varchar, T::BigInt],
         T::Varchar,
-        |_| Box::new(|args, _, rows, _| repeat_if_one(&args[0], rows)),
+        |_| Box::new(|args, _, rows, context| repeat_if_one(&args[0], rows, context)),
     ));
     r.add(
         def("pg_my_temp_schema", "The number of the schema of temporary tables: 0", "pg_my_temp_schema()")
@@ -170,11 +171,11 @@ pub(super) fn register(r: &mut Registry) {
     r.add(
         def("constant_or_null", "The first argument; NULL where another is", "constant_or_null(1, 2)")
             .variadic([P::Any, P::Any], P::Any, R::Arg(0), |_| {
-                Box::new(|args, ty, rows, _| match super::kernel::nulls_of(args, rows) {
+                Box::new(|args, ty, rows, context| match super::kernel::nulls_of(args, rows) {
                     super::kernel::Nulls::All => Ok(new_null_array(&ty.arrow(), rows)),
-                    super::kernel::Nulls::None => repeat_if_one(&args[0], rows),
+                    super::kernel::Nulls::None => repeat_if_one(&args[0], rows, context),
                     super::kernel::Nulls::Some(nulls) => {
-                        let all = repeat_if_one(&args[0], rows)?;
+                        let all = repeat_if_one(&args[0], rows, context)?;
                         let missing = BooleanArray::new(!nulls.inner(), None);
                         Ok(arrow_select::nullif::nullif(&all, &missing)?)
                     }
@@ -246,8 +247,8 @@ pub(super) fn register(r: &mut Registry) {
     ));
 }
 
-fn repeat_if_one(array: &ArrayRef, rows: usize) -> crate::exec::error::Result<ArrayRef> {
-    if array.len() == rows { Ok(array.clone()) } else { repeat(array, rows) }
+fn repeat_if_one(array: &ArrayRef, rows: usize, context: &ExecContext) -> Result<ArrayRef> {
+    if array.len() == rows { Ok(array.clone()) } else { repeat(array, rows, context) }
 }
 
 /// Waits for the sum of all rows, in steps, so that a cancelled query ends.

@@ -25,9 +25,9 @@ fn value(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
     let LogicalType::Struct(fields) = &arg.ty else { return None };
     let [member] = &fields[..] else { return Some(Err("union_value takes exactly one argument".into())) };
     let return_type = LogicalType::Union(Arc::from([member.clone()]));
-    let kernel: ScalarKernel = Box::new(|args, ty, rows, _| {
+    let kernel: ScalarKernel = Box::new(|args, ty, rows, context| {
         let value = args[0].as_struct().column(0);
-        let value = if value.len() == rows { value.clone() } else { repeat(value, rows)? };
+        let value = if value.len() == rows { value.clone() } else { repeat(value, rows, context)? };
         union_array(ty, &vec![Some(0); rows], vec![value])
     });
     Some(Ok(Resolution { arg_types: vec![arg.ty.clone()], return_type, kernel }))

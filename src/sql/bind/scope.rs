@@ -64,6 +64,20 @@ impl ScopeColumn {
     }
 }
 
+/// The most columns of a table or result. Each query of a chain can have twice as many as the one before, so without a
+/// limit a short statement takes all memory.
+const COLUMNS_MAX: usize = 1 << 17;
+
+/// Refuses what has more columns than there may be.
+pub fn check_width(columns: usize) -> Result<()> {
+    if columns > COLUMNS_MAX {
+        return Err(SqlError::binder(format!(
+            "{columns} columns are too many; at most {COLUMNS_MAX} are allowed"
+        )));
+    }
+    Ok(())
+}
+
 /// Gives a column whose name an earlier one has a number behind it, as in `x_1`, so that each has a name of its own.
 pub fn make_unique(columns: &mut [Column]) {
     // The number that a name has next.
@@ -208,7 +222,7 @@ impl Scope {
             }
             self.relations.push(relation);
         }
-        Ok(())
+        check_width(self.relations.iter().map(|r| r.columns.len()).sum())
     }
 
     /// The column that tells the time of a row: marked as such in the catalog, else called `time`, of a

@@ -19,14 +19,14 @@ use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::grouping::{Key, KeyContext, Keys, keys_with_subqueries};
 use crate::sql::bind::presence::counts_rows;
 use crate::sql::bind::query::{Tail, ordinal};
-use crate::sql::bind::scope::{Found, Outer};
+use crate::sql::bind::scope::{Found, Outer, check_width};
 use crate::sql::bind::series_form::SeriesForm;
 use crate::sql::bind::subquery::{
     BoundFilter, PendingSubquery, attach, filter, made_by, needed, take_needed,
 };
 use crate::sql::bind::unnest::{Unnests, unnest};
 use crate::sql::bind::window::{WindowCollector, Windows};
-use crate::sql::bind::{Binder, BoundQuery, coerce, every, star};
+use crate::sql::bind::{Binder, BoundQuery, coerce, every, star, types};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
 use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute, substitute_in_plan};
@@ -618,6 +618,11 @@ impl Binder<'_> {
                 );
                 output.expr = coerce::cast(taken, &ty);
             }
+        }
+        check_width(outputs.len())?;
+        for output in &outputs {
+            // What is made of columns that nest deeply nests deeper.
+            types::check_depth(&output.expr.ty())?;
         }
         let made = ColumnSet::yielded(&plan);
         let mut projection = Projection { made, used: ColumnSet::new(), definitions: vec![] };

@@ -6,6 +6,7 @@ use sqlparser::ast::{
     TimezoneInfo, UnionField,
 };
 
+use crate::catalog::types::depth;
 use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType, TIMESTAMP, UNION_MEMBERS_MAX};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_type;
@@ -23,8 +24,25 @@ pub fn bind_type(ty: &DataType) -> Result<LogicalType> {
     bind_type_with(ty, &|_| None)
 }
 
+/// Types nest at most so deep, like the syntax that makes values of them.
+pub const TYPE_DEPTH_MAX: usize = crate::sql::parser::NESTING_MAX;
+
+/// Refuses a type that nests too deeply: work on types recurses as deep as they do.
+pub fn check_depth(ty: &LogicalType) -> Result<()> {
+    if depth(ty) > TYPE_DEPTH_MAX {
+        return Err(SqlError::binder(format!("a type nests deeper than {TYPE_DEPTH_MAX} levels")));
+    }
+    Ok(())
+}
+
 /// The type that a name stands for.
 pub fn bind_type_with(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalType> {
+    let ty = bind_nested(ty, known)?;
+    check_depth(&ty)?;
+    Ok(ty)
+}
+
+fn bind_nested(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalType> {
     use LogicalType as L;
     Ok(match ty {
         DataType::Boolean | DataType::Bool => L::Boolean,
@@ -95,7 +113,7 @@ pub fn bind_type_with(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalTyp
         DataType::Array(
             ArrayElemTypeDef::SquareBracket(item, size) | ArrayElemTypeDef::Qualified(item, size),
         ) => {
-            let item = Box::new(bind_type_with(item, known)?);
+            let item = Box::new(bind_nested(item, known)?);
             match size {
                 None => L::List(item),
                 Some(n @ 1..=ARRAY_MAX) => L::Array(item, *n as u32),
@@ -105,13 +123,13 @@ pub fn bind_type_with(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalTyp
             }
         }
         DataType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::Parenthesis(item)) => {
-            L::List(Box::new(bind_type_with(item, known)?))
+            L::List(Box::new(bind_nested(item, known)?))
         }
         DataType::Struct(fields, _) => L::Struct(struct_fields(fields, known)?.into()),
         DataType::Tuple(fields) => L::Struct(struct_fields(fields, known)?.into()),
         DataType::Union(members) => union(members, known)?,
         DataType::Map(key, value, _) => {
-            L::Map(Box::new(bind_type_with(key, known)?), Box::new(bind_type_with(value, known)?))
+            L::Map(Box::new(bind_nested(key, known)?), Box::new(bind_nested(value, known)?))
         }
         DataType::Enum(members, _) => enumeration(members)?,
         DataType::Custom(name, modifiers) => named(name, modifiers, known)?,
@@ -162,7 +180,7 @@ fn struct_fields(fields: &[StructField], known: NamedTypes<'_>) -> Result<Vec<(B
                 let message = format!("Duplicate type parameter {} for type \"STRUCT\"", name.value);
                 return Err(SqlError::binder(message).at_span(name.span));
             }
-            Ok((name.value.as_str().into(), bind_type_with(&f.field_type, known)?))
+            Ok((name.value.as_str().into(), bind_nested(&f.field_type, known)?))
         })
         .collect()
 }
@@ -180,7 +198,7 @@ fn union(members: &[UnionField], known: NamedTypes<'_>) -> Result<LogicalType> {
             return Err(SqlError::binder(format!("Duplicate type parameter {name} for type \"UNION\""))
                 .at_span(field_name.span));
         }
-        bound.push((name.into(), bind_type_with(field_type, known)?));
+        bound.push((name.into(), bind_nested(field_type, known)?));
     }
     Ok(LogicalType::Union(bound.into()))
 }
@@ -209,17 +227,17 @@ fn named(name: &ObjectName, modifiers: &[String], known: NamedTypes<'_>) -> Resu
         let modifiers =
             if modifiers.is_empty() { String::new() } else { format!("({})", modifiers.join(", ")) };
         return match parse_type(&format!("{word}{modifiers}")) {
-            Ok(ty) if is_word(word) => bind_type_with(&ty, known),
+            Ok(ty) if is_word(word) => bind_nested(&ty, known),
             _ => known(name).ok_or_else(|| unknown(word)),
         };
     }
     let text = name.to_string();
     if let ("map", [key, value]) = (text.to_lowercase().as_str(), modifiers) {
-        let [key, value] = [key, value].map(|m| parse_type(m).and_then(|ty| bind_type_with(&ty, known)));
+        let [key, value] = [key, value].map(|m| parse_type(m).and_then(|ty| bind_nested(&ty, known)));
         return Ok(L::Map(Box::new(key?), Box::new(value?)));
     }
     if text.eq_ignore_ascii_case("tuple") && !modifiers.is_empty() {
-        let part = |m: &String| Ok(("".into(), bind_type_with(&parse_type(m)?, known)?));
+        let part = |m: &String| Ok(("".into(), bind_nested(&parse_type(m)?, known)?));
         return Ok(L::Struct(modifiers.iter().map(part).collect::<Result<_>>()?));
     }
     if !modifiers.is_empty() {

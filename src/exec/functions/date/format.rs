@@ -24,6 +24,9 @@ pub(super) enum Piece {
 /// The fields that exist.
 const FIELDS: &str = "aAbBcdfgGhHIjmMnpSTuUVwWxXyYzZ";
 
+/// The longest pattern, in bytes: taken apart it is many times as long, and so is what is written by it.
+const PATTERN_MAX: usize = 1 << 20;
+
 /// Takes a pattern apart.
 pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece>> {
     let bad = |spec: &str| {
@@ -31,6 +34,12 @@ pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece>> {
             "Failed to parse format specifier {pattern}: Unrecognized format for strftime/strptime: {spec}"
         ))
     };
+    if pattern.len() > PATTERN_MAX {
+        return Err(ExecError::InvalidInput(format!(
+            "a format of {} bytes is too long for strftime/strptime; at most {PATTERN_MAX} are allowed",
+            pattern.len()
+        )));
+    }
     let mut out = vec![];
     let mut text = String::new();
     let mut chars = pattern.chars();
@@ -293,6 +302,7 @@ mod tests {
         assert_eq!(show("%y|%-y|%Y|%z|%Z|%%|é"), "20|20|2020|+00||%|é");
         assert!(pieces("%Q").unwrap_err().to_string().contains("%Q"));
         assert!(pieces("%").is_err());
+        assert!(pieces(&"%A".repeat(PATTERN_MAX)).is_err());
         assert!(pieces("%-").is_err());
     }
 }

@@ -1,9 +1,6 @@
 //! Functions that make JSON, or check it.
 
-use std::sync::Arc;
-
 use arrow_array::Array;
-use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 
 use crate::column::types::LogicalType;
@@ -11,6 +8,7 @@ use crate::exec::cast::{self, text::Writer};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::kernel::{Str, boolean, text};
 use crate::exec::functions::registry::{CallSite, P, R, Registry, Resolution, def};
+use crate::exec::functions::room::Texts;
 use crate::exec::functions::{ArgInfo, ScalarKernel};
 use crate::exec::json;
 
@@ -34,19 +32,19 @@ fn to_json(ty: LogicalType) -> ScalarKernel {
     Box::new(move |args, _, _, ctx| {
         // A text becomes a JSON string; only other casts read it as JSON.
         if ty == LogicalType::Varchar {
-            let mut out = StringViewBuilder::with_capacity(args[0].len());
+            let mut out = Texts::new(args[0].len(), ctx);
             let mut buffer = String::new();
             for s in args[0].as_string_view() {
                 match s {
-                    None => out.append_null(),
+                    None => out.push_null(),
                     Some(s) => {
                         buffer.clear();
                         cast::text::json_string(s, &mut buffer);
-                        out.try_append_value(&buffer)?;
+                        out.push(&buffer)?;
                     }
                 }
             }
-            return Ok(Arc::new(out.finish()));
+            return Ok(out.finish());
         }
         cast::cast_in(&args[0], &ty, &LogicalType::Json, cast::Mode { or_null: false, zone: &ctx.zone })
     })
@@ -60,7 +58,7 @@ fn json_make(site: &CallSite<'_>, object: bool) -> ScalarKernel {
         }
         let writers: Vec<Writer<'_>> =
             args.iter().zip(&types).map(|(a, t)| Writer::in_zone(a, t, &ctx.zone)).collect::<Result<_>>()?;
-        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut out = Texts::new(rows, ctx);
         let (mut buffer, mut key) = (String::new(), String::new());
         for row in 0..rows {
             buffer.clear();
@@ -86,9 +84,9 @@ fn json_make(site: &CallSite<'_>, object: bool) -> ScalarKernel {
                 }
             }
             buffer.push(if object { '}' } else { ']' });
-            out.try_append_value(&buffer)?;
+            out.push(&buffer)?;
         }
-        Ok(Arc::new(out.finish()))
+        Ok(out.finish())
     })
 }
 

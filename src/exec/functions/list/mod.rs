@@ -14,7 +14,6 @@ mod sort;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, Int64Array, ListArray, UInt32Array, new_null_array};
@@ -27,10 +26,12 @@ use slice::{slice_kernel, text_slice_kernel};
 
 use super::kernel::{Column, Nulls, list_end, nulls_of};
 use super::registry::{CallSite, P, R, Registry, Resolution, def};
+use super::room::{MAX_TEXT, Room, Texts, bytes_each, check_room, text_too_long};
 use super::{ArgInfo, ScalarKernel};
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::cast::nested::list_array;
 use crate::exec::cast::text::Writer;
+use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
 
 pub(super) use search::contains_kernel;
@@ -81,29 +82,33 @@ pub(super) fn item_type(ty: &LogicalType) -> LogicalType {
 }
 
 /// Lists made of some elements of other values.
-struct Gather {
+struct Gather<'c> {
     places: Vec<Option<u32>>,
     offsets: Vec<i32>,
     valid: Vec<bool>,
+    room: Room<'c>,
 }
 
-impl Gather {
-    fn new(rows: usize) -> Self {
+impl<'c> Gather<'c> {
+    fn new(rows: usize, context: &'c ExecContext) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        Self { places: vec![], offsets, valid: Vec::with_capacity(rows) }
+        Self { places: vec![], offsets, valid: Vec::with_capacity(rows), room: Room::new(context) }
     }
 
     fn end(&mut self, valid: bool) -> Result<()> {
         if self.places.len() > MAX_ELEMENTS {
             return Err(ExecError::OutOfRange("the list would have more than 2^27 elements".into()));
         }
+        let more = self.places.len() - self.offsets.last().map_or(0, |end| *end as usize);
+        self.room.take(more * size_of::<Option<u32>>())?;
         self.offsets.push(list_end(self.places.len())?);
         self.valid.push(valid);
         Ok(())
     }
 
-    fn finish(self, values: &ArrayRef, ret: &LogicalType) -> Result<ArrayRef> {
+    fn finish(mut self, values: &ArrayRef, ret: &LogicalType) -> Result<ArrayRef> {
+        self.room.take(self.places.len().saturating_mul(bytes_each(values)))?;
         let values = arrow_select::take::take(values, &UInt32Array::from(self.places), None)?;
         let nulls = Some(NullBuffer::from(self.valid)).filter(|n| n.null_count() > 0);
         list_array(&item_type(ret), OffsetBuffer::new(self.offsets.into()), values, nulls)
@@ -114,9 +119,9 @@ impl Gather {
 fn rearrange(
     f: impl Fn(&ArrayRef, std::ops::Range<usize>, &mut Vec<Option<u32>>) -> Result<()> + Send + Sync + 'static,
 ) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, context| {
         let lists = Lists::open(args, 0, rows)?;
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             if lists.is_null(row) {
                 out.end(false)?;
@@ -150,7 +155,7 @@ pub(super) fn length_kernel() -> ScalarKernel {
 
 /// All lists one after another; NULLs count as empty.
 pub(super) fn concat_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
+    Box::new(|args, ty, rows, context| {
         let lists: Vec<Lists<'_>> =
             (0..args.len()).map(|i| Lists::open(args, i, rows)).collect::<Result<_>>()?;
         let values: Vec<&dyn Array> = lists.iter().map(|l| l.values().as_ref()).collect();
@@ -161,7 +166,7 @@ pub(super) fn concat_kernel() -> ScalarKernel {
             starts.push(start);
             start += l.values().len();
         }
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             for (l, start) in lists.iter().zip(&starts) {
                 if !l.is_null(row) {
@@ -253,7 +258,7 @@ fn distinct_places(values: &ArrayRef, range: std::ops::Range<usize>) -> Result<V
 
 /// `[a, b, c]`.
 fn value_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
+    Box::new(|args, ty, rows, context| {
         let item = item_type(ty);
         if args.is_empty() {
             let empty = arrow_array::new_empty_array(&item.arrow());
@@ -266,6 +271,9 @@ fn value_kernel() -> ScalarKernel {
             })
             .collect();
         list_end(places.len())?;
+        for array in &arrays {
+            check_room(*array, rows, context)?;
+        }
         let values = arrow_select::interleave::interleave(&arrays, &places)?;
         list_array(&item, OffsetBuffer::from_repeated_length(args.len(), rows), values, None)
     })
@@ -273,11 +281,11 @@ fn value_kernel() -> ScalarKernel {
 
 /// `list_append` and `list_prepend`: a NULL list counts as empty.
 fn add_kernel(list: usize, element: usize) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, context| {
         let lists = Lists::open(args, list, rows)?;
         let start = lists.values().len();
         let all = arrow_select::concat::concat(&[lists.values().as_ref(), args[element].as_ref()])?;
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             let own = Some((start + if args[element].len() == rows { row } else { 0 }) as u32);
             let range = if lists.is_null(row) { 0..0 } else { lists.range(row) };
@@ -297,9 +305,9 @@ fn add_kernel(list: usize, element: usize) -> ScalarKernel {
 
 /// The elements of the lists in a list.
 fn flatten_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
+    Box::new(|args, ty, rows, context| {
         let outer = Lists::open(args, 0, rows)?;
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         let Some(inner) = outer.values().as_list_opt::<i32>() else {
             // Nothing but NULLs, or nothing at all.
             (0..rows).try_for_each(|row| out.end(!outer.is_null(row)))?;
@@ -322,7 +330,7 @@ fn flatten_kernel() -> ScalarKernel {
 
 /// The elements of a list again and again.
 fn repeat_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
+    Box::new(|args, ty, rows, context| {
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
@@ -330,7 +338,7 @@ fn repeat_kernel() -> ScalarKernel {
         };
         let lists = Lists::open(args, 0, rows)?;
         let times = Column::<Int64Type>::open(args, 1, rows)?;
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
                 out.end(false)?;
@@ -361,11 +369,11 @@ fn join_kernel(site: &CallSite<'_>) -> ScalarKernel {
         let between = args[1].as_string_view();
         let place = |row: usize| if between.len() == rows { row } else { 0 };
         let writer = Writer::in_zone(lists.values(), &item, &ctx.zone)?;
-        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut out = Texts::new(rows, ctx);
         let mut buffer = String::new();
         for row in 0..rows {
             if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
-                out.append_null();
+                out.push_null();
                 continue;
             }
             buffer.clear();
@@ -378,10 +386,13 @@ fn join_kernel(site: &CallSite<'_>) -> ScalarKernel {
                 }
                 any = true;
                 writer.write(i, &mut buffer);
+                if buffer.len() > MAX_TEXT {
+                    return Err(text_too_long());
+                }
             }
-            out.try_append_value(&buffer)?;
+            out.push(&buffer)?;
         }
-        Ok(Arc::new(out.finish()))
+        Ok(out.finish())
     })
 }
 

@@ -15,6 +15,7 @@ use crate::column::types::LogicalType;
 use crate::exec::cast::nested::{list_array, struct_array};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::registry::{P, R, Registry, Resolution, def};
+use crate::exec::functions::room::{Room, bytes_each};
 use crate::exec::functions::{ArgInfo, ScalarKernel};
 
 fn no_nulls() -> ExecError {
@@ -23,10 +24,10 @@ fn no_nulls() -> ExecError {
 
 /// The elements at the places that a list of numbers gives; NULL where there is none.
 fn select_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
+    Box::new(|args, ty, rows, context| {
         let (lists, wanted) = (Lists::open(args, 0, rows)?, Lists::open(args, 1, rows)?);
         let places = wanted.values().as_primitive::<Int64Type>();
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             if lists.is_null(row) || wanted.is_null(row) {
                 out.end(false)?;
@@ -48,10 +49,10 @@ fn select_kernel() -> ScalarKernel {
 
 /// The elements where a list of booleans is true; NULL where it is longer.
 fn where_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
+    Box::new(|args, ty, rows, context| {
         let (lists, mask) = (Lists::open(args, 0, rows)?, Lists::open(args, 1, rows)?);
         let bits = mask.values().as_boolean();
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             if lists.is_null(row) || mask.is_null(row) {
                 out.end(false)?;
@@ -74,12 +75,12 @@ fn where_kernel() -> ScalarKernel {
 
 /// Each element that is in both lists, once, in the order of the longer list; of two as long, in that of the second.
 fn intersect_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
+    Box::new(|args, ty, rows, context| {
         let (a, b) = (Lists::open(args, 0, rows)?, Lists::open(args, 1, rows)?);
         let across = comparator(a.values(), b.values(), NULLS_EQUAL)?;
         let within = comparator(a.values(), a.values(), NULLS_EQUAL)?;
         let missing = a.values().logical_nulls();
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             if a.is_null(row) {
                 out.end(false)?;
@@ -113,7 +114,7 @@ fn intersect_kernel() -> ScalarKernel {
 
 /// A list of exactly that many elements: cut off, or filled with the third argument.
 fn resize_kernel() -> ScalarKernel {
-    Box::new(|args, ty, rows, _| {
+    Box::new(|args, ty, rows, context| {
         let lists = Lists::open(args, 0, rows)?;
         let wanted = args[1].as_primitive::<UInt64Type>();
         let filler_start = lists.values().len();
@@ -121,7 +122,7 @@ fn resize_kernel() -> ScalarKernel {
             Some(filler) => arrow_select::concat::concat(&[lists.values().as_ref(), filler.as_ref()])?,
             None => lists.values().clone(),
         };
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             if lists.is_null(row) {
                 out.end(false)?;
@@ -194,7 +195,8 @@ fn zip(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
     }
     let tuple = LogicalType::Struct(items.into_iter().map(|i| ("".into(), i)).collect());
     let width = lists.len();
-    let kernel: ScalarKernel = Box::new(move |args, ty, rows, _| {
+    let kernel: ScalarKernel = Box::new(move |args, ty, rows, context| {
+        let mut room = Room::new(context);
         let lists = (0..width).map(|i| Lists::open(args, i, rows)).collect::<Result<Vec<_>>>()?;
         let truncate = |row: usize| {
             args.get(width).is_some_and(|a| {
@@ -202,6 +204,7 @@ fn zip(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
                 a.is_valid(row) && a.as_boolean().value(row)
             })
         };
+        let each: usize = lists.iter().map(|l| bytes_each(l.values()) + size_of::<Option<u32>>()).sum();
         let mut places: Vec<Vec<Option<u32>>> = vec![vec![]; width];
         let mut offsets = vec![0];
         for row in 0..rows {
@@ -209,6 +212,7 @@ fn zip(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
                 lists.iter().map(|l| if l.is_null(row) { 0..0 } else { l.range(row) }).collect();
             let lengths = ranges.iter().map(std::ops::Range::len);
             let len = if truncate(row) { lengths.min() } else { lengths.max() }.unwrap_or(0);
+            room.take(len.saturating_mul(each))?;
             for (places, range) in places.iter_mut().zip(&ranges) {
                 places.extend((0..len).map(|i| (i < range.len()).then_some((range.start + i) as u32)));
             }

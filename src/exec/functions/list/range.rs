@@ -13,11 +13,12 @@ use crate::exec::cast::nested::list_array;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::ScalarKernel;
 use crate::exec::functions::kernel::{Column, Nulls, list_end, nulls_of};
+use crate::exec::functions::room::Room;
 use crate::exec::zone::Zone;
 
 /// `range` and `generate_series` of integers.
 pub(super) fn range_kernel(inclusive: bool) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, context| {
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
@@ -29,6 +30,7 @@ pub(super) fn range_kernel(inclusive: bool) -> ScalarKernel {
             2 => (Some(column(0)?), column(1)?, None),
             _ => (Some(column(0)?), column(1)?, Some(column(2)?)),
         };
+        let mut room = Room::new(context);
         let mut values: Vec<i64> = vec![];
         let mut offsets = vec![0];
         for row in 0..rows {
@@ -44,6 +46,7 @@ pub(super) fn range_kernel(inclusive: bool) -> ScalarKernel {
                             "Lists larger than 2^27 elements are not supported".into(),
                         ));
                     }
+                    room.take(usize::try_from(count).unwrap_or(0) * size_of::<i64>())?;
                 }
                 let more = |v: i64| match (by > 0, inclusive) {
                     (true, false) => v < to,
@@ -83,11 +86,13 @@ pub(super) fn time_range_kernel(inclusive: bool) -> ScalarKernel {
         let from = Column::<TimestampMicrosecondType>::open(args, 0, rows)?;
         let to = Column::<TimestampMicrosecondType>::open(args, 1, rows)?;
         let by = Column::<IntervalMonthDayNanoType>::open(args, 2, rows)?;
+        let mut room = Room::new(ctx);
         let mut values: Vec<i64> = vec![];
         let mut offsets = vec![0];
         for row in 0..rows {
             if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
-                time_range(from.get(row), to.get(row), by.get(row), inclusive, zone, &mut values)?;
+                let ends = (from.get(row), to.get(row));
+                time_range(ends, by.get(row), inclusive, zone, &mut values, &mut room)?;
             }
             offsets.push(list_end(values.len())?);
         }
@@ -99,12 +104,12 @@ pub(super) fn time_range_kernel(inclusive: bool) -> ScalarKernel {
 
 /// The timestamps of a series, appended.
 fn time_range(
-    from: i64,
-    to: i64,
+    (from, to): (i64, i64),
     by: IntervalMonthDayNano,
     inclusive: bool,
     zone: &Zone,
     out: &mut Vec<i64>,
+    room: &mut Room<'_>,
 ) -> Result<()> {
     let bad = |m: &str| Err(ExecError::InvalidInput(m.into()));
     if !timestamp_is_finite(from) || !timestamp_is_finite(to) {
@@ -132,6 +137,7 @@ fn time_range(
         if out.len() >= MAX_ELEMENTS {
             return Err(ExecError::OutOfRange("Lists larger than 2^27 elements are not supported".into()));
         }
+        room.take(size_of::<i64>())?;
         out.push(t);
         let local = add_interval(zone.local(t), by.months, by.days, 0);
         match local.and_then(|local| add_interval(zone.instant(local), 0, 0, by.nanoseconds)) {

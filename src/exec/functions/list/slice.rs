@@ -59,10 +59,10 @@ impl SliceBounds<'_> {
 
 /// `list_slice`, with or without a step.
 pub(super) fn slice_kernel(step: bool) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, context| {
         let lists = Lists::open(args, 0, rows)?;
         let bounds = SliceBounds { args, rows };
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             if lists.is_null(row) || bounds.is_null(row) {
                 out.end(false)?;

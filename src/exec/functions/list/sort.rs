@@ -37,7 +37,7 @@ pub(super) fn sort_options(words: &[ArrayRef], default_descending: bool) -> Resu
 
 /// Elements in order.
 fn sort_kernel(default_descending: bool) -> ScalarKernel {
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, context| {
         if matches!(nulls_of(args, rows), Nulls::All) {
             return Ok(new_null_array(&ty.arrow(), rows));
         }
@@ -49,7 +49,7 @@ fn sort_kernel(default_descending: bool) -> ScalarKernel {
         let nulls = lists.values().logical_nulls();
         // Rises where NULLs come last.
         let rank = |at: usize| nulls.as_ref().is_some_and(|n| n.is_null(at)) != options.nulls_first;
-        let mut out = Gather::new(rows);
+        let mut out = Gather::new(rows, context);
         for row in 0..rows {
             if lists.is_null(row) {
                 out.end(false)?;

@@ -3,22 +3,18 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, ListArray, StringViewArray, new_null_array};
 
-use super::{MAX_TEXT, byte_of, char_count};
+use super::{byte_of, char_count};
 use crate::column::types::LogicalType;
 use crate::exec::cast::text::Writer;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, text};
 use crate::exec::functions::registry::{CallSite, P, R, Registry, Resolution, def};
+use crate::exec::functions::room::{MAX_TEXT, Texts, text_too_long};
 use crate::exec::functions::{ArgInfo, ScalarKernel};
-
-fn too_long() -> ExecError {
-    ExecError::OutOfRange("the text would be longer than 1 GiB".into())
-}
 
 /// Appends a text padded to `count` characters on one side.
 fn pad(s: &str, count: i32, with: &str, left: bool, out: &mut String) -> Result<bool> {
@@ -35,7 +31,7 @@ fn pad(s: &str, count: i32, with: &str, left: bool, out: &mut String) -> Result<
         )));
     }
     if wanted.saturating_mul(4) > MAX_TEXT {
-        return Err(too_long());
+        return Err(text_too_long());
     }
     if !left {
         out.push_str(s);
@@ -88,7 +84,7 @@ fn replace(s: &str, from: &str, to: &str, out: &mut String) -> Result<bool> {
         out.push_str(to);
         rest = at + from.len();
         if out.len() > MAX_TEXT {
-            return Err(too_long());
+            return Err(text_too_long());
         }
     }
     out.push_str(&s[rest..]);
@@ -121,7 +117,7 @@ fn join(site: &CallSite<'_>, separator: bool) -> ScalarKernel {
             });
         }
         let place = |i: usize, row: usize| if args[i].len() == rows { row } else { 0 };
-        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut out = Texts::new(rows, ctx);
         let (mut buffer, mut between) = (String::new(), String::new());
         let first = usize::from(separator);
         for row in 0..rows {
@@ -129,7 +125,7 @@ fn join(site: &CallSite<'_>, separator: bool) -> ScalarKernel {
             if separator {
                 let at = place(0, row);
                 if writers[0].is_null(at) {
-                    out.append_null();
+                    out.push_null();
                     continue;
                 }
                 between.clear();
@@ -157,11 +153,14 @@ fn join(site: &CallSite<'_>, separator: bool) -> ScalarKernel {
                     }
                     any = true;
                     w.write(at, &mut buffer);
+                    if buffer.len() > MAX_TEXT {
+                        return Err(text_too_long());
+                    }
                 }
             }
-            out.try_append_value(&buffer)?;
+            out.push(&buffer)?;
         }
-        Ok(Arc::new(out.finish()))
+        Ok(out.finish())
     })
 }
 
@@ -180,21 +179,21 @@ fn concat_operator(site: &CallSite<'_>) -> ScalarKernel {
             Writer::in_zone(&args[0], &types[0], &ctx.zone)?,
             Writer::in_zone(&args[1], &types[1], &ctx.zone)?,
         );
-        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut out = Texts::new(rows, ctx);
         let mut buffer = String::new();
         for row in 0..rows {
             let i = if args[0].len() == rows { row } else { 0 };
             let j = if args[1].len() == rows { row } else { 0 };
             if a.is_null(i) || b.is_null(j) {
-                out.append_null();
+                out.push_null();
                 continue;
             }
             buffer.clear();
             a.write(i, &mut buffer);
             b.write(j, &mut buffer);
-            out.try_append_value(&buffer)?;
+            out.push(&buffer)?;
         }
-        Ok(Arc::new(out.finish()))
+        Ok(out.finish())
     })
 }
 
@@ -296,7 +295,7 @@ pub(super) fn register(r: &mut Registry) {
                 text::<(Str, Int64Type)>(|(s, n), out| {
                     let n = usize::try_from(n).unwrap_or(0);
                     if s.len().saturating_mul(n) > MAX_TEXT {
-                        return Err(too_long());
+                        return Err(text_too_long());
                     }
                     (0..n).for_each(|_| out.push_str(s));
                     Ok(true)
@@ -306,7 +305,7 @@ pub(super) fn register(r: &mut Registry) {
                 bytes::<(Bytes, Int64Type)>(|(s, n), out| {
                     let n = usize::try_from(n).unwrap_or(0);
                     if s.len().saturating_mul(n) > MAX_TEXT {
-                        return Err(too_long());
+                        return Err(text_too_long());
                     }
                     (0..n).for_each(|_| out.extend_from_slice(s));
                     Ok(true)
@@ -362,7 +361,9 @@ pub(super) fn register(r: &mut Registry) {
                 Ok(Resolution {
                     arg_types: vec![T::Null; args.len()],
                     return_type: T::Varchar,
-                    kernel: Box::new(move |_, _, rows, _| crate::exec::eval::repeat(&empty, rows)),
+                    kernel: Box::new(move |_, _, rows, context| {
+                        crate::exec::eval::repeat(&empty, rows, context)
+                    }),
                 })
             })
         }),

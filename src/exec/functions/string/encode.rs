@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use arrow_array::types::*;
 
-use super::MAX_TEXT;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::digest;
 use crate::exec::functions::kernel::{Bytes, Str, bytes, primitive, text, uhuge};
 use crate::exec::functions::registry::{Registry, def};
+use crate::exec::functions::room::MAX_TEXT;
 use crate::exec::memory::parse_bytes;
 
 fn hex_upper(data: &[u8], out: &mut String) {

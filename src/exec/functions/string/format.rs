@@ -5,7 +5,6 @@ use std::iter::Peekable;
 use std::str::Chars;
 use std::sync::Arc;
 
-use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 
@@ -16,6 +15,7 @@ use crate::exec::cast::text::write_value;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::ScalarKernel;
 use crate::exec::functions::registry::{CallSite, P, R, Registry, def};
+use crate::exec::functions::room::{MAX_TEXT, Texts};
 
 /// How one value is to be shown.
 #[derive(Default, Clone)]
@@ -421,7 +421,7 @@ fn format(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
             }
             c => out.push(c),
         }
-        if out.len() > super::MAX_TEXT {
+        if out.len() > MAX_TEXT {
             return Err(bad("the text would be longer than 1 GiB"));
         }
     }
@@ -493,7 +493,7 @@ fn printf(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
             }
             _ => show(arg, &spec, out)?,
         }
-        if out.len() > super::MAX_TEXT {
+        if out.len() > MAX_TEXT {
             return Err(bad("the text would be longer than 1 GiB"));
         }
     }
@@ -502,21 +502,21 @@ fn printf(pattern: &str, args: &[Arg], out: &mut String) -> Result<()> {
 
 fn kernel(site: &CallSite<'_>, f: fn(&str, &[Arg], &mut String) -> Result<()>) -> ScalarKernel {
     let types: Vec<LogicalType> = site.types.to_vec();
-    Box::new(move |args: &[ArrayRef], _, rows, _| {
-        let mut out = StringViewBuilder::with_capacity(rows);
+    Box::new(move |args: &[ArrayRef], _, rows, context| {
+        let mut out = Texts::new(rows, context);
         let mut buffer = String::new();
         let patterns = args[0].as_string_view();
         'rows: for row in 0..rows {
             let place = |a: &ArrayRef| if a.len() == rows { row } else { 0 };
             let mut values = Vec::with_capacity(args.len() - 1);
             if patterns.is_null(place(&args[0])) {
-                out.append_null();
+                out.push_null();
                 continue;
             }
             for (a, ty) in args.iter().zip(&types).skip(1) {
                 let value = Scalar::from_array(a, place(a), ty);
                 if value.is_null() {
-                    out.append_null();
+                    out.push_null();
                     continue 'rows;
                 }
                 let mut text = String::new();
@@ -536,7 +536,7 @@ fn kernel(site: &CallSite<'_>, f: fn(&str, &[Arg], &mut String) -> Result<()>) -
             }
             buffer.clear();
             f(patterns.value(place(&args[0])), &values, &mut buffer)?;
-            out.try_append_value(&buffer)?;
+            out.push(&buffer)?;
         }
         Ok(Arc::new(out.finish()))
     })

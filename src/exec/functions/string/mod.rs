@@ -48,6 +48,3 @@ pub(super) fn char_count(s: &str) -> usize {
     // The vectors of the machine it runs on count faster than those that every machine has.
     bytecount::num_chars(s.as_bytes())
 }
-
-/// The longest text that a function makes.
-pub(super) const MAX_TEXT: usize = 1 << 30;

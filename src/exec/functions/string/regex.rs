@@ -18,6 +18,7 @@ use crate::exec::functions::kernel::{
     Cache, Column, Nulls, Str, boolean, list_end, nulls_of, text, text_list,
 };
 use crate::exec::functions::registry::{Registry, Resolution, def};
+use crate::exec::functions::room::{MAX_TEXT, Texts, text_too_long};
 use crate::exec::functions::{ArgInfo, ScalarKernel};
 
 /// Compiled patterns are no larger than this, so that no pattern takes the memory of the process.
@@ -191,7 +192,7 @@ impl Replacer {
         Ok(Self { locations, slots: vec![], pieces, pattern, global })
     }
 
-    fn replace(&mut self, s: &str, out: &mut String) {
+    fn replace(&mut self, s: &str, out: &mut String) -> Result<()> {
         let mut rest = 0;
         // A sequence is at the front, so that there is one match at most.
         let found = match &self.pattern.sequence {
@@ -209,6 +210,9 @@ impl Replacer {
                 out.push_str(&s[rest..m.start()]);
                 self.put(|group| captures.get(group).map_or("", |m| m.as_str()), out);
                 rest = m.end();
+                if out.len() > MAX_TEXT {
+                    return Err(text_too_long());
+                }
             }
         } else if let Some(m) = self.pattern.regex.captures_read(&mut self.locations, s) {
             out.push_str(&s[..m.start()]);
@@ -216,6 +220,7 @@ impl Replacer {
             rest = m.end();
         }
         out.push_str(&s[rest..]);
+        Ok(())
     }
 
     fn put<'s>(&self, group: impl Fn(usize) -> &'s str, out: &mut String) {
@@ -231,7 +236,7 @@ impl Replacer {
 /// `regexp_replace`, with options as the fourth argument if there is one.
 fn replace_kernel() -> ScalarKernel {
     let patterns = Patterns::new(false);
-    Box::new(move |args, ty, rows, _| {
+    Box::new(move |args, ty, rows, context| {
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(arrow_array::new_null_array(&ty.arrow(), rows)),
             Nulls::None => None,
@@ -240,12 +245,12 @@ fn replace_kernel() -> ScalarKernel {
         let texts = Column::<Str>::open(args, 0, rows)?;
         let (regexes, templates) = (Column::<Str>::open(args, 1, rows)?, Column::<Str>::open(args, 2, rows)?);
         let given = if args.len() > 3 { Some(Column::<Str>::open(args, 3, rows)?) } else { None };
-        let mut out = StringViewBuilder::with_capacity(rows);
+        let mut out = Texts::new(rows, context);
         let mut buffer = String::new();
         let mut last: Option<([&str; 3], Replacer)> = None;
         for row in 0..rows {
             if nulls.as_ref().is_some_and(|n| n.is_null(row)) {
-                out.append_null();
+                out.push_null();
                 continue;
             }
             let key = [regexes.get(row), templates.get(row), given.as_ref().map_or("", |o| o.get(row))];
@@ -262,10 +267,10 @@ fn replace_kernel() -> ScalarKernel {
                 }
             };
             buffer.clear();
-            replacer.replace(texts.get(row), &mut buffer);
-            out.try_append_value(&buffer)?;
+            replacer.replace(texts.get(row), &mut buffer)?;
+            out.push(&buffer)?;
         }
-        Ok(Arc::new(out.finish()))
+        Ok(out.finish())
     })
 }
 
