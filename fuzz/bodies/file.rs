@@ -7,7 +7,7 @@ use fluxdb::pager::fault::{Fate, FaultFile, FaultPlan, Process};
 use fluxdb::pager::{MemoryFile, checksum, seal_frame};
 use fluxdb::{Connection, Database, Options};
 
-use super::{edit, edits};
+use super::{check, edit, edits};
 
 const PAGE: usize = 4096;
 const QUERIES: [&str; 6] = [
@@ -155,9 +155,7 @@ fn use_it(image: &[u8]) {
         let Ok(database) = Database::open_file(file, options().recover(recover)) else { continue };
         let connection = database.connect();
         for sql in QUERIES {
-            if let Ok(rows) = connection.query(sql) {
-                let _ = rows.count_rows();
-            }
+            check(connection.query(sql).and_then(fluxdb::Rows::count_rows));
         }
         let sound = database.check().is_sound();
         for sql in [
@@ -167,10 +165,10 @@ fn use_it(image: &[u8]) {
             "CHECKPOINT",
             "DROP TABLE t",
         ] {
-            let _ = connection.execute(sql);
+            check(connection.execute(sql));
         }
         if sound && recover {
-            let _ = connection.query("FROM w").map(fluxdb::Rows::count_rows);
+            check(connection.query("FROM w").and_then(fluxdb::Rows::count_rows));
         }
     }
 }

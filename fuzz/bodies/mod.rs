@@ -26,6 +26,13 @@ pub const TARGETS: [Target; 8] = [
     ("parquet", parquet),
 ];
 
+/// Fails where an error is a panic that was caught.
+fn check<T>(result: fluxdb::Result<T>) {
+    if let Err(e) = result {
+        assert!(!e.to_string().contains("something panicked"), "{e}");
+    }
+}
+
 /// Changes to bytes: each is 8 bytes of input.
 fn edits(data: &[u8]) -> impl Iterator<Item = (usize, u8, [u8; 3])> + '_ {
     let (edits, _) = data.as_chunks::<8>();

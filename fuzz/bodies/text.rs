@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use fluxdb::{CancelToken, Connection, Database, ImportOptions, Options, Precision};
 
+use super::check;
+
 /// How long a statement may run; then it is cancelled, which must work.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long it may take until it is.
@@ -25,9 +27,7 @@ fn run(connection: &Connection, sql: &str) {
             cancel.cancel();
         }
     });
-    if let Ok(rows) = connection.query(sql) {
-        let _ = rows.count_rows();
-    }
+    check(connection.query(sql).and_then(fluxdb::Rows::count_rows));
     drop(done);
     let _ = watch.join();
     assert!(begun.elapsed() < LIMIT, "it cannot be cancelled: {sql}");
@@ -63,7 +63,7 @@ pub fn sql(data: &[u8]) {
             if READS.contains(&first.as_str()) {
                 run(connection, statement);
             } else {
-                let _ = connection.prepare(statement).map(drop);
+                check(connection.prepare(statement));
             }
         }
     });
