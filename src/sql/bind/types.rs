@@ -30,9 +30,24 @@ pub const TYPE_DEPTH_MAX: usize = crate::sql::parser::NESTING_MAX;
 /// Refuses a type that nests too deeply: work on types recurses as deep as they do.
 pub fn check_depth(ty: &LogicalType) -> Result<()> {
     if depth(ty) > TYPE_DEPTH_MAX {
-        return Err(SqlError::binder(format!("a type nests deeper than {TYPE_DEPTH_MAX} levels")));
+        return Err(too_deep());
     }
     Ok(())
+}
+
+fn too_deep() -> SqlError {
+    SqlError::binder(format!("a type nests deeper than {TYPE_DEPTH_MAX} levels"))
+}
+
+/// How many brackets a type has behind it, as far as that matters.
+fn brackets(mut ty: &DataType) -> usize {
+    for count in 0..=TYPE_DEPTH_MAX {
+        match ty {
+            DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) => ty = item,
+            _ => return count,
+        }
+    }
+    TYPE_DEPTH_MAX + 1
 }
 
 /// The type that a name stands for.
@@ -113,6 +128,10 @@ fn bind_nested(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalType> {
         DataType::Array(
             ArrayElemTypeDef::SquareBracket(item, size) | ArrayElemTypeDef::Qualified(item, size),
         ) => {
+            // The parser counts brackets, of which there may be many, as no depth.
+            if brackets(ty) > TYPE_DEPTH_MAX {
+                return Err(too_deep());
+            }
             let item = Box::new(bind_nested(item, known)?);
             match size {
                 None => L::List(item),
