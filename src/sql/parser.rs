@@ -117,9 +117,11 @@ fn text_span<T, E: From<ParserError>>(
     parser: &mut Parser,
     parse: impl FnOnce(&mut Parser) -> Result<T, E>,
 ) -> Result<(T, TextSpan), E> {
-    let start = parser.peek_token_ref().span.start;
+    let (start, first) = (parser.peek_token_ref().span.start, parser.get_current_index());
     let parsed = parse(parser)?;
-    Ok((parsed, TextSpan { start, end: parser.get_current_token().span.end }))
+    // The last token need not be the last of the text: some were moved.
+    let ends = (first..=parser.get_current_index()).map(|at| parser.token_at(at).span.end);
+    Ok((parsed, TextSpan { start, end: ends.max().unwrap_or(start) }))
 }
 
 fn statement(parser: &mut Parser) -> Result<Statement> {

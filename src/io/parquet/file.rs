@@ -9,6 +9,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::footer;
+
 /// A file read at any place, by any number of threads.
 #[derive(Debug, Clone)]
 pub(super) struct Positioned {

@@ -200,10 +200,13 @@ impl Rewriter {
         out.extend(time);
         out.extend([blank(), word("DESC"), Token::RParen, blank(), Token::Eq, blank()]);
         out.extend([Token::Number("1".into(), false), blank()]);
+        // Each lies where the whole clause does, so that the text of a view does not end before it.
+        let taken = taken_with(raw, i, n);
+        let whole = span.union(&raw[i + taken - 1].span);
         for token in out {
-            self.push(token, span);
+            self.push(token, whole);
         }
-        Some(taken_with(raw, i, n))
+        Some(taken)
     }
 
     /// A name and a colon where an item of the select list or a table begins.

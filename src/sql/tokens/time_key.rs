@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace, Word};
 
 use super::lookahead::{keyword_of, next_index, word_at};
 use crate::sql::fluxql::parse_duration;
@@ -180,29 +180,34 @@ fn ends_list(raw: &[TokenWithSpan], at: usize, word: &Word) -> bool {
             || word.value.eq_ignore_ascii_case("with") && word_at(raw, at, 0) == "data")
 }
 
-/// `time(5m, 1m)` and `tz('UTC')` as ` EVERY 5m OFFSET 1m tz 'UTC'`.
+/// `time(5m, 1m)` and `tz('UTC')` as ` EVERY 5m OFFSET 1m tz 'UTC'`. The blanks in front of what a call had in brackets lie where
+/// all of the call does, so that the text of a query ends where it did.
 fn every(call: &[TokenWithSpan], zone: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     let word = |value: &str, keyword, like: &TokenWithSpan| {
         let word = Word { value: value.to_owned(), quote_style: None, keyword };
         TokenWithSpan::new(Token::Word(word), like.span)
     };
-    let blank = |like: &TokenWithSpan| {
-        TokenWithSpan::new(Token::Whitespace(sqlparser::tokenizer::Whitespace::Space), like.span)
+    let blank = |span| TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span);
+    let whole = |call: &[TokenWithSpan]| {
+        let span = call.first().zip(call.last()).map(|(first, last)| first.span.union(&last.span));
+        span.unwrap_or_else(Span::empty)
     };
-    let mut out = vec![blank(&call[0])];
+    let mut out = vec![blank(whole(call))];
     for token in call {
         match &token.token {
             Token::Word(name) if name.value.eq_ignore_ascii_case("time") => {
-                out.extend([word("EVERY", Keyword::NoKeyword, token), blank(token)]);
+                out.extend([word("EVERY", Keyword::NoKeyword, token), blank(whole(call))]);
             }
-            Token::Comma => out.extend([blank(token), word("OFFSET", Keyword::OFFSET, token), blank(token)]),
+            Token::Comma => {
+                out.extend([blank(token.span), word("OFFSET", Keyword::OFFSET, token), blank(token.span)]);
+            }
             Token::Whitespace(_) | Token::LParen | Token::RParen => {}
             _ => out.push(token.clone()),
         }
     }
     for token in zone.iter().filter(|token| !matches!(token.token, Token::LParen | Token::RParen)) {
-        out.extend([blank(token), token.clone()]);
+        out.extend([blank(whole(zone)), token.clone()]);
     }
-    out.push(blank(&call[0]));
+    out.push(blank(whole(call)));
     out
 }

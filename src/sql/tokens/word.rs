@@ -67,7 +67,7 @@ impl Rewriter {
             && let Some(Token::SingleQuotedString(bits)) = raw.get(i + 1).map(|t| &t.token)
         {
             let token = Token::SingleQuotedByteStringLiteral(bits.clone());
-            self.out.push(TokenWithSpan::new(token, raw[i].span));
+            self.out.push(TokenWithSpan::new(token, raw[i].span.union(&raw[i + 1].span)));
             return 2;
         }
         if word.value.eq_ignore_ascii_case("every") && is_every_clause(raw, i) {
