@@ -4,7 +4,7 @@
 //! * `FROM t WHERE …` without SELECT becomes `FROM t SELECT * WHERE …`;
 //! * `EVERY 5m` becomes `CLUSTER BY <marker> 5m`, whose marker [`crate::sql::fluxql`] parses: that clause
 //!   stands where EVERY may stand (behind GROUP BY, before HAVING), and nothing else uses it;
-//! * `GROUP BY host, time(5m)` becomes `GROUP BY host EVERY 5m` ([`time_key`]);
+//! * `GROUP BY host, time(5m)` becomes `GROUP BY host EVERY 5m` (`time_key.rs`);
 //! * `a JOIN b JOIN c ON x ON y` becomes `a JOIN (b JOIN c ON x) ON y`;
 //! * `ASOF … JOIN` becomes `GLOBAL … JOIN`, and `POSITIONAL JOIN` becomes `STRAIGHT_JOIN`, by their keywords;
 //! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
