@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval,
-    ObjectName, ObjectNamePart, UnaryOperator, Value, ValueWithSpan,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Interval, ObjectNamePart, UnaryOperator, Value,
+    ValueWithSpan,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
-use crate::sql::forms::MARK;
+use crate::sql::forms::{self, MARK, argument};
 
 /// The token that stands for a word EVERY which begins a clause.
 pub fn every_marker() -> Word {
@@ -74,21 +74,7 @@ pub fn parse_every(parser: &mut Parser) -> Result<Expr, ParserError> {
     let or_null = |e: Option<Expr>| argument(e.unwrap_or_else(null));
     let mut args = vec![argument(width), or_null(offset), or_null(zone)];
     args.extend(fill.map(argument));
-    let name = Ident { value: "every".into(), quote_style: Some(MARK), span: token.span };
-    Ok(Expr::Function(Function {
-        name: ObjectName(vec![ObjectNamePart::Identifier(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args,
-            clauses: vec![],
-        }),
-        within_group: vec![],
-        filter: None,
-        null_treatment: None,
-        over: None,
-    }))
+    Ok(forms::call("every", token.span, args))
 }
 
 /// `5m`, `5 minutes`, `INTERVAL …`, `'5 minutes'` or a parameter.
@@ -114,10 +100,6 @@ fn parse_width(parser: &mut Parser) -> Result<Expr, ParserError> {
         }
         _ => parser.expected_ref("a duration such as 5m", parser.peek_token_ref()),
     }
-}
-
-fn argument(expr: Expr) -> FunctionArg {
-    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
 }
 
 fn null() -> Expr {

@@ -134,7 +134,7 @@ pub fn parse_marked(word: &Word, parser: &mut Parser) -> Option<Result<Expr, Par
 }
 
 /// A call of a function that no text can spell.
-fn call(name: &str, span: Span, args: Vec<FunctionArg>) -> Expr {
+pub(super) fn call(name: &str, span: Span, args: Vec<FunctionArg>) -> Expr {
     plain_call(Ident { value: name.into(), quote_style: Some(MARK), span }, args)
 }
 
@@ -155,7 +155,8 @@ fn plain_call(name: Ident, args: Vec<FunctionArg>) -> Expr {
     })
 }
 
-fn argument(expr: Expr) -> FunctionArg {
+/// An argument without a name.
+pub(super) fn argument(expr: Expr) -> FunctionArg {
     FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
 }
 
