@@ -22,6 +22,7 @@ mod prune;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod thrift;
 mod types;
 mod write;
 

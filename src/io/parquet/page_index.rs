@@ -8,7 +8,13 @@ use std::ops::Range;
 
 use parquet::basic::Type as Physical;
 use parquet::data_type::ByteArray;
+use parquet::errors::ParquetError;
 use parquet::file::statistics::{Statistics, ValueStatistics};
+
+use super::thrift::{BINARY, I64, LIST, Reader, STRUCT, TRUE};
+
+/// What is read, in messages that nobody sees.
+const WHAT: &str = "the page index";
 
 /// A page of a column.
 pub(super) struct Page {
@@ -20,8 +26,8 @@ pub(super) struct Page {
 
 /// The pages of a column chunk of so many rows, from its column index and its offset index.
 pub(super) fn pages(columns: &[u8], offsets: &[u8], rows: usize, physical: Physical) -> Option<Vec<Page>> {
-    let first_rows = Offsets::read(offsets)?.first_rows;
-    let index = Columns::read(columns)?;
+    let first_rows = first_rows(offsets).ok()?;
+    let index = Columns::read(columns).ok()?;
     let count = first_rows.len();
     let ascending = first_rows.first() == Some(&0)
         && first_rows.windows(2).all(|w| w[0] < w[1])
@@ -85,33 +91,24 @@ pub(super) fn intersect(a: &[Range<usize>], b: &[Range<usize>]) -> Vec<Range<usi
     out
 }
 
-/// `OffsetIndex` of the format.
-struct Offsets {
-    first_rows: Vec<usize>,
-}
-
-impl Offsets {
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let (mut thrift, mut first_rows) = (Thrift { bytes, depth: 0 }, None);
-        thrift.fields(|thrift, id, ty| match (id, ty) {
-            (1, LIST) => {
-                first_rows = Some(thrift.list(STRUCT, |thrift| {
-                    let mut first_row = None;
-                    thrift.fields(|thrift, id, ty| match (id, ty) {
-                        (3, I64) => {
-                            first_row = usize::try_from(thrift.int()?).ok();
-                            Some(())
-                        }
-                        (_, ty) => thrift.skip(ty),
-                    })?;
-                    first_row
-                })?);
-                Some(())
-            }
-            (_, ty) => thrift.skip(ty),
-        })?;
-        Some(Self { first_rows: first_rows? })
-    }
+/// The first row of each page, from an `OffsetIndex` of the format.
+fn first_rows(bytes: &[u8]) -> Result<Vec<usize>, ParquetError> {
+    let mut first_rows = vec![];
+    Reader::new(bytes, WHAT).fields(|index, field, ty| match (field, ty) {
+        (1, LIST) => {
+            first_rows = index.list(STRUCT, |index| {
+                let mut first_row = None;
+                index.fields(|index, field, ty| match (field, ty) {
+                    (3, I64) => index.int().map(|row| first_row = usize::try_from(row).ok()),
+                    (_, ty) => index.skip(ty),
+                })?;
+                first_row.ok_or_else(|| ParquetError::General("a page has no first row".into()))
+            })?;
+            Ok(())
+        }
+        (_, ty) => index.skip(ty),
+    })?;
+    Ok(first_rows)
 }
 
 /// `ColumnIndex` of the format.
@@ -124,139 +121,19 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (mut thrift, mut out) = (Thrift { bytes, depth: 0 }, Self::default());
-        thrift.fields(|thrift, id, ty| {
-            match (id, ty) {
-                (1, LIST) => out.null_pages = thrift.list(TRUE, |t| t.byte().map(|b| b == TRUE))?,
-                (2, LIST) => out.min = thrift.list(BINARY, Thrift::binary)?,
-                (3, LIST) => out.max = thrift.list(BINARY, Thrift::binary)?,
-                (5, LIST) => out.nulls = Some(thrift.list(I64, Thrift::int)?),
-                (_, ty) => thrift.skip(ty)?,
+    fn read(bytes: &'a [u8]) -> Result<Self, ParquetError> {
+        let mut out = Self::default();
+        Reader::new(bytes, WHAT).fields(|index, field, ty| {
+            match (field, ty) {
+                (1, LIST) => out.null_pages = index.list(TRUE, |index| index.byte().map(|b| b == TRUE))?,
+                (2, LIST) => out.min = index.list(BINARY, Reader::binary)?,
+                (3, LIST) => out.max = index.list(BINARY, Reader::binary)?,
+                (5, LIST) => out.nulls = Some(index.list(I64, Reader::int)?),
+                (_, ty) => index.skip(ty)?,
             }
-            Some(())
+            Ok(())
         })?;
-        Some(out)
-    }
-}
-
-// Types of Thrift's compact protocol.
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const BYTE: u8 = 3;
-const I16: u8 = 4;
-const I32: u8 = 5;
-const I64: u8 = 6;
-const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
-const SET: u8 = 10;
-const STRUCT: u8 = 12;
-
-/// Structures in something that is skipped.
-const DEPTH_MAX: usize = 16;
-
-/// What is left of a text in Thrift's compact protocol. `None` is what is not understood.
-struct Thrift<'a> {
-    bytes: &'a [u8],
-    depth: usize,
-}
-
-impl<'a> Thrift<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.bytes.split_first()?;
-        self.bytes = rest;
-        Some(*first)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn int(&mut self) -> Option<i64> {
-        let value = self.varint()?;
-        Some((value >> 1) as i64 ^ -((value & 1) as i64))
-    }
-
-    fn binary(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(self.varint()?).ok()?;
-        let (value, rest) = self.bytes.split_at_checked(len)?;
-        self.bytes = rest;
-        Some(value)
-    }
-
-    /// Calls `read` with number and type of each field of a structure; it must read the field.
-    fn fields(&mut self, mut read: impl FnMut(&mut Self, i64, u8) -> Option<()>) -> Option<()> {
-        let mut id = 0_i64;
-        loop {
-            let head = self.byte()?;
-            if head == 0 {
-                return Some(());
-            }
-            id = match head >> 4 {
-                0 => self.int()?,
-                delta => id.checked_add(i64::from(delta))?,
-            };
-            read(self, id, head & 0xf)?;
-        }
-    }
-
-    /// The items of a list of this type.
-    fn list<T>(&mut self, ty: u8, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let (count, found) = self.list_head()?;
-        let is_bool = |ty| matches!(ty, TRUE | FALSE);
-        if found != ty && !(is_bool(found) && is_bool(ty)) {
-            return None;
-        }
-        // Each item takes a byte at least.
-        (count <= self.bytes.len()).then_some(())?;
-        (0..count).map(|_| item(self)).collect()
-    }
-
-    fn list_head(&mut self) -> Option<(usize, u8)> {
-        let head = self.byte()?;
-        let count = match head >> 4 {
-            15 => usize::try_from(self.varint()?).ok()?,
-            count => usize::from(count),
-        };
-        Some((count, head & 0xf))
-    }
-
-    fn skip(&mut self, ty: u8) -> Option<()> {
-        match ty {
-            TRUE | FALSE => Some(()),
-            BYTE => self.byte().map(|_| ()),
-            I16 | I32 | I64 => self.varint().map(|_| ()),
-            DOUBLE => {
-                self.bytes = self.bytes.get(8..)?;
-                Some(())
-            }
-            BINARY => self.binary().map(|_| ()),
-            LIST | SET => {
-                let (count, ty) = self.list_head()?;
-                (count <= self.bytes.len()).then_some(())?;
-                // Booleans of a list are a byte each.
-                let ty = if matches!(ty, TRUE | FALSE) { BYTE } else { ty };
-                self.deeper(|thrift| (0..count).try_for_each(|_| thrift.skip(ty)))
-            }
-            STRUCT => self.deeper(|thrift| thrift.fields(|thrift, _, ty| thrift.skip(ty))),
-            _ => None,
-        }
-    }
-
-    fn deeper(&mut self, work: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
-        self.depth += 1;
-        let done = if self.depth <= DEPTH_MAX { work(self) } else { None };
-        self.depth -= 1;
-        done
+        Ok(out)
     }
 }
 
