@@ -25,6 +25,7 @@
 //! directory and whatever of table and root has changed, however large the table is.
 
 mod constraint;
+mod contents;
 mod directory;
 mod error;
 #[cfg(test)]
@@ -45,6 +46,7 @@ mod value;
 mod view;
 
 pub use constraint::{ConstraintDefinition, ConstraintKind, IndexDefinition};
+pub use contents::Schema;
 pub use directory::{
     DeletesRef, DirectoryRecord, SEGMENT_ENTRIES_MAX, SegmentEntry, SegmentRecord, SegmentRef,
 };
@@ -59,5 +61,5 @@ pub use schema::{MAIN_SCHEMA, SchemaDefinition, SchemaId};
 pub use sequence::{CounterState, Exhausted, SequenceCounter, SequenceDefinition};
 pub use table::{ColumnDefinition, ColumnId, ColumnRole, TableDefinition, TableId};
 pub use user_type::TypeDefinition;
-pub use value::{Catalog, Dependency, Schema};
+pub use value::{Catalog, Dependency};
 pub use view::ViewDefinition;
