@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::functions::collation_key;
-use crate::exec::memory::parse_bytes;
 use crate::exec::zone::Zone;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::session::external_access::{PLACES, refusal};
@@ -15,6 +13,9 @@ use crate::sql::session::inert_settings::{self, INERT};
 pub use crate::sql::session::null_order::NullOrder;
 use crate::sql::session::read_view::SearchPath;
 use crate::sql::session::reports::{ProfileFormat, Reports};
+use crate::sql::session::setting_value::{
+    boolean, bytes, duration, format_bytes, format_duration, path, plain_text, synchronous, whole, word,
+};
 use crate::table::Synchronous;
 
 /// Settings of one connection.
@@ -512,27 +513,6 @@ impl Settings {
     }
 }
 
-/// A value as text.
-fn plain_text(value: &Scalar) -> String {
-    match value {
-        Scalar::Text(text) => text.to_string(),
-        Scalar::Boolean(b) => b.to_string(),
-        Scalar::Int(n) => n.to_string(),
-        Scalar::Float(f) => f.to_string(),
-        _ => String::new(),
-    }
-}
-
-/// The least change of a query's working memory is a kilobyte, so a limit survives being shown and read.
-pub fn format_bytes(bytes: u64) -> String {
-    for (unit, name) in [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-        if bytes >= unit && bytes.is_multiple_of(unit) {
-            return format!("{} {name}", bytes / unit);
-        }
-    }
-    format!("{bytes} B")
-}
-
 fn find(name: &str) -> Option<&'static Known> {
     let name = name.to_lowercase();
     KNOWN.iter().find(|k| k.name.eq_ignore_ascii_case(&name) || k.aliases.contains(&name.as_str()))
@@ -551,105 +531,11 @@ pub fn unknown(name: &str) -> SqlError {
     SqlError::catalog(format!("unrecognized configuration parameter \"{name}\"")).did_you_mean(name, names)
 }
 
-/// A level by its name, or by the number that SQLite gives it.
 /// The error for a value that a setting cannot have.
 fn wrong_value(name: &str, message: &str) -> SqlError {
     SqlError::invalid(
         message.strip_prefix("it ").map_or_else(|| message.to_owned(), |what| format!("{name} {what}")),
     )
-}
-
-fn synchronous(name: &str) -> Result<Synchronous, String> {
-    match name {
-        "off" | "0" => Ok(Synchronous::Off),
-        "normal" | "1" => Ok(Synchronous::Normal),
-        "full" | "on" | "2" => Ok(Synchronous::Full),
-        other => Err(format!(
-            "Unrecognized parameter for option SYNCHRONOUS \"{other}\". Expected FULL, NORMAL or OFF."
-        )),
-    }
-}
-
-/// A text in lower case.
-fn word(value: &Scalar) -> Result<String, String> {
-    match value {
-        Scalar::Text(text) => Ok(text.trim().to_lowercase()),
-        _ => Err("it must be a text".into()),
-    }
-}
-
-fn boolean(value: &Scalar) -> Result<bool, String> {
-    match value {
-        Scalar::Boolean(b) => Ok(*b),
-        Scalar::Int(0) => Ok(false),
-        Scalar::Int(1) => Ok(true),
-        Scalar::Text(text) => match text.trim().to_lowercase().as_str() {
-            "true" | "on" | "yes" | "1" => Ok(true),
-            "false" | "off" | "no" | "0" => Ok(false),
-            _ => Err("it must be true or false".into()),
-        },
-        _ => Err("it must be true or false".into()),
-    }
-}
-
-/// A path; NULL or an empty text for none.
-fn path(value: &Scalar) -> Result<PathBuf, String> {
-    match value {
-        Scalar::Null => Ok(PathBuf::new()),
-        Scalar::Text(path) => Ok(PathBuf::from(&**path)),
-        _ => Err("it must be the path of a file".into()),
-    }
-}
-
-const DURATION_UNITS: [(&str, f64); 6] =
-    [("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-
-/// A time such as `100ms` or `1.5s`; a bare number is of milliseconds.
-fn duration(value: &Scalar) -> Result<Duration, String> {
-    let wrong = || "it must be a time such as 100ms or 2s".to_owned();
-    let (number, unit) = match value {
-        Scalar::Int(ms) => (*ms as f64, 1e-3),
-        Scalar::Float(ms) => (*ms, 1e-3),
-        Scalar::Text(text) => {
-            let text = text.trim();
-            let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-            let (number, unit) = (&text[..split], text[split..].trim().to_lowercase());
-            let known = DURATION_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, seconds)| *seconds);
-            let unit = if unit.is_empty() { Some(1e-3) } else { known };
-            (number.parse().map_err(|_| wrong())?, unit.ok_or_else(wrong)?)
-        }
-        _ => return Err(wrong()),
-    };
-    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
-}
-
-fn format_duration(duration: Duration) -> String {
-    let micros = duration.as_micros();
-    match micros {
-        0 => "0ms".into(),
-        _ if micros.is_multiple_of(1_000_000) => format!("{}s", micros / 1_000_000),
-        _ if micros.is_multiple_of(1_000) => format!("{}ms", micros / 1_000),
-        _ => format!("{micros}us"),
-    }
-}
-
-fn whole(value: &Scalar) -> Result<u64, String> {
-    let n = match value {
-        Scalar::Int(n) => u64::try_from(*n).ok(),
-        Scalar::Text(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    n.ok_or_else(|| "it must be a whole number that is not negative".into())
-}
-
-/// A size such as `1GB` or a number of bytes.
-fn bytes(value: &Scalar) -> Result<u64, String> {
-    let size = match value {
-        Scalar::Int(n) => u64::try_from(*n).ok(),
-        Scalar::Text(text) => parse_bytes(text),
-        _ => None,
-    };
-    size.ok_or_else(|| "it must be a size such as 512MB or 4GiB".to_owned())
 }
 
 #[cfg(test)]
