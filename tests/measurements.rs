@@ -72,6 +72,69 @@ fn columns_come_with_points() {
 }
 
 #[test]
+fn what_measurements_have_is_listed_and_counted() {
+    let db = Database::open_in_memory().unwrap();
+    for (host, region) in [("a", "eu"), ("b", "eu"), ("c", "us")] {
+        db.write(&[Point::new("cpu")
+            .tag("host", host)
+            .tag("region", region)
+            .field("usage", 1.0)
+            .at_micros(0)])
+            .unwrap();
+    }
+    db.write(&[Point::new("mem").tag("host", "a").field("free", 7_u64).field("note", "x").at_micros(5)])
+        .unwrap();
+    db.write(&[Point::new("my swap").field("free", 7_u64).at_micros(5)]).unwrap();
+    for (statement, wanted) in [
+        ("SHOW SERIES CARDINALITY", &["5"][..]),
+        ("SHOW SERIES EXACT CARDINALITY", &["cpu|3", "mem|1", "my swap|1"]),
+        ("SHOW SERIES CARDINALITY FROM cpu", &["cpu|3"]),
+        ("SHOW SERIES CARDINALITY WHERE host = 'a'", &["cpu|1", "mem|1"]),
+        ("SHOW SERIES CARDINALITY ON memory FROM mem, cpu", &["cpu|3", "mem|1"]),
+        ("SHOW MEASUREMENT CARDINALITY", &["3"]),
+        ("SHOW MEASUREMENT EXACT CARDINALITY WHERE host = 'b'", &["1"]),
+        ("SHOW MEASUREMENT CARDINALITY FROM mem", &["1"]),
+        ("SHOW TAG KEY CARDINALITY", &["cpu|2", "mem|1"]),
+        ("SHOW TAG KEY EXACT CARDINALITY FROM mem", &["mem|1"]),
+        ("SHOW FIELD KEY CARDINALITY", &["cpu|1", "mem|2", "my swap|1"]),
+        ("SHOW FIELD KEY EXACT CARDINALITY FROM cpu", &["cpu|1"]),
+        ("SHOW TAG VALUES CARDINALITY WITH KEY = host", &["cpu|3", "mem|1"]),
+        ("SHOW TAG VALUES EXACT CARDINALITY FROM cpu WITH KEY IN (host, region)", &["cpu|5"]),
+        ("SHOW TAG VALUES CARDINALITY WITH KEY = \"region\" WHERE host = 'c' LIMIT 5", &["cpu|1"]),
+        ("SHOW TAG VALUES FROM cpu WITH KEY = region LIMIT 1 OFFSET 1", &["cpu|region|us"]),
+        ("SHOW SERIES LIMIT 2 OFFSET 3", &["mem,host=a", r"my\ swap"]),
+        ("SHOW MEASUREMENTS LIMIT 1", &["cpu"]),
+        ("SHOW MEASUREMENTS OFFSET 2", &["my swap"]),
+        ("SHOW MEASUREMENTS ON memory", &["cpu", "mem", "my swap"]),
+        ("SHOW MEASUREMENTS WITH MEASUREMENT =~ /^m/ WHERE host = 'a'", &["mem"]),
+        ("SHOW MEASUREMENTS WITH MEASUREMENT = cpu", &["cpu"]),
+        ("SHOW MEASUREMENTS WITH MEASUREMENT !~ /c/", &["mem", "my swap"]),
+        ("SHOW MEASUREMENTS WHERE region = 'us'", &["cpu"]),
+        ("SHOW TAG KEYS WHERE region = 'us'", &["cpu|host", "cpu|region"]),
+        ("SHOW TAG KEYS FROM cpu, mem LIMIT 1 OFFSET 2", &["mem|host"]),
+        ("SHOW FIELD KEYS ON memory FROM mem", &["mem|free|UBIGINT", "mem|note|VARCHAR"]),
+        ("SHOW RETENTION POLICIES ON memory", &[]),
+    ] {
+        assert_eq!(rows(&db, statement), wanted, "{statement}");
+    }
+    for statement in [
+        "SHOW SERIES EXACT",
+        "SHOW TAG VALUES EXACT FROM cpu",
+        "SHOW SERIES FROM nothing",
+        "SHOW SERIES ON nothing",
+        "SHOW TAG VALUES WITH KEY = nothing",
+        "SHOW MEASUREMENTS WITH MEASUREMENT =~ /(/",
+    ] {
+        assert!(db.connect().execute(statement).is_err(), "{statement}");
+    }
+    let empty = Database::open_in_memory().unwrap();
+    assert_eq!(rows(&empty, "SHOW SERIES CARDINALITY"), ["0"]);
+    assert_eq!(rows(&empty, "SHOW SERIES EXACT CARDINALITY WHERE host = 'a'"), [""; 0]);
+    assert_eq!(rows(&empty, "SHOW MEASUREMENTS WHERE host = 'a'"), [""; 0]);
+    assert_eq!(rows(&empty, "SHOW TAG KEYS"), [""; 0]);
+}
+
+#[test]
 fn points_that_do_not_fit_are_refused_alone() {
     let db = Database::open_in_memory().unwrap();
     let lines = "\

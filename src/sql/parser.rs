@@ -4,6 +4,7 @@ mod create;
 mod misspelt;
 mod modify;
 mod session;
+mod show;
 mod with_changes;
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Query, Value};
@@ -14,8 +15,7 @@ use sqlparser::tokenizer::Token;
 
 use crate::column::words::is_word_of_sql;
 use crate::sql::ast::{
-    Copy, CopyDatabase, CopySubject, ExplainFormat, MeasurementPart, NamedOption, Show, ShowMeasurements,
-    Statement, TagNames, TextSpan,
+    Copy, CopyDatabase, CopySubject, ExplainFormat, NamedOption, Show, Statement, TextSpan,
 };
 use crate::sql::dialect::FluxDialect;
 use crate::sql::error::{Result, SqlError};
@@ -149,7 +149,7 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
         }
         "show" => {
             parser.advance_token();
-            show(parser)?
+            show::show(parser)?
         }
         "copy" if peek_words(parser, 1, &["from", "database"]) => {
             skip_words(parser, 3);
@@ -428,7 +428,7 @@ fn describe(parser: &mut Parser) -> Result<Statement> {
         return Ok(Statement::Show(Show::AllTables));
     }
     if peek_words(parser, 0, &["all", "tables"]) || peek_words(parser, 0, &["tables"]) {
-        return show(parser);
+        return show::show(parser);
     }
     Ok(Statement::Describe(relation(parser)?))
 }
@@ -436,76 +436,6 @@ fn describe(parser: &mut Parser) -> Result<Statement> {
 /// Nothing more of the statement is ahead.
 fn is_at_end(parser: &Parser) -> bool {
     matches!(parser.peek_token_ref().token, Token::EOF | Token::SemiColon)
-}
-
-/// Behind SHOW.
-fn show(parser: &mut Parser) -> Result<Statement> {
-    let (first, second) = (peek_word(parser, 0), peek_word(parser, 1));
-    let (show, words) = match (first.as_str(), second.as_str()) {
-        ("tables", _) => {
-            parser.advance_token();
-            return Ok(Statement::Show(Show::Tables(session::show_from(parser)?)));
-        }
-        ("all", "tables") => (Show::AllTables, 2),
-        ("schemas", _) => (Show::Schemas, 1),
-        ("databases", _) => (Show::Databases, 1),
-        ("measurements", "") => (Show::Measurements(measurements(MeasurementPart::Name)), 1),
-        ("series", "" | "from" | "where") => return show_measurements(parser, MeasurementPart::Series, 1),
-        ("tag", "keys") => return show_measurements(parser, MeasurementPart::TagKeys, 2),
-        ("tag", "values") => return show_measurements(parser, MeasurementPart::TagValues(TagNames::All), 2),
-        ("retention", "policies") => {
-            (Show::Measurements(measurements(MeasurementPart::RetentionPolicies)), 2)
-        }
-        ("field", "keys") => return show_measurements(parser, MeasurementPart::FieldKeys, 2),
-        ("variables", "") => (Show::Variables, 1),
-        ("table", name) if !name.is_empty() => return Ok(Statement::Describe(relation(parser)?)),
-        ("select" | "from" | "with" | "values", _) => return Ok(Statement::Describe(relation(parser)?)),
-        _ if is_at_end(parser) => (Show::AllTables, 0),
-        _ if session::is_bare_name(parser) => (Show::Named(parser.parse_object_name(false)?), 0),
-        _ => return Ok(Statement::Describe(relation(parser)?)),
-    };
-    skip_words(parser, words);
-    Ok(Statement::Show(show))
-}
-
-fn measurements(what: MeasurementPart) -> ShowMeasurements {
-    ShowMeasurements { what, of: None, condition: None }
-}
-
-/// `[FROM measurement] [WITH KEY = name | WITH KEY IN (name, …) | WITH KEY =~ /…/] [WHERE condition]` behind the first
-/// words.
-fn show_measurements(parser: &mut Parser, what: MeasurementPart, words: usize) -> Result<Statement> {
-    for _ in 0..words {
-        parser.advance_token();
-    }
-    let mut show = measurements(what);
-    if parser.parse_keyword(Keyword::FROM) {
-        show.of = Some(parser.parse_identifier()?);
-    }
-    if let MeasurementPart::TagValues(keys) = &mut show.what
-        && parser.parse_keyword(Keyword::WITH)
-    {
-        parser.expect_keyword_is(Keyword::KEY)?;
-        let negated = parser.peek_token_ref().token == Token::ExclamationMarkTilde;
-        *keys = if parser.parse_keyword(Keyword::IN) {
-            parser.expect_token(&Token::LParen)?;
-            let names = parser.parse_comma_separated(Parser::parse_identifier)?;
-            parser.expect_token(&Token::RParen)?;
-            TagNames::Named(names)
-        } else if negated || parser.peek_token_ref().token == Token::Tilde {
-            parser.advance_token();
-            TagNames::Matching { pattern: parser.parse_literal_string()?, negated }
-        } else {
-            parser.expect_token(&Token::Eq)?;
-            TagNames::Named(vec![parser.parse_identifier()?])
-        };
-    }
-    if matches!(show.what, MeasurementPart::TagValues(_) | MeasurementPart::Series)
-        && parser.parse_keyword(Keyword::WHERE)
-    {
-        show.condition = Some(parser.parse_expr()?);
-    }
-    Ok(Statement::Show(Show::Measurements(show)))
 }
 
 /// Behind `COPY FROM DATABASE`: `a TO b [(SCHEMA | DATA)]`.
