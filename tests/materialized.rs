@@ -239,3 +239,56 @@ fn coarse_queries_read_the_view() {
         connection.query_one("SELECT avg(v) FROM m WHERE host = 'h0' AND v + 0 = v", ()).unwrap();
     assert!((max - plain).abs() < 1e-9, "{max} {plain}");
 }
+
+/// Buckets by the clock of a zone are whole buckets of a view of UTC where the clock's distance to UTC is.
+#[test]
+fn queries_by_a_clock_read_the_view() {
+    let db = Database::open_in_memory_with(Options::default().maintenance(false)).unwrap();
+    let connection = db.connect();
+    connection
+        .execute(
+            "CREATE TABLE m(time TIMESTAMP, v INTEGER);
+             INSERT INTO m SELECT TIMESTAMP '2025-12-30' + INTERVAL 5 MINUTE * i, i FROM range(120000) r(i);
+             CREATE MATERIALIZED VIEW hours AS SELECT sum(v), count(v) FROM m EVERY 1h;
+             CREATE TABLE h AS SELECT time, v + 1 AS v FROM m;
+             CREATE MATERIALIZED VIEW halves AS SELECT sum(v), count(v) FROM h EVERY 30m;
+             CREATE TABLE n AS SELECT time::TIMESTAMP_NS AS time, v FROM m;
+             CREATE MATERIALIZED VIEW of_nanos AS SELECT sum(v), count(v) FROM n EVERY 1h;
+             CREATE TABLE d AS SELECT * FROM m;
+             CREATE MATERIALIZED VIEW daily AS SELECT sum(v), count(v) FROM d EVERY 1d TZ 'America/Havana';
+             CREATE TABLE old AS SELECT time - INTERVAL 140 YEAR AS time, v FROM m;
+             CREATE MATERIALIZED VIEW old_hours AS SELECT sum(v), count(v) FROM old EVERY 1h;",
+        )
+        .unwrap();
+    for (table, view, zone, is_read) in [
+        ("m", "hours", "Europe/Berlin", true),
+        ("m", "hours", "America/New_York", true),
+        ("m", "hours", "Asia/Kolkata", false),
+        ("m", "hours", "Australia/Lord_Howe", false),
+        ("h", "halves", "Asia/Kolkata", true),
+        ("h", "halves", "Australia/Lord_Howe", true),
+        ("h", "halves", "Asia/Kathmandu", false),
+        ("n", "of_nanos", "America/Sao_Paulo", true),
+        ("d", "daily", "America/Havana", true),
+        ("d", "daily", "Europe/Berlin", false),
+        ("old", "old_hours", "Europe/Berlin", false),
+        ("old", "old_hours", "UTC", true),
+    ] {
+        let widths: &[&str] =
+            if table == "d" { &["2d", "1w", "1mo"] } else { &["6h", "1d", "1w OFFSET 6h", "1mo"] };
+        for width in widths {
+            let query = format!("SELECT sum(v), avg(v) FROM {table} EVERY {width} TZ '{zone}'");
+            let plan = reads(&connection, &query);
+            assert_eq!(plan.contains(view), is_read, "{query}: {plan}");
+            let rows = || -> Vec<(String, i64, f64)> {
+                let query =
+                    format!("SELECT time::VARCHAR, s::BIGINT, a FROM ({query}) t(time, s, a) ORDER BY time");
+                connection.query_as(&query, ()).unwrap()
+            };
+            let from_view = rows();
+            connection.execute("PRAGMA disable_optimizer").unwrap();
+            assert_eq!(from_view, rows(), "{query}");
+            connection.execute("PRAGMA enable_optimizer").unwrap();
+        }
+    }
+}

@@ -11,8 +11,10 @@ use std::sync::Arc;
 use crate::catalog::{ALL_TIME, Object, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND, NANOS_PER_MICRO, timestamp_is_finite};
 use crate::exec::eval::evaluate_constant;
 use crate::exec::expr::{AggregateCall, CompareOp, Expr};
+use crate::exec::zone::Zone;
 use crate::sql::bind::aggregate::same_expr;
 use crate::sql::bind::expiry::TTL;
 use crate::sql::bind::{Binder, Environment};
@@ -29,6 +31,8 @@ use crate::table::TableSnapshot;
 /// A view is read if it has so many times fewer rows than the table.
 const ROWS_SAVED: u64 = 4;
 const DAY_NANOS: i128 = 86_400_000_000_000;
+/// A view is not read by a clock that is changed more often while the table has rows.
+const CLOCK_CHANGES_MAX: usize = 1_000;
 /// 2000-01-03, from which `time_bucket` counts where nothing else is said.
 const DEFAULT_ORIGIN_NANOS: i128 = 946_857_600_000_000_000;
 
@@ -193,7 +197,7 @@ fn rollup(
         return Ok(None);
     }
     let output = |column: &Column| outputs.iter().position(|id| *id == Some(column.id));
-    let matcher = Matcher { binder, shape, own: &own, output: &output, table };
+    let matcher = Matcher { binder, shape, own: &own, bound: &bound, output: &output, table };
     let Some((keys, conditions, parts, from)) = matcher.all(query) else { return Ok(None) };
 
     // The view has what it is to have from some time on.
@@ -253,6 +257,7 @@ struct Matcher<'m, 'e> {
     shape: &'m Shape,
     /// The groups of the view.
     own: &'m Groups,
+    bound: &'m BoundView,
     /// The position in the view of a column of its groups.
     output: &'m dyn Fn(&Column) -> Option<usize>,
     table: &'m TableDefinition,
@@ -345,11 +350,27 @@ impl Matcher<'_, '_> {
     fn coarser(&self, key: &Expr) -> Option<Expr> {
         let own = self.own.keys.iter().find(|(c, _)| (self.output)(c) == Some(self.shape.output))?;
         let (fine, fine_time) = Width::of(&own.1)?;
-        let Width::Fixed { nanos, origin } = fine else { return None };
         let (coarse, time) = Width::of(key)?;
-        let fits = match coarse {
-            Width::Fixed { nanos: wide, origin: from } => wide % nanos == 0 && (from - origin) % nanos == 0,
-            Width::Days => DAY_NANOS % nanos == 0 && origin % nanos == 0,
+        let fits = match (fine, coarse) {
+            (Width::Fixed { nanos, origin }, Width::Fixed { nanos: wide, origin: from }) => {
+                wide % nanos == 0 && (from - origin) % nanos == 0
+            }
+            (Width::Fixed { nanos, origin }, Width::Days) => DAY_NANOS % nanos == 0 && origin % nanos == 0,
+            // The clock shows whole buckets of UTC, if its distance to UTC is some.
+            (Width::Fixed { nanos, origin }, Width::ByClock { nanos: wide, origin: from, zone }) => {
+                wide.unwrap_or(DAY_NANOS) % nanos == 0
+                    && (from - origin) % nanos == 0
+                    && self.clock_fits(zone, nanos, origin)
+            }
+            (
+                Width::ByClock { nanos: Some(nanos), origin, zone },
+                Width::ByClock { nanos: wide, origin: from, zone: coarse },
+            ) => {
+                let whole_days = nanos % DAY_NANOS == 0 && origin % DAY_NANOS == 0;
+                let nest = wide.unwrap_or(DAY_NANOS) % nanos == 0 && (from - origin) % nanos == 0;
+                zone == coarse && whole_days && nest
+            }
+            _ => return None,
         };
         let bucket = self.column(self.shape.output);
         if !fits || !same_expr(time, fine_time) || time.ty() != bucket.ty() {
@@ -359,6 +380,43 @@ impl Matcher<'_, '_> {
         let Expr::Call { args, .. } = &mut over else { return None };
         *args.get_mut(1)? = bucket;
         Some(over)
+    }
+
+    /// Whether, as long as the table has rows, the clock of a zone is whole buckets of the view ahead of UTC, and is changed
+    /// between two.
+    fn clock_fits(&self, zone: &str, nanos: i128, origin: i128) -> bool {
+        let (Ok(zone), Ok(sources)) = (Zone::named(zone), self.bound.state()) else { return false };
+        let LogicalType::Timestamp(unit) = self.table.columns[self.shape.output].ty else { return false };
+        let ranges = || sources.iter().flat_map(|s| s.groups.iter().map(|g| g.times).chain(s.pending));
+        let (Some(from), Some(to)) = (ranges().map(|r| r.0).min(), ranges().map(|r| r.1).max()) else {
+            return true;
+        };
+        let micros = |ticks: i64| {
+            let micros = (i128::from(ticks) * nanos_per_tick(unit)).div_euclid(NANOS_PER_MICRO.into());
+            i64::try_from(micros).ok().filter(|_| timestamp_is_finite(ticks))
+        };
+        let (Some(from), Some(to)) = (micros(from), micros(to)) else { return false };
+        // The bucket of the first row begins before it, and where it does may lie in the shadow of an earlier change.
+        let margin = i64::try_from(nanos / 1_000).unwrap_or(i64::MAX).saturating_add(3 * MICROS_PER_DAY);
+        let (mut at, to) = (from.saturating_sub(margin), to.saturating_add(margin));
+        let clock = zone.clock();
+        let fits =
+            |micros: i64, from: i128| (i128::from(micros) * i128::from(NANOS_PER_MICRO) - from) % nanos == 0;
+        for _ in 0..CLOCK_CHANGES_MAX {
+            if !fits(clock.offset(at).saturating_mul(MICROS_PER_SECOND), 0) {
+                return false;
+            }
+            match clock.unchanged(at).1 {
+                Some(change) if change <= to => {
+                    if !fits(change, origin) {
+                        return false;
+                    }
+                    at = change;
+                }
+                _ => return true,
+            }
+        }
+        false
     }
 
     /// The column of the view that has an aggregate.
@@ -428,27 +486,42 @@ fn is_fixed(expr: &Expr) -> bool {
 }
 
 /// How wide buckets are.
-enum Width {
+enum Width<'e> {
     /// All the same, from an origin.
     Fixed { nanos: i128, origin: i128 },
     /// Some whole days of UTC.
     Days,
+    /// So much, or some whole days, by the clock of a zone, from what it shows when it shows an origin.
+    ByClock { nanos: Option<i128>, origin: i128, zone: &'e str },
 }
 
-impl Width {
+impl<'e> Width<'e> {
     /// Of a call that makes buckets, with the time that it makes them of.
-    fn of(expr: &Expr) -> Option<(Self, &Expr)> {
+    fn of(expr: &'e Expr) -> Option<(Self, &'e Expr)> {
         let Expr::Call { function, args, .. } = expr else { return None };
         let (first, time) = (args.first()?, args.get(1)?);
         let Expr::Literal { value, .. } = first else { return None };
+        let ticks = |at: usize| match args.get(at) {
+            Some(Expr::Literal { value: Scalar::Int(ticks), ty: LogicalType::Timestamp(unit) }) => {
+                ticks.checked_mul(nanos_per_tick(*unit))
+            }
+            _ => None,
+        };
         match (function.name, value, args.len()) {
+            ("clock_bucket", Scalar::Interval { months, days, nanos }, 4) => {
+                let Some(Expr::Literal { value: Scalar::Text(zone), .. }) = args.get(3) else { return None };
+                let nanos = i128::from(*days) * DAY_NANOS + i128::from(*nanos);
+                let nanos = match (*months, nanos) {
+                    (0, 1..) => Some(nanos),
+                    (1.., 0) => None,
+                    _ => return None,
+                };
+                Some((Self::ByClock { nanos, origin: ticks(2)?, zone }, time))
+            }
             ("time_bucket", Scalar::Interval { months, days, nanos }, 2 | 3) => {
                 let origin = match args.get(2) {
                     None => DEFAULT_ORIGIN_NANOS,
-                    Some(Expr::Literal { value: Scalar::Int(ticks), ty: LogicalType::Timestamp(unit) }) => {
-                        ticks.checked_mul(nanos_per_tick(*unit))?
-                    }
-                    Some(_) => return None,
+                    Some(_) => ticks(2)?,
                 };
                 let nanos = i128::from(*days) * DAY_NANOS + i128::from(*nanos);
                 match (*months, nanos) {
