@@ -249,6 +249,9 @@ impl Binder<'_> {
             let fields = self.struct_pack(fields)?;
             return self.call(name, vec![of, fields]);
         }
+        if name == "time_bucket" && !args.named.is_empty() {
+            return self.bind_named_bucket(args, cx);
+        }
         if let Some((first, _)) = args.named.first() {
             return Err(SqlError::binder(format!("{name} has no argument named \"{first}\"")));
         }

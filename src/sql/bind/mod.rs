@@ -21,7 +21,9 @@ mod expr;
 mod from;
 mod full_join;
 mod functions;
+mod gaps;
 mod grouping;
+mod groups;
 mod histogram;
 mod join;
 mod lambda;
@@ -31,6 +33,7 @@ pub mod modify;
 pub mod name;
 mod needs;
 mod operator;
+mod order;
 mod pivot;
 mod presence;
 mod query;
@@ -38,15 +41,18 @@ mod query_functions;
 pub mod scope;
 mod select;
 pub mod series;
+pub mod series_aggregate;
 mod series_form;
 pub use builtin_macros::BUILTIN_MACROS;
 pub use functions::own_functions;
 pub mod session_functions;
+mod set_operation;
 mod special_form;
 mod star;
 mod subquery;
 mod switch;
 mod table_function;
+mod time_in;
 pub mod types;
 mod unnest;
 mod using_key;
@@ -177,7 +183,7 @@ pub struct Binder<'e> {
     /// Whether a PIVOT without a list of values was bound: its columns are those of this moment.
     pub pivots_on_data: bool,
     /// The call of `time_bucket_gapfill` of the SELECT that is being bound.
-    gap_filled: Option<every::GapFilled>,
+    gap_filled: Option<gaps::GapFilled>,
     /// The SELECT that is being bound counts the rows of one of its tables.
     counts_rows: bool,
 }

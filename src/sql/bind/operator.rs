@@ -134,6 +134,9 @@ impl Binder<'_> {
             && (op == tokens::IN || op == tokens::NOT_IN)
         {
             let (value, list) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+            if let Some(found) = self.bind_time_in(&value, &list, cx.scope).map_err(|e| e.at(right))? {
+                return Ok(negate_if(op == tokens::NOT_IN, found));
+            }
             let function = match list.ty() {
                 LogicalType::Map(..) => "map_contains",
                 LogicalType::Varchar => "contains",

@@ -6,24 +6,22 @@
 
 use std::borrow::Cow;
 
-use sqlparser::ast::{
-    self, Distinct, Expr as Syntax, GroupByExpr, OrderByKind, Select, SelectFlavor, SelectItem,
-};
+use sqlparser::ast::{Distinct, Expr as Syntax, GroupByExpr, Select, SelectFlavor, SelectItem};
 
-use crate::exec::expr::{AggregateCall, Expr, SortKey};
+use crate::exec::expr::{Expr, SortKey};
 use crate::exec::functions::{collation, comparison_key};
 use crate::sql::bind::aggregate::{Aggregates, Collector, Grouping, same_expr};
-use crate::sql::bind::every::{Bucket, Filled};
-use crate::sql::bind::expr::{Aliases, ExprContext, collate};
+use crate::sql::bind::expr::{Aliases, ExprContext};
 use crate::sql::bind::from::{Bound, storable};
-use crate::sql::bind::grouping::{Key, KeyContext, Keys, keys_with_subqueries};
+use crate::sql::bind::gaps::Filled;
+use crate::sql::bind::grouping::{KeyContext, Keys, keys_with_subqueries};
+use crate::sql::bind::groups::all_keys;
+use crate::sql::bind::order::{Order, OrderExpr, lead_with, order_by_all};
 use crate::sql::bind::presence::counts_rows;
-use crate::sql::bind::query::{Tail, ordinal};
-use crate::sql::bind::scope::{Found, Outer, check_width};
+use crate::sql::bind::query::Tail;
+use crate::sql::bind::scope::{Outer, check_width};
 use crate::sql::bind::series_form::SeriesForm;
-use crate::sql::bind::subquery::{
-    BoundFilter, PendingSubquery, attach, filter, made_by, needed, take_needed,
-};
+use crate::sql::bind::subquery::{BoundFilter, attach, filter};
 use crate::sql::bind::unnest::{Unnests, unnest};
 use crate::sql::bind::window::{WindowCollector, Windows};
 use crate::sql::bind::{Binder, BoundQuery, coerce, every, star, types};
@@ -65,19 +63,6 @@ pub(super) struct Output {
     /// The name was given with AS.
     pub is_alias: bool,
     pub expr: Expr,
-}
-
-/// A key of ORDER BY.
-struct Order {
-    expr: OrderExpr,
-    options: ast::OrderByOptions,
-}
-
-enum OrderExpr {
-    /// A column of the result.
-    Output(usize),
-    /// An expression over the rows, or groups.
-    Expr(Expr),
 }
 
 impl Binder<'_> {
@@ -280,7 +265,7 @@ impl Binder<'_> {
         }
         let is_raw = !has_aggregates
             && keys.sets.is_none()
-            && (windows.series.any && !(every.is_some() && windows.series.any_but_ranks)
+            && (windows.series.any && !(every.is_some() && windows.series.any_but_choices)
                 || form.rows_of_series && keys.is_given && every.is_none());
         let mut arrange_keys = every.is_some();
         if !is_raw
@@ -320,9 +305,6 @@ impl Binder<'_> {
             plan = unnest(attach(plan, std::mem::take(&mut below)), std::mem::take(&mut unnested));
         } else if has_aggregates || keys.is_given || every.is_some() {
             below.append(&mut collector.subqueries);
-            if bucket.is_some() && keys.sets.is_some() {
-                return Err(SqlError::unsupported("EVERY with grouping sets is not supported").at(select));
-            }
             if keys.sets.is_some() && (windows.series.any || !collector.windows.is_empty()) {
                 let message = "functions over series with grouping sets are not supported";
                 return Err(SqlError::unsupported(message).at(select));
@@ -351,14 +333,14 @@ impl Binder<'_> {
             let mut definitions = std::mem::take(&mut groups.definitions);
             let of_sets = keys.sets.is_some();
             self.group_by_collation(&mut definitions, &mut groups.replacements, &mut calls, of_sets)?;
-            let (mut grouped, set) = match &keys.sets {
+            let (mut grouped, set) = match groups.sets(&keys, bucket.is_some()) {
                 None => {
                     let group_by = definitions.clone();
                     let aggregates = calls.clone();
                     (LogicalPlan::Aggregate { input: Box::new(input), group_by, aggregates }, None)
                 }
                 Some(sets) => {
-                    let (plan, set) = self.group_by_sets(input, definitions.clone(), sets, calls.clone());
+                    let (plan, set) = self.group_by_sets(input, definitions.clone(), &sets, calls.clone());
                     (plan, Some(set))
                 }
             };
@@ -430,8 +412,11 @@ impl Binder<'_> {
                 let definitions = passed.chain(composites).collect();
                 grouped = LogicalPlan::Project { input: Box::new(grouped), definitions };
             }
+            // Groups of two sets may have the same keys.
+            let series: Vec<Definition> =
+                groups.definitions.iter().cloned().chain(set.map(Definition::pass)).collect();
             if let (Some(every), Some(bucket)) = (&every, &bucket) {
-                let filled = Filled { keys: &groups.definitions, values: &values, conditions: &conditions };
+                let filled = Filled { keys: &series, values: &values, conditions: &conditions };
                 grouped = self.bind_fill(every, bucket, &filled, grouped)?;
             }
             let gap_filled = self.gap_filled.take();
@@ -457,33 +442,6 @@ impl Binder<'_> {
         self.finish_select(select, plan, outputs, order, distinct_on, tail)
     }
 
-    /// Keys that have a collation are equal where the collation says so; a group shows the first of their texts. Of
-    /// several sets of keys (`of_sets`), where the keys are columns already, only those show it that have the key.
-    fn group_by_collation(
-        &mut self,
-        keys: &mut [Definition],
-        replacements: &mut [Definition],
-        calls: &mut Vec<(Column, AggregateCall)>,
-        of_sets: bool,
-    ) -> Result<()> {
-        for key in keys {
-            let Some((text, by)) = collation(&key.expr) else { continue };
-            let (shown, mut call) =
-                self.aggregate_call(key.column.name.clone(), "first", vec![text.clone()])?;
-            if of_sets {
-                call.filter = Some(Expr::IsNull { input: Box::new(key.column.expr()), negated: true });
-            }
-            self.note_collation(&shown, by.clone());
-            for replacement in replacements.iter_mut().filter(|r| r.column.id == key.column.id) {
-                replacement.column = shown.clone();
-            }
-            key.expr = comparison_key(key.expr.clone());
-            key.column.ty = key.expr.ty();
-            calls.push((shown, call));
-        }
-        Ok(())
-    }
-
     pub(super) fn bind_items<'c>(
         &mut self,
         items: &'c [Item<'c>],
@@ -506,97 +464,6 @@ impl Binder<'_> {
             outputs.push(Output { name: item.name.clone(), is_alias: item.is_alias, expr });
         }
         Ok(outputs)
-    }
-
-    fn bind_order(
-        &mut self,
-        order_by: &ast::OrderBy,
-        outputs: &[Output],
-        cx: &mut ExprContext<'_>,
-    ) -> Result<Vec<Order>> {
-        match &order_by.kind {
-            OrderByKind::All(options) => Ok((0..outputs.len())
-                .map(|i| Order { expr: OrderExpr::Output(i), options: options.clone() })
-                .collect()),
-            OrderByKind::Expressions(list) => {
-                let mut out = Vec::with_capacity(list.len());
-                for item in list {
-                    self.refuse_literal_key(&item.expr, "ORDER BY")?;
-                    if let Some(columns) = self.columns_of_call(&item.expr, cx.scope)? {
-                        for column in columns {
-                            let expr = self.bind_order_expr(&column, outputs, cx)?;
-                            out.push(Order { expr, options: item.options.clone() });
-                        }
-                        continue;
-                    }
-                    let expr = self.bind_order_expr(&item.expr, outputs, cx)?;
-                    out.push(Order { expr, options: item.options.clone() });
-                }
-                Ok(out)
-            }
-        }
-    }
-
-    /// A number or a name of the select list means its item, of several of a name the last that was given it with AS; all
-    /// else is an expression, and so is a name that several have by themselves and that several tables know.
-    fn bind_order_expr(
-        &mut self,
-        expr: &Syntax,
-        outputs: &[Output],
-        cx: &mut ExprContext<'_>,
-    ) -> Result<OrderExpr> {
-        if let Some(i) = ordinal(expr, outputs.len(), "ORDER")? {
-            return Ok(OrderExpr::Output(i));
-        }
-        if let Syntax::Collate { expr: place, collation } = expr
-            && let Some(i) = ordinal(place, outputs.len(), "ORDER")?
-        {
-            return Ok(OrderExpr::Expr(collate(outputs[i].expr.clone(), collation).map_err(|e| e.at(expr))?));
-        }
-        if let Syntax::Identifier(name) = expr {
-            let named = |o: &Output| o.name.eq_ignore_ascii_case(&name.value);
-            let alias = outputs.iter().rposition(|o| o.is_alias && named(o));
-            let is_ambiguous = || {
-                let several = outputs.iter().filter(|o| named(o)).nth(1).is_some();
-                several && matches!(cx.scope.find(&name.value), Found::Many(_))
-            };
-            if let Some(i) = alias.or_else(|| outputs.iter().position(named).filter(|_| !is_ambiguous())) {
-                return Ok(OrderExpr::Output(i));
-            }
-        }
-        Ok(OrderExpr::Expr(self.bind_expr(expr, cx)?))
-    }
-
-    fn make_groups(&mut self, keys: &Keys, bucket: Option<&Bucket>) -> Groups {
-        let mut groups = Groups { definitions: vec![], replacements: vec![], names: vec![] };
-        let bucket_time = bucket.map(|b| b.time.clone());
-        let first = bucket.map(|b| Key { name: "time".into(), expr: b.start.clone() });
-        for key in first.iter().chain(&keys.keys) {
-            // Of several grouping sets each may have another of two equal keys.
-            if keys.sets.is_none() && groups.replacements.iter().any(|d| same_expr(&d.expr, &key.expr)) {
-                continue;
-            }
-            // In a bucketed query the time of a row means the start of its bucket.
-            if bucket_time.as_ref().is_some_and(|time| same_expr(time, &key.expr)) {
-                continue;
-            }
-            let ty = storable(&key.expr.ty());
-            let column = match &key.expr {
-                // A bare column keeps its id: subqueries above the groups may use it.
-                Expr::Column { index, .. } if keys.sets.is_none() => {
-                    Column { id: *index, name: key.name.clone(), ty }
-                }
-                _ => self.ids.column(key.name.clone(), ty),
-            };
-            groups.replacements.push(Definition { column: column.clone(), expr: key.expr.clone() });
-            groups.definitions.push(Definition { expr: coerce::cast(key.expr.clone(), &column.ty), column });
-            groups.names.push(key.name.clone());
-        }
-        if let Some(time) = bucket_time {
-            let column = groups.definitions[0].column.clone();
-            groups.replacements.push(Definition { column, expr: time });
-        }
-        groups
     }
 
     fn finish_select(
@@ -705,86 +572,6 @@ impl Projection {
         self.definitions.push(Definition { column: column.clone(), expr });
         column
     }
-}
-
-/// The keys of a SELECT with groups.
-struct Groups {
-    definitions: Vec<Definition>,
-    /// What each key's column replaces.
-    replacements: Vec<Definition>,
-    names: Vec<String>,
-}
-
-impl Order {
-    fn ascending(expr: OrderExpr) -> Self {
-        let options = ast::OrderByOptions { sort: Some(ast::OrderBySort::Asc), nulls_first: Some(false) };
-        Self { expr, options }
-    }
-}
-
-/// ORDER BY ALL goes by the keys too that a query over series yields.
-fn order_by_all(tail: &Tail<'_>, outputs: &[Output], order: &mut Vec<Order>) {
-    if let Some(OrderByKind::All(options)) = tail.order_by.map(|o| &o.kind) {
-        let key = |i| Order { expr: OrderExpr::Output(i), options: options.clone() };
-        *order = (0..outputs.len()).map(key).collect();
-    }
-}
-
-/// A query over series yields the time, then the other keys, then what is left of the select list.
-fn lead_with(keys: &[(String, Expr)], outputs: &mut Vec<Output>, order: &mut [Order]) {
-    for key in order.iter_mut() {
-        if let OrderExpr::Output(i) = key.expr {
-            key.expr = OrderExpr::Expr(outputs[i].expr.clone());
-        }
-    }
-    let mut rest = std::mem::take(outputs);
-    for (name, expr) in keys {
-        if outputs.iter().any(|o| same_expr(&o.expr, expr)) {
-            continue;
-        }
-        let selected = rest.iter().position(|o| same_expr(&o.expr, expr));
-        let name = selected.map_or_else(|| name.clone(), |i| rest[i].name.clone());
-        rest.retain(|o| !same_expr(&o.expr, expr));
-        outputs.push(Output { name, is_alias: false, expr: expr.clone() });
-    }
-    outputs.append(&mut rest);
-}
-
-impl OrderExpr {
-    /// The expression, if it is one over the rows.
-    fn over_rows(&mut self) -> Option<&mut Expr> {
-        match self {
-            Self::Expr(expr) => Some(expr),
-            Self::Output(_) => None,
-        }
-    }
-}
-
-/// The keys of GROUP BY ALL: all items without aggregates. One that only asks subqueries that are not about the row is the
-/// same for all groups, so it is none.
-fn all_keys(
-    outputs: &[Output],
-    collector: &Collector,
-    windows: &WindowCollector,
-    above: &mut Vec<PendingSubquery>,
-    below: &mut Vec<PendingSubquery>,
-) -> Vec<Key> {
-    let mut computed: ColumnSet = collector.calls.iter().map(|(c, _)| c.id).collect();
-    computed.extend(windows.columns());
-    let made = made_by(above);
-    let is_key = |output: &&Output| {
-        let mut needs = needed(&output.expr, above);
-        let asks = !needs.is_disjoint(&made);
-        let is_computed = !needs.is_disjoint(&computed);
-        needs.remove_all(&made);
-        !(is_computed || asks && needs.is_empty())
-    };
-    let keys = outputs.iter().filter(is_key);
-    let keys: Vec<Key> = keys.map(|o| Key { name: o.name.clone(), expr: o.expr.clone() }).collect();
-    for key in &keys {
-        below.extend(take_needed(&key.expr, above));
-    }
-    keys
 }
 
 fn refuse_unsupported(select: &Select) -> Result<()> {

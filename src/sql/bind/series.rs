@@ -4,21 +4,22 @@
 //! says) in the order of time, those without a value left out. OVER says other windows. Source: InfluxQL's reference
 //! of functions, 1.8.
 
-use sqlparser::ast::{Function, Ident, ObjectName, Spanned};
+use sqlparser::ast::{Expr as Syntax, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned};
 
 use crate::column::scalar::Scalar;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::expr::{CompareOp, Expr, SortKey};
+use crate::exec::functions::comparison_key;
 use crate::exec::window::{Frame, FrameBound, FrameExclude, FrameUnits, WindowCall, WindowFunction};
-use crate::sql::bind::aggregate::{Aggregates, same_expr};
+use crate::sql::bind::aggregate::Aggregates;
 use crate::sql::bind::every::Bucket;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::functions::Arguments;
+use crate::sql::bind::name::function_name;
 use crate::sql::bind::window::{Over, WindowCollector, Windows};
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::optimize::columns::ColumnSet;
-use crate::sql::plan::Definition;
 
 /// Name, signatures, description, example.
 pub type Listed = (&'static str, &'static [&'static str], &'static str, &'static str);
@@ -27,8 +28,8 @@ pub type Listed = (&'static str, &'static [&'static str], &'static str, &'static
 pub const WINDOWS: &[Listed] = &[
     (
         "bottom",
-        &["(T, BIGINT) -> T"],
-        "The n rows of each series with the least values; the earlier of equal ones",
+        &["(T, BIGINT) -> T", "(T, ANY, ANY..., BIGINT) -> T"],
+        "The n rows of each series with the least values, the earlier of equal ones; with tags between, of each value of theirs one row",
         "SELECT bottom(usage, 3) FROM cpu GROUP BY host",
     ),
     (
@@ -98,27 +99,41 @@ pub const WINDOWS: &[Listed] = &[
         "SELECT rate(max(requests), 1s) FROM web GROUP BY host EVERY 1m",
     ),
     (
-        "top",
+        "sample",
         &["(T, BIGINT) -> T"],
-        "The n rows of each series with the greatest values; the earlier of equal ones",
-        "SELECT top(usage, 3) FROM cpu GROUP BY host",
+        "n rows of each series, chosen at random",
+        "SELECT sample(usage, 3) FROM cpu GROUP BY host",
     ),
-];
-
-/// The functions that aggregates are made of.
-pub const AGGREGATES: &[Listed] = &[
     (
-        "integral",
-        &["(DOUBLE) -> DOUBLE", "(DOUBLE, INTERVAL) -> DOUBLE"],
-        "Area under the line through the values, a unit of time (a second) wide; EVERY cuts it at its buckets' ends",
-        "SELECT integral(watts, 1h) FROM meter GROUP BY house EVERY 1d",
+        "top",
+        &["(T, BIGINT) -> T", "(T, ANY, ANY..., BIGINT) -> T"],
+        "The n rows of each series with the greatest values, the earlier of equal ones; with tags between, of each value of theirs one row",
+        "SELECT top(usage, host, 3) FROM cpu",
     ),
-    ("spread", &["(T) -> T"], "Difference of the greatest and the least value", "spread(x)"),
 ];
 
 /// Whether a name is that of a function of [`WINDOWS`].
 pub(super) fn is_series_function(name: &str) -> bool {
     WINDOWS.iter().any(|(n, ..)| *n == name)
+}
+
+/// Whether a function over series yields some of its rows as they are, and not what is made of several.
+fn chooses_rows(name: &str) -> bool {
+    matches!(name, "top" | "bottom" | "sample")
+}
+
+/// The tags in a call `top(value, tag, …, n)`, or of `bottom`.
+pub(super) fn tags_of_rank(call: &Syntax) -> Vec<Syntax> {
+    let Syntax::Function(function) = call else { return vec![] };
+    let FunctionArguments::List(list) = &function.args else { return vec![] };
+    if !matches!(&*function_name(&function.name), "top" | "bottom") || list.args.len() < 3 {
+        return vec![];
+    }
+    let tag = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(tag)) => Some(tag.clone()),
+        _ => None,
+    };
+    list.args[1..list.args.len() - 1].iter().filter_map(tag).collect()
 }
 
 /// What functions over series ask of their query.
@@ -130,8 +145,8 @@ pub struct SeriesWants {
     dropping: ColumnSet,
     /// There are calls without OVER.
     pub(super) any: bool,
-    /// There are others than `top` and `bottom`.
-    pub(super) any_but_ranks: bool,
+    /// There are others than those that choose rows.
+    pub(super) any_but_choices: bool,
 }
 
 impl SeriesWants {
@@ -153,14 +168,16 @@ impl SeriesWants {
 struct Call {
     over: Over,
     value: Expr,
+    /// Of each value of these one row.
+    tags: Vec<Expr>,
     time: Expr,
 }
 
-fn is_null(expr: &Expr) -> Expr {
+pub(super) fn is_null(expr: &Expr) -> Expr {
     Expr::IsNull { input: Box::new(expr.clone()), negated: false }
 }
 
-fn is_not_null(expr: &Expr) -> Expr {
+pub(super) fn is_not_null(expr: &Expr) -> Expr {
     Expr::IsNull { input: Box::new(expr.clone()), negated: true }
 }
 
@@ -168,12 +185,12 @@ fn int(value: i64) -> Expr {
     Expr::literal(Scalar::Int(value.into()), LogicalType::BigInt)
 }
 
-fn double(value: f64) -> Expr {
+pub(super) fn double(value: f64) -> Expr {
     Expr::literal(Scalar::Float(value), LogicalType::Double)
 }
 
 /// The value where a condition holds, else NULL.
-fn only_if(condition: Expr, value: Expr) -> Expr {
+pub(super) fn only_if(condition: Expr, value: Expr) -> Expr {
     let ty = value.ty();
     Expr::Case { branches: vec![(condition, value)], otherwise: None, ty }
 }
@@ -240,7 +257,8 @@ impl Binder<'_> {
         }
         let most = match name {
             "difference" | "non_negative_difference" | "cumulative_sum" | "locf" | "interpolate" => 1..=1,
-            "top" | "bottom" | "moving_average" | "exponential_moving_average" => 2..=2,
+            "top" | "bottom" => 2..=usize::MAX,
+            "sample" | "moving_average" | "exponential_moving_average" => 2..=2,
             _ => 1..=2,
         };
         if !most.contains(&args.positional.len()) {
@@ -255,7 +273,16 @@ impl Binder<'_> {
             )));
         }
         let value = self.bind_expr(args.positional[0], cx)?;
-        let second = args.positional.get(1).copied();
+        let mut tags = vec![];
+        let mut second = args.positional.get(1).copied();
+        if let [_, between @ .., last] = &args.positional[..]
+            && !between.is_empty()
+        {
+            second = Some(last);
+            for tag in between.iter().filter(|_| matches!(name, "top" | "bottom")) {
+                tags.push(comparison_key(self.bind_expr(tag, cx)?));
+            }
+        }
         // The window, whose definition has no window functions in it.
         let Windows::Collected(collector) = std::mem::replace(
             &mut cx.windows,
@@ -287,7 +314,7 @@ impl Binder<'_> {
                 Aggregates::Collected(collected) => collected.bucket.as_ref().and_then(Bucket::nanos),
                 _ => None,
             };
-            self.make_series_call(name, Call { over, value, time }, second, every, collector)
+            self.make_series_call(name, Call { over, value, tags, time }, second, every, collector)
         });
         cx.windows = Windows::Collected(collector);
         bound
@@ -297,18 +324,19 @@ impl Binder<'_> {
         &mut self,
         name: &str,
         call: Call,
-        second: Option<&sqlparser::ast::Expr>,
+        second: Option<&Syntax>,
         every: Option<i64>,
         collector: &mut WindowCollector,
     ) -> Result<Expr> {
         let implicit = call.over.per_series;
-        let drops = !matches!(name, "locf" | "interpolate" | "top" | "bottom");
-        let Call { mut over, value, time } = call;
+        let drops = !matches!(name, "locf" | "interpolate") && !chooses_rows(name);
+        let Call { mut over, value, tags, time } = call;
         let present = is_not_null(&value);
         if !matches!(name, "locf" | "interpolate") {
             // Rows without a value are apart from the others.
             over.partition_by.push(is_null(&value));
         }
+        let mut chosen = vec![present.clone()];
         let mut windows = InWindow { binder: self, collector, over, value: value.clone(), time };
         let result = match name {
             "difference" => windows.difference()?,
@@ -354,16 +382,24 @@ impl Binder<'_> {
             }
             "locf" => windows.last_known(value, up_to_here(FrameBound::Unbounded))?,
             "interpolate" => windows.interpolated()?,
-            "top" | "bottom" => {
+            "top" | "bottom" | "sample" => {
                 let n = windows.count(second, name)?;
-                let by_value = SortKey { expr: value.clone(), descending: name == "top", nulls_first: false };
-                windows.over.order_by.insert(0, by_value);
-                let rank =
-                    windows.call(WindowFunction::RowNumber, vec![], Frame::partition(), LogicalType::BigInt);
-                let is_chosen = coerce::compare(CompareOp::LtEq, rank, int(n))?;
-                let condition = Expr::And(vec![present.clone(), is_chosen]);
-                if collector.series.condition.replace(condition).is_some() {
-                    return Err(SqlError::unsupported("a query can have one top or bottom"));
+                let by =
+                    if name == "sample" { windows.binder.call("random", vec![])? } else { value.clone() };
+                let by = SortKey { expr: by, descending: name == "top", nulls_first: false };
+                windows.over.order_by.insert(0, by);
+                if !tags.is_empty() {
+                    // The first of each value of the tags are apart from the others.
+                    let all = windows.over.clone();
+                    windows.over.partition_by.extend(tags);
+                    let is_first = windows.is_among_first(1)?;
+                    windows.over = all;
+                    windows.over.partition_by.push(is_first.clone());
+                    chosen.push(is_first);
+                }
+                chosen.push(windows.is_among_first(n)?);
+                if collector.series.condition.replace(Expr::And(chosen)).is_some() {
+                    return Err(SqlError::unsupported("a query can have one top, bottom or sample"));
                 }
                 value
             }
@@ -371,7 +407,7 @@ impl Binder<'_> {
         };
         if implicit {
             collector.series.any = true;
-            collector.series.any_but_ranks |= !matches!(name, "top" | "bottom");
+            collector.series.any_but_choices |= !chooses_rows(name);
         }
         if !drops {
             return Ok(result);
@@ -385,7 +421,7 @@ impl Binder<'_> {
     }
 
     /// A length of time without months, in nanoseconds.
-    fn unit_nanos(&mut self, unit: &sqlparser::ast::Expr) -> Result<i64> {
+    pub(super) fn unit_nanos(&mut self, unit: &Syntax) -> Result<i64> {
         const NANOS_PER_DAY: i64 = 86_400_000_000_000;
         let value = self.bind_constant_as(unit, &LogicalType::Interval, "the unit")?;
         let nanos = match value {
@@ -400,7 +436,7 @@ impl Binder<'_> {
     }
 
     /// Ticks since the epoch, and how many nanoseconds one is.
-    fn ticks(&mut self, time: Expr) -> Result<(Expr, i64)> {
+    pub(super) fn ticks(&mut self, time: Expr) -> Result<(Expr, i64)> {
         let nanos = matches!(time.ty(), LogicalType::Timestamp(arrow_schema::TimeUnit::Nanosecond));
         let time = match time.ty() {
             LogicalType::Timestamp(_) | LogicalType::TimestampTz => time,
@@ -409,141 +445,15 @@ impl Binder<'_> {
         let ticks = self.call(if nanos { "epoch_ns" } else { "epoch_us" }, vec![time])?;
         Ok((ticks, if nanos { 1 } else { 1_000 }))
     }
-
-    /// `spread(x)`: `max(x) - min(x)`, over groups or windows.
-    pub(super) fn bind_spread(&mut self, function: &Function, cx: &mut ExprContext<'_>) -> Result<Expr> {
-        let mut of = |name: &str| {
-            let mut call = function.clone();
-            call.name = ObjectName::from(vec![Ident::new(name)]);
-            self.bind_function(&call, cx)
-        };
-        let (greatest, least) = (of("max")?, of("min")?);
-        if matches!(greatest.ty(), LogicalType::List(_)) {
-            return Err(SqlError::binder("spread takes one value"));
-        }
-        let spread = self.call("-", vec![greatest, least]).map_err(|e| e.at_span(function.span()))?;
-        let Aggregates::Collected(collector) = &mut cx.aggregates else { return Ok(spread) };
-        let known: ColumnSet = collector.calls.iter().map(|(column, _)| column.id).collect();
-        if collector.bucket.is_none() || ColumnSet::of(&spread).intersection(&known) != ColumnSet::of(&spread)
-        {
-            return Ok(spread);
-        }
-        if let Some(same) = collector.composites.iter().find(|d| same_expr(&d.expr, &spread)) {
-            return Ok(same.column.expr());
-        }
-        let column = self.ids.column("spread", spread.ty());
-        let expr = column.expr();
-        collector.composites.push(Definition { column, expr: spread });
-        Ok(expr)
-    }
-
-    /// The area under a series as a sum over rows: for each, that from the value before up to it. A bucket's area
-    /// goes up to its end, where the line to the next value is cut.
-    pub(super) fn bind_integral(
-        &mut self,
-        args: &Arguments<'_>,
-        collector: &mut crate::sql::bind::aggregate::Collector,
-        cx: &mut ExprContext<'_>,
-    ) -> Result<Expr> {
-        if args.positional.is_empty() || args.positional.len() > 2 || args.star || args.distinct {
-            return Err(SqlError::binder(
-                "integral takes a value and, if it is not a second, a unit of time",
-            ));
-        }
-        let unit = match args.positional.get(1) {
-            Some(unit) => self.unit_nanos(unit)?,
-            None => 1_000_000_000,
-        };
-        let value = self.bind_expr(args.positional[0], cx)?;
-        let value = coerce::explicit(value, &LogicalType::Double, false)?;
-        let time = match &collector.bucket {
-            Some(bucket) => bucket.time.clone(),
-            None => cx
-                .scope
-                .bucket_column()
-                .map_err(|e| SqlError { message: e.message.replace("EVERY", "integral"), ..e })?
-                .unqualified(),
-        };
-        let bucket = collector.bucket.clone();
-        let over = Over {
-            partition_by: vec![is_null(&value)],
-            per_series: true,
-            order_by: vec![SortKey { expr: time.clone(), descending: false, nulls_first: false }],
-        };
-        let mut windows = InWindow {
-            binder: self,
-            collector: &mut collector.windows,
-            over,
-            value: value.clone(),
-            time: time.clone(),
-        };
-        let (time_before, value_before) = (windows.before(time.clone())?, windows.before(value.clone())?);
-        let (time_after, value_after) = (windows.after(time.clone())?, windows.after(value.clone())?);
-        let (_, nanos) = self.ticks(time.clone())?;
-        // Times stay whole until one is taken from the other.
-        let passed = |binder: &mut Self, from: &Expr, to: &Expr| {
-            let ticks = binder.call("-", vec![to.clone(), from.clone()])?;
-            coerce::explicit(ticks, &LogicalType::Double, false)
-        };
-        // Between two points, in units.
-        let area = |binder: &mut Self, (t0, v0): (&Expr, &Expr), (t1, v1): (&Expr, &Expr)| {
-            let width = passed(binder, t0, t1)?;
-            let height = binder.call("+", vec![v0.clone(), v1.clone()])?;
-            let area = binder.call("*", vec![width, height])?;
-            binder.call("*", vec![area, double(nanos as f64 / unit as f64 / 2.0)])
-        };
-        // The value at `t` on the line.
-        let on_line = |binder: &mut Self, t: &Expr, (t0, v0): (&Expr, &Expr), (t1, v1): (&Expr, &Expr)| {
-            let rise = binder.call("-", vec![v1.clone(), v0.clone()])?;
-            let (part, whole) = (passed(binder, t0, t)?, passed(binder, t0, t1)?);
-            let share = binder.call("/", vec![part, whole])?;
-            let rise = binder.call("*", vec![rise, share])?;
-            binder.call("+", vec![v0.clone(), rise])
-        };
-        let at = |binder: &mut Self, time: Expr| binder.ticks(time).map(|(ticks, _)| ticks);
-        let (t, t_before, t_after) =
-            (at(self, time.clone())?, at(self, time_before.clone())?, at(self, time_after.clone())?);
-        let here = (&t, &value);
-        let whole = area(self, (&t_before, &value_before), here)?;
-        let sum = match bucket {
-            None => Expr::Coalesce(vec![whole, double(0.0)]),
-            Some(bucket) => {
-                let start = bucket.start.clone();
-                let start_before = bucket.start_of(&time_before);
-                let end = bucket.end_of(self, start.clone())?;
-                let end_before = bucket.end_of(self, start_before.clone())?;
-                let (end, end_before) = (at(self, end)?, at(self, end_before)?);
-                let same = coerce::compare(CompareOp::Eq, start.clone(), start_before)?;
-                let v = on_line(self, &end_before, (&t_before, &value_before), here)?;
-                let rest = area(self, (&end_before, &v), here)?;
-                let up_to = Expr::Case {
-                    branches: vec![(is_null(&time_before), double(0.0)), (same, whole)],
-                    otherwise: Some(Box::new(rest)),
-                    ty: LogicalType::Double,
-                };
-                let start_after = bucket.start_of(&time_after);
-                let leaves = coerce::compare(CompareOp::NotEq, start, start_after)?;
-                let v = on_line(self, &end, here, (&t_after, &value_after))?;
-                let out = area(self, here, (&end, &v))?;
-                let beyond = Expr::Case {
-                    branches: vec![(leaves, out)],
-                    otherwise: Some(Box::new(double(0.0))),
-                    ty: LogicalType::Double,
-                };
-                self.call("+", vec![up_to, beyond])?
-            }
-        };
-        Ok(only_if(is_not_null(&value), sum))
-    }
 }
 
 /// Where the window functions of a call go.
-struct InWindow<'w, 'b, 'e> {
-    binder: &'w mut Binder<'b>,
-    collector: &'e mut WindowCollector,
-    over: Over,
-    value: Expr,
-    time: Expr,
+pub(super) struct InWindow<'w, 'b, 'e> {
+    pub binder: &'w mut Binder<'b>,
+    pub collector: &'e mut WindowCollector,
+    pub over: Over,
+    pub value: Expr,
+    pub time: Expr,
 }
 
 impl InWindow<'_, '_, '_> {
@@ -563,12 +473,18 @@ impl InWindow<'_, '_, '_> {
         self.collector.add(&mut self.binder.ids, name, self.over.clone(), call).expr()
     }
 
-    fn before(&mut self, expr: Expr) -> Result<Expr> {
+    /// Whether a row is one of the first of its window.
+    fn is_among_first(&mut self, rows: i64) -> Result<Expr> {
+        let rank = self.call(WindowFunction::RowNumber, vec![], Frame::partition(), LogicalType::BigInt);
+        coerce::compare(CompareOp::LtEq, rank, int(rows))
+    }
+
+    pub fn before(&mut self, expr: Expr) -> Result<Expr> {
         let ty = expr.ty();
         Ok(self.call(WindowFunction::Lag, vec![expr], Frame::partition(), ty))
     }
 
-    fn after(&mut self, expr: Expr) -> Result<Expr> {
+    pub fn after(&mut self, expr: Expr) -> Result<Expr> {
         let ty = expr.ty();
         Ok(self.call(WindowFunction::Lead, vec![expr], Frame::partition(), ty))
     }
@@ -602,7 +518,7 @@ impl InWindow<'_, '_, '_> {
     }
 
     /// Nanoseconds of the second argument.
-    fn unit(&mut self, given: Option<&sqlparser::ast::Expr>, otherwise: i64) -> Result<i64> {
+    fn unit(&mut self, given: Option<&Syntax>, otherwise: i64) -> Result<i64> {
         given.map_or(Ok(otherwise), |unit| self.binder.unit_nanos(unit))
     }
 
@@ -624,7 +540,7 @@ impl InWindow<'_, '_, '_> {
         Ok(only_if(coerce::compare(CompareOp::NotEq, passed, double(0.0))?, rate))
     }
 
-    fn elapsed(&mut self, unit: Option<&sqlparser::ast::Expr>) -> Result<Expr> {
+    fn elapsed(&mut self, unit: Option<&Syntax>) -> Result<Expr> {
         let unit = self.unit(unit, 1)?;
         let (passed, nanos) = self.ticks_passed()?;
         if unit % nanos == 0 {
@@ -659,12 +575,12 @@ impl InWindow<'_, '_, '_> {
     }
 
     /// The second argument as a number of rows.
-    fn count(&mut self, given: Option<&sqlparser::ast::Expr>, name: &str) -> Result<i64> {
+    fn count(&mut self, given: Option<&Syntax>, name: &str) -> Result<i64> {
         let Some(given) = given else {
             return Err(SqlError::internal("the number of arguments was checked"));
         };
-        match self.binder.bind_constant_as(given, &LogicalType::BigInt, name)? {
-            Scalar::Int(n) if n > 0 => Ok(i64::try_from(n).unwrap_or(i64::MAX)),
+        match self.binder.bind_constant_as(given, &LogicalType::BigInt, name) {
+            Ok(Scalar::Int(n)) if n > 0 => Ok(i64::try_from(n).unwrap_or(i64::MAX)),
             _ => Err(SqlError::binder(format!("{name} takes a number of rows greater than zero")).at(given)),
         }
     }

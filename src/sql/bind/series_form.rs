@@ -10,7 +10,7 @@ use crate::exec::aggregates::is_aggregate;
 use crate::sql::bind::every;
 use crate::sql::bind::name::function_name;
 use crate::sql::bind::scope::{Relation, Scope, ScopeColumn};
-use crate::sql::bind::series::is_series_function;
+use crate::sql::bind::series::{is_series_function, tags_of_rank};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::tokens;
 use crate::sql::walk;
@@ -73,6 +73,10 @@ impl SeriesForm {
             && scope.time_column().is_some();
         let group_by = out.group_by.as_deref().unwrap_or(exprs);
         out.projection = with_fields(select, scope, group_by)?;
+        if let Some(with_tags) = with_tags(out.projection.as_deref().unwrap_or(&select.projection), group_by)
+        {
+            out.projection = Some(with_tags);
+        }
         Ok(out)
     }
 }
@@ -199,6 +203,30 @@ fn with_fields(select: &Select, scope: &Scope, group_by: &[Syntax]) -> Result<Op
         }
     }
     Ok(Some(out))
+}
+
+/// The select list with the tags of `top(value, tag, n)` behind it, where they are neither selected nor keys.
+fn with_tags(projection: &[SelectItem], group_by: &[Syntax]) -> Option<Vec<SelectItem>> {
+    let expr_of = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. } => Some(e.clone()),
+        _ => None,
+    };
+    if projection.iter().filter_map(expr_of).all(|e| tags_of_rank(&e).is_empty()) {
+        return None;
+    }
+    let mut known: Vec<Syntax> =
+        projection.iter().filter_map(expr_of).chain(group_by.iter().cloned()).collect();
+    let mut out = vec![];
+    for item in projection {
+        out.push(item.clone());
+        for tag in expr_of(item).map(|e| tags_of_rank(&e)).unwrap_or_default() {
+            if !known.contains(&tag) {
+                out.push(SelectItem::UnnamedExpr(tag.clone()));
+                known.push(tag);
+            }
+        }
+    }
+    Some(out)
 }
 
 fn call(function: &str, argument: Syntax) -> Syntax {

@@ -1,6 +1,7 @@
 //! Rows that this layer makes itself: series, and listings of what exists.
 
 mod all_types;
+mod bound_functions;
 pub(in crate::sql) mod columns;
 mod constraints;
 mod functions;

@@ -4,7 +4,7 @@
 //! * `FROM t WHERE …` without SELECT becomes `FROM t SELECT * WHERE …`;
 //! * `EVERY 5m` becomes `CLUSTER BY <marker> 5m`, whose marker [`crate::sql::fluxql`] parses: that clause
 //!   stands where EVERY may stand (behind GROUP BY, before HAVING), and nothing else uses it;
-//! * `GROUP BY host, time(5m)` becomes `GROUP BY host EVERY 5m` (`time_key.rs`);
+//! * `GROUP BY host, time(5m)` becomes `GROUP BY host EVERY 5m` (`time_key.rs`), and so does SAMPLE BY (`sample_by.rs`);
 //! * `a JOIN b JOIN c ON x ON y` becomes `a JOIN (b JOIN c ON x) ON y`;
 //! * `ASOF … JOIN` becomes `GLOBAL … JOIN`, and `POSITIONAL JOIN` becomes `STRAIGHT_JOIN`, by their keywords;
 //! * `EXCLUDE …` of a window's frame becomes the last key of the window's order, as a marker ([`exclusion`]);
@@ -37,6 +37,7 @@ mod lookahead;
 mod one_tuple;
 mod path;
 mod pivot;
+mod sample_by;
 mod star;
 mod table;
 mod time_key;
@@ -183,7 +184,8 @@ enum Clause {
 /// Cuts a statement into tokens and rewrites them.
 pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
     let sql = fluxql::quote_regexes(sql);
-    let raw = time_key::move_time_keys(Tokenizer::new(dialect, &sql).tokenize_with_location()?);
+    let raw = Tokenizer::new(dialect, &sql).tokenize_with_location()?;
+    let raw = sample_by::sample_by_as_every(time_key::move_time_keys(raw));
     let mut rewriter = Rewriter {
         out: Vec::with_capacity(raw.len() + 8),
         levels: vec![Level::default()],
