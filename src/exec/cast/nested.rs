@@ -110,21 +110,11 @@ pub(super) fn cast(
                 return map_array(to, m.offsets().clone(), keys, values, m.nulls().cloned());
             }
             // A key that cannot be one of the new type leaves no map.
-            let mut kept: Vec<u32> = vec![];
-            let mut lengths = Vec::with_capacity(m.len());
-            let mut valid = Vec::with_capacity(m.len());
-            for (row, ends) in m.offsets().windows(2).enumerate() {
-                let mut entries = ends[0] as usize..ends[1] as usize;
-                let ok = m.is_valid(row) && entries.all(|at| keys.is_valid(at));
-                let entries = if ok { ends[0] as u32..ends[1] as u32 } else { 0..0 };
-                lengths.push(entries.len());
-                kept.extend(entries);
-                valid.push(ok);
-            }
-            let kept = UInt32Array::from(kept);
-            let keys = arrow_select::take::take(&keys, &kept, None)?;
-            let values = arrow_select::take::take(&values, &kept, None)?;
-            map_array(to, OffsetBuffer::from_lengths(lengths), keys, values, Some(NullBuffer::from(valid)))
+            let has_keys = |(row, ends): (usize, &[i32])| {
+                m.is_valid(row) && (ends[0]..ends[1]).all(|at| keys.is_valid(at as usize))
+            };
+            let valid = m.offsets().windows(2).enumerate().map(has_keys).collect();
+            maps_where(to, m.offsets(), keys, values, valid)
         }
         (T::Struct(fields), T::Map(key, value)) => {
             let s = array.as_struct();
@@ -299,7 +289,7 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
             }
             let keys = super::cast_in(&part(keys), &text, key, mode)?;
             let values = super::cast_in(&part(values), &text, value, mode)?;
-            map_of_parts(to, OffsetBuffer::new(ScalarBuffer::from(offsets)), keys, values, valid, or_null)
+            map_of_parts(to, &OffsetBuffer::new(ScalarBuffer::from(offsets)), keys, values, valid, or_null)
         }
         _ => Err(bad("")),
     }
@@ -309,18 +299,15 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
 /// an error or NULL.
 fn map_of_parts(
     to: &LogicalType,
-    offsets: OffsetBuffer<i32>,
-    mut keys: ArrayRef,
-    mut values: ArrayRef,
+    offsets: &OffsetBuffer<i32>,
+    keys: ArrayRef,
+    values: ArrayRef,
     mut valid: Vec<bool>,
     or_null: bool,
 ) -> Result<ArrayRef> {
     let compare = make_comparator(&keys, &keys, SortOptions::default())?;
-    let mut kept: Vec<u32> = vec![];
-    let mut lengths = vec![];
     for (row, valid) in valid.iter_mut().enumerate() {
-        let range = offsets[row] as u32..offsets[row + 1] as u32;
-        let mut places: Vec<usize> = range.clone().map(|place| place as usize).collect();
+        let mut places: Vec<usize> = (offsets[row] as usize..offsets[row + 1] as usize).collect();
         places.sort_unstable_by(|a, b| compare(*a, *b));
         if places.windows(2).any(|two| compare(two[0], two[1]).is_eq()) {
             if !or_null {
@@ -329,10 +316,24 @@ fn map_of_parts(
             *valid = false;
         }
         *valid &= places.iter().all(|place| keys.is_valid(*place));
-        lengths.push(if *valid { range.len() } else { 0 });
-        if *valid {
-            kept.extend(range);
-        }
+    }
+    maps_where(to, offsets, keys, values, valid)
+}
+
+/// A map array of these rows, those that are not valid without the entries that are theirs.
+fn maps_where(
+    to: &LogicalType,
+    offsets: &OffsetBuffer<i32>,
+    mut keys: ArrayRef,
+    mut values: ArrayRef,
+    valid: Vec<bool>,
+) -> Result<ArrayRef> {
+    let mut kept: Vec<u32> = vec![];
+    let mut lengths = Vec::with_capacity(valid.len());
+    for (ends, valid) in offsets.windows(2).zip(&valid) {
+        let entries = if *valid { ends[0] as u32..ends[1] as u32 } else { 0..0 };
+        lengths.push(entries.len());
+        kept.extend(entries);
     }
     if kept.len() < keys.len() {
         let kept = UInt32Array::from(kept);

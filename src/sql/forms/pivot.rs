@@ -23,6 +23,14 @@ pub struct PivotSyntax<'e> {
     pub group_by: Option<Vec<&'e Expr>>,
 }
 
+/// The query whose rows a statement is about.
+fn source(args: &[FunctionArg]) -> Option<&Query> {
+    match arguments_named(args, "source").first()? {
+        Expr::Subquery(query) => Some(query),
+        _ => None,
+    }
+}
+
 fn with_alias(expr: Expr, alias: Option<Ident>) -> Expr {
     match alias {
         Some(name) => Expr::Named { expr: Box::new(expr), name },
@@ -157,13 +165,9 @@ pub(super) fn parse_pivot_body(parser: &mut Parser, span: Span) -> Result<Expr, 
 /// The PIVOT that an expression made here stands for.
 pub fn pivot(expr: &Expr) -> Option<PivotSyntax<'_>> {
     let args = arguments(expr, PIVOT)?;
-    let source = match arguments_named(args, "source").first() {
-        Some(Expr::Subquery(query)) => Some(&**query),
-        _ => None,
-    };
     let grouped = !arguments_named(args, "grouped").is_empty();
     Some(PivotSyntax {
-        source,
+        source: source(args),
         on: arguments_named(args, "on"),
         using: arguments_named(args, "using"),
         group_by: grouped.then(|| arguments_named(args, "group")),
@@ -275,10 +279,6 @@ pub(super) fn parse_unpivot_body(parser: &mut Parser, span: Span) -> Result<Expr
 /// The UNPIVOT that an expression made here stands for.
 pub fn unpivot(expr: &Expr) -> Option<UnpivotSyntax<'_>> {
     let args = arguments(expr, UNPIVOT)?;
-    let source = match arguments_named(args, "source").first() {
-        Some(Expr::Subquery(query)) => Some(&**query),
-        _ => None,
-    };
     let texts = |name: &str| -> Vec<String> {
         let value = |e: &&Expr| match e {
             Expr::Value(v) => v.value.clone().into_string(),
@@ -291,7 +291,7 @@ pub fn unpivot(expr: &Expr) -> Option<UnpivotSyntax<'_>> {
         values.push("value".into());
     }
     Some(UnpivotSyntax {
-        source,
+        source: source(args),
         on: arguments_named(args, "on"),
         name: texts("name").into_iter().next().unwrap_or_else(|| "name".into()),
         values,

@@ -38,41 +38,48 @@ trait Texts<T: ByteViewType>: Send + Sync {
     fn size(&self) -> usize;
 }
 
+/// What both kinds of texts do by methods of their own that have the same names.
+macro_rules! same_calls {
+    () => {
+        #[inline]
+        fn push(&mut self, array: &GenericByteViewArray<T>, row: usize) {
+            self.push(array, row);
+        }
+
+        fn push_empty(&mut self) {
+            self.push_empty();
+        }
+
+        #[inline]
+        fn is(&self, number: u32, array: &GenericByteViewArray<T>, row: usize) -> bool {
+            self.is(number, array, row)
+        }
+
+        fn select(&mut self, numbers: &[u32]) {
+            self.select(numbers);
+        }
+
+        fn size(&self) -> usize {
+            self.size()
+        }
+    };
+}
+
 /// In the buffers of the rows, which are kept.
 impl<T: ByteViewType> Texts<T> for Views<T> {
     fn new() -> Self {
         Self::with_capacity(0)
     }
 
-    #[inline]
-    fn push(&mut self, array: &GenericByteViewArray<T>, row: usize) {
-        self.push(array, row);
-    }
-
-    fn push_empty(&mut self) {
-        self.push_empty();
-    }
-
-    #[inline]
-    fn is(&self, number: u32, array: &GenericByteViewArray<T>, row: usize) -> bool {
-        self.is(number, array, row)
-    }
+    same_calls!();
 
     fn touch(&self, likely: &[u32], array: &GenericByteViewArray<T>, from: usize) {
         let known = likely.iter().zip(from..).filter(|(group, _)| **group != MISSING);
         self.touch(known.map(|(group, row)| (*group, row)), array);
     }
 
-    fn select(&mut self, numbers: &[u32]) {
-        self.select(numbers);
-    }
-
     fn into_array(self, nulls: Option<NullBuffer>) -> ArrayRef {
         self.into_array(nulls)
-    }
-
-    fn size(&self) -> usize {
-        self.size()
     }
 }
 
@@ -82,34 +89,14 @@ impl<T: ByteViewType> Texts<T> for TextKeys {
         Self::new(&T::DATA_TYPE)
     }
 
-    #[inline]
-    fn push(&mut self, array: &GenericByteViewArray<T>, row: usize) {
-        self.push(array, row);
-    }
-
-    fn push_empty(&mut self) {
-        self.push_empty();
-    }
-
-    #[inline]
-    fn is(&self, number: u32, array: &GenericByteViewArray<T>, row: usize) -> bool {
-        self.is(number, array, row)
-    }
+    same_calls!();
 
     fn touch(&self, likely: &[u32], array: &GenericByteViewArray<T>, from: usize) {
         self.touch(likely, array.views()[from..].iter().copied());
     }
 
-    fn select(&mut self, numbers: &[u32]) {
-        self.select(numbers);
-    }
-
     fn into_array(mut self, nulls: Option<NullBuffer>) -> ArrayRef {
         self.take_column(nulls)
-    }
-
-    fn size(&self) -> usize {
-        self.size()
     }
 }
 
