@@ -10,28 +10,40 @@ pub(super) fn integer<I: itoa::Integer>(v: I, out: &mut String) {
 
 /// Writes a number of `scale` digits behind the point, given without the point.
 pub fn write_decimal(v: i128, scale: u8, out: &mut String) {
+    write_decimal128(v, Point { scale, zero: true }, out);
+}
+
+/// How a decimal is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Point {
+    /// Digits behind the point.
+    pub scale: u8,
+    /// A zero stands before the point of what is less than one. Types without whole digits have none there.
+    pub zero: bool,
+}
+
+pub(super) fn write_decimal128(v: i128, point: Point, out: &mut String) {
     if let Ok(v) = i64::try_from(v) {
-        return write_decimal64(v, scale, out);
+        return write_decimal64(v, point, out);
     }
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(v.unsigned_abs());
-    write_scaled(v < 0, digits, scale, out);
+    write_scaled(v < 0, digits, point, out);
 }
 
-/// [`write_decimal`] of what fits 64 bits.
 #[inline]
-pub(super) fn write_decimal64(v: i64, scale: u8, out: &mut String) {
+pub(super) fn write_decimal64(v: i64, point: Point, out: &mut String) {
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(v.unsigned_abs());
-    write_scaled(v < 0, digits, scale, out);
+    write_scaled(v < 0, digits, point, out);
 }
 
 #[inline]
-fn write_scaled(negative: bool, digits: &str, scale: u8, out: &mut String) {
+fn write_scaled(negative: bool, digits: &str, point: Point, out: &mut String) {
     if negative {
         out.push('-');
     }
-    let scale = usize::from(scale);
+    let scale = usize::from(point.scale);
     if scale == 0 {
         out.push_str(digits);
     } else if digits.len() > scale {
@@ -40,7 +52,7 @@ fn write_scaled(negative: bool, digits: &str, scale: u8, out: &mut String) {
         out.push('.');
         out.push_str(fraction);
     } else {
-        out.push_str("0.");
+        out.push_str(if point.zero { "0." } else { "." });
         out.extend(std::iter::repeat_n('0', scale - digits.len()));
         out.push_str(digits);
     }

@@ -11,7 +11,9 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::column::types::LogicalType;
-use crate::exec::cast::number_text::{integer, write_decimal, write_decimal64, write_float, write_float32};
+use crate::exec::cast::number_text::{
+    Point, integer, write_decimal64, write_decimal128, write_float, write_float32,
+};
 use crate::exec::cast::time_text::{
     write_date, write_instant, write_interval, write_time, write_time_tz, write_timestamp,
 };
@@ -49,8 +51,8 @@ enum Kind<'a> {
     U64(&'a [u64]),
     F32(&'a [f32]),
     F64(&'a [f64]),
-    Decimal64(&'a [i64], u8),
-    Decimal128(&'a [i128], u8),
+    Decimal64(&'a [i64], Point),
+    Decimal128(&'a [i128], Point),
     Text(&'a StringViewArray),
     Json(&'a StringViewArray),
     Blob(&'a BinaryViewArray),
@@ -111,9 +113,11 @@ impl<'a> Writer<'a> {
             T::Float => Kind::F32(values!(Float32Type)),
             T::Double => Kind::F64(values!(Float64Type)),
             T::Decimal { width, scale } if *width <= crate::column::types::DECIMAL64_MAX_WIDTH => {
-                Kind::Decimal64(values!(Decimal64Type), *scale)
+                Kind::Decimal64(values!(Decimal64Type), Point { scale: *scale, zero: width > scale })
             }
-            T::Decimal { scale, .. } => Kind::Decimal128(values!(Decimal128Type), *scale),
+            T::Decimal { width, scale } => {
+                Kind::Decimal128(values!(Decimal128Type), Point { scale: *scale, zero: width > scale })
+            }
             T::Varchar => Kind::Text(array.as_string_view_opt().ok_or_else(wrong)?),
             T::Json => Kind::Json(array.as_string_view_opt().ok_or_else(wrong)?),
             T::Blob => Kind::Blob(array.as_binary_view_opt().ok_or_else(wrong)?),
@@ -203,8 +207,8 @@ impl<'a> Writer<'a> {
             Kind::U64(v) => integer(v[row], out),
             Kind::F32(v) => write_float32(v[row], out),
             Kind::F64(v) => write_float(v[row], out),
-            Kind::Decimal64(v, scale) => write_decimal64(v[row], *scale, out),
-            Kind::Decimal128(v, scale) => write_decimal(v[row], *scale, out),
+            Kind::Decimal64(v, point) => write_decimal64(v[row], *point, out),
+            Kind::Decimal128(v, point) => write_decimal128(v[row], *point, out),
             Kind::Text(v) | Kind::Json(v) => out.push_str(v.value(row)),
             Kind::Blob(v) => write_blob(v.value(row), out),
             Kind::Uuid(v) => write_uuid(v.value(row), out),
@@ -351,11 +355,11 @@ impl<'a> Writer<'a> {
             Kind::F32(v) if any_number || v[row].is_finite() => json::write_number(v[row].into(), out),
             Kind::F64(v) if any_number || v[row].is_finite() => json::write_number(v[row], out),
             Kind::F32(_) | Kind::F64(_) => out.push_str("null"),
-            Kind::Decimal64(v, scale) => {
-                json::write_number(super::number::decimal_to_f64(v[row].into(), *scale), out);
+            Kind::Decimal64(v, point) => {
+                json::write_number(super::number::decimal_to_f64(v[row].into(), point.scale), out);
             }
-            Kind::Decimal128(v, scale) => {
-                json::write_number(super::number::decimal_to_f64(v[row], *scale), out);
+            Kind::Decimal128(v, point) => {
+                json::write_number(super::number::decimal_to_f64(v[row], point.scale), out);
             }
             Kind::Text(v) => json_string(v.value(row), out),
             Kind::Dictionary(keys, values) => values.json(keys.value(row) as usize, any_number, out),
