@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, DropBehavior,
-    Expr as Syntax, Ident, RenameTableNameKind, TableConstraint,
+    Expr as Syntax, Ident, ObjectName, RenameTableNameKind, TableConstraint,
 };
 
 use crate::catalog::{
@@ -76,38 +76,64 @@ pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure
         None if alter.if_exists => return Ok(Outcome::Done),
         None => return Err(view.not_found(ObjectKind::Table, &alter.name).into()),
     };
-    let [operation] = &alter.operations[..] else {
-        return Err(SqlError::parser("Only one ALTER command per statement is supported").into());
-    };
+    let renames = |o: &AlterTableOperation| matches!(o, AlterTableOperation::RenameTable { .. });
+    if alter.operations.len() > 1 && alter.operations.iter().any(renames) {
+        let message = "A table is renamed by a statement of its own";
+        return Err(SqlError::parser(message).at(&alter.name).into());
+    }
+    let (mut before, mut view) = (before, view);
+    for (n, operation) in alter.operations.iter().enumerate() {
+        // Each change is made of what those before it made.
+        if n > 0 {
+            view = writer.read_view()?;
+            before = match view.lookup(Namespace::Relation, &alter.name)?.map(|found| found.object) {
+                Some(Object::Table(table)) => Arc::clone(table),
+                _ => return Err(SqlError::internal("the table that is altered was lost").into()),
+            };
+        }
+        let target = Target::new(Arc::clone(&before), &schema);
+        change(&mut writer, &view, &target, &alter.name, operation)?;
+    }
+    writer.finish()?;
+    Ok(Outcome::Done)
+}
+
+/// Makes one change to the table that is called `name`.
+fn change(
+    writer: &mut Writer<'_>,
+    view: &ReadView,
+    target: &Target,
+    name: &ObjectName,
+    operation: &AlterTableOperation,
+) -> Result<(), Failure> {
+    let before = &target.table;
     let keeps = matches!(
         operation,
         AlterTableOperation::SetOptionsParens { .. } | AlterTableOperation::RenameTable { .. }
     );
     if before.materialized.is_some() && !keeps {
         let message = format!("Cannot alter the columns of materialized view \"{}\"", before.name);
-        return Err(SqlError::catalog(message).at(&alter.name).into());
+        return Err(SqlError::catalog(message).at(name).into());
     }
-    let mut table = TableDefinition::clone(&before);
-    let demands = writer.session().bind(&view, |binder| {
+    let mut table = TableDefinition::clone(before);
+    let demands = writer.session().bind(view, |binder| {
         let demands = apply(binder, &mut table, operation)?;
         check_expressions(binder, &table)?;
         Ok(demands)
     })?;
-    table.validate().map_err(|e| SqlError::from_catalog(&e).at(&alter.name))?;
+    table.validate().map_err(|e| SqlError::from_catalog(&e).at(name))?;
     let id = table.id.into();
-    let needs = writer.session().bind(&view, |binder| Ok(binder.needs_of_table(&table)))?;
-    let target = Target::new(Arc::clone(&before), &schema);
-    check_rows(&writer, &view, &target, &demands)?;
+    let needs = writer.session().bind(view, |binder| Ok(binder.needs_of_table(&table)))?;
+    check_rows(writer, view, target, &demands)?;
     if demands.values.is_empty() {
         writer.transaction()?.alter_table(table)?;
     } else {
-        rewrite(&mut writer, &view, &target, table, &demands.values)?;
+        rewrite(writer, view, target, table, &demands.values)?;
     }
     if before.materialized.is_none() {
         writer.transaction()?.set_dependencies(id, &needs)?;
     }
-    writer.finish()?;
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// Whether the rows that are there satisfy what is asked of them.
