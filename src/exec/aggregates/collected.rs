@@ -351,7 +351,7 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         "json_group_array",
-        &["json_agg"],
+        &["json_agg", "jsonb_agg"],
         &["(ANY) -> JSON"],
         "All values as a JSON array",
         "json_group_array(x)",
@@ -367,7 +367,7 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         "json_group_object",
-        &["json_object_agg"],
+        &["json_object_agg", "jsonb_object_agg"],
         &["(ANY, ANY) -> JSON"],
         "Keys and values as a JSON object",
         "json_group_object(k, v)",

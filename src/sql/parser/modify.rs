@@ -264,6 +264,12 @@ fn delete(parser: &mut Parser) -> Result<Modify> {
 fn truncate(parser: &mut Parser) -> Result<Modify> {
     let _ = parser.parse_keyword(Keyword::TABLE);
     let name = parser.parse_object_name(false)?;
+    // No sequence belongs to a table, so there is none to restart; and a table that others refer to is refused anyway.
+    if matches!(peek_word(parser, 0).as_str(), "restart" | "continue") && peek_word(parser, 1) == "identity" {
+        parser.advance_token();
+        parser.advance_token();
+    }
+    let _ = parser.parse_keyword(Keyword::RESTRICT);
     Ok(statement((name, None), Change::Delete { using: vec![], condition: None }))
 }
 

@@ -108,6 +108,14 @@ pub fn transaction_words(parser: &mut Parser) -> bool {
             skip_words(parser, 2);
         } else if peek_words(parser, 0, &["read", "write"]) {
             skip_words(parser, 2);
+        } else if peek_words(parser, 0, &["isolation", "level"]) {
+            // Each of them is what a transaction has here or less.
+            let words = match (peek_word(parser, 2).as_str(), peek_word(parser, 3).as_str()) {
+                ("repeatable", "read") | ("read", "committed" | "uncommitted") => 4,
+                _ => return read_only,
+            };
+            skip_words(parser, words);
+            let _ = parser.consume_token(&Token::Comma);
         } else if matches!(peek_word(parser, 0).as_str(), "transaction" | "work") {
             skip_words(parser, 1);
         } else {

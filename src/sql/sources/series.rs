@@ -48,17 +48,30 @@ pub fn source(name: &str, args: &TableFunctionArgs, inclusive: bool, zone: &Zone
             _ => None,
         })
         .collect();
+    // A text between times is an interval, as it is a time beside them.
+    let is_time = |ty: &LogicalType| {
+        matches!(ty, LogicalType::Date | LogicalType::Timestamp(_) | LogicalType::TimestampTz)
+    };
     let kind = match (integers.as_deref(), values) {
         (Some([end]), _) => numbers(name, 0, *end, 1, inclusive)?,
         (Some([start, end]), _) => numbers(name, *start, *end, 1, inclusive)?,
         (Some([start, end, step]), _) => numbers(name, *start, *end, *step, inclusive)?,
-        (None, [(start, from), (end, to), (Scalar::Interval { months, days, nanos }, _)]) => {
+        (None, [(start, from), (end, to), step]) => {
+            let step = match step {
+                (Scalar::Interval { months, days, nanos }, _) => {
+                    Step { months: *months, days: *days, micros: nanos / 1_000 }
+                }
+                (Scalar::Text(text), LogicalType::Varchar) if is_time(from) || is_time(to) => {
+                    let step = parse_time::interval(text).map_err(ExecError::Conversion)?;
+                    Step { months: step.months, days: step.days, micros: step.nanoseconds / 1_000 }
+                }
+                _ => return Err(wrong()),
+            };
             let zoned = [from, to].contains(&&LogicalType::TimestampTz);
             let zone = if zoned { zone.clone() } else { Zone::utc() };
             let (Some(start), Some(end)) = (micros(start, from, &zone), micros(end, to, &zone)) else {
                 return Err(wrong());
             };
-            let step = Step { months: *months, days: *days, micros: nanos / 1_000 };
             let ty = if zoned { LogicalType::TimestampTz } else { TIMESTAMP };
             return Ok(series(ty, times(name, start, end, step, inclusive, zone)?));
         }

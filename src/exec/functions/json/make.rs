@@ -104,7 +104,7 @@ pub(super) fn register(r: &mut Registry) {
             Ok(true)
         })
     }));
-    r.add(def("to_json", "Any value as JSON", "to_json([1, 2])").aliases(&["json_quote"]).on(
+    r.add(def("to_json", "Any value as JSON", "to_json([1, 2])").aliases(&["json_quote", "to_jsonb"]).on(
         [P::Any],
         R::T(T::Json),
         |site| to_json(site.types[0].clone()),
@@ -125,13 +125,14 @@ pub(super) fn register(r: &mut Registry) {
     ));
     r.add(
         def("json_object", "A JSON object of keys and values", "json_object('duck', 42)")
+            .aliases(&["json_build_object", "jsonb_build_object"])
             .sees_nulls()
             .variadic([], P::Any, R::T(T::Json), |site| json_make(site, true)),
     );
-    r.add(def("json_array", "A JSON array of the arguments", "json_array(1, 'x')").sees_nulls().variadic(
-        [],
-        P::Any,
-        R::T(T::Json),
-        |site| json_make(site, false),
-    ));
+    r.add(
+        def("json_array", "A JSON array of the arguments", "json_array(1, 'x')")
+            .aliases(&["json_build_array", "jsonb_build_array"])
+            .sees_nulls()
+            .variadic([], P::Any, R::T(T::Json), |site| json_make(site, false)),
+    );
 }
