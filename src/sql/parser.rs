@@ -30,13 +30,18 @@ pub const STATEMENT_BYTES_MAX: usize = 128 << 20;
 /// Cuts a statement into tokens. The result tells how much stack [`parse_statement`] and all that works on
 /// its result may need ([`crate::sql::stack`]).
 pub fn tokens(sql: &str) -> Result<Tokens> {
+    tokens_of(sql, false)
+}
+
+/// Cuts a text into tokens that is that of a query, or of any statement.
+fn tokens_of(sql: &str, query: bool) -> Result<Tokens> {
     if sql.len() > STATEMENT_BYTES_MAX {
         return Err(SqlError::parser(format!(
             "the statement has {} bytes: the maximum statement size is {STATEMENT_BYTES_MAX}",
             sql.len()
         )));
     }
-    tokenize(&FluxDialect, sql)
+    tokenize(&FluxDialect, sql, query)
 }
 
 /// Parses exactly one statement, with or without its `;`.
@@ -55,7 +60,7 @@ fn whole_statement(parser: &mut Parser) -> Result<Statement> {
 
 /// Parses a query: the text of a view.
 pub fn parse_query(sql: &str) -> Result<Box<Query>> {
-    let mut parser = parser(tokens(sql)?);
+    let mut parser = parser(tokens_of(sql, true)?);
     let query = parser.parse_query()?;
     end_of(&parser, "end of query")?;
     Ok(query)
@@ -63,7 +68,7 @@ pub fn parse_query(sql: &str) -> Result<Box<Query>> {
 
 /// Parses a query that may have semicolons behind it: the argument of `query`.
 pub fn parse_single_query(sql: &str) -> Result<Box<Query>> {
-    let mut parser = parser(tokens(sql)?);
+    let mut parser = parser(tokens_of(sql, true)?);
     let query = parser.parse_query()?;
     while parser.consume_token(&Token::SemiColon) {}
     end_of(&parser, "end of query")?;

@@ -6,44 +6,43 @@ use crate::catalog::{Namespace, Object, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType as T;
 use crate::exec::expr::{AggregateCall, CompareOp, Expr};
+use crate::sql::ast::Show;
 use crate::sql::bind::{Binder, BoundQuery, coerce};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::forms::{DESCRIBED, SHOWN_ALL_TABLES, SHOWN_TABLES, SUMMARIZED, listed_query};
-use crate::sql::parser::parse_query;
+use crate::sql::forms::{DESCRIBED, SHOWN, SUMMARIZED, listed_query};
 use crate::sql::plan::{Column, Definition, LogicalPlan};
 use crate::sql::session::ReadView;
-use crate::sql::sources::RowsBuilder;
 use crate::sql::sources::columns::{ColumnInfo, show, table_columns};
+use crate::sql::sources::{RowsBuilder, shown};
 
 /// The columns of SUMMARIZE that are computed for each column, as aggregates.
 const MEASURES: &[&str] = &["min", "max", "approx_unique", "avg", "std", "q25", "q50", "q75", "count"];
 
-const TABLES: &str = "SELECT name FROM (SELECT table_name AS name, schema_name FROM duckdb_tables() UNION ALL \
-    SELECT view_name, schema_name FROM duckdb_views() WHERE NOT internal) \
-    WHERE list_contains(current_schemas(false), schema_name) ORDER BY name";
-
-const ALL_TABLES: &str = "SELECT database_name AS database, schema_name AS schema, table_name AS name, \
-    list(column_name ORDER BY column_index) AS column_names, \
-    list(data_type ORDER BY column_index) AS column_types, database_name = 'temp' AS temporary \
-    FROM duckdb_columns() WHERE NOT internal GROUP BY ALL ORDER BY ALL";
+/// What SHOW lists where a query stands, by the words behind it.
+const LISTS: &[(&str, Show)] = &[
+    ("tables", Show::Tables(None)),
+    ("all tables", Show::AllTables),
+    ("databases", Show::Databases),
+    ("schemas", Show::Schemas),
+];
 
 impl Binder<'_> {
     /// `FROM (DESCRIBE …)` and its like.
     pub(super) fn bind_listing(&mut self, what: &str, args: &[FunctionArg]) -> Result<BoundQuery> {
         let query = || listed_query(args).ok_or_else(|| SqlError::internal("a listing without its query"));
-        match what {
-            DESCRIBED => {
-                let rows = self.describe(query()?)?;
-                let source = rows.finish("describe").map_err(|e| SqlError::from_exec(&e))?;
-                let bound = self.source(std::sync::Arc::new(source), "describe");
-                let columns = bound.scope.star().map(|c| c.column.clone()).collect();
-                Ok(BoundQuery { plan: bound.plan, columns })
+        let rows = match what {
+            SUMMARIZED => return self.summarize(query()?),
+            DESCRIBED => self.describe(query()?)?,
+            _ => {
+                let list = LISTS.iter().find(|(words, _)| what.strip_prefix(SHOWN) == Some(words));
+                let rows = list.map(|(_, list)| shown(&self.env, list)).transpose()?.flatten();
+                rows.ok_or_else(|| SqlError::parser("this is no table"))?
             }
-            SUMMARIZED => self.summarize(query()?),
-            SHOWN_TABLES => self.bind_query(&*parse_query(TABLES)?, None),
-            SHOWN_ALL_TABLES => self.bind_query(&*parse_query(ALL_TABLES)?, None),
-            _ => Err(SqlError::parser("this is no table")),
-        }
+        };
+        let source = rows.finish("describe").map_err(|e| SqlError::from_exec(&e))?;
+        let bound = self.source(std::sync::Arc::new(source), "describe");
+        let columns = bound.scope.star().map(|c| c.column.clone()).collect();
+        Ok(BoundQuery { plan: bound.plan, columns })
     }
 
     /// The columns of a table or query.

@@ -69,10 +69,8 @@ pub const GENERATED_TYPE: &str = "generated";
 pub const DESCRIBED: &str = "describe relation";
 /// `FROM (SUMMARIZE …)`.
 pub const SUMMARIZED: &str = "summarize relation";
-/// `FROM (SHOW TABLES)`.
-pub const SHOWN_TABLES: &str = "show tables";
-/// `FROM (SHOW ALL TABLES)`.
-pub const SHOWN_ALL_TABLES: &str = "show all tables";
+/// `FROM (SHOW TABLES)` and the like: before the words that say what is shown.
+pub const SHOWN: &str = "show ";
 
 /// Whether a type is the marker that stands for that of a generated column.
 pub fn is_type_of_generated(ty: &DataType) -> bool {

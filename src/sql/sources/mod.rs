@@ -11,6 +11,7 @@ mod repeat;
 mod rows;
 mod running;
 mod series;
+mod shown;
 mod system;
 mod system_views;
 mod test_vectors;
@@ -25,6 +26,7 @@ use crate::sql::bind::Environment;
 pub use columns::relation_columns;
 pub use functions::function_names;
 pub use rows::{RowsBuilder, StaticRows, column_of, texts};
+pub use shown::shown;
 pub use system::variables;
 pub use system_views::SystemView;
 

@@ -265,22 +265,31 @@ impl Rewriter {
         if level.in_select_list {
             return false;
         }
-        match self.previous() {
+        let mut before =
+            self.out.iter().rev().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_)));
+        let last = before.next();
+        let earlier = before.next();
+        match last {
             None | Some(Token::LParen | Token::SemiColon) => true,
             Some(Token::RParen) => true,
-            Some(Token::Word(w)) if w.quote_style.is_none() => match w.keyword {
-                Keyword::UNION
-                | Keyword::ALL
-                | Keyword::EXCEPT
-                | Keyword::INTERSECT
-                | Keyword::AS
-                | Keyword::EXPLAIN
-                | Keyword::ANALYZE
-                | Keyword::DESCRIBE
-                | Keyword::DESC
-                | Keyword::NAME => true,
-                _ => w.value.eq_ignore_ascii_case("summarize") || level.insert,
-            },
+            // The last part of a name is no word of its own: `o.name FROM t`.
+            Some(Token::Word(w)) if w.quote_style.is_none() && earlier != Some(&Token::Period) => {
+                match w.keyword {
+                    Keyword::UNION
+                    | Keyword::ALL
+                    | Keyword::EXCEPT
+                    | Keyword::INTERSECT
+                    | Keyword::AS
+                    | Keyword::EXPLAIN
+                    | Keyword::ANALYZE
+                    | Keyword::DESCRIBE
+                    | Keyword::DESC => true,
+                    // UNION BY NAME
+                    Keyword::NAME => earlier.and_then(keyword_of) == Some(Keyword::BY) || level.insert,
+                    Keyword::TABLE => self.is_behind_macro_table(),
+                    _ => w.value.eq_ignore_ascii_case("summarize") || level.insert,
+                }
+            }
             _ => level.insert,
         }
     }

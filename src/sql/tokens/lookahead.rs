@@ -51,6 +51,34 @@ pub(super) fn nth(raw: &[TokenWithSpan], i: usize, n: usize) -> Option<&Token> {
     raw[i + 1..].iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_))).nth(n)
 }
 
+/// Whether the word at `i` can be followed by a table or query here: what stands behind it is no operator on it.
+pub(super) fn begins_relation(raw: &[TokenWithSpan], i: usize) -> bool {
+    match next(raw, i) {
+        Some(Token::Word(w)) => {
+            w.quote_style.is_some()
+                || w.keyword == Keyword::NoKeyword
+                || begins_query(w.keyword)
+                || !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword)
+                    && !matches!(
+                        w.keyword,
+                        Keyword::IS
+                            | Keyword::IN
+                            | Keyword::AND
+                            | Keyword::OR
+                            | Keyword::NOT
+                            | Keyword::LIKE
+                            | Keyword::ILIKE
+                            | Keyword::BETWEEN
+                            | Keyword::AS
+                            | Keyword::COLLATE
+                            | Keyword::OVER
+                    )
+        }
+        Some(Token::LParen | Token::SingleQuotedString(_)) => true,
+        _ => false,
+    }
+}
+
 /// The keyword that a token is.
 pub(super) fn keyword_of(token: &Token) -> Option<Keyword> {
     match token {

@@ -22,9 +22,10 @@
 //! * `top(` is no TOP, and the star of `GROUP BY *` a marker ([`is_all_tags`]);
 //! * `ROLLUP (` and `CUBE (` are calls of functions, whose arguments are any expressions;
 //! * `[:-:2]` and `[::-2]` get the greatest number as their bound;
-//! * the star of `ORDER BY *` becomes ALL, one among other keys `COLUMNS(*)`, and `t.*` as a key `COLUMNS(t.*)`;
+//! * the star of `ORDER BY *` becomes ALL, one among other keys or in DISTINCT ON `COLUMNS(*)`, and `t.*` as a key
+//!   `COLUMNS(t.*)`;
 //! * `FETCH FIRST n + 1 ROWS ONLY` becomes `LIMIT n + 1`;
-//! * `FROM (DESCRIBE t)` becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;
+//! * `(DESCRIBE t)` where a query may stand, as in `FROM (DESCRIBE t)`, becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;
 //! * the dots of `ADD s.f`, `DROP s.f` and `RENAME s.f` of ALTER TABLE become part of one name ([`path_of`]);
 //! * a generated column without a type gets a marker as its type;
 //! * a query behind `= ANY` gets brackets of its own, in which it may be any query;
@@ -161,7 +162,7 @@ struct Level {
     comprehension: bool,
     /// It is a tuple of one value.
     one_tuple: bool,
-    /// Brackets that close with its own.
+    /// Brackets that close where the text closes the one around them, or ends.
     closes: u8,
     /// A FETCH became a LIMIT, and the ROWS ONLY of it comes.
     fetch: bool,
@@ -181,8 +182,8 @@ enum Clause {
     Limit,
 }
 
-/// Cuts a statement into tokens and rewrites them.
-pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
+/// Cuts a statement, or what is a query and no other statement, into tokens and rewrites them.
+pub fn tokenize(dialect: &dyn Dialect, sql: &str, of_query: bool) -> Result<Tokens> {
     let sql = fluxql::quote_regexes(sql);
     let raw = Tokenizer::new(dialect, &sql).tokenize_with_location()?;
     let raw = sample_by::sample_by_as_every(time_key::move_time_keys(raw));
@@ -196,6 +197,7 @@ pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
         aliases: vec![],
         brackets: vec![],
         parameters: indexmap::IndexMap::new(),
+        of_query,
     };
     let mut i = 0;
     while i < raw.len() {
@@ -204,6 +206,7 @@ pub fn tokenize(dialect: &dyn Dialect, sql: &str) -> Result<Tokens> {
         i += taken;
         rewriter.end_of_factor(i);
     }
+    rewriter.close_with_next();
     let queries = rewriter.queries;
     let parameters: Vec<String> = rewriter.parameters.into_values().collect();
     let is_number = |name: &String| name.bytes().all(|b| b.is_ascii_digit());
@@ -226,6 +229,8 @@ struct Rewriter {
     /// Brackets to be put around joins: the tokens that they stand before, and whether they open.
     brackets: Vec<(usize, bool)>,
     parameters: indexmap::IndexMap<String, String>,
+    /// The text is that of a query: it begins with no statement that is none, such as DESCRIBE.
+    of_query: bool,
 }
 
 impl Rewriter {
@@ -258,11 +263,7 @@ impl Rewriter {
                 token.token.clone()
             }
             Token::RParen | Token::RBracket | Token::RBrace => {
-                for _ in 0..self.level().closes {
-                    self.run -= self.level().run;
-                    self.levels.pop();
-                    self.push(Token::RParen, token.span);
-                }
+                self.close_with_next();
                 if self.levels.len() > 1 {
                     self.run -= self.level().run;
                     let closed = self.levels.pop().unwrap_or_default();
@@ -282,6 +283,9 @@ impl Rewriter {
                 return 1;
             }
             Token::Comma | Token::SemiColon => {
+                if token.token == Token::SemiColon {
+                    self.close_with_next();
+                }
                 self.run -= std::mem::take(&mut self.level().run);
                 token.token.clone()
             }
@@ -402,6 +406,12 @@ impl Rewriter {
                 return 2;
             }
             Token::Word(word) if word.quote_style.is_none() => return self.word(raw, i, word),
+            Token::Word(_)
+                if self.is_bare_star_alias(raw, i)
+                    && let Some(taken) = self.bare_star_alias(raw, i) =>
+            {
+                return taken;
+            }
             other => other.clone(),
         };
         self.out.push(TokenWithSpan::new(replaced, token.span));
@@ -437,6 +447,19 @@ impl Rewriter {
         };
         self.levels.push(Level { opener, square, ..Level::default() });
         self.depth = self.depth.max(self.levels.len());
+    }
+
+    /// Closes the brackets that have no end in the text: they end with what was taken last.
+    fn close_with_next(&mut self) {
+        let Some(last) = self.out.iter().rev().find(|t| !matches!(t.token, Token::Whitespace(_))) else {
+            return;
+        };
+        let span = last.span;
+        for _ in 0..self.level().closes {
+            self.run -= self.level().run;
+            self.levels.pop();
+            self.push(Token::RParen, span);
+        }
     }
 
     fn drop_blanks(&mut self) {
@@ -535,7 +558,7 @@ mod tests {
     use crate::sql::dialect::FluxDialect;
 
     fn rewritten(sql: &str) -> String {
-        let tokens = tokenize(&FluxDialect, sql).unwrap();
+        let tokens = tokenize(&FluxDialect, sql, false).unwrap();
         let text: String = tokens.tokens.iter().map(|t| t.token.to_string()).collect();
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
@@ -605,8 +628,8 @@ mod tests {
     #[test]
     fn parameters_are_numbered_and_listed() {
         assert_eq!(rewritten("SELECT ?, ?, ?1"), "SELECT $1, $2, $1");
-        assert_eq!(tokenize(&FluxDialect, "SELECT $a + $A, $b").unwrap().parameters, ["a", "b"]);
-        assert!(tokenize(&FluxDialect, "SELECT ?, $a").is_err());
+        assert_eq!(tokenize(&FluxDialect, "SELECT $a + $A, $b", false).unwrap().parameters, ["a", "b"]);
+        assert!(tokenize(&FluxDialect, "SELECT ?, $a", false).is_err());
     }
 
     #[test]
@@ -636,7 +659,7 @@ mod tests {
         );
         // Many take no longer than as many of anything else.
         let many = "GROUP BY time(5m) (".repeat(10_000);
-        assert!(tokenize(&FluxDialect, &many).is_ok());
+        assert!(tokenize(&FluxDialect, &many, false).is_ok());
         for plain in [
             "SELECT 1 FROM t GROUP BY time(5)",
             "SELECT 1 FROM t GROUP BY time, f(time(5m))",

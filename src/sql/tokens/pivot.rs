@@ -4,7 +4,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace};
 
 use super::Rewriter;
-use super::lookahead::{next, next_index, word_at};
+use super::lookahead::{begins_relation, next_index, word_at};
 use crate::sql::forms;
 
 impl Rewriter {
@@ -58,28 +58,6 @@ impl Rewriter {
 
     /// PIVOT or UNPIVOT where a query may begin.
     pub(super) fn is_pivot_statement(&self, raw: &[TokenWithSpan], i: usize) -> bool {
-        let of_table = match next(raw, i) {
-            Some(Token::Word(w)) => {
-                w.quote_style.is_some()
-                    || w.keyword == Keyword::NoKeyword
-                    || !sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS.contains(&w.keyword)
-                        && !matches!(
-                            w.keyword,
-                            Keyword::IS
-                                | Keyword::IN
-                                | Keyword::AND
-                                | Keyword::OR
-                                | Keyword::NOT
-                                | Keyword::LIKE
-                                | Keyword::ILIKE
-                                | Keyword::BETWEEN
-                                | Keyword::AS
-                                | Keyword::OVER
-                        )
-            }
-            Some(Token::LParen | Token::SingleQuotedString(_)) => true,
-            _ => false,
-        };
-        of_table && self.is_start_of_query()
+        begins_relation(raw, i) && self.is_start_of_query()
     }
 }

@@ -170,14 +170,18 @@ impl Rewriter {
         self.push(Token::RParen, span);
     }
 
-    /// The star of `t.*` as a key of GROUP BY, ORDER BY or DISTINCT ON.
+    /// The star of `t.*` as a key of GROUP BY, ORDER BY or DISTINCT ON, or a star by itself as one of DISTINCT ON.
     pub(super) fn is_key_of_table(&mut self) -> bool {
-        let level = self.level();
-        (matches!(level.clause, Clause::Group | Clause::Order) || level.opener == Some(Keyword::ON))
-            && self.previous() == Some(&Token::Period)
+        let level = self.levels.last().copied().unwrap_or_default();
+        let is_on = level.opener == Some(Keyword::ON);
+        match self.previous() {
+            Some(Token::Period) => is_on || matches!(level.clause, Clause::Group | Clause::Order),
+            Some(Token::LParen | Token::Comma) => is_on,
+            _ => false,
+        }
     }
 
-    /// The star at `i` becomes `COLUMNS(*)` with what it excludes, or `COLUMNS(t.*)` with the table before it.
+    /// The star at `i`, with the table before it and what it excludes, becomes a call of COLUMNS.
     pub(super) fn columns_of_star(&mut self, raw: &[TokenWithSpan], i: usize) -> usize {
         let span = raw[i].span;
         let mut table = vec![];
@@ -187,10 +191,16 @@ impl Rewriter {
             self.drop_blanks();
             table.extend(self.out.pop());
         }
+        let excludes = word_at(raw, i, 0) == "exclude";
+        // `t.COLUMNS(* EXCLUDE (a))`: the grammar has nothing behind `t.*` there.
+        if excludes && let Some(name) = table.get(1) {
+            self.out.push(name.clone());
+            self.push(Token::Period, span);
+            table.clear();
+        }
         self.push_word("COLUMNS", Keyword::COLUMNS, span);
         self.open(false);
         self.push(Token::LParen, span);
-        let excludes = table.is_empty() && word_at(raw, i, 0) == "exclude";
         self.out.extend(table.into_iter().rev());
         self.push(Token::Mul, span);
         let mut taken = 1;

@@ -366,6 +366,7 @@ impl Rewriter {
             "table"
                 if matches!(next(raw, i), Some(Token::Word(w)) if !begins_query(w.keyword))
                     && self.is_start_of_query()
+                    && !self.is_macro_table()
                     && !matches!(self.previous(), Some(Token::Word(w)) if matches!(w.keyword, Keyword::INTO | Keyword::DESCRIBE | Keyword::DESC | Keyword::ANALYZE)) =>
             {
                 self.push_word("SELECT", Keyword::SELECT, span);
