@@ -121,6 +121,12 @@ impl Dialect for FluxDialect {
             Token::Number(..) => fluxql::parse_duration_literal(parser).map(Ok),
             Token::Word(w) if w.quote_style == Some(MARK) => forms::parse_marked(&w.clone(), parser),
             Token::LBracket => Some(forms::parse_brackets(parser)),
+            // A tuple of nothing, which is also the set of no keys in GROUP BY.
+            Token::LParen if parser.peek_nth_token_ref(1).token == Token::RParen => {
+                parser.advance_token();
+                parser.advance_token();
+                Some(Ok(Expr::Tuple(vec![])))
+            }
             Token::LParen if forms::is_query_without_select(parser) => Some(forms::parse_query(parser)),
             Token::Sharp => forms::parse_position(parser),
             Token::Minus => Some(parse_negation(parser)),

@@ -250,6 +250,10 @@ pub(super) fn register(r: &mut Registry) {
     r.add(def("row", "A struct of the arguments, without names", "row(1, 'a')").sees_nulls().custom(
         &["(ANY...) -> STRUCT"],
         |args| {
+            // It would be the struct of no fields, which is another value.
+            if args.is_empty() {
+                return Some(Err("a tuple of no values is not supported".into()));
+            }
             let fields: Arc<[(Box<str>, LogicalType)]> =
                 args.iter().map(|a| ("".into(), a.ty.clone())).collect();
             Some(Ok(Resolution {

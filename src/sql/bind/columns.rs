@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use arrow_array::cast::AsArray;
 use regex::Regex;
 use sqlparser::ast::{
-    self, AccessExpr, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    OneOrManyWithParens, Spanned, Value, WildcardAdditionalOptions,
+    self, AccessExpr, Expr as Syntax, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
+    Ident, ObjectName, OneOrManyWithParens, Spanned, Value, WildcardAdditionalOptions,
 };
 
 use crate::column::scalar::Scalar;
@@ -125,6 +125,7 @@ impl Binder<'_> {
         };
         match expr {
             Syntax::Function(f) => {
+                let names_fields = function_name(&f.name) == "struct_pack";
                 let FunctionArguments::List(list) = &mut f.args else { return Ok(()) };
                 let mut args = vec![];
                 for arg in std::mem::take(&mut list.args) {
@@ -132,6 +133,18 @@ impl Binder<'_> {
                         args.push(arg);
                         continue;
                     };
+                    if names_fields
+                        && let Some(call) = unpacked_call(e)
+                        && let Some(parsed) = columns_call(&call)?
+                    {
+                        let columns = self.matching_columns(&parsed, scope).map_err(|err| err.at(e))?.columns;
+                        args.extend(columns.iter().map(|c| FunctionArg::Named {
+                            name: Ident::with_quote('"', c.name.as_str()),
+                            arg: FunctionArgExpr::Expr(replace_columns(&call, c)),
+                            operator: FunctionArgOperator::Assignment,
+                        }));
+                        continue;
+                    }
                     match unpack(self, e)? {
                         Some(columns) => args.extend(
                             columns.into_iter().map(|c| FunctionArg::Unnamed(FunctionArgExpr::Expr(c))),

@@ -402,6 +402,9 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let mut named = Vec::with_capacity(fields.len());
         for field in fields {
+            if field.key.value.is_empty() {
+                return Err(SqlError::binder("a field of a struct needs a name").at(&*field.value));
+            }
             named.push((field.key.value.clone(), self.bind_expr(&field.value, cx)?));
         }
         self.struct_pack(named)

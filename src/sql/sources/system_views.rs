@@ -277,7 +277,8 @@ pub const SYSTEM_VIEWS: &[SystemView] = &[
     view(
         PG_CATALOG,
         "pg_namespace",
-        "SELECT oid, schema_name AS nspname, 0 AS nspowner, NULL AS nspacl FROM duckdb_schemas()",
+        "SELECT oid, schema_name AS nspname, 0 AS nspowner, NULL AS nspacl FROM duckdb_schemas() \
+         WHERE database_name = current_database()",
     ),
     view(
         PG_CATALOG,
