@@ -10,7 +10,8 @@ use crate::pager::File;
 use crate::salvage::SalvageReport;
 use crate::sql::extensions::Extensions;
 use crate::sql::session::{
-    Databases, NamedDatabase, Reports, SearchPath, Settings, dictionary_cache_bytes, name_of_file,
+    Databases, NamedDatabase, Reports, SearchPath, Settings, dictionary_cache_bytes, log_bytes_max,
+    name_of_file,
 };
 use crate::table::{CheckReport, Recovery, Storage, StorageOptions, Synchronous};
 use crate::upkeep::Upkeep;
@@ -109,8 +110,8 @@ impl Options {
         self
     }
 
-    /// The size to which the write-ahead log may grow before what is in it is sealed: 16 MiB unless told otherwise. 0: no
-    /// log, each commit is sealed.
+    /// The size to which the write-ahead log may grow, at half of which what is in it is sealed: a sixteenth of the memory
+    /// limit, but from 16 to 64 MiB, unless told otherwise. 0: no log, each commit is sealed.
     #[must_use]
     pub fn log_size(mut self, bytes: u64) -> Self {
         self.log_bytes = Some(bytes);
@@ -448,9 +449,7 @@ impl Options {
         if let Some(bytes) = self.page_size_bytes {
             storage.page_size = bytes;
         }
-        if let Some(bytes) = self.log_bytes {
-            storage.log_bytes_max = bytes;
-        }
+        storage.log_bytes_max = self.log_bytes.unwrap_or_else(|| log_bytes_max(self.memory_limit_bytes()));
         if let Some(rows) = self.row_group_rows {
             storage.row_group_rows = rows;
         }

@@ -4,10 +4,12 @@
 //! who wait by then, as far as they are not too much for one commit; when it is done, the first of those who wait leads.
 //! Nobody ever waits for others to come. These are the write groups of LevelDB and RocksDB.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
+
+use hashbrown::HashMap;
 
 use crate::sync::{Condvar, Mutex};
 

@@ -20,7 +20,7 @@ use crate::table::decode::keep;
 use crate::table::deletes::DeleteVector;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
-use crate::table::keys::{IndexCache, KeyIndex, KeyMaps, open_index};
+use crate::table::keys::{DeltaKeys, IndexCache, KeyIndex, KeyMaps, open_index};
 use crate::table::log_record::Rows;
 use crate::table::numbering::Numbering;
 use crate::table::pin::Pin;
@@ -250,6 +250,8 @@ pub(super) struct Delta {
     pub(super) cleared: bool,
     /// Row groups of the transaction that were in `groups` before all rows were removed.
     pub(super) gone: Vec<Arc<FreshGroup>>,
+    /// Where keys are, of the rows of `groups` that are committed.
+    pub(super) keys: DeltaKeys,
 }
 
 impl Delta {
@@ -298,10 +300,20 @@ impl Delta {
         Ok(added)
     }
 
+    /// Where a row of its own is, by its number among these: which row group, and which row of it.
+    pub(super) fn place(&self, row: u64) -> Option<(usize, u32)> {
+        let mut first = self.rows;
+        self.groups.iter().enumerate().rev().find_map(|(at, group)| {
+            first -= u64::from(group.rows());
+            Some((at, row.checked_sub(first)? as u32)).filter(|(_, row)| *row < group.rows())
+        })
+    }
+
     /// Removes all rows.
     pub(super) fn clear(&mut self) {
         self.gone.append(&mut self.groups);
         self.deletes.clear();
+        self.keys = DeltaKeys::default();
         (self.rows, self.deleted, self.cleared) = (0, 0, true);
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Sealing<'a> {
     /// What is committed on top of, the last snapshot in line.
     pub(super) base: &'a Arc<Snapshot>,
     /// All definitions, if some have changed.
-    pub(super) catalog: Option<Catalog>,
+    pub(super) catalog: Option<Arc<Catalog>>,
     pub(super) changes: BTreeMap<TableId, Delta>,
     pub(super) tidying: Tidying,
     pub(super) log: LogSpace,
@@ -138,7 +138,7 @@ impl Core {
         moved.iter().for_each(|(state, sequence)| sequence.counter.saved(*state));
         renumber(base, &tables, renumbered);
         // 6. Readers.
-        let catalog = catalog.map_or_else(|| Arc::clone(&base.catalog), Arc::new);
+        let catalog = catalog.unwrap_or_else(|| Arc::clone(&base.catalog));
         let snapshot = Arc::new(Snapshot::new(catalog, Some((slot, Arc::new(root))), tables, pin));
         self.publish(&snapshot);
         timer.done();

@@ -1,9 +1,10 @@
 //! The database at one moment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::Array;
+use hashbrown::HashMap;
 
 use crate::catalog::{
     Catalog, CatalogError, CatalogRoot, ColumnDefinition, ColumnId, ObjectKind, TableDefinition, TableId,
@@ -12,7 +13,7 @@ use crate::pager::SlotId;
 use crate::sync::RwLock;
 use crate::table::data::TableData;
 use crate::table::error::Result;
-use crate::table::keys::{KeyEntry, KeyMap};
+use crate::table::keys::{IndexedDelta, KeyEntry, KeyMap};
 use crate::table::pin::Pin;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::statistics::{Accumulator, ColumnStatistics};
@@ -212,6 +213,23 @@ impl TableSnapshot {
             end -= u64::from(group.rows());
             Some(self.row_group(pin?, Source::Fresh(Arc::clone(group)), sealed + at, end))
         })
+    }
+
+    /// One of them, counted from the oldest.
+    pub(super) fn fresh_group(&self, at: usize) -> Option<RowGroup> {
+        let group = Arc::clone(self.data.delta.groups.get(at)?);
+        let first = self.data.rows + self.fresh_rows(at);
+        Some(self.row_group(self.pin.as_ref()?, Source::Fresh(group), self.sealed_groups() + at, first))
+    }
+
+    /// How many rows the first of them have.
+    pub(super) fn fresh_rows(&self, groups: usize) -> u64 {
+        self.data.delta.groups[..groups].iter().map(|group| u64::from(group.rows())).sum()
+    }
+
+    /// Those of their rows that are found by a key without them.
+    pub(super) fn indexed_delta(&self, key: &[ColumnId]) -> Option<IndexedDelta<'_>> {
+        IndexedDelta::new(&self.data, key)
     }
 
     /// What an earlier version of the table has of this: whether the same row groups are sealed, and how many of the others

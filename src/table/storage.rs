@@ -47,7 +47,7 @@ pub struct StorageOptions {
     pub row_group_rows: usize,
     /// How safe a commit is when it returns. Default: full, it is durable.
     pub synchronous: Synchronous,
-    /// Bytes of the write-ahead log at most; what is in it is sealed then. 0 seals each commit at once. Default: 16 MiB.
+    /// Bytes of the write-ahead log at most; what is in it is sealed then. 0 seals each commit at once. Default: 64 MiB.
     pub log_bytes_max: u64,
     /// Seal in a thread of its own what is in the log, before that is full. Default: yes. Without, the commit for which
     /// the log has no room does it, and when that is is certain.
@@ -69,7 +69,7 @@ impl Default for StorageOptions {
             page_size: DEFAULT_PAGE_SIZE,
             row_group_rows: ROW_GROUP_ROWS,
             synchronous: Synchronous::Full,
-            log_bytes_max: 16 << 20,
+            log_bytes_max: 64 << 20,
             dictionary_cache_bytes: 256 << 20,
             background: true,
             recover: false,

@@ -21,7 +21,7 @@ use crate::table::commit::{Builder, Made, MadeOf, Part, Selection};
 use crate::table::data::{Delta, TableData};
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::Content;
-use crate::table::keys::KeyIndex;
+use crate::table::keys::{BLOCK_ENTRIES, KeyIndex};
 use crate::table::order::RowOrder;
 use crate::table::overlap::Thrift;
 use crate::table::row_group::{RowGroup, Source};
@@ -101,11 +101,17 @@ fn absorbed(runs: &[u64], new: u64, thrift: Option<Thrift>, row_group_rows: u64)
 struct Merged {
     part: usize,
     group: RowGroup,
-    index: Arc<KeyIndex>,
     /// Rows that are not deleted.
     left: BooleanBuffer,
-    /// The keys of all rows and the rows in their order, unless that is their own.
-    order: Option<(Keys, Vec<u32>)>,
+    order: Order,
+}
+
+/// The order of the rows of a part.
+enum Order {
+    /// That of their keys, as an index in the file says.
+    OfKeys(Arc<KeyIndex>),
+    /// The keys of all rows, and the rows in their order.
+    Sorted(Keys, Vec<u32>),
 }
 
 impl Builder<'_> {
@@ -215,24 +221,27 @@ impl Builder<'_> {
         part: usize,
     ) -> Result<Option<Merged>> {
         let group = self.row_group(table, &parts[part]);
-        let Some(index) = group.key_index(key)? else { return Ok(None) };
         let left = match self.deletes(table, &parts[part])? {
             Some(deletes) => !deletes.bits(),
             None => BooleanBuffer::new_set(group.rows()),
         };
-        let order = if index.is_in_order() {
-            None
-        } else {
-            let columns = order.columns().into_iter().map(|column| group.read_column(column));
-            let keys = Keys::encode(&columns.collect::<Result<Vec<_>>>()?);
-            let keys = keys.ok_or_else(|| TableError::Unsupported("a key of a type without order".into()))?;
-            let rows = keys.sorted();
-            if rows.len() != group.rows() {
-                return Ok(None);
+        if !group.is_held() {
+            match group.key_index(key)? {
+                None => return Ok(None),
+                Some(index) if index.is_in_order() => {
+                    return Ok(Some(Merged { part, group, left, order: Order::OfKeys(index) }));
+                }
+                Some(_) => {}
             }
-            Some((keys, rows))
-        };
-        Ok(Some(Merged { part, group, index, left, order }))
+        }
+        let columns = order.columns().into_iter().map(|column| group.read_column(column));
+        let keys = Keys::encode(&columns.collect::<Result<Vec<_>>>()?);
+        let keys = keys.ok_or_else(|| TableError::Unsupported("a key of a type without order".into()))?;
+        let rows = keys.sorted();
+        if rows.len() != group.rows() || !KeyIndex::can_hold(&keys) {
+            return Ok(None);
+        }
+        Ok(Some(Merged { part, group, left, order: Order::Sorted(keys, rows) }))
     }
 }
 
@@ -240,10 +249,10 @@ impl Merged {
     /// How many rows have keys less than one.
     fn place_of(&self, key: &[ColumnId], wanted: &[u8]) -> Result<usize> {
         match &self.order {
-            Some((keys, rows)) => {
+            Order::Sorted(keys, rows) => {
                 Ok(rows.partition_point(|row| keys.get(*row as usize).is_some_and(|key| key < wanted)))
             }
-            None => self.group.rows_before(key, &self.index, wanted),
+            Order::OfKeys(index) => self.group.rows_before(key, index, wanted),
         }
     }
 
@@ -251,11 +260,11 @@ impl Merged {
     fn select(&self, places: Range<usize>) -> Option<Selection> {
         let mut bits = BooleanBufferBuilder::new(self.group.rows());
         match &self.order {
-            Some((_, rows)) => {
+            Order::Sorted(_, rows) => {
                 bits.append_n(self.group.rows(), false);
                 rows[places].iter().for_each(|row| bits.set_bit(*row as usize, true));
             }
-            None => {
+            Order::OfKeys(_) => {
                 bits.append_n(places.start, false);
                 bits.append_n(places.len(), true);
                 bits.append_n(self.group.rows() - places.end, false);
@@ -266,23 +275,31 @@ impl Merged {
     }
 }
 
-/// Keys between which there are about as many rows as go into a row group, by the first keys of blocks.
+/// Keys between which there are about as many rows as go into a row group, each that of the first of some rows.
 fn cuts(merged: &[Merged], rows_max: usize) -> Result<Vec<Vec<u8>>> {
     let mut samples: Vec<(&[u8], usize)> = vec![];
-    for Merged { group, index, left, order, .. } in merged {
-        let share = left.count_set_bits() as f64 / left.len().max(1) as f64;
-        for block in 0..index.blocks() {
-            let rows = index.rows_of(block);
-            let count = match order {
-                Some(_) => (rows.len() as f64 * share) as usize,
-                None => left.slice(rows.start, rows.len()).count_set_bits(),
-            };
-            samples.push((index.first_key(block).map_err(|what| group.bad_index(&what))?, count));
+    for Merged { group, left, order, .. } in merged {
+        match order {
+            Order::OfKeys(index) => {
+                for block in 0..index.blocks() {
+                    let rows = index.rows_of(block);
+                    let count = left.slice(rows.start, rows.len()).count_set_bits();
+                    let first = index.first_key(block).map_err(|what| group.bad_index(&what))?;
+                    samples.push((first, count));
+                }
+            }
+            Order::Sorted(keys, rows) => {
+                let share = left.count_set_bits() as f64 / left.len().max(1) as f64;
+                for rows in rows.chunks(BLOCK_ENTRIES) {
+                    let first = keys.get(rows[0] as usize).unwrap_or_default();
+                    samples.push((first, (rows.len() as f64 * share) as usize));
+                }
+            }
         }
     }
     samples.sort_unstable();
     // A block may go on behind the cut.
-    let most = rows_max - (merged.len() * 64).min(rows_max / 8);
+    let most = rows_max - (merged.len() * BLOCK_ENTRIES).min(rows_max / 8);
     let (mut cuts, mut rows) = (vec![], 0);
     for (key, count) in samples {
         if rows > 0 && rows + count > most {

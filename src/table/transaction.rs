@@ -31,7 +31,7 @@ const HELD_BYTES_MAX: usize = 64 << 20;
 pub struct WriteTransaction {
     storage: Arc<Storage>,
     base: Arc<Snapshot>,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     catalog_changed: bool,
     workspace: Arc<Workspace>,
     /// Those that may still add rows, in the order in which they were begun.
@@ -46,7 +46,7 @@ pub struct WriteTransaction {
 /// What a transaction had done at some moment, to which it can go back.
 #[derive(Debug)]
 pub struct Savepoint {
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     catalog_changed: bool,
     changes: BTreeMap<TableId, Delta>,
 }
@@ -57,7 +57,7 @@ impl WriteTransaction {
         Self {
             storage,
             synchronous,
-            catalog: (*base.catalog).clone(),
+            catalog: Arc::clone(&base.catalog),
             base,
             catalog_changed: false,
             workspace: Arc::new(workspace),
@@ -96,7 +96,7 @@ impl WriteTransaction {
     }
 
     fn change<T>(&mut self, change: impl FnOnce(&mut Catalog) -> Result<T, CatalogError>) -> Result<T> {
-        let changed = change(&mut self.catalog)?;
+        let changed = change(Arc::make_mut(&mut self.catalog))?;
         self.catalog_changed = true;
         self.view = None;
         Ok(changed)
@@ -120,11 +120,7 @@ impl WriteTransaction {
                 let sealed = tables.get(id).cloned().unwrap_or_default();
                 tables.insert(*id, Arc::new(sealed.changed_by(delta)));
             }
-            let catalog = if self.catalog_changed {
-                Arc::new(self.catalog.clone())
-            } else {
-                Arc::clone(&self.base.catalog)
-            };
+            let catalog = Arc::clone(if self.catalog_changed { &self.catalog } else { &self.base.catalog });
             let (root, pin) = (self.base.root.clone(), Arc::clone(&self.base.pin));
             Arc::new(Snapshot::new(catalog, root, tables, pin))
         } else {
@@ -184,7 +180,7 @@ impl WriteTransaction {
     pub fn savepoint(&mut self) -> Result<Savepoint> {
         self.settle()?;
         Ok(Savepoint {
-            catalog: self.catalog.clone(),
+            catalog: Arc::clone(&self.catalog),
             catalog_changed: self.catalog_changed,
             changes: self.changes.clone(),
         })
@@ -209,7 +205,7 @@ impl WriteTransaction {
             let kept = |group: &Arc<FreshGroup>| before.iter().any(|other| Arc::ptr_eq(group, other));
             delta.added().filter(|group| !kept(group)).try_for_each(|group| discard(group))?;
         }
-        self.catalog = savepoint.catalog.clone();
+        self.catalog = Arc::clone(&savepoint.catalog);
         self.catalog_changed = savepoint.catalog_changed;
         self.changes = savepoint.changes.clone();
         self.view = None;
@@ -285,7 +281,7 @@ impl WriteTransaction {
         let strict: Vec<_> =
             table.columns.iter().filter(|c| !c.nullable && was_nullable(c.id)).map(|c| c.id).collect();
         let id = table.id;
-        let before = (self.catalog.clone(), self.catalog_changed);
+        let before = (Arc::clone(&self.catalog), self.catalog_changed);
         self.change(|catalog| catalog.alter_table(table))?;
         if strict.is_empty() {
             return Ok(());
@@ -437,7 +433,7 @@ impl WriteTransaction {
                     return Err(TableError::Conflict(name));
                 }
             }
-            self.catalog = (*current.catalog).clone();
+            self.catalog = Arc::clone(&current.catalog);
         }
         let changes = rebase(&self.base, &current, &self.catalog, self.catalog_changed, changes)?;
         self.base = current;

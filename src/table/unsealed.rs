@@ -84,6 +84,9 @@ impl<'a> Overlay<'a> {
             }
             for Rows { rows, columns } in added {
                 let groups = sealed.sealed_groups();
+                if let Some(definition) = self.base.catalog.table_by_id(table) {
+                    delta.keys = delta.keys.with(definition, delta.rows, rows, &columns);
+                }
                 delta.push(groups, FreshGroup::new(rows, Content::Held(columns)), self.rows_max)?;
             }
         }
@@ -102,7 +105,7 @@ impl<'a> Overlay<'a> {
     ) -> BTreeMap<TableId, Arc<TableData>> {
         let mut tables = self.base.tables.clone();
         for (id, (sealed, delta)) in self.changed {
-            tables.insert(id, Arc::new(make(id, sealed.with_delta(delta))));
+            tables.insert(id, Arc::new(make(id, TableData { delta, ..sealed })));
         }
         tables
     }

@@ -37,8 +37,8 @@ pub use read_view::{DatabaseView, FoundObject, NewPlace, ReadView, SearchPath, p
 pub use reports::{ProfileFormat, Reports};
 pub use result::{Outcome, ResultRows};
 pub use setting_value::format_bytes;
-pub(crate) use settings::dictionary_cache_bytes;
 pub use settings::{NullOrder, Setting, Settings, unknown as unknown_setting};
+pub(crate) use settings::{dictionary_cache_bytes, log_bytes_max};
 pub(super) use transaction::Writer;
 pub(crate) use transaction::wait_to_write;
 pub(in crate::sql) use transaction::{Turn, beside_others};

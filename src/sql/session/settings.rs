@@ -394,6 +394,11 @@ pub(crate) fn dictionary_cache_bytes(memory_limit_bytes: u64) -> usize {
     usize::try_from(memory_limit_bytes / 4).unwrap_or(usize::MAX)
 }
 
+/// Bytes of the log of a database that is opened under a `memory_limit`: what is in it is in memory too.
+pub(crate) fn log_bytes_max(memory_limit_bytes: u64) -> u64 {
+    (memory_limit_bytes / 16).clamp(16 << 20, 64 << 20)
+}
+
 impl Settings {
     /// All settings, by name.
     pub fn list(&self) -> Vec<Setting> {

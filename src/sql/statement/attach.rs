@@ -13,7 +13,7 @@ use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::parser::parse_name;
 use crate::sql::session::{
     Failure, NamedDatabase, Outcome, ReadView, SYSTEM_DATABASE, SearchPath, Session, TEMP_DATABASE,
-    dictionary_cache_bytes, name_of_file, parts,
+    dictionary_cache_bytes, log_bytes_max, name_of_file, parts,
 };
 use crate::table::{Storage, StorageOptions};
 
@@ -76,7 +76,8 @@ pub fn attach(session: &mut Session, attach: &Attach) -> Result<Outcome, Failure
 /// What the options of ATTACH say.
 fn options(session: &Session, given: &[NamedOption]) -> Result<StorageOptions, Failure> {
     let dictionary_cache_bytes = dictionary_cache_bytes(session.settings.memory_limit_bytes);
-    let mut options = StorageOptions { dictionary_cache_bytes, ..StorageOptions::default() };
+    let log_bytes_max = log_bytes_max(session.settings.memory_limit_bytes);
+    let mut options = StorageOptions { dictionary_cache_bytes, log_bytes_max, ..StorageOptions::default() };
     for (name, value) in given {
         let constant = match value {
             Some(Syntax::Identifier(word)) => Scalar::text(&word.value),

@@ -602,10 +602,15 @@ impl TableSnapshot {
             let first = group.first_row();
             group.find_keys(key, probes, &mut |probe, row| rows.push((probe, first + u64::from(row))))
         };
-        let (is_sealed_known, fresh) = before.map_or((false, 0), |before| self.shared_with(before));
-        let new = self.row_group_count() - self.sealed_groups() - fresh;
+        let (is_sealed_known, known) = before.map_or((false, 0), |before| self.shared_with(before));
+        let mut indexed = self.indexed_delta(key);
+        let new = self.row_group_count() - self.sealed_groups() - known;
         for group in self.fresh_groups().take(new) {
+            if indexed.as_ref().is_some_and(|indexed| indexed.has(&group)) {
+                break;
+            }
             look(&group)?;
+            indexed = indexed.map(|indexed| indexed.before(&group));
         }
         if !is_sealed_known && let Some(map) = self.key_map(key)? {
             if probes.order.len() * map.layers() >= self.sealed_groups() * 4 {
@@ -618,6 +623,13 @@ impl TableSnapshot {
                 for group in few.into_values().rev().filter_map(|entry| self.sealed_group(entry)) {
                     look(&group)?;
                 }
+            }
+        }
+        if let Some(indexed) = indexed {
+            let known = self.fresh_rows(known);
+            for (probe, hash) in &probes.order {
+                let found = indexed.find(probes.key(*probe), *hash, known);
+                rows.extend(found.map(|found| (*probe, found.number)));
             }
         }
         self.check_readable()?;
@@ -634,12 +646,22 @@ impl TableSnapshot {
             let row = group.find_key(key, wanted, hash)?;
             Ok(row.map(|row| KeyPlace { group: Arc::new(group), row }))
         };
-        let mut found = None;
+        let (mut found, mut indexed) = (None, self.indexed_delta(key));
         for group in self.fresh_groups() {
+            if indexed.as_ref().is_some_and(|indexed| indexed.has(&group)) {
+                break;
+            }
+            indexed = indexed.map(|indexed| indexed.before(&group));
             found = find(group)?;
             if found.is_some() {
                 break;
             }
+        }
+        if found.is_none()
+            && let Some(place) = indexed.and_then(|indexed| indexed.find(wanted, hash, 0))
+        {
+            let group = self.fresh_group(place.group);
+            found = group.map(|group| KeyPlace { group: Arc::new(group), row: place.row });
         }
         if found.is_none()
             && let Some(map) = self.key_map(key)?

@@ -1,12 +1,15 @@
 //! Finding rows by key.
 //!
 //! Each row group has an index of its own for each key of its table ([`KeyIndex`]): as immutable as its rows, built with
-//! them, and at rest behind the chunks in its extent. A row group in memory builds its own when it is first asked. So
-//! what is found is what the snapshot shows, nothing is shared between versions of a table that could change, and what a
-//! row costs does not depend on how many there are: small row groups merge as the rows do. A key is looked for in all row
-//! groups whose range has it and whose filter does not exclude it, the newest first.
+//! them, and at rest behind the chunks in its extent. A row group in memory builds its own when it is first asked for the
+//! order of its rows. So what is found is what the snapshot shows, and what a row costs does not depend on how many there
+//! are: small row groups merge as the rows do. A key is looked for in all row groups whose range has it and whose filter
+//! does not exclude it, the newest first.
+//!
+//! Rows in memory that are committed are found without that, where no two have the same key ([`DeltaKeys`]).
 
 mod cursor;
+mod delta;
 mod filter;
 mod index;
 mod lookup;
@@ -24,6 +27,8 @@ use crate::column::key::Keys;
 use crate::sync::RwLock;
 
 pub use cursor::{KeyCursor, KeyRange};
+pub(super) use delta::{DeltaKeys, IndexedDelta};
+pub(super) use index::BLOCK_ENTRIES;
 pub(crate) use index::KeyIndex;
 pub use lookup::{KeyPlace, Probes};
 pub(super) use map::{Entry as KeyEntry, KeyMap, KeyMaps};
