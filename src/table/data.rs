@@ -132,9 +132,7 @@ impl TableData {
         let (mut rows, mut index, mut first) = (vec![], 0, 0);
         let mut add = |index: usize, first: u64, known: Option<&DeleteVector>| {
             if let Some(vector) = change.deletes.get(&index) {
-                let new =
-                    vector.bits().set_indices().filter(|row| !known.is_some_and(|k| k.bits().value(*row)));
-                rows.extend(new.map(|row| first + row as u64));
+                rows.extend(vector.since(known).map(|row| first + row as u64));
             }
         };
         for segment in &self.segments {
@@ -176,8 +174,7 @@ impl TableData {
                         Some(was) => Some(Arc::clone(was)),
                         None => group.deletes(pin, table)?,
                     };
-                    let new = was.map_or_else(|| now.bits().clone(), |was| now.bits() & &!was.bits());
-                    rows.extend(new.set_indices().map(|row| first + row as u64));
+                    rows.extend(now.since(was.as_deref()).map(|row| first + row as u64));
                 }
                 (index, first) = (index + 1, first + u64::from(group.entry.rows));
             }
@@ -198,7 +195,7 @@ impl TableData {
         let (mut rows, mut first) = (vec![], self.rows);
         for (index, group) in (self.sealed_groups()..).zip(&self.delta.groups) {
             if let Some(deletes) = self.delta.deletes.get(&index) {
-                rows.extend(deletes.bits().set_indices().map(|row| first + row as u64));
+                rows.extend(deletes.since(None).map(|row| first + row as u64));
             }
             first += u64::from(group.rows());
         }

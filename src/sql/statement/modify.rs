@@ -22,7 +22,9 @@ use crate::exec::source::Source;
 use crate::sql::ast::{Change, ConflictAction, Modify, Statement};
 use crate::sql::bind::expiry::ttl_column;
 use crate::sql::bind::modify::keys::{AddedKey, ForeignKey, UniqueKey};
-use crate::sql::bind::modify::{BoundChange, BoundModify, InsertRows, Target, plain_values};
+use crate::sql::bind::modify::{
+    BoundChange, BoundModify, InsertRows, Target, plain_values, replaces_whole_rows,
+};
 use crate::sql::bind::name::name_in_sql;
 use crate::sql::bind::{Binder, Tables};
 use crate::sql::error::{Result, SqlError};
@@ -177,7 +179,7 @@ fn apply_optimized(
     bound: BoundModify,
     mut ids: ColumnIds,
 ) -> Result<Changed, Failure> {
-    let BoundModify { plan, spec, adds, returning, keys } = bound;
+    let BoundModify { plan, spec, adds, returning, keys, removed: others } = bound;
     let id = target.table.id;
     let appender = if adds { Some(writer.transaction()?.append(id)?) } else { None };
     let context = Arc::new(writer.session().context());
@@ -193,6 +195,11 @@ fn apply_optimized(
     }
     let mut modified = sink.take();
     let returned = std::mem::take(&mut modified.returning);
+    if !others.is_empty() {
+        modified.removed.extend(others);
+        modified.removed.sort_unstable();
+        modified.removed.dedup();
+    }
     if modified.rows > 0 {
         let mut checker = Checker { session: writer.session(), view, target, row_ids: None };
         let rows = |schema: &Schema, batches: &mut Vec<Batch>| {
@@ -548,8 +555,26 @@ fn insert_or_change(
     let (bound, ids) = session.bind(view, |binder| {
         let bound = match &keys[..] {
             [(key, found)] if !nothing => {
-                let key = (key, found.as_deref());
-                binder.bind_upsert(target, source, &given, key, &conflict.action, returning)?
+                let all = Arc::clone(&source);
+                let upsert = || {
+                    let key = (key, found.as_deref());
+                    binder.bind_upsert(target, all, &given, key, &conflict.action, returning)
+                };
+                match found {
+                    // Nothing that the table has of these rows is asked for.
+                    Some(found)
+                        if found.is_empty()
+                            || replaces_whole_rows(target, view.catalog(), &given, key, &conflict.action) =>
+                    {
+                        if matches!(conflict.action, ConflictAction::Update { .. }) {
+                            // What it says must be right all the same.
+                            upsert()?;
+                        }
+                        let added = binder.bind_insert_free(target, source, returning)?;
+                        BoundModify { removed: found.clone(), ..added }
+                    }
+                    _ => upsert()?,
+                }
             }
             _ => binder.bind_insert_free(target, source, returning)?,
         };

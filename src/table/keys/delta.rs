@@ -27,23 +27,34 @@ struct HashIndex(RwLock<Entries>);
 
 #[derive(Default)]
 struct Entries {
-    /// The newest entry of each key.
-    newest: HashTable<u32>,
+    /// Of each key a half of its hash and its newest entry.
+    newest: HashTable<(u32, u32)>,
     all: Vec<Entry>,
     /// The keys, one behind the other.
     bytes: Vec<u8>,
+    /// An entry of the greatest key.
+    greatest: Option<u32>,
     /// Rows that it knows, those without a key among them.
     rows: u32,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
-    hash: u64,
     row: u32,
     /// The entry before with the same key, or [`NONE`].
     older: u32,
     start: u32,
     length: u32,
+}
+
+/// The half of a hash that the table keeps, and what stands there for all of it.
+fn halved(hash: u64) -> (u32, u64) {
+    let half = (hash >> 32) as u32;
+    (half, whole(half))
+}
+
+fn whole(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 impl Entries {
@@ -53,29 +64,30 @@ impl Entries {
     }
 
     fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
-        let is_it = |entry: &u32| self.all[*entry as usize].hash == hash && self.key(*entry) == key;
-        self.newest.find(hash, is_it).copied()
+        let (half, hash) = halved(hash);
+        let is_it = |known: &(u32, u32)| known.0 == half && self.key(known.1) == key;
+        self.newest.find(hash, is_it).map(|(_, entry)| *entry)
     }
 
     fn push(&mut self, row: u32, key: &[u8], hash: u64) {
         let entry = self.all.len() as u32;
-        let older = self.find(key, hash);
-        let (start, length) = match older {
-            Some(older) => (self.all[older as usize].start, self.all[older as usize].length),
-            None => (self.bytes.len() as u32, key.len() as u32),
-        };
-        self.all.push(Entry { hash, row, older: older.unwrap_or(NONE), start, length });
-        let Self { newest, all, bytes, .. } = self;
-        match older {
-            Some(older) => {
-                if let Some(newest) = newest.find_mut(hash, |entry| *entry == older) {
-                    *newest = entry;
-                }
+        // Keys that come in their order are all new.
+        let is_greatest = self.greatest.is_none_or(|greatest| self.key(greatest) < key);
+        let older = if is_greatest { None } else { self.find(key, hash) };
+        let (half, hash) = halved(hash);
+        if let Some(older) = older {
+            let Entry { start, length, .. } = self.all[older as usize];
+            self.all.push(Entry { row, older, start, length });
+            if let Some(newest) = self.newest.find_mut(hash, |known| known.1 == older) {
+                newest.1 = entry;
             }
-            None => {
-                bytes.extend_from_slice(key);
-                newest.insert_unique(hash, entry, |entry| all[*entry as usize].hash);
-            }
+            return;
+        }
+        self.all.push(Entry { row, older: NONE, start: self.bytes.len() as u32, length: key.len() as u32 });
+        self.bytes.extend_from_slice(key);
+        self.newest.insert_unique(hash, (half, entry), |known| whole(known.0));
+        if is_greatest {
+            self.greatest = Some(entry);
         }
     }
 
@@ -108,7 +120,8 @@ impl HashIndex {
         let known = self.0.read();
         let mut entries = Entries { rows: rows.min(known.rows), ..Entries::default() };
         for (at, entry) in (0..).zip(&known.all).take_while(|(_, entry)| entry.row < rows) {
-            entries.push(entry.row, known.key(at), entry.hash);
+            let key = known.key(at);
+            entries.push(entry.row, key, filter::hash(key));
         }
         Self(RwLock::new(entries))
     }

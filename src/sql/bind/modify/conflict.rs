@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::SelectItem;
+use sqlparser::ast::{Expr as Syntax, SelectItem};
 
+use crate::catalog::{Catalog, ColumnDefinition, ConstraintDefinition, ConstraintKind};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::exec::sinks::ModifySpec;
 use crate::exec::source::Source;
-use crate::sql::ast::ConflictAction;
+use crate::sql::ast::{Assignment, ConflictAction};
 use crate::sql::bind::Binder;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::modify::keys::{Changes, UniqueKey, join};
@@ -34,6 +35,49 @@ fn only_rows(plan: LogicalPlan, id: &Column, found: Option<&[u64]>) -> LogicalPl
         Expr::InList { input: Box::new(id.expr()), list, negated: false }
     };
     LogicalPlan::Filter { input: Box::new(plan), predicates: vec![is_one] }
+}
+
+/// Whether an action leaves nothing of the row of the table that has the key of another, so that this is as it would be
+/// added, and no other row depends on which it was.
+pub fn replaces_whole_rows(
+    target: &Target,
+    catalog: &Catalog,
+    given: &[usize],
+    key: &UniqueKey,
+    action: &ConflictAction,
+) -> bool {
+    let table = &target.table;
+    let refers_to_it = |c: &ConstraintDefinition| matches!(&c.kind, ConstraintKind::ForeignKey { table: other, .. } if *other == table.id);
+    if table.constraints.iter().any(refers_to_it) || catalog.referencing(table.id).next().is_some() {
+        return false;
+    }
+    let mut stored = (0..table.columns.len()).filter(|at| table.columns[*at].generated.is_none());
+    match action {
+        ConflictAction::Nothing => false,
+        ConflictAction::Replace => stored.all(|at| given.contains(&at)),
+        ConflictAction::Update { condition: Some(_), .. } => false,
+        ConflictAction::Update { assignments, condition: None } => {
+            // Keys that are equal but not the same are left as they are.
+            let is_same = |at: usize| {
+                let ColumnDefinition { ty, collation, .. } = &table.columns[at];
+                collation.is_none() && (ty.is_integer() || *ty == LogicalType::Varchar)
+            };
+            let is_excluded = |at: usize, value: &Syntax| {
+                let Syntax::CompoundIdentifier(names) = value else { return false };
+                let wanted = ["excluded", &*table.columns[at].name];
+                names.len() == 2 && names.iter().zip(wanted).all(|(n, w)| n.value.eq_ignore_ascii_case(w))
+            };
+            let is_taken = |at: usize| {
+                let name = &table.columns[at].name;
+                let of = |a: &&Assignment| a.column.value.eq_ignore_ascii_case(name);
+                match assignments.iter().find(of) {
+                    Some(assignment) => is_excluded(at, &assignment.value),
+                    None => key.columns.contains(&at) && is_same(at),
+                }
+            };
+            table.column_position("excluded").is_none() && stored.all(is_taken)
+        }
+    }
 }
 
 impl Binder<'_> {

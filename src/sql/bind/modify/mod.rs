@@ -29,6 +29,7 @@ use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Column, LogicalPlan};
 
+pub use conflict::replaces_whole_rows;
 pub use generated::names_in;
 pub use insert::{InsertRows, plain_values};
 pub use target::Target;
@@ -46,6 +47,8 @@ pub struct BoundModify {
     pub returning: Option<Schema>,
     /// What is to be compared with other rows.
     pub keys: KeyChecks,
+    /// The numbers of rows that go, besides those that the plan removes.
+    pub removed: Vec<u64>,
 }
 
 /// A bound statement, or the first part of one.
@@ -67,7 +70,7 @@ impl BoundModify {
     ) -> Self {
         let (returning, exprs) = returning.unzip();
         spec.returning = exprs;
-        Self { plan, spec, adds, returning, keys }
+        Self { plan, spec, adds, returning, keys, removed: vec![] }
     }
 }
 
