@@ -77,7 +77,7 @@ pub fn attach(session: &mut Session, attach: &Attach) -> Result<Outcome, Failure
 fn options(session: &Session, given: &[NamedOption]) -> Result<StorageOptions, Failure> {
     let dictionary_cache_bytes = dictionary_cache_bytes(session.settings.memory_limit_bytes);
     let log_bytes_max = log_bytes_max(session.settings.memory_limit_bytes);
-    let mut options = StorageOptions { dictionary_cache_bytes, log_bytes_max, ..StorageOptions::default() };
+    let mut options = StorageOptions { log_bytes_max, dictionary_cache_bytes, ..StorageOptions::default() };
     for (name, value) in given {
         let constant = match value {
             Some(Syntax::Identifier(word)) => Scalar::text(&word.value),
