@@ -127,6 +127,13 @@ fn what_measurements_have_is_listed_and_counted() {
     ] {
         assert!(db.connect().execute(statement).is_err(), "{statement}");
     }
+    let left = |statement: &str| {
+        db.connect().execute(statement).unwrap();
+        rows(&db, "SHOW SERIES").len()
+    };
+    assert_eq!(left("DROP SERIES FROM cpu WHERE host = 'c'"), 4);
+    assert_eq!(left("DROP MEASUREMENT mem"), 3);
+    assert_eq!(left("DROP MEASUREMENT IF EXISTS mem"), 3);
     let empty = Database::open_in_memory().unwrap();
     assert_eq!(rows(&empty, "SHOW SERIES CARDINALITY"), ["0"]);
     assert_eq!(rows(&empty, "SHOW SERIES EXACT CARDINALITY WHERE host = 'a'"), [""; 0]);

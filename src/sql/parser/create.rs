@@ -411,7 +411,10 @@ pub fn drop(parser: &mut Parser) -> Result<Option<Statement>> {
         let if_exists = if_exists(parser);
         return Ok(Some(Statement::DropSnapshot { name: parser.parse_identifier()?, if_exists }));
     }
-    let Some((kind, words)) = kind(parser, 1) else { return Ok(None) };
+    // A measurement is a table.
+    let is_measurement = peek_words(parser, 1, &["measurement"]);
+    let found = if is_measurement { Some((ObjectKind::Table, 2)) } else { kind(parser, 1) };
+    let Some((kind, words)) = found else { return Ok(None) };
     skip_words(parser, words);
     let if_exists = if_exists(parser);
     let names = parser.parse_comma_separated(|p| p.parse_object_name(false))?;

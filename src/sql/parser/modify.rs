@@ -10,13 +10,15 @@ use crate::sql::ast::{
     Modify, OnConflict, Update,
 };
 use crate::sql::error::{Result, SqlError};
-use crate::sql::lookahead::{self, peek_word, take_word};
+use crate::sql::lookahead::{self, peek_word, peek_words, take_word};
 use crate::sql::parser::Parsed;
 
 /// Whether a statement that changes rows is ahead, possibly behind WITH.
 pub fn is_ahead(parser: &Parser) -> bool {
     match peek_word(parser, 0).as_str() {
         "insert" | "update" | "delete" | "truncate" | "merge" => true,
+        // InfluxQL's word for the deletion of a measurement's rows.
+        "drop" => peek_words(parser, 1, &["series", "from"]),
         "with" => first_word_behind_with(parser).is_some_and(|w| {
             matches!(w, Keyword::INSERT | Keyword::UPDATE | Keyword::DELETE | Keyword::MERGE)
         }),
@@ -67,6 +69,10 @@ pub fn modify(parser: &mut Parser) -> Result<Modify> {
         "insert" => insert(parser)?,
         "update" => update(parser)?,
         "delete" => delete(parser)?,
+        "drop" => {
+            parser.advance_token();
+            delete(parser)?
+        }
         "truncate" => truncate(parser)?,
         "merge" => merge(parser)?,
         _ => parser.expected_ref("INSERT, UPDATE, DELETE or MERGE", parser.get_current_token())?,
