@@ -329,6 +329,9 @@ impl Binder<'_> {
             }
         };
         let value = self.bind_expr(third, cx)?;
+        if let (LogicalType::Varchar, Expr::Literal { value: Scalar::Text(zone), .. }) = (&ty, &value) {
+            Zone::named(zone).map_err(|e| SqlError::binder(e).at(third))?;
+        }
         let value = coerce::assign(value, &ty).map_err(|e| e.at(third))?;
         self.call("time_bucket", vec![width, time, value])
     }

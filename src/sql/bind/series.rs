@@ -579,8 +579,8 @@ impl InWindow<'_, '_, '_> {
         let Some(given) = given else {
             return Err(SqlError::internal("the number of arguments was checked"));
         };
-        match self.binder.bind_constant_as(given, &LogicalType::BigInt, name) {
-            Ok(Scalar::Int(n)) if n > 0 => Ok(i64::try_from(n).unwrap_or(i64::MAX)),
+        match self.binder.bind_constant(given, name) {
+            Ok((Scalar::Int(n), ty)) if n > 0 && ty.is_integer() => Ok(i64::try_from(n).unwrap_or(i64::MAX)),
             _ => Err(SqlError::binder(format!("{name} takes a number of rows greater than zero")).at(given)),
         }
     }
