@@ -489,3 +489,14 @@ fn a_cte_is_kept_where_its_conditions_are_dear_and_no_use_looks_at_a_part_only()
         "some row groups are all that is read"
     );
 }
+
+/// A condition that is the same for all rows of a partition goes below the window, so of several windows each yields few
+/// rows.
+#[test]
+fn conditions_over_partitions_go_below_windows() {
+    let connection = Database::open_in_memory().unwrap().connect();
+    connection.execute("CREATE TABLE t(time TIMESTAMP, host VARCHAR, v INTEGER)").unwrap();
+    let plan = text(&connection, "EXPLAIN SELECT top(v, host, 3) FROM t", 1);
+    let (_, below) = plan.split_once("row_number() FIRST 3").expect(&plan);
+    assert!(below.contains("row_number() FIRST 1") && below.contains("WHERE v IS NOT NULL"), "{plan}");
+}

@@ -4,6 +4,7 @@
 use crate::column::predicate::CompareOp;
 use crate::exec::context::ExecContext;
 use crate::exec::expr::Expr;
+use crate::sql::bind::aggregate::same_expr;
 use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute};
 use crate::sql::optimize::exprs::{
     boolean, cost, is_boolean, is_volatile, rejects_null, same, split_conjunction,
@@ -85,8 +86,10 @@ impl Pushdown<'_> {
                 // Only whole partitions may be missing.
                 let keys: ColumnSet =
                     partition_by.iter().filter_map(crate::sql::optimize::properties::as_column).collect();
-                let (down, stay): (Vec<_>, Vec<_>) =
-                    conditions.into_iter().partition(|c| is_over(c, &keys) && !is_volatile(c));
+                let (down, stay): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|c| {
+                    !is_volatile(c)
+                        && (is_over(c, &keys) || partition_by.iter().any(|key| is_said_by(c, key)))
+                });
                 let input = Box::new(self.push(*input, down));
                 filter(LogicalPlan::Window { input, partition_by, order_by, calls }, stay)
             }
@@ -397,6 +400,15 @@ fn equate_if_never_null(on: &mut [Expr], kind: &JoinType, left: &LogicalPlan, ri
         } else if *op == from && !is_mark && (sides[0] || sides[1]) {
             *op = CompareOp::Eq;
         }
+    }
+}
+
+/// Whether a condition is the same for all rows that have one value of a key: it is the key, or both are about the same
+/// being NULL.
+fn is_said_by(condition: &Expr, key: &Expr) -> bool {
+    match (condition, key) {
+        (Expr::IsNull { input, .. }, Expr::IsNull { input: of, .. }) => same_expr(input, of),
+        _ => same_expr(condition, key),
     }
 }
 
