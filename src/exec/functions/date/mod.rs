@@ -12,6 +12,7 @@ mod named_day;
 mod part;
 mod starts;
 mod strptime;
+mod to_char;
 mod trunc;
 pub(super) mod zoned;
 
@@ -27,6 +28,7 @@ pub(super) fn register(r: &mut Registry) {
     make::register(r);
     format::register(r);
     strptime::register(r);
+    to_char::register(r);
 }
 
 /// English names, Sunday first.
