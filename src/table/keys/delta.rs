@@ -264,6 +264,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::catalog::{ColumnDefinition, ConstraintDefinition, ConstraintKind, SchemaId};
+    use crate::column::types::LogicalType;
 
     fn keys(of: &[Option<u8>]) -> Keys {
         let array = of.iter().map(|key| key.map(|key| format!("key {key}")));
@@ -278,6 +280,45 @@ mod tests {
             false
         });
         rows
+    }
+
+    #[test]
+    fn a_version_that_was_lost_leaves_its_places_to_others() {
+        let mut table = TableDefinition::new(SchemaId(0), "t", vec![]);
+        let text = table.add_column(ColumnDefinition::new("text", LogicalType::Varchar));
+        let column = |keys: &[&str]| {
+            let array: ArrayRef = Arc::new(keys.iter().map(Some).collect::<arrow_array::StringViewArray>());
+            vec![(text, array)]
+        };
+        let with = |keys: &DeltaKeys, before, texts: &[&str]| {
+            keys.with(&table, before, texts.len() as u32, &column(texts))
+        };
+        assert!(with(&DeltaKeys::default(), 0, &["a"]).index(&[text]).is_none(), "no key");
+        let kind = ConstraintKind::Unique { columns: vec![text], primary: true };
+        table.constraints.push(ConstraintDefinition { name: None, kind });
+        let with = |keys: &DeltaKeys, before, texts: &[&str]| {
+            keys.with(&table, before, texts.len() as u32, &column(texts))
+        };
+        let found = |keys: &DeltaKeys, key: &str| {
+            let (index, rows) = keys.index(&[text]).unwrap();
+            let mut found = vec![];
+            index.find(key.as_bytes(), filter::hash(key.as_bytes()), rows, |row| {
+                found.push(row);
+                false
+            });
+            found
+        };
+        let first = with(&DeltaKeys::default(), 0, &["a", "b"]);
+        let lost = with(&first, 2, &["c", "a"]);
+        let next = with(&first, 2, &["d", "b", "a"]);
+        let last = with(&next, 5, &["c"]);
+        let seen = |keys: &DeltaKeys| ["a", "b", "c", "d"].map(|key| found(keys, key));
+        assert_eq!(seen(&first), [vec![0], vec![1], vec![], vec![]]);
+        assert_eq!(seen(&lost), [vec![3, 0], vec![1], vec![2], vec![]]);
+        assert_eq!(seen(&next), [vec![4, 0], vec![3, 1], vec![], vec![2]]);
+        assert_eq!(seen(&last), [vec![4, 0], vec![3, 1], vec![5], vec![2]]);
+        // Of rows of which it has not those before it says nothing.
+        assert_eq!(seen(&with(&first, 3, &["c"])), seen(&first));
     }
 
     proptest! {
