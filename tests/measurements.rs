@@ -255,6 +255,21 @@ fn points_of_one_series_share_it() {
 }
 
 #[test]
+fn names_that_differ_in_case_are_of_one_measurement() {
+    let db = Database::open_in_memory().unwrap();
+    let mut writer = db.point_writer();
+    writer.write(&Point::new("m").tag("t", "a").field("f", 1_i64).at_micros(0)).unwrap();
+    // It does not fit, and is not rounded to fit.
+    assert!(writer.write(&Point::new("M").tag("t", "a").field("f", 2.5).at_micros(1)).is_err());
+    assert!(writer.write(&Point::new("M").tag("t", "a").field("f", "x").at_micros(1)).is_err());
+    writer.write(&Point::new("M").tag("t", "a").field("f", 3_i64).at_micros(2)).unwrap();
+    writer.write(&Point::new("M").tag("t", "a").field("f", 4_i64).at_micros(0)).unwrap();
+    writer.flush().unwrap();
+    assert_eq!(rows(&db, "SELECT f FROM m ORDER BY time"), ["4", "3"]);
+    assert_eq!(rows(&db, "SHOW SERIES"), ["m,t=a"]);
+}
+
+#[test]
 fn an_import_of_nothing_makes_no_database() {
     let dir = Directory::new();
     assert!(Database::find_import_files(dir.path().join("none.lp").to_str().unwrap()).is_err());

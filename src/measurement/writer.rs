@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::catalog::{MAIN_SCHEMA, Object, TableDefinition};
+use crate::catalog::{MAIN_SCHEMA, Object, TableDefinition, fold};
 use crate::column::ROW_GROUP_ROWS;
 use crate::database::Shared;
 use crate::error::Result;
@@ -240,21 +240,29 @@ impl PointWriter {
         if let Some(&index) = self.by_name.get(name) {
             return Ok(index);
         }
+        // Names that differ in case only are of one table, and of one buffer, which knows the types of its fields.
+        let folded = fold(name);
+        if let Some(&index) = self.by_name.get(&*folded) {
+            self.by_name.insert(name.into(), index);
+            return Ok(index);
+        }
         let snapshot = self.shared.storage().snapshot();
         let there = match snapshot.catalog().object(MAIN_SCHEMA, name) {
             Ok(Object::Table(table)) if table.materialized.is_none() => Some(Arc::clone(table)),
             Ok(other) => return Err(format!("\"{name}\" is a {}, not a measurement", other.kind())),
             Err(_) => None,
         };
-        let table = match self.on_their_way.get(name) {
+        let table = match self.on_their_way.get(&*folded) {
             Some(table) if !there.as_ref().is_some_and(|there| has_all_columns(there, table)) => {
                 Some(Arc::clone(table))
             }
             _ => there,
         };
         self.buffers.push(Buffer::new(name, table, if self.buffers.is_empty() { self.largest } else { 0 })?);
-        self.by_name.insert(name.into(), self.buffers.len() - 1);
-        Ok(self.buffers.len() - 1)
+        let index = self.buffers.len() - 1;
+        self.by_name.insert(name.into(), index);
+        self.by_name.insert(folded.into(), index);
+        Ok(index)
     }
 
     /// Makes all points that were taken durable and visible, in one transaction.
@@ -286,7 +294,7 @@ impl PointWriter {
         self.cut += buffers.iter().map(|buffer| buffer.cut).sum::<u64>();
         for buffer in &buffers {
             if let Some(table) = buffer.table_once_written() {
-                self.on_their_way.insert(buffer.name.clone(), table);
+                self.on_their_way.insert(fold(&buffer.name).into(), table);
             }
         }
         Batch { buffers, points }
