@@ -3,6 +3,7 @@
 // These panic where nobody reads any more; see `say`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod allocator;
 mod args;
 mod backup;
 mod bench;
@@ -40,10 +41,8 @@ use crate::say::{Done, Ended};
 use crate::session::{Outcome, Session};
 use crate::subcommands::{SUBCOMMANDS, Subcommand};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::keep_free_memory();
     // Without it, a file that others cut would end the process instead of the statement.
     let _ = fluxdb::catch_sigbus();
     match args::parse() {
