@@ -63,32 +63,47 @@ impl<'a> Overlay<'a> {
     /// Applies a commit.
     ///
     /// # Errors
-    /// It is not one that follows; then the rest is of no use.
+    /// It is not one that follows; then nothing of it is.
     pub(super) fn apply(&mut self, record: LogRecord) -> Result<()> {
-        for TableChange { table, rows_before, deleted, added } in record.tables {
-            let (sealed, delta) = self.changed.entry(table).or_insert_with(|| {
-                let data = self.base.tables.get(&table).cloned().unwrap_or_default();
-                (data.with_delta(Delta::default()), data.delta.clone())
-            });
-            let rows = sealed.rows + delta.rows;
-            if rows != rows_before {
-                let what =
-                    format!("a record of the log is about {rows_before} rows of {table}, which has {rows}");
-                return Err(TableError::Corrupt(what));
-            }
-            let count = deleted.len() as u64;
-            if count > 0 && delta.delete(&self.base.pin, table, sealed, &deleted)? != count {
-                return Err(TableError::Corrupt(format!(
-                    "a record of the log deletes rows of {table} twice"
-                )));
-            }
-            for Rows { rows, columns } in added {
-                let groups = sealed.sealed_groups();
-                if let Some(definition) = self.base.catalog.table_by_id(table) {
-                    delta.keys = delta.keys.with(definition, delta.rows, rows, &columns);
+        let mut before = vec![];
+        let applied = record.tables.into_iter().try_for_each(|change| {
+            let changed = self.changed.get(&change.table);
+            before.push((change.table, changed.map(|(_, delta)| delta.clone())));
+            self.change(change)
+        });
+        if applied.is_err() {
+            for (table, delta) in before.into_iter().rev() {
+                match (self.changed.get_mut(&table), delta) {
+                    (Some(changed), Some(delta)) => changed.1 = delta,
+                    _ => drop(self.changed.remove(&table)),
                 }
-                delta.push(groups, FreshGroup::new(rows, Content::Held(columns)), self.rows_max)?;
             }
+        }
+        applied
+    }
+
+    fn change(&mut self, change: TableChange) -> Result<()> {
+        let TableChange { table, rows_before, deleted, added } = change;
+        let (sealed, delta) = self.changed.entry(table).or_insert_with(|| {
+            let data = self.base.tables.get(&table).cloned().unwrap_or_default();
+            (data.with_delta(Delta::default()), data.delta.clone())
+        });
+        let rows = sealed.rows + delta.rows;
+        if rows != rows_before {
+            let what =
+                format!("a record of the log is about {rows_before} rows of {table}, which has {rows}");
+            return Err(TableError::Corrupt(what));
+        }
+        let count = deleted.len() as u64;
+        if count > 0 && delta.delete(&self.base.pin, table, sealed, &deleted)? != count {
+            return Err(TableError::Corrupt(format!("a record of the log deletes rows of {table} twice")));
+        }
+        for Rows { rows, columns } in added {
+            let groups = sealed.sealed_groups();
+            if let Some(definition) = self.base.catalog.table_by_id(table) {
+                delta.keys = delta.keys.with(definition, delta.rows, rows, &columns);
+            }
+            delta.push(groups, FreshGroup::new(rows, Content::Held(columns)), self.rows_max)?;
         }
         Ok(())
     }
@@ -187,5 +202,32 @@ impl Core {
         }
         self.publish(snapshot);
         Ok(Arc::clone(snapshot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::tests::{create, insert};
+    use crate::table::{Storage, StorageOptions};
+
+    #[test]
+    fn a_commit_that_does_not_follow_leaves_nothing_of_itself() {
+        let storage = Storage::memory(&StorageOptions::default()).unwrap();
+        let tables = ["a", "b", "c"].map(|name| create(&storage, name));
+        tables.iter().for_each(|table| insert(&storage, *table, 0..5));
+        let base = storage.snapshot();
+        let deletes =
+            |table, row, rows_before| TableChange { table, rows_before, deleted: vec![row], added: vec![] };
+        let record = |tables| LogRecord { tables, ..LogRecord::default() };
+        let [a, b, c] = tables;
+        let mut overlay = Overlay::new(&base, 1000);
+        overlay.apply(record(vec![deletes(a, 0, 5)])).unwrap();
+        let bad = record(vec![deletes(a, 1, 5), deletes(b, 1, 5), deletes(c, 1, 4)]);
+        assert!(overlay.apply(bad).is_err());
+        // What it would have deleted is there, and can be.
+        overlay.apply(record(vec![deletes(a, 2, 5), deletes(b, 1, 5)])).unwrap();
+        let left = overlay.tables();
+        assert_eq!(tables.map(|table| left[&table].deleted_rows()), [2, 1, 0]);
     }
 }
