@@ -4,7 +4,6 @@
 use crate::column::predicate::CompareOp;
 use crate::exec::context::ExecContext;
 use crate::exec::expr::Expr;
-use crate::sql::bind::aggregate::same_expr;
 use crate::sql::optimize::columns::{ColumnSet, Substitution, substitute};
 use crate::sql::optimize::exprs::{
     boolean, cost, is_boolean, is_volatile, rejects_null, same, split_conjunction,
@@ -407,8 +406,8 @@ fn equate_if_never_null(on: &mut [Expr], kind: &JoinType, left: &LogicalPlan, ri
 /// being NULL.
 fn is_said_by(condition: &Expr, key: &Expr) -> bool {
     match (condition, key) {
-        (Expr::IsNull { input, .. }, Expr::IsNull { input: of, .. }) => same_expr(input, of),
-        _ => same_expr(condition, key),
+        (Expr::IsNull { input, .. }, Expr::IsNull { input: of, .. }) => same(input, of),
+        _ => same(condition, key),
     }
 }
 
