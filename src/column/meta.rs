@@ -8,6 +8,7 @@ use crate::column::physical::Physical;
 use crate::column::predicate::{Predicate, Prune};
 use crate::column::scalar::Scalar;
 use crate::column::stats::{BOUND_MAX, ChunkStats, flags, get_bound};
+use crate::column::summary::Summary;
 use crate::column::types::LogicalType;
 
 /// A chunk's place and statistics, as the catalog keeps them: 128 bytes, little-endian, alignment 1, to be
@@ -92,6 +93,20 @@ impl ChunkMeta {
             sorted: has(flags::SORTED),
             distinct: has(flags::DISTINCT).then(|| u64::from(self.distinct.get())),
         }
+    }
+
+    /// Sets bounds, sum and distinct count.
+    pub(crate) fn set_stats(&mut self, summary: &Summary, distinct: Option<usize>, physical: Physical) {
+        let mut stats = vec![];
+        let mut found = summary.put(physical, BOUND_MAX, 16, &mut stats);
+        self.min.copy_from_slice(&stats[..BOUND_MAX]);
+        self.max.copy_from_slice(&stats[BOUND_MAX..2 * BOUND_MAX]);
+        self.sum.copy_from_slice(&stats[2 * BOUND_MAX..]);
+        if let Some(distinct) = distinct {
+            found |= flags::DISTINCT;
+            self.distinct = U32::new(distinct as u32);
+        }
+        self.stat_flags = found;
     }
 
     /// What the statistics say about a condition on the column, whose type is `ty`.

@@ -8,8 +8,10 @@
 //! - `layout`: the fixed parts of a chunk, byte by byte. `codec`: how values are written.
 //! - `stored_type`: the type of a chunk whose table is not known any more.
 //! - [`plain`]: a few values as bytes that need not be small or fast to search.
-//! - [`meta`], [`stats`]: what the catalog keeps of a chunk, and what statistics say about a condition.
+//! - [`meta`], [`stats`]: what the catalog keeps of a chunk, and what statistics say about a condition. `array_stats`: those of
+//!   values that are in no chunk.
 
+pub(crate) mod array_stats;
 pub(crate) mod block;
 pub(crate) mod codec;
 #[cfg(test)]
@@ -46,6 +48,7 @@ pub(crate) mod views;
 pub mod words;
 pub mod writer;
 
+pub use array_stats::array_stats;
 pub use codec::Codec;
 pub use describe::{CodecNode, SharedSection};
 pub use dictionary_cache::DictionaryCache;

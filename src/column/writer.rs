@@ -19,7 +19,7 @@ use crate::column::le::{U16, U32, U64};
 use crate::column::meta::ChunkMeta;
 use crate::column::physical::{Physical, sum_width, type_tag};
 use crate::column::sketch::DistinctSketch;
-use crate::column::stats::{BOUND_MAX, flags};
+use crate::column::stats::flags;
 use crate::column::summary::Summary;
 use crate::column::types::LogicalType;
 
@@ -76,7 +76,7 @@ pub fn encode_chunk(array: &ArrayRef, ty: &LogicalType, options: &EncodeOptions)
 }
 
 /// The values of a dictionary-coded array; other arrays as they are.
-fn flatten(array: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn flatten(array: &ArrayRef) -> Result<ArrayRef> {
     let DataType::Dictionary(..) = array.data_type() else { return Ok(Arc::clone(array)) };
     let dictionary = array.as_any_dictionary();
     arrow_select::take::take(dictionary.values(), dictionary.keys(), None)
@@ -169,7 +169,7 @@ impl<'a> ChunkBuilder<'a> {
             blocks: (0..rows).step_by(block_rows).map(block).collect(),
             shared: None,
             children: vec![],
-            sketch: DistinctSketch::default(),
+            sketch: DistinctSketch::for_rows(rows),
             distinct: None,
             memory_len: 0,
             rows,
@@ -313,16 +313,8 @@ impl<'a> ChunkBuilder<'a> {
         }
         let mut summary = all.unwrap_or_default();
         summary.sorted &= self.null_count == 0;
-        let mut stats = vec![];
-        let mut found = summary.put(self.physical, BOUND_MAX, 16, &mut stats);
-        meta.min.copy_from_slice(&stats[..BOUND_MAX]);
-        meta.max.copy_from_slice(&stats[BOUND_MAX..2 * BOUND_MAX]);
-        meta.sum.copy_from_slice(&stats[2 * BOUND_MAX..]);
-        if let Some(distinct) = self.distinct.or_else(|| self.sketch.estimate(self.rows - self.null_count)) {
-            found |= flags::DISTINCT;
-            meta.distinct = U32::new(distinct as u32);
-        }
-        meta.stat_flags = found;
+        let distinct = self.distinct.or_else(|| self.sketch.estimate(self.rows - self.null_count));
+        meta.set_stats(&summary, distinct, self.physical);
     }
 
     /// If all blocks are the same constant, leaves one that stands for all. Returns whether it did.

@@ -25,7 +25,7 @@ use crate::table::log_record::Rows;
 use crate::table::numbering::Numbering;
 use crate::table::pin::Pin;
 use crate::table::row_group::KnownKeys;
-use crate::table::statistics::ColumnStatistics;
+use crate::table::statistics::{Accumulator, ColumnStatistics};
 
 /// A version of a table's rows: immutable, and shared by all snapshots that have it.
 #[derive(Debug, Default)]
@@ -410,19 +410,34 @@ pub(super) struct Segment {
     /// What the directory says about it.
     pub(super) reference: SegmentRef,
     groups: OnceLock<Vec<Arc<Group>>>,
+    /// What was asked for of its columns. Versions of a table share it, as long as it stays as it is.
+    statistics: RwLock<HashMap<ColumnId, Arc<Accumulator>>>,
 }
 
 impl Segment {
     /// A segment yet to be loaded.
     fn new(reference: SegmentRef) -> Self {
-        Self { reference, groups: OnceLock::new() }
+        Self { reference, groups: OnceLock::new(), statistics: RwLock::default() }
     }
 
     /// A segment that was just written.
     pub(super) fn with_groups(slot: SlotId, groups: Vec<Arc<Group>>) -> Self {
         let rows = groups.iter().map(|group| u64::from(group.entry.rows)).sum();
         let reference = SegmentRef { slot, rows, row_groups: groups.len() as u32 };
-        Self { reference, groups: OnceLock::from(groups) }
+        Self { reference, groups: OnceLock::from(groups), statistics: RwLock::default() }
+    }
+
+    /// What is known of a column, deleted rows among the others; `make` looks at its row groups.
+    pub(super) fn statistics(
+        &self,
+        column: ColumnId,
+        make: impl FnOnce() -> Result<Accumulator>,
+    ) -> Result<Arc<Accumulator>> {
+        if let Some(statistics) = self.statistics.read().get(&column) {
+            return Ok(Arc::clone(statistics));
+        }
+        let statistics = Arc::new(make()?);
+        Ok(Arc::clone(self.statistics.write().entry(column).or_insert(statistics)))
     }
 
     /// Its row groups; read at the first call.

@@ -6,8 +6,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{BinaryViewType, ByteViewType, StringViewType};
 use arrow_array::{Array, ArrayRef, new_null_array};
 
-use crate::catalog::{ColumnId, TableDefinition};
-use crate::column::{ChunkMeta, ChunkReader, EncodedChunk, encode_chunk};
+use crate::catalog::{ColumnDefinition, ColumnId, TableDefinition};
+use crate::column::{ChunkMeta, ChunkReader, ChunkStats, EncodedChunk, array_stats, encode_chunk};
 use crate::sync::Mutex;
 use crate::table::decode::{concat, read_rows};
 use crate::table::encode::{EncodedGroup, encode_options};
@@ -36,6 +36,8 @@ pub(super) struct FreshGroup {
     content: Content,
     /// Made when first asked for, by the place of the column in the content.
     chunks: Box<[OnceLock<Chunk>]>,
+    /// Likewise, of rows in memory: most of them are sealed without ever having been chunks.
+    stats: Box<[OnceLock<ChunkStats>]>,
     indexes: IndexCache,
     /// By key: of the row groups that it is made of the rows, and what index was known. Gone once its own is made.
     parts: Mutex<Vec<(Box<[ColumnId]>, IndexedParts)>>,
@@ -78,7 +80,8 @@ impl FreshGroup {
             Content::Written(placed, _) => placed.chunks.len(),
         };
         let chunks = (0..columns).map(|_| OnceLock::new()).collect();
-        Self { rows, content, chunks, indexes: IndexCache::default(), parts: Mutex::default() }
+        let stats = (0..columns).map(|_| OnceLock::new()).collect();
+        Self { rows, content, chunks, stats, indexes: IndexCache::default(), parts: Mutex::default() }
     }
 
     /// How many rows it has, deleted ones among them.
@@ -128,6 +131,30 @@ impl FreshGroup {
             }
         };
         Ok(Some(cell.get_or_init(|| chunk)))
+    }
+
+    /// How many NULLs a column has; `None` if it came later.
+    pub(super) fn null_count(&self, column: ColumnId) -> Option<u64> {
+        let position = self.position(column)?;
+        Some(match &self.content {
+            Content::Held(columns) => columns[position].1.logical_null_count() as u64,
+            Content::Written(placed, _) => placed.chunks[position].1.null_count.get().into(),
+        })
+    }
+
+    /// What is known of a column of its table; `None` if the column came later.
+    pub(super) fn chunk_stats(&self, table: &TableDefinition, column: usize) -> Result<Option<ChunkStats>> {
+        let ColumnDefinition { id, ty, .. } = &table.columns[column];
+        let Some(position) = self.position(*id) else { return Ok(None) };
+        let columns = match &self.content {
+            Content::Written(placed, _) => return Ok(Some(placed.chunks[position].1.stats(ty))),
+            Content::Held(columns) => columns,
+        };
+        if let Some(stats) = self.stats[position].get() {
+            return Ok(Some(stats.clone()));
+        }
+        let stats = array_stats(&columns[position].1, ty)?;
+        Ok(Some(self.stats[position].get_or_init(|| stats).clone()))
     }
 
     /// The index of its rows by a key; `None` if there cannot be one.

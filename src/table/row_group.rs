@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, new_null_array};
 use arrow_buffer::BooleanBuffer;
 
 use crate::catalog::{ColumnId, TableDefinition};
-use crate::column::{ChunkMeta, ChunkPlace, ChunkReader};
+use crate::column::{ChunkMeta, ChunkPlace, ChunkReader, ChunkStats};
 use crate::pager::{Extent, PageId, PagerError};
 use crate::table::data::Group;
 use crate::table::decode::read_rows;
@@ -180,6 +180,32 @@ impl RowGroup {
             }
         }
         Ok(&self.absent(column)?.meta)
+    }
+
+    /// What is known of the table's column at that position. Rows in memory are not encoded for it.
+    ///
+    /// # Panics
+    /// If the table has no such column.
+    pub fn chunk_stats(&self, column: usize) -> Result<ChunkStats> {
+        if let Source::Fresh(group) = &self.source
+            && let Some(stats) = group.chunk_stats(&self.definition, column)?
+        {
+            return Ok(stats);
+        }
+        Ok(self.chunk_meta(column)?.stats(&self.definition.columns[column].ty))
+    }
+
+    /// How many NULLs it has in the table's column at that position, which costs less than all its statistics.
+    ///
+    /// # Panics
+    /// If the table has no such column.
+    pub fn null_count(&self, column: usize) -> Result<u64> {
+        if let Source::Fresh(group) = &self.source
+            && let Some(nulls) = group.null_count(self.definition.columns[column].id)
+        {
+            return Ok(nulls);
+        }
+        Ok(self.chunk_meta(column)?.null_count.get().into())
     }
 
     /// The reader of that chunk; the same one for all queries, so that what is verified once stays so.

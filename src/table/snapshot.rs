@@ -253,7 +253,7 @@ impl TableSnapshot {
     /// If the table has no such column.
     pub(super) fn has_nulls(&self, column: usize) -> Result<bool> {
         for row_group in self.row_groups()? {
-            if row_group.chunk_meta(column)?.null_count.get() == 0 {
+            if row_group.null_count(column)? == 0 {
                 continue;
             }
             let Some(deletes) = row_group.deletes()? else { return Ok(true) };
@@ -268,6 +268,38 @@ impl TableSnapshot {
         Ok(false)
     }
 
+    /// How many NULLs a column has, deleted rows counted as well.
+    ///
+    /// # Panics
+    /// If the table has no such column.
+    pub fn null_count(&self, column: usize) -> Result<u64> {
+        let ColumnDefinition { id, .. } = &self.definition.columns[column];
+        if let Some(statistics) = self.data.statistics.read().get(id) {
+            return Ok(statistics.null_count);
+        }
+        let (sealed, rest) = self.sealed_statistics(column)?;
+        let mut nulls = sealed.nulls();
+        for row_group in rest {
+            nulls += row_group.null_count(column)?;
+        }
+        Ok(nulls)
+    }
+
+    /// What is known of a column of the sealed row groups, and the others.
+    fn sealed_statistics(&self, column: usize) -> Result<(Accumulator, &[Arc<RowGroup>])> {
+        let id = self.definition.columns[column].id;
+        let (mut sealed, mut rest) = (Accumulator::default(), self.row_groups()?);
+        for segment in &self.data.segments {
+            let Some(groups) = rest.split_off(..segment.reference.row_groups as usize) else { break };
+            sealed.append(&*segment.statistics(id, || {
+                let mut part = Accumulator::default();
+                groups.iter().try_for_each(|group| group.chunk_stats(column).map(|stats| part.add(stats)))?;
+                Ok(part)
+            })?);
+        }
+        Ok((sealed, rest))
+    }
+
     /// What is known of a column of the whole table, or of [`ROW_ID`]. The first call looks at the statistics of
     /// each of its chunks, so it costs something on a table that nobody has touched since the database was opened.
     /// Deleted rows are counted as well, and then no bound is said to be exact.
@@ -278,13 +310,13 @@ impl TableSnapshot {
         if column == ROW_ID {
             return Ok(Arc::new(ColumnStatistics::of_row_ids(self.data.all_rows())));
         }
-        let ColumnDefinition { id, ty, .. } = &self.definition.columns[column];
+        let ColumnDefinition { id, .. } = &self.definition.columns[column];
         if let Some(statistics) = self.data.statistics.read().get(id) {
             return Ok(Arc::clone(statistics));
         }
-        let mut whole = Accumulator::default();
-        for row_group in self.row_groups()? {
-            whole.add(row_group.chunk_meta(column)?.stats(ty));
+        let (mut whole, rest) = self.sealed_statistics(column)?;
+        for row_group in rest {
+            whole.add(row_group.chunk_stats(column)?);
         }
         let mut statistics = whole.finish();
         if self.deleted_rows() > 0 {

@@ -32,7 +32,7 @@ impl TableSnapshot {
     /// From which time to which its rows are.
     fn times(&self, group: &RowGroup, time: Option<usize>) -> Result<TimeRange> {
         let Some(time) = time else { return Ok(ALL_TIME) };
-        let stats = group.chunk_meta(time)?.stats(&self.definition().columns[time].ty);
+        let stats = group.chunk_stats(time)?;
         let ticks = |value: Option<Scalar>| match value {
             Some(Scalar::Int(ticks)) => i64::try_from(ticks).ok(),
             _ => None,

@@ -39,7 +39,7 @@ impl ColumnStatistics {
 }
 
 /// Puts chunks together, in the order of the rows.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Accumulator {
     total: ColumnStatistics,
     /// A chunk with values had no minimum or maximum: then there is none for the whole.
@@ -51,51 +51,71 @@ pub(super) struct Accumulator {
     chunks: u64,
     /// Neighbours whose ranges do not overlap.
     apart: u64,
+    first: Option<(Scalar, Scalar)>,
     last: Option<(Scalar, Scalar)>,
 }
 
 impl Accumulator {
     /// Adds the next chunk.
     pub(super) fn add(&mut self, chunk: ChunkStats) {
-        let total = &mut self.total;
-        total.rows += chunk.rows;
-        total.null_count += chunk.nulls;
-        if chunk.nulls >= chunk.rows {
-            return;
-        }
-        self.chunks += 1;
-        match chunk.distinct {
-            Some(distinct) => {
-                let distinct = distinct.max(1);
-                self.distinct_most = self.distinct_most.max(distinct);
-                self.distinct_sum = self.distinct_sum.saturating_add(distinct);
-            }
-            None => self.distinct_unknown = true,
-        }
-        if let (Some(min), Some(max)) = (&chunk.min, &chunk.max) {
-            if let Some((last_min, last_max)) = &self.last {
-                let above = min.compare(last_max) != Some(Ordering::Less);
-                let below = max.compare(last_min) != Some(Ordering::Greater);
-                self.apart += u64::from(above || below);
-            }
-            self.last = Some((min.clone(), max.clone()));
-        }
-        match chunk.min {
-            None => self.min_unknown = true,
-            Some(min) => {
-                if total.min.as_ref().is_none_or(|least| min.compare(least) == Some(Ordering::Less)) {
-                    (total.min, total.min_exact) = (Some(min), chunk.min_exact);
+        let mut next = Self::default();
+        (next.total.rows, next.total.null_count) = (chunk.rows, chunk.nulls);
+        if chunk.nulls < chunk.rows {
+            next.chunks = 1;
+            match chunk.distinct {
+                Some(distinct) => {
+                    next.distinct_most = distinct.max(1);
+                    next.distinct_sum = next.distinct_most;
                 }
+                None => next.distinct_unknown = true,
             }
+            next.first = chunk.min.clone().zip(chunk.max.clone());
+            next.last.clone_from(&next.first);
+            (next.min_unknown, next.max_unknown) = (chunk.min.is_none(), chunk.max.is_none());
+            (next.total.min, next.total.min_exact) = (chunk.min, chunk.min_exact);
+            (next.total.max, next.total.max_exact) = (chunk.max, chunk.max_exact);
         }
-        match chunk.max {
-            None => self.max_unknown = true,
-            Some(max) => {
-                if total.max.as_ref().is_none_or(|most| max.compare(most) == Some(Ordering::Greater)) {
-                    (total.max, total.max_exact) = (Some(max), chunk.max_exact);
-                }
-            }
+        self.append(&next);
+    }
+
+    /// Adds the chunks that follow.
+    pub(super) fn append(&mut self, next: &Self) {
+        let (total, more) = (&mut self.total, &next.total);
+        total.rows += more.rows;
+        total.null_count += more.null_count;
+        self.chunks += next.chunks;
+        self.distinct_most = self.distinct_most.max(next.distinct_most);
+        self.distinct_sum = self.distinct_sum.saturating_add(next.distinct_sum);
+        self.distinct_unknown |= next.distinct_unknown;
+        self.min_unknown |= next.min_unknown;
+        self.max_unknown |= next.max_unknown;
+        self.apart += next.apart;
+        if let (Some((last_min, last_max)), Some((min, max))) = (&self.last, &next.first) {
+            let above = min.compare(last_max) != Some(Ordering::Less);
+            let below = max.compare(last_min) != Some(Ordering::Greater);
+            self.apart += u64::from(above || below);
         }
+        if self.first.is_none() {
+            self.first.clone_from(&next.first);
+        }
+        if next.last.is_some() {
+            self.last.clone_from(&next.last);
+        }
+        if let Some(min) = &more.min
+            && total.min.as_ref().is_none_or(|least| min.compare(least) == Some(Ordering::Less))
+        {
+            (total.min, total.min_exact) = (Some(min.clone()), more.min_exact);
+        }
+        if let Some(max) = &more.max
+            && total.max.as_ref().is_none_or(|most| max.compare(most) == Some(Ordering::Greater))
+        {
+            (total.max, total.max_exact) = (Some(max.clone()), more.max_exact);
+        }
+    }
+
+    /// NULLs.
+    pub(super) fn nulls(&self) -> u64 {
+        self.total.null_count
     }
 
     /// The whole.
@@ -176,6 +196,25 @@ mod tests {
         let mut all = Accumulator::default();
         chunks.into_iter().for_each(|chunk| all.add(chunk));
         all.finish()
+    }
+
+    #[test]
+    fn parts_together_are_what_their_chunks_are() {
+        let nulls = ChunkStats { rows: 5, nulls: 5, ..ChunkStats::default() };
+        let unknown = ChunkStats { min: None, distinct: None, ..chunk(10, 0, 0, 1) };
+        let chunks = [chunk(9, 3, 9, 4), nulls, chunk(9, 9, 40, 4), chunk(9, 5, 60, 9), unknown];
+        for most in 1..=chunks.len() {
+            let expected = whole(chunks[..most].iter().cloned());
+            for cut in 0..=most {
+                let mut parts = [Accumulator::default(), Accumulator::default()];
+                for (at, chunk) in chunks[..most].iter().enumerate() {
+                    parts[usize::from(at >= cut)].add(chunk.clone());
+                }
+                let [mut first, second] = parts;
+                first.append(&second);
+                assert_eq!(first.finish(), expected, "{cut} of {most}");
+            }
+        }
     }
 
     #[test]

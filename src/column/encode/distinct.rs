@@ -35,7 +35,7 @@ pub(super) fn find<'a>(
     let mut strings: Vec<&[u8]> = vec![];
     let mut codes = vec![0_i64; views.len()];
     let mut recent = Recent::new();
-    let mut sketch = DistinctSketch::default();
+    let mut sketch = DistinctSketch::for_rows(views.len());
     let (mut seen, mut given_up) = (0_usize, false);
     for block in builder.blocks.iter().filter(|b| !b.all_null()) {
         // In clustered data most rows have the string of the row before.

@@ -63,10 +63,7 @@ fn widen(data: &ArrayData, shape: Shape, signed: bool) -> Vec<i64> {
 
 /// Adds a number to a sketch.
 fn sketch<D: Domain>(sketch: &mut DistinctSketch, values: &[D]) {
-    for v in values {
-        let v = v.wide();
-        sketch.add_u64((v as u64) ^ ((v >> 64) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    }
+    values.iter().for_each(|v| sketch.add_i128(v.wide()));
 }
 
 /// Encodes whole numbers.

@@ -43,7 +43,8 @@ const ROWS_BESIDE_MAX: usize = 1_000;
 /// Changes the rows of a table. `plans` has what the statement keeps, if it runs several times.
 pub fn run(session: &mut Session, statement: &Modify, plans: Option<&PlanCache>) -> Result<Outcome, Failure> {
     let has_values = has_values(statement);
-    let plans = plans.filter(|_| has_values);
+    let is_of_rows = matches!(statement.change, Change::Update(_) | Change::Delete { .. });
+    let plans = plans.filter(|_| has_values || (is_of_rows && statement.with.is_empty()));
     let outcome = if has_values && !session.is_in_transaction() {
         beside_others(|turn| run_at(session, statement, plans, turn))?
     } else {
@@ -79,7 +80,7 @@ fn run_at(
         Change::Merge(_) => "merge into",
     };
     let target = Target::find(&view, &statement.table, statement.alias.as_ref(), verb)?;
-    let kept = plans.and_then(|plans| plans.insert(writer.session_mut(), &view, statement, &target));
+    let kept = plans.and_then(|plans| plans.change(writer.session_mut(), &view, statement, &target));
     let changed = if let Some((bound, ids)) = kept {
         apply_optimized(&mut writer, &view, &target, bound, ids)?
     } else {

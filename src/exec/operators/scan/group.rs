@@ -101,7 +101,7 @@ fn row_id_stats(first: u64, rows: usize) -> ChunkStats {
 fn group_stats(scan: &TableScan, group: &RowGroup, column: usize) -> Result<ChunkStats> {
     match scan.columns[column] {
         ROW_ID => Ok(row_id_stats(group.first_row(), group.rows())),
-        column => Ok(group.chunk_meta(column)?.stats(&scan.table.definition().columns[column].ty)),
+        column => Ok(group.chunk_stats(column)?),
     }
 }
 

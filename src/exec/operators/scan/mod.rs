@@ -92,11 +92,10 @@ fn bound_order(
         }
         return Ok(Some(order));
     }
-    let ty = &table.definition().columns[column].ty;
     let mut ends = vec![];
     let groups = table.row_groups()?;
     for visit in visits {
-        let stats = groups[visit.group].chunk_meta(column)?.stats(ty);
+        let stats = groups[visit.group].chunk_stats(column)?;
         ends.push(if descending { stats.max } else { stats.min });
     }
     order.sort_by(|&a, &b| match (&ends[a as usize], &ends[b as usize]) {

@@ -79,10 +79,9 @@ fn is_summed(ty: &LogicalType) -> bool {
 
 /// The exact sum of a column and the number of its values, if the statistics of all chunks know them.
 fn sum_and_count(table: &Arc<TableSnapshot>, column: usize) -> Result<Option<(i128, u64)>> {
-    let ty = &table.definition().columns[column].ty;
     let (mut total, mut count) = (0i128, 0);
     for group in table.row_groups()? {
-        let stats = group.chunk_meta(column)?.stats(ty);
+        let stats = group.chunk_stats(column)?;
         if stats.nulls == stats.rows {
             continue;
         }

@@ -10,47 +10,46 @@
 //!   and it is never made of statements that the time, a variable or the rows of a table have become part of
 //!   ([`Uses`](crate::sql::bind::Uses)).
 //! - A literal may take the type of what is around it, by its value; a parameter's value differs from run to run. So
-//!   all parameters must stand where their type alone decides ([`is_settled`]).
+//!   all parameters must stand where their type alone decides ([`settled`]).
 //! - Of the rows of its tables the optimizer may take for certain only which columns have no NULL
 //!   (`optimize::properties`), which is looked at again, as is whether their number is of the same order. The plan has
 //!   tables without their rows, so that it keeps nothing in the file.
 //! - It must not be much worse than a plan for known values.
 //!
-//! An INSERT whose rows are VALUES keeps what it was bound to in the same way, if each of its parameters is a value by
-//! itself: that is cast to the column's type, whatever it is.
+//! An UPDATE, a DELETE and an INSERT whose rows are VALUES keep what they were bound to in the same way. A parameter may then
+//! also be the value of a column by itself: that is cast to the column's type, whatever it is.
+
+mod changes;
+mod open_values;
+mod tables;
 
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use sqlparser::ast::Query;
 
-use crate::catalog::{Catalog, TableId};
+use crate::catalog::Catalog;
 use crate::column::types::LogicalType;
-use crate::exec::context::ExecContext;
-use crate::exec::eval::evaluate_constant;
-use crate::exec::expr::Expr;
 use crate::exec::plan::Plan;
 use crate::sql::ast::Modify;
-use crate::sql::bind::modify::{BoundChange, BoundModify, Target};
+use crate::sql::bind::modify::{BoundModify, Target};
 use crate::sql::optimize::estimate::{Estimate, estimate_operator};
-use crate::sql::optimize::exprs::is_constant;
 use crate::sql::optimize::simplify::simplify_plan;
 use crate::sql::plan::{ColumnIds, LogicalPlan};
 use crate::sql::session::databases::NamedDatabase;
-use crate::sql::session::{DatabaseView, Failure, Parameters, ReadView, Session, Settings};
-use crate::sql::{parameter, physical, statement};
-use crate::table::TableSnapshot;
+use crate::sql::session::{DatabaseView, Failure, ReadView, Session, Settings};
+use crate::sql::{physical, statement};
+use changes::KeptChange;
+use open_values::{put_values, settled};
+use tables::{FEW_ROWS, KeptTables};
 
-/// A plan is made anew when a table has so many times more or fewer rows than when it was made.
-const GROWTH: u64 = 4;
-/// Differences of so many rows do not matter.
-const FEW_ROWS: u64 = 4_096;
+pub(in crate::sql) use changes::has_its_rows;
 
 /// What a prepared statement keeps, if there is something to keep.
 #[derive(Debug, Default)]
 pub struct PlanCache {
     query: Mutex<State<Kept>>,
-    insert: Mutex<State<KeptInsert>>,
+    change: Mutex<State<KeptChange>>,
 }
 
 #[derive(Debug, Default)]
@@ -114,47 +113,7 @@ impl Basis {
 #[derive(Debug)]
 struct Kept {
     plan: LogicalPlan,
-    /// Its tables, in the order of [`tables_mut`].
-    tables: Vec<KeptTable>,
-}
-
-#[derive(Debug)]
-struct KeptTable {
-    /// The database, by its place in the view.
-    database: usize,
-    id: TableId,
-    rows: u64,
-    /// Columns that may have NULLs and have none.
-    without_nulls: Vec<usize>,
-}
-
-impl KeptTable {
-    /// `None` if the table is not one of the view's, or is that of a snapshot as well as that of now.
-    fn of(table: &Arc<TableSnapshot>, view: &ReadView) -> Option<Self> {
-        let id = table.id();
-        let is_it = |found: Arc<TableSnapshot>| Arc::ptr_eq(&found, table);
-        let mut holders =
-            (0..view.databases().len()).filter(|i| view.databases()[*i].table(id).is_ok_and(is_it));
-        let database = holders.next().filter(|_| holders.next().is_none())?;
-        // All, not just those that are read: where count(x) became count(*), x is not read.
-        let columns = table.definition().columns.iter().enumerate();
-        let nullable = columns.filter(|(_, c)| c.nullable).map(|(position, _)| position);
-        let without_nulls = nullable.filter(|p| has_no_nulls(table, *p)).collect();
-        Some(Self { database, id, rows: table.rows(), without_nulls })
-    }
-
-    /// The table as it is now, if the plan still fits it.
-    fn now(&self, view: &ReadView) -> Option<Arc<TableSnapshot>> {
-        let table = view.databases().get(self.database)?.table(self.id).ok()?;
-        let (few, many) = (table.rows().min(self.rows), table.rows().max(self.rows));
-        let fits = many <= few.saturating_mul(GROWTH).saturating_add(FEW_ROWS)
-            && self.without_nulls.iter().all(|p| has_no_nulls(&table, *p));
-        fits.then_some(table)
-    }
-}
-
-fn has_no_nulls(table: &TableSnapshot, position: usize) -> bool {
-    table.column_stats(position).is_ok_and(|s| s.null_count == 0)
+    tables: KeptTables,
 }
 
 impl PlanCache {
@@ -196,19 +155,23 @@ impl PlanCache {
         Ok(plan_now(session, view, query)?.0)
     }
 
-    /// What an INSERT of VALUES is bound to, with the values that its parameters have now, and its plan optimized. `None`
-    /// if it is to be bound for its values alone.
-    pub(in crate::sql) fn insert(
+    /// What a statement that changes rows is bound to, with the values that its parameters have now, and its plan optimized.
+    /// `None` if it is to be bound for its values alone.
+    pub(in crate::sql) fn change(
         &self,
         session: &mut Session,
         view: &ReadView,
         statement: &Modify,
         target: &Target,
     ) -> Option<(BoundModify, ColumnIds)> {
-        let mut state = self.insert.lock();
+        let mut state = self.change.lock();
         match &*state {
             State::Kept(basis, kept) if basis.holds_with_nulls(session, view) => {
-                return kept.bound(session);
+                if let Some(bound) = kept.bound(session, view) {
+                    return Some(bound);
+                }
+                *state = State::New;
+                return None;
             }
             State::Unfit(basis) if basis.holds_with_nulls(session, view) => return None,
             _ => {}
@@ -218,73 +181,14 @@ impl PlanCache {
             *state = State::Ran(basis, 0.0);
             return None;
         }
-        let Some(kept) = KeptInsert::of(session, view, statement, target) else {
+        let Some(kept) = KeptChange::of(session, view, statement, target) else {
             *state = State::Unfit(basis);
             return None;
         };
-        let bound = kept.bound(session);
+        let bound = kept.bound(session, view);
         *state = State::Kept(basis, kept);
         bound
     }
-}
-
-/// An INSERT of VALUES without those of its parameters.
-#[derive(Debug)]
-struct KeptInsert {
-    bound: BoundModify,
-    ids: ColumnIds,
-}
-
-impl KeptInsert {
-    fn of(session: &mut Session, view: &ReadView, statement: &Modify, target: &Target) -> Option<Self> {
-        session.parameters.set_open(true);
-        let bound = session.bind(view, |binder| {
-            let bound = binder.bind_modify(statement, target)?;
-            let uses = binder.env.uses;
-            Ok((bound, std::mem::take(&mut binder.ids), uses.moment.get(), uses.open_parameters.get()))
-        });
-        session.parameters.set_open(false);
-        let (BoundChange::Whole(mut bound), mut ids, is_of_the_moment, parameters) = bound.ok()? else {
-            return None;
-        };
-        if is_of_the_moment || !has_its_rows(&bound.plan) || values_of(&bound.plan) != parameters {
-            return None;
-        }
-        bound.plan = session.optimize(bound.plan, &mut ids).ok()?;
-        has_its_rows(&bound.plan).then_some(Self { bound: *bound, ids })
-    }
-
-    fn bound(&self, session: &Session) -> Option<(BoundModify, ColumnIds)> {
-        let (mut bound, context) = (self.bound.clone(), session.context());
-        put_values(&mut bound.plan, &session.parameters, &context)?;
-        simplify_plan(&mut bound.plan, &context);
-        Some((bound, self.ids.clone()))
-    }
-}
-
-/// Whether a plan is of rows that it has itself.
-pub(in crate::sql) fn has_its_rows(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Values { .. } | LogicalPlan::Project { .. } | LogicalPlan::Union { .. })
-        && plan.inputs().into_iter().all(has_its_rows)
-}
-
-/// How many parameters of a plan are values of its rows, as they are or cast.
-fn values_of(plan: &LogicalPlan) -> usize {
-    let here = match plan {
-        LogicalPlan::Values { rows, .. } => {
-            let values = rows.iter().flatten();
-            values.filter(|value| parameter::name_of(without_casts(value)).is_some()).count()
-        }
-        _ => 0,
-    };
-    here + plan.inputs().into_iter().map(values_of).sum::<usize>()
-}
-
-fn without_casts(mut expr: &Expr) -> &Expr {
-    while let Expr::Cast { input, .. } = expr {
-        expr = input;
-    }
-    expr
 }
 
 /// A plan for the values that are known, and its cost.
@@ -310,14 +214,10 @@ impl Kept {
             return None;
         }
         let mut plan = session.optimize(plan, &mut ids).ok()?;
-        if !can_be_kept(&plan, parameters > 0) || cost(&plan).1 > 2.0 * least + FEW_ROWS as f64 {
+        if !can_be_kept(&plan, parameters > 0) || !is_about_as_good(cost(&plan).1, least) {
             return None;
         }
-        let mut tables = vec![];
-        for table in tables_mut(&mut plan) {
-            tables.push(KeptTable::of(table, view)?);
-            *table = Arc::new(table.without_rows());
-        }
+        let tables = KeptTables::take(&mut plan, view)?;
         Some(Self { plan, tables })
     }
 
@@ -325,9 +225,8 @@ impl Kept {
     /// fits.
     fn plan(&self, session: &Session, view: &ReadView) -> Result<Option<Plan>, Failure> {
         let mut plan = self.plan.clone();
-        for (table, kept) in tables_mut(&mut plan).into_iter().zip(&self.tables) {
-            let Some(now) = kept.now(view) else { return Ok(None) };
-            *table = now;
+        if !self.tables.put(&mut plan, view) {
+            return Ok(None);
         }
         let context = session.context();
         if put_values(&mut plan, &session.parameters, &context).is_none() {
@@ -349,67 +248,9 @@ fn can_be_kept(plan: &LogicalPlan, has_parameters: bool) -> bool {
     here && plan.inputs().into_iter().all(|input| can_be_kept(input, has_parameters))
 }
 
-/// How many parameters of a plan stand where their type alone decides what they mean.
-fn settled(plan: &LogicalPlan) -> usize {
-    let here: usize = plan.exprs().into_iter().map(settled_in).sum();
-    here + plan.inputs().into_iter().map(settled).sum::<usize>()
-}
-
-fn settled_in(expr: &Expr) -> usize {
-    let here = match expr {
-        Expr::Compare { left, right, .. } => is_settled(left, right) || is_settled(right, left),
-        _ => false,
-    };
-    usize::from(here) + expr.children().into_iter().map(settled_in).sum::<usize>()
-}
-
-/// Whether a parameter, as it is or cast, is compared with a value of rows that keeps its own type, or is an integer as
-/// the parameter is.
-fn is_settled(parameter: &Expr, value: &Expr) -> bool {
-    let inner = without_casts(parameter);
-    let is_parameter = parameter::name_of(inner).is_some();
-    is_parameter
-        && !is_constant(value)
-        && match value {
-            Expr::Cast { input, .. } => {
-                inner.ty().is_integer() && input.ty().is_integer() && value.ty().is_integer()
-            }
-            _ => true,
-        }
-}
-
-/// Puts values into the place of parameters; `None` if one cannot be what it is cast to.
-fn put_values(plan: &mut LogicalPlan, parameters: &Parameters, context: &ExecContext) -> Option<()> {
-    for expr in plan.exprs_mut() {
-        put_in(expr, parameters, context)?;
-    }
-    plan.inputs_mut().into_iter().try_for_each(|input| put_values(input, parameters, context))
-}
-
-/// The same in an expression.
-fn put_in(expr: &mut Expr, parameters: &Parameters, context: &ExecContext) -> Option<()> {
-    if let Some(name) = parameter::name_of(expr) {
-        let (value, ty) = parameters.get(name).ok()?;
-        let ty = if value.is_null() { expr.ty() } else { ty };
-        *expr = Expr::literal(value, ty);
-        return Some(());
-    }
-    expr.children_mut().into_iter().try_for_each(|part| put_in(part, parameters, context))?;
-    if let Expr::Cast { input, to, .. } = expr
-        && matches!(**input, Expr::Literal { .. })
-    {
-        let ty = to.clone();
-        *expr = Expr::literal(evaluate_constant(expr, context).ok()?, ty);
-    }
-    Some(())
-}
-
-/// The tables of a plan, always in the same order.
-fn tables_mut(plan: &mut LogicalPlan) -> Vec<&mut Arc<TableSnapshot>> {
-    match plan {
-        LogicalPlan::TableGet { table, .. } => vec![table],
-        other => other.inputs_mut().into_iter().flat_map(tables_mut).collect(),
-    }
+/// Whether a plan of some cost may be kept, where one for known values has the other.
+fn is_about_as_good(cost: f64, least: f64) -> bool {
+    cost <= 2.0 * least + FEW_ROWS as f64
 }
 
 /// How many rows a plan's operators make, all together, by the optimizer's guess.
@@ -432,7 +273,7 @@ mod tests {
 
     fn is_kept(prepared: &PreparedStatement) -> bool {
         matches!(*prepared.plans.query.lock(), State::Kept(..))
-            || matches!(*prepared.plans.insert.lock(), State::Kept(..))
+            || matches!(*prepared.plans.change.lock(), State::Kept(..))
     }
 
     /// The rows of a table as text.
@@ -523,6 +364,108 @@ mod tests {
     }
 
     #[test]
+    fn changes_are_kept_where_parameters_are_settled() {
+        let connection = Database::open_in_memory().unwrap().connect();
+        connection
+            .execute(
+                "CREATE TABLE t(k BIGINT PRIMARY KEY, n BIGINT, small TINYINT, d DOUBLE, name VARCHAR, day DATE);
+                 CREATE TABLE other(k BIGINT, n BIGINT);
+                 CREATE TABLE short(k BIGINT, ts TIMESTAMP) WITH (ttl = '1d', ttl_column = ts)",
+            )
+            .unwrap();
+        let cases = [
+            ("UPDATE t SET n = ? WHERE k = ?", params![1, 2], true),
+            ("UPDATE t SET n = ?, day = ? WHERE k = ?", params![1.5, "2024-01-01", 2], true),
+            ("UPDATE t SET n = n + ? WHERE k = ?", params![1, 2], true),
+            ("UPDATE t SET d = d * ?, name = name || ? WHERE k IN (?, 3)", params![2, "x", 2], true),
+            ("UPDATE t SET n = n + 1 WHERE k > ? RETURNING n", params![1], true),
+            ("UPDATE t SET n = o.n FROM other o WHERE o.k = t.k AND o.n < ?", params![1], true),
+            ("UPDATE t SET n = (SELECT max(n) FROM other WHERE k > ?)", params![1], true),
+            ("DELETE FROM t WHERE k = ?", params![1], true),
+            ("DELETE FROM t WHERE k BETWEEN ? AND ? RETURNING *", params![1, 2], true),
+            ("DELETE FROM t USING other o WHERE o.k = t.k AND o.n = ?", params![1], true),
+            // The sum is of another type for a larger number.
+            ("UPDATE t SET n = small + ? WHERE k = 1", params![1], false),
+            ("UPDATE t SET n = d + ? WHERE k = 1", params!["1"], false),
+            ("UPDATE t SET n = 1 + ? WHERE k = 1", params![1], false),
+            ("UPDATE t SET n = o.x FROM (SELECT ? AS x) o", params![1], false),
+            ("UPDATE t SET n = 1 WHERE k = 1 RETURNING n + ?", params![1], false),
+            ("UPDATE t SET day = current_date WHERE k = ?", params![1], false),
+            ("DELETE FROM short WHERE k = ?", params![1], false),
+            ("WITH w AS (SELECT 1 AS k) DELETE FROM t USING w WHERE w.k = t.k", Params::default(), false),
+        ];
+        for (sql, params, expected) in cases {
+            let prepared = connection.session().parse(sql).unwrap();
+            for time in 0..4 {
+                run(&connection, &prepared, params.clone());
+                assert_eq!(is_kept(&prepared), expected && time > 0, "{sql} with {params:?}");
+            }
+        }
+    }
+
+    /// What is kept meets the rows that there are now, and says what is wrong with new values.
+    #[test]
+    fn kept_changes_are_of_the_rows_and_values_of_each_run() {
+        let connection = Database::open_in_memory().unwrap().connect();
+        connection
+            .execute(
+                "CREATE TABLE t(k TINYINT PRIMARY KEY, n INTEGER CHECK (n < 100), name VARCHAR);
+                 INSERT INTO t SELECT range, 0, NULL FROM range(5)",
+            )
+            .unwrap();
+        let prepare = |sql: &str| connection.session().parse(sql).unwrap();
+        let (set, add) =
+            (prepare("UPDATE t SET n = ? WHERE k = ?"), prepare("UPDATE t SET n = n + ? WHERE k < ?"));
+        let (remove, rename) =
+            (prepare("DELETE FROM t WHERE k = ?"), prepare("UPDATE t SET k = ? WHERE k = ?"));
+        let change = |prepared: &PreparedStatement, params: Params| {
+            connection.run_prepared(prepared, params).and_then(crate::StatementResult::finish)
+        };
+        for k in 0..5 {
+            assert_eq!(change(&set, params![k * 10, k]).unwrap(), 1);
+        }
+        assert_eq!(change(&set, params![7, 99]).unwrap(), 0);
+        assert_eq!(change(&set, params![7, 1000]).unwrap(), 0, "no TINYINT is that");
+        assert_eq!(change(&set, params![7, None::<i32>]).unwrap(), 0);
+        assert_eq!(change(&set, params![None::<i32>, 4]).unwrap(), 1, "NULL has any type");
+        assert!(is_kept(&set));
+        (0..3).for_each(|_| assert_eq!(change(&set, params![7, 99]).unwrap(), 0));
+        for least in 1..4 {
+            assert_eq!(change(&add, params![1, least]).unwrap(), least as u64);
+        }
+        assert!(is_kept(&set) && is_kept(&add));
+        let sorted = || {
+            let mut rows = rows(&connection, "t");
+            rows.sort();
+            rows
+        };
+        assert_eq!(sorted(), ["0|3||", "1|12||", "2|21||", "3|30||", "4|||"]);
+        for (prepared, params, message) in [
+            (&set, params![100, 1], "CHECK"),
+            (&set, params![3_000_000_000_i64, 1], "out of range"),
+            (&add, params![2_147_483_647, 9], "Overflow"),
+        ] {
+            let error = change(prepared, params).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+        for k in [0, 1] {
+            assert_eq!(change(&rename, params![k + 10, k]).unwrap(), 1);
+        }
+        assert!(change(&rename, params![3, 2]).unwrap_err().to_string().contains("Duplicate key"));
+        connection.execute("BEGIN").unwrap();
+        for k in [10, 11, 12] {
+            assert_eq!(change(&remove, params![k]).unwrap(), u64::from(k < 12));
+        }
+        assert!(is_kept(&rename) && is_kept(&remove));
+        connection.execute("ROLLBACK; ALTER TABLE t ADD COLUMN more BIGINT DEFAULT 5").unwrap();
+        for (n, k) in [(1, 10), (2, 11), (3, 3)] {
+            assert_eq!(change(&set, params![n, k]).unwrap(), 1);
+        }
+        assert!(is_kept(&set));
+        assert_eq!(sorted(), ["10|1||5|", "11|2||5|", "2|21||5|", "3|3||5|", "4|||5|"]);
+    }
+
+    #[test]
     fn plans_are_kept_where_parameters_are_settled() {
         let connection = Database::open_in_memory().unwrap().connect();
         connection.execute("CREATE TABLE t(id BIGINT, small TINYINT, day DATE, price DECIMAL(5,2))").unwrap();
@@ -539,7 +482,8 @@ mod tests {
             ("SELECT * FROM t WHERE id = ?", params![1.5], false),
             ("SELECT * FROM t WHERE price = ?", params![1], false),
             ("SELECT * FROM t WHERE id = ?", params![None::<i64>], false),
-            ("SELECT id + ? FROM t", params![1], false),
+            ("SELECT id + ? FROM t", params![1], true),
+            ("SELECT small + ? FROM t", params![1], false),
             ("SELECT * FROM t LIMIT ?", params![1], false),
             ("SELECT * FROM t WHERE day > current_date", Params::default(), false),
             ("FROM range(?)", params![1], false),
