@@ -15,6 +15,7 @@ mod execute;
 pub mod expr;
 pub mod first_rows;
 pub mod functions;
+mod helpers;
 mod hints;
 pub mod json;
 pub(crate) mod memory;

@@ -2,18 +2,18 @@
 //!
 //! The calling thread is the first worker. Each worker that finds more morsels waiting behind its own starts one
 //! more, up to `ExecContext::threads`; so a query over one morsel starts no thread at all, and nothing is left
-//! running when the pipeline has ended. Starting a thread costs some 20 µs, a morsel some milliseconds: a pool
+//! running when the pipeline has ended. Starting a thread costs some 30 µs, a morsel some milliseconds: a pool
 //! would save little and would be threads kept by an idle library.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::Scope;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use crate::exec::context::ExecContext;
 use crate::exec::error::{ExecError, Result};
+use crate::exec::helpers::{self, Scope};
 use crate::exec::pipeline::{Flow, Pipeline, PipelineSink};
 use crate::exec::source::SourceScan;
 
@@ -79,7 +79,7 @@ pub(crate) fn run<S: PipelineSink>(
         outcome: Outcome::default(),
     };
     let start = context.profile.get().map(|_| Instant::now());
-    std::thread::scope(|scope| team.worker(scope));
+    helpers::scope(|scope| team.worker(scope)).map_err(|panic| ExecError::panicked(&*panic))?;
     if let (Some(profile), Some(start)) = (context.profile.get(), start) {
         profile.add_waiting(start);
     }
@@ -88,7 +88,7 @@ pub(crate) fn run<S: PipelineSink>(
 }
 
 impl<S: PipelineSink> Team<'_, S> {
-    fn worker<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+    fn worker<'env>(&'env self, scope: &Scope<'env>) {
         let start = self.context.profile.get().map(|_| Instant::now());
         if let Err(e) = guarded(|| self.work(scope)) {
             self.outcome.fail(e);
@@ -99,7 +99,7 @@ impl<S: PipelineSink> Team<'_, S> {
         }
     }
 
-    fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<()> {
+    fn work<'env>(&'env self, scope: &Scope<'env>) -> Result<()> {
         let mut chain = self.pipeline.chain();
         let mut local = self.sink.local();
         while !self.closed.load(Ordering::Relaxed) {
@@ -134,17 +134,14 @@ impl<S: PipelineSink> Team<'_, S> {
         Ok(())
     }
 
-    fn start_helper<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+    fn start_helper<'env>(&'env self, scope: &Scope<'env>) {
         if self.started.load(Ordering::Relaxed) >= self.threads
             || !wants_helper(&*self.pipeline.source)
             || self.started.fetch_add(1, Ordering::Relaxed) >= self.threads
         {
             return;
         }
-        // Without a thread to be had the work is done by those there are.
-        let _ = std::thread::Builder::new()
-            .name("fluxdb-worker".into())
-            .spawn_scoped(scope, move || self.worker(scope));
+        helpers::start(scope, |scope| self.worker(scope));
     }
 }
 
@@ -175,12 +172,12 @@ pub(crate) fn parallel<T: Send>(
     if context.threads == 1 || count <= 1 {
         worker();
     } else {
-        std::thread::scope(|scope| {
-            for _ in 1..context.threads.min(count) {
-                let _ = std::thread::Builder::new().name("fluxdb-worker".into()).spawn_scoped(scope, worker);
-            }
+        let worker = &worker;
+        helpers::scope(|scope| {
+            (1..context.threads.min(count)).for_each(|_| helpers::start(scope, |_| worker()));
             worker();
-        });
+        })
+        .map_err(|panic| ExecError::panicked(&*panic))?;
     }
     outcome.into_result()?;
     results

@@ -17,8 +17,11 @@ use crate::table::pin::Pinned;
 use crate::table::snapshot::Snapshot;
 use crate::table::storage::Core;
 
-/// The first log of a database has so many bytes, and each that follows a full one twice as many, up to a limit.
+/// The first log of a database has so many bytes.
 const LOG_BYTES_MIN: u64 = 64 << 10;
+/// How many times as many each that follows a full one has, up to a limit. Who writes much has it soon, and few small row
+/// groups of before.
+const LOG_GROWTH: u64 = 4;
 
 /// What becomes of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +172,7 @@ impl Core {
                 0 if !self.had_small_commit.swap(true, Ordering::Relaxed) => return 0,
                 before => before.max(LOG_BYTES_MIN),
             },
-            (_, room) => room * 2,
+            (_, room) => room.saturating_mul(LOG_GROWTH),
         };
         let wish = wish.min(self.options().log_bytes_max);
         self.log_bytes.store(wish, Ordering::Relaxed);

@@ -225,6 +225,11 @@ impl<'a> IndexedDelta<'a> {
         Some(Self { index, rows, data, sealed_groups: data.sealed_groups() })
     }
 
+    /// Whether it has all rows of the delta.
+    pub(super) fn has_all(&self) -> bool {
+        u64::from(self.rows) == self.data.delta.rows
+    }
+
     /// Whether it has all rows of a row group of the delta.
     pub(super) fn has(&self, group: &RowGroup) -> bool {
         group.first_row() + group.rows() as u64 <= self.data.rows + u64::from(self.rows)

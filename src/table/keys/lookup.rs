@@ -15,6 +15,7 @@ use crate::column::key::{self, Keys};
 use crate::table::decode::{concat, plain};
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::Content;
+use crate::table::keys::delta::IndexedDelta;
 use crate::table::keys::filter;
 use crate::table::keys::index::{BLOCK_ENTRIES, Entries, KeyIndex};
 use crate::table::row_group::{RowGroup, Source};
@@ -647,7 +648,8 @@ impl TableSnapshot {
             Ok(row.map(|row| KeyPlace { group: Arc::new(group), row }))
         };
         let (mut found, mut indexed) = (None, self.indexed_delta(key));
-        for group in self.fresh_groups() {
+        let is_known = indexed.as_ref().is_some_and(IndexedDelta::has_all);
+        for group in (!is_known).then(|| self.fresh_groups()).into_iter().flatten() {
             if indexed.as_ref().is_some_and(|indexed| indexed.has(&group)) {
                 break;
             }
