@@ -11,7 +11,7 @@ use crate::sql::bind::Binder;
 use crate::sql::bind::expr::{
     ALIAS_NODES_MAX, Aliases, ExprContext, cannot_extract, has_fields, lambda_param, node_count,
 };
-use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn};
+use crate::sql::bind::scope::{Found, Outer, Relation, Scope, ScopeColumn, one_of};
 use crate::sql::bind::select::ItemSource;
 use crate::sql::error::{Result, SqlError};
 
@@ -84,7 +84,8 @@ impl Binder<'_> {
         cx: &mut ExprContext<'_>,
     ) -> Result<Option<Expr>> {
         for (level, scope) in std::iter::once(cx.scope).chain(Outer::chain(cx.outer)).enumerate() {
-            let Some(relation) = scope.relation(place, &ident.value).filter(|r| !r.name.is_empty()) else {
+            let found = scope.relation(place, &ident.value).map_err(|e| e.at_span(ident.span))?;
+            let Some(relation) = found.filter(|r| !r.name.is_empty()) else {
                 continue;
             };
             let columns: Vec<&ScopeColumn> = relation.columns.iter().collect();
@@ -165,13 +166,17 @@ impl Binder<'_> {
         for (level, scope) in std::iter::once(cx.scope).chain(Outer::chain(cx.outer)).enumerate() {
             // `table.column`, then `schema.table.column`, each with fields of structs behind.
             let candidates = [
-                (names.len() >= 2).then(|| (scope.relation(&[], names[0]), 1)),
-                (names.len() >= 3).then(|| (scope.relation(&names[..1], names[1]), 2)),
-                (names.len() >= 4).then(|| (scope.relation(&names[..2], names[2]), 3)),
+                (names.len() >= 2).then_some((&names[..0], 1)),
+                (names.len() >= 3).then_some((&names[..1], 2)),
+                (names.len() >= 4).then_some((&names[..2], 3)),
             ];
-            for (relation, at) in candidates.into_iter().flatten() {
-                let Some(relation) = relation else { continue };
-                if let Some(column) = relation.column(names[at]) {
+            for (place, at) in candidates.into_iter().flatten() {
+                let called = scope.relations_called(place, names[at - 1]);
+                let Some(first) = called.first().copied() else { continue };
+                // Of several tables of the name it is the one that has such a column.
+                let with_it = called.into_iter().filter(|r| r.column(names[at]).is_some()).collect();
+                let relation = one_of(with_it).map_err(|e| e.at_span(parts[at - 1].span))?;
+                if let Some(column) = relation.and_then(|r| r.column(names[at])) {
                     // In `a.a.a` the first may be a schema.
                     if let Some(field) = parts.get(at + 1)
                         && !has_fields(&column.column.ty)
@@ -185,7 +190,7 @@ impl Binder<'_> {
                     let value = self.with_collation(column.column.expr());
                     return self.fields(value, &parts[at + 1..]);
                 }
-                missing.get_or_insert_with(|| no_such_column(relation, &parts[at]));
+                missing.get_or_insert_with(|| no_such_column(first, &parts[at]));
             }
             let Found::One(column) = scope.find(names[0]) else { continue };
             if has_fields(&column.column.ty) {

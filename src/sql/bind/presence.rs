@@ -60,7 +60,8 @@ pub(super) fn rows_counted(function: &Function, scope: &Scope) -> Option<Functio
             && matches!(column.column.ty, LogicalType::Struct(_))
     };
     let has_struct = |relation: &&Relation| relation.columns.iter().any(is_struct);
-    let relation = scope.relation(&[], &name.value).or_else(|| scope.relations.iter().find(has_struct))?;
+    let called = scope.relation(&[], &name.value).ok()?;
+    let relation = called.or_else(|| scope.relations.iter().find(has_struct))?;
     let argument = match presence(relation) {
         Some(row) => {
             let ident =

@@ -148,6 +148,26 @@ impl Relation {
     }
 }
 
+/// The one relation, if there is one.
+///
+/// # Errors
+/// There are several.
+pub fn one_of(relations: Vec<&Relation>) -> Result<Option<&Relation>> {
+    if let [first, _, ..] = relations[..] {
+        let full = |r: &&Relation| {
+            let places = [&r.database, &r.schema].into_iter().flatten().map(String::as_str);
+            places.chain([r.name.as_str()]).collect::<Vec<_>>().join(".")
+        };
+        let names: Vec<String> = relations.iter().map(full).collect();
+        return Err(SqlError::binder(format!(
+            "Ambiguous reference to table \"{}\" (use: {})",
+            first.name,
+            names.join(" or ")
+        )));
+    }
+    Ok(relations.first().copied())
+}
+
 impl Scope {
     /// The scope of one relation.
     pub fn of(relation: Relation) -> Self {
@@ -190,9 +210,18 @@ impl Scope {
         }
     }
 
-    /// The relation that a qualifier means.
-    pub fn relation(&self, qualifier: &[&str], name: &str) -> Option<&Relation> {
-        self.relations.iter().find(|r| r.is_called(qualifier, name))
+    /// The relations that a name means: several, if they are told apart by schema or database only and it states
+    /// neither.
+    pub fn relations_called(&self, qualifier: &[&str], name: &str) -> Vec<&Relation> {
+        self.relations.iter().filter(|r| r.is_called(qualifier, name)).collect()
+    }
+
+    /// The relation that a name means.
+    ///
+    /// # Errors
+    /// It means several.
+    pub fn relation(&self, qualifier: &[&str], name: &str) -> Result<Option<&Relation>> {
+        one_of(self.relations_called(qualifier, name))
     }
 
     /// All columns that `*` stands for, with their expressions.

@@ -146,10 +146,12 @@ impl Binder<'_> {
         };
         let schema = qualifier.first();
         let qualifier: Vec<&str> = qualifier.iter().map(|part| part.value.as_str()).collect();
-        let mut scopes = std::iter::once(scope).chain(Outer::chain(outer));
-        if let Some(relation) = scopes.find_map(|s| s.relation(&qualifier, &table.value)) {
-            // Here a column that was merged into another is there too.
-            return Ok(relation.columns.iter().map(|c| StarColumn::of(&relation.name, c)).collect());
+        for scope in std::iter::once(scope).chain(Outer::chain(outer)) {
+            let found = scope.relation(&qualifier, &table.value).map_err(|e| e.at_span(table.span))?;
+            if let Some(relation) = found {
+                // Here a column that was merged into another is there too.
+                return Ok(relation.columns.iter().map(|c| StarColumn::of(&relation.name, c)).collect());
+            }
         }
         if schema.is_none()
             && let Found::One(column) = scope.find(&table.value)

@@ -25,6 +25,7 @@ pub struct Target {
     pub table: Arc<TableDefinition>,
     name: String,
     schema: Option<String>,
+    database: Option<String>,
     /// Rows that have expired are there, too.
     with_expired: bool,
 }
@@ -48,16 +49,23 @@ impl Target {
                 .hint("REFRESH MATERIALIZED VIEW makes its rows anew."));
         }
         let mut target = Self::new(Arc::clone(table), &found.schema.definition().name);
+        target.database = Some(found.database.name().to_owned());
         if let Some(alias) = alias {
             target.name.clone_from(&alias.value);
-            target.schema = None;
+            (target.database, target.schema) = (None, None);
         }
         Ok(target)
     }
 
     /// A table under its own name.
     pub fn new(table: Arc<TableDefinition>, schema: &str) -> Self {
-        Self { name: table.name.to_string(), schema: Some(schema.to_owned()), with_expired: false, table }
+        Self {
+            name: table.name.to_string(),
+            schema: Some(schema.to_owned()),
+            database: None,
+            with_expired: false,
+            table,
+        }
     }
 
     /// The same with rows that have expired.
@@ -70,6 +78,7 @@ impl Target {
     pub(super) fn relation(&self, columns: Vec<Column>) -> Relation {
         let mut relation = Relation::new(self.name.clone(), columns);
         relation.schema.clone_from(&self.schema);
+        relation.database.clone_from(&self.database);
         for (column, definition) in relation.columns.iter_mut().zip(&self.table.columns) {
             column.role = definition.role;
         }
