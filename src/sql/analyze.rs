@@ -9,6 +9,7 @@ use crate::exec::plan::{Plan, PlanNode};
 use crate::exec::profile::{Profile, Refuted, ScanMetrics};
 use crate::sql::ast::ExplainFormat;
 use crate::sql::explain::{condition, duration, json_string, line, name_and_detail, short_count};
+use crate::sql::plan_graph::{self, Node};
 
 /// A plan that has run.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl Analysis {
             ExplainFormat::Text => self.text(),
             ExplainFormat::Json => self.json(),
             ExplainFormat::Html => self.html(),
+            other => plan_graph::render(&[self.root.node()], other).unwrap_or_default(),
         }
     }
 
@@ -111,6 +113,14 @@ impl Analysis {
 }
 
 impl Operator {
+    fn node(&self) -> Node {
+        let inputs = self.inputs.iter().map(Self::node).collect();
+        let mut node = Node::new(&self.name, &self.detail, self.estimated, inputs);
+        node.facts.push(("Cardinality", self.rows.to_string()));
+        node.facts.push(("Timing", duration(self.own)));
+        node
+    }
+
     /// Rows that it took: those of its inputs, or of a table.
     fn rows_in(&self) -> u64 {
         let read = self.scan.as_ref().map_or(0, |scan| scan.metrics.rows);

@@ -203,6 +203,12 @@ pub enum ExplainFormat {
     Json,
     /// A page that a browser shows.
     Html,
+    /// YAML.
+    Yaml,
+    /// A graph that Mermaid draws.
+    Mermaid,
+    /// A graph that Graphviz draws.
+    Graphviz,
 }
 
 /// Where a piece of a statement lies in its text.

@@ -18,6 +18,7 @@ pub mod parameter;
 pub mod parser;
 pub mod physical;
 pub mod plan;
+mod plan_graph;
 mod reserved;
 pub mod sequences;
 pub mod session;

@@ -334,15 +334,18 @@ fn explain(parser: &mut Parser) -> Result<Statement> {
 
 fn explain_format(name: Option<&Ident>) -> Result<ExplainFormat> {
     let Some(name) = name else {
-        return Err(SqlError::parser("FORMAT needs the name of a format: text, json or html"));
+        return Err(SqlError::parser("FORMAT needs the name of a format, such as json"));
     };
     match name.value.to_lowercase().as_str() {
         "text" | "default" => Ok(ExplainFormat::Text),
         "json" => Ok(ExplainFormat::Json),
         "html" => Ok(ExplainFormat::Html),
+        "yaml" => Ok(ExplainFormat::Yaml),
+        "mermaid" => Ok(ExplainFormat::Mermaid),
+        "graphviz" => Ok(ExplainFormat::Graphviz),
         other => {
             let error = SqlError::invalid(format!("\"{other}\" is not a valid FORMAT argument"));
-            Err(error.at_span(name.span).hint("Options are: text, json, html"))
+            Err(error.at_span(name.span).hint("Options are: text, json, html, yaml, mermaid, graphviz"))
         }
     }
 }

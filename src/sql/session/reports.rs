@@ -47,9 +47,12 @@ impl ProfileFormat {
             }
             "json" => Some(ExplainFormat::Json),
             "html" => Some(ExplainFormat::Html),
+            "yaml" => Some(ExplainFormat::Yaml),
+            "mermaid" => Some(ExplainFormat::Mermaid),
+            "graphviz" => Some(ExplainFormat::Graphviz),
             other => {
                 return Err(format!(
-                    "Unrecognized parameter for option PROFILE \"{other}\". Expected off, text, json or html."
+                    "Unrecognized parameter for option PROFILE \"{other}\". Expected off, text, json, html, yaml, mermaid or graphviz."
                 ));
             }
         }))
@@ -62,6 +65,9 @@ impl ProfileFormat {
             Some(ExplainFormat::Text) => "text",
             Some(ExplainFormat::Json) => "json",
             Some(ExplainFormat::Html) => "html",
+            Some(ExplainFormat::Yaml) => "yaml",
+            Some(ExplainFormat::Mermaid) => "mermaid",
+            Some(ExplainFormat::Graphviz) => "graphviz",
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::sql::analyze::Analysis;
 use crate::sql::ast::{ExplainFormat, Statement, WithChanges};
 use crate::sql::error::SqlError;
 use crate::sql::explain::{render, render_json};
+use crate::sql::plan_graph::{self, Node};
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::{modify, query, with_changes};
@@ -34,7 +35,7 @@ pub fn run(
         let text = match format {
             ExplainFormat::Text => render(&plan),
             ExplainFormat::Json => render_json(&plan),
-            ExplainFormat::Html => return Err(no_html().into()),
+            other => plan_graph::render(&[Node::of(&plan)], other).ok_or_else(no_html)?,
         };
         return shown("physical_plan", &text);
     }
@@ -105,7 +106,15 @@ fn explain_with_changes(
             let plans = steps.iter().map(|(_, plan)| plan).chain([&body]).map(render_json);
             format!("[{}]", plans.collect::<Vec<_>>().join(","))
         }
-        ExplainFormat::Html => return Err(no_html().into()),
+        other => {
+            let step = |(name, plan): &(String, Plan)| {
+                let mut node = Node::of(plan);
+                node.facts.insert(0, ("Step", name.clone()));
+                node
+            };
+            let nodes: Vec<Node> = steps.iter().map(step).chain([Node::of(&body)]).collect();
+            plan_graph::render(&nodes, other).ok_or_else(no_html)?
+        }
     };
     shown("physical_plan", &text)
 }
