@@ -1,6 +1,6 @@
 //! DESCRIBE and SUMMARIZE: what the columns of a table or query are, and what is in them. Also as tables of FROM.
 
-use sqlparser::ast::{FunctionArg, Query, SelectFlavor, SetExpr, TableFactor};
+use sqlparser::ast::{self, FunctionArg, Query, SelectFlavor, SetExpr, TableFactor};
 
 use crate::catalog::{Namespace, Object, TableDefinition};
 use crate::column::scalar::Scalar;
@@ -9,7 +9,7 @@ use crate::exec::expr::{AggregateCall, CompareOp, Expr};
 use crate::sql::ast::Show;
 use crate::sql::bind::{Binder, BoundQuery, coerce};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::forms::{DESCRIBED, SHOWN, SUMMARIZED, listed_query};
+use crate::sql::forms::{DESCRIBED, SHOWN, SUMMARIZED, argument_expr, listed_query};
 use crate::sql::plan::{Column, Definition, LogicalPlan};
 use crate::sql::session::ReadView;
 use crate::sql::sources::columns::{ColumnInfo, show, table_columns};
@@ -26,6 +26,15 @@ const LISTS: &[(&str, Show)] = &[
     ("schemas", Show::Schemas),
 ];
 
+/// What `SHOW TABLES FROM` names.
+fn name_of(expr: &ast::Expr) -> Option<ast::ObjectName> {
+    match expr {
+        ast::Expr::Identifier(ident) => Some(vec![ident.clone()].into()),
+        ast::Expr::CompoundIdentifier(idents) => Some(idents.clone().into()),
+        _ => None,
+    }
+}
+
 impl Binder<'_> {
     /// `FROM (DESCRIBE …)` and its like.
     pub(super) fn bind_listing(&mut self, what: &str, args: &[FunctionArg]) -> Result<BoundQuery> {
@@ -35,7 +44,12 @@ impl Binder<'_> {
             DESCRIBED => self.describe(query()?)?,
             _ => {
                 let list = LISTS.iter().find(|(words, _)| what.strip_prefix(SHOWN) == Some(words));
-                let rows = list.map(|(_, list)| shown(&self.env, list)).transpose()?.flatten();
+                let from = args.first().and_then(argument_expr).and_then(name_of);
+                let list = match list {
+                    Some((_, Show::Tables(_))) => Some(&Show::Tables(from)),
+                    other => other.map(|(_, list)| list),
+                };
+                let rows = list.map(|list| shown(&self.env, list)).transpose()?.flatten();
                 rows.ok_or_else(|| SqlError::parser("this is no table"))?
             }
         };

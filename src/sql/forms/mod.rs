@@ -180,7 +180,8 @@ fn arguments<'e>(expr: &'e Expr, name: &str) -> Option<&'e [FunctionArg]> {
     }
 }
 
-fn argument_expr(arg: &FunctionArg) -> Option<&Expr> {
+/// The expression that an argument is.
+pub fn argument_expr(arg: &FunctionArg) -> Option<&Expr> {
     match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(e))
         | FunctionArg::Named { arg: FunctionArgExpr::Expr(e), .. } => Some(e),

@@ -224,12 +224,14 @@ pub(super) fn parse_unpivot_statement(parser: &mut Parser, span: Span) -> Result
     Ok(call(UNPIVOT, span, args))
 }
 
-/// A column, `*` or a call of COLUMNS, or some columns in parentheses; each with an alias or not.
+/// A column, `*` with what is left out of it or a call of COLUMNS, or some columns in parentheses; each with an alias or not.
 fn parse_unpivot_item(parser: &mut Parser) -> Result<Expr, ParserError> {
     if parser.consume_token(&Token::Mul) {
-        let span = parser.get_current_token().span;
-        let columns = Ident { value: "columns".into(), quote_style: None, span };
-        return Ok(plain_call(columns, vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]));
+        let star = parser.get_current_token().clone();
+        let columns = Ident { value: "columns".into(), quote_style: None, span: star.span };
+        let options = parser.parse_wildcard_additional_options(star)?;
+        let star = FunctionArgExpr::WildcardWithOptions(options);
+        return Ok(plain_call(columns, vec![FunctionArg::Unnamed(star)]));
     }
     let expr = column_of_number(parser.parse_expr()?);
     // An alias may be a text.

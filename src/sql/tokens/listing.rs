@@ -36,6 +36,7 @@ impl Rewriter {
         if let Some((words, taken)) = shown {
             self.push_marker(&format!("{}{}", forms::SHOWN, words.join(" ")), span);
             self.push(Token::LParen, span);
+            let taken = if words == ["tables"] { taken + self.listed_schema(raw, i) } else { taken };
             // It ends where the last word does, as the text of a view must.
             let taken = taken_with(raw, i, taken);
             self.push(Token::RParen, raw[i + taken - 1].span);
@@ -56,6 +57,23 @@ impl Rewriter {
         // `DESCRIBE TABLE t`
         let is_named = matches!(nth(raw, i, 1), Some(Token::Word(_) | Token::SingleQuotedString(_)));
         Some(if first == "table" && is_named { taken_with(raw, i, 1) } else { 1 })
+    }
+
+    /// Behind `SHOW TABLES`, which begins at `i`: `FROM name` or `FROM database.schema`, as an argument. Says how many
+    /// tokens that takes.
+    fn listed_schema(&mut self, raw: &[TokenWithSpan], i: usize) -> usize {
+        if !matches!(word_at(raw, i, 1).as_str(), "from" | "in") {
+            return 0;
+        }
+        let name = |n: usize| next_index(raw, i, n).filter(|at| matches!(raw[*at].token, Token::Word(_)));
+        let Some(first) = name(2) else { return 0 };
+        self.push(raw[first].token.clone(), raw[first].span);
+        let Some(second) = name(4).filter(|_| matches!(nth(raw, i, 3), Some(Token::Period))) else {
+            return 2;
+        };
+        self.push(Token::Period, raw[second].span);
+        self.push(raw[second].token.clone(), raw[second].span);
+        4
     }
 
     /// Whether what a query may begin with stands at `i`, and a table, a query or nothing behind it.
