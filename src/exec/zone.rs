@@ -88,11 +88,37 @@ impl Zone {
             }
         }
         let abbreviated = ABBREVIATIONS.iter().find(|(short, _)| wanted.eq_ignore_ascii_case(short));
-        let rules = DATABASE
-            .get(abbreviated.map_or(wanted, |(_, zone)| zone))
-            .map_err(|_| format!("Unknown TimeZone '{name}'"))?;
+        let Ok(rules) = DATABASE.get(abbreviated.map_or(wanted, |(_, zone)| zone)) else {
+            return Self::ahead_of_utc(wanted).ok_or_else(|| format!("Unknown TimeZone '{name}'"));
+        };
         let name = abbreviated.map_or_else(|| rules.iana_name().unwrap_or(wanted), |(short, _)| short);
         Ok(Self { name: Arc::from(name), rules: Some(rules) })
+    }
+
+    /// `GMT+5`, `GMT-0330` or `UTC+05:30`: a zone that is always so far ahead of UTC.
+    fn ahead_of_utc(name: &str) -> Option<Self> {
+        let (utc, clock) = name.split_at_checked(3)?;
+        if !utc.eq_ignore_ascii_case("GMT") && !utc.eq_ignore_ascii_case("UTC") {
+            return None;
+        }
+        let (sign, clock) = clock.split_at_checked(1)?;
+        if !matches!(sign, "+" | "-") || !clock.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
+        let (hours, minutes) = match clock.split_once(':') {
+            Some(parts) => parts,
+            None if clock.len() > 2 => clock.split_at_checked(clock.len() - 2)?,
+            None => (clock, "0"),
+        };
+        let number = |s: &str, max: i32| {
+            let is_number = (1..=2).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit());
+            s.parse::<i32>().ok().filter(|n| is_number && *n <= max)
+        };
+        let (hours, minutes) = (number(hours, 23)?, number(minutes, 59)?);
+        let seconds = (hours * 60 + minutes) * 60;
+        let offset = Offset::from_seconds(if sign == "-" { -seconds } else { seconds }).ok()?;
+        let name = format!("GMT{sign}{hours:02}:{minutes:02}");
+        Some(Self { name: name.into(), rules: Some(TimeZone::fixed(offset)) })
     }
 
     /// The zone that the system is set to, else UTC.
@@ -310,6 +336,24 @@ mod tests {
         assert_eq!(zone.instant(ts("2024-03-10 02:30:00")), ts("2024-03-10 07:30:00"));
         assert_eq!(zone.local(i64::MAX), i64::MAX);
         assert!(Zone::named("Mars/Olympus").is_err());
+    }
+
+    #[test]
+    fn zones_of_one_offset() {
+        for (name, full, ahead) in [
+            ("GMT+5", "GMT+05:00", 18_000),
+            ("utc-03:30", "GMT-03:30", -12_600),
+            ("GMT+0530", "GMT+05:30", 19_800),
+            ("GMT-1130", "GMT-11:30", -41_400),
+        ] {
+            let zone = Zone::named(name).unwrap();
+            assert_eq!((zone.name(), zone.offset_seconds(0)), (full, ahead));
+            assert_eq!(zone.local(0), ahead * MICROS_PER_SECOND);
+            assert_eq!(Zone::named(full).unwrap(), zone);
+        }
+        for name in ["GMT+", "GMT+24", "GMT+5:60", "GMT+5:", "GMT+-5", "GMT+12345", "EST+5", "GMTé"] {
+            assert!(Zone::named(name).is_err(), "{name}");
+        }
     }
 
     #[test]
