@@ -477,6 +477,7 @@ impl Shared {
             pivot_limit: 100_000,
             optimizer: true,
             lock_timeout_ms: 1_000,
+            max_execution_time: None,
             synchronous: options.synchronous,
             time_zone: crate::exec::zone::Zone::system(),
             search_path: SearchPath::of_database(name),

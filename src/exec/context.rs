@@ -1,7 +1,8 @@
 //! What every operator of a running query shares: limits, cancellation, progress, counters.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::{Duration, Instant};
 
 use crate::exec::error::{ExecError, Result};
 use crate::exec::profile::Profile;
@@ -12,22 +13,42 @@ use crate::pager::losses;
 
 /// Asks a running query to stop. Cheap to clone; any thread may call it.
 #[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken(Arc<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    cancelled: AtomicBool,
+    /// When the statement must be done, in microseconds since [`START`]; 0 for no such time.
+    deadline: AtomicU64,
+}
+
+/// Deadlines are counted from here.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn micros_since_start() -> u64 {
+    u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
 
 impl CancelToken {
     /// Asks the query to stop; it ends with [`ExecError::Cancelled`] soon after.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Makes the token fit for the next statement.
-    pub fn reset(&self) {
-        self.0.store(false, Ordering::Relaxed);
+    /// Makes the token fit for the next statement, which is asked to stop by itself after some time.
+    pub fn reset(&self, limit: Option<Duration>) {
+        let deadline = limit.map_or(0, |limit| {
+            let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+            micros_since_start().saturating_add(limit).max(1)
+        });
+        self.0.deadline.store(deadline, Ordering::Relaxed);
+        self.0.cancelled.store(false, Ordering::Relaxed);
     }
 
-    /// Whether someone has asked.
+    /// Whether someone has asked, or the time is over.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let deadline = self.0.deadline.load(Ordering::Relaxed);
+        self.0.cancelled.load(Ordering::Relaxed) || deadline > 0 && micros_since_start() >= deadline
     }
 }
 

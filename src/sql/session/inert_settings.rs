@@ -122,7 +122,6 @@ pub const INERT: &[Inert] = &[
     inert("logging_level", "INFO", "VARCHAR"),
     inert("logging_mode", "LEVEL_ONLY", "VARCHAR"),
     inert("logging_storage", "memory", "VARCHAR"),
-    fixed("max_execution_time", "0", "UBIGINT"),
     inert("max_expression_depth", "1000", "UBIGINT"),
     inert("max_streaming_buffer_size", "10.0 MiB", "VARCHAR"),
     inert("max_vacuum_tasks", "100", "UBIGINT"),

@@ -135,7 +135,7 @@ impl Session {
 
     /// Runs exactly one statement. Rows are made while they are read; all else is done on return.
     pub fn run(&mut self, sql: &str, parameters: Parameters) -> Result<Outcome, Failure> {
-        self.cancel.reset();
+        self.cancel.reset(self.settings.max_execution_time);
         self.store_rejects()?;
         self.run_text(sql, parameters)
     }
@@ -160,7 +160,7 @@ impl Session {
         prepared: &PreparedStatement,
         parameters: Parameters,
     ) -> Result<Outcome, Failure> {
-        self.cancel.reset();
+        self.cancel.reset(self.settings.max_execution_time);
         self.store_rejects()?;
         // PREPARE keeps its statement's text, which is parsed anew.
         if matches!(prepared.statement, Statement::Prepare(_)) {

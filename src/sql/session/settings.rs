@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub optimizer: bool,
     /// Milliseconds to wait for another connection's open transaction.
     pub lock_timeout_ms: u64,
+    /// How long a statement may take.
+    pub max_execution_time: Option<Duration>,
     /// How safe a commit is when it returns.
     pub synchronous: Synchronous,
     /// The zone in which TIMESTAMP WITH TIME ZONE is read and shown.
@@ -181,6 +184,14 @@ const KNOWN: &[Known] = &[
         ty: LogicalType::BigInt,
         get: |s| s.lock_timeout_ms.to_string(),
         set: |s, v| duration(v).map(|d| s.lock_timeout_ms = u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+    },
+    Known {
+        name: "max_execution_time",
+        aliases: &["statement_timeout"],
+        description: "Milliseconds that a statement may take until its last row is read; or a time such as 5s; 0 for any",
+        ty: LogicalType::UBigInt,
+        get: |s| s.max_execution_time.map_or(0, |d| d.as_millis()).to_string(),
+        set: |s, v| duration(v).map(|d| s.max_execution_time = Some(d).filter(|d| !d.is_zero())),
     },
     Known {
         name: "max_temp_directory_size",
@@ -564,6 +575,7 @@ mod tests {
             pivot_limit: 100_000,
             optimizer: true,
             lock_timeout_ms: 1_000,
+            max_execution_time: None,
             external_access: true,
             synchronous: Synchronous::Full,
             time_zone: Zone::utc(),
