@@ -3,7 +3,12 @@
 //! ```text
 //! header | id u64 | schema id u64 | name text | query text
 //!        | count u32, then each column name as text | comment optional text
+//!        | count u32, then for each comment on a column: name text | comment text (from version 2)
 //! ```
+//!
+//! A view without comments on columns is written as version 1, which older readers know.
+
+use std::collections::BTreeMap;
 
 use crate::catalog::object::ObjectId;
 use crate::catalog::record::{Decoded, RecordKind, RecordReader, RecordWriter};
@@ -24,6 +29,8 @@ pub struct ViewDefinition {
     pub column_names: Vec<Box<str>>,
     /// `COMMENT ON VIEW`.
     pub comment: Option<Box<str>>,
+    /// `COMMENT ON COLUMN`, by the names of its columns.
+    pub column_comments: BTreeMap<Box<str>, Box<str>>,
 }
 
 impl ViewDefinition {
@@ -36,12 +43,14 @@ impl ViewDefinition {
             query: query.into(),
             column_names,
             comment: None,
+            column_comments: BTreeMap::new(),
         }
     }
 
     /// The record.
     pub fn encode(&self) -> Vec<u8> {
-        let mut w = RecordWriter::new(RecordKind::View);
+        let version = if self.column_comments.is_empty() { 1 } else { 2 };
+        let mut w = RecordWriter::of_version(RecordKind::View, version);
         w.u64(self.id.0);
         w.u64(self.schema.0);
         w.text(&self.name);
@@ -49,6 +58,13 @@ impl ViewDefinition {
         w.count(self.column_names.len());
         self.column_names.iter().for_each(|name| w.text(name));
         w.optional_text(self.comment.as_deref());
+        if !self.column_comments.is_empty() {
+            w.count(self.column_comments.len());
+            for (name, comment) in &self.column_comments {
+                w.text(name);
+                w.text(comment);
+            }
+        }
         w.finish()
     }
 
@@ -65,6 +81,13 @@ impl ViewDefinition {
                 (0..count).map(|_| r.text()).collect::<Decoded<_>>()?
             },
             comment: r.optional_text()?,
+            column_comments: if r.version() >= 2 {
+                // Each takes the lengths of two texts at least.
+                let count = r.count(8)?;
+                (0..count).map(|_| Ok((r.text()?, r.text()?))).collect::<Decoded<_>>()?
+            } else {
+                BTreeMap::new()
+            },
         };
         r.finish()?;
         Ok(definition)

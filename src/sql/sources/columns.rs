@@ -99,6 +99,11 @@ pub fn relation_columns(
             for (column, name) in columns.iter_mut().zip(&view.column_names) {
                 column.name = name.to_string();
             }
+            for column in &mut columns {
+                let mut comments = view.column_comments.iter();
+                let comment = comments.find(|(name, _)| name.eq_ignore_ascii_case(&column.name));
+                column.comment = comment.map(|(_, comment)| comment.to_string());
+            }
             columns
         }
         _ => vec![],
