@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal64Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
+    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, Time64NanosecondType,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
@@ -35,6 +35,9 @@ macro_rules! by_layout {
             }
             DataType::Time64(TimeUnit::Microsecond) => {
                 $fixed!(Time64MicrosecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
+            }
+            DataType::Time64(TimeUnit::Nanosecond) => {
+                $fixed!(Time64NanosecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())
             }
             DataType::Timestamp(TimeUnit::Second, _) => {
                 $fixed!(TimestampSecondType, |v: i64| (v.cast_unsigned() ^ 1 << 63).to_be_bytes())

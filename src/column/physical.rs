@@ -58,7 +58,7 @@ impl Physical {
             T::TinyInt => int(1, true),
             T::SmallInt => int(2, true),
             T::Integer | T::Date => int(4, true),
-            T::BigInt | T::Time | T::TimeTz | T::Timestamp(_) | T::TimestampTz => int(8, true),
+            T::BigInt | T::Time | T::TimeNs | T::TimeTz | T::Timestamp(_) | T::TimestampTz => int(8, true),
             T::HugeInt => int(16, true),
             T::UTinyInt => int(1, false),
             T::USmallInt => int(2, false),
@@ -70,7 +70,7 @@ impl Physical {
                 int(if *width <= crate::column::types::DECIMAL64_MAX_WIDTH { 8 } else { 16 }, true)
             }
             T::Varchar | T::Json => Some(Self::Bytes { text: true }),
-            T::Blob | T::Bit => Some(Self::Bytes { text: false }),
+            T::Blob | T::Bit | T::BigNum => Some(Self::Bytes { text: false }),
             T::Uuid | T::UHugeInt => Some(Self::Uuid),
             T::Interval => Some(Self::Interval),
             T::List(_) => Some(Self::Nested(Nesting::List)),
@@ -140,5 +140,7 @@ pub(crate) fn type_tag(ty: &LogicalType) -> (u8, u16) {
         T::TimeTz => (29, 0),
         T::Bit => (30, 0),
         T::Union(_) => (31, 0),
+        T::TimeNs => (32, 0),
+        T::BigNum => (33, 0),
     }
 }

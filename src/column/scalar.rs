@@ -168,6 +168,7 @@ impl Scalar {
             (Self::Int(v), DataType::Decimal128(..)) => repeat::<Decimal128Type>(*v, dt, len),
             (Self::Int(v), DataType::Date32) => int!(Date32Type, v, dt),
             (Self::Int(v), DataType::Time64(TimeUnit::Microsecond)) => int!(Time64MicrosecondType, v, dt),
+            (Self::Int(v), DataType::Time64(TimeUnit::Nanosecond)) => int!(Time64NanosecondType, v, dt),
             (Self::Int(v), DataType::Timestamp(unit, _)) => match unit {
                 TimeUnit::Second => int!(TimestampSecondType, v, dt),
                 TimeUnit::Millisecond => int!(TimestampMillisecondType, v, dt),
@@ -240,6 +241,7 @@ impl Scalar {
             DataType::Decimal128(..) => int!(Decimal128Type),
             DataType::Date32 => int!(Date32Type),
             DataType::Time64(TimeUnit::Microsecond) => int!(Time64MicrosecondType),
+            DataType::Time64(TimeUnit::Nanosecond) => int!(Time64NanosecondType),
             DataType::Timestamp(TimeUnit::Second, _) => int!(TimestampSecondType),
             DataType::Timestamp(TimeUnit::Millisecond, _) => int!(TimestampMillisecondType),
             DataType::Timestamp(TimeUnit::Microsecond, _) => int!(TimestampMicrosecondType),

@@ -82,6 +82,8 @@ fn nested(bytes: &[u8], depth: usize) -> Decoded<LogicalType> {
         30 => T::Bit,
         // The first child says which member a value is of.
         31 => T::Union(fields(1)?),
+        32 => T::TimeNs,
+        33 => T::BigNum,
         _ => return Err(Damage::new("an unknown type")),
     })
 }

@@ -40,6 +40,8 @@ pub enum LogicalType {
     UBigInt,
     /// 128-bit unsigned integer. In memory 16 bytes, big-endian, so that bytes sort as numbers do.
     UHugeInt,
+    /// Integer of any size. In memory bytes that sort as numbers do ([`crate::exec::cast::bignum`]).
+    BigNum,
     /// 32-bit IEEE 754.
     Float,
     /// 64-bit IEEE 754.
@@ -66,6 +68,8 @@ pub enum LogicalType {
     Date,
     /// Microseconds since midnight.
     Time,
+    /// Nanoseconds since midnight.
+    TimeNs,
     /// A time of day with an offset from UTC. In memory one number that orders as the instants do: `offset` is
     /// `57599 - seconds east of Greenwich`, the number `(microseconds + offset * 1000000) << 24 | offset`.
     TimeTz,
@@ -146,10 +150,11 @@ impl LogicalType {
             }
             Self::Decimal { width, scale } => DataType::Decimal128(*width, *scale as i8),
             Self::Varchar | Self::Json => DataType::Utf8View,
-            Self::Blob | Self::Bit => DataType::BinaryView,
+            Self::Blob | Self::Bit | Self::BigNum => DataType::BinaryView,
             Self::Uuid | Self::UHugeInt => DataType::FixedSizeBinary(16),
             Self::Date => DataType::Date32,
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
+            Self::TimeNs => DataType::Time64(TimeUnit::Nanosecond),
             Self::Timestamp(unit) => DataType::Timestamp(*unit, None),
             Self::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
@@ -196,6 +201,7 @@ impl LogicalType {
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Self::Blob,
             DataType::FixedSizeBinary(_) => Self::Blob,
             DataType::Date32 | DataType::Date64 => Self::Date,
+            DataType::Time64(TimeUnit::Nanosecond) => Self::TimeNs,
             DataType::Time32(_) | DataType::Time64(_) => Self::Time,
             DataType::Timestamp(unit, None) => Self::Timestamp(*unit),
             DataType::Timestamp(_, Some(_)) => Self::TimestampTz,
@@ -253,7 +259,10 @@ impl LogicalType {
 
     /// Whether this is a date, a time or a timestamp of any kind.
     pub fn is_temporal(&self) -> bool {
-        matches!(self, Self::Date | Self::Time | Self::TimeTz | Self::Timestamp(_) | Self::TimestampTz)
+        matches!(
+            self,
+            Self::Date | Self::Time | Self::TimeNs | Self::TimeTz | Self::Timestamp(_) | Self::TimestampTz
+        )
     }
 
     /// Whether values are made of other values.
@@ -304,6 +313,7 @@ impl fmt::Display for LogicalType {
             Self::UInteger => f.write_str("UINTEGER"),
             Self::UBigInt => f.write_str("UBIGINT"),
             Self::UHugeInt => f.write_str("UHUGEINT"),
+            Self::BigNum => f.write_str("BIGNUM"),
             Self::Float => f.write_str("FLOAT"),
             Self::Double => f.write_str("DOUBLE"),
             Self::Decimal { width, scale } => write!(f, "DECIMAL({width},{scale})"),
@@ -314,6 +324,7 @@ impl fmt::Display for LogicalType {
             Self::Json => f.write_str("JSON"),
             Self::Date => f.write_str("DATE"),
             Self::Time => f.write_str("TIME"),
+            Self::TimeNs => f.write_str("TIME_NS"),
             Self::TimeTz => f.write_str("TIME WITH TIME ZONE"),
             Self::Timestamp(TimeUnit::Second) => f.write_str("TIMESTAMP_S"),
             Self::Timestamp(TimeUnit::Millisecond) => f.write_str("TIMESTAMP_MS"),

@@ -41,6 +41,9 @@ pub fn implicit_cast_cost(from: &LogicalType, to: &LogicalType) -> Option<u32> {
             b.0 <= a.0 && a.1 <= b.1
         }
         (a, T::Float | T::Double | T::Decimal { .. }) if a.is_integer() || *a == T::UHugeInt => true,
+        (a, T::BigNum) if a.is_integer() || *a == T::UHugeInt => true,
+        (T::BigNum, T::Double) => true,
+        (T::TimeNs, T::Time) => true,
         (a, T::UHugeInt) if a.is_unsigned_integer() => true,
         (T::Float, T::Double) => true,
         (T::Decimal { .. }, T::Float | T::Double) => true,
@@ -131,7 +134,7 @@ pub fn argument_cost(arg: &ArgInfo, to: &LogicalType) -> Option<u32> {
                     let limit = 10i128.checked_pow(digits).unwrap_or(i128::MAX);
                     (1 - limit, limit - 1)
                 }
-                LogicalType::Float | LogicalType::Double => (i128::MIN, i128::MAX),
+                LogicalType::Float | LogicalType::Double | LogicalType::BigNum => (i128::MIN, i128::MAX),
                 other => other.integer_range()?,
             };
             (min <= *v && *v <= max).then(|| target_cost(to) - 90)
@@ -195,6 +198,8 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
         (x, y) if x.is_integer() && y.is_integer() => common_integer(x, y)?,
         (T::Json, x) | (x, T::Json) if *x != T::Varchar => T::Json,
         (T::Boolean, x) | (x, T::Boolean) if x.is_integer() || *x == T::UHugeInt => x.clone(),
+        (T::BigNum, x) | (x, T::BigNum) if x.is_integer() || *x == T::UHugeInt => T::BigNum,
+        (T::BigNum, x) | (x, T::BigNum) if x.is_float() => T::Double,
         (T::UHugeInt, x) | (x, T::UHugeInt) if x.is_unsigned_integer() => T::UHugeInt,
         (T::UHugeInt, x) | (x, T::UHugeInt) if x.is_signed_integer() => T::Double,
         (T::Double, x) | (x, T::Double) if x.is_numeric() || *x == T::UHugeInt => T::Double,
@@ -266,9 +271,9 @@ pub fn union_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
         match ty {
             T::Null => 0,
             T::Boolean => 1,
-            t if t.is_numeric() || *t == T::UHugeInt => 2,
+            t if t.is_numeric() || matches!(t, T::UHugeInt | T::BigNum) => 2,
             T::Date => 3,
-            T::Time => 4,
+            T::Time | T::TimeNs => 4,
             T::TimeTz => 5,
             T::TimestampTz => 6,
             T::Timestamp(_) => 7,
@@ -330,6 +335,7 @@ pub fn comparison_type(a: &ArgInfo, b: &ArgInfo) -> Option<LogicalType> {
         (T::Json, other) | (other, T::Json) if other.is_nested() => Some(T::Json),
         (T::Json, other) | (other, T::Json) => Some(other.clone()),
         (T::Time, T::TimeTz) | (T::TimeTz, T::Time) => Some(T::Time),
+        (T::Time, T::TimeNs) | (T::TimeNs, T::Time) => Some(T::TimeNs),
         (T::Bit, T::Blob) | (T::Blob, T::Bit) => Some(T::Blob),
         (T::Bit, x) | (x, T::Bit) if x.is_numeric() || matches!(x, T::Boolean | T::UHugeInt) => Some(T::Bit),
         (T::Varchar, other) | (other, T::Varchar) => {

@@ -15,6 +15,7 @@ use super::registry::{Chosen, Registry};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::calendar::MICROS_PER_DAY;
+use crate::exec::cast::bignum::{self, BigNum};
 use crate::exec::cast::bits;
 use crate::exec::cast::nested::{list_array, map_array, struct_array};
 use crate::exec::cast::text::Writer;
@@ -300,6 +301,16 @@ pub(super) fn bitwise(name: &str, ty: &LogicalType) -> Chosen {
         _ => |g, _| combined(g, |a, b| a ^ b),
     };
     gather(vec![ty.clone()], ty.clone(), true, finish)
+}
+
+/// Sums of `BIGNUM`.
+pub(super) fn bignum_sum(g: &Grouped, _: &LogicalType) -> Result<ArrayRef> {
+    let values = g.columns[0].as_binary_view();
+    let sums = g.offsets.windows(2).map(|w| {
+        let numbers = (w[0]..w[1]).map(|row| BigNum::decode(values.value(row)));
+        Ok(numbers.reduce(|sum, v| sum.plus(&v)))
+    });
+    bignum::array(sums)
 }
 
 pub(super) fn register(r: &mut Registry) {

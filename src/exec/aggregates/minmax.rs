@@ -408,6 +408,7 @@ pub(super) fn extreme<const MAX: bool>(ty: &LogicalType) -> Maker {
         DataType::Decimal128(..) => of!(Decimal128Type),
         DataType::Date32 => of!(Date32Type),
         DataType::Time64(TimeUnit::Microsecond) => of!(Time64MicrosecondType),
+        DataType::Time64(TimeUnit::Nanosecond) => of!(Time64NanosecondType),
         DataType::Timestamp(TimeUnit::Second, _) => of!(TimestampSecondType),
         DataType::Timestamp(TimeUnit::Millisecond, _) => of!(TimestampMillisecondType),
         DataType::Timestamp(TimeUnit::Microsecond, _) => of!(TimestampMicrosecondType),

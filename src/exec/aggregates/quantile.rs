@@ -395,6 +395,7 @@ fn maker(ty: &LogicalType, kind: Kind, ret: LogicalType) -> Option<Maker> {
         DataType::Decimal128(..) => states::<Decimal128Type>(kind, ret),
         DataType::Date32 => states::<Date32Type>(kind, ret),
         DataType::Time64(TimeUnit::Microsecond) => states::<Time64MicrosecondType>(kind, ret),
+        DataType::Time64(TimeUnit::Nanosecond) => states::<Time64NanosecondType>(kind, ret),
         DataType::Timestamp(TimeUnit::Second, _) => states::<TimestampSecondType>(kind, ret),
         DataType::Timestamp(TimeUnit::Millisecond, _) => states::<TimestampMillisecondType>(kind, ret),
         DataType::Timestamp(TimeUnit::Microsecond, _) => states::<TimestampMicrosecondType>(kind, ret),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use super::collected::bignum_sum;
 use super::gather::gather;
 use super::{AggregateFunction, GroupStates, count, fixed::Fixed, minmax, quantile, sum};
 use crate::column::scalar::Scalar;
@@ -130,6 +131,7 @@ fn register(r: &mut Registry) {
         &[
             "(BOOLEAN) -> HUGEINT",
             "(integer) -> HUGEINT",
+            "(BIGNUM) -> BIGNUM",
             "(DECIMAL) -> DECIMAL(38, s)",
             "(DOUBLE) -> DOUBLE",
         ],
@@ -137,6 +139,9 @@ fn register(r: &mut Registry) {
         "sum(x)",
         |args| {
             let [arg] = args else { return None };
+            if arg.ty == T::BigNum {
+                return Some(gather(vec![T::BigNum], T::BigNum, true, bignum_sum));
+            }
             let ty = number(arg, &[T::Double, T::Boolean])?;
             let (ret, states) = sum::sum(&ty)?;
             Some(Chosen::new(vec![ty], ret, states))

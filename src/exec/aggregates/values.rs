@@ -39,6 +39,7 @@ pub(super) fn to_array(values: &[Scalar], ty: &LogicalType) -> Result<ArrayRef> 
         DataType::Decimal128(..) => integers::<Decimal128Type>(values, ty),
         DataType::Date32 => integers::<Date32Type>(values, ty),
         DataType::Time64(TimeUnit::Microsecond) => integers::<Time64MicrosecondType>(values, ty),
+        DataType::Time64(TimeUnit::Nanosecond) => integers::<Time64NanosecondType>(values, ty),
         DataType::Timestamp(TimeUnit::Second, _) => integers::<TimestampSecondType>(values, ty),
         DataType::Timestamp(TimeUnit::Millisecond, _) => integers::<TimestampMillisecondType>(values, ty),
         DataType::Timestamp(TimeUnit::Microsecond, _) => integers::<TimestampMicrosecondType>(values, ty),

@@ -3,6 +3,7 @@
 //! [`cast`] converts whole columns; an element that cannot be converted is an error, or NULL for `TRY_CAST`.
 //! [`text::write_value`] spells one value as `CAST(… AS VARCHAR)` does.
 
+pub(crate) mod bignum;
 pub(crate) mod bits;
 pub(crate) mod json;
 pub(crate) mod nested;
@@ -68,10 +69,14 @@ pub fn can_cast(from: &LogicalType, to: &LogicalType) -> bool {
     match (from, to) {
         (T::Null | T::Varchar | T::Json | T::Enum(_), _) | (_, T::Varchar | T::Json) => true,
         (a, b) if number(a) && number(b) => true,
+        // Not decimals: DuckDB has no such casts.
+        (T::BigNum, b) | (b, T::BigNum) => b.is_integer() || b.is_float() || *b == T::UHugeInt,
         (T::Bit, b) => *b == T::Blob || number(b) && !matches!(b, T::Decimal { .. }),
         (a, T::Bit) => *a == T::Blob || number(a) && !matches!(a, T::Decimal { .. }),
         (T::Date, T::Timestamp(_) | T::TimestampTz) => true,
         (T::Time | T::TimeTz, T::Time | T::TimeTz) => true,
+        (T::Time, T::TimeNs) | (T::TimeNs, T::Time) => true,
+        (T::Timestamp(TimeUnit::Nanosecond), T::TimeNs) => true,
         (T::Timestamp(_), T::Timestamp(_) | T::TimestampTz | T::Date | T::Time) => true,
         (T::Timestamp(TimeUnit::Microsecond), T::TimeTz) => true,
         (T::TimestampTz, T::Timestamp(_) | T::Date | T::TimeTz) => true,
@@ -123,6 +128,8 @@ pub fn cast_in(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mod
         }
         (T::Bit, _) => bits::to_value(array, to, mode),
         (_, T::Bit) => bits::from_value(array, from, mode),
+        (T::BigNum, _) => bignum::to_number(array, to, mode),
+        (_, T::BigNum) => bignum::from_number(array, from, mode),
         (T::Uuid, T::UHugeInt) | (T::UHugeInt, T::Uuid) => Ok(array.clone()),
         (T::UHugeInt, _) => uhuge::to_number(array, to, mode),
         (_, T::UHugeInt) => uhuge::from_number(array, from, mode),
@@ -135,7 +142,7 @@ pub fn cast_in(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mod
             array.as_fixed_size_binary().iter().for_each(|v| out.append_option(v));
             Ok(Arc::new(out.finish()))
         }
-        (T::Date | T::Timestamp(_) | T::TimestampTz | T::Time | T::TimeTz, _) => {
+        (T::Date | T::Timestamp(_) | T::TimestampTz | T::Time | T::TimeNs | T::TimeTz, _) => {
             temporal::cast(array, from, to, mode)
         }
         _ => nested::cast(array, from, to, mode),
@@ -304,6 +311,7 @@ fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<Array
         }
         T::Date => parse_primitive::<Date32Type>(array, to, mode, parse_time::date),
         T::Time => parse_primitive::<Time64MicrosecondType>(array, to, mode, parse_time::time),
+        T::TimeNs => parse_primitive::<Time64NanosecondType>(array, to, mode, parse_time::time_ns),
         T::Timestamp(unit) => match unit {
             TimeUnit::Second => {
                 parse_primitive::<TimestampSecondType>(array, to, mode, |s| parse_time::timestamp(s, *unit))
@@ -329,6 +337,7 @@ fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<Array
             parse_primitive::<Int64Type>(array, to, mode, |s| parse_time::time_tz(s, offset))
         }
         T::UHugeInt => uhuge::from_text(array, mode),
+        T::BigNum => bignum::from_text(array, mode),
         T::Bit => bits::from_text(array, mode),
         T::Interval => parse_primitive::<IntervalMonthDayNanoType>(array, to, mode, parse_time::interval),
         T::Boolean => bool_from_text(array, mode),

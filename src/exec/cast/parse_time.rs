@@ -239,6 +239,11 @@ fn plain_date(b: &[u8]) -> Option<i32> {
 
 /// A `TIME` in microseconds; a date before it and a zone behind it are ignored.
 pub fn time(text: &str) -> Result<i64, String> {
+    time_ns(text).map(|nanos| nanos / NANOS_PER_MICRO)
+}
+
+/// A time of day in nanoseconds.
+pub fn time_ns(text: &str) -> Result<i64, String> {
     let message = || {
         format!("time field value out of range: \"{text}\", expected format is ([YYYY-MM-DD ]HH:MM:SS[.MS])")
     };
@@ -248,7 +253,7 @@ pub fn time(text: &str) -> Result<i64, String> {
     if !c.is_end() && zone_at(&mut c).is_err() || !c.is_end() {
         return Err(message());
     }
-    Ok(nanos / NANOS_PER_MICRO)
+    Ok(nanos)
 }
 
 /// A time of day, perhaps with a date before it, which is ignored; a date alone is its midnight.

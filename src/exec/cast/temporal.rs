@@ -176,6 +176,13 @@ pub(super) fn cast(
             };
             with_unit!(unit, B => try_map::<Date32Type, B>(array.as_primitive(), to, mode, convert, message))
         }
+        (T::Timestamp(TimeUnit::Nanosecond), T::TimeNs) => {
+            let per_day = units_per_day(TimeUnit::Nanosecond);
+            let convert = |v: i64| timestamp_is_finite(v).then(|| v.rem_euclid(per_day));
+            let message = |_| "Can't get TIME of infinite TIMESTAMP".to_owned();
+            let array = array.as_primitive::<TimestampNanosecondType>();
+            try_map::<_, Time64NanosecondType>(array, to, mode, convert, message)
+        }
         (T::Timestamp(_), T::TimeTz) => {
             let times = super::cast_in(array, from, &T::Time, mode)?;
             let times = times.as_primitive::<Time64MicrosecondType>();
@@ -189,6 +196,14 @@ pub(super) fn cast(
             let offset = present_offset(mode.zone);
             let times = array.as_primitive::<Time64MicrosecondType>();
             Ok(Arc::new(times.unary::<_, Int64Type>(|t| timetz::pack(t, offset))))
+        }
+        (T::Time, T::TimeNs) => {
+            let times = array.as_primitive::<Time64MicrosecondType>();
+            Ok(Arc::new(times.unary::<_, Time64NanosecondType>(|t| t.saturating_mul(1000))))
+        }
+        (T::TimeNs, T::Time) => {
+            let times = array.as_primitive::<Time64NanosecondType>();
+            Ok(Arc::new(times.unary::<_, Time64MicrosecondType>(|t| rounded(t, 1000))))
         }
         (T::TimeTz, T::Time) => {
             let packed = array.as_primitive::<Int64Type>();

@@ -11,11 +11,12 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::column::types::LogicalType;
+use crate::exec::cast::bignum::BigNum;
 use crate::exec::cast::number_text::{
     Point, integer, write_decimal64, write_decimal128, write_float, write_float32,
 };
 use crate::exec::cast::time_text::{
-    write_date, write_instant, write_interval, write_time, write_time_tz, write_timestamp,
+    write_date, write_instant, write_interval, write_time, write_time_ns, write_time_tz, write_timestamp,
 };
 use crate::exec::error::{ExecError, Result};
 use crate::exec::json;
@@ -59,11 +60,13 @@ enum Kind<'a> {
     Uuid(&'a FixedSizeBinaryArray),
     Date(&'a [i32]),
     Time(&'a [i64]),
+    TimeNs(&'a [i64]),
     Timestamp(&'a [i64], TimeUnit),
     TimestampTz(&'a [i64], Clock<'a>),
     TimeTz(&'a [i64]),
     UHuge(&'a FixedSizeBinaryArray),
     Bit(&'a BinaryViewArray),
+    BigNum(&'a BinaryViewArray),
     Interval(&'a PrimitiveArray<IntervalMonthDayNanoType>),
     Enum(&'a [u32], &'a [Box<str>]),
     Dictionary(&'a PrimitiveArray<UInt32Type>, Box<Writer<'a>>),
@@ -124,6 +127,7 @@ impl<'a> Writer<'a> {
             T::Uuid => Kind::Uuid(array.as_fixed_size_binary_opt().ok_or_else(wrong)?),
             T::Date => Kind::Date(values!(Date32Type)),
             T::Time => Kind::Time(values!(Time64MicrosecondType)),
+            T::TimeNs => Kind::TimeNs(values!(Time64NanosecondType)),
             T::Timestamp(unit) => {
                 let values = match unit {
                     TimeUnit::Second => values!(TimestampSecondType),
@@ -137,6 +141,7 @@ impl<'a> Writer<'a> {
             T::TimeTz => Kind::TimeTz(values!(Int64Type)),
             T::UHugeInt => Kind::UHuge(array.as_fixed_size_binary_opt().ok_or_else(wrong)?),
             T::Bit => Kind::Bit(array.as_binary_view_opt().ok_or_else(wrong)?),
+            T::BigNum => Kind::BigNum(array.as_binary_view_opt().ok_or_else(wrong)?),
             T::Interval => Kind::Interval(array.as_primitive_opt().ok_or_else(wrong)?),
             T::Enum(names) => Kind::Enum(values!(UInt32Type), names),
             T::List(item) => {
@@ -214,11 +219,15 @@ impl<'a> Writer<'a> {
             Kind::Uuid(v) => write_uuid(v.value(row), out),
             Kind::Date(v) => write_date(v[row], out),
             Kind::Time(v) => write_time(v[row], out),
+            Kind::TimeNs(v) => write_time_ns(v[row], out),
             Kind::Timestamp(v, unit) => write_timestamp(v[row], *unit, out),
             Kind::TimestampTz(v, clock) => write_instant(v[row], clock, out),
             Kind::TimeTz(v) => write_time_tz(v[row], out),
             Kind::UHuge(v) => integer(super::uhuge::value(v, row), out),
             Kind::Bit(v) => super::bits::write(v.value(row), out),
+            Kind::BigNum(v) => {
+                let _ = write!(out, "{}", BigNum::decode(v.value(row)));
+            }
             Kind::Interval(v) => write_interval(v.value(row), out),
             Kind::Enum(v, names) => {
                 out.push_str(names.get(v[row] as usize).map_or("", |n| n));
@@ -299,6 +308,7 @@ impl<'a> Writer<'a> {
                 | Kind::I64(_)
                 | Kind::I128(_)
                 | Kind::UHuge(_)
+                | Kind::BigNum(_)
                 | Kind::U8(_)
                 | Kind::U16(_)
                 | Kind::U32(_)
@@ -347,6 +357,7 @@ impl<'a> Writer<'a> {
             | Kind::I64(_)
             | Kind::I128(_)
             | Kind::UHuge(_)
+            | Kind::BigNum(_)
             | Kind::U8(_)
             | Kind::U16(_)
             | Kind::U32(_)

@@ -66,6 +66,12 @@ pub fn write_time(micros: i64, out: &mut String) {
     write_clock(micros.div_euclid(1_000_000), (micros.rem_euclid(1_000_000) * 1000) as u32, out);
 }
 
+/// Writes a time of day in nanoseconds.
+#[inline]
+pub fn write_time_ns(nanos: i64, out: &mut String) {
+    write_clock(nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000) as u32, out);
+}
+
 /// Writes seconds of a day and a fraction in nanoseconds, whose trailing zeros are left out.
 #[inline]
 fn write_clock(seconds: i64, nanos: u32, out: &mut String) {

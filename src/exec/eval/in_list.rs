@@ -217,6 +217,7 @@ fn integers(array: &ArrayRef, contains: impl Fn(i64) -> bool) -> BooleanBuffer {
         DataType::Decimal64(..) => by!(Decimal64Type),
         DataType::Date32 => by!(Date32Type),
         DataType::Time64(TimeUnit::Microsecond) => by!(Time64MicrosecondType),
+        DataType::Time64(TimeUnit::Nanosecond) => by!(Time64NanosecondType),
         DataType::Timestamp(TimeUnit::Second, _) => by!(TimestampSecondType),
         DataType::Timestamp(TimeUnit::Millisecond, _) => by!(TimestampMillisecondType),
         DataType::Timestamp(TimeUnit::Microsecond, _) => by!(TimestampMicrosecondType),

@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod attempt;
+mod bignum;
 mod bins;
 mod bits;
 mod collate;
@@ -24,6 +25,7 @@ mod math;
 mod misc;
 mod registry;
 pub(crate) mod room;
+mod sort_key;
 mod string;
 mod struct_fields;
 mod structs;

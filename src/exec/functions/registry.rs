@@ -188,11 +188,13 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         ("General", super::misc::register),
         ("JSON", super::json::register),
         ("General", super::bins::register),
+        ("General", super::sort_key::register),
         ("System", super::system::register),
         ("Identifiers", super::identifier::register),
         ("Enums", super::enums::register),
         ("Bit strings", super::bits::register),
         ("Numbers", super::uhuge::register),
+        ("Numbers", super::bignum::register),
     ];
     let mut r = Registry { defs: vec![], names: HashMap::new(), subject: "" };
     for (subject, register) in SUBJECTS {

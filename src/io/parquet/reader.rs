@@ -237,7 +237,10 @@ fn wider(a: &LogicalType, b: &LogicalType) -> LogicalType {
             both.into_iter().find(|t| holds(t, a) && holds(t, b)).unwrap_or(T::HugeInt)
         }
         _ if a.is_numeric() && b.is_numeric() => T::Double,
-        _ if a.is_temporal() && b.is_temporal() && *a != T::Time && *b != T::Time => {
+        _ if a.is_temporal()
+            && b.is_temporal()
+            && [a, b].iter().all(|t| !matches!(t, T::Time | T::TimeNs)) =>
+        {
             if *a == T::TimestampTz || *b == T::TimestampTz {
                 T::TimestampTz
             } else {

@@ -408,7 +408,7 @@ fn stored_layout(ty: &LogicalType) -> DataType {
     let item = |ty: &LogicalType| Arc::new(ArrowField::new("element", stored_layout(ty), true));
     match ty {
         LogicalType::Null => DataType::Int32,
-        LogicalType::Enum(_) | LogicalType::Bit => DataType::Utf8View,
+        LogicalType::Enum(_) | LogicalType::Bit | LogicalType::BigNum => DataType::Utf8View,
         LogicalType::Union(_) => stored_layout(&union_as_struct(ty)),
         LogicalType::Interval => DataType::FixedSizeBinary(12),
         LogicalType::Timestamp(ArrowUnit::Second) => DataType::Timestamp(ArrowUnit::Millisecond, None),
@@ -439,7 +439,9 @@ fn union_as_struct(ty: &LogicalType) -> LogicalType {
 fn store(array: &ArrayRef, ty: &LogicalType) -> Result<ArrayRef> {
     Ok(match ty {
         LogicalType::Null => Arc::new(Int32Array::new_null(array.len())),
-        LogicalType::Enum(_) | LogicalType::Bit => cast(array, ty, &LogicalType::Varchar, false)?,
+        LogicalType::Enum(_) | LogicalType::Bit | LogicalType::BigNum => {
+            cast(array, ty, &LogicalType::Varchar, false)?
+        }
         LogicalType::Union(_) => store(array, &union_as_struct(ty))?,
         LogicalType::HugeInt => {
             // The layout is that of a decimal of 38 digits, but the type holds some more.
@@ -540,15 +542,16 @@ fn parquet_type(name: &str, ty: &LogicalType, repetition: Repetition) -> Result<
         T::Double => (Physical::DOUBLE, None),
         T::HugeInt => return decimal(name, 38, 0, repetition),
         T::Decimal { width, scale } => return decimal(name, *width, *scale, repetition),
-        T::Varchar | T::Enum(_) | T::Bit => (Physical::BYTE_ARRAY, Some(Annotation::String)),
+        T::Varchar | T::Enum(_) | T::Bit | T::BigNum => (Physical::BYTE_ARRAY, Some(Annotation::String)),
         T::Json => (Physical::BYTE_ARRAY, Some(Annotation::Json)),
         T::Blob => (Physical::BYTE_ARRAY, None),
         T::UHugeInt => (Physical::FIXED_LEN_BYTE_ARRAY, None),
         T::TimeTz => (Physical::INT64, integer(64, true)),
         T::Uuid => (Physical::FIXED_LEN_BYTE_ARRAY, Some(Annotation::Uuid)),
         T::Date => (Physical::INT32, Some(Annotation::Date)),
-        T::Time => {
-            let time = TimeType { is_adjusted_to_u_t_c: false, unit: TimeUnit::MICROS };
+        T::Time | T::TimeNs => {
+            let unit = if *ty == T::Time { TimeUnit::MICROS } else { TimeUnit::NANOS };
+            let time = TimeType { is_adjusted_to_u_t_c: false, unit };
             (Physical::INT64, Some(Annotation::Time(time)))
         }
         T::Timestamp(ArrowUnit::Second | ArrowUnit::Millisecond) => {

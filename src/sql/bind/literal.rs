@@ -6,6 +6,7 @@ use sqlparser::ast::Value;
 
 use crate::column::scalar::Scalar;
 use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType};
+use crate::exec::cast::bignum::BigNum;
 use crate::exec::expr::Expr;
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
 
@@ -42,8 +43,8 @@ fn parse_hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect()
 }
 
-/// A number, with its sign. Whole numbers are INTEGER, BIGINT, HUGEINT or DOUBLE, the first that holds
-/// them; with a point they are DECIMAL if 38 digits do; with an exponent DOUBLE.
+/// A number, with its sign. Whole numbers are INTEGER, BIGINT, HUGEINT, UHUGEINT or BIGNUM, the first that holds
+/// them, else DOUBLE; with a point they are DECIMAL if 38 digits do; with an exponent DOUBLE.
 pub fn bind_number(digits: &str, negative: bool) -> Result<Expr> {
     let digits = digits.replace('_', "");
     let sign = if negative { -1 } else { 1 };
@@ -76,7 +77,10 @@ pub fn bind_number(digits: &str, negative: bool) -> Result<Expr> {
         Ok(v) => Expr::literal(Scalar::Int(v), LogicalType::HugeInt),
         Err(_) => match text.parse::<u128>() {
             Ok(v) => Expr::literal(Scalar::bytes(v.to_be_bytes()), LogicalType::UHugeInt),
-            Err(_) => double(&digits)?,
+            Err(_) => match BigNum::parse(&text).map(|v| v.encode()) {
+                Some(Ok(bytes)) => Expr::literal(Scalar::bytes(bytes), LogicalType::BigNum),
+                _ => double(&digits)?,
+            },
         },
     })
 }
@@ -115,6 +119,6 @@ mod tests {
         ] {
             assert_eq!(number(text), want, "{text}");
         }
-        assert!(number(&"9".repeat(60)).ends_with("DOUBLE"));
+        assert!(number(&"9".repeat(60)).ends_with("ty: BigNum }"));
     }
 }

@@ -281,6 +281,8 @@ fn named(name: &ObjectName, modifiers: &[String], known: NamedTypes<'_>) -> Resu
         "timestamptz" => L::TimestampTz,
         "timetz" => L::TimeTz,
         "uhugeint" | "uint128" => L::UHugeInt,
+        "bignum" | "varint" => L::BigNum,
+        "time_ns" => L::TimeNs,
         "bitstring" => L::Bit,
         "guid" => L::Uuid,
         "null" => L::Null,

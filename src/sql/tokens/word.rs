@@ -19,6 +19,8 @@ impl Rewriter {
             "timestamp_ms",
             "timestamp_us",
             "timestamp_ns",
+            "time_ns",
+            "bignum",
             "timetz",
             "uhugeint",
             "hugeint",

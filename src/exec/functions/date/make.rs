@@ -276,6 +276,9 @@ pub(super) fn register(r: &mut Registry) {
     );
     r.add(
         def("epoch_ns", "Nanoseconds since 1970", "epoch_ns(TIMESTAMP '2021-08-03 11:59:44.123456')")
+            .map(&[T::TimeNs], big.clone(), |_| {
+                primitive::<(Time64NanosecondType,), Int64Type>(|(t,)| Ok(Some(t)))
+            })
             .map(&[T::Time], big.clone(), |_| {
                 primitive::<(Time64MicrosecondType,), Int64Type>(|(t,)| Ok(Some(t * 1000)))
             })

@@ -215,6 +215,7 @@ enum Of {
     Timestamp,
     Instant,
     Time,
+    TimeNs,
     TimeTz,
     Interval,
 }
@@ -224,6 +225,7 @@ impl Of {
         match ty {
             LogicalType::Date => Self::Date,
             LogicalType::Time => Self::Time,
+            LogicalType::TimeNs => Self::TimeNs,
             LogicalType::TimeTz => Self::TimeTz,
             LogicalType::Interval => Self::Interval,
             LogicalType::TimestampTz => Self::Instant,
@@ -258,6 +260,15 @@ fn extract(part: Part, of: Of, array: &ArrayRef, zone: &Zone) -> Result<ArrayRef
         }};
     }
     match of {
+        Of::TimeNs => {
+            let nanos = array.as_primitive::<Time64NanosecondType>();
+            if part == Part::Nanosecond {
+                let of_minute = |t: i64| t.rem_euclid(MICROS_PER_MINUTE * NANOS_PER_MICRO);
+                return Ok(Arc::new(nanos.unary::<_, Int64Type>(of_minute)));
+            }
+            let micros = nanos.unary::<_, Time64MicrosecondType>(|t| t / NANOS_PER_MICRO);
+            extract(part, Of::Time, &(Arc::new(micros) as ArrayRef), zone)
+        }
         Of::Instant => {
             if part.of_offset(0).is_some() {
                 let clock = zone.clock();
@@ -356,12 +367,13 @@ fn part_kernel(part: Part, of: Of) -> ScalarKernel {
     Box::new(move |args, _, _, ctx| extract(part, of, &args[0], &ctx.zone))
 }
 
-const TYPES: [LogicalType; 6] = [
+const TYPES: [LogicalType; 7] = [
     LogicalType::Date,
     TIMESTAMP,
     LogicalType::TimestampTz,
     LogicalType::Interval,
     LogicalType::Time,
+    LogicalType::TimeNs,
     LogicalType::TimeTz,
 ];
 
@@ -423,7 +435,7 @@ fn date_part(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
             });
             Some(Ok(Resolution { arg_types: vec![name.ty.clone(), ty], return_type: ret, kernel }))
         }
-        _ if name.ty == LogicalType::Varchar => {
+        _ if matches!(name.ty, LogicalType::Varchar | LogicalType::Null) => {
             // Names differ from row to row: all parts come as floats.
             let kernel: ScalarKernel = Box::new(move |args, ty, rows, ctx| {
                 let nulls = match nulls_of(args, rows) {
@@ -465,7 +477,7 @@ macro_rules! part_functions {
         let mut d: Def = def($name, $what, concat!($name, "(TIMESTAMP '2021-08-03 11:59:44.123456')"))
             .aliases(&[$($alias),*]);
         for t in &TYPES {
-            if matches!(t, LogicalType::Time | LogicalType::TimeTz) && !$times {
+            if matches!(t, LogicalType::Time | LogicalType::TimeNs | LogicalType::TimeTz) && !$times {
                 continue;
             }
             d = d.map(&[t.clone()], ret.clone(), |site| part_kernel(Part::$part, Of::new(&site.types[0])));

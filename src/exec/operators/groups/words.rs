@@ -44,6 +44,9 @@ macro_rules! fixed_types {
             DataType::Time64(TimeUnit::Microsecond) => {
                 $prim!(Time64MicrosecondType, array, |v| [v as u64, 0])
             }
+            DataType::Time64(TimeUnit::Nanosecond) => {
+                $prim!(Time64NanosecondType, array, |v| [v as u64, 0])
+            }
             DataType::Timestamp(TimeUnit::Second, _) => $prim!(TimestampSecondType, array, |v| [v as u64, 0]),
             DataType::Timestamp(TimeUnit::Millisecond, _) => {
                 $prim!(TimestampMillisecondType, array, |v| [v as u64, 0])
@@ -201,6 +204,9 @@ impl FixedWords {
             DataType::Date32 => make!(Date32Type, |w: [u64; 2]| w[0] as i32),
             DataType::Time64(TimeUnit::Microsecond) => {
                 make!(Time64MicrosecondType, |w: [u64; 2]| w[0] as i64)
+            }
+            DataType::Time64(TimeUnit::Nanosecond) => {
+                make!(Time64NanosecondType, |w: [u64; 2]| w[0] as i64)
             }
             DataType::Timestamp(TimeUnit::Second, _) => make!(TimestampSecondType, |w: [u64; 2]| w[0] as i64),
             DataType::Timestamp(TimeUnit::Millisecond, _) => {
