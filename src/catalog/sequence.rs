@@ -4,7 +4,10 @@
 //! header | id u64 | schema id u64 | name text | comment optional text
 //!        | start i64 | increment i64 | least i64 | greatest i64 | cycles bool
 //!        | next i64 | overflowed bool | last i64 | values taken u64
+//!        | owner id u64 (from version 2)
 //! ```
+//!
+//! A sequence without an owner is written as version 1, which older readers know.
 //!
 //! A sequence's counter is the one thing in a catalog that changes: values that were taken stay taken, whatever
 //! becomes of the transaction that took them, so all catalogs that have the sequence share one counter.
@@ -38,6 +41,8 @@ pub struct SequenceDefinition {
     pub greatest: i64,
     /// Behind the last value comes the first at the other end.
     pub cycles: bool,
+    /// The object that it goes with.
+    pub owner: Option<ObjectId>,
     /// Where it stands.
     pub counter: Arc<SequenceCounter>,
 }
@@ -125,6 +130,7 @@ impl SequenceDefinition {
             least: 1,
             greatest: i64::MAX,
             cycles: false,
+            owner: None,
             counter: Arc::default(),
         };
         sequence.restart();
@@ -206,7 +212,8 @@ impl SequenceDefinition {
 
     /// The record.
     pub fn encode(&self) -> Vec<u8> {
-        let mut w = RecordWriter::new(RecordKind::Sequence);
+        let version = if self.owner.is_some() { 2 } else { 1 };
+        let mut w = RecordWriter::of_version(RecordKind::Sequence, version);
         w.u64(self.id.0);
         w.u64(self.schema.0);
         w.text(&self.name);
@@ -220,13 +227,16 @@ impl SequenceDefinition {
         w.bool(state.overflowed);
         w.u64(state.last as u64);
         w.u64(state.taken);
+        if let Some(owner) = self.owner {
+            w.u64(owner.0);
+        }
         w.finish()
     }
 
     /// Reads a record.
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
         let mut r = RecordReader::new(bytes, RecordKind::Sequence)?;
-        let sequence = Self {
+        let mut sequence = Self {
             id: ObjectId(r.u64()?),
             schema: SchemaId(r.u64()?),
             name: r.text()?,
@@ -242,7 +252,11 @@ impl SequenceDefinition {
                 last: r.u64()? as i64,
                 taken: r.u64()?,
             }),
+            owner: None,
         };
+        if r.version() >= 2 {
+            sequence.owner = Some(ObjectId(r.u64()?));
+        }
         r.finish()?;
         sequence.validate().map_err(|e| Malformed::Bytes(e.to_string()))?;
         Ok(sequence)
@@ -252,7 +266,7 @@ impl SequenceDefinition {
 /// Two definitions are equal if all but their counters are: where a sequence stands is no part of what it is.
 impl PartialEq for SequenceDefinition {
     fn eq(&self, other: &Self) -> bool {
-        let key = |s: &Self| (s.id, s.schema, s.start, s.increment, s.least, s.greatest, s.cycles);
+        let key = |s: &Self| (s.id, s.schema, s.start, s.increment, s.least, s.greatest, s.cycles, s.owner);
         key(self) == key(other) && self.name == other.name && self.comment == other.comment
     }
 }

@@ -292,15 +292,16 @@ impl Catalog {
     /// went, the object itself last.
     pub fn drop_object(&mut self, id: ObjectId, cascade: bool) -> Result<Vec<Object>> {
         let object = self.require(id)?;
-        if let Some(dependent) = self.dependents(id).next().filter(|_| !cascade) {
-            let dependent = format!("{} depends on {}", described(dependent), described(&object));
+        if let Some(dependent) = self.in_the_way(&object).filter(|_| !cascade) {
             return Err(CatalogError::InUse { name: object.name().into(), dependent });
         }
         // Depth first, without recursion: a chain of dependents may be long.
         let (mut order, mut todo, mut seen) = (vec![], vec![id], BTreeSet::from([id]));
         while let Some(next) = todo.pop() {
             order.push(next);
-            todo.extend(self.dependents(next).map(Object::id).filter(|d| seen.insert(*d)));
+            let owner = self.objects.get(&next).and_then(|o| self.owner(o)).map(Object::id);
+            let others = self.dependents(next).map(Object::id).chain(self.owned_by(next)).chain(owner);
+            todo.extend(others.filter(|d| seen.insert(*d)));
         }
         if let Some(other) =
             order.iter().flat_map(|id| self.referencing(TableId(id.0))).find(|t| !seen.contains(&t.id.into()))
@@ -316,6 +317,38 @@ impl Catalog {
             Arc::make_mut(&mut self.dependencies).retain(|d| !gone(d));
         }
         Ok(dropped)
+    }
+
+    /// What needs an object, or a sequence that goes with it, and would not go with it.
+    fn in_the_way(&self, object: &Object) -> Option<String> {
+        if let Some(owner) = self.owner(object) {
+            return Some(format!("{} owns {}", described(owner), described(object)));
+        }
+        let (mut along, mut todo) = (BTreeSet::from([object.id()]), vec![object.id()]);
+        while let Some(next) = todo.pop() {
+            todo.extend(self.owned_by(next).filter(|id| along.insert(*id)));
+        }
+        along.iter().find_map(|id| {
+            let dependent = self.dependents(*id).find(|d| !along.contains(&d.id()))?;
+            let needed = self.objects.get(id)?;
+            Some(format!("{} depends on {}", described(dependent), described(needed)))
+        })
+    }
+
+    /// The sequences that go with an object.
+    fn owned_by(&self, owner: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
+        self.objects.values().filter_map(move |object| match object {
+            Object::Sequence(sequence) if sequence.owner == Some(owner) => Some(sequence.id),
+            _ => None,
+        })
+    }
+
+    /// What a sequence goes with, if that is there.
+    pub fn owner(&self, object: &Object) -> Option<&Object> {
+        match object {
+            Object::Sequence(sequence) => self.objects.get(&sequence.owner?),
+            _ => None,
+        }
     }
 
     /// Puts another definition in place of that of the object with the same id: another name, schema,

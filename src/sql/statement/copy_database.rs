@@ -5,7 +5,7 @@ use crate::sql::ast::CopyDatabase;
 use crate::sql::bind::name::name_in_sql;
 use crate::sql::error::SqlError;
 use crate::sql::session::{Failure, Outcome, ReadView, SearchPath, Session};
-use crate::sql::statement::ddl_text::{index_sql, objects_in_order, schema_statements};
+use crate::sql::statement::ddl_text::{index_sql, objects_in_order, ownership_statements, schema_statements};
 use crate::sql::statement::export::{run as run_text, stored_columns};
 use crate::sql::statement::whole;
 
@@ -61,6 +61,7 @@ fn statements(view: &ReadView, copy: &CopyDatabase, from: &str, to: &str) -> Vec
     }
     if copy.schema {
         out.append(&mut indexes);
+        out.extend(ownership_statements(found.catalog()));
     }
     out
 }

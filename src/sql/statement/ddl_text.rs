@@ -295,6 +295,24 @@ pub fn create_statements(catalog: &Catalog, name: Option<&str>) -> Vec<String> {
             }
         }
     }
+    if name.is_none() {
+        out.extend(ownership_statements(catalog));
+    }
+    out
+}
+
+/// The statements that say what sequences go with, when all objects are there.
+pub fn ownership_statements(catalog: &Catalog) -> Vec<String> {
+    let mut out = vec![];
+    for schema in catalog.schemas() {
+        for object in schema.objects_in(Namespace::Sequence) {
+            let Some(owner) = catalog.owner(object) else { continue };
+            let place = catalog.schemas().find(|s| s.definition().id == owner.schema());
+            let owner =
+                place.map_or_else(|| name_in_sql(owner.name()), |place| qualified(place, owner.name()));
+            out.push(format!("ALTER SEQUENCE {} OWNED BY {owner};", qualified(schema, object.name())));
+        }
+    }
     out
 }
 

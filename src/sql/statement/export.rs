@@ -13,7 +13,7 @@ use crate::sql::error::{SqlError, SqlErrorKind};
 use crate::sql::parser;
 use crate::sql::session::{Failure, Outcome, Parameters, Session};
 use crate::sql::split::split_statements;
-use crate::sql::statement::ddl_text::{index_sql, objects_in_order, schema_statements};
+use crate::sql::statement::ddl_text::{index_sql, objects_in_order, ownership_statements, schema_statements};
 use crate::sql::statement::{attach, copy, whole};
 
 const SCHEMA_FILE: &str = "schema.sql";
@@ -59,6 +59,7 @@ pub fn export(session: &mut Session, export: &Export) -> Result<Outcome, Failure
             load.push(format!("COPY {name}({columns}) FROM {path} ({});", files.read));
         }
         schema.append(&mut indexes);
+        schema.extend(ownership_statements(found.catalog()));
         for (file, statements) in [(SCHEMA_FILE, schema), (LOAD_FILE, load)] {
             let path = directory.join(file);
             let text: String = statements.iter().map(|s| format!("{s}\n")).collect();
