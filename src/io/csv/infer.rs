@@ -58,8 +58,11 @@ pub(crate) fn is_candidate(ty: &LogicalType) -> bool {
 const DATE_ORDERS: [&str; 6] = ["%Y-%m-%d", "%y-%m-%d", "%d-%m-%Y", "%d-%m-%y", "%m-%d-%Y", "%m-%d-%y"];
 /// Separators of dates.
 const SEPARATORS: [&str; 3] = ["/", "-", "."];
-/// Times behind those dates.
-const TIMES: [&str; 2] = [" %H:%M:%S", " %I:%M:%S %p"];
+/// Who writes AM and PM puts the month first.
+const DATE_ORDERS_OF_12_HOURS: [&str; 6] =
+    ["%m-%d-%Y", "%m-%d-%y", "%Y-%m-%d", "%y-%m-%d", "%d-%m-%Y", "%d-%m-%y"];
+/// Times behind dates, with the orders of those.
+const TIMES: [(&str, [&str; 6]); 2] = [(" %H:%M:%S", DATE_ORDERS), (" %I:%M:%S %p", DATE_ORDERS_OF_12_HOURS)];
 
 /// What is known of the types of a sample's columns.
 pub(crate) struct Guesser {
@@ -130,8 +133,10 @@ impl Guesser {
             Some(format) => vec![format.clone()],
             None => SEPARATORS
                 .iter()
-                .flat_map(|s| DATE_ORDERS.iter().map(move |order| order.replace('-', s)))
-                .flat_map(|date| TIMES.iter().map(move |time| compile(format!("{date}{time}"))))
+                .flat_map(|s| TIMES.iter().map(move |(time, orders)| (s, time, orders)))
+                .flat_map(|(s, time, orders)| {
+                    orders.iter().map(move |order| compile(format!("{}{time}", order.replace('-', s))))
+                })
                 .collect(),
         };
         let fresh = || Column {
@@ -362,6 +367,8 @@ mod tests {
             ("01/02/2020 03:04:05", "TIMESTAMP %d/%m/%Y %H:%M:%S"),
             ("01/02/2020 03:04", "VARCHAR"),
             ("13/02/2020 03:04:05 PM", "TIMESTAMP %d/%m/%Y %I:%M:%S %p"),
+            ("01/02/2020 03:04:05 PM", "TIMESTAMP %m/%d/%Y %I:%M:%S %p"),
+            ("01/02/20 03:04:05 AM", "TIMESTAMP %m/%d/%y %I:%M:%S %p"),
             ("2020-02-30", "VARCHAR"),
             ("-", "VARCHAR"),
             ("", "VARCHAR"),
