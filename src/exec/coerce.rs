@@ -43,7 +43,6 @@ pub fn implicit_cast_cost(from: &LogicalType, to: &LogicalType) -> Option<u32> {
         (a, T::Float | T::Double | T::Decimal { .. }) if a.is_integer() || *a == T::UHugeInt => true,
         (a, T::BigNum) if a.is_integer() || *a == T::UHugeInt => true,
         (T::BigNum, T::Double) => true,
-        (T::TimeNs, T::Time) => true,
         (a, T::UHugeInt) if a.is_unsigned_integer() => true,
         (T::Float, T::Double) => true,
         (T::Decimal { .. }, T::Float | T::Double) => true,
