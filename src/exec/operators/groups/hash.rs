@@ -6,6 +6,7 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, GenericByteViewArray};
 use arrow_schema::DataType;
 
 use super::rows::RowTable;
+use super::slots::TOGETHER;
 use super::words::{FixedWords, word_count};
 use crate::exec::error::Result;
 use crate::exec::eval::flatten;
@@ -96,6 +97,8 @@ struct DictionaryHashes {
     /// Keeps the dictionary alive, so that its address is its identity.
     values: Option<ArrayRef>,
     hashes: Vec<u64>,
+    /// Codes of a batch whose hashes are to be found.
+    fresh: Vec<u32>,
 }
 
 /// Whether keys of this type are texts or bytes.
@@ -184,18 +187,21 @@ impl DictionaryHashes {
         array: &DictionaryArray<UInt32Type>,
         out: &mut Vec<u64>,
     ) {
+        let Self { hashes, fresh, .. } = self;
         let codes = array.keys();
-        out.extend(codes.values().iter().enumerate().map(|(i, &code)| {
-            // The code of a NULL may be none of the dictionary.
-            if codes.is_null(i) {
-                return 0;
-            }
-            let code = code as usize;
-            if self.hashes[code] == 0 {
-                self.hashes[code] = hash_text(values, code);
-            }
-            self.hashes[code]
-        }));
+        // The code of a NULL may be none of the dictionary.
+        let known = |row: usize, code: u32, hashes: &[u64]| {
+            if codes.is_null(row) { None } else { Some(hashes[code as usize]) }
+        };
+        let rows = || codes.values().iter().copied().enumerate();
+        fresh.clear();
+        fresh
+            .extend(rows().filter(|(row, code)| known(*row, *code, hashes) == Some(0)).map(|(_, code)| code));
+        for fresh in fresh.chunks(TOGETHER) {
+            touch(values, fresh);
+            fresh.iter().for_each(|code| hashes[*code as usize] = hash_text(values, *code as usize));
+        }
+        out.extend(rows().map(|(row, code)| known(row, code, hashes).unwrap_or(0)));
     }
 }
 
@@ -203,6 +209,15 @@ impl DictionaryHashes {
 #[inline]
 pub(crate) fn hash_text<T: ByteViewType>(array: &GenericByteViewArray<T>, i: usize) -> u64 {
     hash_view(array.views()[i], || hash_bytes(array.value(i).as_ref()))
+}
+
+/// Reads both ends of texts, each of which may have to come from memory, so that none waits for another.
+fn touch<T: ByteViewType>(values: &GenericByteViewArray<T>, codes: &[u32]) {
+    let ends = |code: &u32| {
+        let text: &[u8] = values.value(*code as usize).as_ref();
+        text.first().unwrap_or(&0) ^ text.last().unwrap_or(&0)
+    };
+    std::hint::black_box(codes.iter().map(ends).fold(0, |all, byte| all ^ byte));
 }
 
 fn hash_texts<T: ByteViewType>(array: &GenericByteViewArray<T>, out: &mut Vec<u64>) {
