@@ -11,6 +11,7 @@ use crate::exec::error::{ExecError, Result};
 use crate::exec::expr::Expr;
 use crate::exec::functions::{ScalarFunction, ScalarKernel};
 use crate::exec::plan::{Plan, PlanNode};
+use crate::sql::plan::LogicalPlan;
 
 /// The names of the functions.
 pub const FUNCTIONS: &[&str] = &["nextval", "currval", "setval"];
@@ -74,6 +75,18 @@ fn put(sequence: &SequenceDefinition, args: &[ArrayRef], rows: usize) -> Result<
 /// Whether a plan takes values of a sequence: then its rows must come in order, and what was taken be saved.
 pub fn used_in(plan: &Plan) -> bool {
     exprs(&plan.node).into_iter().any(used_by) || plan.node.inputs().into_iter().any(used_in)
+}
+
+/// Whether a plan that is still to be made physical takes values of a sequence.
+pub fn used_in_logical(plan: &LogicalPlan) -> bool {
+    let mut todo = vec![plan];
+    while let Some(plan) = todo.pop() {
+        if plan.exprs().into_iter().any(used_by) {
+            return true;
+        }
+        todo.extend(plan.inputs());
+    }
+    false
 }
 
 /// Whether an expression takes values of a sequence.

@@ -340,6 +340,16 @@ impl Session {
         self.start_in(plan, Arc::new(context))
     }
 
+    /// A context for the rows of a plan that are written as they come.
+    pub(super) fn context_of(&self, plan: &LogicalPlan) -> ExecContext {
+        let mut context = self.context();
+        if sequences::used_in_logical(plan) {
+            // One thread takes the values in the order of the rows.
+            context.threads = 1;
+        }
+        context
+    }
+
     /// Starts a plan in a context that others share.
     pub(super) fn start_in(&self, plan: Plan, context: Arc<ExecContext>) -> Result<QueryStream, Failure> {
         *self.running.lock() = Some(Arc::clone(&context));

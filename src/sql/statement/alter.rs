@@ -191,7 +191,7 @@ fn rewrite(
         Ok((plan, std::mem::take(&mut binder.ids)))
     })?;
     let appender = writer.transaction()?.replace_table(table)?;
-    let context = Arc::new(writer.session().context());
+    let context = Arc::new(writer.session().context_of(&plan));
     let spec = ModifySpec { name: "ALTER TABLE", ..ModifySpec::default() };
     let sink = ModifySink::new(after.table, Some(appender), spec, Arc::clone(&context));
     let count = ids.column("Count", LogicalType::BigInt);

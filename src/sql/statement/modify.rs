@@ -183,7 +183,7 @@ fn apply_optimized(
     let BoundModify { plan, spec, adds, returning, keys, removed: others } = bound;
     let id = target.table.id;
     let appender = if adds { Some(writer.transaction()?.append(id)?) } else { None };
-    let context = Arc::new(writer.session().context());
+    let context = Arc::new(writer.session().context_of(&plan));
     let added: Vec<Schema> = spec.added_keys.iter().map(|parts| key_fields(parts)).collect();
     let removed: Vec<Schema> = spec.removed_keys.iter().map(|parts| key_fields(parts)).collect();
     let sink = ModifySink::new(Arc::clone(&target.table), appender, spec, Arc::clone(&context));
