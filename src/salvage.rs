@@ -12,7 +12,9 @@ use crate::pager::Draft;
 use crate::pager::inspect::Inspection;
 use crate::sql::bind::name::quoted;
 use crate::sql::split::split_statements;
-use crate::sql::statement::ddl_text::{ObjectSql, index_sql, objects_in_order, schema_statements};
+use crate::sql::statement::ddl_text::{
+    ObjectSql, index_sql, objects_in_order, ownership_statements, schema_statements,
+};
 use crate::table::{Finding, TableError};
 
 /// What [`Database::salvage`] found, and what it did not.
@@ -116,6 +118,9 @@ fn write(found: &Salvage, new: &Path) -> Result<SalvageReport> {
                 make(format!("index \"{}\"", index.name), &index_sql(schema, table, index), &mut report.lost);
             }
         }
+    }
+    for sql in ownership_statements(&found.catalog) {
+        make("a sequence".into(), &sql, &mut report.lost);
     }
     drop(connection);
     set_comments(&db, &objects)?;

@@ -58,7 +58,9 @@ pub use object::{Namespace, Object, ObjectId, ObjectKind};
 pub use root::{CatalogRoot, RootEntry};
 pub use row_group::{KeysPlace, RowGroupHeader, RowGroupRecord, encode_row_group};
 pub use schema::{MAIN_SCHEMA, SchemaDefinition, SchemaId};
-pub use sequence::{CounterState, Exhausted, SequenceCounter, SequenceDefinition};
+pub use sequence::{
+    CounterState, Exhausted, SequenceCounter, SequenceDefinition, SequenceOwner, SequenceRole,
+};
 pub use table::{ColumnDefinition, ColumnId, ColumnRole, TableDefinition, TableId};
 pub use user_type::TypeDefinition;
 pub use value::{Catalog, Dependency};

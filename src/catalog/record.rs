@@ -49,7 +49,8 @@ impl RecordKind {
     pub const fn version(self) -> u8 {
         match self {
             Self::Table => 5,
-            Self::Root | Self::Directory | Self::RowGroup | Self::View | Self::Sequence => 2,
+            Self::Sequence => 3,
+            Self::Root | Self::Directory | Self::RowGroup | Self::View => 2,
             Self::Schema | Self::Segment | Self::Macro | Self::Type => 1,
         }
     }

@@ -5,6 +5,7 @@
 //! 2. Within a schema, objects of one [`Namespace`] have names of their own, whatever their case.
 //! 3. Every object is in a schema that exists; `main` always does.
 //! 4. Whatever depends on an object, and what it depends on, exists.
+//! 5. The column that owns a sequence exists; the sequence goes with its owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -84,6 +85,9 @@ impl Catalog {
         for table in catalog.tables() {
             catalog.check_references(table)?;
         }
+        for sequence in catalog.sequences() {
+            catalog.check_owner(sequence)?;
+        }
         Ok(catalog)
     }
 
@@ -143,6 +147,11 @@ impl Catalog {
             Object::Sequence(sequence) => Some(sequence),
             _ => None,
         })
+    }
+
+    /// The sequences that columns of that table own.
+    pub fn owned_sequences(&self, table: TableId) -> impl Iterator<Item = &Arc<SequenceDefinition>> {
+        self.sequences().filter(move |s| s.owner.is_some_and(|owner| owner.object == table.into()))
     }
 
     /// The table with that id.
@@ -280,8 +289,10 @@ impl Catalog {
         object.validate()?;
         let id = ObjectId(self.next_id);
         let object = refer_to_itself(object.with_id(id));
-        if let Object::Table(table) = &object {
-            self.check_references(table)?;
+        match &object {
+            Object::Table(table) => self.check_references(table)?,
+            Object::Sequence(sequence) => self.check_owner(sequence)?,
+            _ => {}
         }
         self.add(object)?;
         self.take_id();
@@ -299,7 +310,8 @@ impl Catalog {
         let (mut order, mut todo, mut seen) = (vec![], vec![id], BTreeSet::from([id]));
         while let Some(next) = todo.pop() {
             order.push(next);
-            let owner = self.objects.get(&next).and_then(|o| self.owner(o)).map(Object::id);
+            let owner = self.objects.get(&next).filter(|o| !is_of_column(o)).and_then(|o| self.owner(o));
+            let owner = owner.map(Object::id);
             let others = self.dependents(next).map(Object::id).chain(self.owned_by(next)).chain(owner);
             todo.extend(others.filter(|d| seen.insert(*d)));
         }
@@ -312,16 +324,13 @@ impl Catalog {
             )));
         }
         let dropped: Vec<Object> = order.iter().rev().filter_map(|id| self.remove(*id)).collect();
-        let gone = |d: &Dependency| seen.contains(&d.on) || seen.contains(&d.dependent);
-        if self.dependencies.iter().any(gone) {
-            Arc::make_mut(&mut self.dependencies).retain(|d| !gone(d));
-        }
+        self.forget_dependencies(&seen);
         Ok(dropped)
     }
 
     /// What needs an object, or a sequence that goes with it, and would not go with it.
     fn in_the_way(&self, object: &Object) -> Option<String> {
-        if let Some(owner) = self.owner(object) {
+        if let Some(owner) = self.owner(object).filter(|_| !is_of_column(object)) {
             return Some(format!("{} owns {}", described(owner), described(object)));
         }
         let (mut along, mut todo) = (BTreeSet::from([object.id()]), vec![object.id()]);
@@ -338,7 +347,9 @@ impl Catalog {
     /// The sequences that go with an object.
     fn owned_by(&self, owner: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
         self.objects.values().filter_map(move |object| match object {
-            Object::Sequence(sequence) if sequence.owner == Some(owner) => Some(sequence.id),
+            Object::Sequence(sequence) if sequence.owner.is_some_and(|o| o.object == owner) => {
+                Some(sequence.id)
+            }
             _ => None,
         })
     }
@@ -346,9 +357,46 @@ impl Catalog {
     /// What a sequence goes with, if that is there.
     pub fn owner(&self, object: &Object) -> Option<&Object> {
         match object {
-            Object::Sequence(sequence) => self.objects.get(&sequence.owner?),
+            Object::Sequence(sequence) => self.objects.get(&sequence.owner?.object),
             _ => None,
         }
+    }
+
+    /// Forgets what needed objects that are gone, and what they needed.
+    fn forget_dependencies(&mut self, gone: &BTreeSet<ObjectId>) {
+        let is_gone = |d: &Dependency| gone.contains(&d.on) || gone.contains(&d.dependent);
+        if self.dependencies.iter().any(is_gone) {
+            Arc::make_mut(&mut self.dependencies).retain(|d| !is_gone(d));
+        }
+    }
+
+    /// Fails if the column that is said to own a sequence is not there.
+    fn check_owner(&self, sequence: &SequenceDefinition) -> Result<()> {
+        let Some(owner) = sequence.owner.filter(|owner| owner.column.is_some()) else { return Ok(()) };
+        if self.table_by_id(owner.object.into()).is_some_and(|table| owner.is_in(table)) {
+            return Ok(());
+        }
+        Err(CatalogError::Invalid(format!(
+            "the sequence \"{}\" is owned by a column that is not there",
+            sequence.name
+        )))
+    }
+
+    /// The sequences that go with the columns which a table loses. Nothing else may need them.
+    fn lost_sequences(&self, new: &TableDefinition) -> Result<BTreeSet<ObjectId>> {
+        let mut lost = BTreeSet::new();
+        for sequence in self.owned_sequences(new.id) {
+            if sequence.owner.is_some_and(|owner| owner.is_in(new)) {
+                continue;
+            }
+            if let Some(other) = self.dependents(sequence.id).find(|other| other.id() != new.id.into()) {
+                let name = sequence.name.to_string();
+                let dependent = format!("{} depends on sequence \"{name}\"", described(other));
+                return Err(CatalogError::InUse { name, dependent });
+            }
+            lost.insert(sequence.id);
+        }
+        Ok(lost)
     }
 
     /// Puts another definition in place of that of the object with the same id: another name, schema,
@@ -369,15 +417,23 @@ impl Catalog {
     fn replace_object(&mut self, object: Object) -> Result<()> {
         object.validate()?;
         let old = self.require(object.id())?;
-        if let (Object::Table(_), Object::Table(new)) = (&old, &object) {
-            self.check_references(new)?;
-            self.check_referenced(new)?;
+        let mut lost = BTreeSet::new();
+        match (&old, &object) {
+            (Object::Table(_), Object::Table(new)) => {
+                self.check_references(new)?;
+                self.check_referenced(new)?;
+                lost = self.lost_sequences(new)?;
+            }
+            (_, Object::Sequence(new)) => self.check_owner(new)?,
+            _ => {}
         }
         self.remove(old.id());
         if let Err(e) = self.add(object) {
             self.add(old).expect("it was there before");
             return Err(e);
         }
+        lost.iter().for_each(|id| drop(self.remove(*id)));
+        self.forget_dependencies(&lost);
         Ok(())
     }
 
@@ -450,6 +506,11 @@ impl Catalog {
         }
         Some(object)
     }
+}
+
+/// Whether an object is a sequence that belongs to a column, which does not need it by that alone.
+fn is_of_column(object: &Object) -> bool {
+    matches!(object, Object::Sequence(s) if s.owner.is_some_and(|owner| owner.column.is_some()))
 }
 
 /// What may not change about a table.

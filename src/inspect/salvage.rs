@@ -12,7 +12,7 @@ use arrow_select::{concat::concat, filter::filter, take::take};
 use crate::catalog::record::RecordKind;
 use crate::catalog::{
     Catalog, CatalogRoot, ConstraintKind, DeletesRef, DirectoryRecord, MAIN_SCHEMA, Object, SchemaDefinition,
-    SchemaId, TableDefinition, TableId,
+    SchemaId, SequenceDefinition, SequenceOwner, TableDefinition, TableId,
 };
 use crate::column::{BLOCK_ROWS, ChunkReader};
 use crate::inspect::search::records;
@@ -384,7 +384,17 @@ fn roots(file: &Inspection) -> Vec<(u64, SlotId)> {
 /// A catalog of the definitions that go together.
 fn catalog_of(contents: &Contents, findings: &mut Vec<Finding>) -> Result<Catalog, PagerError> {
     let mut schemas: Vec<SchemaDefinition> = contents.schemas.values().cloned().collect();
-    let mut objects: Vec<Object> = contents.objects.clone();
+    let is_there = |owner: SequenceOwner| contents.tables.iter().any(|table| owner.is_in(&table.definition));
+    let owned = |object: &Object| match object {
+        // A sequence whose column is lost is one of its own.
+        Object::Sequence(sequence)
+            if sequence.owner.is_some_and(|owner| owner.column.is_some() && !is_there(owner)) =>
+        {
+            SequenceDefinition { owner: None, ..SequenceDefinition::clone(sequence) }.into()
+        }
+        other => other.clone(),
+    };
+    let mut objects: Vec<Object> = contents.objects.iter().map(owned).collect();
     for view in &contents.tables {
         let mut table = view.definition.clone();
         table.constraints.retain(|constraint| match &constraint.kind {
@@ -424,6 +434,8 @@ fn catalog_of(contents: &Contents, findings: &mut Vec<Finding>) -> Result<Catalo
     if let Ok(catalog) = whole(objects.clone()) {
         return Ok(catalog);
     }
+    // Sequences come behind the tables that own them.
+    objects.sort_by_key(|object| matches!(object, Object::Sequence(_)));
     let mut good = vec![];
     for object in objects {
         let name = object.name().to_owned();

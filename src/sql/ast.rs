@@ -40,6 +40,8 @@ pub enum Statement {
     CreateType(Box<CreateType>),
     /// DROP.
     Drop(Drop),
+    /// ALTER TABLE of an identity column.
+    AlterIdentity(Box<AlterIdentity>),
     /// ALTER of something that is not a table.
     Alter(AlterObject),
     /// COMMENT ON.
@@ -270,8 +272,8 @@ pub enum Alteration {
     Rename(Ident),
     /// `SET SCHEMA`.
     SetSchema(Ident),
-    /// `OWNED BY`: a sequence goes with the table.
-    OwnedBy(ObjectName),
+    /// Options of a sequence.
+    Sequence(Vec<SequenceOption>),
 }
 
 /// COMMENT ON.

@@ -5,7 +5,7 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{ColumnOption, Expr, UnaryOperator, Value};
+use sqlparser::ast::{ColumnOption, Expr, Ident, UnaryOperator, Value};
 use sqlparser::dialect::{Dialect, DuckDbDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -13,7 +13,8 @@ use sqlparser::tokenizer::Token;
 
 use crate::sql::fluxql;
 use crate::sql::forms::{self, MARK};
-use crate::sql::lookahead::tokens;
+use crate::sql::lookahead::{peek_word, tokens};
+use crate::sql::parser::sequence;
 use crate::sql::reserved::is_reserved_word;
 use crate::sql::tokens::{AND_SAMPLE, GLOB, IN, NOT_IN, PERCENT, POWER};
 
@@ -132,6 +133,8 @@ impl Dialect for FluxDialect {
             Token::Minus => Some(parse_negation(parser)),
             Token::AtSign => Some(parse_prefix_operator(parser, UnaryOperator::PGAbs)),
             Token::Tilde => Some(parse_prefix_operator(parser, UnaryOperator::BitwiseNot)),
+            Token::PGSquareRoot => Some(parse_prefix_operator(parser, UnaryOperator::PGSquareRoot)),
+            Token::PGCubeRoot => Some(parse_prefix_operator(parser, UnaryOperator::PGCubeRoot)),
             Token::EscapedStringLiteral(text) => {
                 let value = Value::SingleQuotedString(text.clone());
                 let span = parser.next_token().span;
@@ -168,6 +171,9 @@ impl Dialect for FluxDialect {
         _precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
         let negated = matches!(&parser.peek_token_ref().token, Token::Word(w) if w.keyword == Keyword::NOT);
+        if is_between_symmetric(parser, negated) {
+            return Some(parse_between_symmetric(parser, expr, negated));
+        }
         is_list_behind_in(parser, negated).then(|| parse_list_behind_in(parser, expr, negated))
     }
 
@@ -181,11 +187,15 @@ impl Dialect for FluxDialect {
             && !matches!(kw, Keyword::SEMI | Keyword::ANTI | Keyword::ASOF)
     }
 
-    /// `USING COMPRESSION name` says how a column is stored, which is chosen block by block here.
+    /// `USING COMPRESSION name` says how a column is stored, which is chosen block by block here. `GENERATED … AS IDENTITY`
+    /// takes the options of sequences in any order.
     fn parse_column_option(
         &self,
         parser: &mut Parser,
     ) -> Result<Option<Result<Option<ColumnOption>, ParserError>>, ParserError> {
+        if let Some(option) = identity_option(parser)? {
+            return Ok(Some(Ok(Some(option))));
+        }
         let is_compression = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(w) if w.value.eq_ignore_ascii_case("compression"));
         if !is_compression || !parser.parse_keyword(Keyword::USING) {
             return Ok(None);
@@ -308,10 +318,45 @@ impl Dialect for FluxDialect {
     }
 }
 
+/// `GENERATED … AS IDENTITY`, as its tokens.
+fn identity_option(parser: &mut Parser) -> Result<Option<ColumnOption>, ParserError> {
+    let before = parser.get_current_index();
+    if sequence::identity(parser)?.is_none() {
+        return Ok(None);
+    }
+    let taken = (before + 1..=parser.get_current_index()).map(|at| parser.token_at(at).token.clone());
+    let taken = taken.filter(|token| !matches!(token, Token::Whitespace(_)));
+    Ok(Some(ColumnOption::DialectSpecific(taken.collect())))
+}
+
 /// A prefix that binds as any operator without a rank of its own: `@ a + b` is `@ (a + b)`.
 fn parse_prefix_operator(parser: &mut Parser, op: UnaryOperator) -> Result<Expr, ParserError> {
     parser.advance_token();
     Ok(Expr::UnaryOp { op, expr: Box::new(parser.parse_subexpr(OTHER)?) })
+}
+
+/// Whether `[NOT] BETWEEN [A]SYMMETRIC` is next.
+fn is_between_symmetric(parser: &Parser, negated: bool) -> bool {
+    let at = usize::from(negated);
+    let is = |n: usize, word: &str| peek_word(parser, at + n) == word;
+    // A name that is so called has an AND behind it.
+    is(0, "between") && (is(1, "symmetric") || is(1, "asymmetric")) && !is(2, "and")
+}
+
+/// `BETWEEN SYMMETRIC a AND b`, whose first bound is marked so; `BETWEEN ASYMMETRIC` is BETWEEN.
+fn parse_between_symmetric(parser: &mut Parser, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    for _ in 0..=usize::from(negated) {
+        parser.advance_token();
+    }
+    let is_symmetric = peek_word(parser, 0) == "symmetric";
+    parser.advance_token();
+    let mut low = parser.parse_subexpr(BETWEEN_LIKE)?;
+    parser.expect_keyword_is(Keyword::AND)?;
+    let high = parser.parse_subexpr(BETWEEN_LIKE)?;
+    if is_symmetric {
+        low = Expr::Prefixed { prefix: Ident::with_quote(MARK, "SYMMETRIC"), value: Box::new(low) };
+    }
+    Ok(Expr::Between { expr: Box::new(expr.clone()), negated, low: Box::new(low), high: Box::new(high) })
 }
 
 /// Whether `[NOT] IN ((SELECT …), …)` is next: a list whose first item begins with a query in parentheses, which the

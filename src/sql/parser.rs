@@ -3,6 +3,7 @@
 mod create;
 mod misspelt;
 mod modify;
+pub mod sequence;
 mod session;
 mod show;
 mod with_changes;
@@ -134,6 +135,9 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
     let second = peek_word(parser, 1);
     if with_changes::is_ahead(parser) {
         return Ok(Statement::WithChanges(Box::new(with_changes::parse(parser)?)));
+    }
+    if let Some(several) = modify::truncations(parser)? {
+        return Ok(several);
     }
     if modify::is_ahead(parser) {
         return Ok(Statement::Modify(Box::new(modify::modify(parser)?)));
@@ -316,8 +320,14 @@ fn explain(parser: &mut Parser) -> Result<Statement> {
         })?;
         for (name, value) in options.into_iter().flatten() {
             match name.value.to_lowercase().as_str() {
-                "analyze" => analyze = true,
+                "analyze" => {
+                    let is_off = |v: &Ident| matches!(v.value.to_lowercase().as_str(), "off" | "false");
+                    analyze = !value.as_ref().is_some_and(is_off);
+                }
                 "format" => format = explain_format(value.as_ref())?,
+                // What PostgreSQL shows or leaves out; here it is always the same.
+                "buffers" | "costs" | "memory" | "serialize" | "settings" | "summary" | "timing"
+                | "verbose" | "wal" => {}
                 other => {
                     let error = SqlError::parser(format!("EXPLAIN has no option \"{other}\""));
                     return Err(error.at_span(name.span).did_you_mean(other, ["ANALYZE", "FORMAT"]));

@@ -51,6 +51,8 @@ pub enum Change {
         using: Vec<TableWithJoins>,
         /// WHERE.
         condition: Option<Expr>,
+        /// RESTART IDENTITY: sequences of the table's columns begin again.
+        restart_identity: bool,
     },
     /// MERGE INTO.
     Merge(Merge),
@@ -63,10 +65,21 @@ pub struct Insert {
     pub columns: Vec<Ident>,
     /// BY NAME: the names of the query's columns say which columns get values.
     pub by_name: bool,
+    /// `OVERRIDING … VALUE`: what becomes of values for identity columns.
+    pub overriding: Option<Overriding>,
     /// The rows; one row of defaults if absent.
     pub source: Option<Box<Query>>,
     /// What happens to rows whose keys are in the table.
     pub conflict: Option<OnConflict>,
+}
+
+/// What INSERT does with values for identity columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overriding {
+    /// They are taken, also where the column is GENERATED ALWAYS.
+    System,
+    /// They are ignored: the columns' own values are taken.
+    User,
 }
 
 /// ON CONFLICT, or OR REPLACE and OR IGNORE, which are short for it.
@@ -74,6 +87,8 @@ pub struct Insert {
 pub struct OnConflict {
     /// The columns of the key; any key if empty.
     pub target: Vec<Ident>,
+    /// `ON CONSTRAINT`: the name of the key.
+    pub constraint: Option<Ident>,
     /// What happens.
     pub action: ConflictAction,
 }
@@ -112,6 +127,8 @@ pub struct Assignment {
     pub column: Ident,
     /// Its new value.
     pub value: Expr,
+    /// The value is a query of so many columns, one for each of as many assignments, and this is the n-th of them.
+    pub part: Option<(usize, usize)>,
 }
 
 /// MERGE INTO.

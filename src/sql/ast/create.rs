@@ -58,8 +58,8 @@ pub struct CreateSequence {
     pub options: Vec<SequenceOption>,
 }
 
-/// An option of CREATE SEQUENCE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An option of CREATE SEQUENCE and ALTER SEQUENCE.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SequenceOption {
     /// `INCREMENT BY`.
     Increment(i64),
@@ -71,6 +71,57 @@ pub enum SequenceOption {
     Start(i64),
     /// `CYCLE` or `NO CYCLE`.
     Cycle(bool),
+    /// `AS type`.
+    Type(DataType),
+    /// `CACHE`: how many values are taken ahead. None are.
+    Cache,
+    /// `OWNED BY table.column`, or a table; or none.
+    OwnedBy(Option<ObjectName>),
+    /// `RESTART`: begin again, there or at the start.
+    Restart(Option<i64>),
+}
+
+/// `GENERATED … AS IDENTITY`: a column has a sequence of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// ALWAYS: other values are refused.
+    pub always: bool,
+    /// `SEQUENCE NAME`: what the sequence is called.
+    pub name: Option<ObjectName>,
+    /// Options of the sequence.
+    pub options: Vec<SequenceOption>,
+}
+
+/// `ALTER TABLE … ALTER COLUMN …` of an identity column.
+#[derive(Debug, Clone)]
+pub struct AlterIdentity {
+    /// The table.
+    pub table: ObjectName,
+    /// It is no error if the table is not there.
+    pub if_exists: bool,
+    /// The column.
+    pub column: Ident,
+    /// What becomes of it.
+    pub change: IdentityChange,
+}
+
+/// What becomes of an identity column.
+#[derive(Debug, Clone)]
+pub enum IdentityChange {
+    /// `ADD GENERATED … AS IDENTITY`: it becomes one.
+    Add(Identity),
+    /// `SET GENERATED …`, `SET option` and `RESTART`.
+    Set {
+        /// Whether ALWAYS; as it was if not said.
+        always: Option<bool>,
+        /// Options of the sequence.
+        options: Vec<SequenceOption>,
+    },
+    /// `DROP IDENTITY`.
+    Drop {
+        /// It is no error if it is none.
+        if_exists: bool,
+    },
 }
 
 /// CREATE MACRO, also called CREATE FUNCTION.

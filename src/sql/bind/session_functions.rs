@@ -9,6 +9,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::name::name_in_sql;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_name;
@@ -32,6 +33,7 @@ pub const FUNCTIONS: &[&str] = &[
     "currval",
     "getvariable",
     "nextval",
+    "pg_get_serial_sequence",
     "session_user",
     "setval",
     "txid_current",
@@ -79,6 +81,11 @@ impl Binder<'_> {
             }
             ("nextval", [sequence]) => self.bind_sequence("nextval", sequence, vec![])?,
             ("currval", [sequence]) => self.bind_sequence("currval", sequence, vec![])?,
+            ("pg_get_serial_sequence", [table, column]) => {
+                let table = self.constant_name(table, name, "table")?;
+                let column = self.constant_name(column, name, "column")?;
+                self.serial_sequence(&table, &column)?
+            }
             ("setval", [sequence, value, rest @ ..]) if rest.len() <= 1 => {
                 let value = coerce::assign(self.bind_expr(value, cx)?, &LogicalType::BigInt)?;
                 let taken = match rest {
@@ -142,6 +149,20 @@ impl Binder<'_> {
         let sequence = self.sequence(&text).map_err(|e| e.at(name))?;
         let function = Arc::new(sequences::function(function, sequence));
         Ok(Expr::Call { function, args, ty: LogicalType::BigInt })
+    }
+
+    /// The name of the sequence that a column owns; NULL if it owns none.
+    fn serial_sequence(&self, table: &str, column: &str) -> Result<Expr> {
+        let null = Expr::literal(Scalar::Null, LogicalType::Varchar);
+        let found = self.env.tables.names().find(ObjectKind::Table, &parse_name(table)?)?;
+        let Object::Table(table) = found.object else { return Ok(null) };
+        let position = table.find_column(column).map_err(|e| SqlError::from_catalog(&e))?;
+        let id = Some(table.columns[position].id);
+        let catalog = found.database.catalog();
+        let owned = catalog.owned_sequences(table.id).find(|s| s.owner.is_some_and(|o| o.column == id));
+        let schema = owned.and_then(|sequence| catalog.schema_by_id(sequence.schema));
+        let Some((sequence, schema)) = owned.zip(schema) else { return Ok(null) };
+        Ok(text(&format!("{}.{}", name_in_sql(&schema.definition().name), name_in_sql(&sequence.name))))
     }
 
     /// The sequence that a text names, as `nextval` has it.

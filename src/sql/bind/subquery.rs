@@ -124,12 +124,37 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let bound = self.bind_one_column(query, cx)?;
         let value = bound.columns[0].expr();
+        self.push_single(bound, cx);
+        Ok(value)
+    }
+
+    /// The values of a query of at most one row, with so many columns. One value alone is that of all.
+    pub(super) fn bind_row_subquery(
+        &mut self,
+        query: &ast::Query,
+        count: usize,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Vec<Expr>> {
+        let bound = self.bind_subquery(query, cx)?;
+        let values: Vec<Expr> = match &bound.columns[..] {
+            [one] => vec![one.expr(); count],
+            columns if columns.len() == count => columns.iter().map(crate::sql::plan::Column::expr).collect(),
+            columns => {
+                let message = format!("Subquery returns {} columns - expected {count}", columns.len());
+                return Err(SqlError::binder(message).at(query));
+            }
+        };
+        self.push_single(bound, cx);
+        Ok(values)
+    }
+
+    /// Has a query of at most one row computed.
+    fn push_single(&self, bound: BoundQuery, cx: &mut ExprContext<'_>) {
         let mut plan = bound.into_plan();
         if !self.env.settings.scalar_subquery_error {
             plan = LogicalPlan::Limit { input: Box::new(plan), limit: Some(1), offset: 0 };
         }
         cx.subqueries.push(PendingSubquery { plan, kind: JoinType::Single, on: vec![] });
-        Ok(value)
     }
 
     pub(super) fn bind_exists(

@@ -4,17 +4,18 @@ use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use sqlparser::ast::{
     AlterTable, AlterTableOperation, ColumnDef, DataType, Expr, Ident, ObjectName, SqlOption,
-    Statement as SqlStatement, Value, WithData,
+    Statement as SqlStatement, StructBracketKind, StructField, Value, WithData,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
+use super::sequence::{alter_identity, sequence_options};
 use super::{Parsed, skip_words, text_span};
 use crate::catalog::ObjectKind;
 use crate::sql::ast::{
     AlterObject, Alteration, Comment, CommentTarget, Create, CreateMacro, CreateMaterializedView,
-    CreateSequence, CreateType, CreateView, Drop, MacroBody, NewType, Parameter, SequenceOption, Statement,
+    CreateSequence, CreateType, CreateView, Drop, MacroBody, NewType, Parameter, Statement,
 };
 use crate::sql::error::{Result, SqlError};
 use crate::sql::lookahead::{expect_word, peek_word, peek_words, take_word};
@@ -92,7 +93,7 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
         "view" => Statement::CreateView(Box::new(view(parser, create, head.recursive)?)),
         "schema" => Statement::CreateSchema(create),
         "sequence" => {
-            Statement::CreateSequence(CreateSequence { create, options: sequence_options(parser)? })
+            Statement::CreateSequence(CreateSequence { create, options: sequence_options(parser, false)? })
         }
         "type" => Statement::CreateType(Box::new(CreateType { create, ty: new_type(parser)? })),
         _ => Statement::CreateMacro(Box::new(CreateMacro { create, overloads: overloads(parser)? })),
@@ -244,72 +245,6 @@ pub fn refresh(parser: &mut Parser) -> Parsed<Statement> {
     Ok(Statement::Refresh(parser.parse_object_name(false)?))
 }
 
-fn signed_integer(parser: &mut Parser) -> Parsed<i64> {
-    let negative = parser.consume_token(&Token::Minus);
-    if !negative {
-        let _ = parser.consume_token(&Token::Plus);
-    }
-    let token = parser.next_token();
-    let parsed = match &token.token {
-        Token::Number(digits, _) => {
-            let digits = digits.replace('_', "");
-            let text = if negative { format!("-{digits}") } else { digits };
-            text.parse().ok()
-        }
-        _ => None,
-    };
-    match parsed {
-        Some(value) => Ok(value),
-        None => parser.expected("a whole number of 64 bits", token),
-    }
-}
-
-fn sequence_options(parser: &mut Parser) -> Parsed<Vec<SequenceOption>> {
-    let mut options = vec![];
-    loop {
-        let option = match (peek_word(parser, 0).as_str(), peek_word(parser, 1).as_str()) {
-            ("increment", second) => {
-                skip_words(parser, if second == "by" { 2 } else { 1 });
-                SequenceOption::Increment(signed_integer(parser)?)
-            }
-            ("minvalue", _) => {
-                skip_words(parser, 1);
-                SequenceOption::Least(Some(signed_integer(parser)?))
-            }
-            ("maxvalue", _) => {
-                skip_words(parser, 1);
-                SequenceOption::Greatest(Some(signed_integer(parser)?))
-            }
-            ("start", second) => {
-                skip_words(parser, if second == "with" { 2 } else { 1 });
-                SequenceOption::Start(signed_integer(parser)?)
-            }
-            ("no", "minvalue") => {
-                skip_words(parser, 2);
-                SequenceOption::Least(None)
-            }
-            ("no", "maxvalue") => {
-                skip_words(parser, 2);
-                SequenceOption::Greatest(None)
-            }
-            ("no", "cycle") => {
-                skip_words(parser, 2);
-                SequenceOption::Cycle(false)
-            }
-            ("cycle", _) => {
-                skip_words(parser, 1);
-                SequenceOption::Cycle(true)
-            }
-            _ => return Ok(options),
-        };
-        let same = |o: &SequenceOption| std::mem::discriminant(o) == std::mem::discriminant(&option);
-        if options.iter().any(same) {
-            return parser.expected_ref("each option of a sequence once", parser.get_current_token());
-        }
-        options.push(option);
-    }
-}
-
 fn new_type(parser: &mut Parser) -> Parsed<NewType> {
     parser.expect_keyword_is(Keyword::AS)?;
     if peek_word(parser, 0) == "enum" && parser.peek_nth_token_ref(1).token == Token::LParen {
@@ -326,6 +261,15 @@ fn new_type(parser: &mut Parser) -> Parsed<NewType> {
         let names = parser.parse_comma_separated0(Parser::parse_literal_string, Token::RParen)?;
         parser.expect_token(&Token::RParen)?;
         return Ok(NewType::Enum(names));
+    }
+    if parser.consume_token(&Token::LParen) {
+        // PostgreSQL's composite type: a struct.
+        let fields = parser.parse_comma_separated(|p| {
+            let name = p.parse_identifier()?;
+            Ok(StructField { field_name: Some(name), field_type: p.parse_data_type()?, options: None })
+        })?;
+        parser.expect_token(&Token::RParen)?;
+        return Ok(NewType::Alias(DataType::Struct(fields, StructBracketKind::Parentheses)));
     }
     Ok(NewType::Alias(parser.parse_data_type()?))
 }
@@ -432,7 +376,10 @@ pub fn alter(parser: &mut Parser) -> Result<Option<Statement>> {
         return Ok(Some(retention_policy(parser)?));
     }
     let Some((kind, words)) = kind(parser, 1) else { return Ok(None) };
-    if matches!(kind, ObjectKind::Table | ObjectKind::Index) {
+    if kind == ObjectKind::Table {
+        return Ok(alter_identity(parser)?);
+    }
+    if kind == ObjectKind::Index {
         return Ok(None);
     }
     skip_words(parser, words);
@@ -444,11 +391,12 @@ pub fn alter(parser: &mut Parser) -> Result<Option<Statement>> {
     } else if peek_words(parser, 0, &["set", "schema"]) {
         skip_words(parser, 2);
         Alteration::SetSchema(parser.parse_identifier()?)
-    } else if kind == ObjectKind::Sequence && peek_words(parser, 0, &["owned", "by"]) {
-        skip_words(parser, 2);
-        Alteration::OwnedBy(parser.parse_object_name(false)?)
     } else {
-        return Ok(parser.expected_ref("RENAME TO, SET SCHEMA or OWNED BY", parser.peek_token_ref())?);
+        let options = if kind == ObjectKind::Sequence { sequence_options(parser, true)? } else { vec![] };
+        if options.is_empty() {
+            return Ok(parser.expected_ref("RENAME TO, SET SCHEMA or OWNED BY", parser.peek_token_ref())?);
+        }
+        Alteration::Sequence(options)
     };
     Ok(Some(Statement::Alter(AlterObject { kind, if_exists, name, alteration })))
 }

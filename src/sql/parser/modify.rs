@@ -6,8 +6,8 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use crate::sql::ast::{
-    Assignment, Change, ConflictAction, Insert, Merge, MergeAction, MergeClause, MergeCondition, MergeKind,
-    Modify, OnConflict, Update,
+    Assignment, Change, ConflictAction, CteStep, Insert, Merge, MergeAction, MergeClause, MergeCondition,
+    MergeKind, Modify, OnConflict, Overriding, Statement, Update, WithChanges,
 };
 use crate::sql::error::{Result, SqlError};
 use crate::sql::lookahead::{self, peek_word, peek_words, take_word};
@@ -131,7 +131,7 @@ fn insert(parser: &mut Parser) -> Result<Modify> {
             Keyword::REPLACE => ConflictAction::Replace,
             _ => ConflictAction::Nothing,
         };
-        conflict = Some(OnConflict { target: vec![], action });
+        conflict = Some(OnConflict { target: vec![], constraint: None, action });
     }
     parser.expect_keyword_is(Keyword::INTO)?;
     let table = table(parser)?;
@@ -145,7 +145,7 @@ fn insert(parser: &mut Parser) -> Result<Modify> {
                 .at_span(bracket));
         }
     }
-    overriding(parser)?;
+    let overriding = overriding(parser)?;
     let source = if parser.parse_keywords(&[Keyword::DEFAULT, Keyword::VALUES]) {
         None
     } else {
@@ -168,18 +168,23 @@ fn insert(parser: &mut Parser) -> Result<Modify> {
         }
         conflict = Some(given);
     }
-    Ok(statement(table, Change::Insert(Insert { columns, by_name, source, conflict })))
+    Ok(statement(table, Change::Insert(Insert { columns, by_name, overriding, source, conflict })))
 }
 
-/// `OVERRIDING SYSTEM VALUE` or `OVERRIDING USER VALUE`, which say nothing where there are no identity columns.
-fn overriding(parser: &mut Parser) -> Parsed<()> {
-    if take_word(parser, "overriding") {
-        if !take_word(parser, "system") && !take_word(parser, "user") {
-            return parser.expected_ref("SYSTEM or USER", parser.peek_token_ref());
-        }
-        parser.expect_keyword_is(Keyword::VALUE)?;
+/// `OVERRIDING SYSTEM VALUE` or `OVERRIDING USER VALUE`.
+fn overriding(parser: &mut Parser) -> Parsed<Option<Overriding>> {
+    if !take_word(parser, "overriding") {
+        return Ok(None);
     }
-    Ok(())
+    let overriding = if take_word(parser, "system") {
+        Overriding::System
+    } else if take_word(parser, "user") {
+        Overriding::User
+    } else {
+        return parser.expected_ref("SYSTEM or USER", parser.peek_token_ref());
+    };
+    parser.expect_keyword_is(Keyword::VALUE)?;
+    Ok(Some(overriding))
 }
 
 /// `BY NAME` or `BY POSITION`.
@@ -227,14 +232,18 @@ fn on_conflict(parser: &mut Parser) -> Result<OnConflict> {
             .at_span(parser.get_current_token().span));
         }
     }
+    let mut constraint = None;
+    if target.is_empty() && parser.parse_keywords(&[Keyword::ON, Keyword::CONSTRAINT]) {
+        constraint = Some(parser.parse_identifier()?);
+    }
     parser.expect_keyword_is(Keyword::DO)?;
     if parser.parse_keyword(Keyword::NOTHING) {
-        return Ok(OnConflict { target, action: ConflictAction::Nothing });
+        return Ok(OnConflict { target, constraint, action: ConflictAction::Nothing });
     }
     parser.expect_keywords(&[Keyword::UPDATE, Keyword::SET])?;
     let assignments = assignments(parser)?;
     let condition = where_clause(parser)?;
-    Ok(OnConflict { target, action: ConflictAction::Update { assignments, condition } })
+    Ok(OnConflict { target, constraint, action: ConflictAction::Update { assignments, condition } })
 }
 
 // --- UPDATE, DELETE, TRUNCATE ---
@@ -264,19 +273,47 @@ fn delete(parser: &mut Parser) -> Result<Modify> {
     let table = table(parser)?;
     let using = tables(parser, Keyword::USING)?;
     let condition = where_clause(parser)?;
-    Ok(statement(table, Change::Delete { using, condition }))
+    Ok(statement(table, Change::Delete { using, condition, restart_identity: false }))
 }
 
 fn truncate(parser: &mut Parser) -> Result<Modify> {
     let _ = parser.parse_keyword(Keyword::TABLE);
     let name = parser.parse_object_name(false)?;
-    // No sequence belongs to a table, so there is none to restart; and a table that others refer to is refused anyway.
-    if matches!(peek_word(parser, 0).as_str(), "restart" | "continue") && peek_word(parser, 1) == "identity" {
+    let restart_identity = truncate_options(parser);
+    Ok(statement((name, None), Change::Delete { using: vec![], condition: None, restart_identity }))
+}
+
+/// `TRUNCATE a, b, …`: one statement for each table, which are carried out as a whole. `None` if there is one table only.
+pub fn truncations(parser: &mut Parser) -> Result<Option<Statement>> {
+    if peek_word(parser, 0) != "truncate" || !lookahead::tokens(parser).any(|token| *token == Token::Comma) {
+        return Ok(None);
+    }
+    parser.advance_token();
+    let _ = parser.parse_keyword(Keyword::TABLE);
+    let names = parser.parse_comma_separated(|p| p.parse_object_name(false))?;
+    let mut changes: Vec<Modify> = vec![];
+    let restart_identity = truncate_options(parser);
+    for name in names {
+        let change = Change::Delete { using: vec![], condition: None, restart_identity };
+        changes.push(statement((name, None), change));
+    }
+    let Some(last) = changes.pop() else { return Ok(None) };
+    let step = |(n, change)| (Ident::new(format!("truncate {n}")), CteStep::Change(Box::new(change)));
+    let steps = changes.into_iter().enumerate().map(step).collect();
+    let body = Statement::Modify(Box::new(last));
+    Ok(Some(Statement::WithChanges(Box::new(WithChanges { steps, body }))))
+}
+
+/// What stands behind the tables of TRUNCATE: whether sequences begin again.
+fn truncate_options(parser: &mut Parser) -> bool {
+    let restart_identity = peek_words(parser, 0, &["restart", "identity"]);
+    if restart_identity || peek_words(parser, 0, &["continue", "identity"]) {
         parser.advance_token();
         parser.advance_token();
     }
+    // A table that others refer to is refused anyway.
     let _ = parser.parse_keyword(Keyword::RESTRICT);
-    Ok(statement((name, None), Change::Delete { using: vec![], condition: None }))
+    restart_identity
 }
 
 /// `a = 1, (b, c) = (2, 3)`, perhaps with a comma behind the last.
@@ -311,13 +348,20 @@ fn assignment(parser: &mut Parser, out: &mut Vec<Assignment>) -> Result<()> {
                 .at_span(column.span));
         }
         parser.expect_token(&Token::Eq)?;
-        out.push(Assignment { column, value: parser.parse_expr()? });
+        out.push(Assignment { column, value: parser.parse_expr()?, part: None });
         return Ok(());
     }
     let start = parser.peek_token_ref().span;
     let columns = names_in_brackets(parser)?;
     parser.expect_token(&Token::Eq)?;
+    let count = columns.len();
     let values = match parser.parse_expr()? {
+        query @ Expr::Subquery(_) if count > 1 => {
+            let parts = columns.into_iter().enumerate();
+            let part = |(n, column)| Assignment { column, value: query.clone(), part: Some((n, count)) };
+            out.extend(parts.map(part));
+            return Ok(());
+        }
         Expr::Tuple(values) => values,
         Expr::Nested(value) if columns.len() == 1 => vec![*value],
         Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("row") => row_arguments(&call),
@@ -332,7 +376,11 @@ fn assignment(parser: &mut Parser, out: &mut Vec<Assignment>) -> Result<()> {
         ))
         .at_span(start));
     }
-    out.extend(columns.into_iter().zip(values).map(|(column, value)| Assignment { column, value }));
+    out.extend(columns.into_iter().zip(values).map(|(column, value)| Assignment {
+        column,
+        value,
+        part: None,
+    }));
     Ok(())
 }
 

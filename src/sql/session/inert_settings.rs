@@ -171,14 +171,62 @@ pub const INERT: &[Inert] = &[
 /// What the names of settings begin with that only DuckDB's own tests use.
 const SELF_TESTS: &[&str] = &["debug_", "verify_", "enable_verif", "disable_verif"];
 
+/// Settings of PostgreSQL that tune its planner and its server, which scripts set before their queries.
+const POSTGRES: &[&str] = &[
+    "client_min_messages",
+    "constraint_exclusion",
+    "cpu_tuple_cost",
+    "debug_parallel_query",
+    "effective_cache_size",
+    "enable_async_append",
+    "enable_bitmapscan",
+    "enable_gathermerge",
+    "enable_hashagg",
+    "enable_hashjoin",
+    "enable_incremental_sort",
+    "enable_indexonlyscan",
+    "enable_indexscan",
+    "enable_material",
+    "enable_memoize",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_parallel_append",
+    "enable_parallel_hash",
+    "enable_partition_pruning",
+    "enable_partitionwise_aggregate",
+    "enable_partitionwise_join",
+    "enable_presorted_aggregate",
+    "enable_seqscan",
+    "enable_sort",
+    "enable_tidscan",
+    "force_parallel_mode",
+    "from_collapse_limit",
+    "geqo",
+    "hash_mem_multiplier",
+    "jit",
+    "jit_above_cost",
+    "join_collapse_limit",
+    "max_parallel_workers",
+    "max_parallel_workers_per_gather",
+    "min_parallel_index_scan_size",
+    "min_parallel_table_scan_size",
+    "parallel_leader_participation",
+    "parallel_setup_cost",
+    "parallel_tuple_cost",
+    "plan_cache_mode",
+    "random_page_cost",
+    "seq_page_cost",
+    "work_mem",
+];
+
 /// The setting of that name, in lower case.
 pub fn find(name: &str) -> Option<&'static Inert> {
     INERT.iter().find(|setting| setting.name == name)
 }
 
-/// Whether a setting or pragma of that name, in lower case, concerns DuckDB's own tests only.
+/// Whether a setting or pragma of that name, in lower case, concerns DuckDB's own tests only, or PostgreSQL's planner.
 pub fn is_self_test(name: &str) -> bool {
-    SELF_TESTS.iter().any(|prefix| name.starts_with(prefix))
+    SELF_TESTS.iter().any(|prefix| name.starts_with(prefix)) || POSTGRES.contains(&name)
 }
 
 #[cfg(test)]

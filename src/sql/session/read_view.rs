@@ -127,12 +127,14 @@ pub struct ReadView {
     path: SearchPath,
     /// The database that the statement is about: that which it writes to, else that in which objects are made.
     focus: usize,
+    /// Temporary objects are found where there are no others of their names, not before them.
+    temporary_last: bool,
 }
 
 impl ReadView {
     /// These databases, at least one, with names that are looked up along that path.
     pub fn new(databases: Vec<DatabaseView>, path: SearchPath) -> Self {
-        let mut view = Self { databases, path, focus: 0 };
+        let mut view = Self { databases, path, focus: 0, temporary_last: false };
         view.focus = view.position(view.path.database()).unwrap_or(0);
         view
     }
@@ -164,6 +166,15 @@ impl ReadView {
         let mut names = self.as_of(database);
         names.path.0.insert(0, (name.to_owned(), schema.to_owned()));
         Some(names)
+    }
+
+    /// What expressions in the definition of a table there read: names mean what is in its schema first, and temporary
+    /// objects last.
+    #[must_use]
+    pub fn of_table(&self, database: &DatabaseView, schema: &str) -> Self {
+        let mut names = self.within(database, schema).unwrap_or_else(|| self.clone());
+        names.temporary_last = true;
+        names
     }
 
     /// The same with another snapshot of a database, which is the one that the statement is about.
@@ -209,7 +220,8 @@ impl ReadView {
         let temporary = self.database(TEMP_DATABASE).map(|d| (d, MAIN_SCHEMA));
         let path = self.path.entries().iter();
         let path = path.filter_map(|(d, s)| self.database(d).map(|d| (d, s.as_str())));
-        temporary.into_iter().chain(path)
+        let (first, last) = if self.temporary_last { (None, temporary) } else { (temporary, None) };
+        first.into_iter().chain(path).chain(last)
     }
 
     /// Whether unqualified names are looked up in a schema of a database.

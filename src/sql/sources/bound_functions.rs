@@ -117,6 +117,12 @@ pub(super) const BOUND: &[(&str, &[&str], &str, &str)] = &[
     ("now", &["() -> TIMESTAMP WITH TIME ZONE"], "The instant when the statement began", "now()"),
     ("nullif", &["(T, T) -> T"], "NULL where both are equal, else the first argument", "nullif(1, 1)"),
     (
+        "pg_get_serial_sequence",
+        &["(VARCHAR, VARCHAR) -> VARCHAR"],
+        "The sequence that belongs to a column of a table; NULL if none does",
+        "pg_get_serial_sequence('t', 'id')",
+    ),
+    (
         "setval",
         &["(VARCHAR, BIGINT) -> BIGINT", "(VARCHAR, BIGINT, BOOLEAN) -> BIGINT"],
         "Sets a sequence to a number, which counts as taken unless the last argument is false",

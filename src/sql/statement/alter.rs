@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, DropBehavior,
-    Expr as Syntax, Ident, ObjectName, RenameTableNameKind, TableConstraint,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, ColumnOptionDef,
+    DropBehavior, Expr as Syntax, Ident, ObjectName, RenameTableNameKind, TableConstraint,
 };
 
 use crate::catalog::{
@@ -20,7 +20,7 @@ use crate::sql::ast::{AlterObject, Alteration};
 use crate::sql::bind::expiry::{TTL_COLUMN, ttl_column};
 use crate::sql::bind::modify::alter::AlteredValue;
 use crate::sql::bind::modify::keys::UniqueKey;
-use crate::sql::bind::modify::{Target, names_in};
+use crate::sql::bind::modify::{Target, identity_columns, names_in};
 use crate::sql::bind::{Binder, object_name};
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::expr_text::{canonical, rename_column};
@@ -33,6 +33,7 @@ use crate::sql::statement::alter_object;
 use crate::sql::statement::constraints::{check_expressions, column_constraints, table_constraint};
 use crate::sql::statement::create_index::check_unique;
 use crate::sql::statement::create_table::{check_default, define_column};
+use crate::sql::statement::identity::{OwnSequence, TablePlace, own_sequence};
 use crate::sql::statement::modify::{first_key, violated};
 use crate::sql::statement::table_options::set_options;
 
@@ -92,10 +93,41 @@ pub fn run(session: &mut Session, alter: &AlterTable) -> Result<Outcome, Failure
             };
         }
         let target = Target::new(Arc::clone(&before), &schema);
+        if let AlterTableOperation::AddColumn { column_def, .. } = operation
+            && before.materialized.is_none()
+            && before.column_position(&column_def.name.value).is_none()
+            && let Some(own) = own_sequence(column_def)?
+        {
+            add_with_sequence(&mut writer, &target, &alter.name, operation, own)?;
+            continue;
+        }
         change(&mut writer, &view, &target, &alter.name, operation)?;
     }
     writer.finish()?;
     Ok(Outcome::Done)
+}
+
+/// Adds a column with a sequence of its own, which gives the rows that are there their values.
+fn add_with_sequence(
+    writer: &mut Writer<'_>,
+    target: &Target,
+    name: &ObjectName,
+    operation: &AlterTableOperation,
+    mut own: OwnSequence,
+) -> Result<(), Failure> {
+    let before = &target.table;
+    let place = TablePlace { schema: before.schema, table: &before.name };
+    let (sequence, default) = own.make(writer, &place)?;
+    let default = ColumnOption::Default(parse_expr(&default)?);
+    own.def.options.push(ColumnOptionDef { name: None, option: default });
+    let mut operation = operation.clone();
+    if let AlterTableOperation::AddColumn { column_def, .. } = &mut operation {
+        column_def.clone_from(&own.def);
+    }
+    let names = writer.read_view()?;
+    let view = names.of_table(names.focus(), target.schema_name());
+    change(writer, &view, target, name, &operation)?;
+    own.own(writer, sequence, before.id, ColumnId(before.next_column_id))
 }
 
 /// Makes one change to the table that is called `name`.
@@ -433,6 +465,19 @@ fn alter_column(
     let in_key = table.primary_key().is_some_and(|key| key.contains(&table.columns[position].id));
     if table.columns[position].generated.is_some() {
         return Err(SqlError::binder(format!("Cannot change \"{name}\": it is a generated column")));
+    }
+    let is_identity = identity_columns(binder.env.tables.catalog(), table).any(|(p, _)| p == position);
+    let frees = matches!(
+        op,
+        AlterColumnOperation::SetDefault { .. }
+            | AlterColumnOperation::DropDefault
+            | AlterColumnOperation::DropNotNull
+    );
+    if is_identity && frees {
+        return Err(SqlError::binder(format!(
+            "column \"{name}\" of relation \"{}\" is an identity column",
+            table.name
+        )));
     }
     let mut demands = Demands::default();
     match op {

@@ -10,12 +10,12 @@ use crate::catalog::{CatalogError, ObjectId, ObjectKind, SequenceDefinition, Typ
 use crate::column::types::LogicalType;
 use crate::exec::cast::text::write_value;
 use crate::exec::functions::flatten;
-use crate::sql::ast::{Create, CreateSequence, CreateType, NewType, SequenceOption};
+use crate::sql::ast::{Create, CreateSequence, CreateType, NewType};
 use crate::sql::bind::types::is_built_in;
 use crate::sql::error::SqlError;
 use crate::sql::session::{Failure, Outcome, Session, Writer, parts};
 use crate::sql::statement::object::SYSTEM_SCHEMAS;
-use crate::sql::statement::{object, query};
+use crate::sql::statement::{object, query, sequence};
 
 /// CREATE SCHEMA.
 pub fn schema(session: &mut Session, create: &Create) -> Result<Outcome, Failure> {
@@ -64,25 +64,8 @@ pub fn sequence(session: &mut Session, sequence: &CreateSequence) -> Result<Outc
         return Ok(Outcome::Done);
     };
     let mut definition = SequenceDefinition::new(place.schema, &place.name);
-    let (mut least, mut greatest, mut start) = (None, None, None);
-    for option in &sequence.options {
-        match *option {
-            SequenceOption::Increment(by) => definition.increment = by,
-            SequenceOption::Least(value) => least = value,
-            SequenceOption::Greatest(value) => greatest = value,
-            SequenceOption::Start(value) => start = Some(value),
-            SequenceOption::Cycle(cycles) => definition.cycles = cycles,
-        }
-    }
-    let up = definition.increment > 0;
-    definition.least = least.unwrap_or(if up { 1 } else { i64::MIN });
-    definition.greatest = greatest.unwrap_or(if up { i64::MAX } else { -1 });
-    definition.start = start.unwrap_or(if up { definition.least } else { definition.greatest });
-    definition.restart();
-    definition.validate().map_err(|e| match e {
-        CatalogError::Invalid(message) => SqlError::parser(message).at(&create.name),
-        other => SqlError::from_catalog(&other),
-    })?;
+    let view = writer.read_view()?;
+    sequence::set_options(&view, &mut definition, &sequence.options).map_err(|e| e.at(&create.name))?;
     object::put(&mut writer, &place, definition, &BTreeSet::new())?;
     writer.finish()?;
     Ok(Outcome::Done)

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{CreateIndex, Expr as Syntax, IndexType, ObjectName};
+use sqlparser::ast::{CreateIndex, Expr as Syntax, Ident, IndexType, ObjectName};
 
 use crate::catalog::{Catalog, IndexDefinition, MAIN_SCHEMA, ObjectKind, TableDefinition};
 use crate::sql::bind::modify::Target;
@@ -14,12 +14,21 @@ use crate::sql::expr_text::canonical;
 use crate::sql::session::{Failure, Outcome, Session, parts};
 use crate::sql::statement::modify::{first_key, violated};
 
+/// A name for an index that was given none: the table's and those of its keys, with a number behind if it is taken.
+fn free_name(table: &TableDefinition, create: &CreateIndex, is_taken: impl Fn(&str) -> bool) -> String {
+    let key = |expr: &Syntax| match expr {
+        Syntax::Identifier(column) => column.value.clone(),
+        _ => "expr".to_owned(),
+    };
+    let keys: Vec<String> = create.columns.iter().map(|column| key(&column.column.expr)).collect();
+    let name = format!("{}_{}_idx", table.name, keys.join("_"));
+    let numbered = (1_u64..).map(|n| format!("{name}{n}"));
+    std::iter::once(name.clone()).chain(numbered).find(|n| !is_taken(n)).unwrap_or(name)
+}
+
 /// Makes an index.
 pub fn run(session: &mut Session, create: &CreateIndex) -> Result<Outcome, Failure> {
-    let Some(name) = &create.name else {
-        let message = "Please provide an index name, e.g., CREATE INDEX my_name ...";
-        return Err(SqlError::unsupported(message).at(&create.table_name).into());
-    };
+    let name = &create.name.clone().unwrap_or_else(|| create.table_name.clone());
     if let Some(predicate) = &create.predicate {
         let message = "Creating partial indexes is not supported currently";
         return Err(SqlError::unsupported(message).at(predicate).into());
@@ -41,7 +50,13 @@ pub fn run(session: &mut Session, create: &CreateIndex) -> Result<Outcome, Failu
     let Some(ident) = parts.last() else { return Err(SqlError::internal("a name is empty").into()) };
     let catalog = writer.transaction()?.catalog();
     let schema = catalog.schema_by_id(target.table.schema).map(|s| s.definition().name.to_string());
-    if catalog.index(&schema.unwrap_or_default(), &ident.value).is_ok() {
+    let schema = schema.unwrap_or_default();
+    let is_taken = |name: &str| catalog.index(&schema, name).is_ok();
+    let ident = match &create.name {
+        Some(_) => (*ident).clone(),
+        None => Ident::new(free_name(&target.table, create, is_taken)),
+    };
+    if is_taken(&ident.value) {
         if create.if_not_exists {
             return Ok(Outcome::Done);
         }

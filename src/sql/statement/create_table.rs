@@ -1,6 +1,6 @@
 //! CREATE TABLE, also from a query.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use sqlparser::ast::{
@@ -8,7 +8,7 @@ use sqlparser::ast::{
     OnCommit, Query, WithData,
 };
 
-use crate::catalog::{ColumnDefinition, ObjectKind, SchemaId, TableDefinition, fold};
+use crate::catalog::{ColumnDefinition, ObjectId, ObjectKind, SchemaId, TableDefinition, TableId, fold};
 use crate::column::types::LogicalType;
 use crate::exec::functions::collation_name;
 use crate::exec::sinks::table_sink;
@@ -22,10 +22,11 @@ use crate::sql::forms::is_type_of_generated;
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::LogicalPlan;
 use crate::sql::reserved::check_name;
-use crate::sql::session::{Failure, Outcome, Session, parts};
+use crate::sql::session::{Failure, Outcome, Session, Writer, parts};
 use crate::sql::statement::constraints::{
     check_expressions, column_constraints, generated, table_constraint,
 };
+use crate::sql::statement::identity::{OwnSequence, TablePlace, own_sequence};
 use crate::sql::statement::table_options::set_options;
 use crate::sql::statement::{object, query};
 
@@ -45,6 +46,12 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
     };
     let parts = parts(&create.name)?;
     let Some(ident) = parts.last() else { return Err(SqlError::internal("a name is empty").into()) };
+    let own = create.columns.iter().map(own_sequence).collect::<Result<Vec<_>>>()?;
+    let has_own = own.iter().any(Option::is_some);
+    // Columns as they are without their sequences, which come to be beside the table.
+    let defs: Vec<ColumnDef> = std::iter::zip(&own, &create.columns)
+        .map(|(own, def)| own.as_ref().map_or(def, |own| &own.def).clone())
+        .collect();
 
     // All that can be wrong with the text is found before anything is changed.
     let view = writer.read_view()?;
@@ -56,13 +63,18 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
             (TableDefinition::new(place.schema, &ident.value, columns), Some(source))
         }
         None => {
-            let define = |binder: &mut Binder<'_>| Ok(define_table(binder, place.schema, ident, create)?);
+            let define =
+                |binder: &mut Binder<'_>| Ok(define_table(binder, place.schema, ident, &defs, create)?);
             (writer.session().bind(&view, define)?, None)
         }
     };
     table.validate().map_err(|e| SqlError::from_catalog(&e).at(&create.name))?;
     let needs = writer.session().bind(&view, |binder| Ok(binder.needs_of_table(&table)))?;
-    let id = object::put(&mut writer, &place, table, &needs)?.into();
+    let id = if has_own {
+        put_with_sequences(&mut writer, &place, table, &needs, &own)?
+    } else {
+        object::put(&mut writer, &place, table, &needs)?.into()
+    };
     let mut rows = None;
     let with_data = !matches!(create.with_data, Some(WithData { data: false, .. }));
     if let Some((plan, mut ids)) = source.filter(|_| with_data) {
@@ -74,6 +86,32 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
     }
     writer.finish()?;
     Ok(rows.map_or(Outcome::Done, Outcome::Changed))
+}
+
+/// Makes a table some of whose columns have sequences of their own: given by position.
+fn put_with_sequences(
+    writer: &mut Writer<'_>,
+    place: &object::Place,
+    mut table: TableDefinition,
+    needs: &BTreeSet<ObjectId>,
+    own: &[Option<OwnSequence>],
+) -> Result<TableId, Failure> {
+    // The names of sequences that go with a table which is replaced are free.
+    place.clear(writer)?;
+    let name = table.name.to_string();
+    let of_table = TablePlace { schema: place.schema, table: &name };
+    let mut made = vec![];
+    for (position, own) in own.iter().enumerate() {
+        let Some(own) = own else { continue };
+        let (sequence, default) = own.make(writer, &of_table)?;
+        table.columns[position].default = Some(default);
+        made.push((own, sequence, table.columns[position].id));
+    }
+    let id = object::put_new(writer, table, needs)?.into();
+    for (own, sequence, column) in made {
+        own.own(writer, sequence, id, column)?;
+    }
+    Ok(id)
 }
 
 type Source = (LogicalPlan, crate::sql::plan::ColumnIds);
@@ -120,19 +158,20 @@ fn define_table(
     binder: &mut Binder<'_>,
     schema: SchemaId,
     name: &Ident,
+    defs: &[ColumnDef],
     create: &CreateTable,
 ) -> Result<TableDefinition> {
     let mut table = TableDefinition::new(schema, &name.value, vec![]);
     let mut names = HashSet::new();
-    for def in &create.columns {
+    for def in defs {
         if names.insert(fold(&def.name.value)) {
             continue;
         }
         return Err(SqlError::catalog(format!("Column with name {} already exists!", def.name.value))
             .at_span(def.name.span));
     }
-    define_columns(binder, &mut table, &create.columns)?;
-    for def in &create.columns {
+    define_columns(binder, &mut table, defs)?;
+    for def in defs {
         column_constraints(&mut table, def, binder).map_err(|e| e.at_span(def.name.span))?;
     }
     for constraint in &create.constraints {

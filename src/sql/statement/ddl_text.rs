@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use crate::catalog::{
     Catalog, ColumnDefinition, ColumnId, ConstraintDefinition, ConstraintKind, IndexDefinition, MAIN_SCHEMA,
-    MacroDefinition, MacroKind, Materialized, Namespace, Object, Schema, SequenceDefinition, TableDefinition,
-    TypeDefinition, ViewDefinition, fold,
+    MacroDefinition, MacroKind, Materialized, Namespace, Object, Schema, SequenceDefinition, SequenceRole,
+    TableDefinition, TypeDefinition, ViewDefinition, fold,
 };
 use crate::sql::bind::modify::keys::positions;
 use crate::sql::bind::name::name_in_sql;
@@ -274,45 +274,62 @@ fn may_need(object: &Object, other: &Object) -> bool {
     }
 }
 
+/// The statements that give sequences to what owns them, once all objects and their rows are there.
+pub fn ownership_statements(catalog: &Catalog) -> Vec<String> {
+    catalog.sequences().filter_map(|sequence| owner_sql(catalog, sequence)).collect()
+}
+
+fn owner_sql(catalog: &Catalog, sequence: &SequenceDefinition) -> Option<String> {
+    let owner = sequence.owner?;
+    let object = catalog.object_by_id(owner.object)?;
+    let owner_name = qualified(catalog.schema_by_id(object.schema())?, object.name());
+    let name = qualified(catalog.schema_by_id(sequence.schema)?, &sequence.name);
+    let column = match (owner.column, object) {
+        (Some(id), Object::Table(table)) => name_in_sql(&table.columns[table.position_of(id)?].name),
+        _ => return Some(format!("ALTER SEQUENCE {name} OWNED BY {owner_name};")),
+    };
+    let when = match owner.role {
+        SequenceRole::Owned => return Some(format!("ALTER SEQUENCE {name} OWNED BY {owner_name}.{column};")),
+        SequenceRole::IdentityByDefault => "BY DEFAULT",
+        SequenceRole::IdentityAlways => "ALWAYS",
+    };
+    let identity = format!("GENERATED {when} AS IDENTITY (SEQUENCE NAME {name})");
+    Some(format!("ALTER TABLE {owner_name} ALTER COLUMN {column} ADD {identity};"))
+}
+
 /// The statements that make all schemas of a catalog but the main one, which is always there.
 pub fn schema_statements(catalog: &Catalog) -> Vec<String> {
     let names = catalog.schemas().map(|schema| &schema.definition().name);
     names.filter(|name| !name.eq_ignore_ascii_case(MAIN_SCHEMA)).map(|name| schema_sql(name)).collect()
 }
 
-/// The statements that make all objects of a catalog, schemas first; or those of that name.
+/// The statements that make all objects of a catalog, schemas first; or those of that name, with sequences that belong to
+/// them, and last those of [`ownership_statements`], which are for when rows are there.
 pub fn create_statements(catalog: &Catalog, name: Option<&str>) -> Vec<String> {
     let mut out = if name.is_none() { schema_statements(catalog) } else { vec![] };
+    let mut owners = vec![];
     for ObjectSql { schema, object, sql } in objects_in_order(catalog) {
-        let wanted = name.is_none_or(|n| {
-            n.eq_ignore_ascii_case(object.name())
-                || n.eq_ignore_ascii_case(&format!("{}.{}", schema.definition().name, object.name()))
-        });
-        if wanted {
+        let is_named = |schema: &Schema, object: &str, n: &str| {
+            n.eq_ignore_ascii_case(object)
+                || n.eq_ignore_ascii_case(&format!("{}.{object}", schema.definition().name))
+        };
+        let owner = match object {
+            Object::Sequence(_) => catalog.owner(object),
+            _ => None,
+        };
+        let owner = owner.and_then(|owner| Some((catalog.schema_by_id(owner.schema())?, owner)));
+        let with_owner = owner.is_some_and(|(s, owner)| name.is_none_or(|n| is_named(s, owner.name(), n)));
+        if with_owner || name.is_none_or(|n| is_named(schema, object.name(), n)) {
             out.push(sql);
+            if let (true, Object::Sequence(sequence)) = (with_owner, object) {
+                owners.extend(owner_sql(catalog, sequence));
+            }
             if let Object::Table(table) = object {
                 out.extend(table.indexes.iter().map(|index| index_sql(schema, table, index)));
             }
         }
     }
-    if name.is_none() {
-        out.extend(ownership_statements(catalog));
-    }
-    out
-}
-
-/// The statements that say what sequences go with, when all objects are there.
-pub fn ownership_statements(catalog: &Catalog) -> Vec<String> {
-    let mut out = vec![];
-    for schema in catalog.schemas() {
-        for object in schema.objects_in(Namespace::Sequence) {
-            let Some(owner) = catalog.owner(object) else { continue };
-            let place = catalog.schemas().find(|s| s.definition().id == owner.schema());
-            let owner =
-                place.map_or_else(|| name_in_sql(owner.name()), |place| qualified(place, owner.name()));
-            out.push(format!("ALTER SEQUENCE {} OWNED BY {owner};", qualified(schema, object.name())));
-        }
-    }
+    out.append(&mut owners);
     out
 }
 

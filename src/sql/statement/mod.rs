@@ -18,12 +18,14 @@ mod describe;
 mod drop;
 mod explain;
 mod export;
+mod identity;
 mod maintain;
 mod materialized;
 mod modify;
 mod object;
 mod prepare;
 mod query;
+mod sequence;
 mod setting;
 mod show;
 mod show_measurements;
@@ -71,6 +73,7 @@ fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<O
         Statement::CreateType(named) => create::named_type(session, named),
         Statement::CreateMacro(create) => create_macro::run(session, create, sql),
         Statement::Drop(drop) => drop::run(session, drop),
+        Statement::AlterIdentity(alter) => identity::alter(session, alter),
         Statement::Alter(alter) => alter_object::run(session, alter),
         Statement::Comment(comment) => comment::run(session, comment),
         Statement::Copy(copy) => copy::run(session, copy),

@@ -35,6 +35,7 @@ use crate::sql::session::{
     Failure, Outcome, PlanCache, ResultRows, Session, Turn, Writer, beside_others, has_its_rows,
 };
 use crate::sql::sources::StaticRows;
+use crate::sql::statement::sequence::restart_owned;
 use crate::table::{Probes, TableSnapshot};
 
 /// VALUES of more rows are worth waiting for.
@@ -96,6 +97,9 @@ fn run_at(
             }
         }
     };
+    if let Change::Delete { restart_identity: true, .. } = &statement.change {
+        restart_owned(&mut writer, &target.table)?;
+    }
     writer.finish()?;
     Ok(Some(match changed.returning {
         Some((schema, batches)) => Outcome::Rows(ResultRows::Static(schema, batches.into())),

@@ -25,6 +25,16 @@ pub struct Place {
     replaced: Option<ObjectId>,
 }
 
+impl Place {
+    /// Removes what is replaced.
+    pub fn clear(&self, writer: &mut Writer<'_>) -> Result<(), Failure> {
+        if let Some(replaced) = self.replaced {
+            writer.transaction()?.drop_object(replaced, false)?;
+        }
+        Ok(())
+    }
+}
+
 impl Session {
     /// Begins to write where CREATE says.
     pub(super) fn writer_to(&mut self, create: &Create) -> Result<Writer<'_>, Failure> {
@@ -142,10 +152,17 @@ pub fn put(
     object: impl Into<Object>,
     needs: &BTreeSet<ObjectId>,
 ) -> Result<ObjectId, Failure> {
+    place.clear(writer)?;
+    put_new(writer, object, needs)
+}
+
+/// As [`put`], where nothing is in its place.
+pub fn put_new(
+    writer: &mut Writer<'_>,
+    object: impl Into<Object>,
+    needs: &BTreeSet<ObjectId>,
+) -> Result<ObjectId, Failure> {
     let transaction = writer.transaction()?;
-    if let Some(replaced) = place.replaced {
-        transaction.drop_object(replaced, false)?;
-    }
     let id = transaction.create_object(object)?;
     if !needs.is_empty() {
         transaction.set_dependencies(id, needs)?;

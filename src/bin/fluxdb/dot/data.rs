@@ -43,8 +43,11 @@ pub fn text_literal(text: &str) -> String {
 pub(super) fn dump(session: &mut Session, words: &Words<'_>) -> Result<Next, String> {
     let only = words.at_most_one()?;
     let statements = session.connection.create_statements(only).map_err(|e| e.to_string())?;
+    // Columns that give their values always take those of the dump only before they are said to.
+    let (late, statements): (Vec<_>, Vec<_>) = statements.into_iter().partition(|s| s.starts_with("ALTER "));
+    let lines = |statements: &[String]| statements.iter().map(|s| format!("{s}\n")).collect::<String>();
     session.print("BEGIN TRANSACTION;\n")?;
-    session.print(&statements.iter().map(|s| format!("{s}\n")).collect::<String>())?;
+    session.print(&lines(&statements))?;
     // Views have no rows of their own.
     for (schema, table) in base_tables(session).map_err(|e| e.to_string())? {
         let qualified = format!("{schema}.{table}");
@@ -62,6 +65,7 @@ pub(super) fn dump(session: &mut Session, words: &Words<'_>) -> Result<Next, Str
             return Ok(after(outcome));
         }
     }
+    session.print(&lines(&late))?;
     session.print("COMMIT;\n")?;
     Ok(Next::Go)
 }

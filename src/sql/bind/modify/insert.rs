@@ -2,14 +2,15 @@
 
 use sqlparser::ast::{Expr as Syntax, Ident, Query, SelectItem, SetExpr, Values};
 
+use crate::catalog::{ColumnId, ConstraintKind};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::exec::sinks::ModifySpec;
-use crate::sql::ast::{ConflictAction, Insert};
+use crate::sql::ast::{ConflictAction, Insert, Overriding};
 use crate::sql::bind::expr::ExprContext;
-use crate::sql::bind::modify::keys::{Changes, UniqueKey};
-use crate::sql::bind::modify::target::attach_all;
+use crate::sql::bind::modify::keys::{Changes, UniqueKey, positions};
+use crate::sql::bind::modify::target::{attach_all, is_default};
 use crate::sql::bind::modify::{BoundChange, BoundModify, Target};
 use crate::sql::bind::scope::Scope;
 use crate::sql::bind::{Binder, BoundQuery, coerce};
@@ -39,7 +40,10 @@ impl Binder<'_> {
         let Some(conflict) = &insert.conflict else {
             return Ok(BoundChange::Whole(Box::new(self.inserted_rows(target, plan, returning)?)));
         };
-        let keys = conflict_keys(target, &conflict.target, &conflict.action)?;
+        let keys = match &conflict.constraint {
+            Some(name) => vec![named_key(target, name)?],
+            None => conflict_keys(target, &conflict.target, &conflict.action)?,
+        };
         Ok(BoundChange::Conflict(Box::new(InsertRows { plan, given, keys })))
     }
 
@@ -87,10 +91,31 @@ impl Binder<'_> {
         if insert.by_name {
             let names: Vec<Ident> = bound.columns.iter().map(|c| Ident::new(c.name.clone())).collect();
             let given = target.inserted(&names).map_err(|e| e.at(&**source))?;
-            return Ok((bound, given));
+            return self.heed_identities(target, insert, bound, given);
         }
         if bound.columns.len() != given.len() {
             return Err(wrong_width(target, insert, given.len(), bound.columns.len()).at(&**source));
+        }
+        self.heed_identities(target, insert, bound, given)
+    }
+
+    /// The rows of a query without the values for identity columns that are ignored; others must be allowed.
+    fn heed_identities(
+        &self,
+        target: &Target,
+        insert: &Insert,
+        mut bound: BoundQuery,
+        mut given: Vec<usize>,
+    ) -> Result<(BoundQuery, Vec<usize>)> {
+        match insert.overriding {
+            None => given.iter().try_for_each(|position| target.check_inserted(*position))?,
+            Some(Overriding::System) => {}
+            Some(Overriding::User) => {
+                let is_kept = |position: &usize| !target.is_identity(*position);
+                let mut kept = given.iter().map(is_kept);
+                bound.columns.retain(|_| kept.next().unwrap_or(true));
+                given.retain(is_kept);
+            }
         }
         Ok((bound, given))
     }
@@ -127,6 +152,13 @@ impl Binder<'_> {
             let mut cx = ExprContext::new(&scope, None, "VALUES clause");
             let mut bound = Vec::with_capacity(width);
             for (value, &position) in row.iter().zip(given) {
+                if insert.overriding == Some(Overriding::User) && target.is_identity(position) {
+                    bound.push(self.bind_default(target, position)?);
+                    continue;
+                }
+                if insert.overriding.is_none() && !is_default(value) {
+                    target.check_inserted(position).map_err(|e| e.at(value))?;
+                }
                 bound.push(self.bind_assigned(target, position, value, &mut cx)?);
             }
             rows.push(bound);
@@ -179,6 +211,45 @@ pub fn plain_values(query: &Query) -> Option<&Values> {
         }
         _ => None,
     }
+}
+
+/// The key of the constraint or unique index of that name. One without a name has that which PostgreSQL gives it:
+/// `t_pkey`, `t_a_b_key`.
+fn named_key(target: &Target, name: &Ident) -> Result<UniqueKey> {
+    let table = &target.table;
+    let is_it = |given: &str| given.eq_ignore_ascii_case(&name.value);
+    let names = |ids: &[ColumnId]| -> Vec<&str> {
+        positions(table, ids).into_iter().map(|position| &*table.columns[position].name).collect()
+    };
+    let of_constraints =
+        table.constraints.iter().find_map(|constraint| match (&constraint.kind, &constraint.name) {
+            (ConstraintKind::Unique { columns, .. }, Some(given)) => is_it(given).then(|| columns.clone()),
+            (ConstraintKind::Unique { columns, primary: true }, None) => {
+                is_it(&format!("{}_pkey", table.name)).then(|| columns.clone())
+            }
+            (ConstraintKind::Unique { columns, primary: false }, None) => {
+                is_it(&format!("{}_{}_key", table.name, names(columns).join("_"))).then(|| columns.clone())
+            }
+            _ => None,
+        });
+    let of_indexes = || {
+        let index = table.indexes.iter().find(|index| index.unique && is_it(&index.name))?;
+        table.key_of_index(index).map(Vec::from)
+    };
+    let columns = of_constraints.or_else(of_indexes).map(|ids| {
+        let mut columns = positions(table, &ids);
+        columns.sort_unstable();
+        columns
+    });
+    let same = |key: &UniqueKey| {
+        columns.as_ref().is_some_and(|columns| {
+            key.columns.len() == columns.len() && key.columns.iter().all(|c| columns.contains(c))
+        })
+    };
+    UniqueKey::all(table)?.into_iter().find(same).ok_or_else(|| {
+        let message = format!("constraint \"{}\" for table \"{}\" does not exist", name.value, table.name);
+        SqlError::binder(message).at_span(name.span)
+    })
 }
 
 /// The keys by which rows conflict with the table.

@@ -16,7 +16,7 @@ use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::Bound;
 use crate::sql::bind::modify::insert::null;
 use crate::sql::bind::modify::keys::Changes;
-use crate::sql::bind::modify::target::attach_all;
+use crate::sql::bind::modify::target::{attach_all, is_default};
 use crate::sql::bind::modify::update::{old_column, old_positions};
 use crate::sql::bind::modify::{BoundModify, Target, position};
 use crate::sql::bind::scope::{Found, Relation, Scope, ScopeColumn};
@@ -259,6 +259,7 @@ impl Binder<'_> {
                     target.inserted(names)?
                 };
                 check_width(target, names, given.len(), columns.len()).map_err(|e| e.at_span(clause.span))?;
+                given.iter().try_for_each(|position| target.check_inserted(*position))?;
                 let values = assign_columns(target, &given, &columns)?;
                 change("INSERT", self.fill_values(target, values)?)
             }
@@ -272,6 +273,9 @@ impl Binder<'_> {
                     check_width(target, columns, given.len(), values.len())
                         .map_err(|e| e.at_span(clause.span))?;
                     for (&position, value) in given.iter().zip(values) {
+                        if !is_default(value) {
+                            target.check_inserted(position).map_err(|e| e.at(value))?;
+                        }
                         bound.push((position, self.bind_assigned(target, position, value, &mut inner)?));
                     }
                 }

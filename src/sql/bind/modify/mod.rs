@@ -32,7 +32,7 @@ use crate::sql::plan::{Column, LogicalPlan};
 pub use conflict::replaces_whole_rows;
 pub use generated::names_in;
 pub use insert::{InsertRows, plain_values};
-pub use target::Target;
+pub use target::{Target, identity_columns};
 
 /// A statement that changes rows, bound.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl Binder<'_> {
         let whole = match &statement.change {
             Change::Insert(insert) => return self.bind_insert(target, insert, returning),
             Change::Update(update) => self.bind_update(target, update, returning)?,
-            Change::Delete { using, condition } => {
+            Change::Delete { using, condition, .. } => {
                 self.bind_delete(target, using, condition.as_ref(), returning)?
             }
             Change::Merge(merge) => self.bind_merge(target, merge, returning)?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr as Syntax, Ident, ObjectName};
 
-use crate::catalog::{ConstraintKind, Object, ObjectKind, TableDefinition};
+use crate::catalog::{Catalog, ConstraintKind, Object, ObjectKind, SequenceRole, TableDefinition};
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::exec::sinks::RowCheck;
@@ -16,6 +16,7 @@ use crate::sql::bind::{Binder, BoundQuery, Tables, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser::parse_expr;
 use crate::sql::plan::{Column, Definition, LogicalPlan};
+use crate::sql::session::ReadView;
 use crate::table::{ROW_ID, ROW_ID_NAME, TableSnapshot};
 
 /// The table that a statement changes, and what the statement calls it.
@@ -28,6 +29,8 @@ pub struct Target {
     database: Option<String>,
     /// Rows that have expired are there, too.
     with_expired: bool,
+    /// Positions of identity columns, with whether values of others are refused.
+    identities: Vec<(usize, bool)>,
 }
 
 impl Target {
@@ -50,6 +53,7 @@ impl Target {
         }
         let mut target = Self::new(Arc::clone(table), &found.schema.definition().name);
         target.database = Some(found.database.name().to_owned());
+        target.identities = identity_columns(found.database.catalog(), table).collect();
         if let Some(alias) = alias {
             target.name.clone_from(&alias.value);
             (target.database, target.schema) = (None, None);
@@ -64,8 +68,39 @@ impl Target {
             schema: Some(schema.to_owned()),
             database: None,
             with_expired: false,
+            identities: vec![],
             table,
         }
+    }
+
+    /// The schema that it is in, where the statement calls it by its name.
+    pub fn schema_name(&self) -> &str {
+        self.schema.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it is an identity column.
+    pub(super) fn is_identity(&self, position: usize) -> bool {
+        self.identities.iter().any(|(p, _)| *p == position)
+    }
+
+    /// Fails if INSERT may not give a value to a column, since it is generated always.
+    pub(super) fn check_inserted(&self, position: usize) -> Result<()> {
+        if !self.identities.contains(&(position, true)) {
+            return Ok(());
+        }
+        let column = &self.table.columns[position].name;
+        let message = format!("cannot insert a non-DEFAULT value into column \"{column}\"");
+        Err(SqlError::binder(message)
+            .hint("It is GENERATED ALWAYS AS IDENTITY; use OVERRIDING SYSTEM VALUE to override."))
+    }
+
+    /// Fails if UPDATE may not give a value to a column, since it is generated always.
+    pub(super) fn check_updated(&self, position: usize) -> Result<()> {
+        if !self.identities.contains(&(position, true)) {
+            return Ok(());
+        }
+        let column = &self.table.columns[position].name;
+        Err(SqlError::binder(format!("column \"{column}\" can only be updated to DEFAULT")))
     }
 
     /// The same with rows that have expired.
@@ -185,8 +220,24 @@ impl Binder<'_> {
         let column = &target.table.columns[position];
         let syntax = default_of(target, position)?;
         let scope = Scope::default();
-        let bound = self.bind_over(&syntax, &scope, "DEFAULT value")?;
+        let names = match syntax {
+            Syntax::Value(_) => None,
+            _ => self.names_of_table(&target.table),
+        };
+        let bound = match names {
+            Some(names) => {
+                self.reading(&names, |binder| binder.bind_over(&syntax, &scope, "DEFAULT value"))?
+            }
+            None => self.bind_over(&syntax, &scope, "DEFAULT value")?,
+        };
         coerce::assign(bound, &column.ty).map_err(|e| in_column(&column.name, e))
+    }
+
+    /// What names mean in the definition of a table in the database that the statement is about.
+    pub(in crate::sql::bind) fn names_of_table(&self, table: &TableDefinition) -> Option<ReadView> {
+        let names = self.env.tables.names();
+        let schema = names.focus().catalog().schema_by_id(table.schema)?;
+        Some(names.of_table(names.focus(), &schema.definition().name))
     }
 
     /// The value that a statement gives to a column.
@@ -300,6 +351,19 @@ fn check_texts(table: &TableDefinition) -> impl Iterator<Item = &str> {
 /// Subqueries of expressions, joined to the plan whose rows they are evaluated for.
 pub(super) fn attach_all(plan: LogicalPlan, subqueries: Vec<PendingSubquery>) -> LogicalPlan {
     crate::sql::bind::subquery::attach(plan, subqueries)
+}
+
+/// The positions of a table's identity columns, each with whether it is GENERATED ALWAYS.
+pub fn identity_columns<'c>(
+    catalog: &'c Catalog,
+    table: &'c TableDefinition,
+) -> impl Iterator<Item = (usize, bool)> + 'c {
+    // Their defaults are values of sequences: a table without such has none to look for.
+    let may_have = table.columns.iter().any(|c| c.default.as_deref().is_some_and(|d| d.contains("nextval")));
+    let owners = may_have.then(|| catalog.owned_sequences(table.id).filter_map(|sequence| sequence.owner));
+    owners.into_iter().flatten().filter(|owner| owner.role != SequenceRole::Owned).filter_map(|owner| {
+        Some((table.position_of(owner.column?)?, owner.role == SequenceRole::IdentityAlways))
+    })
 }
 
 /// `DEFAULT` in place of a value.

@@ -5,13 +5,13 @@ use sqlparser::ast::{Expr as Syntax, SelectItem, TableWithJoins};
 use crate::exec::expr::Expr;
 use crate::exec::sinks::ModifySpec;
 use crate::sql::ast::{Assignment, Update};
-use crate::sql::bind::Binder;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::Bound;
 use crate::sql::bind::modify::keys::Changes;
-use crate::sql::bind::modify::target::attach_all;
+use crate::sql::bind::modify::target::{attach_all, is_default};
 use crate::sql::bind::modify::{BoundModify, Target, position};
 use crate::sql::bind::scope::{Relation, Scope};
+use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Column, Definition, LogicalPlan};
 
@@ -132,7 +132,9 @@ impl Binder<'_> {
         cx: &mut ExprContext<'_>,
     ) -> Result<Vec<(usize, Expr)>> {
         let mut out: Vec<(usize, Expr)> = vec![];
-        for Assignment { column, value } in assignments {
+        // The values of the query that several assignments share.
+        let mut shared: Vec<Expr> = vec![];
+        for Assignment { column, value, part } in assignments {
             let position = target.assigned(column)?;
             if out.iter().any(|(p, _)| *p == position) {
                 return Err(SqlError::binder(format!(
@@ -141,7 +143,20 @@ impl Binder<'_> {
                 ))
                 .at_span(column.span));
             }
-            out.push((position, self.bind_assigned(target, position, value, cx)?));
+            if !is_default(value) {
+                target.check_updated(position).map_err(|e| e.at_span(column.span))?;
+            }
+            let Some((n, count)) = *part else {
+                out.push((position, self.bind_assigned(target, position, value, cx)?));
+                continue;
+            };
+            if let (0, Syntax::Subquery(query)) = (n, value) {
+                shared = self.bind_row_subquery(query, count, cx)?;
+            }
+            let value =
+                shared.get(n).cloned().ok_or_else(|| SqlError::internal("a value for each column"))?;
+            let ty = &target.table.columns[position].ty;
+            out.push((position, coerce::assign(value, ty).map_err(|e| e.at_span(column.span))?));
         }
         Ok(out)
     }
