@@ -8,8 +8,11 @@
 /// A part of the text; `None` is a bare `NULL`.
 pub(super) type Part = Option<String>;
 
-/// The items of `[a, "b, c", NULL]`, or nothing if it is no such text.
+/// The items of `[a, "b, c", NULL]`, or of `{a,"b, c",NULL}` as PostgreSQL writes it, or nothing if it is no such text.
 pub(super) fn list(text: &str) -> Option<Vec<Part>> {
+    if text.trim_start().starts_with('{') {
+        return braced_list(text);
+    }
     let mut scanner = Scanner::open(text, b'[')?;
     let mut items = vec![];
     if !scanner.is_at(b']') {
@@ -22,6 +25,65 @@ pub(super) fn list(text: &str) -> Option<Vec<Part>> {
         }
     }
     scanner.close().then_some(items)
+}
+
+/// The items of PostgreSQL's `{a,"b, c",NULL,{d}}`: only double quotes are quotes, a backslash makes any next character
+/// an ordinary one, and what stands in braces is left as it is.
+fn braced_list(text: &str) -> Option<Vec<Part>> {
+    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    if inner.trim().is_empty() {
+        return Some(vec![]);
+    }
+    let mut items = vec![];
+    // The item so far; how much of it blanks at the end do not shorten; whether it had quotes; how deep in braces.
+    let (mut item, mut kept, mut quoted, mut depth) = (String::new(), 0, false, 0_usize);
+    let mut in_quotes = false;
+    let mut chars = inner.chars();
+    loop {
+        let next = chars.next();
+        match next {
+            Some(',') | None if !in_quotes && depth == 0 => {
+                item.truncate(kept);
+                if item.is_empty() && !quoted {
+                    return None;
+                }
+                let is_null = !quoted && item.eq_ignore_ascii_case("null");
+                items.push((!is_null).then(|| std::mem::take(&mut item)));
+                (item, kept, quoted) = (String::new(), 0, false);
+                if next.is_none() {
+                    return Some(items);
+                }
+                continue;
+            }
+            None => return None,
+            Some('\\') => {
+                if depth > 0 {
+                    item.push('\\');
+                }
+                item.push(chars.next()?);
+            }
+            Some('"') => {
+                in_quotes = !in_quotes;
+                quoted |= depth == 0;
+                if depth > 0 {
+                    item.push('"');
+                }
+            }
+            Some(c @ ('{' | '}')) if !in_quotes => {
+                depth = if c == '{' { depth + 1 } else { depth.checked_sub(1)? };
+                item.push(c);
+            }
+            Some(c) if c.is_whitespace() && !in_quotes && depth == 0 => {
+                // Blanks between words are of the item, those around it are not.
+                if !item.is_empty() {
+                    item.push(c);
+                }
+                continue;
+            }
+            Some(c) => item.push(c),
+        }
+        kept = item.len();
+    }
 }
 
 /// The values of `(1, x)`, which may have a comma behind the last, or nothing if it is no such text.

@@ -496,6 +496,13 @@ pub(crate) fn slice<I: Inputs>(
 pub(crate) fn text_list<I: Inputs>(
     f: impl for<'a> Fn(I::Items<'a>, &mut StringViewBuilder) -> Result<()> + Send + Sync + 'static,
 ) -> ScalarKernel {
+    text_list_or_null::<I>(move |items, out| f(items, out).map(|()| true))
+}
+
+/// As [`text_list`], where the result is NULL if the function says false.
+pub(crate) fn text_list_or_null<I: Inputs>(
+    f: impl for<'a> Fn(I::Items<'a>, &mut StringViewBuilder) -> Result<bool> + Send + Sync + 'static,
+) -> ScalarKernel {
     Box::new(move |args, ty, rows, context| {
         let nulls = match nulls_of(args, rows) {
             Nulls::All => return Ok(new_null_array(&ty.arrow(), rows)),
@@ -507,14 +514,18 @@ pub(crate) fn text_list<I: Inputs>(
         let mut out = StringViewBuilder::new();
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0i32);
+        let mut valid = arrow_buffer::BooleanBufferBuilder::new(rows);
         for row in 0..rows {
-            if nulls.as_ref().is_none_or(|n| n.is_valid(row)) {
+            let mut known = nulls.as_ref().is_none_or(|n| n.is_valid(row));
+            if known {
                 let before = out.len();
-                f(I::get(&columns, row), &mut out)?;
+                known = f(I::get(&columns, row), &mut out)?;
                 room.take((out.len() - before) * size_of::<u128>())?;
             }
+            valid.append(known);
             offsets.push(list_end(out.len())?);
         }
+        let nulls = Some(NullBuffer::new(valid.finish())).filter(|n| n.null_count() > 0);
         crate::exec::cast::nested::list_array(
             &LogicalType::Varchar,
             arrow_buffer::OffsetBuffer::new(offsets.into()),

@@ -23,6 +23,7 @@ pub(crate) mod list;
 mod maps;
 mod math;
 mod misc;
+mod number_template;
 mod registry;
 pub(crate) mod room;
 mod sort_key;
@@ -133,6 +134,11 @@ pub enum BindError {
 /// Chooses the overload of `name` (in any case) that needs the cheapest implicit casts.
 pub fn bind_scalar(name: &str, args: &[ArgInfo]) -> Result<BoundScalar, BindError> {
     registry::bind(name, args)
+}
+
+/// Whether there is a function of that name, in lower case.
+pub fn is_scalar_function(name: &str) -> bool {
+    registry::is_known(name)
 }
 
 #[cfg(test)]

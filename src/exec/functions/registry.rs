@@ -180,6 +180,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         ("Numbers", super::math::register),
         ("Text", super::string::register),
         ("Dates and times", super::date::register),
+        ("Numbers", super::number_template::register),
         ("Lists and arrays", super::list::register),
         ("Structs", super::structs::register),
         ("Unions", super::unions::register),
@@ -221,6 +222,11 @@ pub struct FunctionInfo {
     pub volatile: bool,
     /// The heading that it is listed under.
     pub subject: &'static str,
+}
+
+/// Whether there is a function of that name, in lower case.
+pub fn is_known(name: &str) -> bool {
+    REGISTRY.names.contains_key(name)
 }
 
 /// All scalar functions and their aliases, in alphabetical order.

@@ -6,6 +6,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_buffer::IntervalMonthDayNano;
 use arrow_select::nullif::nullif;
 
+use super::from_char;
 use super::zoned::on_clock;
 use crate::column::types::{LogicalType, TIMESTAMP};
 use crate::exec::calendar::*;
@@ -230,12 +231,13 @@ pub(super) fn register(r: &mut Registry) {
     r.add(
         def(
             "to_timestamp",
-            "The timestamp with time zone of seconds since 1970",
+            "The timestamp with time zone of seconds since 1970; or the one that a text is by a template of PostgreSQL's",
             "to_timestamp(1284352323.5)",
         )
         .map(&[T::Double], T::TimestampTz, |_| {
             primitive::<(Float64Type,), Ts>(|(s,)| micros_of_seconds(s).map(Some))
-        }),
+        })
+        .map(&[T::Varchar, T::Varchar], T::TimestampTz, |_| from_char::timestamps()),
     );
     r.add(
         def(

@@ -6,9 +6,11 @@
 mod bucket;
 mod difference;
 mod format;
+mod from_char;
 pub use format::TimePattern;
 mod make;
 mod named_day;
+mod overlaps;
 mod part;
 mod starts;
 mod strptime;
@@ -29,6 +31,8 @@ pub(super) fn register(r: &mut Registry) {
     format::register(r);
     strptime::register(r);
     to_char::register(r);
+    from_char::register(r);
+    overlaps::register(r);
 }
 
 /// English names, Sunday first.

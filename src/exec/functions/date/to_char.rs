@@ -9,11 +9,12 @@ use crate::column::types::{LogicalType as T, TIMESTAMP};
 use crate::exec::calendar::*;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::kernel::{Cache, Str, text};
+use crate::exec::functions::number_template;
 use crate::exec::functions::registry::{Registry, def};
 
 /// How the letters of a word are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Case {
+pub(super) enum Case {
     Upper,
     Lower,
     Title,
@@ -21,7 +22,7 @@ enum Case {
 
 /// What a part of a template stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+pub(super) enum Field {
     Hour12,
     Hour24,
     Minute,
@@ -58,7 +59,7 @@ enum Field {
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     /// Text as it is.
     Text(String),
     Field {
@@ -129,9 +130,11 @@ fn begins_with(text: &str, name: &str) -> bool {
 }
 
 /// Takes a template apart.
-fn pieces(template: &str) -> Result<Vec<Piece>> {
+pub(super) fn pieces(template: &str) -> Result<Vec<Piece>> {
     let bad = |what: &str| {
-        ExecError::InvalidInput(format!("the field \"{what}\" of a format of to_char is not supported"))
+        ExecError::InvalidInput(format!(
+            "the field \"{what}\" of a format of to_char and to_date is not supported"
+        ))
     };
     if template.len() > TEMPLATE_MAX {
         return Err(ExecError::InvalidInput(format!(
@@ -316,7 +319,7 @@ pub(super) fn register(r: &mut Registry) {
     r.add(
         def(
             "to_char",
-            "A time as text, by a template of PostgreSQL's such as 'YYYY-MM-DD HH24:MI:SS'",
+            "A time or a number as text, by a template of PostgreSQL's such as 'YYYY-MM-DD HH24:MI:SS' or 'FM9,990.00'",
             "to_char(DATE '1992-03-01', 'FMDay, DD Mon YYYY')",
         )
         .map(&[T::Date, s.clone()], s.clone(), |_| {
@@ -350,6 +353,7 @@ pub(super) fn register(r: &mut Registry) {
                 });
                 kernel(args, ty, rows, ctx)
             })
-        }),
+        })
+        .custom(&["(numeric, VARCHAR) -> VARCHAR"], number_template::to_char),
     );
 }

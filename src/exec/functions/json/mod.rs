@@ -1,5 +1,6 @@
 //! Functions of JSON: here those that look at a whole value, or put values together.
 
+mod containment;
 mod edit;
 mod make;
 mod paths;
@@ -345,6 +346,7 @@ pub(super) fn register(r: &mut Registry) {
     paths::register(r);
     make::register(r);
     edit::register(r);
+    containment::register(r);
     r.add(
         def("json_contains", "Whether a JSON value contains another", "json_contains('{\"a\": 1}', '1')")
             .map(&[T::Json, T::Json], T::Boolean, |_| {

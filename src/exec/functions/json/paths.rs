@@ -286,6 +286,70 @@ fn keys_at_path() -> ScalarKernel {
     })
 }
 
+/// The items of an array as PostgreSQL writes it: `{a,"b c",1}`.
+fn array_items(text: &str) -> Result<Vec<String>> {
+    let bad = || ExecError::InvalidInput(format!("malformed array literal: \"{text}\""));
+    let inner = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(bad)?;
+    let (mut items, mut item, mut quoted) = (vec![], String::new(), false);
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => item.extend(chars.next()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => items.push(std::mem::take(&mut item)),
+            c if c.is_whitespace() && !quoted && item.is_empty() => {}
+            c => item.push(c),
+        }
+    }
+    if quoted {
+        return Err(bad());
+    }
+    if !inner.trim().is_empty() {
+        items.push(item);
+    }
+    Ok(items)
+}
+
+/// Follows keys and positions into a value, and writes what is there; false if nothing is.
+fn follow<S: AsRef<str>>(value: &str, steps: &[S], as_text: bool, out: &mut String) -> bool {
+    let mut found = value;
+    for step in steps {
+        let step = step.as_ref();
+        let from_end = step.parse().ok().filter(|i: &i64| *i < 0).map(json::Step::Index);
+        let next = json::find(found, &[json::Step::Token(step.to_owned())]);
+        match next.or_else(|| json::find(found, &[from_end?])) {
+            Some(next) => found = next,
+            None => return false,
+        }
+    }
+    if as_text {
+        return json_as_text(found, out);
+    }
+    json::compact(found, out);
+    true
+}
+
+/// `#>` and `#>>` along a list.
+fn along_list(as_text: bool) -> ScalarKernel {
+    Box::new(move |args, _, rows, _| {
+        let (values, lists) = (args[0].as_string_view(), args[1].as_list::<i32>());
+        let mut out = StringViewBuilder::new();
+        let mut buffer = String::new();
+        let place = |a: &dyn Array, row: usize| if a.len() == rows { row } else { 0 };
+        for row in 0..rows {
+            let (i, j) = (place(values, row), place(lists, row));
+            buffer.clear();
+            let found = values.is_valid(i) && lists.is_valid(j) && {
+                let list = lists.value(j);
+                let steps: Option<Vec<&str>> = list.as_string_view().iter().collect();
+                steps.is_some_and(|steps| follow(values.value(i), &steps, as_text, &mut buffer))
+            };
+            if found { out.try_append_value(&buffer)? } else { out.append_null() }
+        }
+        Ok(Arc::new(out.finish()))
+    })
+}
+
 /// The name of a JSON value's type.
 pub(super) fn json_type(v: &str) -> &'static str {
     let v = v.trim();
@@ -333,6 +397,19 @@ pub(super) fn register(r: &mut Registry) {
         s.clone(),
         true
     );
+    macro_rules! steps {
+        ($name:literal, $what:literal, $ret:expr, $text:literal) => {
+            r.add(
+                def($name, $what, concat!("'{\"a\": [1, 2]}'::JSON ", $name, " '{a,1}'"))
+                    .map(&[T::Json, s.clone()], $ret, |_| {
+                        text::<(Str, Str)>(|(j, path), out| Ok(follow(j, &array_items(path)?, $text, out)))
+                    })
+                    .map(&[T::Json, T::List(Box::new(T::Varchar))], $ret, |_| along_list($text)),
+            );
+        };
+    }
+    steps!("#>", "The value at the end of a list of keys and positions, as JSON", T::Json, false);
+    steps!("#>>", "The value at the end of a list of keys and positions, as text", s.clone(), true);
     r.add(
         def(
             "json_value",

@@ -254,11 +254,13 @@ pub(super) fn register(r: &mut Registry) {
         big.clone(),
         |_| primitive::<(Str,), Int64Type>(|(s,)| Ok(Some(s.len() as i64 * 8))),
     ));
-    r.add(def("octet_length", "Number of bytes of a blob", "octet_length('\\xAA\\xBB'::BLOB)").map(
-        &[T::Blob],
-        big,
-        |_| primitive::<(Bytes,), Int64Type>(|(s,)| Ok(Some(s.len() as i64))),
-    ));
+    r.add(
+        def("octet_length", "Number of bytes of a blob or a text", "octet_length('\\xAA\\xBB'::BLOB)")
+            .map(&[s.clone()], big.clone(), |_| {
+                primitive::<(Str,), Int64Type>(|(s,)| Ok(Some(s.len() as i64)))
+            })
+            .map(&[T::Blob], big, |_| primitive::<(Bytes,), Int64Type>(|(s,)| Ok(Some(s.len() as i64)))),
+    );
     r.add(def("upper", "Text in upper case", "upper('Hello')").aliases(&["ucase"]).map(
         &[s.clone()],
         s.clone(),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use arrow_array::types::*;
 
+use super::bytes_format;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::digest;
@@ -20,7 +21,7 @@ fn hex_upper(data: &[u8], out: &mut String) {
     }
 }
 
-fn hex_lower(data: &[u8], out: &mut String) {
+pub(super) fn hex_lower(data: &[u8], out: &mut String) {
     for b in data {
         let _ = write!(out, "{b:02x}");
     }
@@ -47,7 +48,7 @@ fn unhex(s: &str) -> Result<Vec<u8>> {
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-fn base64(data: &[u8], out: &mut String) {
+pub(super) fn base64(data: &[u8], out: &mut String) {
     for chunk in data.chunks(3) {
         let b = [chunk[0], *chunk.get(1).unwrap_or(&0), *chunk.get(2).unwrap_or(&0)];
         let v = u32::from(b[0]) << 16 | u32::from(b[1]) << 8 | u32::from(b[2]);
@@ -61,7 +62,7 @@ fn base64(data: &[u8], out: &mut String) {
     }
 }
 
-fn from_base64(s: &str, out: &mut Vec<u8>) -> Result<bool> {
+pub(super) fn from_base64(s: &str, out: &mut Vec<u8>) -> Result<bool> {
     let bad = || ExecError::Conversion(format!("Could not decode string \"{s}\" as base64"));
     if !s.len().is_multiple_of(4) {
         return Err(bad());
@@ -324,16 +325,27 @@ pub(super) fn register(r: &mut Registry) {
         T::Blob,
         |_| bytes::<(Str,)>(|(s,), out| from_base64(s, out)),
     ));
-    r.add(def("encode", "The bytes of a text in UTF-8", "encode('é')").map(&[s.clone()], T::Blob, |_| {
-        bytes::<(Str,)>(|(s,), out| {
-            out.extend_from_slice(s.as_bytes());
-            Ok(true)
+    r.add(
+        def(
+            "encode",
+            "The bytes of a text in UTF-8; or bytes as text, in the format 'hex', 'base64' or 'escape'",
+            "encode('é')",
+        )
+        .map(&[s.clone()], T::Blob, |_| {
+            bytes::<(Str,)>(|(s,), out| {
+                out.extend_from_slice(s.as_bytes());
+                Ok(true)
+            })
         })
-    }));
+        .map(&[T::Blob, s.clone()], s.clone(), |_| {
+            text::<(Bytes, Str)>(|(data, format), out| bytes_format::write(data, format, out).map(|()| true))
+        }),
+    );
     r.add(
         def(
             "decode",
-            "The text of bytes in UTF-8; what is none is an error, or as 'strict', 'replace' or 'ignore' says",
+            "The text of bytes in UTF-8; what is none is an error, or as 'strict', 'replace' or 'ignore' says. Of a text in \
+             the format 'hex', 'base64' or 'escape' the bytes",
             "decode('\\xC3\\xA9'::BLOB)",
         )
         .map(&[T::Blob], s.clone(), |_| {
@@ -341,7 +353,8 @@ pub(super) fn register(r: &mut Registry) {
         })
         .map(&[T::Blob, s.clone()], s.clone(), |_| {
             text::<(Bytes, Str)>(|(b, on_error), out| decode(b, on_error, out).map(|()| true))
-        }),
+        })
+        .custom(&["(VARCHAR, VARCHAR) -> BLOB"], bytes_format::of_text),
     );
     // The digest's bytes are a number with the least first.
     fn md5_number(data: &[u8]) -> u128 {

@@ -1,6 +1,7 @@
 //! Functions of text. Lengths and positions count characters (Unicode scalar values), from 1.
 
 mod basic;
+mod bytes_format;
 mod distance;
 mod encode;
 mod format;

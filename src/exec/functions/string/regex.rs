@@ -15,7 +15,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::kernel::{
-    Cache, Column, Nulls, Str, boolean, list_end, nulls_of, text, text_list,
+    Cache, Column, Nulls, Str, boolean, list_end, nulls_of, text, text_list, text_list_or_null,
 };
 use crate::exec::functions::registry::{Registry, Resolution, def};
 use crate::exec::functions::room::{MAX_TEXT, Texts, text_too_long};
@@ -317,6 +317,19 @@ fn extract_all(re: &Regex, s: &str, n: i32, out: &mut StringViewBuilder) -> Resu
     Ok(())
 }
 
+/// The groups of the first part that matches, or that part where the pattern has no groups; false if none matches.
+fn first_match(re: &Regex, s: &str, out: &mut StringViewBuilder) -> Result<bool> {
+    let Some(captures) = re.captures(s) else { return Ok(false) };
+    let first = usize::from(re.captures_len() > 1);
+    for group in captures.iter().skip(first) {
+        match group {
+            Some(group) => out.try_append_value(group.as_str())?,
+            None => out.append_null(),
+        }
+    }
+    Ok(true)
+}
+
 /// The names of groups that a list gives.
 fn group_names(function: &str, args: &[ArgInfo]) -> Result<Vec<String>, String> {
     let Some(Scalar::Nested(list)) = &args[2].literal else {
@@ -597,6 +610,25 @@ pub(super) fn register(r: &mut Registry) {
             let patterns = Patterns::new(false);
             text_list::<(Str, Str, Str)>(move |(s, p, o), out| {
                 split(&patterns.get(p, &search_options(o)?)?.regex, s, out)
+            })
+        }),
+    );
+    r.add(
+        def(
+            "regexp_match",
+            "What the groups of a pattern match first in a text, or what it matches without groups; NULL if nothing",
+            "regexp_match('foobar', '(o+)(b)')",
+        )
+        .map(&[s.clone(), s.clone()], T::List(Box::new(s.clone())), |_| {
+            let patterns = Patterns::new(false);
+            text_list_or_null::<(Str, Str)>(move |(s, p), out| {
+                first_match(&patterns.get(p, &Options::default())?.regex, s, out)
+            })
+        })
+        .map(&[s.clone(), s.clone(), s.clone()], T::List(Box::new(s.clone())), |_| {
+            let patterns = Patterns::new(false);
+            text_list_or_null::<(Str, Str, Str)>(move |(s, p, o), out| {
+                first_match(&patterns.get(p, &search_options(o)?)?.regex, s, out)
             })
         }),
     );
