@@ -331,7 +331,7 @@ fn write(t: &Template, number: impl Number, out: &mut String) -> Result<()> {
     let kept = d.fraction.trim_end_matches('0').len().max(wanted);
     let fraction_end = if t.bare { kept } else { t.fraction };
     let before = match (t.sign, d.negative) {
-        (Sign::Before, true) | (Sign::Signed, true) => "-",
+        (Sign::Before | Sign::Signed, true) => "-",
         (Sign::Before, false) if has_plus(t) => "",
         (Sign::Signed, false) => "+",
         (Sign::Brackets, true) => "<",

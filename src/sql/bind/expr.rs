@@ -177,8 +177,9 @@ impl Binder<'_> {
             E::Ceil { expr, field } => self.bind_rounding("ceil", expr, field, cx),
             E::Floor { expr, field } => self.bind_rounding("floor", expr, field, cx),
             E::Position { expr, r#in } => self.bind_call("position", &[r#in, expr], cx),
-            E::Substring { expr, substring_from, substring_for, .. } => {
-                self.bind_substring(expr, substring_from.as_deref(), substring_for.as_deref(), cx)
+            E::Substring { expr, substring_from, substring_for, special, .. } => {
+                let from = substring_from.as_deref();
+                self.bind_substring(expr, from, substring_for.as_deref(), !special, cx)
             }
             E::Trim { trim_where, trim_what, expr, trim_characters } => {
                 let name = match trim_where {

@@ -113,7 +113,7 @@ impl Binder<'_> {
         bound.map(Some)
     }
 
-    fn find_macro(&self, name: &ObjectName, kind: ObjectKind) -> Option<Arc<MacroDefinition>> {
+    pub(super) fn find_macro(&self, name: &ObjectName, kind: ObjectKind) -> Option<Arc<MacroDefinition>> {
         match self.env.tables.names().lookup(kind.namespace()?, name).ok()?.map(|found| found.object) {
             Some(Object::Macro(definition)) => Some(Arc::clone(definition)),
             Some(_) => None,

@@ -13,6 +13,7 @@ use crate::sql::bind::literal::bind_number;
 use crate::sql::bind::name::operator;
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
+use crate::sql::forms::MARK;
 use crate::sql::tokens;
 
 /// What `->` and `->>` call.
@@ -52,6 +53,10 @@ impl Binder<'_> {
             UnaryOperator::PGPostfixFactorial => {
                 let input = self.bind_expr(expr, cx)?;
                 self.call("factorial", vec![input])
+            }
+            UnaryOperator::PGSquareRoot | UnaryOperator::PGCubeRoot => {
+                let input = self.bind_expr(expr, cx)?;
+                self.call(if op == UnaryOperator::PGSquareRoot { "sqrt" } else { "cbrt" }, vec![input])
             }
             UnaryOperator::BitwiseNot => {
                 let input = self.bind_expr(expr, cx)?;
@@ -160,8 +165,13 @@ impl Binder<'_> {
             BinaryOperator::Custom(op) if op == tokens::DISTANCE || op == tokens::COSINE_DISTANCE => {
                 return self.bind_distance(op, left, right, cx);
             }
-            BinaryOperator::AtArrow => "list_has_all".into(),
-            BinaryOperator::ArrowAt => "<@".into(),
+            BinaryOperator::HashArrow => "#>".into(),
+            BinaryOperator::HashLongArrow => "#>>".into(),
+            BinaryOperator::Overlaps => return self.bind_overlaps(left, right, cx),
+            BinaryOperator::AtArrow | BinaryOperator::ArrowAt => {
+                let (left, right) = (self.bind_expr(left, cx)?, self.bind_expr(right, cx)?);
+                return self.bind_containment(op, left, right);
+            }
             BinaryOperator::Arrow => JSON_STEP.into(),
             BinaryOperator::LongArrow => JSON_STEP_TO_TEXT.into(),
             BinaryOperator::Plus
@@ -185,6 +195,38 @@ impl Binder<'_> {
         let name = if divides_integers { "//" } else { name.as_str() };
         let right = if matches!(name, "/" | "//" | "%") { self.divisor(name, &left, right)? } else { right };
         Ok(negate_if(negated, self.call(name, vec![left, right])?))
+    }
+
+    /// `@>` and `<@`, of lists or of JSON values.
+    fn bind_containment(&mut self, op: &BinaryOperator, left: Expr, right: Expr) -> Result<Expr> {
+        let is_json = left.ty() == LogicalType::Json || right.ty() == LogicalType::Json;
+        match (op, is_json) {
+            (BinaryOperator::ArrowAt, true) => self.call("jsonb_contains", vec![right, left]),
+            (BinaryOperator::ArrowAt, false) => self.call("<@", vec![left, right]),
+            (_, true) => self.call("jsonb_contains", vec![left, right]),
+            (_, false) => self.call("list_has_all", vec![left, right]),
+        }
+    }
+
+    /// `(from, to) OVERLAPS (from, to)`, where an end may be an interval behind the beginning.
+    fn bind_overlaps(
+        &mut self,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let mut args = vec![];
+        for side in [left, right] {
+            let Some([from, to]) = row_of(side) else {
+                return Err(SqlError::parser("wrong number of parameters of OVERLAPS expression").at(side));
+            };
+            let (from, mut to) = (self.bind_expr(from, cx)?, self.bind_expr(to, cx)?);
+            if to.ty() == LogicalType::Interval {
+                to = self.call("+", vec![from.clone(), to])?;
+            }
+            args.extend([from, to]);
+        }
+        self.call("overlaps", args)
     }
 
     /// `<->` and `<=>`: how far two lists or arrays of numbers are apart.
@@ -295,7 +337,14 @@ impl Binder<'_> {
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
         let value = self.bind_expr(expr, cx)?;
+        let (low, is_symmetric) = match low {
+            ast::Expr::Prefixed { prefix, value } if prefix.quote_style == Some(MARK) => (&**value, true),
+            low => (low, false),
+        };
         let (low, high) = (self.bind_beside(&value, low, cx)?, self.bind_beside(&value, high, cx)?);
+        if is_symmetric {
+            return Ok(negate_if(negated, between_either(value, low, high)?));
+        }
         let (value, low) = self.time_operands(value, low, cx.scope)?;
         let (value, high) = self.time_operands(value, high, cx.scope)?;
         let above = coerce::compare(CompareOp::GtEq, value.clone(), low)?;
@@ -496,6 +545,28 @@ pub(super) fn row_of(expr: &ast::Expr) -> Option<&[ast::Expr]> {
         ast::Expr::Nested(inner) => row_of(inner),
         _ => None,
     }
+}
+
+/// The most nodes of the operands of BETWEEN SYMMETRIC, which are computed twice.
+const SYMMETRIC_NODES_MAX: usize = 1_000;
+
+/// Whether a value is between two others, whichever is the less.
+fn between_either(value: Expr, one: Expr, other: Expr) -> Result<Expr> {
+    let mut todo = vec![&value, &one, &other];
+    let mut nodes = 0;
+    while let Some(expr) = todo.pop() {
+        nodes += 1;
+        if nodes > SYMMETRIC_NODES_MAX {
+            return Err(SqlError::binder("the operands of BETWEEN SYMMETRIC are too large"));
+        }
+        todo.extend(expr.children());
+    }
+    let between = |low: &Expr, high: &Expr| -> Result<Expr> {
+        let above = coerce::compare(CompareOp::GtEq, value.clone(), low.clone())?;
+        let below = coerce::compare(CompareOp::LtEq, value.clone(), high.clone())?;
+        Ok(Expr::And(vec![above, below]))
+    };
+    Ok(Expr::Or(vec![between(&one, &other)?, between(&other, &one)?]))
 }
 
 /// The operands of a chain of one connective, left to right, without recursion on the left.

@@ -126,11 +126,27 @@ impl Binder<'_> {
         expr: &ast::Expr,
         from: Option<&ast::Expr>,
         length: Option<&ast::Expr>,
+        is_behind_from: bool,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
         let mut args = vec![self.bind_expr(expr, cx)?];
         match from {
-            Some(from) => args.push(self.bind_expr(from, cx)?),
+            Some(from) => {
+                let from = self.bind_expr(from, cx)?;
+                let is_number = |text: &str| text.trim().parse::<i64>().is_ok();
+                let is_pattern = match &from {
+                    Expr::Literal { value: Scalar::Text(text), .. } => !is_number(text),
+                    from => from.ty() == LogicalType::Varchar,
+                };
+                if is_pattern && length.is_none() && is_behind_from {
+                    // A regular expression: what its first group matches, or all of it.
+                    args.push(from);
+                    let matched = self.call("regexp_match", args)?;
+                    let first = Expr::literal(Scalar::Int(1), LogicalType::BigInt);
+                    return self.call("list_extract", vec![matched, first]);
+                }
+                args.push(from);
+            }
             None if length.is_some() => args.push(Expr::literal(Scalar::Int(1), LogicalType::BigInt)),
             None => {}
         }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use sqlparser::ast::{self, Expr as Syntax, ObjectName};
 
+use crate::catalog::ObjectKind;
+use crate::exec::functions::is_scalar_function;
 use crate::exec::source::TableFunctionArgs;
 use crate::sql::bind::Binder;
 use crate::sql::bind::expr::{ExprContext, is_constant};
@@ -16,7 +18,7 @@ use crate::sql::bind::subquery::attach;
 use crate::sql::bind::unnest::is_unnest;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::forms;
-use crate::sql::parser::parse_type;
+use crate::sql::parser::{parse_expr, parse_type, scalar_query};
 use crate::sql::plan::LogicalPlan;
 use crate::sql::{sources, walk};
 
@@ -54,6 +56,12 @@ impl Binder<'_> {
         }
         if with_ordinality {
             return Err(SqlError::unsupported("WITH ORDINALITY is not supported for this function").at(name));
+        }
+        let is_own = sources::TABLE_FUNCTIONS.contains(&&*function)
+            || self.env.formats.table_functions().contains(&&*function)
+            || self.env.extensions.table_function(&function).is_some();
+        if !is_own && let Some(bound) = self.bind_rows_of_function(name, args, lateral)? {
+            return Ok(bound);
         }
         let mut given = TableFunctionArgs::default();
         for arg in args {
@@ -114,6 +122,37 @@ impl Binder<'_> {
         let input = attach(unit, std::mem::take(&mut cx.subqueries));
         let list = self.call(function, bound)?;
         Ok(Some(self.unnest_rows(input, list, function, with_ordinality)))
+    }
+
+    /// `FROM f(x)` of a function that expressions call: its value as a table of one row, or its rows if it makes some.
+    fn bind_rows_of_function(
+        &mut self,
+        name: &ObjectName,
+        args: &[ast::FunctionArg],
+        lateral: Option<&Outer<'_>>,
+    ) -> Result<Option<Bound>> {
+        let function = function_name(name);
+        let is_macro = self.find_macro(name, ObjectKind::Macro).is_some();
+        if !is_macro && !is_scalar_function(&function) {
+            return Ok(None);
+        }
+        let mut call = parse_expr("f()")?;
+        if let Syntax::Function(called) = &mut call {
+            called.name = name.clone();
+            if let ast::FunctionArguments::List(list) = &mut called.args {
+                list.args = args.to_vec();
+            }
+        }
+        let bound = self.bind_query(&*scalar_query(call)?, lateral)?;
+        let mut bound = derived(&function, bound, None);
+        if let [relation] = &mut bound.scope.relations[..] {
+            relation.is_function = true;
+            relation.is_value = true;
+            if let [only] = &mut relation.columns[..] {
+                only.column.name = function;
+            }
+        }
+        Ok(Some(bound))
     }
 
     fn bind_table_argument(

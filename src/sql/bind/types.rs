@@ -109,7 +109,7 @@ fn bind_nested(ty: &DataType, known: NamedTypes<'_>) -> Result<LogicalType> {
         | DataType::Binary(_)
         | DataType::Varbinary(_) => L::Blob,
         DataType::Uuid => L::Uuid,
-        DataType::JSON => L::Json,
+        DataType::JSON | DataType::JSONB => L::Json,
         DataType::Date | DataType::Date32 => L::Date,
         DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => L::Time,
         DataType::Time(..) => L::TimeTz,

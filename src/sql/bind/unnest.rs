@@ -9,7 +9,7 @@ use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::{Bound, storable};
 use crate::sql::bind::functions::{Arguments, arguments};
 use crate::sql::bind::name::function_name;
-use crate::sql::bind::scope::{Outer, Relation, Scope};
+use crate::sql::bind::scope::{Outer, Relation, Scope, ScopeColumn};
 use crate::sql::bind::select::Output;
 use crate::sql::bind::subquery::attach;
 use crate::sql::bind::{Binder, coerce};
@@ -195,7 +195,14 @@ impl Binder<'_> {
         with_ordinality: bool,
         outer: Option<&Outer<'_>>,
     ) -> Result<Bound> {
-        let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(argument))] = args else {
+        let lists: Option<Vec<&Syntax>> = args
+            .iter()
+            .map(|arg| match arg {
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(list)) => Some(list),
+                _ => None,
+            })
+            .collect();
+        let Some((argument, others)) = lists.as_deref().and_then(<[_]>::split_first) else {
             if let Some(ast::FunctionArg::Named { name, .. }) = args.get(1) {
                 return Err(SqlError::binder(format!(
                     "Invalid named parameter \"{}\" for function unnest",
@@ -204,16 +211,33 @@ impl Binder<'_> {
                 .at_span(name.span));
             }
             return Err(SqlError::binder(
-                "No function matches the given name and argument types: unnest in FROM takes one list",
+                "No function matches the given name and argument types: unnest in FROM takes lists",
             ));
         };
         let scope = Scope::default();
         let mut cx = ExprContext::new(&scope, outer, "UNNEST");
         let list = self.bind_expr(argument, &mut cx)?;
-        let list = as_list(list).map_err(|e| e.at(argument))?;
+        let list = as_list(list).map_err(|e| e.at(*argument))?;
+        let mut more = vec![];
+        for other in others {
+            let list = self.bind_expr(other, &mut cx)?;
+            more.push(as_list(list).map_err(|e| e.at(*other))?);
+        }
         let subqueries = std::mem::take(&mut cx.subqueries);
         let input = attach(LogicalPlan::Values { rows: vec![vec![]], columns: vec![] }, subqueries);
-        Ok(self.unnest_rows(input, list, "unnest", with_ordinality))
+        let mut bound = self.unnest_rows(input, list, "unnest", with_ordinality);
+        if let (LogicalPlan::Unnest { lists, .. }, [relation], false) =
+            (&mut bound.plan, &mut bound.scope.relations[..], more.is_empty())
+        {
+            // Several lists side by side: a column for each, before the numbers of the rows.
+            relation.is_value = false;
+            for list in more {
+                let definition = self.unnested_list(list, "unnest");
+                relation.columns.insert(lists.len(), ScopeColumn::new(definition.column.clone()));
+                lists.push(definition);
+            }
+        }
+        Ok(bound)
     }
 
     /// `FROM json_each(value, path)`, where both may be of tables to the left: the structs that the function of that
@@ -263,12 +287,8 @@ impl Binder<'_> {
         name: &str,
         with_ordinality: bool,
     ) -> Bound {
-        let item = match list.ty() {
-            LogicalType::List(item) => storable(&item),
-            other => storable(&other),
-        };
-        let list = coerce::cast(list, &LogicalType::List(Box::new(item.clone())));
-        let column = self.ids.column(name, item);
+        let definition = self.unnested_list(list, name);
+        let column = definition.column.clone();
         let ordinality = with_ordinality.then(|| self.ids.column("ordinality", LogicalType::BigInt));
         let columns = std::iter::once(column.clone()).chain(ordinality.clone()).collect();
         let mut relation = Relation::new(name, columns);
@@ -276,11 +296,21 @@ impl Binder<'_> {
         relation.is_value = true;
         let plan = LogicalPlan::Unnest {
             input: Box::new(input),
-            lists: vec![Definition { column, expr: list }],
+            lists: vec![definition],
             ordinality,
             keep_empty: false,
         };
         Bound { plan, scope: Scope::of(relation) }
+    }
+
+    /// The column of a list's items.
+    fn unnested_list(&mut self, list: Expr, name: &str) -> Definition {
+        let item = match list.ty() {
+            LogicalType::List(item) => storable(&item),
+            other => storable(&other),
+        };
+        let expr = coerce::cast(list, &LogicalType::List(Box::new(item.clone())));
+        Definition { column: self.ids.column(name, item), expr }
     }
 }
 

@@ -24,6 +24,7 @@
 //! * `[:-:2]` and `[::-2]` get the greatest number as their bound;
 //! * the star of `ORDER BY *` becomes ALL, one among other keys or in DISTINCT ON `COLUMNS(*)`, and `t.*` as a key
 //!   `COLUMNS(t.*)`;
+//! * `ORDER BY x USING <` becomes `ORDER BY x ASC`;
 //! * `FETCH FIRST n + 1 ROWS ONLY` becomes `LIMIT n + 1`;
 //! * `(DESCRIBE t)` where a query may stand, as in `FROM (DESCRIBE t)`, becomes `FROM (FROM <marker>((FROM t)))`, a call of a table function;
 //! * the dots of `ADD s.f`, `DROP s.f` and `RENAME s.f` of ALTER TABLE become part of one name ([`path_of`]);

@@ -185,6 +185,18 @@ impl Rewriter {
                     };
                 }
             }
+            // `ORDER BY x USING <`
+            Keyword::USING if self.level().clause == Clause::Order => {
+                let direction = match next(raw, i) {
+                    Some(Token::Lt) => "ASC",
+                    Some(Token::Gt) => "DESC",
+                    _ => "",
+                };
+                if let (false, Some(at)) = (direction.is_empty(), next_index(raw, i, 0)) {
+                    self.push(Token::make_keyword(direction), token.span);
+                    return at + 1 - i;
+                }
+            }
             Keyword::OFFSET | Keyword::SET => self.level().clause = Clause::Other,
             Keyword::FOR if self.level().square => self.level().comprehension = true,
             Keyword::INSERT if first => self.level().insert = true,
