@@ -34,6 +34,7 @@ mod macros;
 mod materialized;
 mod names;
 mod object;
+mod owners;
 pub mod record;
 mod root;
 mod row_group;

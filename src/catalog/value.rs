@@ -15,6 +15,7 @@ use crate::catalog::contents::Schema;
 use crate::catalog::error::{CatalogError, Result};
 use crate::catalog::names::similar;
 use crate::catalog::object::{Namespace, Object, ObjectId, ObjectKind};
+use crate::catalog::owners::is_of_column;
 use crate::catalog::schema::{MAIN_SCHEMA, SchemaDefinition, SchemaId};
 use crate::catalog::sequence::SequenceDefinition;
 use crate::catalog::table::{TableDefinition, TableId};
@@ -147,11 +148,6 @@ impl Catalog {
             Object::Sequence(sequence) => Some(sequence),
             _ => None,
         })
-    }
-
-    /// The sequences that columns of that table own.
-    pub fn owned_sequences(&self, table: TableId) -> impl Iterator<Item = &Arc<SequenceDefinition>> {
-        self.sequences().filter(move |s| s.owner.is_some_and(|owner| owner.object == table.into()))
     }
 
     /// The table with that id.
@@ -344,59 +340,12 @@ impl Catalog {
         })
     }
 
-    /// The sequences that go with an object.
-    fn owned_by(&self, owner: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
-        self.objects.values().filter_map(move |object| match object {
-            Object::Sequence(sequence) if sequence.owner.is_some_and(|o| o.object == owner) => {
-                Some(sequence.id)
-            }
-            _ => None,
-        })
-    }
-
-    /// What a sequence goes with, if that is there.
-    pub fn owner(&self, object: &Object) -> Option<&Object> {
-        match object {
-            Object::Sequence(sequence) => self.objects.get(&sequence.owner?.object),
-            _ => None,
-        }
-    }
-
     /// Forgets what needed objects that are gone, and what they needed.
     fn forget_dependencies(&mut self, gone: &BTreeSet<ObjectId>) {
         let is_gone = |d: &Dependency| gone.contains(&d.on) || gone.contains(&d.dependent);
         if self.dependencies.iter().any(is_gone) {
             Arc::make_mut(&mut self.dependencies).retain(|d| !is_gone(d));
         }
-    }
-
-    /// Fails if the column that is said to own a sequence is not there.
-    fn check_owner(&self, sequence: &SequenceDefinition) -> Result<()> {
-        let Some(owner) = sequence.owner.filter(|owner| owner.column.is_some()) else { return Ok(()) };
-        if self.table_by_id(owner.object.into()).is_some_and(|table| owner.is_in(table)) {
-            return Ok(());
-        }
-        Err(CatalogError::Invalid(format!(
-            "the sequence \"{}\" is owned by a column that is not there",
-            sequence.name
-        )))
-    }
-
-    /// The sequences that go with the columns which a table loses. Nothing else may need them.
-    fn lost_sequences(&self, new: &TableDefinition) -> Result<BTreeSet<ObjectId>> {
-        let mut lost = BTreeSet::new();
-        for sequence in self.owned_sequences(new.id) {
-            if sequence.owner.is_some_and(|owner| owner.is_in(new)) {
-                continue;
-            }
-            if let Some(other) = self.dependents(sequence.id).find(|other| other.id() != new.id.into()) {
-                let name = sequence.name.to_string();
-                let dependent = format!("{} depends on sequence \"{name}\"", described(other));
-                return Err(CatalogError::InUse { name, dependent });
-            }
-            lost.insert(sequence.id);
-        }
-        Ok(lost)
     }
 
     /// Puts another definition in place of that of the object with the same id: another name, schema,
@@ -508,11 +457,6 @@ impl Catalog {
     }
 }
 
-/// Whether an object is a sequence that belongs to a column, which does not need it by that alone.
-fn is_of_column(object: &Object) -> bool {
-    matches!(object, Object::Sequence(s) if s.owner.is_some_and(|owner| owner.column.is_some()))
-}
-
 /// What may not change about a table.
 fn check_altered(old: &TableDefinition, new: &TableDefinition) -> Result<()> {
     if new.next_column_id < old.next_column_id {
@@ -539,7 +483,7 @@ fn check_altered(old: &TableDefinition, new: &TableDefinition) -> Result<()> {
 }
 
 /// `table "t"`.
-fn described(object: &Object) -> String {
+pub(super) fn described(object: &Object) -> String {
     format!("{} \"{}\"", object.kind().to_string().to_lowercase(), object.name())
 }
 
