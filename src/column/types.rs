@@ -40,7 +40,7 @@ pub enum LogicalType {
     UBigInt,
     /// 128-bit unsigned integer. In memory 16 bytes, big-endian, so that bytes sort as numbers do.
     UHugeInt,
-    /// Integer of any size. In memory bytes that sort as numbers do ([`crate::exec::cast::bignum`]).
+    /// Integer of any size. In memory bytes that sort as numbers do: `docs/FORMAT.md`, integers of any size.
     BigNum,
     /// 32-bit IEEE 754.
     Float,

@@ -18,6 +18,12 @@ pub fn canonical(expr: &Expr) -> String {
             let inner = std::mem::replace(e, Expr::Identifier(Ident::new("")));
             *e = Expr::Nested(Box::new(inner));
         };
+        // The mark of BETWEEN SYMMETRIC is written as the word that it stands for.
+        if let Expr::Between { low, .. } = e
+            && let Expr::Prefixed { prefix, .. } = &mut **low
+        {
+            prefix.quote_style = None;
+        }
         match e {
             Expr::Nested(inner) => {
                 let inner = std::mem::replace(&mut **inner, Expr::Identifier(Ident::new("")));
@@ -69,6 +75,9 @@ mod tests {
         assert_eq!(text("b < 100"), "(b < 100)");
         assert_eq!(text("length(d) > 1 and ((a+b))*2 < 10"), "((length(d) > 1) AND (((a + b) * 2) < 10))");
         assert_eq!(text("('x')"), "'x'");
+        for sql in ["(a BETWEEN SYMMETRIC 5 AND (b + 1))", "(a NOT BETWEEN SYMMETRIC b AND 1)"] {
+            assert_eq!(text(sql), sql);
+        }
         assert_eq!(text(&text("NOT a IN (1, 2)")), text("NOT a IN (1, 2)"));
     }
 

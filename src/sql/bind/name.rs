@@ -154,8 +154,16 @@ impl Printer {
                 negate(*negated, &text, out);
             }
             Expr::Between { expr, negated, low, high } => {
-                let text =
-                    format!("({} BETWEEN {} AND {})", self.text(expr), self.text(low), self.text(high));
+                let (low, symmetric) = match &**low {
+                    Expr::Prefixed { value, .. } => (value, "SYMMETRIC "),
+                    _ => (low, ""),
+                };
+                let text = format!(
+                    "({} BETWEEN {symmetric}{} AND {})",
+                    self.text(expr),
+                    self.text(low),
+                    self.text(high)
+                );
                 negate(*negated, &text, out);
             }
             Expr::Like { negated, expr, pattern, .. } => {
