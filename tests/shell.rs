@@ -550,7 +550,10 @@ fn what_is_dumped_can_be_read_again() {
          i * 0.5::DOUBLE AS d, DATE '2024-01-01' + i::INTEGER AS day, [i, NULL] AS l, \
          {'x': 'y', 'n': i::DECIMAL(9,2)} AS st, map([i], ['v']) AS m, i::VARCHAR::BLOB AS b, \
          INTERVAL 1 DAY * i AS iv FROM range(3) r(i); \
-         CREATE VIEW v AS SELECT count(*) AS n FROM \"my t\"",
+         CREATE VIEW v AS SELECT count(*) AS n FROM \"my t\"; \
+         CREATE TABLE parent(p INTEGER PRIMARY KEY, twice INTEGER AS (p * 2), \"a b\" INTEGER); \
+         CREATE TABLE child(c INTEGER REFERENCES parent(p)); \
+         INSERT INTO parent VALUES (1, 5); INSERT INTO child VALUES (1)",
         "",
     );
     let out = shell(&[&db, "-c", ".dump"], b"");
@@ -558,9 +561,10 @@ fn what_is_dumped_can_be_read_again() {
     fs::write(&dump, &out.stdout).unwrap();
     let out = shell(&[&copy, "-f", &dump], b"");
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
-    let rows = |path: &str| text(&shell(&[path, "-c", "FROM \"my t\"; FROM v"], b"").stdout);
+    let all = "FROM \"my t\"; FROM v; FROM parent; FROM child";
+    let rows = |path: &str| text(&shell(&[path, "-c", all], b"").stdout);
     assert_eq!(rows(&db), rows(&copy));
-    assert!(rows(&db).lines().count() > 4);
+    assert!(rows(&db).lines().count() > 8);
 }
 
 #[test]

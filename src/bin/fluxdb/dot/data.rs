@@ -59,8 +59,14 @@ pub(super) fn dump(session: &mut Session, words: &Words<'_>) -> Result<Next, Str
         } else {
             format!("{}.{}", quote_name(&schema), quote_name(&table))
         };
-        let display = Display { format: Format::Insert, table: name.clone(), ..Display::default() };
-        let outcome = session.with_display(display, |s| s.run_statement(&format!("FROM {name}")));
+        // Columns that are computed are not written.
+        let columns = stored_columns(session, &schema, &table).map_err(|e| e.to_string())?;
+        let (into, select) = match columns {
+            Some(columns) => (format!("{name}({columns})"), format!("SELECT {columns} FROM {name}")),
+            None => (name.clone(), format!("FROM {name}")),
+        };
+        let display = Display { format: Format::Insert, table: into, ..Display::default() };
+        let outcome = session.with_display(display, |s| s.run_statement(&select));
         if outcome != Outcome::Ok {
             return Ok(after(outcome));
         }
@@ -70,11 +76,22 @@ pub(super) fn dump(session: &mut Session, words: &Words<'_>) -> Result<Next, Str
     Ok(Next::Go)
 }
 
-/// Schema and name of every table.
+/// The columns of a table that are stored, as a list, if there are others.
+fn stored_columns(session: &Session, schema: &str, table: &str) -> fluxdb::Result<Option<String>> {
+    let sql = "SELECT column_name, is_generated = 'ALWAYS' FROM information_schema.columns \
+               WHERE table_catalog = current_database() AND table_schema = ? AND table_name = ? ORDER BY ordinal_position";
+    let columns = session.connection.query_as::<(String, bool)>(sql, (schema, table))?;
+    let is_generated = columns.iter().any(|(_, generated)| *generated);
+    let stored = columns.iter().filter(|(_, generated)| !generated).map(|(name, _)| quote_name(name));
+    Ok(is_generated.then(|| stored.collect::<Vec<_>>().join(", ")))
+}
+
+/// Schema and name of every table, those first that were made first: others may refer to their rows.
 fn base_tables(session: &Session) -> fluxdb::Result<Vec<(String, String)>> {
     let rows = session.connection.query(
-        "SELECT table_schema, table_name FROM information_schema.tables \
-         WHERE table_type = 'BASE TABLE' AND table_catalog = current_database() ORDER BY table_schema, table_name",
+        "SELECT t.table_schema, t.table_name FROM information_schema.tables t JOIN duckdb_tables() d \
+         ON (d.database_name, d.schema_name, d.table_name) = (t.table_catalog, t.table_schema, t.table_name) \
+         WHERE t.table_type = 'BASE TABLE' AND t.table_catalog = current_database() ORDER BY d.table_oid",
     )?;
     let mut names = vec![];
     for batch in rows {
