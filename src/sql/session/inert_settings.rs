@@ -225,7 +225,7 @@ pub fn find(name: &str) -> Option<&'static Inert> {
 }
 
 /// Whether a setting or pragma of that name, in lower case, concerns DuckDB's own tests only, or PostgreSQL's planner.
-pub fn is_self_test(name: &str) -> bool {
+pub fn is_for_others(name: &str) -> bool {
     SELF_TESTS.iter().any(|prefix| name.starts_with(prefix)) || POSTGRES.contains(&name)
 }
 

@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 pub use activity::{ActiveQuery, Activity, StatementIdentity};
 pub use databases::{Databases, NamedDatabase, SYSTEM_DATABASE, TEMP_DATABASE, name_of_file};
 pub use failure::Failure;
-pub use inert_settings::is_self_test;
+pub use inert_settings::is_for_others;
 pub(crate) use keyed::{Expected, Expiry, KeyedChange, KeyedTable};
 pub use plan_cache::PlanCache;
 pub(in crate::sql) use plan_cache::has_its_rows;

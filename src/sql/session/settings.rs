@@ -483,7 +483,7 @@ impl Settings {
                 }
                 self.inert.insert(name, text);
             }
-            None if inert_settings::is_self_test(&name) => {
+            None if inert_settings::is_for_others(&name) => {
                 self.inert.insert(name, plain_text(value));
             }
             None => return Err(unknown(&name)),
@@ -521,7 +521,7 @@ impl Settings {
             return (known.set)(self, &value).map_err(|e| wrong_value(known.name, &e));
         }
         let name = name.to_lowercase();
-        if inert_settings::find(&name).is_none() && !inert_settings::is_self_test(&name) {
+        if inert_settings::find(&name).is_none() && !inert_settings::is_for_others(&name) {
             return Err(unknown(&name));
         }
         self.inert.remove(&name);

@@ -7,7 +7,7 @@ use crate::sql::ast::Show;
 use crate::sql::error::SqlError;
 use crate::sql::parser::scalar_query;
 use crate::sql::session::{
-    Failure, Outcome, Parameters, Session, TypedValue, dictionary_cache_bytes, is_self_test,
+    Failure, Outcome, Parameters, Session, TypedValue, dictionary_cache_bytes, is_for_others,
 };
 use crate::sql::sources::RowsBuilder;
 use crate::sql::statement::{attach, query, show};
@@ -114,7 +114,7 @@ pub fn pragma(session: &mut Session, name: &Ident, args: &[Syntax]) -> Result<Ou
             let args: Vec<String> = args.iter().map(pragma_argument).collect();
             session.run_text(&format!("FROM pragma_{listing}({})", args.join(", ")), Parameters::default())
         }
-        (inert, []) if INERT_PRAGMAS.contains(&inert) || is_self_test(inert) => Ok(Outcome::Done),
+        (inert, []) if INERT_PRAGMAS.contains(&inert) || is_for_others(inert) => Ok(Outcome::Done),
         _ => {
             let names = ["show_tables", "show_tables_expanded", "show_databases", "force_checkpoint"];
             let names = names.iter().chain(INERT_PRAGMAS).chain(LISTING_PRAGMAS);

@@ -9,6 +9,9 @@ use crate::sql::session::plan_cache::tables::KeptTables;
 use crate::sql::session::plan_cache::{can_be_kept, cost, is_about_as_good};
 use crate::sql::session::{ReadView, Session};
 
+/// The rows of a table are no longer such as a plan was made for.
+pub(super) struct Outgrown;
+
 /// A statement that changes rows, bound and optimized, without values and rows.
 #[derive(Debug)]
 pub(super) struct KeptChange {
@@ -52,15 +55,22 @@ impl KeptChange {
         fits.then_some(Self { bound, ids, tables })
     }
 
-    /// With the rows that there are now, and the values that its parameters have now; `None` if it no longer fits.
-    pub(super) fn bound(&self, session: &Session, view: &ReadView) -> Option<(BoundModify, ColumnIds)> {
+    /// With the rows that there are now, and the values that its parameters have now; `None` if one of these cannot be
+    /// what it is cast to.
+    pub(super) fn bound(
+        &self,
+        session: &Session,
+        view: &ReadView,
+    ) -> Result<Option<(BoundModify, ColumnIds)>, Outgrown> {
         let (mut bound, context) = (self.bound.clone(), session.context());
         if !self.tables.put(&mut bound.plan, view) {
-            return None;
+            return Err(Outgrown);
         }
-        put_values(&mut bound.plan, &session.parameters, &context)?;
+        if put_values(&mut bound.plan, &session.parameters, &context).is_none() {
+            return Ok(None);
+        }
         simplify_plan(&mut bound.plan, &context);
-        Some((bound, self.ids.clone()))
+        Ok(Some((bound, self.ids.clone())))
     }
 }
 
