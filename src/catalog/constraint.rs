@@ -7,6 +7,7 @@
 //!             1 unique, 2 primary key: columns
 //!             3 check: expression text
 //!             4 foreign key: columns | table id u64 | referenced columns
+//!             5 foreign key with actions: as 4, then on delete u8 | on update u8
 //! index:      name text | unique bool | comment optional text | count u32, then for each key: expression text
 //! columns:    count u32, then for each: column id u32
 //! ```
@@ -52,7 +53,73 @@ pub enum ConstraintKind {
         table: TableId,
         /// The referenced columns, which are unique there; as many as `columns`.
         referenced: Vec<ColumnId>,
+        /// What becomes of the rows when those that they refer to go.
+        actions: ReferenceActions,
     },
+}
+
+/// What becomes of rows that refer to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReferenceActions {
+    /// When the row that they refer to is removed.
+    pub on_delete: ReferenceAction,
+    /// When its key changes.
+    pub on_update: ReferenceAction,
+}
+
+/// What becomes of rows that refer to a key which goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReferenceAction {
+    /// Nothing: at the end of the statement there must be none.
+    #[default]
+    NoAction,
+    /// Nothing: there must be none, whatever else the statement would bring about.
+    Restrict,
+    /// They go too, or have the new key.
+    Cascade,
+    /// They refer to nothing.
+    SetNull,
+    /// Their columns have their defaults.
+    SetDefault,
+}
+
+impl ReferenceActions {
+    /// Whether there is any that is more than a check at the end of the statement.
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
+}
+
+impl ReferenceAction {
+    const ALL: [Self; 5] =
+        [Self::NoAction, Self::Restrict, Self::Cascade, Self::SetNull, Self::SetDefault];
+
+    /// How it is written behind `ON DELETE` and `ON UPDATE`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NoAction => "NO ACTION",
+            Self::Restrict => "RESTRICT",
+            Self::Cascade => "CASCADE",
+            Self::SetNull => "SET NULL",
+            Self::SetDefault => "SET DEFAULT",
+        }
+    }
+
+    fn tag(self) -> u8 {
+        match self {
+            Self::NoAction => 0,
+            Self::Restrict => 1,
+            Self::Cascade => 2,
+            Self::SetNull => 3,
+            Self::SetDefault => 4,
+        }
+    }
+
+    fn read(r: &mut RecordReader<'_>) -> Decoded<Self> {
+        let tag = r.u8()?;
+        let found = Self::ALL.into_iter().find(|action| action.tag() == tag);
+        found.ok_or_else(|| Malformed::Bytes(format!("{tag} is no action of a foreign key")))
+    }
 }
 
 /// An index.
@@ -72,6 +139,7 @@ const UNIQUE: u8 = 1;
 const PRIMARY_KEY: u8 = 2;
 const CHECK: u8 = 3;
 const FOREIGN_KEY: u8 = 4;
+const FOREIGN_KEY_WITH_ACTIONS: u8 = 5;
 
 impl ConstraintDefinition {
     /// The columns of the table that it names; for a CHECK they are in its text.
@@ -122,11 +190,15 @@ impl ConstraintDefinition {
                 w.u8(CHECK);
                 w.text(expression);
             }
-            ConstraintKind::ForeignKey { columns, table, referenced } => {
-                w.u8(FOREIGN_KEY);
+            ConstraintKind::ForeignKey { columns, table, referenced, actions } => {
+                w.u8(if actions.any() { FOREIGN_KEY_WITH_ACTIONS } else { FOREIGN_KEY });
                 write_columns(w, columns);
                 w.u64(table.0);
                 write_columns(w, referenced);
+                if actions.any() {
+                    w.u8(actions.on_delete.tag());
+                    w.u8(actions.on_update.tag());
+                }
             }
         }
     }
@@ -138,11 +210,19 @@ impl ConstraintDefinition {
                 ConstraintKind::Unique { columns: read_columns(r)?, primary: tag == PRIMARY_KEY }
             }
             CHECK => ConstraintKind::Check { expression: r.text()? },
-            FOREIGN_KEY => ConstraintKind::ForeignKey {
-                columns: read_columns(r)?,
-                table: TableId(r.u64()?),
-                referenced: read_columns(r)?,
-            },
+            tag @ (FOREIGN_KEY | FOREIGN_KEY_WITH_ACTIONS) => {
+                let (columns, table, referenced) =
+                    (read_columns(r)?, TableId(r.u64()?), read_columns(r)?);
+                let actions = if tag == FOREIGN_KEY {
+                    ReferenceActions::default()
+                } else {
+                    ReferenceActions {
+                        on_delete: ReferenceAction::read(r)?,
+                        on_update: ReferenceAction::read(r)?,
+                    }
+                };
+                ConstraintKind::ForeignKey { columns, table, referenced, actions }
+            }
             other => return Err(Malformed::Bytes(format!("{other} is no kind of constraint"))),
         };
         Ok(Self { name, kind })

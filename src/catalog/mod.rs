@@ -46,7 +46,9 @@ mod user_type;
 mod value;
 mod view;
 
-pub use constraint::{ConstraintDefinition, ConstraintKind, IndexDefinition};
+pub use constraint::{
+    ConstraintDefinition, ConstraintKind, IndexDefinition, ReferenceAction, ReferenceActions,
+};
 pub use contents::Schema;
 pub use directory::{
     DeletesRef, DirectoryRecord, SEGMENT_ENTRIES_MAX, SegmentEntry, SegmentRecord, SegmentRef,

@@ -500,7 +500,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalog::constraint::{ConstraintDefinition, ConstraintKind, IndexDefinition};
+    use crate::catalog::constraint::{
+        ConstraintDefinition, ConstraintKind, IndexDefinition, ReferenceAction, ReferenceActions,
+    };
     use crate::catalog::record::Malformed;
     use crate::catalog::table::{ColumnDefinition, ColumnRole};
     use crate::catalog::types::tests::any_type;
@@ -670,10 +672,20 @@ mod tests {
             let mut table = TableDefinition::new(SchemaId(id), &format!("t{name}"), columns);
             table.comment = comment.clone();
             let id = table.columns[0].id;
+            let actions = [
+                ReferenceActions::default(),
+                ReferenceActions { on_delete: ReferenceAction::Cascade, on_update: ReferenceAction::SetDefault },
+                ReferenceActions { on_delete: ReferenceAction::Restrict, on_update: ReferenceAction::SetNull },
+            ];
+            let refer = |actions| ConstraintKind::ForeignKey {
+                columns: vec![id], table: TableId(7), referenced: vec![id], actions,
+            };
             let kinds = [
                 ConstraintKind::Unique { columns: vec![id], primary: name.len().is_multiple_of(2) },
                 ConstraintKind::Check { expression: name.clone().into() },
-                ConstraintKind::ForeignKey { columns: vec![id], table: TableId(7), referenced: vec![id] },
+                refer(actions[0]),
+                refer(actions[1]),
+                refer(actions[2]),
             ];
             let constraint = |kind| ConstraintDefinition { name: comment.clone(), kind };
             table.constraints = kinds.into_iter().map(constraint).collect();

@@ -136,9 +136,6 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
     if with_changes::is_ahead(parser) {
         return Ok(Statement::WithChanges(Box::new(with_changes::parse(parser)?)));
     }
-    if let Some(several) = modify::truncations(parser)? {
-        return Ok(several);
-    }
     if modify::is_ahead(parser) {
         return Ok(Statement::Modify(Box::new(modify::modify(parser)?)));
     }

@@ -97,7 +97,7 @@ fn what_was_concluded_from_other_rows_must_hold() {
     let mut transaction = storage.begin().unwrap();
     let parent = transaction.create_table(keyed).unwrap();
     let mut child = definition(&storage, "child");
-    let kind = ConstraintKind::ForeignKey { columns: columns.clone(), table: parent, referenced: columns };
+    let kind = ConstraintKind::ForeignKey { columns: columns.clone(), table: parent, referenced: columns, actions: Default::default() };
     child.constraints.push(ConstraintDefinition { name: None, kind });
     let child = transaction.create_table(child).unwrap();
     transaction.commit().unwrap();
@@ -165,7 +165,7 @@ fn definitions_hold_for_rows_that_others_added_meanwhile() {
     let (mut a, mut b) = (begin(&storage), begin(&storage));
     let mut child = definition(&storage, "child");
     let (columns, referenced) = (vec![child.columns[0].id], vec![child.columns[0].id]);
-    let kind = ConstraintKind::ForeignKey { columns, table: parent, referenced };
+    let kind = ConstraintKind::ForeignKey { columns, table: parent, referenced, actions: Default::default() };
     child.constraints.push(ConstraintDefinition { name: None, kind });
     let child = a.create_table(child).unwrap();
     append(&mut a, child, 3..4);

@@ -51,11 +51,22 @@ pub enum Change {
         using: Vec<TableWithJoins>,
         /// WHERE.
         condition: Option<Expr>,
-        /// RESTART IDENTITY: sequences of the table's columns begin again.
-        restart_identity: bool,
     },
+    /// TRUNCATE.
+    Truncate(Truncate),
     /// MERGE INTO.
     Merge(Merge),
+}
+
+/// TRUNCATE.
+#[derive(Debug, Clone)]
+pub struct Truncate {
+    /// The tables besides the first.
+    pub others: Vec<ObjectName>,
+    /// RESTART IDENTITY: sequences of the tables' columns begin again.
+    pub restart_identity: bool,
+    /// CASCADE: and all tables that refer to them.
+    pub cascade: bool,
 }
 
 /// INSERT.

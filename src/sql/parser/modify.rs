@@ -78,7 +78,7 @@ pub fn modify(parser: &mut Parser) -> Result<Modify> {
         _ => parser.expected_ref("INSERT, UPDATE, DELETE or MERGE", parser.get_current_token())?,
     };
     statement.with = with;
-    if parser.parse_keyword(Keyword::RETURNING) {
+    if change != "truncate" && parser.parse_keyword(Keyword::RETURNING) {
         statement.returning = Some(parser.parse_comma_separated(Parser::parse_select_item)?);
     }
     Ok(statement)
@@ -273,47 +273,22 @@ fn delete(parser: &mut Parser) -> Result<Modify> {
     let table = table(parser)?;
     let using = tables(parser, Keyword::USING)?;
     let condition = where_clause(parser)?;
-    Ok(statement(table, Change::Delete { using, condition, restart_identity: false }))
+    Ok(statement(table, Change::Delete { using, condition }))
 }
 
+/// `TRUNCATE [TABLE] [ONLY] a, b [RESTART IDENTITY | CONTINUE IDENTITY] [CASCADE | RESTRICT]`
 fn truncate(parser: &mut Parser) -> Result<Modify> {
     let _ = parser.parse_keyword(Keyword::TABLE);
-    let name = parser.parse_object_name(false)?;
-    let restart_identity = truncate_options(parser);
-    Ok(statement((name, None), Change::Delete { using: vec![], condition: None, restart_identity }))
-}
-
-/// `TRUNCATE a, b, …`: one statement for each table, which are carried out as a whole. `None` if there is one table only.
-pub fn truncations(parser: &mut Parser) -> Result<Option<Statement>> {
-    if peek_word(parser, 0) != "truncate" || !lookahead::tokens(parser).any(|token| *token == Token::Comma) {
-        return Ok(None);
-    }
-    parser.advance_token();
-    let _ = parser.parse_keyword(Keyword::TABLE);
-    let names = parser.parse_comma_separated(|p| p.parse_object_name(false))?;
-    let mut changes: Vec<Modify> = vec![];
-    let restart_identity = truncate_options(parser);
-    for name in names {
-        let change = Change::Delete { using: vec![], condition: None, restart_identity };
-        changes.push(statement((name, None), change));
-    }
-    let Some(last) = changes.pop() else { return Ok(None) };
-    let step = |(n, change)| (Ident::new(format!("truncate {n}")), CteStep::Change(Box::new(change)));
-    let steps = changes.into_iter().enumerate().map(step).collect();
-    let body = Statement::Modify(Box::new(last));
-    Ok(Some(Statement::WithChanges(Box::new(WithChanges { steps, body }))))
-}
-
-/// What stands behind the tables of TRUNCATE: whether sequences begin again.
-fn truncate_options(parser: &mut Parser) -> bool {
+    let mut names = parser.parse_comma_separated(|p| p.parse_object_name(false))?;
     let restart_identity = peek_words(parser, 0, &["restart", "identity"]);
     if restart_identity || peek_words(parser, 0, &["continue", "identity"]) {
         parser.advance_token();
         parser.advance_token();
     }
-    // A table that others refer to is refused anyway.
-    let _ = parser.parse_keyword(Keyword::RESTRICT);
-    restart_identity
+    let cascade = parser.parse_keyword(Keyword::CASCADE);
+    let _ = !cascade && parser.parse_keyword(Keyword::RESTRICT);
+    let first = names.remove(0);
+    Ok(statement((first, None), Change::Truncate(Truncate { others: names, restart_identity, cascade })))
 }
 
 /// `a = 1, (b, c) = (2, 3)`, perhaps with a comma behind the last.

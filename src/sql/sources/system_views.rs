@@ -117,8 +117,11 @@ pub const SYSTEM_VIEWS: &[SystemView] = &[
         "referential_constraints",
         "SELECT f.database_name AS constraint_catalog, f.schema_name AS constraint_schema, f.constraint_name, \
          u.database_name AS unique_constraint_catalog, u.schema_name AS unique_constraint_schema, \
-         u.constraint_name AS unique_constraint_name, 'NONE' AS match_option, 'NO ACTION' AS update_rule, \
-         'NO ACTION' AS delete_rule FROM duckdb_constraints() f JOIN duckdb_constraints() u \
+         u.constraint_name AS unique_constraint_name, 'NONE' AS match_option, \
+         coalesce(nullif(regexp_extract(f.constraint_text, ' ON UPDATE ([A-Z ]+?)( ON DELETE [A-Z ]+)?$', 1), ''), \
+         'NO ACTION') AS update_rule, \
+         coalesce(nullif(regexp_extract(f.constraint_text, ' ON DELETE ([A-Z ]+)$', 1), ''), 'NO ACTION') AS delete_rule \
+         FROM duckdb_constraints() f JOIN duckdb_constraints() u \
          ON f.constraint_type = 'FOREIGN KEY' AND u.constraint_type IN ('PRIMARY KEY', 'UNIQUE') \
          AND f.database_oid = u.database_oid AND f.schema_oid = u.schema_oid AND f.referenced_table = u.table_name \
          AND f.referenced_column_names = u.constraint_column_names",
@@ -221,7 +224,13 @@ pub const SYSTEM_VIEWS: &[SystemView] = &[
          schema_oid AS connamespace, CASE constraint_type WHEN 'CHECK' THEN 'c' WHEN 'UNIQUE' THEN 'u' \
          WHEN 'PRIMARY KEY' THEN 'p' WHEN 'FOREIGN KEY' THEN 'f' ELSE 'x' END AS contype, \
          false AS condeferrable, false AS condeferred, true AS convalidated, table_oid AS conrelid, 0 AS contypid, \
-         0 AS conindid, 0 AS conparentid, 0 AS confrelid, NULL AS confupdtype, NULL AS confdeltype, \
+         0 AS conindid, 0 AS conparentid, 0 AS confrelid, \
+         if(constraint_type = 'FOREIGN KEY', CASE regexp_extract(constraint_text, \
+         ' ON UPDATE ([A-Z ]+?)( ON DELETE [A-Z ]+)?$', 1) WHEN '' THEN 'a' WHEN 'RESTRICT' THEN 'r' WHEN 'CASCADE' THEN 'c' \
+         WHEN 'SET NULL' THEN 'n' ELSE 'd' END, NULL) AS confupdtype, \
+         if(constraint_type = 'FOREIGN KEY', CASE regexp_extract(constraint_text, \
+         ' ON DELETE ([A-Z ]+)$', 1) WHEN '' THEN 'a' WHEN 'RESTRICT' THEN 'r' WHEN 'CASCADE' THEN 'c' \
+         WHEN 'SET NULL' THEN 'n' ELSE 'd' END, NULL) AS confdeltype, \
          NULL AS confmatchtype, true AS conislocal, 0 AS coninhcount, false AS connoinherit, \
          constraint_column_indexes AS conkey, NULL AS confkey, NULL AS conpfeqop, NULL AS conppeqop, \
          NULL AS conffeqop, NULL AS conexclop, expression AS conbin FROM duckdb_constraints()",

@@ -34,7 +34,7 @@ use crate::sql::statement::constraints::{check_expressions, column_constraints, 
 use crate::sql::statement::create_index::check_unique;
 use crate::sql::statement::create_table::{check_default, define_column};
 use crate::sql::statement::identity::{OwnSequence, TablePlace, own_sequence};
-use crate::sql::statement::modify::{first_key, violated};
+use crate::sql::statement::key_checks::{first_key, violated};
 use crate::sql::statement::table_options::set_options;
 
 /// What a change asks of the rows that are there.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, Expr as Syntax, ForeignKeyConstraint, GeneratedExpressionMode, Ident,
+    ColumnDef, ColumnOption, ConstraintReferenceMatchKind, Expr as Syntax, ForeignKeyConstraint, GeneratedExpressionMode, Ident,
     IndexColumn, ReferentialAction, TableConstraint,
 };
 
-use crate::catalog::{ColumnId, ConstraintDefinition, ConstraintKind, TableDefinition};
+use crate::catalog::{
+    ColumnId, ConstraintDefinition, ConstraintKind, ReferenceAction, ReferenceActions, TableDefinition,
+};
 use crate::sql::bind::Binder;
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::modify::keys::positions;
@@ -172,11 +174,11 @@ fn foreign_key(
     key: &ForeignKeyConstraint,
     binder: &Binder<'_>,
 ) -> Result<ConstraintDefinition> {
-    let changes = |action: &Option<ReferentialAction>| {
-        !matches!(action, None | Some(ReferentialAction::NoAction | ReferentialAction::Restrict))
-    };
-    if changes(&key.on_delete) || changes(&key.on_update) {
-        return Err(SqlError::parser("FOREIGN KEY constraints cannot use CASCADE, SET NULL or SET DEFAULT"));
+    let is_simple = key.match_kind.is_none_or(|kind| kind == ConstraintReferenceMatchKind::Simple);
+    if !is_simple && columns.len() > 1 {
+        return Err(SqlError::unsupported("of foreign keys with several columns there is MATCH SIMPLE only")
+            .at(&key.foreign_table)
+            .hint("For MATCH FULL, add a CHECK that all of the columns are NULL or none."));
     }
     let own = named(table, columns, "foreign key constraint")?;
     // A foreign key references a table of the same database, without a schema one of the same schema.
@@ -239,8 +241,20 @@ fn foreign_key(
         }
     }
     let columns = own.iter().map(|&p| table.columns[p].id).collect();
-    let kind = ConstraintKind::ForeignKey { columns, table: id, referenced: ids };
+    let actions =
+        ReferenceActions { on_delete: action(key.on_delete), on_update: action(key.on_update) };
+    let kind = ConstraintKind::ForeignKey { columns, table: id, referenced: ids, actions };
     Ok(ConstraintDefinition { name: text(name), kind })
+}
+
+fn action(written: Option<ReferentialAction>) -> ReferenceAction {
+    match written {
+        None | Some(ReferentialAction::NoAction) => ReferenceAction::NoAction,
+        Some(ReferentialAction::Restrict) => ReferenceAction::Restrict,
+        Some(ReferentialAction::Cascade) => ReferenceAction::Cascade,
+        Some(ReferentialAction::SetNull) => ReferenceAction::SetNull,
+        Some(ReferentialAction::SetDefault) => ReferenceAction::SetDefault,
+    }
 }
 
 /// Whether all expressions of a definition mean something.

@@ -12,7 +12,7 @@ use crate::sql::bind::name::name_in_sql;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
 use crate::sql::session::{Failure, Outcome, Session, parts};
-use crate::sql::statement::modify::{first_key, violated};
+use crate::sql::statement::key_checks::{first_key, violated};
 
 /// A name for an index that was given none: the table's and those of its keys, with a number behind if it is taken.
 fn free_name(table: &TableDefinition, create: &CreateIndex, is_taken: impl Fn(&str) -> bool) -> String {

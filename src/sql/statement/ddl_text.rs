@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::catalog::{
     Catalog, ColumnDefinition, ColumnId, ConstraintDefinition, ConstraintKind, IndexDefinition, MAIN_SCHEMA,
-    MacroDefinition, MacroKind, Materialized, Namespace, Object, Schema, SequenceDefinition, SequenceRole,
+    MacroDefinition, MacroKind, Materialized, Namespace, Object, ReferenceAction, Schema, SequenceDefinition, SequenceRole,
     TableDefinition, TypeDefinition, ViewDefinition, fold,
 };
 use crate::sql::bind::modify::keys::positions;
@@ -70,13 +70,19 @@ pub fn constraint_text(
             format!("{what}({})", column_names(table, columns).join(", "))
         }
         ConstraintKind::Check { expression } => format!("CHECK({expression})"),
-        ConstraintKind::ForeignKey { columns, table: parent, referenced } => {
+        ConstraintKind::ForeignKey { columns, table: parent, referenced, actions } => {
             let own = column_names(table, columns).join(", ");
             let Some(parent) = catalog.table_by_id(*parent) else { return format!("FOREIGN KEY ({own})") };
             let schema = catalog.schema_by_id(parent.schema);
             let name = schema.map_or_else(|| name_in_sql(&parent.name), |s| qualified(s, &parent.name));
             let referenced = column_names(parent, referenced).join(", ");
-            format!("FOREIGN KEY ({own}) REFERENCES {name}({referenced})")
+            let mut text = format!("FOREIGN KEY ({own}) REFERENCES {name}({referenced})");
+            for (when, action) in [("UPDATE", actions.on_update), ("DELETE", actions.on_delete)] {
+                if action != ReferenceAction::NoAction {
+                    let _ = write!(text, " ON {when} {}", action.words());
+                }
+            }
+            text
         }
     }
 }

@@ -2,31 +2,27 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef};
-use arrow_select::concat::concat;
 use sqlparser::ast::Query;
 
-use crate::catalog::{ColumnId, ObjectKind, TableDefinition};
-use crate::column::scalar::Scalar;
+use crate::catalog::{ObjectKind, TableDefinition};
 use crate::exec::batch::{Batch, Field, Schema};
 use crate::exec::context::ExecContext;
 use crate::exec::error::ExecError;
 use crate::exec::eval::evaluate;
 use crate::exec::expr::Expr;
 use crate::exec::first_rows::first_rows;
-use crate::exec::functions::flatten;
 use crate::exec::memory::{Reservation, batch_bytes};
 use crate::exec::plan::Plan;
-use crate::exec::sinks::{Modified, ModifySink};
+use crate::exec::sinks::ModifySink;
 use crate::exec::source::Source;
 use crate::sql::ast::{Change, ConflictAction, Modify, Statement};
 use crate::sql::bind::expiry::ttl_column;
-use crate::sql::bind::modify::keys::{AddedKey, ForeignKey, UniqueKey};
+use crate::sql::bind::modify::keys::UniqueKey;
 use crate::sql::bind::modify::{
     BoundChange, BoundModify, InsertRows, Target, plain_values, replaces_whole_rows,
 };
 use crate::sql::bind::name::name_in_sql;
-use crate::sql::bind::{Binder, Tables};
+use crate::sql::bind::Tables;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser;
 use crate::sql::physical;
@@ -35,14 +31,21 @@ use crate::sql::session::{
     Failure, Outcome, PlanCache, ResultRows, Session, Turn, Writer, beside_others, has_its_rows,
 };
 use crate::sql::sources::StaticRows;
-use crate::sql::statement::sequence::restart_owned;
-use crate::table::{Probes, TableSnapshot};
+use crate::sql::statement::cascade;
+use crate::sql::statement::key_checks::{
+    Checker, Consequences, LOOKED_UP_MAX, indexed, is_few, probes_of,
+};
+use crate::sql::statement::truncate;
+use crate::table::TableSnapshot;
 
 /// VALUES of more rows are worth waiting for.
 const ROWS_BESIDE_MAX: usize = 1_000;
 
 /// Changes the rows of a table. `plans` has what the statement keeps, if it runs several times.
 pub fn run(session: &mut Session, statement: &Modify, plans: Option<&PlanCache>) -> Result<Outcome, Failure> {
+    if let Change::Truncate(truncate) = &statement.change {
+        return truncate::run(session, statement, truncate);
+    }
     let has_values = has_values(statement);
     let is_of_rows = matches!(statement.change, Change::Update(_) | Change::Delete { .. });
     let plans = plans.filter(|_| has_values || (is_of_rows && statement.with.is_empty()));
@@ -77,7 +80,7 @@ fn run_at(
     let verb = match &statement.change {
         Change::Insert(_) => "insert into",
         Change::Update(_) => "update",
-        Change::Delete { .. } => "delete from",
+        Change::Delete { .. } | Change::Truncate(_) => "delete from",
         Change::Merge(_) => "merge into",
     };
     let target = Target::find(&view, &statement.table, statement.alias.as_ref(), verb)?;
@@ -97,14 +100,8 @@ fn run_at(
             }
         }
     };
-    if let Change::Delete { restart_identity: true, .. } = &statement.change {
-        restart_owned(&mut writer, &target.table)?;
-    }
     writer.finish()?;
-    Ok(Some(match changed.returning {
-        Some((schema, batches)) => Outcome::Rows(ResultRows::Static(schema, batches.into())),
-        None => Outcome::Changed(changed.rows),
-    }))
+    Ok(Some(changed.outcome()))
 }
 
 /// The plan of a statement, as EXPLAIN shows it: of ON CONFLICT, that of its rows. And the columns of RETURNING.
@@ -165,6 +162,16 @@ pub struct Changed {
     pub returning: Option<(Schema, Vec<Batch>)>,
 }
 
+impl Changed {
+    /// What the statement answers.
+    pub fn outcome(self) -> Outcome {
+        match self.returning {
+            Some((schema, batches)) => Outcome::Rows(ResultRows::Static(schema, batches.into())),
+            None => Outcome::Changed(self.rows),
+        }
+    }
+}
+
 /// Carries out a bound statement. `view` is what it read.
 pub fn apply(
     writer: &mut Writer<'_>,
@@ -182,8 +189,24 @@ fn apply_optimized(
     view: &dyn Tables,
     target: &Target,
     bound: BoundModify,
-    mut ids: ColumnIds,
+    ids: ColumnIds,
 ) -> Result<Changed, Failure> {
+    let is_part = bound.keys.removed.iter().any(|removed| removed.key.actions.any());
+    let (changed, consequences) = change_rows(writer, view, target, bound, ids, is_part)?;
+    cascade::carry_out(writer, consequences)?;
+    Ok(changed)
+}
+
+/// Makes the changes of an optimized statement. `is_part` says that others go with them, so that nothing is said yet of
+/// rows that refer to keys which are gone.
+pub(super) fn change_rows(
+    writer: &mut Writer<'_>,
+    view: &dyn Tables,
+    target: &Target,
+    bound: BoundModify,
+    mut ids: ColumnIds,
+    is_part: bool,
+) -> Result<(Changed, Consequences), Failure> {
     let BoundModify { plan, spec, adds, returning, keys, removed: others } = bound;
     let id = target.table.id;
     let appender = if adds { Some(writer.transaction()?.append(id)?) } else { None };
@@ -191,11 +214,12 @@ fn apply_optimized(
     let added: Vec<Schema> = spec.added_keys.iter().map(|parts| key_fields(parts)).collect();
     let removed: Vec<Schema> = spec.removed_keys.iter().map(|parts| key_fields(parts)).collect();
     let sink = ModifySink::new(Arc::clone(&target.table), appender, spec, Arc::clone(&context));
+    let mut consequences = Consequences::default();
     let count = ids.column("Count", crate::column::types::LogicalType::BigInt);
     let input = Box::new(plan);
     let plan = LogicalPlan::Write { input, sink: Arc::<ModifySink>::clone(&sink) as _, count };
     let plan = physical::plan(&plan)?;
-    for batch in writer.session().start_in(plan, context)? {
+    for batch in writer.session().start_in(plan, Arc::clone(&context))? {
         batch?;
     }
     let mut modified = sink.take();
@@ -206,7 +230,9 @@ fn apply_optimized(
         modified.removed.dedup();
     }
     if modified.rows > 0 {
-        let mut checker = Checker { session: writer.session(), view, target, row_ids: None };
+        let session = writer.session();
+        let mut checker =
+            Checker { session, view, target, row_ids: None, is_part, sink, references: vec![] };
         let rows = |schema: &Schema, batches: &mut Vec<Batch>| {
             let batches = std::mem::take(batches);
             Arc::new(StaticRows::new("keys", Arc::clone(schema), batches)) as Arc<dyn Source>
@@ -217,9 +243,15 @@ fn apply_optimized(
         let most = if ttl_column(&target.table).is_some() { usize::MAX } else { LOOKED_UP_MAX };
         let probes: Vec<_> = modified.added_keys.iter().map(|batches| probes_of(batches, most)).collect();
         let added = gather(&added, &mut modified.added_keys);
+        let lost = if is_part {
+            cascade::lost_keys(&keys, &removed, &mut modified.removed_keys, &context)?
+        } else {
+            Consequences::default()
+        };
         let removed = gather(&removed, &mut modified.removed_keys);
         checker.check(&keys, &added, &probes, &removed, &modified)?;
         let expired = checker.expired(&keys, &probes, &modified)?;
+        consequences = Consequences { references: checker.references, ..lost };
         if !expired.is_empty() {
             writer.transaction()?.delete(id, &expired)?;
         }
@@ -227,244 +259,12 @@ fn apply_optimized(
     if !modified.removed.is_empty() {
         writer.transaction()?.delete(id, &modified.removed)?;
     }
-    Ok(Changed { rows: modified.rows, returning: returning.map(|schema| (schema, returned)) })
+    let returning = returning.map(|schema| (schema, returned));
+    Ok((Changed { rows: modified.rows, returning }, consequences))
 }
 
 fn key_fields(parts: &[Expr]) -> Schema {
     parts.iter().map(|part| Field::new("key", part.ty())).collect()
-}
-
-/// Compares the keys of changed rows with other rows.
-struct Checker<'s> {
-    session: &'s Session,
-    view: &'s dyn Tables,
-    target: &'s Target,
-    /// The ids of removed rows, once they are asked for.
-    row_ids: Option<Arc<dyn Source>>,
-}
-
-impl Checker<'_> {
-    fn check(
-        &mut self,
-        keys: &crate::sql::bind::modify::keys::KeyChecks,
-        added: &[Arc<dyn Source>],
-        probes: &[Option<Probes>],
-        removed: &[Arc<dyn Source>],
-        modified: &Modified,
-    ) -> Result<(), Failure> {
-        let has_rows = |source: &Arc<dyn Source>| source.estimated_rows() != Some(0);
-        let all = keys.added.iter().zip(added).zip(probes);
-        for ((key, source), probes) in all.filter(|((_, source), _)| has_rows(source)) {
-            // Few keys are looked up. Whatever is wrong with them is told by comparing all.
-            if let Some(probes) = probes
-                && self.is_fine(key, probes, modified)?
-            {
-                continue;
-            }
-            match key {
-                AddedKey::Unique(key) => {
-                    if source.estimated_rows() != Some(1)
-                        && let Some(values) = self.first_key(|b| b.keys_twice(Arc::clone(source)))?
-                    {
-                        let values = values.join(", ");
-                        return Err(violated(format!(
-                            "PRIMARY KEY or UNIQUE constraint violation: duplicate key \"{values}\""
-                        )));
-                    }
-                    if self.view.table(self.target.table.id)?.rows() == 0 {
-                        continue;
-                    }
-                    let (gone, target) = (self.removed_rows(modified), self.target);
-                    if let Some(values) =
-                        self.first_key(|b| b.keys_taken(target, key, Arc::clone(source), gone))?
-                    {
-                        return Err(violated(format!(
-                            "Duplicate key \"{}\" violates {} constraint.",
-                            named(key.names.iter().map(String::as_str), &values),
-                            if key.primary { "primary key" } else { "unique" }
-                        )));
-                    }
-                }
-                AddedKey::Reference(key) => {
-                    if let Some(values) = self.first_key(|b| b.references_missing(key, Arc::clone(source)))? {
-                        let names = key.referenced.iter().map(|&c| &*key.parent.columns[c].name);
-                        return Err(violated(format!(
-                            "Violates foreign key constraint because key \"{}\" does not exist in the referenced table",
-                            named(names, &values)
-                        )));
-                    }
-                }
-                AddedKey::Replacement => {}
-            }
-        }
-        for (removed_key, source) in keys.removed.iter().zip(removed).filter(|(_, source)| has_rows(source)) {
-            let replaced = removed_key.replacement.map(|i| Arc::clone(&added[i])).filter(has_rows);
-            self.check_removed(&removed_key.key, source, replaced, modified)?;
-        }
-        Ok(())
-    }
-
-    /// Rows that have the keys of added ones, and so have expired, where those that have not were found to be none.
-    fn expired(
-        &self,
-        keys: &crate::sql::bind::modify::keys::KeyChecks,
-        probes: &[Option<Probes>],
-        modified: &Modified,
-    ) -> Result<Vec<u64>, Failure> {
-        let mut rows = vec![];
-        if ttl_column(&self.target.table).is_none() {
-            return Ok(rows);
-        }
-        let table = self.view.table(self.target.table.id)?;
-        for (key, probes) in keys.added.iter().zip(probes) {
-            if let (AddedKey::Unique(key), Some(probes)) = (key, probes)
-                && let Some(columns) = indexed(&self.target.table, &key.columns)
-            {
-                let found = table.find(&columns, probes)?.into_iter().map(|(_, row)| row);
-                rows.extend(found.filter(|row| modified.removed.binary_search(row).is_err()));
-            }
-        }
-        rows.sort_unstable();
-        rows.dedup();
-        Ok(rows)
-    }
-
-    /// Whether looking up keys shows that a condition holds.
-    fn is_fine(&self, key: &AddedKey, probes: &Probes, modified: &Modified) -> Result<bool, Failure> {
-        match key {
-            AddedKey::Unique(key) => {
-                let Some(columns) = indexed(&self.target.table, &key.columns) else { return Ok(false) };
-                let table = self.view.table(self.target.table.id)?;
-                if probes.has_twice() || !is_few(probes, &table) {
-                    return Ok(false);
-                }
-                let removed = |row: &u64| modified.removed.binary_search(row).is_ok();
-                Ok(table.find(&columns, probes)?.iter().all(|(_, row)| removed(row)))
-            }
-            AddedKey::Reference(key) => {
-                let Some(columns) = indexed(&key.parent, &key.referenced) else { return Ok(false) };
-                let parent = self.view.table(key.parent.id)?;
-                if !is_few(probes, &parent) {
-                    return Ok(false);
-                }
-                let mut found: Vec<u32> =
-                    parent.find(&columns, probes)?.into_iter().map(|(probe, _)| probe).collect();
-                found.sort_unstable();
-                found.dedup();
-                Ok(found.len() == probes.keys())
-            }
-            AddedKey::Replacement => Ok(false),
-        }
-    }
-
-    fn check_removed(
-        &mut self,
-        key: &ForeignKey,
-        removed: &Arc<dyn Source>,
-        replaced: Option<Arc<dyn Source>>,
-        modified: &Modified,
-    ) -> Result<(), Failure> {
-        let is_own = key.child.id == self.target.table.id;
-        let gone = if is_own { self.removed_rows(modified) } else { None };
-        let left = self.first_key(|b| b.references_left(key, Arc::clone(removed), replaced, gone))?;
-        let Some(values) = left else { return Ok(()) };
-        let names = key.columns.iter().map(|&c| &*key.child.columns[c].name);
-        Err(violated(format!(
-            "Violates foreign key constraint because key \"{}\" is still referenced by a foreign key in a different table. \
-             If this is an unexpected constraint violation, please refer to our foreign key limitations in the documentation",
-            named(names, &values)
-        )))
-    }
-
-    /// The ids of removed rows.
-    fn removed_rows(&mut self, modified: &Modified) -> Option<Arc<dyn Source>> {
-        if modified.removed.is_empty() {
-            return None;
-        }
-        let source = self.row_ids.get_or_insert_with(|| {
-            let ids = modified.removed.iter().map(|id| id.cast_signed());
-            let ids = arrow_array::Int64Array::from_iter_values(ids);
-            let batch = Batch::new(vec![Arc::new(ids)], modified.removed.len());
-            Arc::new(StaticRows::new("removed rows", Binder::row_id_fields(), vec![batch]))
-        });
-        Some(Arc::clone(source))
-    }
-
-    fn first_key(
-        &self,
-        bind: impl FnOnce(&mut Binder<'_>) -> Result<LogicalPlan>,
-    ) -> Result<Option<Vec<String>>, Failure> {
-        first_key(self.session, self.view, bind)
-    }
-}
-
-/// Keys to look up.
-fn probes_of(batches: &[Batch], most: usize) -> Option<Probes> {
-    let rows: usize = batches.iter().map(|batch| batch.rows).sum();
-    if rows == 0 || rows > most {
-        return None;
-    }
-    let width = batches.first()?.columns.len();
-    let column = |i: usize| {
-        let parts = batches.iter().filter(|batch| batch.rows > 0).map(|batch| flatten(&batch.columns[i]));
-        let parts: Vec<ArrayRef> = parts.collect::<Result<_, _>>().ok()?;
-        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-        concat(&parts).ok()
-    };
-    Probes::new(&(0..width).map(column).collect::<Option<Vec<_>>>()?)
-}
-
-/// Keys that are looked up one by one at most.
-const LOOKED_UP_MAX: usize = 1 << 17;
-/// Keys that are looked up whatever the size of the table.
-const LOOKED_UP_ALWAYS: usize = 4096;
-/// Looking up a key costs as much as scanning so many rows.
-const ROWS_PER_LOOKUP: u64 = 256;
-
-/// Whether looking up keys is less work than a scan of the table.
-fn is_few(probes: &Probes, table: &TableSnapshot) -> bool {
-    probes.len() <= LOOKED_UP_ALWAYS || probes.len() as u64 <= table.rows() / ROWS_PER_LOOKUP
-}
-
-/// The columns at these positions, if the table's rows are found by them.
-fn indexed(table: &TableDefinition, positions: &[usize]) -> Option<Box<[ColumnId]>> {
-    let key: Box<[ColumnId]> = positions.iter().map(|at| table.columns[*at].id).collect();
-    table.indexed_keys().contains(&key).then_some(key)
-}
-
-/// The texts of the one row that a plan yields, if it does.
-pub fn first_key(
-    session: &Session,
-    view: &dyn Tables,
-    bind: impl FnOnce(&mut Binder<'_>) -> Result<LogicalPlan>,
-) -> Result<Option<Vec<String>>, Failure> {
-    let (plan, mut ids) =
-        session.bind(view, |binder| Ok((bind(binder)?, std::mem::take(&mut binder.ids))))?;
-    let plan = session.plan(plan, &mut ids)?;
-    let schema = Arc::clone(&plan.schema);
-    for batch in session.start(plan, false)? {
-        let batch = batch?;
-        if batch.rows > 0 {
-            let text = |(column, field): (&arrow_array::ArrayRef, &Field)| match Scalar::from_array(
-                column, 0, &field.ty,
-            ) {
-                Scalar::Text(text) => text.to_string(),
-                _ => "NULL".to_owned(),
-            };
-            return Ok(Some(batch.columns.iter().zip(schema.iter()).map(text).collect()));
-        }
-    }
-    Ok(None)
-}
-
-/// A constraint that does not hold.
-pub fn violated(message: String) -> Failure {
-    ExecError::Constraint(message).into()
-}
-
-/// `a: 1, b: x`
-fn named<'n>(names: impl Iterator<Item = &'n str>, values: &[String]) -> String {
-    names.zip(values).map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Rows in memory, accounted for.

@@ -112,8 +112,9 @@ fn constraint(constraint: &ConstraintDefinition) -> Value {
             json!({"kind": if *primary { "primary key" } else { "unique" }, "columns": ids(columns)})
         }
         ConstraintKind::Check { expression } => json!({"kind": "check", "expression": expression}),
-        ConstraintKind::ForeignKey { columns, table, referenced } => json!({
+        ConstraintKind::ForeignKey { columns, table, referenced, actions } => json!({
             "kind": "foreign key", "columns": ids(columns), "table": table.0, "referenced": ids(referenced),
+            "on_delete": actions.on_delete.words(), "on_update": actions.on_update.words(),
         }),
     };
     fields["name"] = json!(constraint.name);

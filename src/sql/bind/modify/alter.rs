@@ -115,7 +115,7 @@ impl Binder<'_> {
         target: &Target,
         constraint: &ConstraintDefinition,
     ) -> Result<LogicalPlan> {
-        let ConstraintKind::ForeignKey { columns, table, referenced } = &constraint.kind else {
+        let ConstraintKind::ForeignKey { columns, table, referenced, actions } = &constraint.kind else {
             return Err(SqlError::internal("only a foreign key references"));
         };
         let parent = if *table == target.table.id {
@@ -129,6 +129,7 @@ impl Binder<'_> {
             columns: positions(&target.table, columns),
             referenced: positions(&parent, referenced),
             parent,
+            actions: *actions,
         };
         self.references_lost_in(target, &key)
     }

@@ -216,7 +216,7 @@ impl Binder<'_> {
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
         let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
         let old = old_positions(&plan, &old)?;
-        let keys = self.bind_key_checks(target, &changes, &|column| old_column(target, &old, column))?;
+        let keys = self.bind_key_checks(target, &changes, &|column| old_column(target, &old, column), None)?;
         let returning = self.bind_returning(target, returning, None)?;
         let spec = ModifySpec {
             name: "INSERT",

@@ -54,7 +54,7 @@ impl Binder<'_> {
         plan: LogicalPlan,
         returning: Option<&[SelectItem]>,
     ) -> Result<BoundModify> {
-        let keys = self.bind_key_checks(target, &Changes::Insert, &|_| None)?;
+        let keys = self.bind_key_checks(target, &Changes::Insert, &|_| None, None)?;
         let returning = self.bind_returning(target, returning, None)?;
         let spec = ModifySpec {
             name: "INSERT",

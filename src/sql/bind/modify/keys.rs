@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr as Syntax, Ident};
 
-use crate::catalog::{ColumnId, ConstraintKind, TableDefinition};
+use crate::catalog::{ColumnId, ConstraintKind, ReferenceActions, TableDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::aggregates::bind_aggregate;
@@ -48,6 +48,8 @@ pub struct ForeignKey {
     pub parent: Arc<TableDefinition>,
     /// The referenced columns.
     pub referenced: Vec<usize>,
+    /// What becomes of rows that refer to a key which goes.
+    pub actions: ReferenceActions,
 }
 
 /// What added keys are for.
@@ -68,6 +70,8 @@ pub struct RemovedKey {
     pub key: ForeignKey,
     /// Which of the added keys may be in their place.
     pub replacement: Option<usize>,
+    /// Behind each of them stand whether its row stays, and the key that it has then.
+    pub with_new: bool,
 }
 
 /// What is to be compared after a statement, in the order of the keys that its sink gathers.
@@ -190,7 +194,7 @@ impl Binder<'_> {
     fn foreign_keys(&self, child: &Arc<TableDefinition>) -> Result<Vec<ForeignKey>> {
         let mut keys = vec![];
         for constraint in &child.constraints {
-            let ConstraintKind::ForeignKey { columns, table, referenced } = &constraint.kind else {
+            let ConstraintKind::ForeignKey { columns, table, referenced, actions } = &constraint.kind else {
                 continue;
             };
             let parent = self
@@ -204,13 +208,14 @@ impl Binder<'_> {
                 columns: positions(child, columns),
                 referenced: positions(parent, referenced),
                 parent: Arc::clone(parent),
+                actions: *actions,
             });
         }
         Ok(keys)
     }
 
     /// The foreign keys that reference a table.
-    fn referencing_keys(&self, parent: &Arc<TableDefinition>) -> Result<Vec<ForeignKey>> {
+    pub fn referencing_keys(&self, parent: &Arc<TableDefinition>) -> Result<Vec<ForeignKey>> {
         let mut keys = vec![];
         let catalog = self.env.tables.catalog();
         for child in catalog.referencing(parent.id).chain(std::iter::once(parent)) {
@@ -233,12 +238,14 @@ impl Binder<'_> {
         columns
     }
 
-    /// What is to be compared after a statement. `old` tells where the old values of a column are.
+    /// What is to be compared after a statement. `old` tells where the old values of a column are, `stays` where it
+    /// says whether a row that was there is replaced; without it all are, if rows are added at all.
     pub(super) fn bind_key_checks(
         &mut self,
         target: &Target,
         changes: &Changes,
         old: &dyn Fn(usize) -> Option<Expr>,
+        stays: Option<usize>,
     ) -> Result<BoundKeys> {
         let table = &target.table;
         let mut keys = BoundKeys { checks: KeyChecks::default(), added: vec![], removed: vec![] };
@@ -259,13 +266,22 @@ impl Binder<'_> {
         if changes.removes() {
             for key in self.referencing_keys(table)?.into_iter().filter(|k| changes.touches(&k.referenced)) {
                 let before: Option<Vec<Expr>> = key.referenced.iter().map(|&c| old(c)).collect();
-                keys.removed.push(before.ok_or_else(|| SqlError::internal("a removed key is not there"))?);
-                let replacement = changes.adds().then(|| {
+                let mut before = before.ok_or_else(|| SqlError::internal("a removed key is not there"))?;
+                let with_new = key.actions.any() && changes.adds();
+                if with_new {
+                    before.push(match stays {
+                        Some(index) => Expr::Column { index, ty: LogicalType::Boolean },
+                        None => Expr::literal(Scalar::Boolean(true), LogicalType::Boolean),
+                    });
+                    before.extend(new(&key.referenced));
+                }
+                keys.removed.push(before);
+                let replacement = (changes.adds() && !with_new).then(|| {
                     keys.added.push(new(&key.referenced));
                     keys.checks.added.push(AddedKey::Replacement);
                     keys.added.len() - 1
                 });
-                keys.checks.removed.push(RemovedKey { key, replacement });
+                keys.checks.removed.push(RemovedKey { key, replacement, with_new });
             }
         }
         Ok(keys)
@@ -276,7 +292,7 @@ impl Binder<'_> {
     }
 
     /// The rows of a table with the parts of a key, and their ids.
-    fn keyed_rows(
+    pub(super) fn keyed_rows(
         &mut self,
         target: &Target,
         parts: impl FnOnce(&mut Self, &Relation) -> Result<Vec<Expr>>,
@@ -292,7 +308,7 @@ impl Binder<'_> {
     }
 
     /// Gathered keys without NULL.
-    fn gathered(&mut self, source: Arc<dyn Source>) -> (LogicalPlan, Vec<Column>) {
+    pub(super) fn gathered(&mut self, source: Arc<dyn Source>) -> (LogicalPlan, Vec<Column>) {
         let columns: Vec<Column> =
             source.schema().iter().map(|f| self.ids.column(&*f.name, f.ty.clone())).collect();
         let plan = LogicalPlan::SourceGet {
@@ -430,11 +446,11 @@ impl Binder<'_> {
     }
 }
 
-fn not_null(columns: &[Column]) -> Vec<Expr> {
+pub(super) fn not_null(columns: &[Column]) -> Vec<Expr> {
     columns.iter().map(|c| Expr::IsNull { input: Box::new(c.expr()), negated: true }).collect()
 }
 
-fn columns_of(relation: &Relation, positions: &[usize]) -> Vec<Expr> {
+pub(super) fn columns_of(relation: &Relation, positions: &[usize]) -> Vec<Expr> {
     positions.iter().map(|&p| relation.columns[p].column.expr()).collect()
 }
 

@@ -126,13 +126,15 @@ impl Binder<'_> {
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
         let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
         let old = old_positions(&plan, &old)?;
-        let keys = self.bind_key_checks(target, &changes, &|column| old_column(target, &old, column))?;
+        let stays = position(&plan, &added)?;
+        let old = |column| old_column(target, &old, column);
+        let keys = self.bind_key_checks(target, &changes, &old, Some(stays))?;
         let shown = Column { id: position(&plan, &name)?, ..name };
         let returning = self.bind_returning(target, returning, Some(shown))?;
         let spec = ModifySpec {
             name: "MERGE INTO",
             row_ids: Some(position(&plan, &id)?),
-            added: Some(position(&plan, &added)?),
+            added: Some(stays),
             error: if has_errors { Some(position(&plan, &error)?) } else { None },
             checks: self.bind_checks(target)?,
             added_keys: keys.added,

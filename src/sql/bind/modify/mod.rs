@@ -6,6 +6,7 @@
 //! be unique, is compared afterwards ([`keys`]).
 
 pub mod alter;
+pub mod cascade;
 mod conflict;
 mod generated;
 mod insert;
@@ -84,9 +85,10 @@ impl Binder<'_> {
         let whole = match &statement.change {
             Change::Insert(insert) => return self.bind_insert(target, insert, returning),
             Change::Update(update) => self.bind_update(target, update, returning)?,
-            Change::Delete { using, condition, .. } => {
+            Change::Delete { using, condition } => {
                 self.bind_delete(target, using, condition.as_ref(), returning)?
             }
+            Change::Truncate(_) => self.bind_truncate(target)?,
             Change::Merge(merge) => self.bind_merge(target, merge, returning)?,
         };
         Ok(BoundChange::Whole(Box::new(whole)))

@@ -27,7 +27,20 @@ impl Binder<'_> {
         let mut cx = ExprContext::new(&scope, None, "SET clause");
         let assigned = self.bind_assignments(target, &update.assignments, &mut cx)?;
         let plan = attach_all(plan, cx.subqueries);
+        self.assign(target, plan, (&relation, &id), &assigned, !update.from.is_empty(), returning)
+    }
 
+    /// Changes the rows of a plan, which yields those of the target: these columns get these values. `repeats` says
+    /// that it may yield one several times.
+    pub(super) fn assign(
+        &mut self,
+        target: &Target,
+        plan: LogicalPlan,
+        (relation, id): (&Relation, &Column),
+        assigned: &[(usize, Expr)],
+        repeats: bool,
+        returning: Option<&[SelectItem]>,
+    ) -> Result<BoundModify> {
         let changes = Changes::Update(assigned.iter().map(|(position, _)| *position).collect());
         let mut definitions = vec![];
         for (position, definition) in target.table.columns.iter().enumerate() {
@@ -42,28 +55,14 @@ impl Binder<'_> {
             definitions.push(Definition { column, expr });
         }
         definitions.push(Definition::pass(id.clone()));
-        let old = self.old_columns(target, &relation, &changes, &mut definitions);
-        self.finish_update(target, plan, definitions, &id, !update.from.is_empty(), &changes, &old, returning)
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn finish_update(
-        &mut self,
-        target: &Target,
-        plan: LogicalPlan,
-        definitions: Vec<Definition>,
-        id: &Column,
-        repeats: bool,
-        changes: &Changes,
-        old: &[(usize, Column)],
-        returning: Option<&[SelectItem]>,
-    ) -> Result<BoundModify> {
+        let old = self.old_columns(target, relation, &changes, &mut definitions);
         let stored: Vec<Column> = definitions.iter().map(|d| d.column.clone()).collect();
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
         let plan = first_of_each(plan, id, repeats);
         let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
-        let old = old_positions(&plan, old)?;
-        let keys = self.bind_key_checks(target, changes, &|column| old_column(target, &old, column))?;
+        let old = old_positions(&plan, &old)?;
+        let old = |column| old_column(target, &old, column);
+        let keys = self.bind_key_checks(target, &changes, &old, None)?;
         let returning = self.bind_returning(target, returning, None)?;
         let spec = ModifySpec {
             name: "UPDATE",
@@ -85,10 +84,32 @@ impl Binder<'_> {
     ) -> Result<BoundModify> {
         let (plan, relation, id) = self.bind_target(target)?;
         let (plan, _) = self.bind_changed(plan, &relation, using, condition)?;
-        let keys = self.bind_key_checks(target, &Changes::Delete, &|column| {
+        self.remove(target, plan, (&relation, &id), !using.is_empty(), returning)
+    }
+
+    /// TRUNCATE of a table: all rows go, whatever refers to them.
+    pub fn bind_truncate(&mut self, target: &Target) -> Result<BoundModify> {
+        let (plan, relation, id) = self.bind_target(target)?;
+        let mut bound = self.remove(target, plan, (&relation, &id), false, None)?;
+        bound.spec.removed_keys.clear();
+        bound.keys.removed.clear();
+        Ok(bound)
+    }
+
+    /// Removes the rows of a plan, which yields those of the target, perhaps some of them several times.
+    pub(super) fn remove(
+        &mut self,
+        target: &Target,
+        plan: LogicalPlan,
+        (relation, id): (&Relation, &Column),
+        repeats: bool,
+        returning: Option<&[SelectItem]>,
+    ) -> Result<BoundModify> {
+        let old = |column: usize| {
             let ty = target.table.columns[column].ty.clone();
             Some(Expr::Column { index: column, ty })
-        })?;
+        };
+        let keys = self.bind_key_checks(target, &Changes::Delete, &old, None)?;
         let mut definitions = vec![];
         if returning.is_some() || !keys.removed.is_empty() {
             definitions.extend(relation.columns.iter().map(|c| Definition::pass(c.column.clone())));
@@ -96,8 +117,9 @@ impl Binder<'_> {
         let row_ids = definitions.len();
         definitions.push(Definition::pass(id.clone()));
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
-        let plan = first_of_each(plan, &id, !using.is_empty());
-        let returning = self.bind_returning(target, returning, Some(Column { id: row_ids, ..id }))?;
+        let plan = first_of_each(plan, id, repeats);
+        let shown = Column { id: row_ids, ..id.clone() };
+        let returning = self.bind_returning(target, returning, Some(shown))?;
         let spec = ModifySpec {
             name: "DELETE",
             row_ids: Some(row_ids),
