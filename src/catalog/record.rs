@@ -48,7 +48,7 @@ impl RecordKind {
     /// The latest version of its layout.
     pub const fn version(self) -> u8 {
         match self {
-            Self::Table => 5,
+            Self::Table => 6,
             Self::Sequence => 3,
             Self::Root | Self::Directory | Self::RowGroup | Self::View => 2,
             Self::Schema | Self::Segment | Self::Macro | Self::Type => 1,

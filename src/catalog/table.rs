@@ -5,6 +5,7 @@
 //!        | count u32, then for each column:
 //!          id u32 | name text | type | nullable bool | role u8 | default optional text | comment optional text
 //!          | generated optional text (from version 2) | collation optional text (from version 5)
+//!          | stored bool (from version 6)
 //!        | count u32, constraints | count u32, indexes (from version 2)
 //!        | count u32, then for each option: name text | value text (from version 3)
 //!        | materialized bool, then what it was made from (from version 4)
@@ -30,6 +31,8 @@ use crate::column::types::LogicalType;
 
 /// The version of a table's record without collations.
 const PLAIN_VERSION: u8 = 4;
+/// The version of the layout of a table with collations, and without columns that are computed when they are written.
+const COLLATIONS_VERSION: u8 = 5;
 
 /// Names a table for ever; ids are never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,8 +78,10 @@ pub struct ColumnDefinition {
     pub default: Option<Box<str>>,
     /// `COMMENT ON COLUMN`.
     pub comment: Option<Box<str>>,
-    /// A column that is computed when it is read: the expression over the others, as SQL text. NULL is stored.
+    /// A column that is computed: the expression over the others, as SQL text.
     pub generated: Option<Box<str>>,
+    /// It is computed when its row is written. Else that is done when it is read, and NULL is stored.
+    pub stored: bool,
     /// `COLLATE`: what its texts compare by, if not by their bytes.
     pub collation: Option<Box<str>>,
 }
@@ -93,8 +98,14 @@ impl ColumnDefinition {
             default: None,
             comment: None,
             generated: None,
+            stored: false,
             collation: None,
         }
+    }
+
+    /// Whether it is computed when it is read.
+    pub fn is_virtual(&self) -> bool {
+        self.generated.is_some() && !self.stored
     }
 }
 
@@ -205,7 +216,7 @@ impl TableDefinition {
         let quoted = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
         let name = quoted.map_or_else(|| key.to_owned(), |name| name.replace("\"\"", "\""));
         let column = &self.columns[self.column_position(&name)?];
-        column.generated.is_none().then_some(column.id)
+        (!column.is_virtual()).then_some(column.id)
     }
 
     /// Whether these columns, in any order, are declared to be unique.
@@ -278,8 +289,13 @@ impl TableDefinition {
 
     /// The record.
     pub fn encode(&self) -> Vec<u8> {
-        let has_collations = self.columns.iter().any(|column| column.collation.is_some());
-        let version = if has_collations { RecordKind::Table.version() } else { PLAIN_VERSION };
+        let has_stored = self.columns.iter().any(|column| column.stored);
+        let has_collations = has_stored || self.columns.iter().any(|column| column.collation.is_some());
+        let version = match (has_stored, has_collations) {
+            (true, _) => RecordKind::Table.version(),
+            (false, true) => COLLATIONS_VERSION,
+            (false, false) => PLAIN_VERSION,
+        };
         let mut w = RecordWriter::of_version(RecordKind::Table, version);
         w.u64(self.id.0);
         w.u64(self.schema.0);
@@ -298,6 +314,9 @@ impl TableDefinition {
             w.optional_text(column.generated.as_deref());
             if has_collations {
                 w.optional_text(column.collation.as_deref());
+            }
+            if has_stored {
+                w.bool(column.stored);
             }
         }
         w.count(self.constraints.len());
@@ -349,7 +368,8 @@ impl TableDefinition {
                 default: r.optional_text()?,
                 comment: r.optional_text()?,
                 generated: if has_constraints { r.optional_text()? } else { None },
-                collation: if r.version() >= 5 { r.optional_text()? } else { None },
+                collation: if r.version() >= COLLATIONS_VERSION { r.optional_text()? } else { None },
+                stored: r.version() > COLLATIONS_VERSION && r.bool()?,
             });
         }
         if has_constraints {

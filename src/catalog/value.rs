@@ -639,15 +639,20 @@ mod tests {
 
     fn any_columns() -> impl Strategy<Value = Vec<ColumnDefinition>> {
         let role = prop::sample::select(vec![ColumnRole::Plain, ColumnRole::Tag, ColumnRole::Time]);
-        let column = (any::<String>(), any_type(), any::<bool>(), role, any_text(), any_text(), any_text());
+        let computed = prop::option::of((any::<String>(), any::<bool>()));
+        let column = (
+            any::<String>(), any_type(), any::<bool>(), role, any_text(), any_text(), any_text(), computed,
+        );
         prop::collection::vec(column, 1..6).prop_map(|columns| {
             let columns = columns.into_iter().enumerate();
-            let column = |(i, (name, ty, nullable, role, default, comment, collation))| ColumnDefinition {
+            let column = |(i, (name, ty, nullable, role, default, comment, collation, computed))| ColumnDefinition {
                 nullable,
                 role,
                 default,
                 comment,
                 collation,
+                generated: computed.clone().filter(|_| i > 0).map(|(text, _): (String, bool)| text.into()),
+                stored: i > 0 && computed.is_some_and(|(_, stored)| stored),
                 ..ColumnDefinition::new(
                     &format!("{i}{name}"),
                     if ty == LogicalType::Null { LogicalType::Integer } else { ty },

@@ -38,6 +38,7 @@ pub(super) fn definition(
                 others.push(format!("\"{}\"", column.name));
                 column.ty = ty.clone();
                 (column.default, column.generated, column.collation) = (None, None, None);
+                column.stored = false;
             }
             None => {
                 unnamed += 1;

@@ -170,7 +170,7 @@ impl ModifySink {
             return Ok(());
         }
         for (column, array) in self.table.columns.iter().zip(&batch.columns) {
-            if !column.nullable && column.generated.is_none() && array.logical_null_count() > 0 {
+            if !column.nullable && !column.is_virtual() && array.logical_null_count() > 0 {
                 let (table, column) = (&self.table.name, &column.name);
                 return Err(ExecError::Constraint(format!("NOT NULL constraint failed: {table}.{column}")));
             }
@@ -188,7 +188,7 @@ impl ModifySink {
     fn stored(&self, mut batch: Batch) -> Batch {
         batch.columns.truncate(self.table.columns.len());
         for (column, array) in self.table.columns.iter().zip(&mut batch.columns) {
-            if column.generated.is_some() {
+            if column.is_virtual() {
                 *array = new_null_array(&column.ty.arrow(), batch.rows);
             }
         }

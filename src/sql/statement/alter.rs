@@ -30,7 +30,9 @@ use crate::sql::reserved::check_name;
 use crate::sql::session::{Failure, FoundObject, Outcome, ReadView, Session, Writer};
 use crate::sql::statement::alter_field::FieldPath;
 use crate::sql::statement::alter_object;
-use crate::sql::statement::constraints::{check_expressions, column_constraints, table_constraint};
+use crate::sql::statement::constraints::{
+    check_expressions, column_constraints, is_stored, table_constraint,
+};
 use crate::sql::statement::create_index::check_unique;
 use crate::sql::statement::create_table::{check_default, define_column};
 use crate::sql::statement::identity::{OwnSequence, TablePlace, own_sequence};
@@ -319,11 +321,15 @@ fn apply(
 // --- columns ---
 
 fn add_column(binder: &mut Binder<'_>, table: &mut TableDefinition, def: &ColumnDef) -> Result<Demands> {
+    let has_default = def.options.iter().any(|o| matches!(o.option, ColumnOption::Default(_)));
     for option in &def.options {
         let what = match &option.option {
             ColumnOption::PrimaryKey(_) => "PRIMARY KEY",
             ColumnOption::Check(_) => "CHECK",
+            // The rows that are there refer to nothing.
+            ColumnOption::ForeignKey(_) if !has_default => continue,
             ColumnOption::ForeignKey(_) => "FOREIGN KEY",
+            ColumnOption::Generated { .. } if is_stored(def) => continue,
             ColumnOption::Generated { .. } => {
                 let message = "Adding generated columns after table creation is not supported yet";
                 return Err(SqlError::parser(message).at_span(def.name.span));
@@ -335,15 +341,18 @@ fn add_column(binder: &mut Binder<'_>, table: &mut TableDefinition, def: &Column
     }
     let column = define_column(binder, table, def)?;
     let (default, nullable) = (column.default.clone(), column.nullable);
+    let computed = column.generated.clone().filter(|_| column.stored);
     let id = table.add_column(column);
     column_constraints(table, def, binder)?;
     let is_unique = table.is_unique(&[id]);
-    if is_unique && default.is_some() {
+    if is_unique && (default.is_some() || computed.is_some()) {
         let message = "Adding columns with UNIQUE constraints and a default is not supported yet";
         return Err(SqlError::unsupported(message).at_span(def.name.span));
     }
     let mut demands = Demands::default();
-    if default.is_some() || !nullable {
+    if let Some(text) = &computed {
+        demands.values.insert(id, AlteredValue::Using(parse_expr(text)?));
+    } else if default.is_some() || !nullable {
         demands.values.insert(id, AlteredValue::Default);
     }
     Ok(demands)

@@ -24,7 +24,7 @@ pub fn column_constraints(table: &mut TableDefinition, def: &ColumnDef, binder: 
     let own = std::slice::from_ref(&def.name);
     for option in &def.options {
         let name = option.name.as_ref();
-        let generated = table.columns[position].generated.is_some();
+        let generated = table.columns[position].is_virtual();
         let constraint = match &option.option {
             ColumnOption::NotNull if generated => return Err(on_generated(&def.name)),
             ColumnOption::PrimaryKey(_) => unique(table, name, own, true)?,
@@ -71,14 +71,7 @@ pub fn generated(def: &ColumnDef) -> Result<Option<&Syntax>> {
     let mut found = None;
     for option in &def.options {
         match &option.option {
-            ColumnOption::Generated { generation_expr: Some(expr), generation_expr_mode, .. } => {
-                if *generation_expr_mode == Some(GeneratedExpressionMode::Stored) {
-                    return Err(
-                        SqlError::invalid("Can not create a STORED generated column!").at_span(def.name.span)
-                    );
-                }
-                found = Some(expr);
-            }
+            ColumnOption::Generated { generation_expr: Some(expr), .. } => found = Some(expr),
             ColumnOption::Generated { .. } => {
                 return Err(SqlError::parser("Constraint not implemented!").at_span(def.name.span));
             }
@@ -91,6 +84,14 @@ pub fn generated(def: &ColumnDef) -> Result<Option<&Syntax>> {
         );
     }
     Ok(found)
+}
+
+/// Whether it is one that is computed when it is written.
+pub fn is_stored(def: &ColumnDef) -> bool {
+    let stored = Some(GeneratedExpressionMode::Stored);
+    def.options.iter().any(|option| {
+        matches!(&option.option, ColumnOption::Generated { generation_expr_mode, .. } if *generation_expr_mode == stored)
+    })
 }
 
 fn on_generated(name: &Ident) -> SqlError {
@@ -127,7 +128,7 @@ fn named(table: &TableDefinition, names: &[Ident], what: &str) -> Result<Vec<usi
             return Err(SqlError::parser(format!("column \"{}\" appears twice in {what}", name.value))
                 .at_span(name.span));
         }
-        if table.columns[position].generated.is_some() {
+        if table.columns[position].is_virtual() {
             return Err(on_generated(name));
         }
         out.push(position);

@@ -24,7 +24,7 @@ use crate::sql::plan::LogicalPlan;
 use crate::sql::reserved::check_name;
 use crate::sql::session::{Failure, Outcome, Session, Writer, parts};
 use crate::sql::statement::constraints::{
-    check_expressions, column_constraints, generated, table_constraint,
+    check_expressions, column_constraints, generated, is_stored, table_constraint,
 };
 use crate::sql::statement::identity::{OwnSequence, TablePlace, own_sequence};
 use crate::sql::statement::table_options::set_options;
@@ -241,13 +241,14 @@ pub fn define_column(
     };
     let mut column = ColumnDefinition::new(&def.name.value, ty);
     column.generated = generated.map(|expr| canonical(expr).into());
+    column.stored = column.generated.is_some() && is_stored(def);
     for option in &def.options {
         let unsupported = |what: &str| {
             Err(SqlError::unsupported(format!("{what} is not supported yet")).at_span(def.name.span))
         };
         match &option.option {
             ColumnOption::Null => column.nullable = true,
-            ColumnOption::NotNull => column.nullable = column.generated.is_some(),
+            ColumnOption::NotNull => column.nullable = column.is_virtual(),
             ColumnOption::Default(expr) => {
                 check_default(binder, expr, &column)?;
                 column.default = Some(canonical(expr).into());

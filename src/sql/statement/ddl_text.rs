@@ -35,7 +35,8 @@ fn column_text(table: &TableDefinition, column: &ColumnDefinition) -> String {
         let _ = write!(out, " COLLATE {collation}");
     }
     if let Some(expression) = &column.generated {
-        let _ = write!(out, " GENERATED ALWAYS AS({expression})");
+        let stored = if column.stored { " STORED" } else { "" };
+        let _ = write!(out, " GENERATED ALWAYS AS({expression}){stored}");
     }
     if let Some(default) = &column.default {
         let _ = write!(out, " DEFAULT({default})");

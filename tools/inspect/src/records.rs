@@ -96,7 +96,7 @@ pub fn object_of_table(t: &TableDefinition) -> Value {
     json!({
         "columns": t.columns.iter().map(|c| json!({
             "id": c.id.0, "column": c.name, "type": c.ty.to_string(), "nullable": c.nullable,
-            "default": c.default, "comment": c.comment, "generated": c.generated,
+            "default": c.default, "comment": c.comment, "generated": c.generated, "stored": c.stored,
         })).collect::<Vec<_>>(),
         "constraints": t.constraints.iter().map(constraint).collect::<Vec<_>>(),
         "indexes": t.indexes.iter().map(|i| json!({

@@ -56,7 +56,7 @@ impl Binder<'_> {
             let before = old.table.columns.iter().position(|c| c.id == column.id);
             let had = before.map_or_else(null, |before| columns[before].column.expr());
             let expr = match values.get(&column.id) {
-                _ if column.generated.is_some() => coerce::explicit(null(), &column.ty, false)?,
+                _ if column.is_virtual() => coerce::explicit(null(), &column.ty, false)?,
                 None => coerce::explicit(had, &column.ty, false)?,
                 Some(AlteredValue::Default) => self.bind_default(new, position)?,
                 Some(AlteredValue::Converted) => coerce::explicit(had, &column.ty, false)?,

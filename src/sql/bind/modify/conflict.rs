@@ -17,6 +17,7 @@ use crate::exec::source::Source;
 use crate::sql::ast::{Assignment, ConflictAction};
 use crate::sql::bind::Binder;
 use crate::sql::bind::expr::ExprContext;
+use crate::sql::bind::modify::generated::Rows;
 use crate::sql::bind::modify::keys::{Changes, UniqueKey, join};
 use crate::sql::bind::modify::target::attach_all;
 use crate::sql::bind::modify::update::{old_column, old_positions};
@@ -214,7 +215,7 @@ impl Binder<'_> {
         let old = self.old_columns(target, &own, &changes, &mut definitions);
         let stored: Vec<Column> = definitions.iter().map(|d| d.column.clone()).collect();
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
-        let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
+        let (plan, _) = self.add_generated(&target.table, plan, &stored, Rows::Written)?;
         let old = old_positions(&plan, &old)?;
         let keys = self.bind_key_checks(target, &changes, &|column| old_column(target, &old, column), None)?;
         let returning = self.bind_returning(target, returning, None)?;

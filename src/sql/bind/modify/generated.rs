@@ -1,10 +1,10 @@
-//! Columns that are computed when they are read.
+//! Columns that are computed: when they are read, or when they are written.
 
 use std::collections::HashSet;
 
 use sqlparser::ast::Expr as Syntax;
 
-use crate::catalog::{TableDefinition, fold};
+use crate::catalog::{ColumnDefinition, TableDefinition, fold};
 use crate::exec::expr::Expr;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::scope::{Relation, Scope, ScopeColumn};
@@ -14,23 +14,38 @@ use crate::sql::parser::parse_expr;
 use crate::sql::plan::{Column, Definition, LogicalPlan};
 use crate::sql::walk;
 
+/// What rows are for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sql::bind) enum Rows {
+    /// A table has them.
+    Read,
+    /// A table will have them.
+    Written,
+}
+
 impl Binder<'_> {
-    /// Puts the computed columns of a table on a plan that yields the stored ones in the order of the table,
-    /// and possibly more behind. Returns the columns of the table in order.
+    /// Puts the computed columns of a table on a plan that yields the others in the order of the table, and possibly
+    /// more behind: of rows that are read those that are not stored, of rows to be written all. Returns the columns of
+    /// the table in order.
     pub(in crate::sql::bind) fn add_generated(
         &mut self,
         table: &TableDefinition,
         plan: LogicalPlan,
         yielded: &[Column],
+        rows: Rows,
     ) -> Result<(LogicalPlan, Vec<Column>)> {
-        if table.columns.iter().all(|c| c.generated.is_none()) {
+        let is_yielded = |c: &ColumnDefinition| match rows {
+            Rows::Read => !c.is_virtual(),
+            Rows::Written => c.generated.is_none(),
+        };
+        if table.columns.iter().all(is_yielded) {
             return Ok((plan, yielded[..table.columns.len()].to_vec()));
         }
         let mut stored = yielded.iter();
         let columns: Vec<Option<Column>> = table
             .columns
             .iter()
-            .map(|c| if c.generated.is_none() { stored.next().cloned() } else { None })
+            .map(|c| if is_yielded(c) { stored.next().cloned() } else { None })
             .collect();
         let exprs = self.generated_columns(table, &columns)?;
         let (mut definitions, mut all) = (vec![], vec![]);
@@ -43,7 +58,7 @@ impl Binder<'_> {
         Ok((LogicalPlan::Project { input: Box::new(plan), definitions }, all))
     }
 
-    /// The expressions of all columns of a table over the stored ones, which are given by their positions.
+    /// The expressions of all columns of a table over those that are there, which are given by their positions.
     pub(in crate::sql::bind) fn generated_columns(
         &mut self,
         table: &TableDefinition,
@@ -52,7 +67,7 @@ impl Binder<'_> {
         let mut known: Vec<Option<Expr>> = stored.iter().map(|c| c.as_ref().map(Column::expr)).collect();
         let mut open = vec![];
         for (position, column) in table.columns.iter().enumerate() {
-            if let Some(text) = &column.generated {
+            if let (Some(text), None) = (&column.generated, &known[position]) {
                 let syntax = parse_expr(text).map_err(|e| {
                     SqlError::internal(format!("the generated column \"{}\": {}", column.name, e.message))
                 })?;
@@ -63,7 +78,7 @@ impl Binder<'_> {
             let before = open.len();
             let mut still = vec![];
             for (position, names, syntax) in open {
-                let is_open = |(c, e): (&crate::catalog::ColumnDefinition, &Option<Expr>)| {
+                let is_open = |(c, e): (&ColumnDefinition, &Option<Expr>)| {
                     e.is_none() && names.contains(&fold(&c.name))
                 };
                 if table.columns.iter().zip(&known).any(is_open) {

@@ -14,6 +14,7 @@ use crate::exec::sinks::ModifySpec;
 use crate::sql::ast::{Merge, MergeAction, MergeClause, MergeCondition, MergeKind};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::Bound;
+use crate::sql::bind::modify::generated::Rows;
 use crate::sql::bind::modify::insert::null;
 use crate::sql::bind::modify::keys::Changes;
 use crate::sql::bind::modify::target::{attach_all, is_default};
@@ -124,7 +125,7 @@ impl Binder<'_> {
 
         let stored: Vec<Column> = definitions.iter().map(|d| d.column.clone()).collect();
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
-        let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
+        let (plan, _) = self.add_generated(&target.table, plan, &stored, Rows::Written)?;
         let old = old_positions(&plan, &old)?;
         let stays = position(&plan, &added)?;
         let old = |column| old_column(target, &old, column);

@@ -6,10 +6,11 @@ use sqlparser::ast::{Expr as Syntax, Ident, ObjectName};
 
 use crate::catalog::{Catalog, ConstraintKind, Object, ObjectKind, SequenceRole, TableDefinition};
 use crate::column::types::LogicalType;
-use crate::exec::expr::Expr;
+use crate::exec::expr::{Expr, is_volatile};
 use crate::exec::sinks::RowCheck;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::modify::ROW_ID_TYPE;
+use crate::sql::bind::modify::generated::Rows;
 use crate::sql::bind::scope::{Relation, Scope, ScopeColumn};
 use crate::sql::bind::subquery::PendingSubquery;
 use crate::sql::bind::{Binder, BoundQuery, Tables, coerce};
@@ -187,7 +188,7 @@ impl Binder<'_> {
         let mut stored: Vec<Column> = vec![];
         let mut positions = vec![];
         for (position, column) in table.columns.iter().enumerate() {
-            if column.generated.is_none() {
+            if !column.is_virtual() {
                 positions.push(position);
                 stored.push(self.ids.column(&*column.name, column.ty.clone()));
             }
@@ -208,7 +209,7 @@ impl Binder<'_> {
             columns: stored.clone(),
             filters: filter.into_iter().collect(),
         };
-        let (plan, columns) = self.add_generated(table, plan, &stored)?;
+        let (plan, columns) = self.add_generated(table, plan, &stored, Rows::Read)?;
         self.note_collations(table, &columns);
         let mut relation = target.relation(columns);
         relation.hidden = vec![ScopeColumn::new(id.clone())];
@@ -278,7 +279,7 @@ impl Binder<'_> {
         }
         let stored: Vec<Column> = definitions.iter().map(|d| d.column.clone()).collect();
         let plan = LogicalPlan::Project { input: Box::new(bound.plan), definitions };
-        Ok(self.add_generated(&target.table, plan, &stored)?.0)
+        Ok(self.add_generated(&target.table, plan, &stored, Rows::Written)?.0)
     }
 
     /// The CHECK constraints of a table, over rows of changes.
@@ -316,7 +317,13 @@ impl Binder<'_> {
             .iter()
             .map(|c| c.generated.is_none().then(|| self.ids.column(&*c.name, c.ty.clone())))
             .collect();
-        self.generated_columns(table, &stored).map_err(no_place)?;
+        let exprs = self.generated_columns(table, &stored).map_err(no_place)?;
+        for (column, expr) in table.columns.iter().zip(&exprs).filter(|(column, _)| column.stored) {
+            if is_volatile(expr) {
+                let message = format!("the expression of the stored column \"{}\" is not immutable", column.name);
+                return Err(SqlError::binder(message));
+            }
+        }
         for expression in check_texts(table) {
             self.bind_check(target, expression).map_err(|e| {
                 let column = e.message.strip_prefix("Referenced column ").and_then(|m| m.split(' ').next());

@@ -7,6 +7,7 @@ use crate::exec::sinks::ModifySpec;
 use crate::sql::ast::{Assignment, Update};
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::Bound;
+use crate::sql::bind::modify::generated::Rows;
 use crate::sql::bind::modify::keys::Changes;
 use crate::sql::bind::modify::target::{attach_all, is_default};
 use crate::sql::bind::modify::{BoundModify, Target, position};
@@ -41,7 +42,8 @@ impl Binder<'_> {
         repeats: bool,
         returning: Option<&[SelectItem]>,
     ) -> Result<BoundModify> {
-        let changes = Changes::Update(assigned.iter().map(|(position, _)| *position).collect());
+        let stored = (0..target.table.columns.len()).filter(|&at| target.table.columns[at].stored);
+        let changes = Changes::Update(assigned.iter().map(|(position, _)| *position).chain(stored).collect());
         let mut definitions = vec![];
         for (position, definition) in target.table.columns.iter().enumerate() {
             if definition.generated.is_some() {
@@ -59,7 +61,7 @@ impl Binder<'_> {
         let stored: Vec<Column> = definitions.iter().map(|d| d.column.clone()).collect();
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
         let plan = first_of_each(plan, id, repeats);
-        let (plan, _) = self.add_generated(&target.table, plan, &stored)?;
+        let (plan, _) = self.add_generated(&target.table, plan, &stored, Rows::Written)?;
         let old = old_positions(&plan, &old)?;
         let old = |column| old_column(target, &old, column);
         let keys = self.bind_key_checks(target, &changes, &old, None)?;
