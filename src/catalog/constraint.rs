@@ -91,8 +91,7 @@ impl ReferenceActions {
 }
 
 impl ReferenceAction {
-    const ALL: [Self; 5] =
-        [Self::NoAction, Self::Restrict, Self::Cascade, Self::SetNull, Self::SetDefault];
+    const ALL: [Self; 5] = [Self::NoAction, Self::Restrict, Self::Cascade, Self::SetNull, Self::SetDefault];
 
     /// How it is written behind `ON DELETE` and `ON UPDATE`.
     pub fn words(self) -> &'static str {
@@ -211,8 +210,7 @@ impl ConstraintDefinition {
             }
             CHECK => ConstraintKind::Check { expression: r.text()? },
             tag @ (FOREIGN_KEY | FOREIGN_KEY_WITH_ACTIONS) => {
-                let (columns, table, referenced) =
-                    (read_columns(r)?, TableId(r.u64()?), read_columns(r)?);
+                let (columns, table, referenced) = (read_columns(r)?, TableId(r.u64()?), read_columns(r)?);
                 let actions = if tag == FOREIGN_KEY {
                     ReferenceActions::default()
                 } else {

@@ -637,22 +637,29 @@ mod tests {
         any::<Option<String>>().prop_map(|text| text.map(Box::from))
     }
 
+    /// The first column is computed of none.
+    fn text_of(i: usize, computed: Option<&(String, bool)>) -> Option<Box<str>> {
+        computed.filter(|_| i > 0).map(|(text, _)| text.as_str().into())
+    }
+
     fn any_columns() -> impl Strategy<Value = Vec<ColumnDefinition>> {
         let role = prop::sample::select(vec![ColumnRole::Plain, ColumnRole::Tag, ColumnRole::Time]);
         let computed = prop::option::of((any::<String>(), any::<bool>()));
-        let column = (
-            any::<String>(), any_type(), any::<bool>(), role, any_text(), any_text(), any_text(), computed,
-        );
+        let column =
+            (any::<String>(), any_type(), any::<bool>(), role, any_text(), any_text(), any_text(), computed);
         prop::collection::vec(column, 1..6).prop_map(|columns| {
             let columns = columns.into_iter().enumerate();
-            let column = |(i, (name, ty, nullable, role, default, comment, collation, computed))| ColumnDefinition {
+            let column = |(i, (name, ty, nullable, role, default, comment, collation, computed)): (
+                usize,
+                (String, _, _, _, _, _, _, Option<(String, bool)>),
+            )| ColumnDefinition {
                 nullable,
                 role,
                 default,
                 comment,
                 collation,
-                generated: computed.clone().filter(|_| i > 0).map(|(text, _): (String, bool)| text.into()),
-                stored: i > 0 && computed.is_some_and(|(_, stored)| stored),
+                generated: text_of(i, computed.as_ref()),
+                stored: text_of(i, computed.as_ref()).is_some() && computed.is_some_and(|(_, stored)| stored),
                 ..ColumnDefinition::new(
                     &format!("{i}{name}"),
                     if ty == LogicalType::Null { LogicalType::Integer } else { ty },

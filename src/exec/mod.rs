@@ -36,6 +36,7 @@ pub mod window;
 pub mod zone;
 
 pub use execute::execute;
+pub(crate) use operators::filter::filter_batch;
 pub use stream::QueryStream;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::tests::{assert_sound, create, definition, delete, ids, insert, options, rows};
 use super::*;
-use crate::catalog::{ConstraintDefinition, ConstraintKind, TableDefinition, TableId};
+use crate::catalog::{ConstraintDefinition, ConstraintKind, ReferenceActions, TableDefinition, TableId};
 
 fn begin(storage: &Arc<Storage>) -> WriteTransaction {
     storage.begin_on(storage.snapshot(), Duration::ZERO).unwrap()
@@ -97,7 +97,12 @@ fn what_was_concluded_from_other_rows_must_hold() {
     let mut transaction = storage.begin().unwrap();
     let parent = transaction.create_table(keyed).unwrap();
     let mut child = definition(&storage, "child");
-    let kind = ConstraintKind::ForeignKey { columns: columns.clone(), table: parent, referenced: columns, actions: Default::default() };
+    let kind = ConstraintKind::ForeignKey {
+        columns: columns.clone(),
+        table: parent,
+        referenced: columns,
+        actions: ReferenceActions::default(),
+    };
     child.constraints.push(ConstraintDefinition { name: None, kind });
     let child = transaction.create_table(child).unwrap();
     transaction.commit().unwrap();
@@ -165,7 +170,12 @@ fn definitions_hold_for_rows_that_others_added_meanwhile() {
     let (mut a, mut b) = (begin(&storage), begin(&storage));
     let mut child = definition(&storage, "child");
     let (columns, referenced) = (vec![child.columns[0].id], vec![child.columns[0].id]);
-    let kind = ConstraintKind::ForeignKey { columns, table: parent, referenced, actions: Default::default() };
+    let kind = ConstraintKind::ForeignKey {
+        columns,
+        table: parent,
+        referenced,
+        actions: ReferenceActions::default(),
+    };
     child.constraints.push(ConstraintDefinition { name: None, kind });
     let child = a.create_table(child).unwrap();
     append(&mut a, child, 3..4);

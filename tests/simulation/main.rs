@@ -5,6 +5,7 @@
 //! full, breaks, or writes less than it should ([`faults`]). How long that goes on: see
 //! [`common`].
 
+mod cascade;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../common/coverage.rs"]
@@ -57,4 +58,14 @@ fn the_disk_fails_at_any_write_or_sync() {
     }
     println!("{workloads} workloads: {tried:?}");
     assert!(tried.latched > 0 && tried.alone > 0, "{tried:?}");
+}
+
+#[test]
+fn the_power_goes_while_foreign_keys_change_rows_of_others() {
+    let time = Time::new(SECONDS, POINTS_MIN);
+    let mut points = 0;
+    for log_size in [16 << 20, 0] {
+        cascade::sweep(first_seed(), log_size, &time, &mut points);
+    }
+    println!("{points} crash points");
 }

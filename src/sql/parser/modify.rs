@@ -6,8 +6,8 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use crate::sql::ast::{
-    Assignment, Change, ConflictAction, CteStep, Insert, Merge, MergeAction, MergeClause, MergeCondition,
-    MergeKind, Modify, OnConflict, Overriding, Statement, Update, WithChanges,
+    Assignment, Change, ConflictAction, Insert, Merge, MergeAction, MergeClause, MergeCondition, MergeKind,
+    Modify, OnConflict, Overriding, Truncate, Update,
 };
 use crate::sql::error::{Result, SqlError};
 use crate::sql::lookahead::{self, peek_word, peek_words, take_word};

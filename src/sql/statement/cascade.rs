@@ -16,12 +16,12 @@ use crate::exec::batch::{Batch, Field, Schema};
 use crate::exec::context::ExecContext;
 use crate::exec::eval::{evaluate_predicate, flatten};
 use crate::exec::expr::Expr;
+use crate::exec::filter_batch;
 use crate::exec::memory::{Reservation, batch_bytes};
-use crate::exec::operators::filter::filter_batch;
-use crate::sql::bind::{Binder, Tables};
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::modify::cascade::LostKeys;
 use crate::sql::bind::modify::keys::KeyChecks;
+use crate::sql::bind::{Binder, Tables};
 use crate::sql::session::{Failure, Writer};
 use crate::sql::sources::StaticRows;
 use crate::sql::statement::key_checks::{
@@ -183,5 +183,82 @@ impl Work {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Database, params};
+
+    fn database(sql: &str) -> Database {
+        let database = Database::open_in_memory().unwrap();
+        database.connect().execute(sql).unwrap();
+        database
+    }
+
+    fn number(database: &Database, sql: &str) -> i64 {
+        database.connect().query_one::<(i64,)>(sql, ()).unwrap().0
+    }
+
+    #[test]
+    fn a_chain_of_rows_is_no_chain_of_calls() {
+        let database = database(
+            "CREATE TABLE t(id BIGINT PRIMARY KEY, parent BIGINT REFERENCES t(id) ON DELETE CASCADE);
+             INSERT INTO t SELECT i, nullif(i - 1, -1) FROM range(600) r(i)",
+        );
+        let connection = database.connect();
+        assert_eq!(connection.execute("DELETE FROM t WHERE id = 300").unwrap(), 1);
+        assert_eq!(number(&database, "SELECT count(*) FROM t"), 300);
+        assert_eq!(connection.execute_with("DELETE FROM t WHERE id = ?", params![0]).unwrap(), 1);
+        assert_eq!(number(&database, "SELECT count(*) FROM t"), 0);
+    }
+
+    #[test]
+    fn whoever_refers_to_a_row_first_wins() {
+        let database = database(
+            "CREATE TABLE p(id BIGINT PRIMARY KEY); CREATE TABLE c(p BIGINT REFERENCES p ON DELETE CASCADE);
+             INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (1)",
+        );
+        let (one, other) = (database.connect(), database.connect());
+        one.execute("BEGIN; DELETE FROM p WHERE id = 1").unwrap();
+        other.execute("INSERT INTO c VALUES (1)").unwrap();
+        assert_eq!(one.execute("COMMIT").unwrap_err().sqlstate(), "40001");
+        assert_eq!(number(&database, "SELECT count(*) FROM c JOIN p ON p = id"), 2);
+        // By itself, a statement waits for others rather than failing.
+        one.execute("DELETE FROM p WHERE id = 1").unwrap();
+        assert_eq!(number(&database, "SELECT count(*) FROM c"), 0);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_statement_knows_tables_that_come_later() {
+        let database = database("CREATE TABLE p(id BIGINT PRIMARY KEY); INSERT INTO p VALUES (1), (2), (3)");
+        let connection = database.connect();
+        let delete = |id: i64| connection.execute_with("DELETE FROM p WHERE id = ?", params![id]);
+        delete(1).unwrap();
+        connection
+            .execute("CREATE TABLE c(p BIGINT REFERENCES p ON DELETE CASCADE); INSERT INTO c VALUES (2), (3)")
+            .unwrap();
+        delete(2).unwrap();
+        assert_eq!(number(&database, "SELECT count(*) FROM c"), 1);
+        connection
+            .execute("DROP TABLE c; CREATE TABLE c(p BIGINT REFERENCES p); INSERT INTO c VALUES (3)")
+            .unwrap();
+        assert!(delete(3).unwrap_err().to_string().contains("still referenced"));
+    }
+
+    #[test]
+    fn rows_that_are_removed_by_their_key_take_others_along() {
+        let database = database(
+            "CREATE TABLE p(id BIGINT PRIMARY KEY, name VARCHAR);
+             CREATE TABLE c(id BIGINT PRIMARY KEY, p BIGINT REFERENCES p ON DELETE SET NULL);
+             INSERT INTO p VALUES (1, 'a'), (2, 'b'); INSERT INTO c VALUES (10, 1), (20, 2)",
+        );
+        let connection = database.connect();
+        let keyed = connection.keyed("p").unwrap();
+        assert!(keyed.put((1, "other")).unwrap());
+        assert_eq!(number(&database, "SELECT count(p) FROM c"), 2);
+        assert!(keyed.delete((1,)).unwrap());
+        assert_eq!(number(&database, "SELECT count(p) FROM c"), 1);
+        assert_eq!(number(&database, "SELECT count(*) FROM c"), 2);
     }
 }

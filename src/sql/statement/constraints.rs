@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, ConstraintReferenceMatchKind, Expr as Syntax, ForeignKeyConstraint, GeneratedExpressionMode, Ident,
-    IndexColumn, ReferentialAction, TableConstraint,
+    ColumnDef, ColumnOption, ConstraintReferenceMatchKind, Expr as Syntax, ForeignKeyConstraint,
+    GeneratedExpressionMode, Ident, IndexColumn, ReferentialAction, TableConstraint,
 };
 
 use crate::catalog::{
@@ -242,8 +242,7 @@ fn foreign_key(
         }
     }
     let columns = own.iter().map(|&p| table.columns[p].id).collect();
-    let actions =
-        ReferenceActions { on_delete: action(key.on_delete), on_update: action(key.on_update) };
+    let actions = ReferenceActions { on_delete: action(key.on_delete), on_update: action(key.on_update) };
     let kind = ConstraintKind::ForeignKey { columns, table: id, referenced: ids, actions };
     Ok(ConstraintDefinition { name: text(name), kind })
 }

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use crate::catalog::{
     Catalog, ColumnDefinition, ColumnId, ConstraintDefinition, ConstraintKind, IndexDefinition, MAIN_SCHEMA,
-    MacroDefinition, MacroKind, Materialized, Namespace, Object, ReferenceAction, Schema, SequenceDefinition, SequenceRole,
-    TableDefinition, TypeDefinition, ViewDefinition, fold,
+    MacroDefinition, MacroKind, Materialized, Namespace, Object, ReferenceAction, Schema, SequenceDefinition,
+    SequenceRole, TableDefinition, TypeDefinition, ViewDefinition, fold,
 };
 use crate::sql::bind::modify::keys::positions;
 use crate::sql::bind::name::name_in_sql;

@@ -41,7 +41,7 @@ pub struct Reference {
     /// What they refer to.
     pub added: Arc<dyn Source>,
     /// Whose memory it is.
-    pub of: Arc<ModifySink>,
+    pub _memory: Arc<ModifySink>,
 }
 
 /// Compares the keys of changed rows with other rows.
@@ -104,8 +104,12 @@ impl Checker<'_> {
                 }
                 // Rows may refer to others that were added with them, or that will have such a key.
                 AddedKey::Reference(key) if self.is_part || key.parent.id == self.target.table.id => {
-                    let (added, of) = (Arc::clone(source), Arc::clone(&self.sink));
-                    self.references.push(Reference { key: key.clone(), added, of });
+                    let added = Arc::clone(source);
+                    self.references.push(Reference {
+                        key: key.clone(),
+                        added,
+                        _memory: Arc::clone(&self.sink),
+                    });
                 }
                 AddedKey::Reference(key) => {
                     if let Some(values) = self.first_key(|b| b.references_missing(key, Arc::clone(source)))? {

@@ -16,13 +16,13 @@ use crate::exec::plan::Plan;
 use crate::exec::sinks::ModifySink;
 use crate::exec::source::Source;
 use crate::sql::ast::{Change, ConflictAction, Modify, Statement};
+use crate::sql::bind::Tables;
 use crate::sql::bind::expiry::ttl_column;
 use crate::sql::bind::modify::keys::UniqueKey;
 use crate::sql::bind::modify::{
     BoundChange, BoundModify, InsertRows, Target, plain_values, replaces_whole_rows,
 };
 use crate::sql::bind::name::name_in_sql;
-use crate::sql::bind::Tables;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parser;
 use crate::sql::physical;
@@ -32,9 +32,7 @@ use crate::sql::session::{
 };
 use crate::sql::sources::StaticRows;
 use crate::sql::statement::cascade;
-use crate::sql::statement::key_checks::{
-    Checker, Consequences, LOOKED_UP_MAX, indexed, is_few, probes_of,
-};
+use crate::sql::statement::key_checks::{Checker, Consequences, LOOKED_UP_MAX, indexed, is_few, probes_of};
 use crate::sql::statement::truncate;
 use crate::table::TableSnapshot;
 
@@ -231,8 +229,7 @@ pub(super) fn change_rows(
     }
     if modified.rows > 0 {
         let session = writer.session();
-        let mut checker =
-            Checker { session, view, target, row_ids: None, is_part, sink, references: vec![] };
+        let mut checker = Checker { session, view, target, row_ids: None, is_part, sink, references: vec![] };
         let rows = |schema: &Schema, batches: &mut Vec<Batch>| {
             let batches = std::mem::take(batches);
             Arc::new(StaticRows::new("keys", Arc::clone(schema), batches)) as Arc<dyn Source>

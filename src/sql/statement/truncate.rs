@@ -6,7 +6,7 @@
 
 use sqlparser::ast::ObjectName;
 
-use crate::catalog::ObjectKind;
+use crate::catalog::{ObjectKind, TableId};
 use crate::sql::ast::{Modify, Truncate};
 use crate::sql::bind::modify::Target;
 use crate::sql::session::{Failure, Outcome, Session};
@@ -14,7 +14,6 @@ use crate::sql::statement::key_checks::{first_key, still_referenced};
 use crate::sql::statement::modify::apply;
 use crate::sql::statement::sequence::restart_owned;
 use crate::sql::statement::whole;
-use crate::table::TableId;
 
 /// Removes the rows. The answer is about the tables that are named.
 pub(super) fn run(
@@ -45,11 +44,7 @@ pub(super) fn run(
 }
 
 /// The same for tables of one database.
-fn truncate_all(
-    session: &mut Session,
-    truncate: &Truncate,
-    names: &[&ObjectName],
-) -> Result<u64, Failure> {
+fn truncate_all(session: &mut Session, truncate: &Truncate, names: &[&ObjectName]) -> Result<u64, Failure> {
     let mut writer = match names {
         [first, ..] => session.writer_of(ObjectKind::Table, first)?,
         [] => session.writer()?,

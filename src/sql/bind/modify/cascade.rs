@@ -30,8 +30,7 @@ impl Binder<'_> {
     pub fn bind_consequence(&mut self, target: &Target, lost: &LostKeys) -> Result<BoundModify> {
         let (keys, before, now) = self.lost(lost);
         let (rows, relation, id) = self.bind_target(target)?;
-        let own: Vec<Column> =
-            lost.key.columns.iter().map(|&c| relation.columns[c].column.clone()).collect();
+        let own: Vec<Column> = lost.key.columns.iter().map(|&c| relation.columns[c].column.clone()).collect();
         if lost.action == ReferenceAction::Cascade && now.is_empty() {
             let plan = join(rows, keys, JoinType::Semi, &own, &before);
             return self.remove(target, plan, (&relation, &id), false, None);

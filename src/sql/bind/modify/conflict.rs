@@ -217,7 +217,8 @@ impl Binder<'_> {
         let plan = LogicalPlan::Project { input: Box::new(plan), definitions };
         let (plan, _) = self.add_generated(&target.table, plan, &stored, Rows::Written)?;
         let old = old_positions(&plan, &old)?;
-        let keys = self.bind_key_checks(target, &changes, &|column| old_column(target, &old, column), None)?;
+        let keys =
+            self.bind_key_checks(target, &changes, &|column| old_column(target, &old, column), None)?;
         let returning = self.bind_returning(target, returning, None)?;
         let spec = ModifySpec {
             name: "INSERT",

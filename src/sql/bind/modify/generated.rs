@@ -42,11 +42,8 @@ impl Binder<'_> {
             return Ok((plan, yielded[..table.columns.len()].to_vec()));
         }
         let mut stored = yielded.iter();
-        let columns: Vec<Option<Column>> = table
-            .columns
-            .iter()
-            .map(|c| if is_yielded(c) { stored.next().cloned() } else { None })
-            .collect();
+        let columns: Vec<Option<Column>> =
+            table.columns.iter().map(|c| if is_yielded(c) { stored.next().cloned() } else { None }).collect();
         let exprs = self.generated_columns(table, &columns)?;
         let (mut definitions, mut all) = (vec![], vec![]);
         for ((column, expr), definition) in columns.into_iter().zip(exprs).zip(&table.columns) {

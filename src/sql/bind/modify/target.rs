@@ -320,7 +320,8 @@ impl Binder<'_> {
         let exprs = self.generated_columns(table, &stored).map_err(no_place)?;
         for (column, expr) in table.columns.iter().zip(&exprs).filter(|(column, _)| column.stored) {
             if is_volatile(expr) {
-                let message = format!("the expression of the stored column \"{}\" is not immutable", column.name);
+                let message =
+                    format!("the expression of the stored column \"{}\" is not immutable", column.name);
                 return Err(SqlError::binder(message));
             }
         }
