@@ -105,8 +105,8 @@ impl TableAppender {
     }
 
     /// Adds a row group. Row groups come behind the rows that the table has, in the order of their
-    /// positions (those of equal position in the order they came). Within a row group of a measurement rows are put in
-    /// the order of their series and time.
+    /// positions (those of equal position in the order they came). Within a row group the rows of a measurement are put in
+    /// the order of their series and time, those of a table with a primary key in that of the key.
     ///
     /// There is one array for each column, in the layout that [`LogicalType::arrow`] gives for its type.
     ///
@@ -144,8 +144,7 @@ impl TableAppender {
             }
         }
         // Nobody knows the numbers of these rows yet.
-        let order = RowOrder::of(&shared.definition).filter(|order| order.series().is_some());
-        let places = order.and_then(|order| {
+        let places = RowOrder::of(&shared.definition).and_then(|order| {
             let keys = order.columns().into_iter().map(|column| Arc::clone(&columns[column]));
             order.sort(&keys.collect::<Vec<_>>()).map(UInt32Array::from)
         });

@@ -52,6 +52,7 @@ mod encode;
 mod error;
 mod fresh;
 mod gate;
+mod key_overlap;
 pub(crate) mod keys;
 pub(crate) mod log_record;
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The order in which the rows of a table lie within a row group, if it has one.
 //!
-//! Rows of a table with a primary key lie in the order of the key, once they have been in the delta: so neighbours in the
-//! key are read from the same blocks, and row groups that follow one another in the key need no filter to be told apart.
-//! What is loaded at once in row groups of its own keeps the order in which it came.
+//! Rows of a table with a primary key lie in the order of the key: so neighbours in the key are read from the same blocks,
+//! and row groups that follow one another in the key need no filter to be told apart.
 //!
 //! Rows of a measurement lie series by series, each in the order of time. So
 //! the rows of one series are neighbours, which is where it is read from few blocks and packed best.

@@ -5,7 +5,8 @@
 //! committed since that snapshot becomes the first frame of the new log, on top of what is sealed, and both become
 //! durable with one superblock. The old log is whole until then.
 //!
-//! The same thread puts row groups in order that points which came late have made overlap.
+//! The same thread puts row groups in order that points which came late have made overlap, and merges those of which too
+//! many may have the same key, a few at a time.
 //!
 //! Only one can write anything but the log. Whoever has the right to write and wants that finds the thread at work, and
 //! waits for it to come to its end, *lending* it the right. So neither waits for the other.
@@ -55,6 +56,8 @@ struct State {
     stopping: bool,
     /// It has the pager's transaction.
     running: bool,
+    /// Somebody waited for it when it last had that.
+    was_lent: bool,
     /// The superblock after which it failed. It does not try again before there is another.
     failed_after: Option<u64>,
 }
@@ -129,7 +132,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.running = false;
-        self.0.lent.store(false, Ordering::SeqCst);
+        state.was_lent = self.0.lent.swap(false, Ordering::SeqCst);
         drop(state);
         self.0.changed.notify_all();
     }
@@ -195,9 +198,18 @@ impl Core {
                 state.asked = false;
             }
             let before = self.snapshot().sequence();
-            if self.is_ripe(&self.snapshot()) && !self.seal_beside().unwrap_or(false) {
+            if !self.is_ripe(&self.snapshot()) {
+                continue;
+            }
+            let done = self.seal_beside().unwrap_or(false);
+            let is_late = self.snapshot().is_late();
+            let mut state = self.sealer.state.lock();
+            if !done {
                 // Somebody who has to wait for it learns what is wrong.
-                self.sealer.state.lock().failed_after = Some(before);
+                state.failed_after = Some(before);
+            } else if is_late && !state.was_lent {
+                // One step of several. Whoever waited goes first, and asks for the next by what it commits.
+                state.asked = true;
             }
         }
     }

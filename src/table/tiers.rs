@@ -3,11 +3,12 @@
 //!
 //! A run is not written down: it is row groups, one behind the other in the table, whose rows are in the order of the key and
 //! whose keys follow one another. So rows that come in the order of the key make one run, whatever is done, and are never
-//! written again. Row groups that are not in order, because they were loaded at once, are left alone.
+//! written again.
 //!
 //! Of runs of a size there are three at most; the fourth makes one of four times the size. So each row is written again
 //! log₄ n times, and a key is looked for in 3 log₄ n runs. What is small, less than a row group, is united with the next at
-//! once.
+//! once. What that leaves alone is merged where too many row groups may have the same key
+//! ([`key_overlap`](super::key_overlap)).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::table::commit::{Builder, Made, MadeOf, Part, Selection};
 use crate::table::data::{Delta, TableData};
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::Content;
+use crate::table::key_overlap::{DEPTH_MAX, KeySpan, crowded};
 use crate::table::keys::{BLOCK_ENTRIES, KeyIndex};
 use crate::table::order::RowOrder;
 use crate::table::overlap::Thrift;
@@ -97,6 +99,13 @@ fn absorbed(runs: &[u64], new: u64, thrift: Option<Thrift>, row_group_rows: u64)
     if new == 0 && count < 2 { 0 } else { count }
 }
 
+/// What is to be merged because too many row groups may have the same key, of those that are not to be merged already.
+fn apart_from(planned: &[usize], spans: &[KeySpan<'_>]) -> Vec<Vec<usize>> {
+    let mut rest = spans.to_vec();
+    planned.iter().for_each(|part| rest[*part].bounds = None);
+    crowded(&rest)
+}
+
 /// A part that is merged with others.
 struct Merged {
     part: usize,
@@ -128,30 +137,46 @@ impl Builder<'_> {
         let (parts, empty) = self.parts(old, delta, 0)?;
         let held = |part: &Part| matches!(&part.source, Source::Fresh(group) if matches!(group.content(), Content::Held(_)));
         let new: Vec<usize> = (0..parts.len()).filter(|part| held(&parts[*part])).collect();
+        let is_loaded = parts.len() - new.len() > old.sealed_groups();
         let new_rows = new.iter().map(|part| parts[*part].rows_left()).sum();
         let index = |part: &Part| match &part.source {
             Source::Sealed(group) => group.key_index(&self.base.pin, key),
             Source::Fresh(_) => Ok(None),
         };
         let indexes = parts.iter().map(index).collect::<Result<Vec<_>>>()?;
-        let groups = parts.iter().zip(&indexes).map(|(part, index)| {
-            let in_order = index.as_ref().filter(|index| index.is_in_order());
-            (part.rows_left(), in_order.and_then(|index| index.bounds()))
-        });
-        let runs = runs(groups);
+        let spans: Vec<KeySpan<'_>> = indexes
+            .iter()
+            .map(|index| KeySpan {
+                bounds: index.as_ref().and_then(|index| index.bounds()),
+                is_in_order: index.as_ref().is_some_and(|index| index.is_in_order()),
+            })
+            .collect();
+        let in_order = spans.iter().map(|span| span.bounds.filter(|_| span.is_in_order));
+        let runs = runs(parts.iter().map(Part::rows_left).zip(in_order));
         let rows: Vec<u64> = runs.iter().map(|run| run.rows).collect();
         let count = absorbed(&rows, new_rows, self.thrift, self.row_group_rows as u64);
         let old_runs = runs[runs.len() - count..].iter().flat_map(|run| run.parts.clone());
         let together: Vec<usize> = old_runs.chain(new).collect();
-        if !is_changed && together.is_empty() {
+        let crowded = if self.thrift.is_some() { apart_from(&together, &spans) } else { vec![] };
+        let is_crowded = !crowded.is_empty();
+        let planned: Vec<Vec<usize>> =
+            crowded.into_iter().chain(Some(together).filter(|together| !together.is_empty())).collect();
+        if !is_changed && planned.is_empty() {
+            old.set_late(false);
             return Ok(());
         }
         empty.iter().try_for_each(|part| self.free(&part.source))?;
-        let mut made = self.merge(table, Some(order), &parts, &together)?;
-        if !together.is_empty() {
-            made.push(self.merge_by_key(table, order, key, &parts, &together)?);
+        let mut made = self.merge(table, Some(order), &parts, &planned.concat())?;
+        for together in &planned {
+            made.push(self.merge_by_key(table, order, key, &parts, together)?);
         }
         let data = self.replace(table, old, 0, &parts, &empty, made)?;
+        // Whoever is to put it in order looks whether there is more to do.
+        let is_late = match self.thrift {
+            Some(_) => is_crowded,
+            None => old.is_late() || (is_loaded && data.sealed_groups() > DEPTH_MAX),
+        };
+        data.set_late(is_late);
         self.tables.insert(table.id, Arc::new(data));
         Ok(())
     }
@@ -275,7 +300,8 @@ impl Merged {
     }
 }
 
-/// Keys between which there are about as many rows as go into a row group, each that of the first of some rows.
+/// Keys between which there are equally many rows, more or less, and no more than go into a row group. Each is that of the
+/// first of some rows.
 fn cuts(merged: &[Merged], rows_max: usize) -> Result<Vec<Vec<u8>>> {
     let mut samples: Vec<(&[u8], usize)> = vec![];
     for Merged { group, left, order, .. } in merged {
@@ -298,13 +324,15 @@ fn cuts(merged: &[Merged], rows_max: usize) -> Result<Vec<Vec<u8>>> {
         }
     }
     samples.sort_unstable();
-    // A block may go on behind the cut.
-    let most = rows_max - (merged.len() * BLOCK_ENTRIES).min(rows_max / 8);
+    // A block may go on behind the cut, and the last before it may be half of what is behind.
+    let most = rows_max - ((merged.len() + 1) * BLOCK_ENTRIES).min(rows_max / 8);
+    let all: usize = samples.iter().map(|(_, count)| count).sum();
+    let groups = all.div_ceil(most).max(1);
     let (mut cuts, mut rows) = (vec![], 0);
     for (key, count) in samples {
-        if rows > 0 && rows + count > most {
+        // In the middle of all rows there are half of them, and so on: nothing is left for a small one at the end.
+        if rows * groups >= (cuts.len() + 1) * all {
             cuts.push(key.to_vec());
-            rows = 0;
         }
         rows += count;
     }

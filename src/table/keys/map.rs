@@ -3,7 +3,8 @@
 //! Row groups whose keys do not overlap make a layer, in which a key is in one row group at most, found by bisection. Where
 //! rows are in the order of the key there are few layers, however many row groups; so a look-up costs the same in a large
 //! table. A map is made when it is first asked for, and shared by all versions of the table with the same sealed row
-//! groups: commits to the log make none anew.
+//! groups: commits to the log make none anew. If it has many layers, row groups are to be merged
+//! ([`key_overlap`](crate::table::key_overlap)).
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use crate::column::key::{after_prefix, encode_value};
 use crate::sync::RwLock;
 use crate::table::data::{Group, TableData};
 use crate::table::error::Result;
+use crate::table::key_overlap::DEPTH_MAX;
 use crate::table::keys::cursor::{KeyRange, is_above};
+use crate::table::order::RowOrder;
 use crate::table::pin::Pin;
 
 /// The maps of a table, by their keys.
@@ -34,6 +37,10 @@ impl KeyMaps {
             return Ok(map);
         }
         let map = Arc::new(KeyMap::of(data, table, pin, key)?);
+        let is_order = matches!(RowOrder::of(table), Some(RowOrder::Key(order, _)) if *order == *key);
+        if is_order && map.layers() > DEPTH_MAX {
+            data.set_late(true);
+        }
         let mut maps = self.0.write();
         Ok(known(&maps).unwrap_or_else(|| {
             maps.push(Arc::clone(&map));
@@ -78,26 +85,10 @@ impl Entry {
 
 impl KeyMap {
     fn of(data: &TableData, table: &TableDefinition, pin: &Pin, key: &[ColumnId]) -> Result<Self> {
-        let (mut entries, mut first_row) = (vec![], 0);
-        for segment in &data.segments {
-            for group in segment.groups(pin)? {
-                let (index, rows) = (entries.len(), u64::from(group.entry.rows));
-                let (least, greatest) = bounds(group, table, pin, key)?;
-                entries.push(Entry { least, greatest, index, first_row, group: Arc::clone(group) });
-                first_row += rows;
-            }
-        }
-        // The newest first among those that begin alike.
-        entries.sort_by(|a, b| a.least.cmp(&b.least).then(b.index.cmp(&a.index)));
-        let mut layers: Vec<Vec<Entry>> = vec![];
-        for entry in entries {
-            let free = layers
-                .iter_mut()
-                .find(|layer| layer.last().is_none_or(|last| is_above(&last.greatest, &entry.least)));
-            match free {
-                Some(layer) => layer.push(entry),
-                None => layers.push(vec![entry]),
-            }
+        let mut layers = layers(data, pin, |group| bounds(group, table, pin, key))?;
+        // A first column of few values tells little, and reading the whole key of each row group is only then worth it.
+        if key.len() > 1 && layers.len() > DEPTH_MAX {
+            layers = self::layers(data, pin, |group| index_bounds(group, pin, key))?;
         }
         Ok(Self { key: key.into(), layers })
     }
@@ -129,6 +120,36 @@ impl KeyMap {
     }
 }
 
+/// The row groups of a table in as few layers as can be, given bounds of the keys of each.
+fn layers(
+    data: &TableData,
+    pin: &Pin,
+    bounds: impl Fn(&Group) -> Result<(Vec<u8>, Bound<Vec<u8>>)>,
+) -> Result<Vec<Vec<Entry>>> {
+    let (mut entries, mut first_row) = (vec![], 0);
+    for segment in &data.segments {
+        for group in segment.groups(pin)? {
+            let (index, rows) = (entries.len(), u64::from(group.entry.rows));
+            let (least, greatest) = bounds(group)?;
+            entries.push(Entry { least, greatest, index, first_row, group: Arc::clone(group) });
+            first_row += rows;
+        }
+    }
+    // The newest first among those that begin alike.
+    entries.sort_by(|a, b| a.least.cmp(&b.least).then(b.index.cmp(&a.index)));
+    let mut layers: Vec<Vec<Entry>> = vec![];
+    for entry in entries {
+        let free = layers
+            .iter_mut()
+            .find(|layer| layer.last().is_none_or(|last| is_above(&last.greatest, &entry.least)));
+        match free {
+            Some(layer) => layer.push(entry),
+            None => layers.push(vec![entry]),
+        }
+    }
+    Ok(layers)
+}
+
 /// Bounds of the keys of a row group: what the statistics of the first column say, if they are exact, else what the index
 /// says. All keys, if there is neither.
 fn bounds(
@@ -155,6 +176,11 @@ fn bounds(
             }
         }
     }
+    index_bounds(group, pin, key)
+}
+
+/// Bounds of the keys of a row group, as the index says. All keys, if there is none.
+fn index_bounds(group: &Group, pin: &Pin, key: &[ColumnId]) -> Result<(Vec<u8>, Bound<Vec<u8>>)> {
     Ok(match group.key_index(pin, key)? {
         Some(index) => match index.bounds() {
             Some((least, greatest)) => (least.to_vec(), Bound::Included(greatest.to_vec())),

@@ -14,6 +14,8 @@ mod filter;
 mod index;
 mod lookup;
 mod map;
+#[cfg(test)]
+mod merge_tests;
 mod stored;
 #[cfg(test)]
 mod tests;

@@ -17,14 +17,14 @@ use crate::column::ROW_GROUP_ROWS;
 use crate::table::tests::{assert_sound, definition};
 use crate::table::{KeyCursor, Probes, Storage, StorageOptions, TableError, TableSnapshot};
 
-const ID: ColumnId = ColumnId(0);
+pub(super) const ID: ColumnId = ColumnId(0);
 const TEXT: ColumnId = ColumnId(1);
 
-fn options(rows: usize) -> StorageOptions {
+pub(super) fn options(rows: usize) -> StorageOptions {
     StorageOptions { page_size: 4096, row_group_rows: rows, ..StorageOptions::default() }
 }
 
-fn keyed(storage: &Storage) -> TableDefinition {
+pub(super) fn keyed(storage: &Storage) -> TableDefinition {
     let mut table = definition(storage, "t");
     let key = |columns: &[ColumnId], primary| ConstraintDefinition {
         name: None,
@@ -39,14 +39,14 @@ fn keyed(storage: &Storage) -> TableDefinition {
     table
 }
 
-fn create(storage: &Arc<Storage>, definition: TableDefinition) -> TableId {
+pub(super) fn create(storage: &Arc<Storage>, definition: TableDefinition) -> TableId {
     let mut transaction = storage.begin().unwrap();
     let id = transaction.create_table(definition).unwrap();
     transaction.commit().unwrap();
     id
 }
 
-fn rows(ids: &[i64]) -> Vec<ArrayRef> {
+pub(super) fn rows(ids: &[i64]) -> Vec<ArrayRef> {
     let texts: StringViewArray = ids.iter().map(|id| (id % 5 != 0).then(|| text_of(*id))).collect();
     vec![Arc::new(Int64Array::from(ids.to_vec())), Arc::new(texts)]
 }
@@ -55,7 +55,7 @@ fn text_of(id: i64) -> String {
     format!("text {}", id % 100)
 }
 
-fn probes(ids: &[i64]) -> Probes {
+pub(super) fn probes(ids: &[i64]) -> Probes {
     Probes::new(&[Arc::new(Int64Array::from(ids.to_vec()))]).unwrap()
 }
 
@@ -74,13 +74,13 @@ fn ids_of(table: &TableSnapshot, found: &[(u32, u64)]) -> Vec<i64> {
     ids
 }
 
-fn insert(storage: &Arc<Storage>, id: TableId, ids: &[i64]) {
+pub(super) fn insert(storage: &Arc<Storage>, id: TableId, ids: &[i64]) {
     let mut transaction = storage.begin().unwrap();
     transaction.append(id).unwrap().write_row_group(0, &rows(ids)).unwrap();
     transaction.commit().unwrap();
 }
 
-fn delete(storage: &Arc<Storage>, id: TableId, ids: &[i64]) -> usize {
+pub(super) fn delete(storage: &Arc<Storage>, id: TableId, ids: &[i64]) -> usize {
     let mut transaction = storage.begin().unwrap();
     let table = transaction.view().unwrap().table(id).unwrap();
     let found: Vec<u64> = table.find(&[ID], &probes(ids)).unwrap().into_iter().map(|(_, row)| row).collect();
@@ -127,7 +127,7 @@ fn assert_runs(table: &Arc<TableSnapshot>, there: &BTreeSet<i64>, most: i64) {
 }
 
 /// Every id of a range is found if it is there, alone and with others, by both keys.
-fn assert_finds(storage: &Storage, id: TableId, there: &BTreeSet<i64>, most: i64) {
+pub(super) fn assert_finds(storage: &Storage, id: TableId, there: &BTreeSet<i64>, most: i64) {
     let table = storage.snapshot().table(id).unwrap();
     let all: Vec<i64> = (0..most).collect();
     let expected: Vec<i64> = there.iter().copied().collect();
@@ -196,7 +196,7 @@ fn keys_are_found_in_memory_sealed_and_after_reopening() {
 }
 
 /// Gives the table its keys, or takes them away.
-fn alter(storage: &Arc<Storage>, id: TableId, with_keys: bool) {
+pub(super) fn alter(storage: &Arc<Storage>, id: TableId, with_keys: bool) {
     let mut table = TableDefinition { id, ..keyed(storage) };
     if !with_keys {
         (table.constraints, table.indexes) = (vec![], vec![]);
