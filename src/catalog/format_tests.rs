@@ -88,6 +88,7 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         name: "mood".into(),
         comment: None,
         ty: LogicalType::Enum(vec!["sad".into(), "ok".into()].into()),
+        domain: None,
     };
     let segments = vec![SegmentRef { slot: slot(4, 1), rows: 122_890, row_groups: 2 }];
     let directory =

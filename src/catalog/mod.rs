@@ -65,6 +65,6 @@ pub use sequence::{
     CounterState, Exhausted, SequenceCounter, SequenceDefinition, SequenceOwner, SequenceRole,
 };
 pub use table::{ColumnDefinition, ColumnId, ColumnRole, TableDefinition, TableId};
-pub use user_type::TypeDefinition;
+pub use user_type::{Domain, TypeDefinition};
 pub use value::{Catalog, Dependency};
 pub use view::ViewDefinition;

@@ -36,6 +36,10 @@ pub enum Statement {
     CreateSequence(CreateSequence),
     /// CREATE MACRO.
     CreateMacro(Box<CreateMacro>),
+    /// CREATE DOMAIN.
+    CreateDomain(Box<CreateDomain>),
+    /// CREATE TABLE with columns of other tables.
+    CreateTableLike(Box<CreateTableLike>),
     /// CREATE TYPE.
     CreateType(Box<CreateType>),
     /// DROP.

@@ -1,6 +1,6 @@
 //! What CREATE makes, beside tables.
 
-use sqlparser::ast::{DataType, Ident, ObjectName, Query, SqlOption};
+use sqlparser::ast::{CreateTable, DataType, Expr, Ident, ObjectName, Query, SqlOption};
 
 use super::TextSpan;
 
@@ -47,6 +47,44 @@ pub struct CreateMaterializedView {
     pub text: TextSpan,
     /// Its rows are made at once.
     pub with_data: bool,
+}
+
+/// CREATE TABLE with columns of other tables.
+#[derive(Debug, Clone)]
+pub struct CreateTableLike {
+    /// The rest of it.
+    pub create: CreateTable,
+    /// The tables, in order.
+    pub likes: Vec<LikeTable>,
+}
+
+/// A table whose columns another table has.
+#[derive(Debug, Clone)]
+pub struct LikeTable {
+    /// How many columns stand before.
+    pub position: usize,
+    /// Its name.
+    pub name: ObjectName,
+    /// What is taken over besides names, types and NOT NULL.
+    pub parts: LikeParts,
+}
+
+/// What is taken over of another table: INCLUDING.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct LikeParts {
+    /// Comments on columns.
+    pub comments: bool,
+    /// CHECK.
+    pub constraints: bool,
+    /// Defaults.
+    pub defaults: bool,
+    /// Expressions of generated columns.
+    pub generated: bool,
+    /// Sequences of identity columns, as new ones.
+    pub identity: bool,
+    /// Primary key, UNIQUE, and indexes.
+    pub indexes: bool,
 }
 
 /// CREATE SEQUENCE.
@@ -162,6 +200,21 @@ pub struct CreateType {
     pub create: Create,
     /// What it is.
     pub ty: NewType,
+}
+
+/// CREATE DOMAIN.
+#[derive(Debug, Clone)]
+pub struct CreateDomain {
+    /// Its name.
+    pub create: Create,
+    /// The type of its values.
+    pub ty: DataType,
+    /// DEFAULT.
+    pub default: Option<Expr>,
+    /// NOT NULL.
+    pub not_null: bool,
+    /// CHECK, with names.
+    pub checks: Vec<(Option<Ident>, Expr)>,
 }
 
 /// What a new type is.

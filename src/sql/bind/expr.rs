@@ -375,9 +375,13 @@ impl Binder<'_> {
         ty: &ast::DataType,
         cx: &mut ExprContext<'_>,
     ) -> Result<Expr> {
-        let to = self.bind_type(ty)?;
+        let (to, domain) = self.bind_type_or_domain(ty)?;
         let input = self.bind_expr(expr, cx)?;
         let or_null = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
+        if let Some(named) = domain {
+            let value = coerce::explicit(input, &to, or_null)?;
+            return self.in_domain(&named, value, or_null);
+        }
         match coerce::explicit(input, &to, or_null)? {
             // A literal that was cast is none any more: it does not take the type of what is around it.
             literal @ Expr::Literal { value: Scalar::Int(_) | Scalar::Text(_), .. } => {

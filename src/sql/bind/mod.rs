@@ -15,6 +15,7 @@ mod column_ref;
 mod columns;
 mod cte;
 mod describe;
+mod domain;
 mod every;
 pub mod expiry;
 mod expr;
@@ -58,7 +59,7 @@ mod unnest;
 mod using_key;
 mod window;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::mem::swap;
 use std::rc::Rc;
@@ -66,7 +67,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{self, Ident, ObjectName};
 
-use crate::catalog::{Catalog, MAIN_SCHEMA, Namespace, Object, TableId, ViewDefinition};
+use crate::catalog::{Catalog, MAIN_SCHEMA, Namespace, Object, TableId, TypeDefinition, ViewDefinition};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::context::ExecContext;
@@ -308,7 +309,20 @@ impl<'e> Binder<'e> {
 
     /// The type that a name stands for, one that was given its name by CREATE TYPE among them.
     pub fn bind_type(&self, ty: &ast::DataType) -> Result<LogicalType> {
-        types::bind_type_with(ty, &|name| match self
+        let (bound, domain) = self.bind_type_or_domain(ty)?;
+        match domain {
+            None => Ok(bound),
+            Some(named) => Err(only_of_columns(&named)),
+        }
+    }
+
+    /// The same, where it may be a domain.
+    pub fn bind_type_or_domain(
+        &self,
+        ty: &ast::DataType,
+    ) -> Result<(LogicalType, Option<Arc<TypeDefinition>>)> {
+        let domain = RefCell::new(None);
+        let bound = types::bind_type_with(ty, &|name| match self
             .env
             .tables
             .names()
@@ -316,9 +330,18 @@ impl<'e> Binder<'e> {
             .ok()??
             .object
         {
-            Object::Type(definition) => Some(definition.ty.clone()),
+            Object::Type(definition) => {
+                if definition.domain.is_some() {
+                    *domain.borrow_mut() = Some(Arc::clone(definition));
+                }
+                Some(definition.ty.clone())
+            }
             _ => None,
-        })
+        })?;
+        match domain.into_inner() {
+            Some(named) if !matches!(ty, ast::DataType::Custom(..)) => Err(only_of_columns(&named)),
+            domain => Ok((bound, domain)),
+        }
     }
 
     /// Binds an expression over the columns of one relation: a column's default, the condition of a write.
@@ -327,6 +350,12 @@ impl<'e> Binder<'e> {
         cx.allow_subqueries = false;
         self.apart(|binder| binder.bind_expr(expr, &mut cx))
     }
+}
+
+fn only_of_columns(named: &TypeDefinition) -> SqlError {
+    let message =
+        format!("domain \"{}\" can be the type of a column or of a cast, and no part of a type", named.name);
+    SqlError::unsupported(message)
 }
 
 impl BoundQuery {

@@ -14,8 +14,9 @@ use super::sequence::{alter_identity, sequence_options};
 use super::{Parsed, skip_words, text_span};
 use crate::catalog::ObjectKind;
 use crate::sql::ast::{
-    AlterObject, Alteration, Comment, CommentTarget, Create, CreateMacro, CreateMaterializedView,
-    CreateSequence, CreateType, CreateView, Drop, MacroBody, NewType, Parameter, Statement,
+    AlterObject, Alteration, Comment, CommentTarget, Create, CreateDomain, CreateMacro,
+    CreateMaterializedView, CreateSequence, CreateTableLike, CreateType, CreateView, Drop, LikeParts,
+    LikeTable, MacroBody, NewType, Parameter, Statement,
 };
 use crate::sql::error::{Result, SqlError};
 use crate::sql::lookahead::{expect_word, peek_word, peek_words, take_word};
@@ -64,6 +65,9 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
         return Err(either_replaced_or_kept());
     }
     if is_table {
+        if let Some(like) = table_like(parser, &head)? {
+            return Ok(Some(like));
+        }
         return Ok(table_as(parser, &head)?);
     }
     if head.kind == "snapshot" && !head.temporary {
@@ -79,7 +83,10 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
     if head.kind == "materialized" && peek_word(parser, head.words + 1) == "view" {
         return Ok(Some(materialized_view(parser, &head)?));
     }
-    if !matches!(head.kind.as_str(), "view" | "schema" | "sequence" | "macro" | "function" | "type") {
+    if !matches!(
+        head.kind.as_str(),
+        "view" | "schema" | "sequence" | "macro" | "function" | "type" | "domain"
+    ) {
         return Ok(None);
     }
     skip_words(parser, head.words + 1);
@@ -95,6 +102,7 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
         "sequence" => {
             Statement::CreateSequence(CreateSequence { create, options: sequence_options(parser, false)? })
         }
+        "domain" => Statement::CreateDomain(Box::new(domain(parser, create)?)),
         "type" => Statement::CreateType(Box::new(CreateType { create, ty: new_type(parser)? })),
         _ => Statement::CreateMacro(Box::new(CreateMacro { create, overloads: overloads(parser)? })),
     }))
@@ -130,6 +138,81 @@ fn table_as(parser: &mut Parser, head: &Head) -> Parsed<Option<Statement>> {
             .with_data(Some(WithData { data, statistics: None }));
         Ok(Statement::Sql(Box::new(SqlStatement::CreateTable(create.build()))))
     })
+}
+
+/// `CREATE TABLE name(a int, LIKE other INCLUDING ALL, …)`; `None` leaves what has no LIKE to others.
+fn table_like(parser: &mut Parser, head: &Head) -> Parsed<Option<Statement>> {
+    parser.maybe_parse(|p| {
+        skip_words(p, head.words + 1);
+        let if_not_exists = p.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+        let name = p.parse_object_name(false)?;
+        p.expect_token(&Token::LParen)?;
+        let (mut columns, mut constraints, mut likes) = (vec![], vec![], vec![]);
+        loop {
+            if take_word(p, "like") {
+                let name = p.parse_object_name(false)?;
+                likes.push(LikeTable { position: columns.len(), name, parts: like_parts(p)? });
+            } else if let Some(constraint) = p.parse_optional_table_constraint()? {
+                constraints.push(constraint);
+            } else {
+                columns.push(p.parse_column_def()?);
+            }
+            if !p.consume_token(&Token::Comma) {
+                break;
+            }
+        }
+        p.expect_token(&Token::RParen)?;
+        if likes.is_empty() {
+            return p.expected_ref("LIKE", p.peek_token_ref());
+        }
+        let create = CreateTableBuilder::new(name)
+            .or_replace(head.or_replace)
+            .if_not_exists(if_not_exists)
+            .temporary(head.temporary)
+            .columns(columns)
+            .constraints(constraints)
+            .build();
+        Ok(Statement::CreateTableLike(Box::new(CreateTableLike { create, likes })))
+    })
+}
+
+/// `INCLUDING ALL EXCLUDING INDEXES …`
+fn like_parts(parser: &mut Parser) -> Parsed<LikeParts> {
+    let mut parts = LikeParts::default();
+    loop {
+        let including = take_word(parser, "including");
+        if !including && !take_word(parser, "excluding") {
+            return Ok(parts);
+        }
+        let what = peek_word(parser, 0);
+        let all = what == "all";
+        match what.as_str() {
+            "all" | "comments" | "constraints" | "defaults" | "generated" | "identity" | "indexes" => {
+                let slots = [
+                    ("comments", &mut parts.comments),
+                    ("constraints", &mut parts.constraints),
+                    ("defaults", &mut parts.defaults),
+                    ("generated", &mut parts.generated),
+                    ("identity", &mut parts.identity),
+                    ("indexes", &mut parts.indexes),
+                ];
+                for (name, slot) in slots {
+                    if all || name == what {
+                        *slot = including;
+                    }
+                }
+            }
+            // Nothing here has such.
+            "compression" | "statistics" | "storage" => {}
+            _ => {
+                return parser.expected_ref(
+                    "ALL, DEFAULTS, CONSTRAINTS, INDEXES and the like",
+                    parser.peek_token_ref(),
+                );
+            }
+        }
+        parser.advance_token();
+    }
 }
 
 /// The text of the query is kept, so where it lies must be known.
@@ -245,6 +328,30 @@ pub fn refresh(parser: &mut Parser) -> Parsed<Statement> {
     Ok(Statement::Refresh(parser.parse_object_name(false)?))
 }
 
+/// `[AS] type [DEFAULT value] [NOT NULL | NULL] [[CONSTRAINT name] CHECK (VALUE …)] …`, behind the name.
+fn domain(parser: &mut Parser, create: Create) -> Parsed<CreateDomain> {
+    let _ = parser.parse_keyword(Keyword::AS);
+    let ty = parser.parse_data_type()?;
+    let mut domain = CreateDomain { create, ty, default: None, not_null: false, checks: vec![] };
+    loop {
+        let name =
+            if parser.parse_keyword(Keyword::CONSTRAINT) { Some(parser.parse_identifier()?) } else { None };
+        if parser.parse_keyword(Keyword::DEFAULT) {
+            domain.default = Some(parser.parse_expr()?);
+        } else if parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) {
+            domain.not_null = true;
+        } else if parser.parse_keyword(Keyword::CHECK) {
+            parser.expect_token(&Token::LParen)?;
+            domain.checks.push((name, parser.parse_expr()?));
+            parser.expect_token(&Token::RParen)?;
+        } else if name.is_some() {
+            return parser.expected_ref("CHECK or NOT NULL", parser.peek_token_ref());
+        } else if !parser.parse_keyword(Keyword::NULL) {
+            return Ok(domain);
+        }
+    }
+}
+
 fn new_type(parser: &mut Parser) -> Parsed<NewType> {
     parser.expect_keyword_is(Keyword::AS)?;
     if peek_word(parser, 0) == "enum" && parser.peek_nth_token_ref(1).token == Token::LParen {
@@ -328,6 +435,7 @@ const KINDS: &[(&[&str], ObjectKind)] = &[
     (&["schema"], ObjectKind::Schema),
     (&["sequence"], ObjectKind::Sequence),
     (&["type"], ObjectKind::Type),
+    (&["domain"], ObjectKind::Type),
     (&["macro", "table"], ObjectKind::TableMacro),
     (&["function", "table"], ObjectKind::TableMacro),
     (&["macro"], ObjectKind::Macro),

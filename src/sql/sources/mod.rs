@@ -23,7 +23,7 @@ use crate::exec::error::Result;
 use crate::exec::source::{Source, TableFunctionArgs};
 use crate::sql::bind::Environment;
 
-pub use columns::relation_columns;
+pub use columns::{query_columns, relation_columns};
 pub use functions::function_names;
 pub use rows::{RowsBuilder, StaticRows, column_of, texts};
 pub use shown::shown;

@@ -10,18 +10,29 @@ use sqlparser::ast::{
 use crate::catalog::{
     ColumnId, ConstraintDefinition, ConstraintKind, ReferenceAction, ReferenceActions, TableDefinition,
 };
+use crate::column::types::LogicalType;
 use crate::sql::bind::Binder;
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::modify::keys::positions;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
 use crate::sql::session::parts;
+use crate::sql::statement::domain;
 
 /// What is written at a column besides its type and default: NOT NULL of the column itself, the expression of a
 /// generated one, and the rest, which becomes constraints of the table.
 pub fn column_constraints(table: &mut TableDefinition, def: &ColumnDef, binder: &Binder<'_>) -> Result<()> {
     let position = table.find_column(&def.name.value).map_err(|e| SqlError::from_catalog(&e))?;
     let own = std::slice::from_ref(&def.name);
+    if let (_, Some(named)) = binder.bind_type_or_domain(&def.data_type).unwrap_or((LogicalType::Null, None))
+        && let Some(domain) = &named.domain
+    {
+        let checks = domain::constraints(domain, table, position)?;
+        if !checks.is_empty() && table.columns[position].is_virtual() {
+            return Err(on_generated(&def.name));
+        }
+        table.constraints.extend(checks);
+    }
     for option in &def.options {
         let name = option.name.as_ref();
         let generated = table.columns[position].is_virtual();

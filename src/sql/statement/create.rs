@@ -108,6 +108,7 @@ pub fn named_type(session: &mut Session, named: &CreateType) -> Result<Outcome, 
         name: place.name.clone(),
         comment: None,
         ty,
+        domain: None,
     };
     object::put(&mut writer, &place, definition, &BTreeSet::new())?;
     writer.finish()?;

@@ -27,11 +27,21 @@ use crate::sql::statement::constraints::{
     check_expressions, column_constraints, generated, is_stored, table_constraint,
 };
 use crate::sql::statement::identity::{OwnSequence, TablePlace, own_sequence};
+use crate::sql::statement::table_like::TakenOver;
 use crate::sql::statement::table_options::set_options;
 use crate::sql::statement::{object, query};
 
 /// Makes a table.
 pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failure> {
+    run_with(session, create, &TakenOver::default())
+}
+
+/// Makes a table that has something of others.
+pub(super) fn run_with(
+    session: &mut Session,
+    create: &CreateTable,
+    taken: &TakenOver,
+) -> Result<Outcome, Failure> {
     refuse_unsupported(create)?;
     create.columns.iter().try_for_each(|column| check_name(&column.name))?;
     let head = Create {
@@ -55,7 +65,7 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
 
     // All that can be wrong with the text is found before anything is changed.
     let view = writer.read_view()?;
-    let (table, source) = match &create.query {
+    let (mut table, source) = match &create.query {
         Some(query) => {
             let names = &create.columns;
             let (columns, source) =
@@ -68,6 +78,9 @@ pub fn run(session: &mut Session, create: &CreateTable) -> Result<Outcome, Failu
             (writer.session().bind(&view, define)?, None)
         }
     };
+    if let Some(schema) = view.focus().catalog().schema_by_id(table.schema) {
+        taken.put_into(&mut table, view.focus().catalog(), &schema.definition().name);
+    }
     table.validate().map_err(|e| SqlError::from_catalog(&e).at(&create.name))?;
     let needs = writer.session().bind(&view, |binder| Ok(binder.needs_of_table(&table)))?;
     let id = if has_own {
@@ -232,16 +245,25 @@ pub fn define_column(
     def: &ColumnDef,
 ) -> Result<ColumnDefinition> {
     let generated = generated(def)?;
+    let mut domain = None;
     let ty = match (&def.data_type, generated) {
         (ty, Some(expr)) if *ty == DataType::Unspecified || is_type_of_generated(ty) => {
             let target = Target::new(Arc::new(table.clone()), "");
             binder.type_over(&target, expr, "a generated column")?
         }
-        (ty, _) => binder.bind_type(ty).map_err(|e| e.at_span(def.name.span))?,
+        (ty, _) => {
+            let (ty, named) = binder.bind_type_or_domain(ty).map_err(|e| e.at_span(def.name.span))?;
+            domain = named;
+            ty
+        }
     };
     let mut column = ColumnDefinition::new(&def.name.value, ty);
     column.generated = generated.map(|expr| canonical(expr).into());
     column.stored = column.generated.is_some() && is_stored(def);
+    if let Some(domain) = domain.as_ref().and_then(|named| named.domain.as_ref()) {
+        column.nullable = !domain.not_null || column.is_virtual();
+        column.default = domain.default.clone().filter(|_| column.generated.is_none());
+    }
     for option in &def.options {
         let unsupported = |what: &str| {
             Err(SqlError::unsupported(format!("{what} is not supported yet")).at_span(def.name.span))

@@ -163,7 +163,23 @@ pub fn sequence_sql(schema: &Schema, sequence: &SequenceDefinition) -> String {
 
 /// `CREATE TYPE …;`
 pub fn type_sql(schema: &Schema, named: &TypeDefinition) -> String {
-    format!("CREATE TYPE {} AS {};", qualified(schema, &named.name), named.ty)
+    let Some(domain) = &named.domain else {
+        return format!("CREATE TYPE {} AS {};", qualified(schema, &named.name), named.ty);
+    };
+    let mut out = format!("CREATE DOMAIN {} AS {}", qualified(schema, &named.name), named.ty);
+    if let Some(default) = &domain.default {
+        let _ = write!(out, " DEFAULT ({default})");
+    }
+    if domain.not_null {
+        out.push_str(" NOT NULL");
+    }
+    for (name, check) in &domain.checks {
+        if let Some(name) = name {
+            let _ = write!(out, " CONSTRAINT {}", name_in_sql(name));
+        }
+        let _ = write!(out, " CHECK ({check})");
+    }
+    out + ";"
 }
 
 /// `CREATE MACRO …;`

@@ -16,6 +16,7 @@ mod create_table;
 mod create_view;
 pub mod ddl_text;
 mod describe;
+mod domain;
 mod drop;
 mod explain;
 mod export;
@@ -33,6 +34,7 @@ mod show;
 mod show_measurements;
 mod snapshot;
 mod summarize;
+mod table_like;
 mod table_options;
 mod truncate;
 mod upkeep;
@@ -74,6 +76,8 @@ fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<O
         Statement::CreateSchema(schema) => create::schema(session, schema),
         Statement::CreateSequence(sequence) => create::sequence(session, sequence),
         Statement::CreateType(named) => create::named_type(session, named),
+        Statement::CreateDomain(create) => domain::create(session, create),
+        Statement::CreateTableLike(create) => table_like::run(session, create),
         Statement::CreateMacro(create) => create_macro::run(session, create, sql),
         Statement::Drop(drop) => drop::run(session, drop),
         Statement::AlterIdentity(alter) => identity::alter(session, alter),
