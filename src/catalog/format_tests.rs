@@ -80,6 +80,7 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         overloads: vec![MacroOverload {
             parameters: vec![parameter("a", None), parameter("b", Some("1"))],
             body: "a + b".into(),
+            returns: None,
         }],
     };
     let mood = TypeDefinition {

@@ -4,7 +4,7 @@
 //! header | id u64 | schema id u64 | name text | comment optional text | kind u8 (0 scalar, 1 table)
 //!        | count u32, then for each overload:
 //!          count u32, then for each parameter: name text | type optional text | default optional text
-//!          body text
+//!          body text | returns optional text (from version 2)
 //! ```
 
 use crate::catalog::error::{CatalogError, Result};
@@ -46,7 +46,12 @@ pub struct MacroOverload {
     pub parameters: Vec<MacroParameter>,
     /// The expression or query, as SQL text.
     pub body: Box<str>,
+    /// Of a function: what it was said to return, as SQL text. Each of its arguments is one value wherever it stands.
+    pub returns: Option<Box<str>>,
 }
+
+/// The version of the layout of macros that are no functions.
+const PLAIN_VERSION: u8 = 1;
 
 /// A parameter of a macro.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +86,9 @@ impl MacroDefinition {
 
     /// The record.
     pub fn encode(&self) -> Vec<u8> {
-        let mut w = RecordWriter::new(RecordKind::Macro);
+        let has_functions = self.overloads.iter().any(|overload| overload.returns.is_some());
+        let version = if has_functions { RecordKind::Macro.version() } else { PLAIN_VERSION };
+        let mut w = RecordWriter::of_version(RecordKind::Macro, version);
         w.u64(self.id.0);
         w.u64(self.schema.0);
         w.text(&self.name);
@@ -96,6 +103,9 @@ impl MacroDefinition {
                 w.optional_text(parameter.default.as_deref());
             }
             w.text(&overload.body);
+            if has_functions {
+                w.optional_text(overload.returns.as_deref());
+            }
         }
         w.finish()
     }
@@ -121,7 +131,9 @@ impl MacroDefinition {
                 Ok(MacroParameter { name: r.text()?, ty: r.optional_text()?, default: r.optional_text()? })
             });
             let parameters = parameters.collect::<Decoded<_>>()?;
-            definition.overloads.push(MacroOverload { parameters, body: r.text()? });
+            let body = r.text()?;
+            let returns = if r.version() > PLAIN_VERSION { r.optional_text()? } else { None };
+            definition.overloads.push(MacroOverload { parameters, body, returns });
         }
         r.finish()?;
         definition.validate().map_err(|e| Malformed::Bytes(e.to_string()))?;
@@ -147,10 +159,11 @@ mod tests {
             comment: Some("twice".into()),
             kind: MacroKind::Scalar,
             overloads: vec![
-                MacroOverload { parameters: vec![], body: "1".into() },
+                MacroOverload { parameters: vec![], body: "1".into(), returns: None },
                 MacroOverload {
                     parameters: vec![parameter("a", None), parameter("b", Some("2"))],
                     body: "a * b".into(),
+                    returns: Some("INTEGER".into()),
                 },
             ],
         };

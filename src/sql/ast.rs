@@ -36,6 +36,10 @@ pub enum Statement {
     CreateSequence(CreateSequence),
     /// CREATE MACRO.
     CreateMacro(Box<CreateMacro>),
+    /// CREATE FUNCTION with typed parameters and RETURNS.
+    CreateFunction(Box<CreateFunction>),
+    /// DROP FUNCTION that says which of several.
+    DropFunction(DropFunction),
     /// CREATE DOMAIN.
     CreateDomain(Box<CreateDomain>),
     /// CREATE TABLE with columns of other tables.
@@ -235,7 +239,7 @@ impl TextSpan {
 }
 
 /// The byte at which a place in a text lies.
-fn byte_offset(sql: &str, location: Location) -> Option<usize> {
+pub fn byte_offset(sql: &str, location: Location) -> Option<usize> {
     let line = usize::try_from(location.line).ok()?.checked_sub(1)?;
     let start = if line == 0 { 0 } else { sql.match_indices('\n').nth(line - 1)?.0 + 1 };
     let column = usize::try_from(location.column).ok()?.checked_sub(1)?;

@@ -1,6 +1,7 @@
 //! From text to syntax.
 
 mod create;
+mod function;
 mod misspelt;
 mod modify;
 pub mod sequence;

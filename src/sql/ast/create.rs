@@ -193,6 +193,68 @@ pub struct Parameter {
     pub default: Option<TextSpan>,
 }
 
+/// CREATE FUNCTION with typed parameters and RETURNS.
+#[derive(Debug, Clone)]
+pub struct CreateFunction {
+    /// Its name.
+    pub create: Create,
+    /// Its parameters.
+    pub parameters: Vec<FunctionParameter>,
+    /// RETURNS.
+    pub result: Option<FunctionResult>,
+    /// What it does.
+    pub body: FunctionBody,
+    /// It is NULL, or has no rows, where an argument is NULL.
+    pub strict: bool,
+}
+
+/// A parameter of a function.
+#[derive(Debug, Clone)]
+pub struct FunctionParameter {
+    /// Its name, if it has one.
+    pub name: Option<Ident>,
+    /// The text of its type.
+    pub ty: TextSpan,
+    /// The text of its default.
+    pub default: Option<TextSpan>,
+}
+
+/// What a function returns.
+#[derive(Debug, Clone)]
+pub enum FunctionResult {
+    /// A value, or rows of them.
+    Type {
+        /// SETOF.
+        set: bool,
+        /// The text of the type.
+        text: TextSpan,
+        /// Its name, which may be that of a table, if it is no more than a name.
+        name: Option<ObjectName>,
+    },
+    /// Rows with these columns: names, and texts of types.
+    Table(Vec<(Ident, TextSpan)>),
+}
+
+/// What a function does.
+#[derive(Debug, Clone)]
+pub enum FunctionBody {
+    /// A query, as the text that was given.
+    Text(String),
+    /// An expression, whose text this is.
+    Expression(TextSpan),
+}
+
+/// DROP FUNCTION that says which of several.
+#[derive(Debug, Clone)]
+pub struct DropFunction {
+    /// It is no error if one is not there.
+    pub if_exists: bool,
+    /// Their names, and the types of their parameters.
+    pub functions: Vec<(ObjectName, Option<Vec<DataType>>)>,
+    /// What depends on them goes too.
+    pub cascade: bool,
+}
+
 /// CREATE TYPE.
 #[derive(Debug, Clone)]
 pub struct CreateType {

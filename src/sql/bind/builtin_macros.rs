@@ -310,6 +310,7 @@ static DEFINITIONS: LazyLock<HashMap<&'static str, Arc<MacroDefinition>>> = Lazy
     let overload = |m: &BuiltinMacro| MacroOverload {
         parameters: m.parameters.iter().map(parameter).collect(),
         body: m.body.into(),
+        returns: None,
     };
     // Those of one name stand one behind the other.
     let definition = |group: &[BuiltinMacro]| MacroDefinition {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     AccessExpr, CastKind, Expr as Syntax, Function, FunctionArg, FunctionArgExpr, Ident, LambdaFunction,
-    ObjectName, OneOrManyWithParens, VisitMut,
+    ObjectName, OneOrManyWithParens, Visit, VisitMut,
 };
 
 use crate::catalog::{MacroDefinition, MacroKind, MacroOverload, Object, ObjectKind, fold};
 use crate::column::types::LogicalType;
 use crate::exec::coerce::argument_cost;
-use crate::exec::expr::Expr;
+use crate::exec::expr::{Expr, is_volatile};
 use crate::exec::functions::ArgInfo;
 use crate::sql::bind::builtin_macros::builtin_macro;
 use crate::sql::bind::expr::ExprContext;
@@ -20,7 +20,7 @@ use crate::sql::bind::from::storable;
 use crate::sql::bind::functions::{Arguments, arguments};
 use crate::sql::bind::scope::{Outer, Scope};
 use crate::sql::bind::{Binder, BoundQuery};
-use crate::sql::error::{Result, SqlError};
+use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::parser::{parse_expr, parse_query, parse_type, tokens};
 use crate::sql::stack;
 use crate::sql::walk::{self, Rewrite};
@@ -70,7 +70,11 @@ impl Binder<'_> {
         let args = arguments(function)?;
         let (overload, replacements) = self.choose(&definition, &args, cx)?;
         let mut body = self.macro_body(&definition, overload, parse_expr)?;
+        self.refuse_several_values(&definition, overload, &body, &replacements, cx)?;
         replace(&mut body, replacements);
+        if let Some(returns) = &overload.returns {
+            body = cast_to(body, returns)?;
+        }
         let bound = self.inside_macro(&definition, |binder| binder.bind_expr(&body, cx))?;
         Ok(Some(bound))
     }
@@ -105,6 +109,7 @@ impl Binder<'_> {
         let mut cx = ExprContext::new(&scope, outer, "macro");
         let (overload, replacements) = self.choose(&definition, &given, &mut cx)?;
         let mut body = self.macro_body(&definition, overload, |text| Ok(*parse_query(text)?))?;
+        self.refuse_several_values(&definition, overload, &body, &replacements, &mut cx)?;
         replace(&mut body, replacements);
         // A macro sees no CTEs of the statement that uses it.
         let ctes = self.ctes.take();
@@ -174,6 +179,53 @@ impl Binder<'_> {
                 self.bind_type(&parse_type(ty)?)?;
             }
         }
+        self.try_body(kind, overload, names)
+    }
+
+    /// Binds the body of a function that is about to be made, as far as it does not depend on the arguments, and looks
+    /// whether a parameter is called like a column that is meant in its place.
+    pub fn check_function(&mut self, kind: MacroKind, overload: &MacroOverload) -> Result<()> {
+        let mut nulls = Replacements::new();
+        for parameter in &overload.parameters {
+            let null = parse_expr("NULL")?;
+            let ty = parameter.ty.as_deref();
+            if let Some(ty) = ty {
+                self.bind_type(&parse_type(ty)?)?;
+            }
+            nulls.insert(fold(&parameter.name), ty.map_or(Ok(null.clone()), |ty| cast_to(null, ty))?);
+        }
+        if let Err(e) = self.try_body(kind, overload, nulls.clone())
+            && is_final(&e)
+        {
+            return Err(e);
+        }
+        for parameter in &overload.parameters {
+            let name = fold(&parameter.name);
+            let uses = match kind {
+                MacroKind::Scalar => uses(&parse_expr(&overload.body)?, &name),
+                MacroKind::Table => uses(&*parse_query(&overload.body)?, &name),
+            };
+            if uses == 0 {
+                continue;
+            }
+            let mut others = nulls.clone();
+            others.remove(&name);
+            let is_column = match self.try_body(kind, overload, others) {
+                Ok(()) => true,
+                Err(e) => e.message.contains("Ambiguous reference"),
+            };
+            if is_column {
+                let name = &parameter.name;
+                return Err(SqlError::binder(format!(
+                    "\"{name}\" is a parameter of the function, and a column in its body"
+                ))
+                .hint(format!("Write $1 and the like for parameters, or function.{name}.")));
+            }
+        }
+        Ok(())
+    }
+
+    fn try_body(&mut self, kind: MacroKind, overload: &MacroOverload, names: Replacements) -> Result<()> {
         match kind {
             MacroKind::Scalar => {
                 let mut body = parse_expr(&overload.body)?;
@@ -234,16 +286,42 @@ impl Binder<'_> {
         for (parameter, value) in overload.parameters.iter().zip(values) {
             let value = match &parameter.ty {
                 None => value,
-                Some(ty) => Syntax::Cast {
-                    kind: CastKind::Cast,
-                    expr: Box::new(value),
-                    data_type: parse_type(ty)?,
-                    format: None,
-                },
+                Some(ty) => cast_to(value, ty)?,
             };
             replacements.insert(fold(&parameter.name), value);
         }
         Ok((overload, replacements))
+    }
+
+    /// Fails if a function uses an argument several times that is another each time.
+    fn refuse_several_values(
+        &mut self,
+        definition: &MacroDefinition,
+        overload: &MacroOverload,
+        body: &impl Visit,
+        replacements: &Replacements,
+        cx: &ExprContext<'_>,
+    ) -> Result<()> {
+        if overload.returns.is_none() {
+            return Ok(());
+        }
+        for parameter in &overload.parameters {
+            let name = fold(&parameter.name);
+            let Some(value) = replacements.get(&name) else { continue };
+            if is_plain(value) || uses(body, &name) < 2 {
+                continue;
+            }
+            let mut alone = ExprContext::new(cx.scope, cx.outer, cx.clause);
+            alone.allow_subqueries = cx.allow_subqueries;
+            if self.bind_expr(value, &mut alone).is_ok_and(|bound| is_volatile(&bound)) {
+                return Err(SqlError::unsupported(format!(
+                    "an argument of {}() is another value each time it is computed, and the function uses it several times",
+                    definition.name
+                ))
+                .hint("Compute it in a subquery."));
+            }
+        }
+        Ok(())
     }
 
     /// How far the arguments are from the types of the parameters; `None` if they cannot become that.
@@ -361,6 +439,37 @@ fn no_match(definition: &MacroDefinition) -> SqlError {
         definition.name,
         candidates.join(", ")
     ))
+}
+
+fn cast_to(value: Syntax, ty: &str) -> Result<Syntax> {
+    let data_type = parse_type(ty)?;
+    Ok(Syntax::Cast { kind: CastKind::Cast, expr: Box::new(value), data_type, format: None })
+}
+
+/// Whether a value, perhaps cast, is the same each time.
+fn is_plain(value: &Syntax) -> bool {
+    match value {
+        Syntax::Cast { expr, .. } | Syntax::Nested(expr) => is_plain(expr),
+        other => {
+            matches!(other, Syntax::Value(_) | Syntax::Identifier(_) | Syntax::CompoundIdentifier(_))
+        }
+    }
+}
+
+/// How often a name stands in a body by itself.
+fn uses(body: &impl Visit, name: &str) -> usize {
+    let mut found = 0;
+    walk::for_each_expression(body, |e| {
+        found += usize::from(matches!(e, Syntax::Identifier(ident) if fold(&ident.value) == name));
+    });
+    found
+}
+
+/// Whether an error about a body does not depend on the arguments, of which nothing is known yet.
+pub fn is_final(e: &SqlError) -> bool {
+    e.kind == SqlErrorKind::Catalog
+        || e.kind == SqlErrorKind::Binder
+            && (e.message.contains("Referenced column") || e.message.contains("Referenced table"))
 }
 
 /// `f(a, b := 1)`.

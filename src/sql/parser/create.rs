@@ -11,12 +11,12 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::sequence::{alter_identity, sequence_options};
-use super::{Parsed, skip_words, text_span};
+use super::{Parsed, function, skip_words, text_span};
 use crate::catalog::ObjectKind;
 use crate::sql::ast::{
     AlterObject, Alteration, Comment, CommentTarget, Create, CreateDomain, CreateMacro,
-    CreateMaterializedView, CreateSequence, CreateTableLike, CreateType, CreateView, Drop, LikeParts,
-    LikeTable, MacroBody, NewType, Parameter, Statement,
+    CreateMaterializedView, CreateSequence, CreateTableLike, CreateType, CreateView, Drop, DropFunction,
+    LikeParts, LikeTable, MacroBody, NewType, Parameter, Statement,
 };
 use crate::sql::error::{Result, SqlError};
 use crate::sql::lookahead::{expect_word, peek_word, peek_words, take_word};
@@ -103,6 +103,9 @@ pub fn create(parser: &mut Parser) -> Result<Option<Statement>> {
             Statement::CreateSequence(CreateSequence { create, options: sequence_options(parser, false)? })
         }
         "domain" => Statement::CreateDomain(Box::new(domain(parser, create)?)),
+        "function" if function::is_ahead(parser) => {
+            Statement::CreateFunction(Box::new(function::function(parser, create)?))
+        }
         "type" => Statement::CreateType(Box::new(CreateType { create, ty: new_type(parser)? })),
         _ => Statement::CreateMacro(Box::new(CreateMacro { create, overloads: overloads(parser)? })),
     }))
@@ -469,11 +472,20 @@ pub fn drop(parser: &mut Parser) -> Result<Option<Statement>> {
     let Some((kind, words)) = found else { return Ok(None) };
     skip_words(parser, words);
     let if_exists = if_exists(parser);
-    let names = parser.parse_comma_separated(|p| p.parse_object_name(false))?;
+    let named = |p: &mut Parser| {
+        let name = p.parse_object_name(false)?;
+        let signature = if kind == ObjectKind::Macro { function::signature(p)? } else { None };
+        Ok((name, signature))
+    };
+    let named = parser.parse_comma_separated(named)?;
     let cascade = parser.parse_keyword(Keyword::CASCADE);
     if !cascade {
         let _ = parser.parse_keyword(Keyword::RESTRICT);
     }
+    if named.iter().any(|(_, signature)| signature.is_some()) {
+        return Ok(Some(Statement::DropFunction(DropFunction { if_exists, functions: named, cascade })));
+    }
+    let names = named.into_iter().map(|(name, _)| name).collect();
     Ok(Some(Statement::Drop(Drop { kind, if_exists, names, cascade })))
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{MacroDefinition, MacroKind, MacroOverload, MacroParameter, ObjectId, ObjectKind};
 use crate::sql::ast::{CreateMacro, TextSpan};
-use crate::sql::error::{Result, SqlError, SqlErrorKind};
+use crate::sql::bind::macros::is_final;
+use crate::sql::error::{Result, SqlError};
 use crate::sql::session::{Failure, Outcome, Session};
 use crate::sql::statement::object;
 
@@ -31,7 +32,7 @@ pub fn run(session: &mut Session, create: &CreateMacro, sql: &str) -> Result<Out
                 default: parameter.default.map(|d| text(d, sql)).transpose()?,
             });
         }
-        Ok(MacroOverload { parameters, body: text(body.text, sql)? })
+        Ok(MacroOverload { parameters, body: text(body.text, sql)?, returns: None })
     });
     let overloads = overloads.collect::<Result<Vec<_>>>()?;
     let mut writer = session.writer_to(&create.create)?;
@@ -66,11 +67,4 @@ pub fn run(session: &mut Session, create: &CreateMacro, sql: &str) -> Result<Out
 
 fn text(span: TextSpan, sql: &str) -> Result<Box<str>> {
     span.of(sql).map(Into::into).ok_or_else(|| SqlError::internal("the text of the macro was lost"))
-}
-
-/// Whether an error does not depend on the arguments, of which nothing is known yet.
-fn is_final(e: &SqlError) -> bool {
-    e.kind == SqlErrorKind::Catalog
-        || e.kind == SqlErrorKind::Binder
-            && (e.message.contains("Referenced column") || e.message.contains("Referenced table"))
 }

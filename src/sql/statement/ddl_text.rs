@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use crate::catalog::{
     Catalog, ColumnDefinition, ColumnId, ConstraintDefinition, ConstraintKind, IndexDefinition, MAIN_SCHEMA,
-    MacroDefinition, MacroKind, Materialized, Namespace, Object, ReferenceAction, Schema, SequenceDefinition,
-    SequenceRole, TableDefinition, TypeDefinition, ViewDefinition, fold,
+    MacroDefinition, MacroKind, MacroOverload, Materialized, Namespace, Object, ReferenceAction, Schema,
+    SequenceDefinition, SequenceRole, TableDefinition, TypeDefinition, ViewDefinition, fold,
 };
 use crate::sql::bind::modify::keys::positions;
 use crate::sql::bind::name::name_in_sql;
@@ -184,6 +184,11 @@ pub fn type_sql(schema: &Schema, named: &TypeDefinition) -> String {
 
 /// `CREATE MACRO …;`
 pub fn macro_sql(schema: &Schema, definition: &MacroDefinition) -> String {
+    if definition.kind == MacroKind::Scalar
+        && let Some(functions) = functions_sql(schema, definition)
+    {
+        return functions;
+    }
     let overloads = definition.overloads.iter().map(|overload| {
         let parameters = overload.parameters.iter().map(|parameter| {
             let ty = parameter.ty.as_ref().map_or(String::new(), |ty| format!(" {ty}"));
@@ -196,6 +201,23 @@ pub fn macro_sql(schema: &Schema, definition: &MacroDefinition) -> String {
     });
     let overloads = overloads.collect::<Vec<_>>().join(", ");
     format!("CREATE MACRO {}{overloads};", qualified(schema, &definition.name))
+}
+
+/// `CREATE FUNCTION …;` for each function of a name; `None` if what has it is a macro.
+fn functions_sql(schema: &Schema, definition: &MacroDefinition) -> Option<String> {
+    let one = |overload: &MacroOverload| {
+        let returns = overload.returns.as_ref()?;
+        let parameters = overload.parameters.iter().map(|parameter| {
+            let ty = parameter.ty.as_deref().unwrap_or_default();
+            let default = parameter.default.as_ref().map_or(String::new(), |d| format!(" DEFAULT {d}"));
+            format!("{} {ty}{default}", name_in_sql(&parameter.name))
+        });
+        let parameters = parameters.collect::<Vec<_>>().join(", ");
+        let name = qualified(schema, &definition.name);
+        Some(format!("CREATE FUNCTION {name}({parameters}) RETURNS {returns} RETURN {};", overload.body))
+    };
+    let all: Option<Vec<String>> = definition.overloads.iter().map(one).collect();
+    all.map(|all| all.join(" "))
 }
 
 /// The statement that makes a temporary object like that which `sql` makes.

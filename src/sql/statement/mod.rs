@@ -10,6 +10,7 @@ mod constraints;
 mod copy;
 mod copy_database;
 mod create;
+mod create_function;
 mod create_index;
 mod create_macro;
 mod create_table;
@@ -79,6 +80,8 @@ fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<O
         Statement::CreateDomain(create) => domain::create(session, create),
         Statement::CreateTableLike(create) => table_like::run(session, create),
         Statement::CreateMacro(create) => create_macro::run(session, create, sql),
+        Statement::CreateFunction(create) => create_function::run(session, create, sql),
+        Statement::DropFunction(drop) => create_function::drop(session, drop),
         Statement::Drop(drop) => drop::run(session, drop),
         Statement::AlterIdentity(alter) => identity::alter(session, alter),
         Statement::Alter(alter) => alter_object::run(session, alter),
