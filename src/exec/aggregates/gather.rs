@@ -397,10 +397,18 @@ pub(super) fn register(r: &mut Registry) {
     r.add(
         "histogram",
         &[],
-        &["(T) -> MAP(T, UBIGINT)", "(T, T[]) -> MAP(T, UBIGINT)"],
-        "How often each value occurs, as a map",
+        &[
+            "(T) -> MAP(T, UBIGINT)",
+            "(T, T[]) -> MAP(T, UBIGINT)",
+            "(DOUBLE, DOUBLE, DOUBLE, BIGINT) -> INTEGER[]",
+        ],
+        "How often each value occurs, or each bin is hit, as a map; or how many values fall into so many buckets between two \
+         bounds, with those below and above as the first and the last of a list",
         "histogram(x)",
         |args| {
+            if args.len() == 4 {
+                return super::range_histogram::histogram_of_range(args);
+            }
             let [x] = args else { return super::collected::histogram_of_bins(args) };
             let ret = T::Map(Box::new(x.ty.clone()), Box::new(T::UBigInt));
             Some(gather(vec![x.ty.clone()], ret, true, histogram))

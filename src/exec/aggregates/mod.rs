@@ -14,6 +14,7 @@ mod minmax;
 mod moments;
 mod pick;
 mod quantile;
+mod range_histogram;
 mod registry;
 mod regression;
 mod sum;
