@@ -50,8 +50,8 @@ impl RecordKind {
         match self {
             Self::Table => 6,
             Self::Sequence => 3,
-            Self::Root | Self::Directory | Self::RowGroup | Self::View | Self::Macro => 2,
-            Self::Schema | Self::Segment | Self::Type => 1,
+            Self::Root | Self::Directory | Self::RowGroup | Self::View | Self::Macro | Self::Type => 2,
+            Self::Schema | Self::Segment => 1,
         }
     }
 

@@ -40,6 +40,11 @@ pub enum Statement {
     CreateFunction(Box<CreateFunction>),
     /// DROP FUNCTION that says which of several.
     DropFunction(DropFunction),
+    /// SET TRANSACTION: how the open transaction goes on.
+    SetTransaction {
+        /// READ ONLY: it writes no more.
+        read_only: bool,
+    },
     /// CREATE DOMAIN.
     CreateDomain(Box<CreateDomain>),
     /// CREATE TABLE with columns of other tables.

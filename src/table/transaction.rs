@@ -41,6 +41,8 @@ pub struct WriteTransaction {
     /// What it looks like to itself; made when asked for.
     view: Option<Arc<Snapshot>>,
     synchronous: Synchronous,
+    /// Tables that others are not to change before it commits.
+    relied_on: BTreeSet<TableId>,
 }
 
 /// What a transaction had done at some moment, to which it can go back.
@@ -64,7 +66,13 @@ impl WriteTransaction {
             appends: vec![],
             changes: BTreeMap::new(),
             view: None,
+            relied_on: BTreeSet::new(),
         }
+    }
+
+    /// Others are not to change the rows of these tables before it commits.
+    pub fn rely_on(&mut self, tables: BTreeSet<TableId>) {
+        self.relied_on.extend(tables);
     }
 
     /// How safe it is when its commit returns, if that is to be other than the database's options say.
@@ -421,6 +429,12 @@ impl WriteTransaction {
         current: Arc<Snapshot>,
         changes: BTreeMap<TableId, Delta>,
     ) -> Result<BTreeMap<TableId, Delta>> {
+        let version = |snapshot: &Snapshot, id| snapshot.tables.get(id).map(|data| data.version);
+        if let Some(id) = self.relied_on.iter().find(|id| version(&self.base, id) != version(&current, id)) {
+            let table = self.base.catalog.table_by_id(*id);
+            let name = table.map_or_else(|| id.to_string(), |table| format!("table \"{}\"", table.name));
+            return Err(TableError::Conflict(name));
+        }
         if !Arc::ptr_eq(&current.catalog, &self.base.catalog) {
             if self.catalog_changed {
                 return Err(TableError::Conflict("the catalog".into()));

@@ -53,6 +53,7 @@ pub const SPECIAL_FUNCTIONS: &[&str] = &[
     "nullif",
     "nvl",
     "percentile",
+    "statement_timestamp",
     "struct_pack",
     "switch",
     "today",
@@ -354,9 +355,11 @@ impl Binder<'_> {
         let local = now + offset * 1_000_000;
         let time = local.rem_euclid(MICROS_PER_DAY);
         let (value, ty) = match name {
-            "now" | "current_timestamp" | "get_current_timestamp" | "transaction_timestamp" => {
-                (now, LogicalType::TimestampTz)
-            }
+            "now"
+            | "current_timestamp"
+            | "get_current_timestamp"
+            | "transaction_timestamp"
+            | "statement_timestamp" => (now, LogicalType::TimestampTz),
             "localtimestamp" | "current_localtimestamp" => (local, TIMESTAMP),
             "current_date" | "today" => (local.div_euclid(MICROS_PER_DAY), LogicalType::Date),
             "current_time" | "get_current_time" => (timetz::pack(time, offset), LogicalType::TimeTz),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     AccessExpr, CastKind, Expr as Syntax, Function, FunctionArg, FunctionArgExpr, Ident, LambdaFunction,
-    ObjectName, OneOrManyWithParens, Visit, VisitMut,
+    ObjectName, OneOrManyWithParens, Value, Visit, VisitMut,
 };
 
-use crate::catalog::{MacroDefinition, MacroKind, MacroOverload, Object, ObjectKind, fold};
+use crate::catalog::{MacroDefinition, MacroKind, MacroOverload, MacroParameter, Object, ObjectKind, fold};
 use crate::column::types::LogicalType;
 use crate::exec::coerce::argument_cost;
 use crate::exec::expr::{Expr, is_volatile};
@@ -18,10 +18,11 @@ use crate::sql::bind::builtin_macros::builtin_macro;
 use crate::sql::bind::expr::ExprContext;
 use crate::sql::bind::from::storable;
 use crate::sql::bind::functions::{Arguments, arguments};
-use crate::sql::bind::scope::{Outer, Scope};
+use crate::sql::bind::scope::{Outer, Relation, Scope, ScopeColumn};
 use crate::sql::bind::{Binder, BoundQuery};
 use crate::sql::error::{Result, SqlError, SqlErrorKind};
 use crate::sql::parser::{parse_expr, parse_query, parse_type, tokens};
+use crate::sql::plan::Column;
 use crate::sql::stack;
 use crate::sql::walk::{self, Rewrite};
 
@@ -29,6 +30,8 @@ use crate::sql::walk::{self, Rewrite};
 const DEPTH_MAX: usize = 32;
 /// What an argument costs whose parameter has no type: more than any conversion.
 const UNTYPED_COST: u64 = 1_000_000;
+/// What a text that is written out costs where another type is asked for: more than any conversion.
+const LITERAL_COST: u64 = 500_000;
 /// Calls of macros that a statement can come to, those in macros counted each time.
 const CALLS_MAX: usize = 100_000;
 
@@ -70,10 +73,14 @@ impl Binder<'_> {
         let args = arguments(function)?;
         let (overload, replacements) = self.choose(&definition, &args, cx)?;
         let mut body = self.macro_body(&definition, overload, parse_expr)?;
+        if overload.returns.is_some() && replacements.values().any(|value| has_names(value, true)) {
+            return self.bind_sql_function(&definition, overload, body, &replacements, cx).map(Some);
+        }
         self.refuse_several_values(&definition, overload, &body, &replacements, cx)?;
         replace(&mut body, replacements);
         if let Some(returns) = &overload.returns {
             body = cast_to(body, returns)?;
+            return self.inside_function(&definition, &body, cx).map(Some);
         }
         let bound = self.inside_macro(&definition, |binder| binder.bind_expr(&body, cx))?;
         Ok(Some(bound))
@@ -109,7 +116,12 @@ impl Binder<'_> {
         let mut cx = ExprContext::new(&scope, outer, "macro");
         let (overload, replacements) = self.choose(&definition, &given, &mut cx)?;
         let mut body = self.macro_body(&definition, overload, |text| Ok(*parse_query(text)?))?;
-        self.refuse_several_values(&definition, overload, &body, &replacements, &mut cx)?;
+        if overload.returns.is_some() && replacements.values().any(|value| has_names(value, false)) {
+            let message =
+                format!("arguments of the function {name}() that are of other tables are not supported");
+            return Err(SqlError::unsupported(message));
+        }
+        self.refuse_several_values(&definition, overload, &body, &replacements, &cx)?;
         replace(&mut body, replacements);
         // A macro sees no CTEs of the statement that uses it.
         let ctes = self.ctes.take();
@@ -186,13 +198,13 @@ impl Binder<'_> {
     /// whether a parameter is called like a column that is meant in its place.
     pub fn check_function(&mut self, kind: MacroKind, overload: &MacroOverload) -> Result<()> {
         let mut nulls = Replacements::new();
-        for parameter in &overload.parameters {
-            let null = parse_expr("NULL")?;
-            let ty = parameter.ty.as_deref();
-            if let Some(ty) = ty {
-                self.bind_type(&parse_type(ty)?)?;
+        for (position, parameter) in overload.parameters.iter().enumerate() {
+            let mut null = parse_expr("NULL")?;
+            if let Some(ty) = &parameter.ty {
+                self.bind_type_or_domain(&parse_type(ty)?)?;
+                null = cast_to(null, ty)?;
             }
-            nulls.insert(fold(&parameter.name), ty.map_or(Ok(null.clone()), |ty| cast_to(null, ty))?);
+            nulls.extend(names_of(parameter, position).into_iter().map(|name| (name, null.clone())));
         }
         if let Err(e) = self.try_body(kind, overload, nulls.clone())
             && is_final(&e)
@@ -200,26 +212,25 @@ impl Binder<'_> {
             return Err(e);
         }
         for parameter in &overload.parameters {
-            let name = fold(&parameter.name);
+            let names = [fold(&parameter.name)];
             let uses = match kind {
-                MacroKind::Scalar => uses(&parse_expr(&overload.body)?, &name),
-                MacroKind::Table => uses(&*parse_query(&overload.body)?, &name),
+                MacroKind::Scalar => uses(&parse_expr(&overload.body)?, &names),
+                MacroKind::Table => uses(&*parse_query(&overload.body)?, &names),
             };
             if uses == 0 {
                 continue;
             }
             let mut others = nulls.clone();
-            others.remove(&name);
+            others.remove(&names[0]);
             let is_column = match self.try_body(kind, overload, others) {
                 Ok(()) => true,
                 Err(e) => e.message.contains("Ambiguous reference"),
             };
             if is_column {
                 let name = &parameter.name;
-                return Err(SqlError::binder(format!(
-                    "\"{name}\" is a parameter of the function, and a column in its body"
-                ))
-                .hint(format!("Write $1 and the like for parameters, or function.{name}.")));
+                let message = format!("\"{name}\" is a parameter of the function, and a column in its body");
+                return Err(SqlError::binder(message)
+                    .hint(format!("Write $1 and the like for parameters, or function.{name}.")));
             }
         }
         Ok(())
@@ -288,9 +299,64 @@ impl Binder<'_> {
                 None => value,
                 Some(ty) => cast_to(value, ty)?,
             };
+            if overload.returns.is_some() {
+                for name in names_of(parameter, replacements.len()) {
+                    replacements.insert(name, value.clone());
+                }
+            }
             replacements.insert(fold(&parameter.name), value);
         }
         Ok((overload, replacements))
+    }
+
+    /// Binds a call of a function whose arguments have names in them: these mean what they mean where the call stands, and
+    /// those of the body what they mean there.
+    fn bind_sql_function(
+        &mut self,
+        definition: &MacroDefinition,
+        overload: &MacroOverload,
+        mut body: Syntax,
+        replacements: &Replacements,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let mut relation = Relation::new("", vec![]);
+        for (position, parameter) in overload.parameters.iter().enumerate() {
+            let names = names_of(parameter, position);
+            let Some(value) = replacements.get(&names[0]) else { continue };
+            let value = self.bind_expr(value, cx)?;
+            if is_volatile(&value) && uses(&body, &names) > 1 {
+                return Err(several_values(definition));
+            }
+            for name in names {
+                let id = usize::MAX - relation.columns.len();
+                let column = Column { id, name, ty: value.ty() };
+                relation
+                    .columns
+                    .push(ScopeColumn { merged: Some(value.clone()), ..ScopeColumn::new(column) });
+            }
+        }
+        if let Some(returns) = &overload.returns {
+            body = cast_to(body, returns)?;
+        }
+        let scope = Scope::of(relation);
+        let mut inner = ExprContext::new(&scope, None, cx.clause);
+        inner.allow_subqueries = cx.allow_subqueries;
+        let bound = self.inside_function(definition, &body, &mut inner);
+        cx.subqueries.append(&mut inner.subqueries);
+        bound
+    }
+
+    /// Binds the body of a function, which sees no CTEs of the statement that uses it.
+    fn inside_function(
+        &mut self,
+        definition: &MacroDefinition,
+        body: &Syntax,
+        cx: &mut ExprContext<'_>,
+    ) -> Result<Expr> {
+        let ctes = self.ctes.take();
+        let bound = self.inside_macro(definition, |binder| binder.bind_expr(body, cx));
+        self.ctes = ctes;
+        bound
     }
 
     /// Fails if a function uses an argument several times that is another each time.
@@ -305,20 +371,16 @@ impl Binder<'_> {
         if overload.returns.is_none() {
             return Ok(());
         }
-        for parameter in &overload.parameters {
-            let name = fold(&parameter.name);
-            let Some(value) = replacements.get(&name) else { continue };
-            if is_plain(value) || uses(body, &name) < 2 {
+        for (position, parameter) in overload.parameters.iter().enumerate() {
+            let names = names_of(parameter, position);
+            let Some(value) = replacements.get(&names[0]) else { continue };
+            if is_plain(value) || uses(body, &names) < 2 {
                 continue;
             }
             let mut alone = ExprContext::new(cx.scope, cx.outer, cx.clause);
             alone.allow_subqueries = cx.allow_subqueries;
             if self.bind_expr(value, &mut alone).is_ok_and(|bound| is_volatile(&bound)) {
-                return Err(SqlError::unsupported(format!(
-                    "an argument of {}() is another value each time it is computed, and the function uses it several times",
-                    definition.name
-                ))
-                .hint("Compute it in a subquery."));
+                return Err(several_values(definition));
             }
         }
         Ok(())
@@ -338,6 +400,11 @@ impl Binder<'_> {
                 continue;
             };
             let ty = self.bind_type(&parse_type(ty)?)?;
+            // To a function, a text that is written out is what its parameter is, as in PostgreSQL.
+            if overload.returns.is_some() && is_text(value) {
+                cost.sum += if ty == LogicalType::Varchar { 0 } else { LITERAL_COST };
+                continue;
+            }
             // What is found while binding counts when the chosen body is bound.
             let (subqueries, aggregates) = (std::mem::take(&mut cx.subqueries), cx.allow_subqueries);
             let mut alone = ExprContext::new(cx.scope, cx.outer, cx.clause);
@@ -441,6 +508,31 @@ fn no_match(definition: &MacroDefinition) -> SqlError {
     ))
 }
 
+fn several_values(definition: &MacroDefinition) -> SqlError {
+    SqlError::unsupported(format!(
+        "an argument of {}() is another value each time it is computed, and the function uses it several times",
+        definition.name
+    ))
+    .hint("Compute it in a subquery.")
+}
+
+/// Whether there are names in a value that mean something where it stands, or `calls`.
+fn has_names(value: &Syntax, calls: bool) -> bool {
+    let mut found = false;
+    walk::for_each_expression(value, |e| {
+        found |= matches!(
+            e,
+            Syntax::Identifier(_)
+                | Syntax::CompoundIdentifier(_)
+                | Syntax::Subquery(_)
+                | Syntax::Exists { .. }
+                | Syntax::InSubquery { .. }
+                | Syntax::Wildcard(_)
+        ) || (calls && matches!(e, Syntax::Function(_)));
+    });
+    found
+}
+
 fn cast_to(value: Syntax, ty: &str) -> Result<Syntax> {
     let data_type = parse_type(ty)?;
     Ok(Syntax::Cast { kind: CastKind::Cast, expr: Box::new(value), data_type, format: None })
@@ -456,13 +548,29 @@ fn is_plain(value: &Syntax) -> bool {
     }
 }
 
-/// How often a name stands in a body by itself.
-fn uses(body: &impl Visit, name: &str) -> usize {
+fn is_text(value: &Syntax) -> bool {
+    matches!(value, Syntax::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+/// How often one of some names stands in a body by itself.
+fn uses(body: &impl Visit, names: &[String]) -> usize {
     let mut found = 0;
     walk::for_each_expression(body, |e| {
-        found += usize::from(matches!(e, Syntax::Identifier(ident) if fold(&ident.value) == name));
+        found += usize::from(matches!(e, Syntax::Identifier(ident) if names.contains(&fold(&ident.value))));
     });
     found
+}
+
+/// What a parameter of a function is called in its body: its name, and its number, which no column is called by.
+fn names_of(parameter: &MacroParameter, position: usize) -> Vec<String> {
+    let mut names = vec![fold(&parameter.name), parameter_number(position)];
+    names.dedup();
+    names
+}
+
+/// `$1` is the first.
+pub fn parameter_number(position: usize) -> String {
+    format!("${}", position + 1)
 }
 
 /// Whether an error about a body does not depend on the arguments, of which nothing is known yet.

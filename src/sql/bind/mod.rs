@@ -146,6 +146,8 @@ pub struct Uses {
     pub moment: Cell<bool>,
     /// How many of its expressions are parameters whose values come later.
     pub open_parameters: Cell<usize>,
+    /// Rows may be asked for FOR UPDATE: whoever asks sees to it that they stay as they are.
+    pub may_lock: Cell<bool>,
 }
 
 /// Expressions nested more deeply are refused: all that comes behind the binder recurses as deep.

@@ -194,6 +194,11 @@ impl Binder<'_> {
             && right.ty().is_integer();
         let name = if divides_integers { "//" } else { name.as_str() };
         let right = if matches!(name, "/" | "//" | "%") { self.divisor(name, &left, right)? } else { right };
+        if name == "||"
+            && let Some(function) = put_at_end(&left.ty(), &right.ty())
+        {
+            return Ok(negate_if(negated, self.call(function, vec![left, right])?));
+        }
         Ok(negate_if(negated, self.call(name, vec![left, right])?))
     }
 
@@ -605,4 +610,23 @@ fn is_comparison(op: &BinaryOperator) -> bool {
             | BinaryOperator::Gt
             | BinaryOperator::GtEq
     )
+}
+
+/// What `||` is between a list and a value that is none, as in PostgreSQL: the value comes to an end of the list.
+fn put_at_end(left: &LogicalType, right: &LogicalType) -> Option<&'static str> {
+    let is_other = |ty: &LogicalType| {
+        !matches!(
+            ty,
+            LogicalType::List(_) | LogicalType::Array(..) | LogicalType::Null | LogicalType::Varchar
+        )
+    };
+    // A text beside a list of others is what they have in common, or a list that is written as one.
+    let takes = |item: &LogicalType, value: &LogicalType| {
+        is_other(value) || (*value == LogicalType::Varchar && *item == LogicalType::Varchar)
+    };
+    match (left, right) {
+        (LogicalType::List(item), value) if takes(item, value) => Some("list_append"),
+        (value, LogicalType::List(item)) if takes(item, value) => Some("list_prepend"),
+        _ => None,
+    }
 }

@@ -114,9 +114,34 @@ impl Binder<'_> {
         Ok(BoundQuery { plan, columns: bound.columns })
     }
 
+    /// Whether FOR UPDATE and the like may stand there.
+    fn check_locks(&self, query: &Query) -> Result<()> {
+        if !self.env.uses.may_lock.get() || self.query_depth > 1 {
+            let message = "FOR UPDATE and the like can only stand behind a query that is a statement";
+            return Err(SqlError::unsupported(message).at(query));
+        }
+        let has_rows_of_tables = match &*query.body {
+            SetExpr::Select(select) => {
+                matches!(&select.group_by, ast::GroupByExpr::Expressions(all, _) if all.is_empty())
+                    && select.distinct.is_none()
+                    && select.having.is_none()
+            }
+            _ => false,
+        };
+        if has_rows_of_tables {
+            return Ok(());
+        }
+        let message = "FOR UPDATE and the like need rows of tables: they are not allowed with DISTINCT, GROUP BY, HAVING, \
+            UNION and VALUES";
+        Err(SqlError::binder(message).at(query))
+    }
+
     fn bind_query_inner(&mut self, query: &Query, outer: Option<&Outer<'_>>) -> Result<BoundQuery> {
-        if !query.locks.is_empty() || query.for_clause.is_some() {
-            return Err(SqlError::unsupported("FOR UPDATE and the like are not supported").at(query));
+        if query.for_clause.is_some() {
+            return Err(SqlError::unsupported("FOR XML and the like are not supported").at(query));
+        }
+        if !query.locks.is_empty() {
+            self.check_locks(query)?;
         }
         if !query.pipe_operators.is_empty() || query.settings.is_some() || query.format_clause.is_some() {
             return Err(SqlError::unsupported("this form of a query is not supported").at(query));

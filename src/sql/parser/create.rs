@@ -3,7 +3,7 @@
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use sqlparser::ast::{
-    AlterTable, AlterTableOperation, ColumnDef, DataType, Expr, Ident, ObjectName, SqlOption,
+    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, DataType, Expr, Ident, ObjectName, SqlOption,
     Statement as SqlStatement, StructBracketKind, StructField, Value, WithData,
 };
 use sqlparser::keywords::Keyword;
@@ -339,18 +339,13 @@ fn domain(parser: &mut Parser, create: Create) -> Parsed<CreateDomain> {
     loop {
         let name =
             if parser.parse_keyword(Keyword::CONSTRAINT) { Some(parser.parse_identifier()?) } else { None };
-        if parser.parse_keyword(Keyword::DEFAULT) {
-            domain.default = Some(parser.parse_expr()?);
-        } else if parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) {
-            domain.not_null = true;
-        } else if parser.parse_keyword(Keyword::CHECK) {
-            parser.expect_token(&Token::LParen)?;
-            domain.checks.push((name, parser.parse_expr()?));
-            parser.expect_token(&Token::RParen)?;
-        } else if name.is_some() {
-            return parser.expected_ref("CHECK or NOT NULL", parser.peek_token_ref());
-        } else if !parser.parse_keyword(Keyword::NULL) {
-            return Ok(domain);
+        match parser.parse_optional_column_option()? {
+            Some(ColumnOption::Default(value)) => domain.default = Some(value),
+            Some(ColumnOption::NotNull) => domain.not_null = true,
+            Some(ColumnOption::Null) => {}
+            Some(ColumnOption::Check(check)) => domain.checks.push((name, *check.expr)),
+            None if name.is_none() => return Ok(domain),
+            _ => return parser.expected_ref("DEFAULT, NOT NULL or CHECK", parser.peek_token_ref()),
         }
     }
 }

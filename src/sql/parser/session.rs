@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Value};
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::Parser;
+use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::{Parsed, copy_options, from_query, skip_words, text_span};
@@ -12,6 +12,14 @@ use crate::sql::lookahead::{expect_word, peek_word, peek_words, take_word};
 
 /// Behind SET: a setting, a variable, or the time zone in PostgreSQL's words.
 pub fn set(parser: &mut Parser) -> Parsed<Statement> {
+    let is_characteristics = peek_words(parser, 0, &["session", "characteristics", "as", "transaction"]);
+    let is_followed = !matches!(parser.peek_nth_token_ref(1).token, Token::Eq);
+    if is_characteristics
+        || (peek_word(parser, 0) == "transaction" && is_followed && peek_word(parser, 1) != "to")
+    {
+        skip_words(parser, if is_characteristics { 4 } else { 1 });
+        return set_transaction(parser, is_characteristics);
+    }
     let scope = scope(parser);
     if peek_words(parser, 0, &["time", "zone"]) {
         skip_words(parser, 2);
@@ -32,6 +40,21 @@ pub fn set(parser: &mut Parser) -> Parsed<Statement> {
         return Ok(Statement::Reset { scope, name });
     }
     Ok(Statement::Set { scope, name, value: Box::new(setting_value(parser)?) })
+}
+
+/// Behind SET TRANSACTION: what the transaction that is open is like. Of those that come later nothing is to be said but what
+/// all are like.
+fn set_transaction(parser: &mut Parser, later: bool) -> Parsed<Statement> {
+    if peek_words(parser, 0, &["isolation", "level", "serializable"]) {
+        let message = "isolation level SERIALIZABLE is not supported; a transaction reads what there was at its BEGIN (REPEATABLE READ)";
+        return Err(ParserError::ParserError(message.to_owned()));
+    }
+    let read_only = transaction_words(parser);
+    if later && read_only {
+        let message = "transactions are READ ONLY where their BEGIN says so";
+        return Err(ParserError::ParserError(message.to_owned()));
+    }
+    Ok(Statement::SetTransaction { read_only })
 }
 
 /// Behind RESET.

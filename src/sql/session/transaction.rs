@@ -7,11 +7,13 @@
 //! with what those before them changed. A statement that fails leaves nothing behind; if it failed while
 //! it ran, the transaction can only be rolled back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlparser::ast::Ident;
 
+use crate::catalog::TableId;
 use crate::exec::context::CancelToken;
 use crate::exec::error::ExecError;
 use crate::sql::ast::Statement;
@@ -66,11 +68,14 @@ struct Part {
     /// The database as the transaction sees it.
     snapshot: Arc<Snapshot>,
     write: Option<WriteTransaction>,
+    /// Tables that others are not to change before the end, if it writes.
+    relied_on: BTreeSet<TableId>,
 }
 
 impl Part {
     fn of(database: &Arc<NamedDatabase>) -> Self {
-        Self { database: Arc::clone(database), snapshot: database.newest(), write: None }
+        let (database, snapshot) = (Arc::clone(database), database.newest());
+        Self { database, snapshot, write: None, relied_on: BTreeSet::new() }
     }
 }
 
@@ -235,12 +240,27 @@ impl Session {
             Transaction::Failed(_) => Ok(()),
             Transaction::Open(mut open) => {
                 for part in &mut open.parts {
-                    if let Some(write) = part.write.take() {
+                    if let Some(mut write) = part.write.take() {
+                        write.rely_on(std::mem::take(&mut part.relied_on));
                         write.commit()?;
                     }
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// The open transaction, if there is one, is to read only from here on.
+    pub(in crate::sql) fn write_no_more(&mut self) {
+        if let Transaction::Open(open) = &mut self.transaction {
+            open.read_only = true;
+        }
+    }
+
+    /// Others are not to change a table before the transaction ends, if it writes; if there is one.
+    pub(in crate::sql) fn rely_on(&mut self, database: &Arc<NamedDatabase>, table: TableId) {
+        if let Transaction::Open(open) = &mut self.transaction {
+            open.part(database).relied_on.insert(table);
         }
     }
 

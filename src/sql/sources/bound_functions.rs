@@ -129,6 +129,12 @@ pub(super) const BOUND: &[(&str, &[&str], &str, &str)] = &[
         "setval('s', 42)",
     ),
     (
+        "statement_timestamp",
+        &["() -> TIMESTAMP WITH TIME ZONE"],
+        "The instant when the statement began",
+        "statement_timestamp()",
+    ),
+    (
         "struct_pack",
         &["(name := ANY...) -> STRUCT"],
         "A struct of named values",

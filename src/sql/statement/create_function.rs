@@ -13,6 +13,7 @@ use crate::catalog::{
 use crate::exec::aggregates::is_aggregate;
 use crate::sql::ast::{CreateFunction, DropFunction, FunctionBody, FunctionResult, TextSpan, byte_offset};
 use crate::sql::bind::Binder;
+use crate::sql::bind::macros::parameter_number;
 use crate::sql::bind::name::name_in_sql;
 use crate::sql::dialect::FluxDialect;
 use crate::sql::error::{Result, SqlError};
@@ -92,7 +93,7 @@ fn functions_named(
     let schema = if temporary { crate::catalog::MAIN_SCHEMA } else { &new.schema };
     let schema = view.focus().catalog().schema(schema).map_err(|e| SqlError::from_catalog(&e).at(name))?;
     Ok(match schema.find(namespace, &new.name.value) {
-        Some(Object::Macro(found)) if is_function(&found) => Some(MacroDefinition::clone(&found)),
+        Some(Object::Macro(found)) if is_function(found) => Some(MacroDefinition::clone(found)),
         _ => None,
     })
 }
@@ -107,7 +108,7 @@ fn types(
     overload: &MacroOverload,
 ) -> Result<Vec<Option<crate::column::types::LogicalType>>> {
     let of = |ty: &Option<Box<str>>, binder: &mut Binder<'_>| match ty {
-        Some(text) => Ok(Some(binder.bind_type(&parse_type(text)?)?)),
+        Some(text) => Ok(Some(binder.bind_type_or_domain(&parse_type(text)?)?.0)),
         None => Ok(None),
     };
     overload.parameters.iter().map(|parameter| of(&parameter.ty, binder)).collect()
@@ -129,7 +130,7 @@ fn parameters(create: &CreateFunction, sql: &str) -> Result<Vec<MacroParameter>>
                 }
                 name.value.as_str().into()
             }
-            None => format!("${}", at + 1).into(),
+            None => parameter_number(at).into(),
         };
         let default = parameter.default.map(|d| text(d, sql)).transpose()?;
         if default.is_none() && out.iter().any(|p| p.default.is_some()) {
@@ -141,7 +142,7 @@ fn parameters(create: &CreateFunction, sql: &str) -> Result<Vec<MacroParameter>>
     Ok(out)
 }
 
-/// The same, with the names of parameters where their numbers stand (`$1`), or the name of the function is before them.
+/// The same, with the numbers of parameters as names that no column has, also where the name of the function is before them.
 fn with_names(create: &CreateFunction, parameters: &[MacroParameter]) -> Result<CreateFunction> {
     let mut create = create.clone();
     let FunctionBody::Text(body) = &mut create.body else { return Ok(create) };
@@ -157,23 +158,24 @@ fn with_names(create: &CreateFunction, parameters: &[MacroParameter]) -> Result<
             [first, ..] if matches!(first.token, Token::Placeholder(_)) => {
                 let Token::Placeholder(number) = &first.token else { return Err(lost()) };
                 let number = number.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
-                let parameter = number.and_then(|n| parameters.get(n.checked_sub(1)?));
-                let parameter = parameter
-                    .ok_or_else(|| SqlError::binder(format!("there is no parameter {}", first.token)))?;
-                (Some(parameter), 1)
+                let position = number.and_then(|n| n.checked_sub(1)).filter(|at| *at < parameters.len());
+                if position.is_none() {
+                    return Err(SqlError::binder(format!("there is no parameter {}", first.token)));
+                }
+                (position, 1)
             }
             [first, dot, second, ..] if dot.token == Token::Period => match (&first.token, &second.token) {
                 (Token::Word(word), Token::Word(field)) if own(word) => {
-                    (parameters.iter().find(|p| p.name.eq_ignore_ascii_case(&field.value)), 3)
+                    (parameters.iter().position(|p| p.name.eq_ignore_ascii_case(&field.value)), 3)
                 }
                 _ => (None, 1),
             },
             _ => (None, 1),
         };
-        if let Some(parameter) = found {
+        if let Some(position) = found {
             let (start, end) = (tokens[at].span.start, tokens[at + taken - 1].span.end);
             out.push_str(between(body, kept, start).ok_or_else(lost)?);
-            out.push_str(&name_in_sql(&parameter.name));
+            out.push_str(&name_in_sql(&parameter_number(position)));
             kept = end;
             at += taken;
         } else {
@@ -290,10 +292,14 @@ fn rows_of(create: &CreateFunction, sql: &str) -> Result<String> {
 
 /// The one query that a body is.
 fn body_query(body: &str) -> Result<Box<Query>> {
-    parse_single_query(body).map_err(|e| {
-        let hint = "The body of a function is one query.";
-        if e.hint.is_none() { e.hint(hint) } else { e }
-    })
+    let hint = "The body of a function is one query.";
+    let query = parse_single_query(body).map_err(|e| if e.hint.is_none() { e.hint(hint) } else { e })?;
+    match *query.body {
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+            Err(SqlError::unsupported("functions that change rows are not supported").hint(hint))
+        }
+        _ => Ok(query),
+    }
 }
 
 /// A query is text that ends before its semicolons; a comment behind it ends with its line.
@@ -396,6 +402,16 @@ fn unless_null(body: &str, parameters: &[MacroParameter]) -> String {
     format!("CASE WHEN {} THEN NULL ELSE {body} END", any.join(" OR "))
 }
 
+/// Fails if several functions have a name that is to say which is meant.
+pub fn check_unique(definition: &MacroDefinition, name: &ObjectName) -> Result<()> {
+    if definition.overloads.len() < 2 || !is_function(definition) {
+        return Ok(());
+    }
+    let message = format!("function name \"{}\" is not unique", definition.name);
+    let hint = "Specify the argument list to select the function unambiguously.";
+    Err(SqlError::catalog(message).at(name).hint(hint))
+}
+
 /// DROP FUNCTION of those that are named with the types of their parameters.
 pub fn drop(session: &mut Session, drop: &DropFunction) -> Result<Outcome, Failure> {
     for (name, signature) in &drop.functions {
@@ -419,7 +435,7 @@ fn drop_one(
         let view = writer.read_view()?;
         let at = writer.session().bind(&view, |binder| {
             let Some(signature) = signature else { return Ok(Some(0)) };
-            let wanted = signature.iter().map(|ty| binder.bind_type(ty).map(Some));
+            let wanted = signature.iter().map(|ty| binder.bind_type_or_domain(ty).map(|(ty, _)| Some(ty)));
             let wanted = wanted.collect::<Result<Vec<_>>>()?;
             for (at, overload) in left.overloads.iter().enumerate() {
                 let given = types(binder, overload)?;
@@ -434,10 +450,8 @@ fn drop_one(
             Ok(None)
         })?;
         let Some(at) = at else { continue };
-        if signature.is_none() && left.overloads.len() > 1 && is_function(&left) {
-            let message = format!("function name \"{}\" is not unique", left.name);
-            let hint = "Specify the argument list to select the function unambiguously.";
-            return Err(SqlError::catalog(message).at(name).hint(hint).into());
+        if signature.is_none() {
+            check_unique(&left, name)?;
         }
         left.overloads.remove(at);
         if left.overloads.is_empty() || signature.is_none() {

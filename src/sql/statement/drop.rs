@@ -2,10 +2,10 @@
 
 use sqlparser::ast::ObjectName;
 
-use crate::catalog::{Namespace, ObjectKind};
+use crate::catalog::{Namespace, Object, ObjectKind};
 use crate::sql::ast::Drop;
 use crate::sql::session::{Failure, Outcome, Session};
-use crate::sql::statement::{create_index, object};
+use crate::sql::statement::{create_function, create_index, object};
 
 /// Removes objects or schemas.
 pub fn run(session: &mut Session, drop: &Drop) -> Result<Outcome, Failure> {
@@ -30,6 +30,9 @@ pub fn run(session: &mut Session, drop: &Drop) -> Result<Outcome, Failure> {
                 }
             }
         } else if let Some(found) = object::find(&mut writer, kind, name, drop.if_exists, "drop")? {
+            if let Object::Macro(found) = &found {
+                create_function::check_unique(found, name)?;
+            }
             writer.transaction()?.drop_object(found.id(), drop.cascade).map_err(at)?;
         }
         writer.finish()?;

@@ -106,6 +106,12 @@ fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<O
         Statement::Deallocate { name } => Ok(prepare::deallocate(session, name.as_ref())),
         Statement::Load { name } => setting::load(name),
         Statement::Begin { read_only } => session.begin(*read_only).map(|()| Outcome::Done),
+        Statement::SetTransaction { read_only } => {
+            if *read_only {
+                session.write_no_more();
+            }
+            Ok(Outcome::Done)
+        }
         Statement::Commit => session.commit().map(|()| Outcome::Done),
         Statement::Rollback => session.rollback().map(|()| Outcome::Done),
         Statement::CallMaintain(None) => upkeep::run(session),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::Query;
 
+use crate::catalog::TableDefinition;
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::functions::flatten;
@@ -13,13 +14,48 @@ use crate::sql::bind::{Binder, BoundQuery};
 use crate::sql::error::SqlError;
 use crate::sql::plan::{ColumnIds, LogicalPlan};
 use crate::sql::sequences;
-use crate::sql::session::{Failure, Outcome, PlanCache, ResultRows, Session, TypedValue};
+use crate::sql::session::{DatabaseView, Failure, Outcome, PlanCache, ResultRows, Session, TypedValue};
 use crate::sql::statement::materialized::use_rollups;
 
 /// Runs a query; its rows are made while they are read.
 pub fn run(session: &mut Session, query: &Query) -> Result<Outcome, Failure> {
+    if !query.locks.is_empty() {
+        return run_locking(session, query);
+    }
     let plan = planned(session, query)?;
     start(session, plan)
+}
+
+/// Runs a query whose rows others are not to change before the transaction ends: if they do, it fails when it commits
+/// what it has written. There are no locks, and nobody waits; of the tables that the query reads no row is to change.
+fn run_locking(session: &mut Session, query: &Query) -> Result<Outcome, Failure> {
+    let view = session.read_view();
+    let (plan, mut ids) = session.bind(&view, |binder| {
+        binder.env.uses.may_lock.set(true);
+        plan(binder, query)
+    })?;
+    let mut tables = vec![];
+    tables_of(&plan, &mut tables);
+    for table in tables {
+        let is_its = |database: &&DatabaseView| {
+            database.catalog().table_by_id(table.id).is_some_and(|found| Arc::ptr_eq(found, &table))
+        };
+        if let Some(database) = view.databases().iter().find(is_its) {
+            session.rely_on(database.database(), table.id);
+        }
+    }
+    let plan = session.plan(plan, &mut ids)?;
+    start(session, plan)
+}
+
+fn tables_of(plan: &LogicalPlan, out: &mut Vec<Arc<TableDefinition>>) {
+    let mut left = vec![plan];
+    while let Some(plan) = left.pop() {
+        if let LogicalPlan::TableGet { table, .. } = plan {
+            out.push(Arc::clone(table.definition()));
+        }
+        left.extend(plan.inputs());
+    }
 }
 
 /// The plan of a query.
@@ -31,6 +67,9 @@ pub fn planned(session: &Session, query: &Query) -> Result<Plan, Failure> {
 
 /// Runs a query that may have a plan already.
 pub fn run_planned(session: &mut Session, query: &Query, plans: &PlanCache) -> Result<Outcome, Failure> {
+    if !query.locks.is_empty() {
+        return run_locking(session, query);
+    }
     let view = session.read_view();
     let plan = plans.plan(session, &view, query)?;
     start(session, plan)
@@ -105,4 +144,33 @@ pub fn with_types(binder: &mut Binder<'_>, bound: BoundQuery) -> Result<BoundQue
         .map(|c| if c.ty == LogicalType::Null { LogicalType::Integer } else { c.ty.clone() })
         .collect();
     Ok(binder.cast_columns(bound, &types)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Database;
+
+    #[test]
+    fn what_is_read_for_update_stays_until_the_commit() {
+        let database = Database::open_in_memory().unwrap();
+        let (one, other) = (database.connect(), database.connect());
+        one.execute(
+            "CREATE TABLE stock(n BIGINT); CREATE TABLE orders(n BIGINT); INSERT INTO stock VALUES (1)",
+        )
+        .unwrap();
+        let order = || {
+            one.execute("BEGIN").unwrap();
+            let left = one.query_one::<(i64,)>("SELECT n FROM stock FOR UPDATE", ()).unwrap().0;
+            one.execute(&format!("INSERT INTO orders VALUES ({left})")).unwrap();
+        };
+        order();
+        other.execute("UPDATE stock SET n = 0").unwrap();
+        assert_eq!(one.execute("COMMIT").unwrap_err().sqlstate(), "40001");
+        // Others may change what else they like, and nothing is left of the first.
+        order();
+        other.execute("INSERT INTO orders VALUES (7)").unwrap();
+        one.execute("COMMIT").unwrap();
+        let orders = "SELECT string_agg(n, ' ' ORDER BY n) FROM orders";
+        assert_eq!(one.query_one::<(String,)>(orders, ()).unwrap().0, "0 7");
+    }
 }

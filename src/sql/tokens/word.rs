@@ -64,6 +64,16 @@ impl Rewriter {
                 return end - i + 1;
             }
         }
+        // No table inherits from another.
+        if word.value.eq_ignore_ascii_case("only")
+            && matches!(self.previous(), Some(Token::Word(w)) if matches!(
+                w.keyword,
+                Keyword::FROM | Keyword::JOIN | Keyword::UPDATE | Keyword::TRUNCATE | Keyword::TABLE
+            ))
+            && matches!(next(raw, i), Some(Token::Word(_) | Token::LParen))
+        {
+            return 1;
+        }
         // A bit string, `b'0101'`.
         if word.value.eq_ignore_ascii_case("b")
             && let Some(Token::SingleQuotedString(bits)) = raw.get(i + 1).map(|t| &t.token)
@@ -198,6 +208,21 @@ impl Rewriter {
                 }
             }
             Keyword::OFFSET | Keyword::SET => self.level().clause = Clause::Other,
+            // `FOR NO KEY UPDATE` and `FOR KEY SHARE`: here there are no locks that differ in that.
+            Keyword::FOR
+                if [["no", "key", "update"], ["key", "share", ""]].iter().any(|words| {
+                    let words = words.iter().filter(|word| !word.is_empty()).enumerate();
+                    words.fold(true, |all, (n, word)| all && word_at(raw, i, n) == *word)
+                }) =>
+            {
+                let last = if word_at(raw, i, 0) == "no" { 2 } else { 1 };
+                if let Some(at) = next_index(raw, i, last) {
+                    self.out.push(token.clone());
+                    self.out.push(TokenWithSpan::new(Token::Whitespace(Whitespace::Space), token.span));
+                    self.out.push(raw[at].clone());
+                    return at + 1 - i;
+                }
+            }
             Keyword::FOR if self.level().square => self.level().comprehension = true,
             Keyword::INSERT if first => self.level().insert = true,
             Keyword::GLOB if self.is_behind_operand() && is_operand(next(raw, i)) => {

@@ -4,10 +4,12 @@
 //! timestamps of other units are converted first.
 
 mod bucket;
+mod clock;
 mod difference;
 mod format;
 mod from_char;
 pub use format::TimePattern;
+mod justify;
 mod make;
 mod named_day;
 mod overlaps;
@@ -27,7 +29,9 @@ pub(super) fn register(r: &mut Registry) {
     trunc::register(r);
     difference::register(r);
     bucket::register(r);
+    clock::register(r);
     make::register(r);
+    justify::register(r);
     format::register(r);
     strptime::register(r);
     to_char::register(r);

@@ -45,6 +45,8 @@ const FLEETING: &[&str] = &[
     "localtime",
     "localtimestamp",
     "transaction_timestamp",
+    "statement_timestamp",
+    "clock_timestamp",
     "age",
     "random",
     "setseed",
