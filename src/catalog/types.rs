@@ -20,7 +20,7 @@ use crate::column::types::{DECIMAL_MAX_WIDTH, LogicalType, TimeUnit, UNION_MEMBE
 pub const TYPE_DEPTH_MAX: usize = 64;
 
 /// The tags of types without parameters. Numbers are for ever.
-const PLAIN: [(u8, LogicalType); 26] = [
+const PLAIN: [(u8, LogicalType); 27] = [
     (1, LogicalType::Null),
     (2, LogicalType::Boolean),
     (3, LogicalType::TinyInt),
@@ -47,6 +47,7 @@ const PLAIN: [(u8, LogicalType); 26] = [
     (27, LogicalType::Bit),
     (28, LogicalType::TimeNs),
     (29, LogicalType::BigNum),
+    (30, LogicalType::Variant),
 ];
 
 const DECIMAL: u8 = 15;

@@ -89,6 +89,7 @@ pub(crate) fn scalar_types() -> Vec<LogicalType> {
         T::TimeTz,
         T::TimeNs,
         T::BigNum,
+        T::Variant,
         T::Interval,
         T::Enum(["a", "b", "c"].map(Box::from).to_vec().into()),
     ]
@@ -289,8 +290,12 @@ fn value(ty: &LogicalType, n: i128, pattern: Pattern) -> Scalar {
             _ => Scalar::Float(n as f64 * 0.25),
         },
         T::Varchar | T::Json => Scalar::text(text(n)),
-        T::Blob | T::Bit | T::BigNum if pattern == Pattern::Extremes => Scalar::bytes([0xFF; 40]),
-        T::Blob | T::Bit | T::BigNum => Scalar::bytes(&n.to_be_bytes()[..n.rem_euclid(17) as usize]),
+        T::Blob | T::Bit | T::BigNum | T::Variant if pattern == Pattern::Extremes => {
+            Scalar::bytes([0xFF; 40])
+        }
+        T::Blob | T::Bit | T::BigNum | T::Variant => {
+            Scalar::bytes(&n.to_be_bytes()[..n.rem_euclid(17) as usize])
+        }
         T::Uuid | T::UHugeInt => Scalar::bytes(n.to_be_bytes()),
         T::Interval => Scalar::Interval {
             months: n as i32 % 100,

@@ -70,7 +70,7 @@ impl Physical {
                 int(if *width <= crate::column::types::DECIMAL64_MAX_WIDTH { 8 } else { 16 }, true)
             }
             T::Varchar | T::Json => Some(Self::Bytes { text: true }),
-            T::Blob | T::Bit | T::BigNum => Some(Self::Bytes { text: false }),
+            T::Blob | T::Bit | T::BigNum | T::Variant => Some(Self::Bytes { text: false }),
             T::Uuid | T::UHugeInt => Some(Self::Uuid),
             T::Interval => Some(Self::Interval),
             T::List(_) => Some(Self::Nested(Nesting::List)),
@@ -142,5 +142,6 @@ pub(crate) fn type_tag(ty: &LogicalType) -> (u8, u16) {
         T::Union(_) => (31, 0),
         T::TimeNs => (32, 0),
         T::BigNum => (33, 0),
+        T::Variant => (34, 0),
     }
 }

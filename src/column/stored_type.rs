@@ -84,6 +84,7 @@ fn nested(bytes: &[u8], depth: usize) -> Decoded<LogicalType> {
         31 => T::Union(fields(1)?),
         32 => T::TimeNs,
         33 => T::BigNum,
+        34 => T::Variant,
         _ => return Err(Damage::new("an unknown type")),
     })
 }

@@ -42,6 +42,9 @@ pub enum LogicalType {
     UHugeInt,
     /// Integer of any size. In memory bytes that sort as numbers do: `docs/FORMAT.md`, integers of any size.
     BigNum,
+    /// A value of any type, with its type. In memory bytes: `docs/FORMAT.md`, values of any type. They do not sort as the
+    /// values do, and equal values may have different ones.
+    Variant,
     /// 32-bit IEEE 754.
     Float,
     /// 64-bit IEEE 754.
@@ -150,7 +153,7 @@ impl LogicalType {
             }
             Self::Decimal { width, scale } => DataType::Decimal128(*width, *scale as i8),
             Self::Varchar | Self::Json => DataType::Utf8View,
-            Self::Blob | Self::Bit | Self::BigNum => DataType::BinaryView,
+            Self::Blob | Self::Bit | Self::BigNum | Self::Variant => DataType::BinaryView,
             Self::Uuid | Self::UHugeInt => DataType::FixedSizeBinary(16),
             Self::Date => DataType::Date32,
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
@@ -314,6 +317,7 @@ impl fmt::Display for LogicalType {
             Self::UBigInt => f.write_str("UBIGINT"),
             Self::UHugeInt => f.write_str("UHUGEINT"),
             Self::BigNum => f.write_str("BIGNUM"),
+            Self::Variant => f.write_str("VARIANT"),
             Self::Float => f.write_str("FLOAT"),
             Self::Double => f.write_str("DOUBLE"),
             Self::Decimal { width, scale } => write!(f, "DECIMAL({width},{scale})"),

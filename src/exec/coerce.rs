@@ -9,6 +9,9 @@ use arrow_schema::TimeUnit;
 /// The cost of making JSON of an argument that is neither JSON nor text.
 const JSON_COST: u32 = 300;
 
+/// The cost of making a text of a VARIANT.
+const VARIANT_TEXT_COST: u32 = 100;
+
 /// How little a type is wanted as the target of an implicit conversion.
 fn target_cost(ty: &LogicalType) -> u32 {
     match ty {
@@ -36,6 +39,10 @@ pub fn implicit_cast_cost(from: &LogicalType, to: &LogicalType) -> Option<u32> {
     }
     let allowed = match (from, to) {
         (T::Null, _) => true,
+        // A VARIANT goes wherever its value may, best as a text, which any value is. Nothing becomes one but where types
+        // are mixed.
+        (T::Variant, T::Varchar) => return Some(VARIANT_TEXT_COST),
+        (T::Variant, _) => true,
         (a, b) if a.is_integer() && b.is_integer() => {
             let (a, b) = (a.integer_range()?, b.integer_range()?);
             b.0 <= a.0 && a.1 <= b.1
@@ -194,6 +201,9 @@ pub fn common_type(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
     }
     Some(match (a, b) {
         (T::Null, other) | (other, T::Null) => other.clone(),
+        // JSON is a text that a VARIANT can always be written as.
+        (T::Variant, T::Json) | (T::Json, T::Variant) => T::Json,
+        (T::Variant, _) | (_, T::Variant) => T::Variant,
         (x, y) if x.is_integer() && y.is_integer() => common_integer(x, y)?,
         (T::Json, x) | (x, T::Json) if *x != T::Varchar => T::Json,
         (T::Boolean, x) | (x, T::Boolean) if x.is_integer() || *x == T::UHugeInt => x.clone(),
@@ -330,6 +340,8 @@ pub fn comparison_type(a: &ArgInfo, b: &ArgInfo) -> Option<LogicalType> {
         }
     }
     match (&a.ty, &b.ty) {
+        (T::Variant, T::Json) | (T::Json, T::Variant) => Some(T::Json),
+        (T::Variant, _) | (_, T::Variant) => Some(T::Variant),
         (T::Varchar, T::Json | T::Enum(_)) | (T::Json | T::Enum(_), T::Varchar) => Some(T::Varchar),
         (T::Json, other) | (other, T::Json) if other.is_nested() => Some(T::Json),
         (T::Json, other) | (other, T::Json) => Some(other.clone()),
@@ -371,6 +383,7 @@ fn have_order(a: &LogicalType, b: &LogicalType) -> bool {
     match (a, b) {
         (a, b) if a == b => true,
         (T::Null, _) | (_, T::Null) => true,
+        (T::Variant, _) | (_, T::Variant) => true,
         (T::Varchar, other) | (other, T::Varchar) => matches!(other, T::Json | T::Enum(_)),
         (T::Json, _) | (_, T::Json) => true,
         (T::Bit, _) | (_, T::Bit) => false,

@@ -62,6 +62,8 @@ pub(crate) fn conform(array: &ArrayRef, ty: &LogicalType) -> Result<ArrayRef> {
             let field = Arc::new(ArrowField::new("item", item.arrow(), true));
             Arc::new(FixedSizeListArray::try_new(field, *n, values, list.nulls().cloned())?)
         }
+        #[cfg(feature = "parquet")]
+        (DataType::Struct(_), LogicalType::Variant) => crate::io::parquet::variant::decode(array)?,
         (DataType::Struct(_), LogicalType::Struct(types)) => {
             let source = array.as_struct();
             let columns = source

@@ -75,6 +75,7 @@ fn parse_depth(name: &str, depth: usize) -> Option<LogicalType> {
         "BIGNUM" | "VARINT" => T::BigNum,
         "BIT" | "BITSTRING" => T::Bit,
         "TIME_NS" => T::TimeNs,
+        "VARIANT" => T::Variant,
         "TIMETZ" | "TIME WITH TIME ZONE" => T::TimeTz,
         "REAL" | "FLOAT" | "FLOAT4" => T::Float,
         "DOUBLE" | "FLOAT8" | "DOUBLE PRECISION" => T::Double,

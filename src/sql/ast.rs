@@ -120,6 +120,18 @@ pub enum Statement {
         /// Its arguments.
         args: Vec<Expr>,
     },
+    /// CALL of what turns something on or off, or sets it.
+    CallSetting {
+        /// Its name.
+        name: Ident,
+        /// Its arguments, of which some may be named.
+        args: Vec<(Option<Ident>, Expr)>,
+    },
+    /// UPDATE EXTENSIONS.
+    UpdateExtensions {
+        /// Those that are named.
+        names: Vec<Ident>,
+    },
     /// PREPARE.
     Prepare(Prepare),
     /// EXECUTE.

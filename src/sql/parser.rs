@@ -137,6 +137,9 @@ fn statement(parser: &mut Parser) -> Result<Statement> {
     if with_changes::is_ahead(parser) {
         return Ok(Statement::WithChanges(Box::new(with_changes::parse(parser)?)));
     }
+    if session::is_update_of_extensions(parser) {
+        return Ok(session::update_extensions(parser)?);
+    }
     if modify::is_ahead(parser) {
         return Ok(Statement::Modify(Box::new(modify::modify(parser)?)));
     }

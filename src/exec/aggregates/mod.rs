@@ -20,6 +20,7 @@ mod regression;
 mod sum;
 mod t_digest;
 mod values;
+mod variants;
 
 use std::any::Any;
 use std::fmt;

@@ -103,6 +103,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     super::gather::register(&mut r);
     super::lttb::register(&mut r);
     super::collected::register(&mut r);
+    super::variants::register(&mut r);
     super::quantile::register(&mut r);
     super::distinct::register(&mut r);
     super::ema::register(&mut r);

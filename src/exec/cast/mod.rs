@@ -17,6 +17,7 @@ pub mod text;
 pub(crate) mod time_text;
 pub(crate) mod uhuge;
 pub(crate) mod unions;
+pub(crate) mod variant;
 
 use std::sync::Arc;
 
@@ -67,6 +68,8 @@ pub fn can_cast(from: &LogicalType, to: &LogicalType) -> bool {
     }
     let number = |t: &T| t.is_numeric() || matches!(t, T::Boolean | T::UHugeInt);
     match (from, to) {
+        (T::Variant, T::Enum(_) | T::Union(_)) => false,
+        (T::Variant, _) | (_, T::Variant) => true,
         (T::Null | T::Varchar | T::Json | T::Enum(_), _) | (_, T::Varchar | T::Json) => true,
         (a, b) if number(a) && number(b) => true,
         // Not decimals: DuckDB has no such casts.
@@ -110,10 +113,12 @@ pub fn cast_in(array: &ArrayRef, from: &LogicalType, to: &LogicalType, mode: Mod
     }
     match (from, to) {
         (T::Null, _) | (_, T::Null) => Ok(new_null_array(&to.arrow(), array.len())),
+        (T::Variant, _) if can_cast(from, to) => variant::from_variant(array, to, mode),
+        (_, T::Variant) => variant::to_variant(array, from),
         (T::Json, T::Varchar) => Ok(array.clone()),
         (T::Varchar, T::Json) => json_from_text(array, mode),
         (T::Json, _) => json::cast(array, to, mode),
-        (_, T::Union(members)) => unions::cast(array, from, to, members, mode),
+        (_, T::Union(members)) if *from != T::Variant => unions::cast(array, from, to, members, mode),
         (T::Varchar, _) => from_text(array, to, mode),
         (T::Enum(names), T::Varchar) => enum_to_text(array, names),
         (T::Enum(_), T::Json) => to_json(array, from, mode),
@@ -352,6 +357,7 @@ fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> Result<Array
         }),
         T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..) => nested::from_text(array, to, mode),
         T::Union(members) => unions::cast(array, &T::Varchar, to, members, mode),
+        T::Variant => variant::to_variant(array, &T::Varchar),
         T::Null | T::Varchar | T::Json => Ok(array.clone()),
     }
 }

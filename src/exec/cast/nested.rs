@@ -297,7 +297,7 @@ pub(super) fn from_text(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -> R
 
 /// A map array of entries that were cut out of text. A map with a key that is twice, or that could not be converted, is
 /// an error or NULL.
-fn map_of_parts(
+pub(super) fn map_of_parts(
     to: &LogicalType,
     offsets: &OffsetBuffer<i32>,
     keys: ArrayRef,

@@ -18,6 +18,7 @@ use crate::exec::cast::number_text::{
 use crate::exec::cast::time_text::{
     write_date, write_instant, write_interval, write_time, write_time_ns, write_time_tz, write_timestamp,
 };
+use crate::exec::cast::variant;
 use crate::exec::error::{ExecError, Result};
 use crate::exec::json;
 use crate::exec::zone::{Clock, Zone};
@@ -67,6 +68,7 @@ enum Kind<'a> {
     UHuge(&'a FixedSizeBinaryArray),
     Bit(&'a BinaryViewArray),
     BigNum(&'a BinaryViewArray),
+    Variant(&'a BinaryViewArray, Clock<'a>),
     Interval(&'a PrimitiveArray<IntervalMonthDayNanoType>),
     Enum(&'a [u32], &'a [Box<str>]),
     Dictionary(&'a PrimitiveArray<UInt32Type>, Box<Writer<'a>>),
@@ -142,6 +144,7 @@ impl<'a> Writer<'a> {
             T::UHugeInt => Kind::UHuge(array.as_fixed_size_binary_opt().ok_or_else(wrong)?),
             T::Bit => Kind::Bit(array.as_binary_view_opt().ok_or_else(wrong)?),
             T::BigNum => Kind::BigNum(array.as_binary_view_opt().ok_or_else(wrong)?),
+            T::Variant => Kind::Variant(array.as_binary_view_opt().ok_or_else(wrong)?, zone.clock()),
             T::Interval => Kind::Interval(array.as_primitive_opt().ok_or_else(wrong)?),
             T::Enum(names) => Kind::Enum(values!(UInt32Type), names),
             T::List(item) => {
@@ -228,6 +231,10 @@ impl<'a> Writer<'a> {
             Kind::BigNum(v) => {
                 let _ = write!(out, "{}", BigNum::decode(v.value(row)));
             }
+            Kind::Variant(v, clock) => {
+                // Bytes that are no value, which only a damaged file has, are some text.
+                let _damaged = variant::write_text(v.value(row), clock, out);
+            }
             Kind::Interval(v) => write_interval(v.value(row), out),
             Kind::Enum(v, names) => {
                 out.push_str(names.get(v[row] as usize).map_or("", |n| n));
@@ -309,6 +316,7 @@ impl<'a> Writer<'a> {
                 | Kind::I128(_)
                 | Kind::UHuge(_)
                 | Kind::BigNum(_)
+                | Kind::Variant(..)
                 | Kind::U8(_)
                 | Kind::U16(_)
                 | Kind::U32(_)
@@ -318,7 +326,6 @@ impl<'a> Writer<'a> {
                 | Kind::Decimal64(..)
                 | Kind::Decimal128(..)
                 | Kind::Uuid(_)
-                | Kind::Date(_)
                 | Kind::List(..)
                 | Kind::Array(..)
                 | Kind::Struct(_)
@@ -363,6 +370,9 @@ impl<'a> Writer<'a> {
             | Kind::U32(_)
             | Kind::U64(_) => self.write(row, out),
             Kind::Json(v) => json::compact(v.value(row), out),
+            Kind::Variant(v, clock) => {
+                let _damaged = variant::write_json(v.value(row), clock, out);
+            }
             Kind::F32(v) if any_number || v[row].is_finite() => json::write_number(v[row].into(), out),
             Kind::F64(v) if any_number || v[row].is_finite() => json::write_number(v[row], out),
             Kind::F32(_) | Kind::F64(_) => out.push_str("null"),
@@ -438,7 +448,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Whether a text inside a nested value could be misread without quotes.
-fn needs_quotes(s: &str) -> bool {
+pub(super) fn needs_quotes(s: &str) -> bool {
     s.is_empty()
         || s.eq_ignore_ascii_case("null")
         || s.starts_with(|c: char| c.is_ascii_whitespace())
@@ -448,7 +458,7 @@ fn needs_quotes(s: &str) -> bool {
         })
 }
 
-fn escape(s: &str, out: &mut String) {
+pub(super) fn escape(s: &str, out: &mut String) {
     for c in s.chars() {
         if matches!(c, '\'' | '\\') {
             out.push('\\');

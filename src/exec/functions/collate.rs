@@ -1,9 +1,10 @@
-//! Texts that compare by a collation: `'a' COLLATE NOCASE`.
+//! Values that compare by keys that are made of them: texts with a collation, as `'a' COLLATE NOCASE`, and VARIANTs.
 
 use std::sync::Arc;
 
-use super::{ArgInfo, BindError, ScalarFunction, registry};
+use super::{ArgInfo, BindError, BoundScalar, ScalarFunction, registry};
 use crate::column::types::LogicalType;
+use crate::exec::cast::variant;
 use crate::exec::eval::repeat;
 use crate::exec::expr::Expr;
 
@@ -33,11 +34,35 @@ pub fn collation(value: &Expr) -> Option<(&Expr, &Expr)> {
     }
 }
 
-/// What a text compares by: itself, unless it has a collation.
+/// What a value compares by: itself, unless it is a text with a collation, or is or has VARIANTs.
 pub fn comparison_key(value: Expr) -> Expr {
     match collation(&value) {
         Some((text, key)) => apply(key, text),
-        None => value,
+        None => variant_key(value),
+    }
+}
+
+/// Whether values of a type compare by keys that are made of them, whatever collations say.
+pub fn has_variant(ty: &LogicalType) -> bool {
+    variant::is_within(ty)
+}
+
+/// The value with keys in the place of VARIANTs.
+pub fn variant_key(value: Expr) -> Expr {
+    let ty = value.ty();
+    if !has_variant(&ty) {
+        return value;
+    }
+    let bound = registry::bind("variant_comparator", &[ArgInfo::of(ty)]);
+    let bound: BoundScalar = bound.expect("there are keys of whatever has VARIANTs");
+    Expr::Call { function: bound.function, args: vec![value], ty: bound.return_type }
+}
+
+/// A value that does not compare by itself, without its collation, and what it compares by.
+pub fn compared_by_key(value: &Expr) -> Option<(Expr, Expr)> {
+    match collation(value) {
+        Some((text, key)) => Some((text.clone(), apply(key, text))),
+        None => has_variant(&value.ty()).then(|| (value.clone(), variant_key(value.clone()))),
     }
 }
 

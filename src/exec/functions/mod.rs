@@ -33,6 +33,7 @@ mod structs;
 mod system;
 mod uhuge;
 mod unions;
+mod variant;
 
 use std::fmt;
 
@@ -42,7 +43,10 @@ pub use crate::exec::eval::flatten;
 use arithmetic::by_zero;
 pub(crate) use arithmetic::{Checked, with_integer};
 pub use attempt::attempt_function;
-pub use collate::{apply, collated, collation, collation_key, collation_name, comparison_key};
+pub use collate::{
+    apply, collated, collation, collation_key, collation_name, compared_by_key, comparison_key, has_variant,
+    variant_key,
+};
 pub use date::TimePattern;
 pub(crate) use identifier::random_uuid;
 pub(crate) use kernel::list_end;

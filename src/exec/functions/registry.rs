@@ -196,6 +196,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         ("Bit strings", super::bits::register),
         ("Numbers", super::uhuge::register),
         ("Numbers", super::bignum::register),
+        ("Variants", super::variant::register),
     ];
     let mut r = Registry { defs: vec![], names: HashMap::new(), subject: "" };
     for (subject, register) in SUBJECTS {

@@ -9,6 +9,7 @@ use super::registry::{Registry, Resolution, def};
 use super::{ArgInfo, ScalarKernel};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
+use crate::exec::cast::variant::{comparable, comparable_type};
 use crate::exec::eval::{flatten, repeat};
 use crate::exec::expr::{Expr, SortKey};
 use crate::exec::functions::room::Room;
@@ -34,7 +35,7 @@ fn key(ty: &LogicalType, order: &ArgInfo) -> Result<SortKey, String> {
         ["NULLS", "LAST"] => false,
         _ => return Err("create_sort_key modifier must end with either NULLS FIRST or NULLS LAST".into()),
     };
-    Ok(SortKey { expr: Expr::literal(Scalar::Null, ty.clone()), descending, nulls_first })
+    Ok(SortKey { expr: Expr::literal(Scalar::Null, comparable_type(ty)), descending, nulls_first })
 }
 
 fn choose(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
@@ -49,14 +50,15 @@ fn choose(args: &[ArgInfo]) -> Option<Result<Resolution, String>> {
         Ok(keys) => keys,
         Err(message) => return Some(Err(message)),
     };
+    let types: Vec<LogicalType> = args.iter().step_by(2).map(|a| a.ty.clone()).collect();
     let kernel: ScalarKernel = Box::new(move |args, _, rows, context| {
-        let full = |column: &ArrayRef| {
-            let column = flatten(column)?;
+        let mut room = Room::new(context);
+        let full = |(column, ty): (&ArrayRef, &LogicalType)| {
+            let column = comparable(&flatten(column)?, ty, &mut |bytes| room.take(bytes))?;
             if column.len() == rows { Ok(column) } else { repeat(&column, rows, context) }
         };
-        let columns = args.iter().step_by(2).map(full).collect::<Result<Vec<_>, _>>()?;
+        let columns = args.iter().step_by(2).zip(&types).map(full).collect::<Result<Vec<_>, _>>()?;
         let encoded = KeyEncoder::new(&keys)?.encode(&columns)?;
-        let mut room = Room::new(context);
         let mut out = BinaryViewBuilder::with_capacity(rows);
         for row in &encoded {
             room.take(row.as_ref().len())?;

@@ -62,6 +62,7 @@ fn known_elsewhere(ty: &LogicalType) -> LogicalType {
     use LogicalType as T;
     match ty {
         T::Enum(_) | T::Bit | T::UHugeInt | T::BigNum | T::TimeTz | T::Union(_) => T::Varchar,
+        T::Variant => T::Json,
         T::List(item) => T::List(Box::new(known_elsewhere(item))),
         T::Array(item, n) => T::Array(Box::new(known_elsewhere(item)), *n),
         T::Struct(fields) => {

@@ -24,6 +24,7 @@ mod reader;
 mod tests;
 mod thrift;
 mod types;
+pub(crate) mod variant;
 mod write;
 
 pub(crate) use listing::{FUNCTIONS as LISTINGS, source as listing};

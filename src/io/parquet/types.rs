@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, FieldRef, Schema as ArrowSchema, TimeUnit};
+use arrow_schema::{DataType, FieldRef, Fields, Schema as ArrowSchema, TimeUnit};
 use parquet::basic::{ConvertedType, LogicalType as Annotation, Type as Physical};
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, Type};
 
@@ -21,7 +21,8 @@ pub(super) struct Mapping {
 
 /// Maps the columns of a schema that the crate inferred. `text` reads bytes without annotation as text.
 pub(super) fn map(inferred: &ArrowSchema, descriptor: &SchemaDescriptor, text: bool) -> Result<Mapping> {
-    let mut leaves = descriptor.columns().iter();
+    let variants = variants_of(descriptor.root_schema());
+    let mut leaves = Leaves { rest: descriptor.columns().iter(), variants: &variants };
     let mut fields = vec![];
     let mut decoded = vec![];
     for field in inferred.fields() {
@@ -34,7 +35,45 @@ pub(super) fn map(inferred: &ArrowSchema, descriptor: &SchemaDescriptor, text: b
 }
 
 /// The columns without parts, in order.
-type Leaves<'a> = std::slice::Iter<'a, ColumnDescPtr>;
+struct Leaves<'a> {
+    rest: std::slice::Iter<'a, ColumnDescPtr>,
+    /// The paths of groups that are VARIANTs.
+    variants: &'a [Vec<String>],
+}
+
+impl<'a> Leaves<'a> {
+    fn next(&mut self) -> Option<&'a ColumnDescPtr> {
+        self.rest.next()
+    }
+
+    /// Whether the group of these fields, whose first column comes next, is a VARIANT.
+    fn are_of_variant(&self, fields: &Fields) -> bool {
+        let (Some(leaf), Some(first)) = (self.rest.as_slice().first(), fields.first()) else { return false };
+        let path = leaf.path().parts();
+        // Groups around it begin with the same column, but their first fields are others.
+        self.variants.iter().any(|of| path.starts_with(of) && path.get(of.len()) == Some(first.name()))
+    }
+}
+
+/// The paths of the groups that are VARIANTs.
+fn variants_of(schema: &Type) -> Vec<Vec<String>> {
+    fn collect(ty: &Type, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+        if !ty.is_group() {
+            return;
+        }
+        for field in ty.get_fields() {
+            path.push(field.name().to_owned());
+            if matches!(field.get_basic_info().logical_type_ref(), Some(Annotation::Variant(_))) {
+                found.push(path.clone());
+            }
+            collect(field, path, found);
+            path.pop();
+        }
+    }
+    let mut found = vec![];
+    collect(schema, &mut vec![], &mut found);
+    found
+}
 
 /// The layout to decode into, and the type that it means.
 fn map_type(
@@ -48,6 +87,7 @@ fn map_type(
             return Ok((DataType::List(item), LogicalType::List(Box::new(ty))));
         }
         DataType::Struct(fields) => {
+            let is_variant = leaves.are_of_variant(fields);
             let mut layouts = vec![];
             let mut types = vec![];
             for field in fields {
@@ -55,7 +95,8 @@ fn map_type(
                 types.push((field.name().as_str().into(), ty));
                 layouts.push(layout);
             }
-            return Ok((DataType::Struct(layouts.into()), LogicalType::Struct(types.into())));
+            let ty = if is_variant { LogicalType::Variant } else { LogicalType::Struct(types.into()) };
+            return Ok((DataType::Struct(layouts.into()), ty));
         }
         DataType::Map(entries, sorted) => {
             let DataType::Struct(pair) = entries.data_type() else {

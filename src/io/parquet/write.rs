@@ -36,6 +36,7 @@ use crate::io::files::Compression;
 use crate::io::options::Options;
 use crate::io::output::Output;
 use crate::io::parquet::field_ids::numbered;
+use crate::io::parquet::variant;
 use crate::io::partition::ROW_GROUP_ROWS;
 
 /// Bytes of early pieces that may wait.
@@ -409,6 +410,7 @@ fn stored_layout(ty: &LogicalType) -> DataType {
     match ty {
         LogicalType::Null => DataType::Int32,
         LogicalType::Enum(_) | LogicalType::Bit | LogicalType::BigNum => DataType::Utf8View,
+        LogicalType::Variant => variant::layout(),
         LogicalType::Union(_) => stored_layout(&union_as_struct(ty)),
         LogicalType::Interval => DataType::FixedSizeBinary(12),
         LogicalType::Timestamp(ArrowUnit::Second) => DataType::Timestamp(ArrowUnit::Millisecond, None),
@@ -442,6 +444,7 @@ fn store(array: &ArrayRef, ty: &LogicalType) -> Result<ArrayRef> {
         LogicalType::Enum(_) | LogicalType::Bit | LogicalType::BigNum => {
             cast(array, ty, &LogicalType::Varchar, false)?
         }
+        LogicalType::Variant => variant::encode(array)?,
         LogicalType::Union(_) => store(array, &union_as_struct(ty))?,
         LogicalType::HugeInt => {
             // The layout is that of a decimal of 38 digits, but the type holds some more.
@@ -578,6 +581,18 @@ fn parquet_type(name: &str, ty: &LogicalType, repetition: Repetition) -> Result<
                 .with_repetition(repetition)
                 .with_logical_type(Some(Annotation::List))
                 .with_fields(vec![Arc::new(list)])
+                .build()
+                .map(Arc::new);
+        }
+        T::Variant => {
+            let part = |name: &str| {
+                let part = Type::primitive_type_builder(name, Physical::BYTE_ARRAY);
+                part.with_repetition(Repetition::REQUIRED).build().map(Arc::new)
+            };
+            return Type::group_type_builder(name)
+                .with_repetition(repetition)
+                .with_logical_type(Some(Annotation::variant(Some(1))))
+                .with_fields(vec![part(variant::METADATA)?, part(variant::VALUE)?])
                 .build()
                 .map(Arc::new);
         }

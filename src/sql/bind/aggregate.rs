@@ -14,7 +14,7 @@ use crate::column::types::LogicalType;
 use crate::exec::aggregates::{AggregateFunction, bind_aggregate};
 use crate::exec::expr::{AggregateCall, Expr, SortKey};
 use crate::exec::functions::BindError;
-use crate::exec::functions::{apply, collation, comparison_key};
+use crate::exec::functions::{compared_by_key, comparison_key};
 use crate::exec::window::{Frame, WindowCall, WindowFunction};
 use crate::sql::bind::every::Bucket;
 use crate::sql::bind::expr::ExprContext;
@@ -159,7 +159,7 @@ impl Binder<'_> {
             _ => self.aggregate_over_rows(name, function, args, &mut inner)?,
         };
         if let (Aggregates::Collected(collector), true) = (&mut cx.aggregates, call.distinct) {
-            self.one_of_equal_texts(&mut call, &mut collector.windows)?;
+            self.one_of_equals(&mut call, &mut collector.windows)?;
         }
         let subqueries = std::mem::take(&mut inner.subqueries);
         if let Some(scope) = scope_around(call.exprs(), cx) {
@@ -239,22 +239,22 @@ impl Binder<'_> {
         Ok(expr)
     }
 
-    /// Of texts that are equal by their collation, DISTINCT takes the first of the group.
-    fn one_of_equal_texts(&mut self, call: &mut AggregateCall, windows: &mut WindowCollector) -> Result<()> {
+    /// Of values that are equal by what they compare by, DISTINCT takes the first of the group.
+    fn one_of_equals(&mut self, call: &mut AggregateCall, windows: &mut WindowCollector) -> Result<()> {
         for arg in &mut call.args {
-            let Some((text, key)) = collation(arg) else { continue };
-            let (text, key) = (text.clone(), key.clone());
+            let Some((value, key)) = compared_by_key(arg) else { continue };
+            let ty = value.ty();
             let first = WindowCall {
                 function: WindowFunction::First,
-                args: vec![text.clone()],
+                args: vec![value],
                 distinct: false,
                 filter: None,
                 order_by: vec![],
                 ignore_nulls: false,
                 frame: Frame::partition(),
-                ty: LogicalType::Varchar,
+                ty,
             };
-            let over = Over { partition_by: vec![apply(&key, &text)], per_series: true, order_by: vec![] };
+            let over = Over { partition_by: vec![key], per_series: true, order_by: vec![] };
             *arg = windows.add(&mut self.ids, "first", over, first).expr();
         }
         Ok(())
@@ -349,10 +349,10 @@ impl Binder<'_> {
                 name = "quantile_cont";
                 bound = self.percentile_args(bound, args)?;
             }
-            // The text whose key is least or greatest.
-            "min" | "max" if bound.len() == 1 && collation(&bound[0]).is_some() => {
-                let text = bound.remove(0);
-                bound = vec![text.clone(), comparison_key(text)];
+            // The value whose key is least or greatest.
+            "min" | "max" if matches!(bound.len(), 1 | 2) && compared_by_key(&bound[0]).is_some() => {
+                let key = comparison_key(bound[0].clone());
+                bound.insert(1, key);
                 name = if name == "min" { "arg_min" } else { "arg_max" };
             }
             _ if PICKS.contains(&name) && bound.len() > 1 => {

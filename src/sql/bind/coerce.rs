@@ -4,7 +4,7 @@ use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::coerce::{common_type, comparison_type, ordering_type, union_type};
 use crate::exec::expr::{CompareOp, Expr};
-use crate::exec::functions::{ArgInfo, apply, collation};
+use crate::exec::functions::{ArgInfo, apply, collation, variant_key};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::parameter;
 
@@ -140,7 +140,7 @@ pub fn compare(op: CompareOp, left: Expr, right: Expr) -> Result<Expr> {
     })?;
     // Two bare NULLs are compared as anything.
     let ty = if ty == LogicalType::Null { LogicalType::Integer } else { ty };
-    let (left, right) = (cast(left, &ty), cast(right, &ty));
+    let (left, right) = (variant_key(cast(left, &ty)), variant_key(cast(right, &ty)));
     Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right) })
 }
 

@@ -6,7 +6,7 @@ use crate::catalog::TableDefinition;
 use crate::column::types::LogicalType;
 use crate::exec::expr::Expr;
 use crate::exec::functions::{
-    LambdaKind, apply, collated, collation, collation_key, comparison_key, lambda_function,
+    LambdaKind, apply, collated, collation, collation_key, comparison_key, lambda_function, variant_key,
 };
 use crate::sql::bind::{Binder, coerce};
 use crate::sql::error::{Result, SqlError};
@@ -39,7 +39,7 @@ const SEARCHES: &[&str] = &[
 ];
 
 /// Functions that look for a value in a list.
-const LIST_SEARCHES: &[&str] = &[
+pub(super) const LIST_SEARCHES: &[&str] = &[
     "array_contains",
     "array_has",
     "array_indexof",
@@ -143,7 +143,7 @@ impl Binder<'_> {
                 let plain = |e: &Expr| collation(e).map_or_else(|| e.clone(), |(text, _)| text.clone());
                 (apply(key, &plain(&left)), apply(key, &plain(&right)))
             }
-            _ => (left, right),
+            _ => (variant_key(left), variant_key(right)),
         }
     }
 

@@ -229,6 +229,7 @@ impl Binder<'_> {
                 LogicalType::Union(_) => "union_extract",
                 LogicalType::Map(..) => "map_extract_value",
                 LogicalType::Json => "json_extract",
+                LogicalType::Variant => "variant_extract",
                 _ => return Err(cannot_extract(name)),
             };
             expr = self.call(function, vec![expr, key]).map_err(|e| e.at_span(name.span))?;

@@ -319,9 +319,13 @@ impl Binder<'_> {
                         LogicalType::Struct(_) => "struct_extract",
                         LogicalType::Map(..) => "map_extract_value",
                         LogicalType::Json => "json_extract",
+                        LogicalType::Variant => "variant_extract",
                         _ => "array_extract",
                     };
                     self.call(name, vec![bound, index])?
+                }
+                AccessExpr::Subscript(Subscript::Slice { .. }) if bound.ty() == LogicalType::Variant => {
+                    return Err(SqlError::binder("ARRAY_SLICE can only operate on LISTs and VARCHARs"));
                 }
                 AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
                     // An empty list stands for a bound that is left out.
@@ -446,7 +450,8 @@ pub(super) fn collate(value: Expr, name: &ast::ObjectName) -> Result<Expr> {
 
 /// Whether values of a type have parts with names.
 pub(super) fn has_fields(ty: &LogicalType) -> bool {
-    matches!(ty, LogicalType::Struct(_) | LogicalType::Union(_) | LogicalType::Map(..) | LogicalType::Json)
+    use LogicalType as T;
+    matches!(ty, T::Struct(_) | T::Union(_) | T::Map(..) | T::Json | T::Variant)
 }
 
 pub(super) fn cannot_extract(field: &Ident) -> SqlError {

@@ -372,6 +372,9 @@ impl Binder<'_> {
 
     /// Calls a function with bound arguments.
     pub fn call(&mut self, name: &str, mut args: Vec<Expr>) -> Result<Expr> {
+        if let Some(made) = self.compare_variants(name, &mut args)? {
+            return Ok(made);
+        }
         let key = collate_arguments(name, &mut args);
         // What these return depends on the value of the number: how many digits a decimal has, which field it is.
         if let ("round" | "trunc" | "round_even" | "roundbankers" | "struct_extract_at", [value, number]) =

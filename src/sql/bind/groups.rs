@@ -1,7 +1,7 @@
 //! The groups of a SELECT: their keys, as columns that stand above them for what they are made of.
 
 use crate::exec::expr::{AggregateCall, Expr};
-use crate::exec::functions::{collation, comparison_key};
+use crate::exec::functions::{collation, compared_by_key};
 use crate::sql::bind::aggregate::{Collector, same_expr};
 use crate::sql::bind::every::Bucket;
 use crate::sql::bind::from::storable;
@@ -72,7 +72,7 @@ impl Binder<'_> {
         groups
     }
 
-    /// Keys that have a collation are equal where the collation says so; a group shows the first of their texts. Of
+    /// Keys that have a collation, and VARIANTs, are equal where what they compare by is; a group shows the first. Of
     /// several sets of keys (`of_sets`), where the keys are columns already, only those show it that have the key.
     pub(super) fn group_by_collation(
         &mut self,
@@ -82,17 +82,18 @@ impl Binder<'_> {
         of_sets: bool,
     ) -> Result<()> {
         for key in keys {
-            let Some((text, by)) = collation(&key.expr) else { continue };
-            let (shown, mut call) =
-                self.aggregate_call(key.column.name.clone(), "first", vec![text.clone()])?;
+            let Some((value, by)) = compared_by_key(&key.expr) else { continue };
+            let (shown, mut call) = self.aggregate_call(key.column.name.clone(), "first", vec![value])?;
             if of_sets {
                 call.filter = Some(Expr::IsNull { input: Box::new(key.column.expr()), negated: true });
             }
-            self.note_collation(&shown, by.clone());
+            if let Some((_, collation)) = collation(&key.expr) {
+                self.note_collation(&shown, collation.clone());
+            }
             for replacement in replacements.iter_mut().filter(|r| r.column.id == key.column.id) {
                 replacement.column = shown.clone();
             }
-            key.expr = comparison_key(key.expr.clone());
+            key.expr = by;
             key.column.ty = key.expr.ty();
             calls.push((shown, call));
         }

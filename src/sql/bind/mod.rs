@@ -57,6 +57,7 @@ mod time_in;
 pub mod types;
 mod unnest;
 mod using_key;
+mod variants;
 mod window;
 
 use std::cell::{Cell, RefCell};

@@ -7,6 +7,7 @@ use sqlparser::ast::{self, BinaryOperator, UnaryOperator, Value};
 use crate::column::scalar::Scalar;
 use crate::column::types::LogicalType;
 use crate::exec::expr::{CompareOp, Expr};
+use crate::exec::functions::variant_key;
 use crate::sql::bind::collation::collate_list;
 use crate::sql::bind::expr::{ExprContext, conjunction, disjunction, is_constant, negate_if};
 use crate::sql::bind::literal::bind_number;
@@ -406,8 +407,8 @@ impl Binder<'_> {
         if ty == LogicalType::Null {
             ty = LogicalType::Integer;
         }
-        let input = coerce::cast(input, &ty);
-        let items: Vec<Expr> = items.into_iter().map(|i| coerce::cast(i, &ty)).collect();
+        let input = variant_key(coerce::cast(input, &ty));
+        let items: Vec<Expr> = items.into_iter().map(|i| variant_key(coerce::cast(i, &ty))).collect();
         if items.iter().all(is_constant) {
             let values = items.iter().zip(list).map(|(i, at)| self.evaluate(i).map_err(|e| e.at(at)));
             let list: Arc<[Scalar]> = values.collect::<Result<Vec<_>>>()?.into();

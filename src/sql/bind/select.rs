@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use sqlparser::ast::{Distinct, Expr as Syntax, GroupByExpr, Select, SelectFlavor, SelectItem};
 
 use crate::exec::expr::{Expr, SortKey};
-use crate::exec::functions::{collation, comparison_key};
+use crate::exec::functions::{collation, comparison_key, has_variant, variant_key};
 use crate::sql::bind::aggregate::{Aggregates, Collector, Grouping, same_expr};
 use crate::sql::bind::expr::{Aliases, ExprContext};
 use crate::sql::bind::from::{Bound, storable};
@@ -522,10 +522,10 @@ impl Binder<'_> {
                 keys.push(key);
             }
         }
-        let mut on: Vec<Expr> = distinct_on.into_iter().map(|key| place(self, key)).collect();
+        let mut on: Vec<Expr> = distinct_on.into_iter().map(|key| variant_key(place(self, key))).collect();
         let mut distinct = distinct;
-        if distinct && outputs.iter().any(|o| collation(&o.expr).is_some()) {
-            // Texts that are equal by their collation are one.
+        if distinct && outputs.iter().any(|o| collation(&o.expr).is_some() || has_variant(&o.expr.ty())) {
+            // Values that compare as one are one.
             let keys = outputs.iter().map(|o| OrderExpr::Expr(comparison_key(o.expr.clone())));
             on = keys.map(|key| place(self, key)).collect();
             distinct = false;

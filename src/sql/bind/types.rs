@@ -238,6 +238,11 @@ fn enumeration(members: &[EnumMember]) -> Result<LogicalType> {
     Ok(LogicalType::Enum(names.into()))
 }
 
+/// Whether values of a type may be keys and parts of keys.
+pub fn can_be_key(ty: &LogicalType) -> bool {
+    !ty.is_nested() && *ty != LogicalType::Variant
+}
+
 /// Types that `sqlparser` has no word for.
 fn named(name: &ObjectName, modifiers: &[String], known: NamedTypes<'_>) -> Result<LogicalType> {
     use LogicalType as L;
@@ -283,6 +288,7 @@ fn named(name: &ObjectName, modifiers: &[String], known: NamedTypes<'_>) -> Resu
         "uhugeint" | "uint128" => L::UHugeInt,
         "bignum" | "varint" => L::BigNum,
         "time_ns" => L::TimeNs,
+        "variant" => L::Variant,
         "bitstring" => L::Bit,
         "guid" => L::Uuid,
         "null" => L::Null,

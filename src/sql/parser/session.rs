@@ -192,6 +192,10 @@ pub fn backup(parser: &mut Parser) -> Parsed<Statement> {
     Ok(Statement::Backup { database, file: parser.parse_literal_string()? })
 }
 
+/// What is set by CALL.
+const SETTINGS: &[&str] =
+    &["disable_logging", "disable_profiling", "enable_logging", "enable_profiling", "truncate_duckdb_logs"];
+
 /// Behind CALL: a table function.
 pub fn call(parser: &mut Parser) -> Parsed<Statement> {
     if peek_words(parser, 0, &["maintain"]) && parser.peek_nth_token_ref(1).token == Token::LParen {
@@ -210,7 +214,32 @@ pub fn call(parser: &mut Parser) -> Parsed<Statement> {
         parser.expect_token(&Token::RParen)?;
         return Ok(Statement::Checkpoint { database });
     }
+    let is_setting = SETTINGS.iter().any(|name| peek_words(parser, 0, &[name]));
+    if is_setting && parser.peek_nth_token_ref(1).token == Token::LParen {
+        let name = parser.parse_identifier()?;
+        parser.expect_token(&Token::LParen)?;
+        let args = parser.parse_comma_separated0(named_value, Token::RParen)?;
+        parser.expect_token(&Token::RParen)?;
+        return Ok(Statement::CallSetting { name, args });
+    }
     Ok(Statement::Query(from_query(parser)?))
+}
+
+/// Whether `UPDATE EXTENSIONS` is ahead, and not the change of a table of that name.
+pub fn is_update_of_extensions(parser: &Parser) -> bool {
+    peek_words(parser, 0, &["update", "extensions"])
+        && matches!(parser.peek_nth_token_ref(2).token, Token::EOF | Token::SemiColon | Token::LParen)
+}
+
+/// `UPDATE EXTENSIONS [(name, …)]`.
+pub fn update_extensions(parser: &mut Parser) -> Parsed<Statement> {
+    skip_words(parser, 2);
+    let mut names = vec![];
+    if parser.consume_token(&Token::LParen) {
+        names = parser.parse_comma_separated(Parser::parse_identifier)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    Ok(Statement::UpdateExtensions { names })
 }
 
 /// Behind INSTALL or LOAD, possibly `FORCE INSTALL`: the name of an extension.

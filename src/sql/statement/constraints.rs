@@ -14,6 +14,7 @@ use crate::column::types::LogicalType;
 use crate::sql::bind::Binder;
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::modify::keys::positions;
+use crate::sql::bind::types;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
 use crate::sql::session::parts;
@@ -164,7 +165,7 @@ fn unique(
     }
     for &position in &positions {
         let ty = &table.columns[position].ty;
-        if ty.is_nested() {
+        if !types::can_be_key(ty) {
             return Err(SqlError::unsupported(format!("Invalid type for index key: {ty}")));
         }
     }

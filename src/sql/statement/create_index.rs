@@ -9,6 +9,7 @@ use crate::catalog::{Catalog, IndexDefinition, MAIN_SCHEMA, ObjectKind, TableDef
 use crate::sql::bind::modify::Target;
 use crate::sql::bind::modify::keys::UniqueKey;
 use crate::sql::bind::name::name_in_sql;
+use crate::sql::bind::types;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::canonical;
 use crate::sql::session::{Failure, Outcome, Session, parts};
@@ -78,7 +79,7 @@ pub fn run(session: &mut Session, create: &CreateIndex) -> Result<Outcome, Failu
     writer.session().bind(&view, |binder| {
         for column in &create.columns {
             let ty = binder.type_over(&changed, &column.column.expr, "an index")?;
-            if ty.is_nested() {
+            if !types::can_be_key(&ty) {
                 return Err(SqlError::unsupported(format!("Invalid type for index key: {ty}")).into());
             }
         }

@@ -101,6 +101,8 @@ fn run_once(session: &mut Session, statement: &Statement, sql: &str) -> Result<O
             Ok(Outcome::Done)
         }
         Statement::Pragma { name, args } => setting::pragma(session, name, args),
+        Statement::CallSetting { name, args } => setting::call(session, name, args),
+        Statement::UpdateExtensions { names } => setting::update_extensions(names),
         Statement::Prepare(_) => Err(SqlError::internal("PREPARE is handled before").into()),
         Statement::Execute(execute) => prepare::execute(session, execute),
         Statement::Deallocate { name } => Ok(prepare::deallocate(session, name.as_ref())),

@@ -125,6 +125,67 @@ pub fn pragma(session: &mut Session, name: &Ident, args: &[Syntax]) -> Result<Ou
     }
 }
 
+/// CALL of what turns something on or off: `enable_profiling(format = 'json', save_location = 'file')` and others.
+pub fn call(
+    session: &mut Session,
+    name: &Ident,
+    args: &[(Option<Ident>, Syntax)],
+) -> Result<Outcome, Failure> {
+    let lower = name.value.to_lowercase();
+    // What those are about that have no meaning here.
+    let known: &[&str] = match lower.as_str() {
+        "enable_profiling" => &["coverage", "format", "metrics", "mode", "save_location"],
+        "enable_logging" => &["level", "storage", "storage_config", "storage_path", "storage_buffer_size"],
+        _ => &[],
+    };
+    if let Some((Some(named), _)) = args
+        .iter()
+        .find(|(named, _)| named.as_ref().is_some_and(|n| !known.contains(&n.value.to_lowercase().as_str())))
+    {
+        let message = format!("Invalid named parameter \"{}\" for function {lower}", named.value);
+        return Err(SqlError::binder(message).at_span(named.span).did_you_mean(&named.value, known).into());
+    }
+    let unnamed: Vec<&Syntax> = args.iter().filter(|(n, _)| n.is_none()).map(|(_, value)| value).collect();
+    if unnamed.len() > usize::from(lower.starts_with("enable_")) {
+        let message = format!("No function matches the given name and argument types '{lower}'");
+        return Err(SqlError::binder(message).at_span(name.span).into());
+    }
+    let of = |wanted: &str| {
+        let named =
+            args.iter().find(|(n, _)| n.as_ref().is_some_and(|n| n.value.eq_ignore_ascii_case(wanted)));
+        named.map(|(_, value)| value)
+    };
+    match lower.as_str() {
+        "enable_profiling" => {
+            let format = match of("format").or(unnamed.first().copied()) {
+                Some(format) => evaluate(session, format)?.0,
+                None => Scalar::text("text"),
+            };
+            let file = of("save_location").map(|file| evaluate(session, file)).transpose()?;
+            session.settings.set("profile", &format)?;
+            if let Some((file, _)) = file {
+                session.settings.set("profile_output", &file)?;
+            }
+            Ok(Outcome::Done)
+        }
+        "disable_profiling" => profile(session, "off"),
+        // There is no log of statements but that of slow ones, which has settings of its own.
+        _ => Ok(Outcome::Done),
+    }
+}
+
+/// UPDATE EXTENSIONS: none is installed, so there is nothing to update.
+pub fn update_extensions(names: &[Ident]) -> Result<Outcome, Failure> {
+    match names.first() {
+        None => Ok(Outcome::Done),
+        Some(name) => {
+            let message =
+                format!("Failed to update the extension '{}', the extension is not installed!", name.value);
+            Err(SqlError::new(crate::sql::SqlErrorKind::InvalidInput, message).at_span(name.span).into())
+        }
+    }
+}
+
 fn optimizer(session: &mut Session, enabled: bool) -> Result<Outcome, Failure> {
     session.settings.set("enable_optimizer", &Scalar::Boolean(enabled))?;
     Ok(Outcome::Done)

@@ -21,6 +21,7 @@ impl Rewriter {
             "timestamp_ns",
             "time_ns",
             "bignum",
+            "variant",
             "timetz",
             "uhugeint",
             "hugeint",
