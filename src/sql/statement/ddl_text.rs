@@ -183,12 +183,7 @@ pub fn type_sql(schema: &Schema, named: &TypeDefinition) -> String {
 }
 
 /// `CREATE MACRO …;`
-pub fn macro_sql(schema: &Schema, definition: &MacroDefinition) -> String {
-    if definition.kind == MacroKind::Scalar
-        && let Some(functions) = functions_sql(schema, definition)
-    {
-        return functions;
-    }
+fn macro_sql(schema: &Schema, definition: &MacroDefinition) -> String {
     let overloads = definition.overloads.iter().map(|overload| {
         let parameters = overload.parameters.iter().map(|parameter| {
             let ty = parameter.ty.as_ref().map_or(String::new(), |ty| format!(" {ty}"));
@@ -203,21 +198,32 @@ pub fn macro_sql(schema: &Schema, definition: &MacroDefinition) -> String {
     format!("CREATE MACRO {}{overloads};", qualified(schema, &definition.name))
 }
 
-/// `CREATE FUNCTION …;` for each function of a name; `None` if what has it is a macro.
-fn functions_sql(schema: &Schema, definition: &MacroDefinition) -> Option<String> {
-    let one = |overload: &MacroOverload| {
-        let returns = overload.returns.as_ref()?;
-        let parameters = overload.parameters.iter().map(|parameter| {
-            let ty = parameter.ty.as_deref().unwrap_or_default();
-            let default = parameter.default.as_ref().map_or(String::new(), |d| format!(" DEFAULT {d}"));
-            format!("{} {ty}{default}", name_in_sql(&parameter.name))
-        });
-        let parameters = parameters.collect::<Vec<_>>().join(", ");
-        let name = qualified(schema, &definition.name);
-        Some(format!("CREATE FUNCTION {name}({parameters}) RETURNS {returns} RETURN {};", overload.body))
-    };
-    let all: Option<Vec<String>> = definition.overloads.iter().map(one).collect();
-    all.map(|all| all.join(" "))
+/// `CREATE FUNCTION …;`, if a body of a macro is one of a function. Its rows have the declared types by themselves.
+fn function_sql(schema: &Schema, definition: &MacroDefinition, overload: &MacroOverload) -> Option<String> {
+    let returns = overload.returns.as_ref()?;
+    let parameters = overload.parameters.iter().map(|parameter| {
+        let ty = parameter.ty.as_deref().unwrap_or_default();
+        let default = parameter.default.as_ref().map_or(String::new(), |d| format!(" DEFAULT {d}"));
+        format!("{} {ty}{default}", name_in_sql(&parameter.name))
+    });
+    let parameters = parameters.collect::<Vec<_>>().join(", ");
+    let head = format!("CREATE FUNCTION {}({parameters}) RETURNS", qualified(schema, &definition.name));
+    Some(match definition.kind {
+        MacroKind::Scalar => format!("{head} {returns} RETURN {};", overload.body),
+        MacroKind::Table => {
+            let body = overload.body.replace('\'', "''");
+            format!("{head} SETOF record LANGUAGE sql AS '{body}';")
+        }
+    })
+}
+
+/// The statements that make a macro, or the functions of a name.
+fn macro_statements(schema: &Schema, definition: &MacroDefinition) -> Vec<String> {
+    let functions = definition.overloads.iter().map(|overload| function_sql(schema, definition, overload));
+    match functions.collect::<Option<Vec<_>>>() {
+        Some(functions) => functions,
+        None => vec![macro_sql(schema, definition)],
+    }
 }
 
 /// The statement that makes a temporary object like that which `sql` makes.
@@ -252,7 +258,11 @@ pub fn objects_in_order(catalog: &Catalog) -> Vec<ObjectSql<'_>> {
                 Object::View(view) => view_sql(schema, view),
                 Object::Sequence(sequence) => sequence_sql(schema, sequence),
                 Object::Type(named) => type_sql(schema, named),
-                Object::Macro(definition) => macro_sql(schema, definition),
+                Object::Macro(definition) => {
+                    let statements = macro_statements(schema, definition);
+                    all.extend(statements.into_iter().map(|sql| ObjectSql { schema, object, sql }));
+                    continue;
+                }
             };
             all.push(ObjectSql { schema, object, sql });
         }
