@@ -43,6 +43,7 @@ pub use database::{Database, DatabaseSnapshot, Options};
 pub use error::{Error, Result};
 pub use exec::batch::{Batch, Field, arrow_schema, to_record_batch};
 pub use exec::cast::text::{Writer as ValueWriter, json_string, write_value};
+pub use exec::cast::variant::variant_value;
 pub use exec::context::CancelToken;
 pub use exec::zone::Zone as TimeZone;
 pub use extend::{Argument, ScalarClosure, SqlType};

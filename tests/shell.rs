@@ -549,7 +549,9 @@ fn what_is_dumped_can_be_read_again() {
         "CREATE TABLE \"my t\" AS SELECT i AS \"a b\", CASE WHEN i <> 1 THEN 'it''s ' || i END AS s, \
          i * 0.5::DOUBLE AS d, DATE '2024-01-01' + i::INTEGER AS day, [i, NULL] AS l, \
          {'x': 'y', 'n': i::DECIMAL(9,2)} AS st, map([i], ['v']) AS m, i::VARCHAR::BLOB AS b, \
-         INTERVAL 1 DAY * i AS iv FROM range(3) r(i); \
+         INTERVAL 1 DAY * i AS iv, (-i)::TINYINT::VARIANT AS n, [[(-i)::TINYINT]] AS nn, \
+         {'a': i, 'b': [-1.5, 'x,''y'::VARIANT, NULL], 'c': '{\"a\": 1, \"A\": {}, \"\": []}'::JSON}::VARIANT AS o \
+         FROM range(3) r(i); \
          CREATE VIEW v AS SELECT count(*) AS n FROM \"my t\"; \
          CREATE TABLE parent(p INTEGER PRIMARY KEY, twice INTEGER AS (p * 2), \"a b\" INTEGER); \
          CREATE TABLE child(c INTEGER REFERENCES parent(p)); \
@@ -561,7 +563,7 @@ fn what_is_dumped_can_be_read_again() {
     fs::write(&dump, &out.stdout).unwrap();
     let out = shell(&[&copy, "-f", &dump], b"");
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
-    let all = "FROM \"my t\"; FROM v; FROM parent; FROM child";
+    let all = "FROM \"my t\"; SELECT variant_typeof(n), variant_typeof(o.a), variant_typeof(o.b[1]) FROM \"my t\"; FROM v; FROM parent; FROM child";
     let rows = |path: &str| text(&shell(&[path, "-c", all], b"").stdout);
     assert_eq!(rows(&db), rows(&copy));
     assert!(rows(&db).lines().count() > 8);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use fluxdb::arrow_array::cast::AsArray;
 use fluxdb::arrow_array::types::UInt8Type;
 use fluxdb::arrow_array::{Array, ArrayRef};
-use fluxdb::{Batch, LogicalType, write_value};
+use fluxdb::{Batch, LogicalType, variant_value, write_value};
 
 use super::{Columns, ResultWriter};
 
@@ -109,6 +109,15 @@ fn literal(array: &ArrayRef, row: usize, ty: &LogicalType, nested: bool, out: &m
             out.push(')');
             return Ok(());
         }
+        T::Variant => {
+            let (ty, value) = variant_value(array.as_binary_view().value(row)).map_err(io::Error::other)?;
+            if let T::Struct(fields) = &ty {
+                return object(&value, fields, out);
+            }
+            literal(&value, 0, &ty, true, out)?;
+            out.push_str("::VARIANT");
+            return Ok(());
+        }
         _ => {}
     }
     let mut text = String::new();
@@ -119,7 +128,10 @@ fn literal(array: &ArrayRef, row: usize, ty: &LogicalType, nested: bool, out: &m
         ty if ty.is_numeric() => text.ends_with(|c: char| c.is_ascii_digit()),
         _ => false,
     };
-    if bare {
+    if bare && nested && text.starts_with('-') {
+        // The cast behind it is of the number with its sign.
+        out.push_str(&format!("({text})"));
+    } else if bare {
         out.push_str(&text);
     } else {
         out.push_str(&format!("'{}'", text.replace('\'', "''")));
@@ -127,5 +139,27 @@ fn literal(array: &ArrayRef, row: usize, ty: &LogicalType, nested: bool, out: &m
     if nested && *ty != T::Varchar && *ty != T::Boolean {
         out.push_str(&format!("::{ty}"));
     }
+    Ok(())
+}
+
+/// Writes a VARIANT that is an object. Its names may be any, those of a struct literal may not.
+fn object(value: &ArrayRef, fields: &[(Box<str>, LogicalType)], out: &mut String) -> io::Result<()> {
+    if fields.is_empty() {
+        out.push_str("'{}'::JSON::VARIANT");
+        return Ok(());
+    }
+    out.push_str("(SELECT variant_group_object(k, v) FROM (VALUES ");
+    for (i, ((name, ty), column)) in fields.iter().zip(value.as_struct().columns()).enumerate() {
+        out.push_str(if i > 0 { ", ('" } else { "('" });
+        out.push_str(&name.replace('\'', "''"));
+        out.push_str("', ");
+        if column.is_null(0) {
+            out.push_str("NULL::VARIANT");
+        } else {
+            literal(column, 0, ty, true, out)?;
+        }
+        out.push(')');
+    }
+    out.push_str(") t(k, v))");
     Ok(())
 }

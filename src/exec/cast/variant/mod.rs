@@ -16,6 +16,7 @@ pub(crate) use compare::{comparable, comparable_type, is_within, write_key};
 pub(crate) use read::{Node, Tag};
 pub(crate) use text::{write_json, write_text};
 pub(crate) use values::from_variant;
+pub use values::variant_value;
 
 use crate::exec::error::ExecError;
 

@@ -22,6 +22,7 @@ use crate::exec::cast::text::shorten;
 use crate::exec::cast::{Mode, can_cast, cast_in, uhuge};
 use crate::exec::error::{ExecError, Result};
 use crate::exec::functions::list_end;
+use crate::exec::zone::Zone;
 
 /// Encoded values; none where there is NULL.
 type Rows<'a> = [Option<&'a [u8]>];
@@ -41,6 +42,37 @@ pub(crate) fn from_variant(array: &ArrayRef, to: &LogicalType, mode: Mode<'_>) -
         return Ok(out);
     }
     Ok(arrow_select::nullif::nullif(&out, &BooleanArray::from(failed))?)
+}
+
+/// The value of a VARIANT in its own type, as a column of one row: what is inside of an array or an object is a VARIANT
+/// again. `bytes` are those of a row of a column.
+///
+/// # Errors
+/// The bytes are damaged.
+pub fn variant_value(bytes: &[u8]) -> Result<(LogicalType, ArrayRef)> {
+    use LogicalType as T;
+    let mode = Mode { or_null: false, zone: Zone::utc_ref() };
+    match Node::read(bytes)? {
+        Node::Null => Ok((T::Null, new_null_array(&T::Null.arrow(), 1))),
+        Node::Leaf(leaf) => Ok((leaf.ty(), column(&[leaf])?)),
+        Node::Array(_) => {
+            let ty = T::List(Box::new(T::Variant));
+            let values = convert(&[Some(bytes)], &ty, mode, &mut [false])?;
+            Ok((ty, values))
+        }
+        Node::Object(object) => {
+            let mut fields: Vec<(Box<str>, T)> = vec![];
+            let mut columns = vec![];
+            for member in object.members() {
+                let (name, value) = member?;
+                fields.push((name.into(), T::Variant));
+                columns.push(convert(&[Some(value)], &T::Variant, mode, &mut [false])?);
+            }
+            let ty = T::Struct(fields.into());
+            let values = struct_array(&ty, columns, None, 1)?;
+            Ok((ty, values))
+        }
+    }
 }
 
 /// Marks a row that cannot be converted, or says so.
