@@ -189,7 +189,7 @@ impl<'a> Builder<'a> {
             return self.change_by_key(table, order, key, delta, &old, is_changed);
         }
         let series = order.and_then(RowOrder::series);
-        let deletes = delta.deletes.keys().next().copied().into_iter().chain(worn);
+        let deletes = delta.deletes.first().into_iter().chain(worn);
         let first = deletes.map(|index| index / SEGMENT_ENTRIES_MAX).min();
         let tail = old.segments.len().saturating_sub(TAIL_SEGMENTS);
         let mut keep = first.map_or(tail, |first| first.min(tail));
@@ -264,7 +264,7 @@ impl<'a> Builder<'a> {
         let (mut parts, mut empty) = (Vec::with_capacity(sources.len()), vec![]);
         for (i, source) in sources.into_iter().enumerate() {
             let rows = source.rows();
-            let deletes = delta.deletes.get(&(keep * SEGMENT_ENTRIES_MAX + i)).cloned();
+            let deletes = delta.deletes.get(keep * SEGMENT_ENTRIES_MAX + i).cloned();
             let part = Part { source, first_row, deletes };
             if part.rows_left() == 0 { &mut empty } else { &mut parts }.push(part);
             first_row += u64::from(rows);
@@ -627,6 +627,8 @@ fn renumbering(parts: &[Part], empty: &[Part], made: &[Made], first: u64) -> Ren
         let gone = BooleanBuffer::new_set(part.source.rows() as usize);
         fates.insert(part.first_row, Fate::Thinned { gone, to: 0 });
     }
+    // By part; of most there are none.
+    let mut moved: Vec<Box<[u64]>> = vec![Box::default(); parts.len()];
     let mut next = first;
     for Made { groups, rows, .. } in made {
         let mut to = next;
@@ -645,16 +647,18 @@ fn renumbering(parts: &[Part], empty: &[Part], made: &[Made], first: u64) -> Ren
             }
             MadeOf::Rows(rows) => {
                 for ((part, row), to) in rows.iter().zip(to..) {
-                    let Part { first_row, source, .. } = &parts[*part as usize];
-                    let all = || Fate::Moved(vec![GONE; source.rows() as usize].into());
-                    if let Fate::Moved(numbers) = fates.entry(*first_row).or_insert_with(all) {
-                        numbers[*row as usize] = to;
+                    let numbers = &mut moved[*part as usize];
+                    if numbers.is_empty() {
+                        *numbers = vec![GONE; parts[*part as usize].source.rows() as usize].into();
                     }
+                    numbers[*row as usize] = to;
                 }
             }
         }
         next += groups.iter().map(|group| u64::from(group.entry.rows)).sum::<u64>();
     }
+    let moved = parts.iter().zip(moved).filter(|(_, numbers)| !numbers.is_empty());
+    fates.extend(moved.map(|(part, numbers)| (part.first_row, Fate::Moved(numbers))));
     let mut renumbering = Renumbering::default();
     fates.into_iter().for_each(|(first, fate)| renumbering.push_fate(first, fate));
     renumbering

@@ -3,7 +3,7 @@
 //! Most are *sealed*: in the file, and listed by segments. Others, and rows that were deleted since, are known in
 //! memory and to the log only, or to a transaction that has not committed: the [`Delta`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -18,6 +18,7 @@ use crate::pager::{Extent, PageId, SlotId};
 use crate::sync::{Mutex, RwLock};
 use crate::table::decode::keep;
 use crate::table::deletes::DeleteVector;
+use crate::table::deletes_by_group::DeletesByGroup;
 use crate::table::error::{Result, TableError};
 use crate::table::fresh::{Content, FreshGroup};
 use crate::table::keys::{DeltaKeys, IndexCache, KeyIndex, KeyMaps, open_index};
@@ -129,31 +130,44 @@ impl TableData {
 
     /// The numbers of the rows that a change deletes of this version, in order.
     pub(super) fn rows_deleted_by(&self, pin: &Pin, table: TableId, change: &Delta) -> Result<Vec<u64>> {
-        let (mut rows, mut index, mut first) = (vec![], 0, 0);
-        let mut add = |index: usize, first: u64, known: Option<&DeleteVector>| {
-            if let Some(vector) = change.deletes.get(&index) {
-                rows.extend(vector.since(known).map(|row| first + row as u64));
+        let known = |index: usize| self.delta.deletes.get(index).cloned();
+        let mut rows = self.sealed_rows_deleted(pin, table, &change.deletes, known)?;
+        let mut first = self.rows;
+        for (index, group) in (self.sealed_groups()..).zip(&self.delta.groups) {
+            if let Some(vector) = change.deletes.get(index) {
+                rows.extend(vector.since(known(index).as_deref()).map(|row| first + row as u64));
             }
-        };
-        for segment in &self.segments {
-            let count = segment.reference.row_groups as usize;
-            if change.deletes.range(index..index + count).next().is_none() {
-                (index, first) = (index + count, first + segment.reference.rows);
-                continue;
-            }
-            for group in segment.groups(pin)? {
-                if change.deletes.contains_key(&index) {
-                    match self.delta.deletes.get(&index) {
-                        Some(known) => add(index, first, Some(known)),
-                        None => add(index, first, group.deletes(pin, table)?.as_deref()),
-                    }
-                }
-                (index, first) = (index + 1, first + u64::from(group.entry.rows));
-            }
+            first += u64::from(group.rows());
         }
-        for group in &self.delta.groups {
-            add(index, first, self.delta.deletes.get(&index).map(Arc::as_ref));
-            (index, first) = (index + 1, first + u64::from(group.rows()));
+        Ok(rows)
+    }
+
+    /// The numbers of rows of sealed row groups, in order, that are in some vectors and not in those that `known` or the file
+    /// has.
+    fn sealed_rows_deleted(
+        &self,
+        pin: &Pin,
+        table: TableId,
+        deletes: &DeletesByGroup,
+        known: impl Fn(usize) -> Option<Arc<DeleteVector>>,
+    ) -> Result<Vec<u64>> {
+        let (mut rows, mut begin, mut begin_row) = (vec![], 0, 0);
+        for segment in &self.segments {
+            let end = begin + segment.reference.row_groups as usize;
+            // How far its row groups were gone through.
+            let (mut at, mut first) = (0, begin_row);
+            for (index, vector) in deletes.range(begin..end) {
+                let groups = segment.groups(pin)?;
+                let here = index - begin;
+                first += groups[at..here].iter().map(|group| u64::from(group.entry.rows)).sum::<u64>();
+                at = here;
+                let before = match known(index) {
+                    Some(known) => Some(known),
+                    None => groups[here].deletes(pin, table)?,
+                };
+                rows.extend(vector.since(before.as_deref()).map(|row| first + row as u64));
+            }
+            (begin, begin_row) = (end, begin_row + segment.reference.rows);
         }
         Ok(rows)
     }
@@ -161,24 +175,8 @@ impl TableData {
     /// The numbers of the rows of an earlier version, in order, that are deleted in this one and were not. Both have the
     /// same sealed row groups.
     pub(super) fn rows_deleted_since(&self, before: &Self, pin: &Pin, table: TableId) -> Result<Vec<u64>> {
-        let (mut rows, mut index, mut first) = (vec![], 0, 0);
-        for segment in &self.segments {
-            let count = segment.reference.row_groups as usize;
-            if self.delta.deletes.range(index..index + count).next().is_none() {
-                (index, first) = (index + count, first + segment.reference.rows);
-                continue;
-            }
-            for group in segment.groups(pin)? {
-                if let Some(now) = self.delta.deletes.get(&index) {
-                    let was = match before.delta.deletes.get(&index) {
-                        Some(was) => Some(Arc::clone(was)),
-                        None => group.deletes(pin, table)?,
-                    };
-                    rows.extend(now.since(was.as_deref()).map(|row| first + row as u64));
-                }
-                (index, first) = (index + 1, first + u64::from(group.entry.rows));
-            }
-        }
+        let known = |index: usize| before.delta.deletes.get(index).cloned();
+        let mut rows = self.sealed_rows_deleted(pin, table, &self.delta.deletes, known)?;
         let (was, now) = (before.deleted_in_delta(), self.deleted_in_delta());
         let (mut was, end) = (was.into_iter().peekable(), before.all_rows());
         rows.extend(now.into_iter().filter(|row| {
@@ -194,7 +192,7 @@ impl TableData {
     fn deleted_in_delta(&self) -> Vec<u64> {
         let (mut rows, mut first) = (vec![], self.rows);
         for (index, group) in (self.sealed_groups()..).zip(&self.delta.groups) {
-            if let Some(deletes) = self.delta.deletes.get(&index) {
+            if let Some(deletes) = self.delta.deletes.get(index) {
                 rows.extend(deletes.since(None).map(|row| first + row as u64));
             }
             first += u64::from(group.rows());
@@ -238,7 +236,7 @@ pub(super) struct Delta {
     pub(super) groups: Vec<Arc<FreshGroup>>,
     /// The deleted rows of row groups that lost some: all of them, also those that the file knows. By the place
     /// of the row group in the table, sealed ones first.
-    pub(super) deletes: BTreeMap<usize, Arc<DeleteVector>>,
+    pub(super) deletes: DeletesByGroup,
     /// Rows of `groups`.
     pub(super) rows: u64,
     /// Rows in `deletes`, but for those that were deleted before.
@@ -264,7 +262,7 @@ impl Delta {
         }
         let mut both = self.clone();
         both.groups.extend(change.groups.iter().cloned());
-        both.deletes.extend(change.deletes.iter().map(|(index, vector)| (*index, Arc::clone(vector))));
+        both.deletes.extend(change.deletes.iter().map(|(index, vector)| (index, Arc::clone(vector))));
         both.gone.extend(change.gone.iter().cloned());
         both.rows += change.rows;
         both.deleted += change.deleted;
@@ -283,7 +281,7 @@ impl Delta {
         let mut added = vec![];
         for (i, group) in self.groups.iter().enumerate() {
             let Content::Held(columns) = group.content() else { return Err(TableError::Ended) };
-            let Some(deletes) = self.deletes.get(&(before + i)) else {
+            let Some(deletes) = self.deletes.get(before + i) else {
                 added.push(Rows { rows: group.rows(), columns: columns.clone() });
                 continue;
             };
@@ -309,7 +307,7 @@ impl Delta {
     /// Removes all rows.
     pub(super) fn clear(&mut self) {
         self.gone.append(&mut self.groups);
-        self.deletes.clear();
+        self.deletes = DeletesByGroup::default();
         self.keys = DeltaKeys::default();
         (self.rows, self.deleted, self.cleared) = (0, 0, true);
     }
@@ -325,7 +323,7 @@ impl Delta {
         let keep = self.groups.len() - united;
         let old = self.groups.split_off(keep);
         let first = sealed + keep;
-        let vectors: Vec<_> = (first..first + united).map(|index| self.deletes.remove(&index)).collect();
+        let vectors: Vec<_> = (first..first + united).map(|index| self.deletes.remove(index)).collect();
         if vectors.iter().any(Option::is_some) {
             let rest = group.rows() - old.iter().map(|group| group.rows()).sum::<u32>();
             let parts = old.iter().zip(&vectors).map(|(group, vector)| (group.rows(), vector.as_deref()));
@@ -361,7 +359,7 @@ impl Delta {
                 for group in segment.groups(pin)? {
                     let (here, others) = split_rows(rest, first + u64::from(group.entry.rows));
                     if !here.is_empty() {
-                        let old = match self.deletes.get(&index).or_else(|| base.delta.deletes.get(&index)) {
+                        let old = match self.deletes.get(index).or_else(|| base.delta.deletes.get(index)) {
                             Some(old) => Some(Arc::clone(old)),
                             None => group.deletes(pin, table)?,
                         };
@@ -377,7 +375,7 @@ impl Delta {
             for count in counts {
                 let (here, others) = split_rows(rest, first + u64::from(count));
                 if !here.is_empty() {
-                    let old = self.deletes.get(&index).or_else(|| base.delta.deletes.get(&index)).cloned();
+                    let old = self.deletes.get(index).or_else(|| base.delta.deletes.get(index)).cloned();
                     self.mark(index, count, old, here, first);
                 }
                 (rest, first, index) = (others, first + u64::from(count), index + 1);

@@ -48,6 +48,7 @@ mod decode;
 #[cfg(test)]
 mod delete_tests;
 pub(crate) mod deletes;
+mod deletes_by_group;
 mod encode;
 mod error;
 mod fresh;

@@ -118,7 +118,7 @@ fn check_keys(base: &Snapshot, current: &Snapshot, table: &TableDefinition, delt
     let is_deleted = |row: u64| -> Result<bool> {
         let groups = now.row_groups()?;
         let index = groups.partition_point(|group| group.first_row() <= row) - 1;
-        let vector = delta.deletes.get(&index);
+        let vector = delta.deletes.get(index);
         Ok(vector.is_some_and(|vector| vector.bits().value((row - groups[index].first_row()) as usize)))
     };
     for rows in delta.rows_added(now.row_group_count())? {
@@ -150,9 +150,9 @@ fn move_deletes(base: &Snapshot, current: &Snapshot, id: TableId, mut delta: Del
         return Ok(delta);
     }
     let shift = |index: usize| index - before.row_groups() + now.row_groups();
-    let own = delta.deletes.split_off(&before.row_groups());
+    let own = delta.deletes.split_off(before.row_groups());
     let others = Delta { deletes: std::mem::take(&mut delta.deletes), ..Delta::default() };
-    delta.deletes = own.into_iter().map(|(index, vector)| (shift(index), vector)).collect();
+    delta.deletes = own.iter().map(|(index, vector)| (shift(index), Arc::clone(vector))).collect();
     let rows = before.rows_deleted_by(&base.pin, id, &others)?;
     if rows.is_empty() {
         return Ok(delta);

@@ -348,7 +348,7 @@ fn rows_behind(data: &TableData, from: u64, renumbering: &mut Renumbering) -> Re
         };
         let Content::Held(columns) = group.content() else { return Err(TableError::Ended) };
         let skip = skip as usize;
-        let deletes = data.delta.deletes.get(&index);
+        let deletes = data.delta.deletes.get(index);
         if let Some(deletes) = deletes {
             renumbering.push(begin + skip as u64, deletes.bits().slice(skip, rows - skip));
         }

@@ -195,7 +195,7 @@ impl TableSnapshot {
     }
 
     fn row_group(&self, pin: &Pin, source: Source, index: usize, first_row: u64) -> RowGroup {
-        let deletes = self.data.delta.deletes.get(&index).cloned();
+        let deletes = self.data.delta.deletes.get(index).cloned();
         RowGroup::new(source, deletes, Arc::clone(&self.definition), Arc::clone(pin), index, first_row)
     }
 
@@ -336,7 +336,7 @@ pub(super) fn list_row_groups(
     let (mut list, mut first_row) = (Vec::with_capacity(data.row_groups()), 0);
     let mut push = |source: Source| {
         let (index, rows) = (list.len(), u64::from(source.rows()));
-        let deletes = data.delta.deletes.get(&index).cloned();
+        let deletes = data.delta.deletes.get(index).cloned();
         let (definition, pin) = (Arc::clone(definition), Arc::clone(pin));
         list.push(Arc::new(RowGroup::new(source, deletes, definition, pin, index, first_row)));
         first_row += rows;

@@ -251,7 +251,7 @@ impl<'a> IndexedDelta<'a> {
                 return true;
             }
             let Some((group, row)) = delta.place(u64::from(at)) else { return false };
-            let deletes = delta.deletes.get(&(self.sealed_groups + group));
+            let deletes = delta.deletes.get(self.sealed_groups + group);
             if deletes.is_some_and(|deletes| deletes.bits().value(row as usize)) {
                 return false;
             }
