@@ -43,6 +43,8 @@ pub(super) struct Builder<'a> {
     pub(super) tidy: bool,
     /// Which row groups of late points are worth being put in order, if any.
     pub(super) thrift: Option<Thrift>,
+    /// Nobody waits for what is merged, and the database is closed: then it ends with [`TableError::Ended`].
+    pub(super) is_stopping: &'a dyn Fn() -> bool,
     pub(super) tables: BTreeMap<TableId, Arc<TableData>>,
     /// New versions of tables, where it is not only that rows are sealed.
     pub(super) versions: BTreeMap<TableId, u64>,
@@ -120,6 +122,7 @@ impl<'a> Builder<'a> {
             row_group_rows,
             tidy,
             thrift: None,
+            is_stopping: &|| false,
             tables: base.tables.clone(),
             versions: BTreeMap::new(),
             renumbered: BTreeMap::new(),

@@ -226,6 +226,8 @@ impl Core {
         let timer = metrics::Sealing::start(metrics::By::Thread);
         let mut builder = Builder::new(&txn, &base, self.options().row_group_rows, false);
         builder.thrift = Some(Thrift::LAZY);
+        let is_stopping = || self.sealer.is_stopping();
+        builder.is_stopping = &is_stopping;
         for (id, data) in base.tables.iter().filter(|(_, data)| !data.delta.is_empty() || data.is_late()) {
             if self.sealer.is_stopping() {
                 return Ok(false);

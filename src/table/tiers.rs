@@ -195,6 +195,9 @@ impl Builder<'_> {
         let merged = together.iter().map(|part| self.merged(table, order, key, parts, *part));
         let (mut groups, mut moved) = (vec![], vec![]);
         let mut write = |selection: &[Selection]| -> Result<()> {
+            if (self.is_stopping)() {
+                return Err(TableError::Ended);
+            }
             let (made, places) = self.write(table, Some(order), parts, selection)?;
             groups.extend(made);
             match places {

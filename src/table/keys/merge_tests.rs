@@ -108,9 +108,15 @@ fn row_groups_from_before_there_was_a_key_are_put_in_order() {
 #[test]
 fn a_thread_merges_them_and_others_have_their_turn() {
     let directory = tempfile::tempdir().unwrap();
-    let storage = Storage::open(&directory.path().join("t.flux"), &options(GROUP as usize)).unwrap();
+    let open = || Storage::open(&directory.path().join("t.flux"), &options(GROUP as usize)).unwrap();
+    let storage = open();
     let id = create(&storage, keyed(&storage));
     let there = load(&storage, id, 100);
+    // Closed in the midst of it, which is gone on with when somebody has looked for a key and commits.
+    drop(storage);
+    let storage = open();
+    assert_sound(&storage);
+    assert_finds(&storage, id, &there, 100 * GROUP);
     for i in 0..20 {
         create(&storage, TableDefinition { name: format!("t{i}").into(), ..keyed(&storage) });
     }
