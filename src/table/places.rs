@@ -11,6 +11,8 @@ use crate::table::fresh::Content;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::TableSnapshot;
 
+/// Rows for which a list of all row groups is worth it.
+const LISTED_ROWS: usize = 16;
 /// Rows of a block that are read one by one.
 const FEW_ROWS: usize = 64;
 
@@ -28,20 +30,24 @@ impl Places {
     /// # Errors
     /// There is no such row.
     pub fn of(table: &TableSnapshot, rows: &[u64]) -> Result<Self> {
-        let all = table.row_groups()?;
-        let mut place: Option<&Arc<RowGroup>> = None;
+        if rows.len() > LISTED_ROWS {
+            table.row_groups()?;
+        }
+        let mut place: Option<Arc<RowGroup>> = None;
         let places = rows.iter().map(|&row| {
-            let has = |group: &&Arc<RowGroup>| {
+            let has = |group: &Arc<RowGroup>| {
                 (group.first_row()..group.first_row() + group.rows() as u64).contains(&row)
             };
-            if !place.is_some_and(|group| has(&group)) {
-                let at = all.partition_point(|group| group.first_row() <= row).checked_sub(1);
-                place = at.map(|at| &all[at]).filter(has);
+            if !place.as_ref().is_some_and(has) {
+                place = table.row_group_of(row)?;
             }
-            let group = place.ok_or_else(|| TableError::NoSuchRow { table: table.id(), row })?;
-            Ok((group, (row - group.first_row()) as u32))
+            let group = place.clone().ok_or_else(|| TableError::NoSuchRow { table: table.id(), row })?;
+            let offset = (row - group.first_row()) as u32;
+            Ok((group, offset))
         });
-        Ok(Self::at(&places.collect::<Result<Vec<_>>>()?))
+        let places = places.collect::<Result<Vec<_>>>()?;
+        let places: Vec<(&Arc<RowGroup>, u32)> = places.iter().map(|(group, row)| (group, *row)).collect();
+        Ok(Self::at(&places))
     }
 
     /// Rows of row groups of one version of a table.

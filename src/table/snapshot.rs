@@ -1,6 +1,7 @@
 //! The database at one moment.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::Array;
@@ -189,12 +190,71 @@ impl TableSnapshot {
         Ok(self.row_groups.get_or_init(|| row_groups))
     }
 
+    /// One of its row groups. Does not make a list of all, if there is none yet.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn row_group(&self, index: usize) -> Result<Arc<RowGroup>> {
+        let found = self.find_row_group(|groups, _| index < groups.end)?;
+        Ok(found.unwrap_or_else(|| panic!("row group {index} of {}", self.row_group_count())))
+    }
+
+    /// The row group of the row with a number, if there is one. Does not make a list of all, if there is none yet.
+    pub fn row_group_of(&self, row: u64) -> Result<Option<Arc<RowGroup>>> {
+        self.find_row_group(|_, rows| row < rows.end)
+    }
+
+    /// The first row group for which something holds, as it does for all behind. It is asked for places and numbers of rows of
+    /// row groups, and of several that follow one another.
+    fn find_row_group(
+        &self,
+        holds: impl Fn(Range<usize>, Range<u64>) -> bool,
+    ) -> Result<Option<Arc<RowGroup>>> {
+        self.check_readable()?;
+        if let Some(list) = self.row_groups.get() {
+            let end_of = |group: &RowGroup| group.first_row() + group.rows() as u64;
+            let at = list.partition_point(|group| {
+                !holds(group.index()..group.index() + 1, group.first_row()..end_of(group))
+            });
+            return Ok(list.get(at).cloned());
+        }
+        let Some(pin) = &self.pin else { return Ok(None) };
+        let (mut index, mut first) = (0, 0);
+        for segment in &self.data.segments {
+            let (groups, rows) = (segment.reference.row_groups as usize, segment.reference.rows);
+            if !holds(index..index + groups, first..first + rows) {
+                (index, first) = (index + groups, first + rows);
+                continue;
+            }
+            for group in segment.groups(pin).map_err(|e| e.in_table(&self.definition))? {
+                let rows = u64::from(group.entry.rows);
+                if holds(index..index + 1, first..first + rows) {
+                    return Ok(Some(Arc::new(self.made(
+                        pin,
+                        Source::Sealed(Arc::clone(group)),
+                        index,
+                        first,
+                    ))));
+                }
+                (index, first) = (index + 1, first + rows);
+            }
+        }
+        for group in &self.data.delta.groups {
+            let rows = u64::from(group.rows());
+            if holds(index..index + 1, first..first + rows) {
+                return Ok(Some(Arc::new(self.made(pin, Source::Fresh(Arc::clone(group)), index, first))));
+            }
+            (index, first) = (index + 1, first + rows);
+        }
+        Ok(None)
+    }
+
     /// How many of its row groups are sealed; they are the first.
     pub(super) fn sealed_groups(&self) -> usize {
         self.data.sealed_groups()
     }
 
-    fn row_group(&self, pin: &Pin, source: Source, index: usize, first_row: u64) -> RowGroup {
+    fn made(&self, pin: &Pin, source: Source, index: usize, first_row: u64) -> RowGroup {
         let deletes = self.data.delta.deletes.get(index).cloned();
         RowGroup::new(source, deletes, Arc::clone(&self.definition), Arc::clone(pin), index, first_row)
     }
@@ -202,7 +262,7 @@ impl TableSnapshot {
     /// The sealed row group of an entry, without a list of all.
     pub(super) fn sealed_group(&self, entry: &KeyEntry) -> Option<RowGroup> {
         let source = Source::Sealed(Arc::clone(&entry.group));
-        Some(self.row_group(self.pin.as_ref()?, source, entry.index, entry.first_row))
+        Some(self.made(self.pin.as_ref()?, source, entry.index, entry.first_row))
     }
 
     /// Its row groups that are not sealed, the newest first.
@@ -211,7 +271,7 @@ impl TableSnapshot {
         let groups = self.data.delta.groups.iter().enumerate().rev();
         groups.zip(std::iter::repeat(self.pin.as_ref())).filter_map(move |((at, group), pin)| {
             end -= u64::from(group.rows());
-            Some(self.row_group(pin?, Source::Fresh(Arc::clone(group)), sealed + at, end))
+            Some(self.made(pin?, Source::Fresh(Arc::clone(group)), sealed + at, end))
         })
     }
 
@@ -219,7 +279,7 @@ impl TableSnapshot {
     pub(super) fn fresh_group(&self, at: usize) -> Option<RowGroup> {
         let group = Arc::clone(self.data.delta.groups.get(at)?);
         let first = self.data.rows + self.fresh_rows(at);
-        Some(self.row_group(self.pin.as_ref()?, Source::Fresh(group), self.sealed_groups() + at, first))
+        Some(self.made(self.pin.as_ref()?, Source::Fresh(group), self.sealed_groups() + at, first))
     }
 
     /// How many rows the first of them have.
@@ -277,27 +337,29 @@ impl TableSnapshot {
         if let Some(statistics) = self.data.statistics.read().get(id) {
             return Ok(statistics.null_count);
         }
-        let (sealed, rest) = self.sealed_statistics(column)?;
-        let mut nulls = sealed.nulls();
-        for row_group in rest {
+        let mut nulls = self.sealed_statistics(column)?.nulls();
+        for row_group in self.fresh_groups() {
             nulls += row_group.null_count(column)?;
         }
         Ok(nulls)
     }
 
-    /// What is known of a column of the sealed row groups, and the others.
-    fn sealed_statistics(&self, column: usize) -> Result<(Accumulator, &[Arc<RowGroup>])> {
+    /// What is known of a column of the sealed row groups.
+    fn sealed_statistics(&self, column: usize) -> Result<Accumulator> {
+        self.check_readable()?;
         let id = self.definition.columns[column].id;
-        let (mut sealed, mut rest) = (Accumulator::default(), self.row_groups()?);
+        let (mut sealed, mut end) = (Accumulator::default(), 0);
         for segment in &self.data.segments {
-            let Some(groups) = rest.split_off(..segment.reference.row_groups as usize) else { break };
+            let begin = end;
+            end += segment.reference.row_groups as usize;
             sealed.append(&*segment.statistics(id, || {
                 let mut part = Accumulator::default();
+                let groups = &self.row_groups()?[begin..end];
                 groups.iter().try_for_each(|group| group.chunk_stats(column).map(|stats| part.add(stats)))?;
                 Ok(part)
             })?);
         }
-        Ok((sealed, rest))
+        Ok(sealed)
     }
 
     /// What is known of a column of the whole table, or of [`ROW_ID`]. The first call looks at the statistics of
@@ -314,8 +376,8 @@ impl TableSnapshot {
         if let Some(statistics) = self.data.statistics.read().get(id) {
             return Ok(Arc::clone(statistics));
         }
-        let (mut whole, rest) = self.sealed_statistics(column)?;
-        for row_group in rest {
+        let mut whole = self.sealed_statistics(column)?;
+        for row_group in self.fresh_groups() {
             whole.add(row_group.chunk_stats(column)?);
         }
         let mut statistics = whole.finish();

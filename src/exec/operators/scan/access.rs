@@ -372,16 +372,22 @@ fn key_range(key: &[ColumnId], parts: &[(&ColumnDefinition, Known<'_>)]) -> Opti
     Some(Access::Range { key: key.into(), bound, low, high })
 }
 
+/// Rows for which a list of all row groups is worth it.
+const LISTED_ROWS: usize = 16;
+
 /// The row groups with some rows, given the numbers of these in order. Those that are not there are left out.
 fn rows_visited(table: &TableSnapshot, rows: Vec<u64>) -> Result<Vec<Visit>> {
-    let groups = table.row_groups()?;
+    if rows.len() > LISTED_ROWS {
+        table.row_groups()?;
+    }
     let mut visits: Vec<Visit> = vec![];
+    let mut here: Option<Arc<RowGroup>> = None;
     for row in rows {
-        let Some(group) = groups.partition_point(|g| g.first_row() <= row).checked_sub(1) else { continue };
-        let offset = row - groups[group].first_row();
-        if offset >= groups[group].rows() as u64 {
-            continue;
+        if here.as_ref().is_none_or(|group| row >= group.first_row() + group.rows() as u64) {
+            here = table.row_group_of(row)?;
         }
+        let Some(here) = &here else { break };
+        let (group, offset) = (here.index(), row - here.first_row());
         match visits.last_mut() {
             Some(Visit { group: last, rows: Some(rows) }) if *last == group => rows.push(offset as u32),
             _ => visits.push(Visit { group, rows: Some(vec![offset as u32]) }),

@@ -178,8 +178,8 @@ impl RowGroups {
     /// Whether a row group need not be read. An error is left to whoever reads it.
     fn is_refuted(&self, visit: usize) -> bool {
         *self.refuted[visit].get_or_init(|| {
-            let group = self.scan.table.row_groups().map(|groups| &groups[self.visits[visit].group]);
-            group.is_ok_and(|group| group::is_refuted(&self.scan, group).unwrap_or(false))
+            let group = self.scan.table.row_group(self.visits[visit].group);
+            group.is_ok_and(|group| group::is_refuted(&self.scan, &group).unwrap_or(false))
         })
     }
 }
@@ -192,7 +192,7 @@ impl SourceScan for RowGroups {
         }
         let index = self.visit_at(index);
         let Visit { group, rows } = &self.visits[index];
-        let group = self.scan.table.row_groups()?[*group].clone();
+        let group = self.scan.table.row_group(*group)?;
         let is_refuted = self.refuted[index].get() == Some(&true);
         let scan = GroupScan::new(self.scan.clone(), group, rows.clone(), is_refuted);
         Ok(Some(Morsel { sequence: index as u64, batches: Box::new(scan) }))
