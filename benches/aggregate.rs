@@ -45,6 +45,8 @@ fn aggregates(c: &mut Criterion) {
             group.bench_function(format!("{name}/{threads}"), |b| b.iter(|| run(plan, threads)));
         }
     }
+    copy_beside(&mut group, &[2, 4]);
+    copy_beside(&mut group, &[5, 4]);
     group.finish();
 }
 

@@ -4,6 +4,7 @@
 //! imports the same points once more, so that each replaces one that is there.
 
 use std::fmt::Write;
+use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use fluxdb::{Database, ImportOptions};
@@ -52,6 +53,8 @@ fn ingest(c: &mut Criterion) {
     };
     let mut group = c.benchmark_group("ingest");
     group.throughput(Throughput::Elements(POINTS * FIELDS)).sample_size(10);
+    // The least that reading the text can take.
+    group.bench_function("copy of the text", |b| b.iter(|| black_box(black_box(&whole).clone())));
     group.bench_function("import", |b| {
         b.iter_batched(&mut fresh, |db| import(&db, &whole), BatchSize::PerIteration);
     });

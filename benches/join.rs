@@ -31,6 +31,8 @@ fn joins(c: &mut Criterion) {
             group.bench_function(format!("{name}/{threads}"), |b| b.iter(|| run(plan, threads)));
         }
     }
+    copy_beside(&mut group, &[3, 4]);
+    copy_beside(&mut group, &[5, 4]);
     group.finish();
 }
 

@@ -64,6 +64,9 @@ fn scans(c: &mut Criterion) {
             group.bench_function(format!("{name}/{threads}"), |b| b.iter(|| run(plan, threads)));
         }
     }
+    copy_beside(&mut group, &[2]);
+    copy_beside(&mut group, &[1, 4]);
+    copy_beside(&mut group, &[0, 1, 2, 3, 4, 5, 6]);
     group.finish();
 
     let mut group = c.benchmark_group("fixed cost");

@@ -2,9 +2,12 @@
 
 #![allow(dead_code, missing_docs)]
 
+use std::hint::black_box;
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringViewArray};
+use criterion::BenchmarkGroup;
+use criterion::measurement::WallTime;
 use fluxdb::catalog::{ColumnDefinition, TableDefinition};
 use fluxdb::column::predicate::CompareOp;
 use fluxdb::column::scalar::Scalar;
@@ -138,6 +141,44 @@ pub fn hash_join(left: Plan, right: Plan, keys: Vec<(Expr, Expr)>) -> Plan {
 pub fn run(plan: &Plan, threads: usize) -> usize {
     let context = Arc::new(ExecContext::new(threads, 8 << 30, CancelToken::default()));
     execute(plan.clone(), context).expect("started").map(|b| b.expect("no error").rows).sum()
+}
+
+/// All rows in an order, given as columns of the input and whether they descend.
+pub fn sorted(input: Plan, keys: &[(Expr, bool)]) -> Plan {
+    let key = |(expr, descending): &(Expr, bool)| SortKey {
+        expr: expr.clone(),
+        descending: *descending,
+        nulls_first: false,
+    };
+    let keys = keys.iter().map(key).collect();
+    let schema = input.schema.clone();
+    Plan { node: PlanNode::Sort { input: Box::new(input), keys }, schema, estimated_rows: None }
+}
+
+/// Measures what is the least that work on some columns of the large table can take: copying as many bytes as their
+/// values have, from memory to memory.
+pub fn copy_beside(group: &mut BenchmarkGroup<'_, WallTime>, columns: &[usize]) {
+    // The text is longer than what a view holds.
+    let bytes_of = |ty: &LogicalType| match ty {
+        Integer => 4,
+        Varchar => 16 + "customer number 0000".len(),
+        _ => 8,
+    };
+    let bytes = columns.iter().map(|column| bytes_of(&TYPES[*column])).sum::<usize>();
+    let (source, mut target) = (vec![1_u8; ROWS * bytes], vec![0_u8; ROWS * bytes]);
+    for threads in THREADS {
+        let part = source.len().div_ceil(threads);
+        group.bench_function(format!("copy of {bytes} bytes a row/{threads}"), |b| {
+            b.iter(|| {
+                std::thread::scope(|scope| {
+                    for (from, to) in source.chunks(part).zip(target.chunks_mut(part)) {
+                        scope.spawn(|| to.copy_from_slice(black_box(from)));
+                    }
+                });
+                black_box(&target);
+            });
+        });
+    }
 }
 
 /// The first rows by one column of the input.
