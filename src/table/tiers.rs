@@ -34,6 +34,8 @@ const ALIKE_MAX: usize = 4;
 const EAGER_PART: u64 = 16;
 /// Row groups that are merged beside other work, at most: who waits for the thread does not wait for ever.
 const LAZY_GROUPS_MAX: u64 = 32;
+/// Row groups that are merged at once when asked for, at most: where each of their rows goes is in memory, 16 bytes a row.
+const EAGER_GROUPS_MAX: u64 = 128;
 
 /// Row groups that follow one another in the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +70,7 @@ fn absorbed(runs: &[u64], new: u64, thrift: Option<Thrift>, row_group_rows: u64)
     let eager = thrift == Some(Thrift::EAGER);
     let most = match thrift {
         None => row_group_rows,
-        Some(_) if eager => u64::MAX,
+        Some(_) if eager => row_group_rows * EAGER_GROUPS_MAX,
         Some(_) => row_group_rows * LAZY_GROUPS_MAX,
     };
     // Without new rows the last run takes their place.
@@ -383,6 +385,7 @@ mod tests {
         let eager = |runs: &[u64], new| absorbed(runs, new, Some(Thrift::EAGER), GROUP);
         assert_eq!(eager(&[9000, 9000, 9000], 9000), 3);
         assert_eq!((eager(&[9000], 500), eager(&[9000, 10], 500)), (0, 1));
+        assert_eq!(eager(&[50_000; 4], 0), 2, "no more than has room in memory");
         assert_eq!((eager(&[9000, 600], 0), eager(&[9000, 500], 0), eager(&[9000], 0)), (2, 0, 0));
         assert_eq!(absorbed(&[1000, 1000, 1000], 1000, None, GROUP), 0);
         assert_eq!(absorbed(&[1000, 100], 100, None, GROUP), 1);

@@ -14,7 +14,7 @@ use crate::sql::ast::{Create, CreateSequence, CreateType, NewType};
 use crate::sql::bind::types::is_built_in;
 use crate::sql::error::SqlError;
 use crate::sql::session::{Failure, Outcome, Session, Writer, parts};
-use crate::sql::statement::object::SYSTEM_SCHEMAS;
+use crate::sql::statement::object::{Place, SYSTEM_SCHEMAS};
 use crate::sql::statement::{object, query, sequence};
 
 /// CREATE SCHEMA.
@@ -71,20 +71,26 @@ pub fn sequence(session: &mut Session, sequence: &CreateSequence) -> Result<Outc
     Ok(Outcome::Done)
 }
 
+/// Where a new type goes; `None` if there is one by that name and that is no error. Built-in names are taken.
+pub(super) fn type_place(writer: &mut Writer<'_>, create: &Create) -> Result<Option<Place>, Failure> {
+    let place = object::place(writer, create, ObjectKind::Type)?;
+    match &place {
+        Some(place) if create.name.0.len() == 1 && is_built_in(&place.name) => {
+            if create.if_not_exists {
+                return Ok(None);
+            }
+            let message = format!("Type with name \"{}\" already exists!", place.name);
+            Err(SqlError::catalog(message).at(&create.name).into())
+        }
+        _ => Ok(place),
+    }
+}
+
 /// CREATE TYPE.
 pub fn named_type(session: &mut Session, named: &CreateType) -> Result<Outcome, Failure> {
     let create = &named.create;
     let mut writer = session.writer_to(create)?;
-    let Some(place) = object::place(&mut writer, create, ObjectKind::Type)? else {
-        return Ok(Outcome::Done);
-    };
-    if create.name.0.len() == 1 && is_built_in(&place.name) {
-        if create.if_not_exists {
-            return Ok(Outcome::Done);
-        }
-        let message = format!("Type with name \"{}\" already exists!", place.name);
-        return Err(SqlError::catalog(message).at(&create.name).into());
-    }
+    let Some(place) = type_place(&mut writer, create)? else { return Ok(Outcome::Done) };
     let ty = match &named.ty {
         NewType::Alias(ty) => {
             let view = writer.read_view()?;

@@ -6,26 +6,20 @@ use std::collections::BTreeSet;
 use sqlparser::ast::Ident;
 
 use crate::catalog::{
-    ConstraintDefinition, ConstraintKind, Domain, ObjectId, ObjectKind, TableDefinition, TypeDefinition,
+    ConstraintDefinition, ConstraintKind, Domain, ObjectId, TableDefinition, TypeDefinition,
 };
 use crate::sql::ast::CreateDomain;
-use crate::sql::bind::types::is_built_in;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::expr_text::{canonical, rename_column};
 use crate::sql::session::{Failure, Outcome, Session};
+use crate::sql::statement::create::type_place;
 use crate::sql::statement::object;
 
 /// CREATE DOMAIN.
 pub fn create(session: &mut Session, statement: &CreateDomain) -> Result<Outcome, Failure> {
     let create = &statement.create;
     let mut writer = session.writer_to(create)?;
-    let Some(place) = object::place(&mut writer, create, ObjectKind::Type)? else {
-        return Ok(Outcome::Done);
-    };
-    if create.name.0.len() == 1 && is_built_in(&place.name) {
-        let message = format!("Type with name \"{}\" already exists!", place.name);
-        return Err(SqlError::catalog(message).at(&create.name).into());
-    }
+    let Some(place) = type_place(&mut writer, create)? else { return Ok(Outcome::Done) };
     let view = writer.read_view()?;
     let (ty, inherited) = writer.session().bind(&view, |binder| {
         Ok(binder.bind_type_or_domain(&statement.ty).map_err(|e| e.at(&create.name))?)
