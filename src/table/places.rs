@@ -11,8 +11,6 @@ use crate::table::fresh::Content;
 use crate::table::row_group::{RowGroup, Source};
 use crate::table::snapshot::TableSnapshot;
 
-/// Rows for which a list of all row groups is worth it.
-const LISTED_ROWS: usize = 16;
 /// Rows of a block that are read one by one.
 const FEW_ROWS: usize = 64;
 
@@ -30,9 +28,7 @@ impl Places {
     /// # Errors
     /// There is no such row.
     pub fn of(table: &TableSnapshot, rows: &[u64]) -> Result<Self> {
-        if rows.len() > LISTED_ROWS {
-            table.row_groups()?;
-        }
+        table.list_for(rows.len())?;
         let mut place: Option<Arc<RowGroup>> = None;
         let places = rows.iter().map(|&row| {
             let has = |group: &Arc<RowGroup>| {

@@ -190,6 +190,15 @@ impl TableSnapshot {
         Ok(self.row_groups.get_or_init(|| row_groups))
     }
 
+    /// Makes the list of row groups, if that is worth it for so many look-ups of one.
+    pub fn list_for(&self, look_ups: usize) -> Result<()> {
+        const LISTED_FOR: usize = 16;
+        if look_ups > LISTED_FOR {
+            self.row_groups()?;
+        }
+        Ok(())
+    }
+
     /// One of its row groups. Does not make a list of all, if there is none yet.
     ///
     /// # Panics

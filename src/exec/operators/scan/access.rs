@@ -372,14 +372,9 @@ fn key_range(key: &[ColumnId], parts: &[(&ColumnDefinition, Known<'_>)]) -> Opti
     Some(Access::Range { key: key.into(), bound, low, high })
 }
 
-/// Rows for which a list of all row groups is worth it.
-const LISTED_ROWS: usize = 16;
-
 /// The row groups with some rows, given the numbers of these in order. Those that are not there are left out.
 fn rows_visited(table: &TableSnapshot, rows: Vec<u64>) -> Result<Vec<Visit>> {
-    if rows.len() > LISTED_ROWS {
-        table.row_groups()?;
-    }
+    table.list_for(rows.len())?;
     let mut visits: Vec<Visit> = vec![];
     let mut here: Option<Arc<RowGroup>> = None;
     for row in rows {
